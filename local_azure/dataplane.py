@@ -1,0 +1,68 @@
+"""What ARM resources ask of the processes that answer for them.
+
+The provider's handlers hold no socket and start no process: they call these
+protocols, and the classes in `local_azure.services` answer. Every `open_*` call
+is safe to repeat and returns only when the endpoint answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StorageEndpoints:
+    """The `primaryEndpoints` of a storage account, each ending in a slash."""
+
+    blob: str
+    queue: str
+    table: str
+
+
+@dataclass(frozen=True)
+class SiteHosts:
+    """`host:port` of a site and of its SCM (deployment) site."""
+
+    default: str
+    scm: str
+
+
+class StorageService(Protocol):
+    """Storage accounts. `account_id` is the ARM id of the account."""
+
+    async def open_account(self, account_id: str) -> StorageEndpoints: ...
+    async def delete_account(self, account_id: str) -> None: ...
+    async def create_table(self, account_id: str, table: str) -> None: ...
+    async def delete_table(self, account_id: str, table: str) -> None: ...
+    async def create_container(self, account_id: str, container: str) -> None: ...
+    async def delete_container(self, account_id: str, container: str) -> None: ...
+
+
+class SiteService(Protocol):
+    """Function apps. `site_id` is the ARM id; the site itself is read from the store.
+
+    The provider puts the site into the store before `configure`, so that what
+    runs is what ARM holds.
+    """
+
+    async def open_site(self, site_id: str) -> SiteHosts: ...
+    async def configure_site(self, site_id: str) -> None: ...
+    async def delete_site(self, site_id: str) -> None: ...
+    def host_keys(self, site_id: str) -> Mapping[str, str]: ...
+    def functions(self, site_id: str) -> list[str]: ...
+    def host_status(self, site_id: str) -> Mapping[str, object]: ...
+    def synchronise_triggers(self, site_id: str) -> None: ...
+
+
+class ModelService(Protocol):
+    """Azure OpenAI accounts: the endpoint that stands behind an account's custom subdomain."""
+
+    async def open_account(self, account_id: str, subdomain: str) -> str: ...
+    async def delete_account(self, account_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    storage: StorageService
+    sites: SiteService
+    models: ModelService

@@ -1,0 +1,73 @@
+"""Where one local Azure keeps its files: everything below one folder, so that a reset is one removal."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT_VARIABLE = "LOCAL_AZURE_HOME"
+
+
+@dataclass(frozen=True)
+class Home:
+    root: Path
+
+    @classmethod
+    def find(cls, project: Path | None = None) -> "Home":
+        """`$LOCAL_AZURE_HOME`, or `.local` in the project's folder (the current one by default)."""
+        chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+        return cls(Path(chosen).resolve() if chosen else (project or Path.cwd()).resolve() / ".local")
+
+    @property
+    def store_file(self) -> Path:
+        return self.root / "arm.json"
+
+    @property
+    def ports_file(self) -> Path:
+        return self.root / "ports.json"
+
+    @property
+    def run_file(self) -> Path:
+        """Written when local Azure is ready: pid, ports, start time. Removed by a clean stop."""
+        return self.root / "run.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "daemon.lock"
+
+    @property
+    def token_key_file(self) -> Path:
+        return self.root / "tls" / "token.key"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.root / "ca.pem"
+
+    @property
+    def ca_bundle_file(self) -> Path:
+        """The machine's certificate authorities and the local one, for `REQUESTS_CA_BUNDLE`."""
+        return self.root / "ca-bundle.pem"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def storage(self) -> Path:
+        return self.root / "storage"
+
+    @property
+    def sites(self) -> Path:
+        return self.root / "sites"
+
+    @property
+    def backend(self) -> Path:
+        """The folder of Pulumi's `file://` backend."""
+        return self.root / "state"
+
+    @property
+    def pulumi_home(self) -> Path:
+        return self.root / "pulumi"
