@@ -1,0 +1,99 @@
+"""The certificate authority of one local Azure and its certificate for 127.0.0.1.
+
+Entra tokens travel over HTTPS only: Azurite refuses them otherwise, and so do
+the Azure SDKs. Clients trust the authority by `REQUESTS_CA_BUNDLE` and
+`SSL_CERT_FILE`, which name a bundle that also holds what they named before.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import certifi
+import trustme
+from cryptography import x509
+
+from local_azure.home import Home
+
+ADDRESS = "127.0.0.1"
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_LIFETIME = timedelta(days=730)
+_RENEW_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files of one local Azure's certificates; all are PEM."""
+
+    ca_file: Path
+    ca_bundle_file: Path
+    certificate_file: Path
+    key_file: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Trusts this local Azure and nothing else."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    def client_environment(self) -> dict[str, str]:
+        """What makes Python, requests and OpenSSL clients trust local Azure and what they trusted before."""
+        return dict.fromkeys(BUNDLE_VARIABLES, str(self.ca_bundle_file))
+
+
+def ensure(home: Home, environment: Mapping[str, str] | None = None) -> Tls:
+    """The certificates of this home, made when missing or within 30 days of their end.
+
+    The bundle is written again each time, from what `environment` (the
+    process's own by default) names.
+    """
+    tls = Tls(home.ca_file, home.ca_bundle_file, home.tls / "server.pem", home.tls / "server.key")
+    if not _good(tls):
+        _make(home, tls)
+    authorities = _authorities(os.environ if environment is None else environment, tls.ca_bundle_file)
+    _replace(tls.ca_bundle_file, authorities + b"\n" + tls.ca_file.read_bytes(), 0o644)
+    return tls
+
+
+def _good(tls: Tls) -> bool:
+    if not (tls.ca_file.exists() and tls.certificate_file.exists() and tls.key_file.exists()):
+        return False
+    certificate = x509.load_pem_x509_certificate(tls.certificate_file.read_bytes())
+    return certificate.not_valid_after_utc - _RENEW_BEFORE > datetime.now(UTC)
+
+
+def _make(home: Home, tls: Tls) -> None:
+    home.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = trustme.CA(organization_name="Local Azure", organization_unit_name=str(home.root)[-60:])
+    certificate = authority.issue_cert(ADDRESS, not_after=datetime.now(UTC) + _LIFETIME)
+    _replace(tls.key_file, certificate.private_key_pem.bytes(), 0o600)
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    _replace(tls.certificate_file, chain, 0o644)
+    _replace(tls.ca_file, authority.cert_pem.bytes(), 0o644)
+
+
+def _authorities(environment: Mapping[str, str], own: Path) -> bytes:
+    """What the variables named before; a folder of hashed names or a missing file counts for nothing."""
+    named = {
+        Path(environment[variable]).resolve() for variable in BUNDLE_VARIABLES if environment.get(variable)
+    }
+    files = sorted(file for file in named if file.is_file() and file != own.resolve()) or [
+        Path(certifi.where())
+    ]
+    return b"\n".join(file.read_bytes() for file in files)
+
+
+def _replace(file: Path, content: bytes, mode: int) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.touch(mode=mode)
+    temporary.write_bytes(content)
+    temporary.replace(file)
