@@ -1,0 +1,1 @@
+"""Azure Resource Manager's records: ids, resources, role assignments, errors. No sockets, no processes."""

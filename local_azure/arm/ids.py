@@ -1,0 +1,89 @@
+"""ARM resource ids as text. ARM compares them without regard to case; so does everything here."""
+
+PROVIDERS = "/providers/"
+RESOURCE_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
+SUBSCRIPTION_TYPE = "Microsoft.Resources/subscriptions"
+
+
+def key(resource_id: str) -> str:
+    """The form under which two ids of one resource are equal."""
+    return resource_id.rstrip("/").lower()
+
+
+def same(left: str, right: str) -> bool:
+    return key(left) == key(right)
+
+
+def is_at_or_below(resource_id: str, scope: str) -> bool:
+    """True when `scope` is the resource itself or contains it: group, parent, subscription or `/`."""
+    inner, outer = key(resource_id), key(scope)
+    return inner == outer or inner.startswith(outer + "/")
+
+
+def subscription(subscription_id: str) -> str:
+    return f"/subscriptions/{subscription_id}"
+
+
+def resource_group(subscription_id: str, name: str) -> str:
+    return f"{subscription(subscription_id)}/resourceGroups/{name}"
+
+
+def build(scope: str, resource_type: str, *names: str) -> str:
+    """`build(group, "Microsoft.Web/sites", "app")`; one name for each type segment after the namespace."""
+    namespace, *types = resource_type.split("/")
+    if len(types) != len(names):
+        msg = f"{resource_type} needs {len(types)} names, got {len(names)}"
+        raise ValueError(msg)
+    pairs = "/".join(f"{kind}/{name}" for kind, name in zip(types, names, strict=True))
+    return f"{scope.rstrip('/')}{PROVIDERS}{namespace}/{pairs}"
+
+
+def parse(resource_id: str) -> tuple[str, str, tuple[str, ...]]:
+    """(scope, type, names) of an id; raises ValueError for text that is no ARM id.
+
+    The scope is what stands before the last `/providers/`: a group, or for an
+    extension resource (lock, role assignment) the resource that it extends.
+    """
+    text = resource_id.rstrip("/")
+    at = text.lower().rfind(PROVIDERS)
+    if at >= 0:
+        scope, (namespace, *rest) = text[:at], text[at + len(PROVIDERS) :].split("/")
+        types, names = rest[0::2], rest[1::2]
+        if types and len(types) == len(names) and all(rest) and namespace:
+            return scope, "/".join((namespace, *types)), tuple(names)
+    else:
+        parts = text.split("/")
+        words = [part.lower() for part in parts[1::2]]
+        if parts[0] == "" and all(parts[1:]):
+            if words == ["subscriptions", "resourcegroups"] and len(parts) == 5:
+                return "/".join(parts[:3]), RESOURCE_GROUP_TYPE, (parts[4],)
+            if words == ["subscriptions"] and len(parts) == 3:
+                return "", SUBSCRIPTION_TYPE, (parts[2],)
+    msg = f"{resource_id!r} is not an ARM resource id (/subscriptions/…/resourceGroups/…/providers/…)"
+    raise ValueError(msg)
+
+
+def type_of(resource_id: str) -> str:
+    """`Microsoft.Storage/storageAccounts/tableServices/tables`, in the id's own case."""
+    return parse(resource_id)[1]
+
+
+def name_of(resource_id: str) -> str:
+    """The last name in the id."""
+    return parse(resource_id)[2][-1]
+
+
+def parent_of(resource_id: str) -> str | None:
+    """The id one level up: parent resource, then scope, then subscription; None above a subscription."""
+    scope, _, names = parse(resource_id)
+    if len(names) > 1:
+        return resource_id.rstrip("/").rsplit("/", 2)[0]
+    return scope or None
+
+
+def resource_group_of(resource_id: str) -> str | None:
+    """The id of the resource group that holds the resource (or is it); None at subscription level."""
+    parts = resource_id.rstrip("/").split("/")
+    if len(parts) >= 5 and parts[3].lower() == "resourcegroups":
+        return "/".join(parts[:5])
+    return None
