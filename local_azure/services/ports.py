@@ -1,0 +1,125 @@
+"""Ports of local Azure's endpoints: chosen once, remembered, and held again after a restart.
+
+Endpoints stand in the Pulumi state and in app settings, so a port that changed
+with every start would make every stack differ from its state.
+"""
+
+import json
+import random
+import socket
+from pathlib import Path
+from typing import cast
+
+import psutil
+
+ADDRESS = "127.0.0.1"
+
+# Below the ranges from which Linux (32768-60999) and macOS (49152-65535) take the
+# ports of outgoing connections: one of those would sooner or later sit on a
+# remembered port while local Azure is stopped.
+_RANGE = range(20000, 32000)
+
+
+class PortTakenError(Exception):
+    """A remembered port that somebody else listens on; the message names both and the cure."""
+
+
+class Ports:
+    """Remembered ports by what they belong to, such as `gateway` or `site <id> scm`."""
+
+    def __init__(self, file: Path, *, renew_taken: bool = False) -> None:
+        """With `renew_taken`, a port that is taken is replaced, and its name added to `renewed`."""
+        self._file = file
+        self._renew_taken = renew_taken
+        self._ports = _load(file)
+        self.renewed: list[str] = []
+
+    def get(self, name: str) -> int | None:
+        return self._ports.get(name)
+
+    def ask(self, name: str, port: int) -> None:
+        """Remembers a port that a person chose."""
+        self._ports[name] = port
+        self._save()
+
+    def hold(self, name: str) -> socket.socket:
+        """A socket that listens on the port of `name` on 127.0.0.1. Raises PortTakenError."""
+        port = self._ports.get(name)
+        if port is not None:
+            try:
+                return _listen(port)
+            except OSError as error:
+                if not self._renew_taken:
+                    raise PortTakenError(_taken(name, port, error)) from error
+                self.renewed.append(name)
+        held = _listen_anywhere(set(self._ports.values()))
+        self._ports[name] = held.getsockname()[1]
+        self._save()
+        return held
+
+    def forget(self, name: str) -> None:
+        if self._ports.pop(name, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._file.with_name(f".{self._file.name}.tmp")
+        temporary.write_text(json.dumps(self._ports, indent=1) + "\n")
+        temporary.replace(self._file)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now, for a child that opens it itself."""
+    with _listen_anywhere(set()) as held:
+        return held.getsockname()[1]
+
+
+def _listen_anywhere(used: set[int]) -> socket.socket:
+    for port in random.sample(_RANGE, 200):
+        if port not in used:
+            try:
+                return _listen(port)
+            except OSError:
+                continue
+    return _listen(0)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ADDRESS, port))
+        listener.listen(128)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _taken(name: str, port: int, error: OSError) -> str:
+    return (
+        f"Port {port} on {ADDRESS}, which belongs to {name} of this local Azure, is taken"
+        f"{_holder(port)} ({error.strerror}). Stop that process and start again, or run "
+        f"`python -m local_azure start --new-ports` and then "
+        f"`python -m local_azure pulumi up --refresh`, which carries the new port into the stack."
+    )
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp4"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f" by process {connection.pid}, {' '.join(process.cmdline())[:200]}"
+    except psutil.Error:
+        return ""
+    return ""
+
+
+def _load(file: Path) -> dict[str, int]:
+    try:
+        content: object = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return cast("dict[str, int]", content) if isinstance(content, dict) else {}
