@@ -1,0 +1,1 @@
+"""The assistants API: one module per route, and what they share."""
