@@ -1,0 +1,418 @@
+"""function_app/ and its locked dependencies as one deterministic zip.
+
+Every byte of the zip comes from files of `function_app/` and from wheels whose hashes
+stand in its lock file; names are sorted, times and modes fixed, and nothing is
+compressed, because two zlib builds may compress the same bytes differently. So the same
+inputs give the same SHA-256 on every machine.
+
+Only the standard library is imported here; pip runs as a process of its own.
+"""
+
+import argparse
+import ast
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+APP_FOLDER = "function_app"
+LOCK_FILE = f"{APP_FOLDER}/requirements.txt"
+DEFAULT_OUT = Path(".build/function_app.zip")
+# All that is shipped of function_app/, as patterns below it. Whatever else lies there stays at home:
+# local.settings.json, caches, editors' files.
+SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py")
+HASH_FILE = "package_hash.txt"
+SITE_PACKAGES = ".python_packages/lib/site-packages"
+# What Azure offers and the lock has wheels for: azure-functions 1.x declares Python <3.13, 2.x >=3.13.
+SUPPORTED_PYTHON = ("3.11", "3.12", "3.13", "3.14")
+DEFAULT_PYTHON = "3.12"
+# Flex Consumption runs x86_64 Linux with a glibc newer than 2.28.
+_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+# How pip words an index that does not answer; it ends such a run like one that found no wheel.
+_NO_NETWORK = r"NewConnectionError|NameResolutionError|ConnectTimeout|Failed to establish|ProxyError"
+# Part of the digest of the inputs: raise it when the same inputs shall give another zip.
+_FORMAT = 1
+
+
+class PackageError(Exception):
+    """The package cannot be built; the message says what is wrong and what mends it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A built package. `path` is relative to the project root, with slashes; `size` is in bytes."""
+
+    path: str
+    content_hash: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One pinned line of the lock: `specifier` as `name==version`, hashes as hex SHA-256."""
+
+    specifier: str
+    hashes: frozenset[str]
+
+
+def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path = DEFAULT_OUT) -> Package:
+    """Build the zip for one Python version, or return the one that the same inputs gave before.
+
+    `out` is taken from `root` unless it is absolute. Missing wheels are downloaded with pip
+    and kept in `.build/wheels`. Raises PackageError.
+    """
+    if python_version not in SUPPORTED_PYTHON:
+        versions = ", ".join(SUPPORTED_PYTHON)
+        raise PackageError(f"Python {python_version!r} cannot be packaged for: choose one of {versions}.")
+    out = root / out
+    app = app_files(root / APP_FOLDER)
+    lock = _read(root / LOCK_FILE)
+    inputs = _digest([*app.items(), (LOCK_FILE, lock), ("python", python_version.encode())])
+    if unchanged := _built_before(root, out, inputs):
+        return unchanged
+    requirements = parse_lock(lock.decode(), python_version)
+    cache = root / ".build" / "wheels" / f"cp{_compact(python_version)}"
+    wheels = _wheels(requirements, python_version, cache)
+    entries = {**app, **_vendored(wheels)}
+    content_hash = _digest(entries.items())
+    data = zip_bytes({**entries, HASH_FILE: content_hash.encode()})
+    package = Package(_relative(out, root), content_hash, len(data))
+    record = {
+        "inputs": inputs,
+        "zip": hashlib.sha256(data).hexdigest(),
+        "content_hash": content_hash,
+        "size": len(data),
+    }
+    _write(out, data)
+    _write(_record_file(out), json.dumps(record, indent=1).encode())
+    return package
+
+
+def content_hash(package: Path) -> str:
+    """The hash of what a built zip holds, without the file that names the hash. Raises PackageError."""
+    try:
+        with zipfile.ZipFile(package) as archive:
+            names = [name for name in archive.namelist() if name != HASH_FILE]
+            return _digest((name, archive.read(name)) for name in names)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PackageError(
+            f"{package} cannot be read as a zip ({error}). Run `python -m infra.package` to build it."
+        ) from error
+
+
+def app_files(folder: Path) -> dict[str, bytes]:
+    """The shipped files below function_app/, by their path in the zip."""
+    found = {
+        path.relative_to(folder).as_posix(): _read(path)
+        for pattern in SHIPPED
+        for path in folder.glob(pattern)
+        if path.is_file()
+    }
+    missing = [pattern for pattern in SHIPPED if "*" not in pattern and pattern not in found]
+    if missing:
+        raise PackageError(f"{folder} is not a function app: {' and '.join(missing)} missing.")
+    return found
+
+
+def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+    """A zip of these files that depends on nothing else: no clock, no umask, no compressor."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # Unix, also where this runs on Windows
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, entries[name])
+    return buffer.getvalue()
+
+
+# The lock
+
+
+def parse_lock(lock: str, python_version: str) -> list[Requirement]:
+    """The requirements of a hash-pinned lock that hold for one Python on Linux x86_64.
+
+    pip would judge the markers for the Python that runs it, not for the one packaged for.
+    """
+    requirements: list[Requirement] = []
+    for line in re.sub(r"\\\r?\n", " ", lock).splitlines():
+        text = line.split(" #")[0].strip()
+        if not text or text.startswith("#"):
+            continue
+        hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+        specifier, _, marker = text.split("--hash=")[0].partition(";")
+        specifier = specifier.strip()
+        if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", specifier) or not hashes:
+            raise PackageError(
+                f"{LOCK_FILE}: {text.split(' --hash')[0]!r} is not pinned with hashes. Run `make lock`."
+            )
+        if not marker.strip() or _marker_holds(marker.strip(), python_version):
+            requirements.append(Requirement(specifier, hashes))
+    return requirements
+
+
+def _marker_holds(marker: str, python_version: str) -> bool:
+    """Evaluate a PEP 508 marker. The ones that uv writes are Python expressions."""
+    environment = {
+        "python_version": python_version,
+        "python_full_version": f"{python_version}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    try:
+        return _evaluate(ast.parse(marker, mode="eval").body, environment)
+    except (SyntaxError, KeyError, TypeError, ValueError) as error:
+        raise PackageError(f"{LOCK_FILE}: the marker {marker!r} is not understood.") from error
+
+
+def _evaluate(node: ast.expr, environment: Mapping[str, str]) -> bool:
+    match node:
+        case ast.BoolOp(op=ast.And(), values=values):
+            return all(_evaluate(value, environment) for value in values)
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return any(_evaluate(value, environment) for value in values)
+        case ast.Compare(
+            left=ast.Name(id=name), ops=[operator], comparators=[ast.Constant(value=str(value))]
+        ):
+            return _compare(name, environment[name], operator, value)
+        case _:
+            raise TypeError(ast.dump(node))
+
+
+def _compare(name: str, actual: str, operator: ast.cmpop, expected: str) -> bool:
+    if name.startswith("python_"):
+        left, right = _version(actual), _version(expected)
+        match operator:
+            case ast.Lt():
+                return left < right
+            case ast.LtE():
+                return left <= right
+            case ast.Gt():
+                return left > right
+            case ast.GtE():
+                return left >= right
+            case ast.Eq():
+                return left == right
+            case ast.NotEq():
+                return left != right
+            case _:
+                raise TypeError(ast.dump(operator))
+    match operator:
+        case ast.Eq():
+            return actual == expected
+        case ast.NotEq():
+            return actual != expected
+        case _:
+            raise TypeError(ast.dump(operator))
+
+
+def _version(text: str) -> tuple[int, int, int]:
+    major, minor, patch = ([int(part) for part in text.split(".")] + [0, 0])[:3]
+    return major, minor, patch
+
+
+def _compact(python_version: str) -> str:
+    return python_version.replace(".", "")
+
+
+# Wheels
+
+
+def _wheels(requirements: Sequence[Requirement], python_version: str, cache: Path) -> list[Path]:
+    """One wheel per requirement, from the cache or else from pip's index."""
+    cached = {hashlib.sha256(_read(wheel)).hexdigest(): wheel for wheel in cache.glob("*.whl")}
+    wheels: list[Path] = []
+    problems: list[str] = []
+    for requirement in requirements:
+        known = [cached[digest] for digest in sorted(requirement.hashes) if digest in cached]
+        try:
+            wheels.append(known[0] if known else _download(requirement, python_version, cache))
+        except PackageError as error:
+            problems.append(str(error))
+    if problems:
+        raise PackageError("\n".join(problems))
+    return wheels
+
+
+def _download(requirement: Requirement, python_version: str, cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
+        lock = Path(folder, "requirements.txt")
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(requirement.hashes))
+        lock.write_text(f"{requirement.specifier} {hashes}\n")
+        version = _compact(python_version)
+        finished = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check"),
+                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock)),
+                *("--implementation", "cp", "--python-version", version),
+                *("--abi", f"cp{version}", "--abi", "abi3", "--abi", "none"),
+                *(option for platform in _PLATFORMS for option in ("--platform", platform)),
+                *("--dest", folder),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = list(Path(folder).glob("*.whl"))
+        if finished.returncode or len(found) != 1:
+            raise PackageError(_download_problem(requirement, python_version, cache, finished))
+        if hashlib.sha256(_read(found[0])).hexdigest() not in requirement.hashes:
+            raise PackageError(
+                f"{requirement.specifier}: {found[0].name} has a hash that {LOCK_FILE} does not list."
+            )
+        # Another build may do the same at the same time: each puts the same bytes under the same name.
+        return found[0].replace(cache / found[0].name)
+
+
+def _download_problem(
+    requirement: Requirement, python_version: str, cache: Path, finished: subprocess.CompletedProcess[str]
+) -> str:
+    output = f"{finished.stdout}\n{finished.stderr}".strip()
+    if "DO NOT MATCH THE HASHES" in output:
+        reason = (
+            f"the package index has something else than {LOCK_FILE} lists. Find out why, then `make lock`"
+        )
+    elif re.search(_NO_NETWORK, output):
+        reason = (
+            f"the package index cannot be reached, and {cache} does not hold the wheel. It is needed once:"
+            " connect to the network, or set PIP_INDEX_URL or PIP_FIND_LINKS to where the wheels are"
+        )
+    elif "No module named pip" in output:
+        reason = f"{sys.executable} has no pip. Run `{sys.executable} -m ensurepip`"
+    else:
+        reason = (
+            f"no wheel for CPython {python_version} on Linux x86_64 was found. Choose another Python with"
+            " `pulumi config set pythonVersion`, or in function_app/requirements.in a version that has one"
+        )
+    said = "\n".join(f"    {line}" for line in output.splitlines()[-6:])
+    return f"{requirement.specifier}: {reason}.\n  pip said:\n{said}"
+
+
+def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:
+    """The files of the wheels as they are once installed, without scripts and caches."""
+    files: dict[str, bytes] = {}
+    for wheel in wheels:
+        for name, data in _installed(wheel):
+            path = f"{SITE_PACKAGES}/{name}"
+            if files.setdefault(path, data) != data:
+                raise PackageError(f"{wheel.name}: another wheel brings a different {name}.")
+    return files
+
+
+def _installed(wheel: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                path = PurePosixPath(entry.filename)
+                if entry.is_dir() or "__pycache__" in path.parts:
+                    continue
+                if path.is_absolute() or ".." in path.parts:
+                    raise PackageError(f"{wheel.name}: the path {entry.filename!r} leaves the package.")
+                if path.parts[0].endswith(".data"):
+                    # The binary distribution format: purelib and platlib go beside the packages; scripts,
+                    # headers and data belong to an environment, and a function app has none.
+                    if path.parts[1] not in ("purelib", "platlib"):
+                        continue
+                    path = PurePosixPath(*path.parts[2:])
+                yield path.as_posix(), archive.read(entry)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PackageError(f"{wheel} is damaged ({error}). Delete it and build again.") from error
+
+
+# Files
+
+
+def _built_before(root: Path, out: Path, inputs: str) -> Package | None:
+    """The package on disk, if these inputs made it and nothing has touched it since."""
+    try:
+        record = json.loads(_record_file(out).read_bytes())
+        if record["inputs"] != inputs or record["zip"] != hashlib.sha256(out.read_bytes()).hexdigest():
+            return None
+        return Package(_relative(out, root), record["content_hash"], record["size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_file(out: Path) -> Path:
+    return out.with_name(f"{out.name}.json")
+
+
+def _relative(out: Path, root: Path) -> str:
+    return out.relative_to(root).as_posix() if out.is_relative_to(root) else str(out)
+
+
+def _digest(files: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 over names and contents in the order of the names, each with its length before it."""
+    digest = hashlib.sha256(f"function app package {_FORMAT}\n".encode())
+    for name, data in sorted(files):
+        for part in (name.encode(), data):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file in one step: two builds at once leave one of two whole files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.package",
+        description="Build the zip that `pulumi up` deploys; show its path, content hash, size and files.",
+    )
+    parser.add_argument(
+        "--python", default=DEFAULT_PYTHON, choices=SUPPORTED_PYTHON, help="default: %(default)s"
+    )
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s in the project")
+    options = parser.parse_args(arguments)
+    out: Path = options.out if options.out == DEFAULT_OUT else options.out.resolve()
+    try:
+        package = build_package(options.python, out=out)
+        with zipfile.ZipFile(PROJECT_ROOT / package.path) as archive:
+            files = [f"  {entry.file_size:>9,}  {entry.filename}" for entry in archive.infolist()]
+    except PackageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    lines = [
+        f"path  {package.path}",
+        f"hash  {package.content_hash}",
+        f"size  {package.size:,} bytes",
+        *files,
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
