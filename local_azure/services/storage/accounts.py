@@ -1,0 +1,201 @@
+"""The storage accounts of local Azure (`dataplane.StorageService`)."""
+
+import asyncio
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from local_azure.arm.ids import key, name_of
+from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, Store
+from local_azure.dataplane import StorageEndpoints
+from local_azure.home import Home
+from local_azure.services.ports import ADDRESS, Ports
+from local_azure.services.processes import ProcessError
+from local_azure.services.storage import azurite
+from local_azure.services.storage.azurite import SERVICES, Azurite
+from local_azure.services.storage.front import Front, Upstream
+from local_azure.services.storage.rights import Service
+from local_azure.services.tls import Tls
+from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens
+
+_API_VERSION = "2024-11-04"
+_EXISTS = 409
+_GONE = 404
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """One account for `status`."""
+
+    name: str
+    endpoints: StorageEndpoints
+    alive: bool
+    restarts: int
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class _Account:
+    name: str
+    azurite: Azurite
+    endpoints: StorageEndpoints
+    session: aiohttp.ClientSession
+    runners: tuple[web.ServerRunner, ...]
+
+
+class StorageAccounts:
+    """Each account has its own Azurite (accounts are named at its start) and three front ports."""
+
+    def __init__(self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports) -> None:
+        self._home = home
+        self._store = store
+        self._tokens = tokens
+        self._tls = tls
+        self._ports = ports
+        self._accounts: dict[str, _Account] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def open_account(self, account_id: str) -> StorageEndpoints:
+        """Returns when all three services answer. Raises SetupError, ProcessError, PortTakenError."""
+        async with self._turn(account_id):
+            account = self._accounts.get(key(account_id))
+            if account is None:
+                account = self._accounts[key(account_id)] = await self._open(account_id)
+            return account.endpoints
+
+    async def delete_account(self, account_id: str) -> None:
+        async with self._turn(account_id):
+            await self._close(key(account_id))
+            name = name_of(account_id).lower()
+            for service in SERVICES:
+                self._ports.forget(_port_name(name, service))
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(shutil.rmtree, self._home.storage / name)
+
+    async def create_table(self, account_id: str, table: str) -> None:
+        await self._do(
+            account_id, "table", "POST", "/Tables", content={"TableName": table}, fine=(201, 204, _EXISTS)
+        )
+
+    async def delete_table(self, account_id: str, table: str) -> None:
+        await self._do(account_id, "table", "DELETE", f"/Tables('{table}')", fine=(204, _GONE))
+
+    async def create_container(self, account_id: str, container: str) -> None:
+        await self._do(account_id, "blob", "PUT", f"/{container}?restype=container", fine=(201, _EXISTS))
+
+    async def delete_container(self, account_id: str, container: str) -> None:
+        await self._do(account_id, "blob", "DELETE", f"/{container}?restype=container", fine=(202, _GONE))
+
+    def states(self) -> list[AccountState]:
+        return [
+            AccountState(
+                account.name,
+                account.endpoints,
+                account.azurite.process.alive,
+                account.azurite.process.restarts,
+                account.azurite.process.pid,
+            )
+            for account in self._accounts.values()
+        ]
+
+    async def close(self) -> None:
+        """Stops every account; what they hold stays."""
+        await asyncio.gather(*(self._close(account) for account in list(self._accounts)))
+
+    def _turn(self, account_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(key(account_id), asyncio.Lock())
+
+    async def _open(self, account_id: str) -> _Account:
+        name = name_of(account_id).lower()
+        listeners = {service: self._ports.hold(_port_name(name, service)) for service in SERVICES}
+        session: aiohttp.ClientSession | None = None
+        runners: list[web.ServerRunner] = []
+        emulator: Azurite | None = None
+        try:
+            emulator = await azurite.start(
+                name, self._home.storage / name, self._home.logs / f"storage-{name}.log", self._tls
+            )
+            session = self._new_session()
+            context = self._tls.server_context()
+            for service in SERVICES:
+                upstream = Upstream(session, emulator.ports[service])
+                front = Front(service, account_id, self._store, self._tokens, upstream)
+                runner = web.ServerRunner(web.Server(front, access_log=None))
+                await runner.setup()
+                runners.append(runner)
+                await web.SockSite(runner, listeners[service], ssl_context=context).start()
+        except BaseException:
+            for runner in runners:
+                await runner.cleanup()
+            if session is not None:
+                await session.close()
+            if emulator is not None:
+                await emulator.process.stop()
+            for listener in listeners.values():
+                listener.close()
+            raise
+        urls = {
+            service: f"https://{ADDRESS}:{listener.getsockname()[1]}/{name}/"
+            for service, listener in listeners.items()
+        }
+        return _Account(name, emulator, StorageEndpoints(**urls), session, tuple(runners))
+
+    async def _close(self, account_key: str) -> None:
+        account = self._accounts.pop(account_key, None)
+        if account is None:
+            return
+        for runner in account.runners:
+            await runner.cleanup()
+        await account.session.close()
+        await account.azurite.process.stop()
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=self._tls.client_context(), keepalive_timeout=azurite.KEEP_ALIVE - 10
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A large blob may take its time; a server that says nothing for this long is stuck.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    async def _do(
+        self,
+        account_id: str,
+        service: Service,
+        method: str,
+        path: str,
+        *,
+        content: object = None,
+        fine: tuple[int, ...],
+    ) -> None:
+        """What ARM does in an account by its own right: no role is asked for."""
+        await self.open_account(account_id)
+        account = self._accounts[key(account_id)]
+        token = self._tokens.issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0]).token
+        async with account.session.request(
+            method,
+            f"https://{ADDRESS}:{account.azurite.ports[service]}/{account.name}{path}",
+            headers={
+                "Authorization": f"Bearer {token}",
+                "x-ms-version": _API_VERSION,
+                "Accept": "application/json;odata=nometadata",
+                "Content-Type": "application/json",
+            },
+            json=content,
+        ) as answer:
+            if answer.status not in fine:
+                raise ProcessError(
+                    f"storage account {account.name} answered {answer.status} to {method} {path}: "
+                    f"{(await answer.text())[:500]}"
+                )
+
+
+def _port_name(account: str, service: Service) -> str:
+    return f"storage account {account} {service}"

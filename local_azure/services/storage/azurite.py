@@ -1,0 +1,92 @@
+"""The Azurite process of one storage account."""
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_azure.services import node
+from local_azure.services.ports import ADDRESS, free_port
+from local_azure.services.processes import Command, ProcessError, Supervised
+from local_azure.services.storage.rights import Service
+from local_azure.services.tls import Tls
+
+SERVICES: tuple[Service, ...] = ("blob", "queue", "table")
+KEEP_ALIVE = 60
+"""Seconds for which Azurite keeps an idle connection; its own five would drop the front's in mid-use."""
+
+_DEADLINE = 30.0
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Azurite:
+    process: Supervised
+    ports: Mapping[Service, int]
+
+
+async def start(account: str, location: Path, log: Path, tls: Tls) -> Azurite:
+    """Starts Azurite for one account. Raises SetupError when it is not installed, ProcessError."""
+    script = node.script("azurite", "dist/src/azurite.js")
+    await asyncio.to_thread(location.mkdir, parents=True, exist_ok=True, mode=0o700)
+    error: ProcessError | None = None
+    # Azurite opens its ports itself: somebody may have been quicker.
+    for _ in range(_TRIES):
+        ports: dict[Service, int] = {service: free_port() for service in SERVICES}
+        argv = [*_argv(script, location, tls), *_listening(ports)]
+        command = _command(account, argv, location, log)
+        try:
+            return Azurite(await Supervised.start(command, lambda: _listens(ports), _DEADLINE), ports)  # noqa: B023
+        except ProcessError as failed:
+            error = failed
+            if "EADDRINUSE" not in str(failed):
+                break
+    assert error is not None  # noqa: S101 # the loop ends only by a return or an error
+    raise error
+
+
+def _command(account: str, argv: list[str], location: Path, log: Path) -> Command:
+    # Azurite wants an account key; this one is made for this start and told to nobody.
+    key = base64.b64encode(secrets.token_bytes(64)).decode()
+    return Command(
+        name=f"Azurite of storage account {account}",
+        argv=argv,
+        env={"AZURITE_ACCOUNTS": f"{account}:{key}"},
+        cwd=location,
+        log=log,
+    )
+
+
+def _argv(script: Path, location: Path, tls: Tls) -> list[str]:
+    return [
+        str(node.NODE),
+        "--require",
+        str(Path(__file__).with_name("save_soon.cjs")),
+        str(script),
+        *("--silent", "--disableTelemetry", "--skipApiVersionCheck"),
+        *("--oauth", "basic", "--cert", str(tls.certificate_file), "--key", str(tls.key_file)),
+        *("--location", str(location)),
+    ]
+
+
+def _listening(ports: Mapping[Service, int]) -> list[str]:
+    argv: list[str] = []
+    for service, port in ports.items():
+        argv += [f"--{service}Host", ADDRESS, f"--{service}Port", str(port)]
+        argv += [f"--{service}KeepAliveTimeout", str(KEEP_ALIVE)]
+    return argv
+
+
+async def _listens(ports: Mapping[Service, int]) -> bool:
+    for port in ports.values():
+        try:
+            _, writer = await asyncio.open_connection(ADDRESS, port)
+        except OSError:
+            return False
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    return True
