@@ -1,0 +1,1 @@
+"""What exists in Azure: the stack as components, from settings to exports."""

@@ -1,0 +1,66 @@
+"""Names of everything, from what is known before anything exists. Pure.
+
+A name is `<kind>-<project>-<stack>-<hash>`: the middle is for people and is cut where a
+service is short of room; the hash tells apart subscriptions, projects, stacks and
+suffixes, also where the middle was cut. All inputs are known in the first preview, so
+names are too, and they never change unless one of the inputs does.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+
+CHAT_STATE_TABLE = "ChatState"
+"""The extension's own default, and what the function app's payload names."""
+
+DEPLOYMENT_CONTAINER = "deployments"
+"""Where One Deploy keeps the package that instances start from."""
+
+HASH_LENGTH = 8
+"""Characters of base 32: 40 bits, of which even a million stacks would share one with odds of 1 in 2."""
+
+HOST_ID_LENGTH = 32
+"""The Functions host takes its id from so many first characters of the app's name and shares locks and
+timers between apps with one id in one storage account (azure-functions-host wiki: Host IDs)."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """One name per resource, each within its service's length and alphabet."""
+
+    resource_group: str  # 1-90, of the subscription
+    identity: str  # 3-128, of the resource group
+    storage_account: str  # 3-24 lower-case letters and digits, of the world
+    log_workspace: str  # 4-63, of the resource group; a deleted name brings its old data back for 14 days
+    app_insights: str  # 1-255, of the resource group
+    openai_account: str  # 2-64, also its subdomain, of the world; blocked for 48 hours after deletion
+    plan: str  # 1-60, of the resource group
+    function_app: str  # 2-60, of the world; here HOST_ID_LENGTH at most
+
+
+def names(subscription_id: str, project: str, stack: str, suffix: str = "") -> Names:
+    """Names for one stack. Raises ValueError where a part is empty."""
+    for part, value in (("subscription id", subscription_id), ("project", project), ("stack", stack)):
+        if not value:
+            raise ValueError(f"no {part} to make names from")
+    identity = "\n".join((subscription_id.lower(), project, stack, suffix))
+    digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()[:HASH_LENGTH]
+    readable = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+
+    def name(kind: str, longest: int = HOST_ID_LENGTH) -> str:
+        room = longest - len(kind) - HASH_LENGTH - 2
+        return f"{kind}-{readable[:room].strip('-')}-{digest}"
+
+    kind = "st"
+    middle = readable.replace("-", "")[: 24 - len(kind) - HASH_LENGTH]
+    return Names(
+        resource_group=name("rg"),
+        identity=name("id"),
+        storage_account=f"{kind}{middle}{digest}",
+        log_workspace=name("log"),
+        app_insights=name("appi"),
+        openai_account=name("oai"),
+        plan=name("plan"),
+        function_app=name("func"),
+    )

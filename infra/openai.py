@@ -1,0 +1,66 @@
+"""The chat model."""
+
+import pulumi
+from pulumi_azure_native import cognitiveservices
+
+from infra.place import Place
+from infra.settings import ModelSettings
+
+
+class ChatModel(pulumi.ComponentResource):
+    """An Azure OpenAI account that takes Entra identities only, and one deployment of a model."""
+
+    account_id: pulumi.Output[str]
+    account_name: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    deployment_name: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        place: Place,
+        model: ModelSettings,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("assistant:openai:ChatModel", name, {}, opts)
+        account = cognitiveservices.Account(
+            "openai-account",
+            account_name=place.names.openai_account,
+            resource_group_name=place.group_name,
+            location=model.location,
+            kind="OpenAI",
+            sku=cognitiveservices.SkuArgs(name="S0"),
+            properties=cognitiveservices.AccountPropertiesArgs(
+                # Entra tokens are taken at the account's own subdomain only, not at the region's endpoint.
+                custom_sub_domain_name=place.names.openai_account,
+                disable_local_auth=True,
+                public_network_access=cognitiveservices.PublicNetworkAccess.ENABLED,
+            ),
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        deployment = cognitiveservices.Deployment(
+            "chat-model",
+            deployment_name=model.name,
+            account_name=account.name,
+            resource_group_name=place.group_name,
+            sku=cognitiveservices.SkuArgs(name=model.sku, capacity=model.capacity),
+            properties=cognitiveservices.DeploymentPropertiesArgs(
+                model=cognitiveservices.DeploymentModelArgs(
+                    format="OpenAI", name=model.name, version=model.version
+                ),
+                # NoAutoUpgrade would answer 410 from the day that the version retires.
+                version_upgrade_option=cognitiveservices.DeploymentModelVersionUpgradeOption.ONCE_CURRENT_VERSION_EXPIRED,
+                # What Azure sets where nothing is said; said here so that a refresh finds no difference.
+                rai_policy_name="Microsoft.DefaultV2",
+            ),
+            # Named by its model: another model is a second deployment, to which the app moves before the first
+            # one goes. So here nothing is deleted before it is replaced.
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.account_id = account.id
+        self.account_name = account.name
+        self.endpoint = account.properties.endpoint
+        self.deployment_name = deployment.name
+        self.register_outputs({"endpoint": self.endpoint, "deploymentName": self.deployment_name})

@@ -1,0 +1,83 @@
+"""The whole stack: settings, components, exports."""
+
+import pulumi
+from pulumi_azure_native import authorization, resources
+
+from infra.app_settings import app_settings
+from infra.deployment import DeployedCode
+from infra.function_host import FunctionHost
+from infra.identity import AppIdentity, AppRoles
+from infra.monitoring import Monitoring
+from infra.names import names
+from infra.openai import ChatModel
+from infra.package import build_package
+from infra.place import Place
+from infra.roles import Scope
+from infra.settings import read
+from infra.storage import ChatStorage
+
+
+def main() -> None:
+    settings = read()
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    package = build_package(settings.host.python_version)
+    subscription_id = authorization.get_client_config().subscription_id
+    name = names(subscription_id, project, stack, settings.name_suffix)
+    tags = {**settings.tags, "project": project, "stack": stack}
+    protect = settings.deletion_protection
+
+    group = resources.ResourceGroup(
+        "group",
+        resource_group_name=name.resource_group,
+        location=settings.location,
+        tags=tags,
+        opts=pulumi.ResourceOptions(protect=protect, delete_before_replace=True),
+    )
+    place = Place(group_name=group.name, location=settings.location, names=name, tags=tags)
+
+    identity = AppIdentity("identity", place=place)
+    storage = ChatStorage("storage", place=place, protect=protect)
+    monitoring = Monitoring("monitoring", place=place, logs=settings.logs)
+    model = ChatModel("openai", place=place, model=settings.model)
+    roles = AppRoles(
+        "roles",
+        principal_id=identity.principal_id,
+        subscription_id=subscription_id,
+        scopes={
+            Scope.STORAGE_ACCOUNT: storage.account_id,
+            Scope.OPENAI_ACCOUNT: model.account_id,
+            Scope.APP_INSIGHTS: monitoring.id,
+        },
+    )
+    if protect:
+        storage.lock(after=roles.assignments)
+    host = FunctionHost(
+        "function-host",
+        place=place,
+        host=settings.host,
+        identity=identity,
+        storage=storage,
+        app_settings=app_settings(
+            settings, identity=identity, storage=storage, model=model, monitoring=monitoring
+        ),
+        after=roles.assignments,
+    )
+    code = DeployedCode(
+        "deployed-code",
+        site_id=host.site_id,
+        scm_host=host.scm_host,
+        site_host=host.site_host,
+        package_path=package.path,
+        package_hash=package.content_hash,
+        python_version=settings.host.python_version,
+        opts=pulumi.ResourceOptions(parent=host, depends_on=[*host.publishing, *roles.assignments]),
+    )
+
+    pulumi.export("functionAppUrl", pulumi.Output.format("https://{0}", host.site_host))
+    pulumi.export("assistantsUrl", pulumi.Output.format("https://{0}/api/assistants", host.site_host))
+    pulumi.export("resourceGroupName", group.name)
+    pulumi.export("storageAccountName", storage.account_name)
+    pulumi.export("functionAppName", host.site_name)
+    pulumi.export("openaiAccountName", model.account_name)
+    pulumi.export("openaiEndpoint", model.endpoint)
+    pulumi.export("packageHash", code.package_hash)

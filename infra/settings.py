@@ -1,0 +1,294 @@
+"""The stack's settings: one frozen object, read once and checked before anything is made.
+
+`KEYS` are the names and defaults (the same as in Pulumi.yaml; a test holds them
+together), rules.py says what one value must satisfy, and `parse` adds what several must
+satisfy together. Whatever is wrong comes in one error, each problem with the command
+that mends it.
+"""
+
+import json
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Generic, TypeVar
+
+import pulumi
+from pulumi.runtime import get_config_env, is_config_secret
+from pulumi.runtime.config import CONFIG
+
+from infra import rules
+from infra.models import CHAT_MODELS, ChatModel
+from infra.rules import Command, HttpAuthLevel, RefusedError, command, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The chat model. `capacity` is in thousands of tokens per minute."""
+
+    location: str
+    name: str
+    version: str
+    sku: str
+    capacity: int
+    is_reasoning: bool
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """The function app. `default_instructions` is empty where the app's own hold."""
+
+    python_version: str
+    instance_memory_mb: int
+    maximum_instance_count: int
+    always_ready: Mapping[str, int]
+    http_concurrency: int
+    http_auth_level: HttpAuthLevel
+    default_instructions: str
+    cors_origins: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Log Analytics. `daily_cap_gb` 0 means no limit."""
+
+    retention_days: int
+    daily_cap_gb: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    location: str
+    model: ModelSettings
+    host: HostSettings
+    logs: LogSettings
+    tags: Mapping[str, str]
+    deletion_protection: bool
+    name_suffix: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One setting that cannot be used, and what mends it."""
+
+    key: str
+    value: str
+    rule: str
+    commands: tuple[Command, ...]
+
+
+class InvalidSettingsError(pulumi.RunError):
+    """Every problem of a stack's settings in one message; the engine prints it without a traceback."""
+
+    def __init__(self, problems: Sequence[Problem], stack: str) -> None:
+        self.problems = tuple(problems)
+        noun = "setting" if len(problems) == 1 else "settings"
+        lines = [f"stack {stack} has {len(problems)} {noun} that cannot be used:"]
+        for problem in problems:
+            lines += ["", f"  {problem.key} = {_shown(problem.value)}", f"    {problem.rule}"]
+            for verb, *arguments in problem.commands:
+                lines.append(f"    > pulumi config {shlex.join([verb, '--stack', stack, *arguments])}")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """A setting: its name in the stack's config, its default there, and the rule for its text."""
+
+    name: str
+    default: Any
+    read: Callable[[str], T]
+
+
+KEYS: dict[str, Key[Any]] = {}
+
+
+def _key(name: str, default: object, read: Callable[[str], T]) -> Key[T]:
+    KEYS[name] = key = Key(name, default, read)
+    return key
+
+
+LOCATION = _key("location", "eastus2", rules.region)
+OPENAI_LOCATION = _key("openaiLocation", "", rules.optional_region)
+MODEL_NAME = _key("modelName", "gpt-5.4-mini", str)
+MODEL_VERSION = _key("modelVersion", "2026-03-17", str)
+MODEL_SKU = _key("modelSku", "GlobalStandard", rules.one_of("GlobalStandard", "DataZoneStandard", "Standard"))
+MODEL_CAPACITY = _key("modelCapacity", 50, rules.integer(1, 100_000, "thousand tokens per minute"))
+MODEL_IS_REASONING = _key("modelIsReasoning", True, rules.boolean)
+# What azure-functions in function_app/requirements.txt runs on: 1.26.0 asks for <3.13, and 3.10 has ended.
+PYTHON_VERSION = _key("pythonVersion", "3.12", rules.one_of("3.12", "3.11"))
+INSTANCE_MEMORY = _key("instanceMemoryMB", 2048, rules.integer_of((512, 2048, 4096), "MB"))
+# ARM may take less than 40 (terraform-provider-azurerm allows 1), but the service documents 40.
+MAXIMUM_INSTANCES = _key("maximumInstanceCount", 100, rules.integer(40, 1000, "instances"))
+ALWAYS_READY = _key("alwaysReady", {}, rules.always_ready)
+HTTP_CONCURRENCY = _key("httpConcurrency", 16, rules.integer(1, 1000, "requests"))
+HTTP_AUTH_LEVEL = _key("httpAuthLevel", "function", rules.auth_level)
+DEFAULT_INSTRUCTIONS = _key("defaultInstructions", "", rules.instructions)
+# The retentions of Application Insights, whose tables fill the workspace.
+LOG_RETENTION = _key(
+    "logRetentionDays", 30, rules.integer_of((30, 60, 90, 120, 180, 270, 365, 550, 730), "days")
+)
+LOG_DAILY_CAP = _key("logDailyCapGB", 1, rules.integer(0, 4000, "gigabytes a day"))
+CORS_ORIGINS = _key("corsOrigins", [], rules.origins)
+TAGS = _key("tags", {}, rules.tags)
+DELETION_PROTECTION = _key("deletionProtection", False, rules.boolean)
+NAME_SUFFIX = _key("nameSuffix", "", rules.suffix)
+
+REGIONAL_MEMORY_MB = 512_000
+"""Memory of all Flex Consumption instances of a subscription in one region."""
+
+
+def read() -> Settings:
+    """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
+    # pulumi.Config answers only for keys one asks it for. All of them, also the unknown ones, stand where the
+    # language host puts them: in PULUMI_CONFIG and, once the program runs (or under mocks), in CONFIG.
+    everything = {**get_config_env(), **CONFIG.get()}
+    namespace = f"{pulumi.get_project()}:"
+    raw = {
+        name.removeprefix(namespace): str(text)
+        for name, text in everything.items()
+        if name.startswith(namespace)
+    }
+    secret_keys = {name for name in raw if is_config_secret(namespace + name)}
+    return parse(raw, today=datetime.now(UTC).date(), stack=pulumi.get_stack(), secret_keys=secret_keys)
+
+
+def parse(
+    raw: Mapping[str, str], *, today: date, stack: str = "dev", secret_keys: Collection[str] = ()
+) -> Settings:
+    """Settings from the config of the project's own namespace, keys without it. Pure.
+
+    Values are text as the engine hands them over; arrays and objects are JSON. `today`
+    decides which models have retired. Raises `InvalidSettingsError` with every problem.
+    """
+    problems = [_unknown(name, raw[name], name in secret_keys) for name in sorted(raw.keys() - KEYS.keys())]
+    values: dict[str, Any] = {}
+    for name, key in KEYS.items():
+        text = raw.get(name, key.default if isinstance(key.default, str) else json.dumps(key.default))
+        try:
+            if name in secret_keys:
+                text = "[secret]"
+                raise RefusedError(
+                    "is stored as a secret, but Azure shows every setting here: store it as plain text"
+                )
+            values[name] = key.read(text)
+        except RefusedError as refused:
+            problems.append(Problem(name, text, refused.rule, refused.commands(name)))
+
+    if {MODEL_NAME.name, MODEL_VERSION.name, MODEL_IS_REASONING.name} <= values.keys():
+        problems += _model_problems(
+            _of(values, MODEL_NAME), _of(values, MODEL_VERSION), _of(values, MODEL_IS_REASONING), today
+        )
+    if {ALWAYS_READY.name, MAXIMUM_INSTANCES.name, INSTANCE_MEMORY.name} <= values.keys():
+        problems += _ready_problems(
+            _of(values, ALWAYS_READY), _of(values, MAXIMUM_INSTANCES), _of(values, INSTANCE_MEMORY)
+        )
+    if problems:
+        raise InvalidSettingsError(problems, stack)
+
+    return Settings(
+        location=_of(values, LOCATION),
+        model=ModelSettings(
+            location=_of(values, OPENAI_LOCATION) or _of(values, LOCATION),
+            name=_of(values, MODEL_NAME),
+            version=_of(values, MODEL_VERSION),
+            sku=_of(values, MODEL_SKU),
+            capacity=_of(values, MODEL_CAPACITY),
+            is_reasoning=_of(values, MODEL_IS_REASONING),
+        ),
+        host=HostSettings(
+            python_version=_of(values, PYTHON_VERSION),
+            instance_memory_mb=_of(values, INSTANCE_MEMORY),
+            maximum_instance_count=_of(values, MAXIMUM_INSTANCES),
+            always_ready=_of(values, ALWAYS_READY),
+            http_concurrency=_of(values, HTTP_CONCURRENCY),
+            http_auth_level=_of(values, HTTP_AUTH_LEVEL),
+            default_instructions=_of(values, DEFAULT_INSTRUCTIONS),
+            cors_origins=_of(values, CORS_ORIGINS),
+        ),
+        logs=LogSettings(_of(values, LOG_RETENTION), _of(values, LOG_DAILY_CAP)),
+        tags=_of(values, TAGS),
+        deletion_protection=_of(values, DELETION_PROTECTION),
+        name_suffix=_of(values, NAME_SUFFIX),
+    )
+
+
+def _of(values: Mapping[str, Any], key: Key[T]) -> T:
+    return values[key.name]
+
+
+def _unknown(name: str, text: str, secret: bool) -> Problem:
+    remove = command(name, None)
+    known, path = name, ""
+    for mark in (".", "["):  # `tags.owner` set without --path is a key of that name
+        if mark in known:
+            known = known[: known.index(mark)]
+            path = name[len(known) :]
+    meant = nearest(known, KEYS)
+    if meant is None:
+        return Problem(
+            name, "[secret]" if secret else text, f"is no setting; there are {', '.join(KEYS)}", (remove,)
+        )
+    mends = (remove,) if secret else (remove, command(meant, text, path))
+    return Problem(
+        name, "[secret]" if secret else text, f"is no setting; the nearest is {meant}{path}", mends
+    )
+
+
+def _model_problems(name: str, version: str, is_reasoning: bool, today: date) -> list[Problem]:
+    usable = [model for model in CHAT_MODELS if not model.deprecated and today < model.retires]
+    of_name = [model for model in CHAT_MODELS if model.name == name]
+    model = next((model for model in of_name if model.version == version), None)
+    if not of_name:
+        names = [model.name for model in usable]
+        rule = f"is no model of infra/models.py; usable today: {', '.join(names)}"
+        return [Problem(MODEL_NAME.name, name, rule, _switch(usable, nearest(name, names), is_reasoning))]
+    if model is None:
+        versions = [model.version for model in of_name]
+        rule = f"is no version of {name} in infra/models.py; there is {', '.join(versions)}"
+        return [Problem(MODEL_VERSION.name, version, rule, (command(MODEL_VERSION.name, versions[-1]),))]
+    if model not in usable:
+        rule = f"{version} retired on {model.retires}"
+        if today < model.retires:
+            rule = f"{version} is deprecated: it takes no new deployments and retires on {model.retires}"
+        return [Problem(MODEL_NAME.name, name, rule, _switch(usable, MODEL_NAME.default, is_reasoning))]
+    if is_reasoning is not model.is_reasoning:
+        rule = f"must be false for {name}, or its answers have no token limit"
+        if model.is_reasoning:
+            rule = f"must be true for {name}, which refuses the max_tokens that is sent otherwise"
+        mend = command(MODEL_IS_REASONING.name, json.dumps(model.is_reasoning))
+        return [Problem(MODEL_IS_REASONING.name, json.dumps(is_reasoning), rule, (mend,))]
+    return []
+
+
+def _switch(usable: Sequence[ChatModel], name: str | None, is_reasoning: bool) -> tuple[Command, ...]:
+    """Commands that turn to a usable model: the named one, else the one that retires last."""
+    last_to_retire = sorted(usable, key=lambda model: (model.name == name, model.retires))[-1:]
+    commands: list[Command] = []
+    for model in last_to_retire:
+        commands += [command(MODEL_NAME.name, model.name), command(MODEL_VERSION.name, model.version)]
+        if model.is_reasoning is not is_reasoning:
+            commands.append(command(MODEL_IS_REASONING.name, json.dumps(model.is_reasoning)))
+    return tuple(commands)
+
+
+def _ready_problems(groups: Mapping[str, int], most: int, memory: int) -> list[Problem]:
+    ready, shown = sum(groups.values()), json.dumps(groups)
+    fewer = command(ALWAYS_READY.name, None)
+    problems: list[Problem] = []
+    if ready > most:
+        rule = f"keeps {ready} instances ready, more than maximumInstanceCount = {most} lets run"
+        mend = command(MAXIMUM_INSTANCES.name, str(ready)) if ready <= 1000 else fewer
+        problems.append(Problem(ALWAYS_READY.name, shown, rule, (mend,)))
+    if ready * memory > REGIONAL_MEMORY_MB:
+        rule = f"keeps {ready} x {memory} MB ready, more than the {REGIONAL_MEMORY_MB} MB of a region's quota"
+        smaller = next((size for size in (2048, 512) if ready * size <= REGIONAL_MEMORY_MB), None)
+        mend = command(INSTANCE_MEMORY.name, str(smaller)) if smaller else fewer
+        problems.append(Problem(ALWAYS_READY.name, shown, rule, (mend,)))
+    return problems
+
+
+def _shown(text: str) -> str:
+    return json.dumps(text if len(text) <= 80 else text[:77] + "...", ensure_ascii=False)
