@@ -1,0 +1,1 @@
+"""Function apps: publish endpoint, Functions host and Python worker."""

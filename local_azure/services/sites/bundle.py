@@ -1,0 +1,103 @@
+"""Which binding types the extension bundle of a host.json brings.
+
+Data, not a download: versions and what they hold are those of
+Azure/azure-functions-extension-bundles (#720, #758).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+GENERAL = "Microsoft.Azure.Functions.ExtensionBundle"
+PREVIEW = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
+EXPERIMENTAL = "Microsoft.Azure.Functions.ExtensionBundle.Experimental"
+
+BUILT_IN_TYPES = frozenset({"httptrigger", "http"})
+"""Binding types that the host knows without a bundle, in lower case."""
+
+OPENAI_TYPES = frozenset(
+    {
+        "assistantcreate",
+        "assistantpost",
+        "assistantquery",
+        "assistantskilltrigger",
+        "embeddings",
+        "embeddingsstore",
+        "semanticsearch",
+        "textcompletion",
+    }
+)
+
+_OPENAI: Mapping[str, Mapping[str, str | None]] = {
+    # Bundle version -> version of the OpenAI extension in it; None: not in it.
+    GENERAL: {"4.38.0": None},
+    PREVIEW: {"4.44.0": "0.19.0-alpha", "4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
+    EXPERIMENTAL: {"4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
+}
+
+_Version = tuple[int, ...]
+
+
+class BundleError(ValueError):
+    """An `extensionBundle` section that no bundle known here satisfies."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    id: str
+    version: str
+    openai: str | None
+    """Version of the OpenAI extension in it, or None."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        return BUILT_IN_TYPES | OPENAI_TYPES if self.openai else BUILT_IN_TYPES
+
+
+def resolve(bundle_id: str, version_range: str) -> Bundle:
+    """The newest bundle in the range (`[4.45.0, 4.46.0)`, `[4.*, 5.0.0)`). Raises BundleError."""
+    known = next((name for name in _OPENAI if name.lower() == bundle_id.lower()), None)
+    if known is None:
+        raise BundleError(
+            f"host.json: extensionBundle.id {bundle_id!r} is unknown; bundles are {', '.join(_OPENAI)}."
+        )
+    inside = [version for version in _OPENAI[known] if _contains(version_range, _numbers(version))]
+    if not inside:
+        raise BundleError(
+            f"host.json: no version of {known} known to local Azure lies in {version_range!r}; "
+            f"it knows {', '.join(_OPENAI[known])}."
+        )
+    newest = max(inside, key=_numbers)
+    return Bundle(known, newest, _OPENAI[known][newest])
+
+
+def _numbers(version: str) -> _Version:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _contains(version_range: str, version: _Version) -> bool:
+    text = version_range.strip()
+    exact = re.fullmatch(r"\[\s*([\d.]+)\s*\]", text)
+    if exact:
+        return version == _numbers(exact.group(1))
+    found = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
+    if found is None:
+        raise BundleError(
+            f"host.json: extensionBundle.version {version_range!r} is no version range such as [4.45.0, 4.46.0)."
+        )
+    opening, low, high, closing = found.groups()
+    return (not low or _above(version, low, opening)) and (not high or _below(version, high, closing))
+
+
+def _bound(text: str) -> _Version:
+    return tuple(int(part) for part in text.split(".") if part not in ("*", ""))
+
+
+def _above(version: _Version, low: str, opening: str) -> bool:
+    bound = _bound(low)
+    return version >= bound if opening == "[" else version > bound
+
+
+def _below(version: _Version, high: str, closing: str) -> bool:
+    bound = _bound(high)
+    return version <= bound if closing == "]" else version < bound

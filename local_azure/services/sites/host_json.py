@@ -1,0 +1,95 @@
+"""`host.json`: the part of it that decides how the host behaves here."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+LEVELS: Mapping[str, int] = {
+    "trace": 5,
+    "debug": logging.DEBUG,
+    "information": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "none": logging.CRITICAL + 10,
+}
+
+
+class HostJsonError(ValueError):
+    """host.json is missing or not valid; every problem is in the message."""
+
+
+@dataclass(frozen=True)
+class HostJson:
+    route_prefix: str = "api"
+    bundle_id: str | None = None
+    bundle_range: str = ""
+    log_levels: Mapping[str, int] = field(default_factory=lambda: dict[str, int]())
+    """Lowest level that is logged, by category; `default` for the others."""
+
+    def logs(self, category: str, level: int) -> bool:
+        """The longest category that the given one starts with decides, as in .NET logging."""
+        best, lowest = "", logging.INFO
+        for name, limit in self.log_levels.items():
+            if name.lower() == "default" and not best:
+                lowest = limit
+            elif category.lower().startswith(name.lower()) and len(name) > len(best):
+                best, lowest = name, limit
+        return level >= lowest
+
+
+def load(root: Path) -> HostJson:
+    try:
+        text = (root / "host.json").read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise HostJsonError(
+            "host.json is missing: it must stand at the root of the zip, not in a folder."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostJsonError(f"host.json cannot be read: {error}") from error
+    return parse(text)
+
+
+def parse(text: str) -> HostJson:
+    try:
+        content: object = json.loads(text)
+    except ValueError as error:
+        raise HostJsonError(f"host.json is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise HostJsonError("host.json must hold a JSON object.")
+    whole = cast("dict[str, Any]", content)
+    problems: list[str] = []
+    if whole.get("version") != "2.0":
+        problems.append(f'"version" must be "2.0", not {whole.get("version")!r}')
+    http = _section(_section(whole, "extensions", problems), "http", problems, "extensions.")
+    prefix = http.get("routePrefix", "api")
+    if not isinstance(prefix, str):
+        problems.append(f'"extensions.http.routePrefix" must be a string, not {prefix!r}')
+    bundle = _section(whole, "extensionBundle", problems)
+    if bundle and not (isinstance(bundle.get("id"), str) and isinstance(bundle.get("version"), str)):
+        problems.append('"extensionBundle" needs the strings "id" and "version"')
+    levels = _levels(_section(_section(whole, "logging", problems), "logLevel", problems, "logging."), problems)
+    if problems:
+        raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
+    return HostJson(str(prefix), bundle.get("id"), str(bundle.get("version", "")), levels)
+
+
+def _section(whole: Mapping[str, Any], name: str, problems: list[str], above: str = "") -> dict[str, Any]:
+    section: object = whole.get(name, {})
+    if isinstance(section, dict):
+        return cast("dict[str, Any]", section)
+    problems.append(f'"{above}{name}" must be an object, not {section!r}')
+    return {}
+
+
+def _levels(section: Mapping[str, Any], problems: list[str]) -> dict[str, int]:
+    levels: dict[str, int] = {}
+    for category, level in section.items():
+        if isinstance(level, str) and level.lower() in LEVELS:
+            levels[category] = LEVELS[level.lower()]
+        else:
+            problems.append(f'"logging.logLevel.{category}" is {level!r}, expected one of {", ".join(LEVELS)}')
+    return levels

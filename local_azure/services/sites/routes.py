@@ -1,0 +1,446 @@
+"""Route templates as ASP.NET parses and matches them, in pure functions.
+
+The names and the odd corners are those of `RoutePatternParser`,
+`RouteParameterParser` and `RoutePatternMatcher`: literals ignore case, one
+trailing slash does not count, an empty segment matches nothing.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+
+class TemplateError(ValueError):
+    """A route template that ASP.NET refuses; the function that has it is in error."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    text: str
+    accepts: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    constraints: tuple[Constraint, ...] = ()
+    optional: bool = False
+    default: str | None = None
+    catch_all: bool = False
+
+
+Part = str | Parameter
+Segment = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Template:
+    text: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One function's HTTP trigger. `methods` are upper case; none given means all."""
+
+    function: str
+    template: Template
+    methods: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Match:
+    function: str
+    values: Mapping[str, str]
+
+
+def compose(prefix: str, route: str) -> str:
+    """The whole template of a function: the prefix of host.json before the trigger's route."""
+    prefix = prefix.strip("/")
+    return f"{prefix}/{route}" if prefix else route
+
+
+def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
+    """The first route, in the order of the functions, that takes the method and the decoded path."""
+    wanted = method.upper()
+    for route in routes:
+        if not route.methods or wanted in route.methods:
+            values = match(route.template, path)
+            if values is not None:
+                return Match(route.function, values)
+    return None
+
+
+def match(template: Template, path: str) -> dict[str, str] | None:
+    """Route values for a decoded path such as `/api/assistants/a`, or None."""
+    found = path.removeprefix("/").removesuffix("/")
+    segments = found.split("/") if found else []
+    if path.endswith("//") or "" in segments:
+        return None
+    values: dict[str, str] = {}
+    for at, wanted in enumerate(template.segments):
+        rest = segments[at:]
+        only = wanted[0] if len(wanted) == 1 else None
+        if isinstance(only, Parameter) and only.catch_all:
+            _take(values, only, "/".join(rest))
+            return values if _accepted(wanted, values) else None
+        if not rest:
+            if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
+                return None
+            _take(values, only, "")
+        else:
+            taken = _match_segment(wanted, rest[0])
+            if taken is None:
+                return None
+            values.update(taken)
+        if not _accepted(wanted, values):
+            return None
+    return values if len(segments) <= len(template.segments) else None
+
+
+def _take(values: dict[str, str], parameter: Parameter, text: str) -> None:
+    if text or parameter.default is not None:
+        values[parameter.name] = text or parameter.default or ""
+
+
+def _accepted(segment: Segment, values: Mapping[str, str]) -> bool:
+    return all(
+        constraint.accepts(values[part.name])
+        for part in segment
+        if isinstance(part, Parameter) and part.name in values
+        for constraint in part.constraints
+    )
+
+
+def _match_segment(segment: Segment, text: str) -> dict[str, str] | None:
+    if len(segment) == 1:
+        part = segment[0]
+        if isinstance(part, Parameter):
+            return {part.name: text}
+        return {} if part.upper() == text.upper() else None
+    return _match_complex(segment, text)
+
+
+def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
+    """`{name}.{extension?}` and the like: from the right, so that the last parameter takes least."""
+    parameters = [part for part in segment if isinstance(part, Parameter)]
+    pattern = "".join("(.+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
+    found = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
+    if found is not None:
+        return {part.name: value for part, value in zip(parameters, found.groups(), strict=True)}
+    last = segment[-1]
+    if isinstance(last, Parameter) and last.optional and segment[-2] == ".":
+        return _match_segment(segment[:-2], text)
+    return None
+
+
+def parse(text: str) -> Template:
+    """Raises TemplateError with the words of ASP.NET."""
+    if text.startswith("/") or text.startswith("~"):
+        raise TemplateError(
+            f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
+            f"as the host puts the route prefix and a '/' before it."
+        )
+    segments = tuple(_parse_segment(segment, text) for segment in _split(text)) if text else ()
+    names = [part.name for segment in segments for part in segment if isinstance(part, Parameter)]
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise TemplateError(
+                f"The route parameter name '{name}' appears more than one time in the route template '{text}'."
+            )
+        seen.add(name.lower())
+    for at, segment in enumerate(segments):
+        if at < len(segments) - 1 and any(isinstance(part, Parameter) and part.catch_all for part in segment):
+            raise TemplateError(
+                f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
+            )
+    return Template(text, segments)
+
+
+def _split(text: str) -> list[str]:
+    """At the slashes outside of parameters; a regular expression may hold some."""
+    pieces, depth, at = [""], 0, 0
+    while at < len(text):
+        character = text[at]
+        if text[at : at + 2] in ("{{", "}}"):
+            pieces[-1] += text[at : at + 2]
+            at += 2
+            continue
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if character == "/" and depth <= 0:
+            pieces.append("")
+        else:
+            pieces[-1] += character
+        at += 1
+    if pieces[-1] == "" and len(pieces) > 1:
+        pieces.pop()
+    if "" in pieces:
+        raise TemplateError(
+            f"The route template separator character '/' cannot appear consecutively in '{text}'. "
+            f"It must be separated by either a parameter or a literal value."
+        )
+    return pieces
+
+
+def _parse_segment(segment: str, template: str) -> Segment:
+    parts: list[Part] = []
+    at = 0
+    while at < len(segment):
+        if segment[at] == "{" and segment[at : at + 2] != "{{":
+            end = _end_of_parameter(segment, at, template)
+            inside = segment[at + 1 : end].replace("}}", "}").replace("{{", "{")
+            if parts and isinstance(parts[-1], Parameter):
+                raise TemplateError(
+                    f"A path segment of the route template '{template}' cannot contain two consecutive "
+                    f"parameters. They must be separated by a '/' or by a literal string."
+                )
+            parts.append(_parse_parameter(inside, template))
+            at = end + 1
+        else:
+            end = at
+            while end < len(segment) and (segment[end] != "{" or segment[end : end + 2] == "{{"):
+                end += 2 if segment[end : end + 2] in ("{{", "}}") else 1
+            parts.append(_literal(segment[at:end], template))
+            at = end
+    _check_parts(parts, template)
+    return tuple(parts)
+
+
+def _check_parts(parts: Sequence[Part], template: str) -> None:
+    for at, part in enumerate(parts):
+        if not isinstance(part, Parameter) or len(parts) == 1:
+            continue
+        if part.catch_all:
+            raise TemplateError(
+                f"A path segment of the route template '{template}' that contains more than one section "
+                f"cannot contain a catch-all parameter."
+            )
+        if part.optional and (at != len(parts) - 1 or parts[at - 1] != "."):
+            raise TemplateError(
+                f"In the route template '{template}' the optional parameter '{part.name}' must stand at the "
+                f"end of its segment, preceded by a period."
+            )
+
+
+def _literal(text: str, template: str) -> str:
+    plain = text.replace("{{", "").replace("}}", "")
+    if "}" in plain or "?" in plain:
+        raise TemplateError(f"The literal section '{text}' of the route template '{template}' is invalid.")
+    return text.replace("{{", "{").replace("}}", "}")
+
+
+def _end_of_parameter(segment: str, start: int, template: str) -> int:
+    at = start + 1
+    while at < len(segment):
+        if segment[at : at + 2] in ("{{", "}}"):
+            at += 2
+        elif segment[at] == "}":
+            return at
+        elif segment[at] == "{":
+            break
+        else:
+            at += 1
+    raise TemplateError(
+        f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
+        f"character has a matching '}}' character, and that braces in a regular expression are doubled."
+    )
+
+
+def _parse_parameter(text: str, template: str) -> Parameter:
+    stars = len(text) - len(text.lstrip("*"))
+    body = text[stars:]
+    optional = body.endswith("?")
+    body = body.removesuffix("?")
+    found = re.match(r"[^:=]*", body)
+    name = found.group() if found else ""
+    if not name or stars > 2 or re.search(r"[{}/?*]", name):
+        raise TemplateError(
+            f"The route parameter name '{name}' is invalid in the route template '{template}'. Names must be "
+            f"non-empty and cannot contain these characters: '{{', '}}', '/', '*', '?'."
+        )
+    constraints, default = _split_constraints(body[len(name) :])
+    if optional and (stars or default is not None):
+        raise TemplateError(
+            f"The parameter '{name}' of the route template '{template}' cannot be optional and "
+            f"{'catch-all' if stars else 'have a default value'}."
+        )
+    return Parameter(
+        name, tuple(_constraint(text, template) for text in constraints), optional, default, bool(stars)
+    )
+
+
+def _split_constraints(text: str) -> tuple[list[str], str | None]:
+    """`:maxlength(64):regex(^a$)=b` in constraints and default.
+
+    A `)` ends the arguments only before `:`, `=` or the end, as in ASP.NET:
+    other ones belong to the regular expression.
+    """
+    constraints: list[str] = []
+    current, inside = "", False
+    for at, character in enumerate(text):
+        if inside:
+            current += character
+            inside = not (character == ")" and text[at + 1 : at + 2] in ("", ":", "="))
+        elif character == "=":
+            if current:
+                constraints.append(current)
+            return constraints, text[at + 1 :]
+        elif character == ":":
+            if current:
+                constraints.append(current)
+            current = ""
+        else:
+            current += character
+            inside = character == "("
+    if current:
+        constraints.append(current)
+    return constraints, None
+
+
+def _constraint(text: str, template: str) -> Constraint:
+    name, bracket, rest = text.partition("(")
+    arguments = rest.removesuffix(")") if bracket else None
+    maker = _MAKERS.get(name.lower())
+    if maker is None:
+        raise TemplateError(
+            f"The constraint reference '{name}' in the route template '{template}' could not be resolved to a "
+            f"type. ASP.NET has: {', '.join(_MAKERS)}."
+        )
+    try:
+        return Constraint(text, maker(arguments))
+    except (ValueError, re.error) as error:
+        raise TemplateError(
+            f"The constraint '{text}' in the route template '{template}' is not valid: {error}"
+        ) from error
+
+
+Accepts = Callable[[str], bool]
+_Maker = Callable[[str | None], Accepts]
+
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_WORDS_OF_DOUBLE = ("nan", "infinity", "-infinity")
+_GUID = re.compile(
+    r"\s*([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
+    r"|\([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\))\s*",
+    re.IGNORECASE,
+)
+
+
+def _plain(accepts: Accepts) -> _Maker:
+    def make(arguments: str | None) -> Accepts:
+        if arguments:
+            msg = "it takes no arguments"
+            raise ValueError(msg)
+        return accepts
+
+    return make
+
+
+def _units(value: str) -> int:
+    """The length as .NET counts it."""
+    return len(value.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _in_range(measure: Callable[[str], int | None], low: int, high: int, value: str) -> bool:
+    size = measure(value)
+    return size is not None and low <= size <= high
+
+
+def _long(value: str) -> int | None:
+    number = int(value) if _INTEGER.fullmatch(value) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
+
+
+def _bounds(measure: Callable[[str], int | None], kind: str) -> _Maker:
+    """`kind`: `low`, `high` or `both`; `length(5)` is both with one number."""
+
+    def make(arguments: str | None) -> Accepts:
+        numbers = [int(part) for part in (arguments or "").split(",")]
+        if len(numbers) > (2 if kind == "both" else 1):
+            msg = "too many arguments"
+            raise ValueError(msg)
+        low = numbers[0] if kind != "high" else -(2**63)
+        high = numbers[-1] if kind != "low" else 2**63
+        if low > high:
+            msg = f"{low} is more than {high}"
+            raise ValueError(msg)
+        return partial(_in_range, measure, low, high)
+
+    return make
+
+
+def _regex(arguments: str | None) -> Accepts:
+    """Searched, not matched whole, without regard to case.
+
+    .NET stops after 10 s; Python cannot, so a pattern that backtracks without end hangs here.
+    """
+    if arguments is None:
+        msg = "a regular expression is missing"
+        raise ValueError(msg)
+    text = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", arguments)
+    # What .NET writes \Z stands before a last newline too; its \z is Python's \Z.
+    text = text.replace("\\Z", "(?=\\n?\\z)").replace("\\z", "\\Z")
+    pattern = re.compile(text, re.IGNORECASE)
+    return lambda value: pattern.search(value) is not None
+
+
+def _is_datetime(value: str) -> bool:
+    text = value.strip()
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return any(
+            _parses(text, form)
+            for form in ("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m-%d-%Y")
+        )
+    return True
+
+
+def _parses(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)  # noqa: DTZ007 # only whether it parses
+    except ValueError:
+        return False
+    return True
+
+
+def _is_guid(value: str) -> bool:
+    return _GUID.fullmatch(value) is not None and bool(UUID(value.strip().strip("{}()")).hex)
+
+
+_MAKERS: Mapping[str, _Maker] = {
+    "int": _plain(lambda value: (number := _long(value)) is not None and -(2**31) <= number < 2**31),
+    "bool": _plain(lambda value: value.strip().lower() in ("true", "false")),
+    "datetime": _plain(_is_datetime),
+    "decimal": _plain(lambda value: _NUMBER.fullmatch(value) is not None and "e" not in value.lower()),
+    "double": _plain(
+        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
+    ),
+    "float": _plain(
+        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
+    ),
+    "guid": _plain(_is_guid),
+    "long": _plain(lambda value: _long(value) is not None),
+    "minlength": _bounds(_units, "low"),
+    "maxlength": _bounds(_units, "high"),
+    "length": _bounds(_units, "both"),
+    "min": _bounds(_long, "low"),
+    "max": _bounds(_long, "high"),
+    "range": _bounds(_long, "both"),
+    "alpha": _plain(lambda value: re.search(r"^[A-Za-z]*$", value) is not None),
+    "regex": _regex,
+    "required": _plain(lambda value: value != ""),
+    "file": _plain(lambda value: _is_file(value)),
+    "nonfile": _plain(lambda value: not _is_file(value)),
+}
+
+
+def _is_file(value: str) -> bool:
+    last = value.rsplit("/", 1)[-1]
+    return "." in last and not last.endswith(".")

@@ -1,0 +1,343 @@
+"""The Python worker: imports a function app and runs its functions, in a process of its own.
+
+Run as `python -I -S worker.py FD ROOT`, by the Python of the site and with the
+standard library only: `azure.functions` is the one in the zip, and what the zip
+does not bring is missing, as on Azure. FD is a connected socket. A frame on it
+is two big-endian 32-bit lengths, a JSON object and bytes (the body of a request
+or response). The host imports this module for `encode` and `HEADER` alone.
+"""
+
+import asyncio
+import base64
+import concurrent.futures
+import contextvars
+import importlib
+import inspect
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+import threading
+import traceback
+import typing
+
+HEADER = struct.Struct("!II")
+SCRIPT = "function_app"
+PACKAGES = os.path.join(".python_packages", "lib", "site-packages")  # noqa: PTH118 # pathlib costs 10 ms of start
+Message = dict[str, typing.Any]
+
+_running: "contextvars.ContextVar[str | None]" = contextvars.ContextVar("running", default=None)
+"""Name of the function that runs."""
+
+
+def encode(message: Message, payload: bytes = b"") -> bytes:
+    header = json.dumps(message).encode()
+    return HEADER.pack(len(header), len(payload)) + header + payload
+
+
+class Datum:
+    """A value as azure.functions' converters take it: `type` names what `value` is."""
+
+    def __init__(self, value: typing.Any, type: str | None) -> None:  # noqa: A002 # the library's name
+        self.value = value
+        self.type = type
+
+
+class LoadError(Exception):
+    """A function that does not fit its bindings."""
+
+
+class Function(typing.NamedTuple):
+    name: str
+    handler: typing.Callable[..., typing.Any]
+    bindings: list[Message]
+    takes_context: bool
+
+    @property
+    def trigger(self) -> Message:
+        return next(one for one in self.bindings if one["type"].lower().endswith("trigger"))
+
+    @property
+    def outputs(self) -> list[Message]:
+        return [one for one in self.bindings if one["direction"].upper() == "OUT"]
+
+
+class Worker:
+    def __init__(self, channel: socket.socket, root: str) -> None:
+        self._channel = channel
+        self._root = root
+        self._sending = threading.Lock()
+        self._functions: dict[str, Function] = {}
+        self._library: typing.Any = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self) -> None:
+        logger = logging.getLogger()
+        logger.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
+        logger.addHandler(LogHandler(self))
+        self.send(self._index())
+        asyncio.run(self._serve())
+
+    def send(self, message: Message, payload: bytes = b"") -> None:
+        data = encode(message, payload)
+        try:
+            with self._sending:
+                self._channel.sendall(data)
+        except OSError:
+            os._exit(0)  # the host is gone, and nobody is left to work for
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
+        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(threads, "function"))
+        threading.Thread(target=self._read, args=(loop,), name="reader", daemon=True).start()
+        await asyncio.Event().wait()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread of its own, so that the end of the host is seen while a handler blocks the loop."""
+        stream = self._channel.makefile("rb")
+        while len(start := stream.read(HEADER.size)) == HEADER.size:
+            length, payload_length = HEADER.unpack(start)
+            message = json.loads(stream.read(length))
+            payload = stream.read(payload_length)
+            loop.call_soon_threadsafe(self._accept, message, payload)
+        os._exit(0)
+
+    def _accept(self, message: Message, body: bytes) -> None:
+        task = asyncio.ensure_future(self._invoke(message, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _index(self) -> Message:
+        try:
+            sys.path[:0] = [os.path.join(self._root, PACKAGES), self._root]  # noqa: PTH118 # as above
+            if not os.path.isfile(os.path.join(self._root, SCRIPT + ".py")):  # noqa: PTH113, PTH118 # as above
+                raise LoadError(f"{SCRIPT}.py is missing at the root of the zip: there are no functions.")
+            self._library = importlib.import_module("azure.functions")
+            functions = load_functions(importlib.import_module(SCRIPT), self._library)
+        except BaseException as error:  # noqa: BLE001 # whatever the app's import raises is what the log must say
+            trace = "".join(traceback.format_exception(error))
+            return {"kind": "indexed", "functions": [], "error": describe(error), "traceback": trace}
+        self._functions = {function.name: function for function in functions}
+        return {
+            "kind": "indexed",
+            "functions": [{"name": one.name, "bindings": one.bindings} for one in functions],
+            "error": None,
+        }
+
+    async def _invoke(self, message: Message, body: bytes) -> None:
+        answer: Message = {"kind": "result", "id": message["id"], "ok": True}
+        content = b""
+        try:
+            function = self._functions[message["function"]]
+            _running.set(function.name)
+            outs = {one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"}
+            arguments = {**outs, function.trigger["name"]: self._decode(function.trigger, message["http"], body)}
+            if function.takes_context:
+                arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
+            result = await self._call(function, arguments)
+            answer["outputs"], answer["response"], content = self._encode(function, outs, result)
+        except BaseException as error:  # noqa: BLE001 # a handler may raise anything, SystemExit too
+            answer |= {
+                "ok": False,
+                "error": f"{type(error).__name__}: {error}",
+                "traceback": "".join(traceback.format_exception(error)),
+            }
+            content = b""
+        self.send(answer, content)
+
+    async def _call(self, function: Function, arguments: Message) -> typing.Any:
+        if inspect.iscoroutinefunction(function.handler):
+            return await function.handler(**arguments)
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, lambda: context.run(function.handler, **arguments))
+
+    def _decode(self, trigger: Message, http: Message, body: bytes) -> typing.Any:
+        def texts(values: dict[str, str]) -> dict[str, Datum]:
+            return {name: Datum(value, "string") for name, value in values.items()}
+
+        converter = self._library.get_binding_registry().get(trigger["type"])
+        value = {
+            "method": Datum(http["method"], "string"),
+            "url": Datum(http["url"], "string"),
+            "headers": texts(http["headers"]),
+            "query": texts(http["query"]),
+            "params": texts(http["params"]),
+            "body": Datum(body, "bytes"),
+        }
+        return converter.decode(Datum(value, "http"), trigger_metadata={})
+
+    def _encode(
+        self, function: Function, outs: Message, result: typing.Any
+    ) -> tuple[Message, Message | None, bytes]:
+        outputs: Message = {}
+        response, content = None, b""
+        for binding in function.outputs:
+            name = binding["name"]
+            value = result if name == "$return" else outs[name].get()
+            converter = self._library.get_binding_registry().get(binding["type"])
+            if binding["type"].lower() == "http":
+                if name == "$return" or value is not None:
+                    response, content = encode_http(converter, value)
+            elif value is not None:
+                datum = generic_datum(value) if converter is None else converter.encode(value, expected_type=None)
+                outputs[name] = {"type": datum.type, "value": datum.value}
+                if datum.type == "bytes":
+                    outputs[name]["value"] = base64.b64encode(datum.value).decode()
+        return outputs, response, content
+
+
+class LogHandler(logging.Handler):
+    """Sends what the app logs to the host, which knows the levels of host.json."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def emit(self, record: logging.LogRecord) -> None:
+        function = _running.get()
+        self._worker.send(
+            {
+                "kind": "log",
+                "level": record.levelno,
+                "category": f"Function.{function}.User" if function else f"Worker.{record.name}",
+                "message": self.format(record),
+            }
+        )
+
+
+def describe(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        text += (
+            ". Cannot find module. Please check the requirements.txt file for the missing module. For more "
+            "info, please refer the troubleshooting guide: https://aka.ms/functions-modulenotfound"
+        )
+    return text
+
+
+def load_functions(module: typing.Any, library: typing.Any) -> list[Function]:
+    """The functions of the app object in the module, checked against their bindings. Raises on any fault."""
+    apps = [one for one in vars(module).values() if isinstance(one, library.FunctionRegister)]
+    if len(apps) != 1:
+        raise LoadError(
+            f"{'More than one' if apps else 'Could not find a'} top level function app instance "
+            f"in {SCRIPT}.py; there must be exactly one FunctionApp."
+        )
+    functions = [_function(one, library) for one in apps[0].get_functions()]
+    if not functions:
+        raise LoadError(f"The FunctionApp in {SCRIPT}.py has no functions.")
+    return functions
+
+
+def _function(source: typing.Any, library: typing.Any) -> Function:
+    name: str = source.get_function_name()
+    handler = source.get_user_function()
+    bindings: list[Message] = [json.loads(text) for text in source.get_raw_bindings()]
+    bound = {one["name"]: one for one in bindings if one["name"] != "$return"}
+    parameters = dict(inspect.signature(handler).parameters)
+    takes_context = "context" in parameters and "context" not in bound
+    if takes_context:
+        del parameters["context"]
+    missing, unbound = set(bound) - set(parameters), set(parameters) - set(bound)
+    if missing:
+        raise LoadError(
+            f"cannot load the {name} function: the following parameters are declared in bindings "
+            f"but not in Python: {sorted(missing)}"
+        )
+    if unbound:
+        raise LoadError(
+            f"cannot load the {name} function: the following parameters are declared in Python "
+            f"but not in the function definition: {sorted(unbound)}"
+        )
+    for parameter in parameters.values():
+        _check_annotation(name, parameter, bound[parameter.name], library)
+    return Function(name, handler, bindings, takes_context)
+
+
+def _check_annotation(name: str, parameter: inspect.Parameter, binding: Message, library: typing.Any) -> None:
+    annotation = parameter.annotation
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
+        return
+    is_out = (typing.get_origin(annotation) or annotation) is library.Out
+    if is_out != (binding["direction"].upper() == "OUT"):
+        raise LoadError(
+            f"cannot load the {name} function: binding {parameter.name} is declared to have the "
+            f"{binding['direction'].lower()!r} direction, but its annotation in Python is "
+            f"{'' if is_out else 'not '}a subclass of azure.functions.Out"
+        )
+
+
+def generic_datum(value: typing.Any) -> Datum:
+    """As the worker encodes for a binding type that azure.functions has no converter for."""
+    if isinstance(value, str):
+        return Datum(value, "string")
+    if isinstance(value, (bytes, bytearray)):
+        return Datum(bytes(value), "bytes")
+    if isinstance(value, (dict, list)):
+        return Datum(json.dumps(value), "json")
+    raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
+
+
+def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, bytes]:
+    try:
+        datum = converter.encode(value, expected_type=None)
+    except NotImplementedError:
+        raise TypeError(
+            f'unable to encode outgoing TypedData: unsupported type "{converter}" for Python type '
+            f'"{type(value).__name__}"'
+        ) from None
+    if datum.type == "string":
+        return {"type": "string"}, datum.value.encode("utf-8")
+    http = datum.value
+    cookies = [
+        morsel.OutputString() for jar in http.get("cookies") or () for morsel in jar.values()
+    ]
+    response = {
+        "type": "http",
+        "status": http["status_code"].value,
+        "headers": {name: one.value for name, one in http["headers"].items()},
+        "cookies": cookies,
+    }
+    return response, http["body"].value
+
+
+def make_out(library: typing.Any) -> typing.Any:
+    class Out(library.Out):
+        _value: typing.Any = None
+
+        def set(self, val: typing.Any) -> None:
+            self._value = val
+
+        def get(self) -> typing.Any:
+            return self._value
+
+    return Out()
+
+
+def make_context(library: typing.Any, invocation_id: str, function_name: str, directory: str) -> typing.Any:
+    values = {
+        "invocation_id": invocation_id,
+        "function_name": function_name,
+        "function_directory": directory,
+        "thread_local_storage": threading.local(),
+        "trace_context": None,
+        "retry_context": None,
+    }
+    return type("Context", (library.Context,), values)()
+
+
+def main() -> None:
+    import site  # noqa: PLC0415 # -S leaves these out, and apps may use them
+
+    site.setquit()
+    site.setcopyright()
+    os.chdir(sys.argv[2])
+    Worker(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]).run()
+
+
+if __name__ == "__main__":
+    main()
