@@ -1,0 +1,57 @@
+# `make` alone lists what there is. PYTHON names the interpreter that makes .venv: make setup PYTHON=python3.12
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first of these that runs and is new enough; a name that exists need not run (pyenv leaves shims behind).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+RUN := .venv/bin/python
+CODE := __main__.py infra function_app local_azure scripts tests bench
+
+.PHONY: help setup local preview down test check format lock package bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: ## Install what is locked into .venv and node_modules (every other target does it too)
+	@if [ -z "$(PYTHON)" ]; then \
+		if command -v python3 >/dev/null 2>&1; then python3 scripts/setup.py; \
+		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
+	else $(PYTHON) scripts/setup.py; fi
+
+local: setup ## Bring the whole stack up on local Azure and create an assistant
+	@$(RUN) -m scripts.try_local
+
+preview: setup ## Show what `make local` would change
+	@$(RUN) -m local_azure pulumi preview --stack local --diff
+
+down: setup ## Take the local stack down and stop local Azure; its data goes with it
+	@$(RUN) -m local_azure pulumi destroy --stack local --yes
+	@$(RUN) -m local_azure stop
+
+test: check ## Check the code and run every test
+	@$(RUN) -m pytest -n 2
+
+check: setup ## ruff and pyright
+	@$(RUN) -m ruff check $(CODE)
+	@$(RUN) -m ruff format --check $(CODE)
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(RUN) -m pyright
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(RUN) -m ruff check --fix $(CODE)
+	@$(RUN) -m ruff format $(CODE)
+
+lock: setup ## Write the lock files anew from the .in files
+	@for l in requirements requirements-dev function_app/requirements; do \
+		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --output-file $$l.txt $$l.in || exit 1; done
+
+package: setup ## Build the zip that Azure gets
+	@$(RUN) -m infra.package
+
+bench: setup ## Print the figures of the README as ratios
+	@$(RUN) -m bench
+
+clean: ## Stop local Azure and remove everything that was made here
+	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
+	@rm -rf .venv .build .local node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
