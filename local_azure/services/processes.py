@@ -102,7 +102,7 @@ class Supervised:
         self._is_ready = False
         command = self.command
         command.log.parent.mkdir(parents=True, exist_ok=True)
-        _keep_small(command.log)
+        keep_small(command.log)
         with command.log.open("ab") as output:
             self._log_start = output.tell()
             process = await asyncio.create_subprocess_exec(
@@ -168,7 +168,7 @@ class Supervised:
         waiting = asyncio.ensure_future(self._process.wait())
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOG_CHECK))[0]:
-                await asyncio.to_thread(_keep_small, self.command.log)
+                await asyncio.to_thread(keep_small, self.command.log)
             return waiting.result()
         finally:
             waiting.cancel()
@@ -206,7 +206,7 @@ def last_lines(file: Path, count: int = 15, *, since: int = 0) -> str:
     return f" The end of {file}:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""
 
 
-def _keep_small(file: Path) -> None:
+def keep_small(file: Path) -> None:
     """Copies and empties: the child holds the file open, for appending, and goes on at its new end."""
     try:
         if file.stat().st_size > LOG_LIMIT:

@@ -1,0 +1,126 @@
+"""`python -m local_azure`: start, look at, use and stop a local Azure."""
+
+import argparse
+import sys
+from importlib import import_module
+
+from local_azure.cli.output import CommandError, note
+from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
+
+_EPILOG = f"""\
+examples:
+  python -m local_azure pulumi up          bring the stack up on local Azure
+  python -m local_azure status             what runs, and where
+  python -m local_azure rows ChatState     the rows of a table
+  python -m local_azure reset              remove all of it
+
+All files stand in .local, or in the folder that {ENVIRONMENT_VARIABLE} names.
+
+exit codes:
+  0  done (status: it runs)
+  1  failed; the reason is on standard error
+  2  wrong usage
+  3  status: it does not run
+  pulumi: those of the engine
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_azure",
+        description="A stand-in for Azure on this machine: resources by Pulumi, storage by Azurite, "
+        "function apps from their deployed packages.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    start = _add(commands, "start", "control", "start it, or say that it runs", "start --port 8443")
+    start.add_argument("--port", type=_port, help="port of the gateway (default: one that stays the same)")
+    start.add_argument(
+        "--new-ports",
+        action="store_true",
+        help="replace remembered ports that are taken; then run `python -m local_azure pulumi up --refresh`",
+    )
+    _add(commands, "stop", "control", "stop it; resources and data stay", "stop")
+    status = _add(
+        commands, "status", "control", "show what runs; exit code 3 when nothing does", "status --json"
+    )
+    status.add_argument("--json", action="store_true", help="print JSON")
+    reset = _add(commands, "reset", "control", "stop it and remove everything it keeps", "reset --yes")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+
+    logs = _add(commands, "logs", "show", "show the logs of its processes", "logs -f daemon")
+    logs.add_argument("name", nargs="?", metavar="NAME", help="one log (default: all)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument(
+        "-n", "--lines", type=int, default=50, metavar="N", help="lines of each log (default 50)"
+    )
+    keys = _add(commands, "keys", "show", "show the keys of a function app", "keys func-assistant")
+    keys.add_argument("app", nargs="?", metavar="APP", help="its name (default: the only one)")
+    rows = _add(commands, "rows", "show", "show the rows of a storage table", "rows ChatState")
+    rows.add_argument("table", metavar="TABLE")
+    rows.add_argument("--account", metavar="NAME", help="storage account (default: the only one)")
+
+    pulumi = _add(
+        commands,
+        "pulumi",
+        "pulumi",
+        "run Pulumi against it; starts it when it does not run",
+        "pulumi up --yes",
+        add_help=False,
+    )
+    pulumi.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+    name: str,
+    module: str,
+    summary: str,
+    example: str,
+    *,
+    add_help: bool = True,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example: python -m local_azure {example}",
+        add_help=add_help,
+    )
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1024 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1024 to 65535")
+    return int(text)
+
+
+def main(words: list[str]) -> int:
+    # Everything behind `pulumi` is Pulumi's, options included.
+    arguments = (
+        argparse.Namespace(command="pulumi", module="pulumi", arguments=words[1:])
+        if words[:1] == ["pulumi"]
+        else _parser().parse_args(words)
+    )
+    # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
+    command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.command)
+    try:
+        return command(Home.find(), arguments)
+    except (CommandError, HomeError) as error:
+        note(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has seen enough.
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

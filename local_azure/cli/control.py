@@ -1,0 +1,201 @@
+"""`start`, `stop`, `status` and `reset`."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from local_azure import run_state
+from local_azure.cli import gateway
+from local_azure.cli.output import CommandError, Progress, say
+from local_azure.home import PROJECT, Home
+from local_azure.run_state import Run
+
+T = TypeVar("T")
+
+NOT_RUNNING = 3
+
+_START_DEADLINE = 120.0
+_STOP_DEADLINE = 30.0
+
+
+def start(home: Home, arguments: argparse.Namespace) -> int:
+    run = run_state.find(home)
+    if run is not None:
+        say(f"Local Azure already runs in {home.root} (process {run.pid}).")
+        if arguments.port is not None and arguments.port != run.gateway_port:
+            raise CommandError(
+                f"its gateway listens on port {run.gateway_port}, not {arguments.port}: "
+                f"run `python -m local_azure stop` first."
+            )
+        return 0
+    began = time.monotonic()
+    run = launch(home, port=arguments.port, new_ports=arguments.new_ports)
+    say(f"Local Azure runs in {home.root} (process {run.pid}), ready after {time.monotonic() - began:.1f} s.")
+    if run.new_ports:
+        say(
+            "New ports for: " + ", ".join(run.new_ports) + ".\n"
+            "Run `python -m local_azure pulumi up --refresh` to carry them into the stack."
+        )
+    return 0
+
+
+def ensure_running(home: Home) -> Run:
+    """The running local Azure; started, and said so, when it did not run."""
+    run = run_state.find(home)
+    if run is None:
+        say("Starting local Azure.")
+        run = launch(home)
+    return run
+
+
+def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> Run:
+    """Starts the daemon and waits until it is ready. Raises CommandError, with the daemon's reason.
+
+    When another start was quicker, that one's local Azure is the answer.
+    """
+    home.prepare()
+    home.logs.mkdir(exist_ok=True)
+    log = home.logs / "daemon.log"
+    command = [sys.executable, "-m", "local_azure.daemon", str(home.root)]
+    command += ["--port", str(port)] if port is not None else []
+    command += ["--new-ports"] if new_ports else []
+    with log.open("ab") as output:
+        log_start = output.tell()
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+    def said() -> str:
+        with log.open("rb") as content:
+            content.seek(min(log_start, log.stat().st_size))
+            return content.read().decode(errors="replace").strip()
+
+    def look() -> Run | None:
+        found = run_state.find(home)
+        if found is None and process.poll() is not None and not run_state.is_held(home):
+            raise CommandError(f"local Azure did not start:\n{said()}\n(from {log})")
+        return found
+
+    run = _wait("starting local Azure", look, _START_DEADLINE, lambda: said().rpartition("\n")[2])
+    if run is None:
+        os.kill(process.pid, signal.SIGTERM)
+        raise CommandError(f"local Azure was not ready within {_START_DEADLINE:g} s:\n{said()}\n(from {log})")
+    return run
+
+
+def stop(home: Home, _: argparse.Namespace) -> int:
+    say("Local Azure is stopped." if end(home) else f"Local Azure does not run in {home.root}.")
+    return 0
+
+
+def end(home: Home) -> bool:
+    """Stops the daemon; False when there was none. Raises CommandError."""
+    if not run_state.is_held(home):
+        return False
+    pid = run_state.holder(home)
+    if pid is None:
+        raise CommandError(f"{home.lock_file} is locked by a process that has not said who it is.")
+    for number, deadline in ((signal.SIGTERM, _STOP_DEADLINE), (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return True
+        except PermissionError as error:
+            raise CommandError(f"process {pid} runs local Azure and belongs to another user.") from error
+        if _wait("stopping local Azure", lambda: not run_state.is_held(home) or None, deadline, str):
+            return True
+    raise CommandError(f"process {pid} does not end.")
+
+
+def status(home: Home, arguments: argparse.Namespace) -> int:
+    run = run_state.find(home)
+    if run is None:
+        state = "starting or stopping" if run_state.is_held(home) else "not running"
+        if arguments.json:
+            say(json.dumps({"running": False, "state": state, "home": str(home.root)}))
+        else:
+            say(f"Local Azure is {state} in {home.root}.")
+        return NOT_RUNNING
+    details = gateway.status(home, run)
+    if arguments.json:
+        whole = {"running": True, "home": str(home.root), "pid": run.pid, "started": run.started, **details}
+        say(json.dumps(whole, indent=2))
+    else:
+        since = timedelta(seconds=int(time.time() - run.started))
+        say(f"Local Azure runs in {home.root} (process {run.pid}, for {since}).")
+        say("\n".join(_lines(details)))
+    return 0
+
+
+def reset(home: Home, arguments: argparse.Namespace) -> int:
+    if not home.root.exists():
+        say(f"There is no local Azure in {home.root}: nothing to remove.")
+        return 0
+    if not home.is_made:
+        raise CommandError(f"{home.root} is no home of local Azure and stays as it is.")
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise CommandError(
+                "reset removes every resource and all data of local Azure: confirm with --yes."
+            )
+        if input(f"Remove local Azure with all its data in {home.root}? [y/N] ").strip().lower() not in {
+            "y",
+            "yes",
+        }:
+            say("Nothing was removed.")
+            return 1
+    end(home)
+    shutil.rmtree(home.root)
+    say(f"{home.root} is removed.")
+    return 0
+
+
+def _wait(title: str, look: Callable[[], T | None], deadline: float, doing: Callable[[], str]) -> T | None:
+    end_at, pause = time.monotonic() + deadline, 0.02
+    with Progress(title) as progress:
+        while (found := look()) is None:
+            if time.monotonic() > end_at:
+                return None
+            progress.show(doing())
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.25)
+    return found
+
+
+def _lines(details: dict[str, Any]) -> list[str]:
+    lines = [
+        f"  provider         127.0.0.1:{details['provider']['port']}",
+        f"  gateway          {details['gateway']['url']}",
+    ]
+    for account in details["storageAccounts"]:
+        lines.append(f"  storage account  {account['name']}  {_health(account)}")
+        lines += [f"                   {name:5}  {url}" for name, url in account["endpoints"].items()]
+    for account in details["openAIAccounts"]:
+        lines.append(f"  OpenAI account   {account['name']}  {account['endpoint']}")
+    for site in details["sites"]:
+        lines.append(f"  function app     {site['name']}  {site['state']}  {site['url']}")
+        lines += [f"                   {name}: {value}" for name, value in site["details"].items()]
+    if not (details["storageAccounts"] or details["sites"]):
+        lines.append("  no resources yet: `python -m local_azure pulumi up`")
+    return lines
+
+
+def _health(account: dict[str, Any]) -> str:
+    state = (
+        f"Azurite runs (process {account['pid']})" if account["alive"] else "Azurite is being started again"
+    )
+    times = account["restarts"]
+    return f"{state}, restarted {times} time{'s' if times != 1 else ''}" if times else state

@@ -1,0 +1,59 @@
+"""The environment in which Pulumi, or the embedded engine, works on local Azure and on nothing else."""
+
+from collections.abc import Mapping
+
+from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
+from local_azure.home import Home
+from local_azure.run_state import Run
+from local_azure.services.tls import BUNDLE_VARIABLES
+from local_azure.services.tokens import DEVELOPER, Tokens, load_key
+
+ADDRESS = "127.0.0.1"
+PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret; Pulumi asks for a passphrase all the same
+
+# A sign-in to the real Azure or to Pulumi Cloud must not reach a program that
+# runs against local Azure, nor take precedence over its managed identity.
+_FOREIGN_PREFIXES = ("ARM_", "AZURE_", "MSI_", "IDENTITY_", "PULUMI_BACKEND", "PULUMI_CONFIG_PASSPHRASE")
+_FOREIGN = frozenset({"PULUMI_ACCESS_TOKEN", "PULUMI_CLOUD_URL"})
+
+# facts of pulumi/pulumi sdk/go/common/env/env.go: none of these calls leaves the machine.
+_OFFLINE = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    "PULUMI_OPTION_SKIP_PLUGIN_PRE_INSTALL": "true",
+    "PULUMI_ERROR_OUTPUT_STRING": "true",
+    "PULUMI_SUPPRESS_NEO_LINK": "true",
+}
+
+
+def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> dict[str, str]:
+    """`inherited` without other sign-ins, and with what leads to this local Azure."""
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _FOREIGN and not name.startswith(_FOREIGN_PREFIXES)
+    }
+    return {
+        "PULUMI_STACK": "local",
+        **kept,
+        **_OFFLINE,
+        "PULUMI_HOME": str(home.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{home.backend}",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_DEBUG_PROVIDERS": f"azure-native:{run.provider_port}",
+        "ARM_USE_MSI": "true",
+        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID,
+        "ARM_METADATA_HOSTNAME": f"{ADDRESS}:{run.gateway_port}",
+        "IDENTITY_ENDPOINT": f"https://{ADDRESS}:{run.gateway_port}/msi/token",
+        "IDENTITY_HEADER": Tokens(load_key(home.token_key_file)).header_for(DEVELOPER),
+        **dict.fromkeys(BUNDLE_VARIABLES, str(home.ca_bundle_file)),
+        **_without_proxy(inherited),
+    }
+
+
+def _without_proxy(inherited: Mapping[str, str]) -> dict[str, str]:
+    """A proxy of the machine cannot reach this machine's own loopback."""
+    named = [name for name in ("no_proxy", "NO_PROXY") if inherited.get(name)]
+    value = ",".join(dict.fromkeys([*(inherited[name] for name in named), ADDRESS]))
+    return {"no_proxy": value, "NO_PROXY": value}

@@ -1,0 +1,50 @@
+"""What commands print: results on standard output, progress and errors on standard error."""
+
+import shutil
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+
+class CommandError(Exception):
+    """A command that cannot do what it was asked for; the message is for the person at the keyboard."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def note(text: str) -> None:
+    """For what is not the result itself, so that the result can be piped."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Progress:
+    """One line on a terminal that is written anew; nothing when standard error is no terminal."""
+
+    _SHOW_AFTER = 0.3
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._began = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def show(self, doing: str) -> None:
+        elapsed = time.monotonic() - self._began
+        if elapsed < self._SHOW_AFTER or not sys.stderr.isatty():
+            return
+        self._shown = True
+        line = f"{self._title} ({elapsed:.0f} s) {doing}"
+        sys.stderr.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
+        sys.stderr.flush()

@@ -1,0 +1,136 @@
+"""`logs`, `keys` and `rows`."""
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local_azure import run_state
+from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, Resource, Store
+from local_azure.cli import gateway
+from local_azure.cli.output import CommandError, note, say
+from local_azure.home import Home
+from local_azure.run_state import Run
+
+_SITES = "Microsoft.Web/sites"
+_ACCOUNTS = "Microsoft.Storage/storageAccounts"
+_LINES = 50
+
+
+def logs(home: Home, arguments: argparse.Namespace) -> int:
+    names = sorted(file.stem for file in home.logs.glob("*.log"))
+    if arguments.name is not None and arguments.name not in names:
+        known = f"there are {', '.join(names)}" if names else "there are none yet"
+        raise CommandError(f"no log is called {arguments.name!r}: {known}.")
+    chosen = names if arguments.name is None else [arguments.name]
+    ends: dict[str, int] = {}
+    for name in chosen:
+        content = (home.logs / f"{name}.log").read_bytes()
+        ends[name] = len(content)
+        lines = content.decode(errors="replace").splitlines()[-arguments.lines :]
+        _print(lines, f"{name}: " if len(chosen) > 1 else "")
+    if arguments.follow:
+        _follow(home.logs, chosen if arguments.name is not None else None, ends)
+    return 0
+
+
+def _follow(folder: Path, names: list[str] | None, ends: dict[str, int]) -> None:
+    """Until Ctrl-C; logs that appear meanwhile are shown too when all are."""
+    while True:
+        files = [folder / f"{name}.log" for name in names] if names else sorted(folder.glob("*.log"))
+        for file in files:
+            size, end = file.stat().st_size if file.exists() else 0, ends.get(file.stem, 0)
+            if size < end:
+                end = 0  # it was moved to NAME.1 and begun anew
+            with_newline = b""
+            if size > end:
+                with file.open("rb") as content:
+                    content.seek(end)
+                    with_newline = content.read().rpartition(b"\n")[0]
+                prefix = "" if names and len(names) == 1 else f"{file.stem}: "
+                _print(with_newline.decode(errors="replace").splitlines(), prefix)
+            ends[file.stem] = end + (len(with_newline) + 1 if with_newline else 0)
+        time.sleep(0.3)
+
+
+def _print(lines: list[str], prefix: str) -> None:
+    if lines:
+        say("\n".join(prefix + line for line in lines))
+
+
+def keys(home: Home, arguments: argparse.Namespace) -> int:
+    run = _running(home)
+    site = _named(home, _SITES, arguments.app, "function app")
+    answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
+    for name, value in answer["functionKeys"].items():
+        say(f"{name}  {value}")
+    say(f"master  {answer['masterKey']}")
+    return 0
+
+
+def rows(home: Home, arguments: argparse.Namespace) -> int:
+    _running(home)
+    account = _named(home, _ACCOUNTS, arguments.account, "storage account")
+    endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
+    found = _entities(home, endpoint, arguments.table, account["name"])
+    count = f"{len(found)} row{'' if len(found) == 1 else 's'}"
+    note(f"{arguments.table} in storage account {account['name']}: {count}")
+    for entity in found:
+        say("\n".join(_entity_lines(entity)))
+    return 0
+
+
+def _entities(home: Home, endpoint: str, table: str, account: str) -> list[Mapping[str, Any]]:
+    # Loaded here: the Azure SDK takes longer than any other command.
+    from azure.core.credentials import AccessToken  # noqa: PLC0415
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
+    from azure.data.tables import TableClient  # noqa: PLC0415
+
+    from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key  # noqa: PLC0415
+
+    class Developer:
+        def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+            issued = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0])
+            return AccessToken(issued.token, issued.expires_on)
+
+    # The SDK leaves its keyword arguments untyped.
+    client: Any = TableClient(endpoint, table, credential=Developer(), connection_verify=str(home.ca_file))
+    with client:
+        try:
+            return list(client.list_entities())
+        except ResourceNotFoundError as error:
+            raise CommandError(f"storage account {account} has no table {table!r}.") from error
+        except HttpResponseError as error:
+            raise CommandError(f"storage account {account} refused: {error.message}") from error
+
+
+def _entity_lines(entity: Mapping[str, Any]) -> list[str]:
+    """Both keys, then the properties; a value with several lines keeps them."""
+    lines = [f"{entity['PartitionKey']} / {entity['RowKey']}"]
+    for name, value in entity.items():
+        if name not in {"PartitionKey", "RowKey"}:
+            text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+            lines.append(f"    {name}: " + text.replace("\n", "\n        "))
+    return lines
+
+
+def _running(home: Home) -> Run:
+    run = run_state.find(home)
+    if run is None:
+        raise CommandError(f"local Azure does not run in {home.root}: `python -m local_azure start`.")
+    return run
+
+
+def _named(home: Home, resource_type: str, name: str | None, kind: str) -> Resource:
+    """The resource of that name; without a name, the only one there is. Raises CommandError."""
+    there = Store(home.store_file).list(resource_type)
+    names = ", ".join(resource["name"] for resource in there) or "none"
+    if name is None and len(there) == 1:
+        return there[0]
+    for resource in there:
+        if name is not None and resource["name"].lower() == name.lower():
+            return resource
+    if name is None:
+        raise CommandError(f"which {kind}? There are: {names}.")
+    raise CommandError(f"there is no {kind} {name!r}; there are: {names}.")

@@ -1,0 +1,227 @@
+"""The one background process of local Azure: `python -m local_azure.daemon HOME`.
+
+Everything runs in one event loop. What stands in the store is opened again at
+each start, so that stopping, or being killed, loses nothing.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from local_azure import run_state
+from local_azure.arm.errors import ArmError, DamagedStoreError
+from local_azure.arm.store import Resource, Store
+from local_azure.dataplane import Services
+from local_azure.home import Home, HomeError
+from local_azure.provider.server import Provider, serve
+from local_azure.run_state import LockHeldError, Run
+from local_azure.services import tls as certificates
+from local_azure.services.gateway import Gateway
+from local_azure.services.models import ModelAccounts
+from local_azure.services.node import SetupError, script
+from local_azure.services.ports import ADDRESS, Ports, PortTakenError, free_port
+from local_azure.services.processes import ProcessError, keep_small
+from local_azure.services.sites.service import Sites
+from local_azure.services.storage.accounts import StorageAccounts
+from local_azure.services.tokens import Tokens, load_key
+
+log = logging.getLogger("local_azure")
+
+ACCOUNTS = "Microsoft.Storage/storageAccounts"
+MODELS = "Microsoft.CognitiveServices/accounts"
+SITES = "Microsoft.Web/sites"
+
+_LOG_CHECK = 60.0
+_EXPECTED = (ArmError, DamagedStoreError, HomeError, LockHeldError, PortTakenError, ProcessError, SetupError)
+
+
+class StartError(Exception):
+    """Everything that keeps local Azure from starting, in one message."""
+
+
+class Daemon:
+    def __init__(self, home: Home, *, port: int | None, new_ports: bool) -> None:
+        self._home = home
+        self._ports = Ports(home.ports_file, renew_taken=new_ports)
+        if port is not None:
+            self._ports.ask("gateway", port)
+        self._asked_port = port
+        tls = certificates.ensure(home)
+        tokens = Tokens(load_key(home.token_key_file))
+        self._tokens, self._tls = tokens, tls
+        self._store = Store(home.store_file)
+        self._storage = StorageAccounts(home, self._store, tokens, tls, self._ports)
+        self._models = ModelAccounts(self._store, tokens, tls, self._ports)
+        # A port that a person asked for is not replaced by another.
+        self._gateway_socket = self._ports.hold("gateway", renew=port is None)
+        self._gateway_port: int = self._gateway_socket.getsockname()[1]
+        self._sites = Sites(
+            home, self._store, tokens, tls, self._ports, f"https://{ADDRESS}:{self._gateway_port}"
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set. Raises StartError."""
+        runner = web.ServerRunner(web.Server(self._gateway(), access_log=None))
+        server: Any = None
+        try:
+            await runner.setup()
+            site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
+            await site.start()
+            await self._open_all()
+            services = Services(self._storage, self._sites, self._models)
+            server, self._provider_port = await serve(Provider(self._store, services), free_port())
+            run_state.write(
+                self._home,
+                Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
+            )
+            log.info(
+                "ready: gateway on port %d, provider on port %d", self._gateway_port, self._provider_port
+            )
+            await self._until(stop)
+        finally:
+            log.info("stopping")
+            self._home.run_file.unlink(missing_ok=True)
+            if server is not None:
+                await server.stop(1.0)
+            await self._sites.close()
+            await self._storage.close()
+            await self._models.close()
+            await runner.cleanup()
+            log.info("stopped")
+
+    def _gateway(self) -> Gateway:
+        return Gateway(self._gateway_port, self._store, self._tokens, self._sites, self._status)
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await asyncio.to_thread(keep_small, self._home.logs / "daemon.log")
+            try:
+                await asyncio.wait_for(stop.wait(), _LOG_CHECK)
+            except TimeoutError:
+                continue
+
+    async def _open_all(self) -> None:
+        """Opens what the store holds: accounts side by side, then the sites that use them."""
+        await _all([self._open_account(account) for account in self._store.list(ACCOUNTS)])
+        await _all([self._open_model(account) for account in self._store.list(MODELS)])
+        await _all([self._open_site(site) for site in self._store.list(SITES)])
+
+    async def _open_account(self, account: Resource) -> None:
+        log.info("opening storage account %s", account["name"])
+        endpoints = await self._storage.open_account(account["id"])
+        self._update(account["id"], {"primaryEndpoints": asdict(endpoints)})
+
+    async def _open_model(self, account: Resource) -> None:
+        log.info("opening OpenAI account %s", account["name"])
+        subdomain = account.get("properties", {}).get("customSubDomainName", account["name"])
+        endpoint = await self._models.open_account(account["id"], subdomain)
+        self._update(account["id"], {"endpoint": endpoint})
+
+    async def _open_site(self, site: Resource) -> None:
+        log.info("opening function app %s", site["name"])
+        hosts = await self._sites.open_site(site["id"])
+        states: list[dict[str, Any]] = site.get("properties", {}).get("hostNameSslStates", [])
+        named = [
+            {**state, "name": hosts.scm if state.get("hostType") == "Repository" else hosts.default}
+            for state in states
+        ]
+        self._update(site["id"], {"defaultHostName": hosts.default, "hostNameSslStates": named})
+        await self._sites.configure_site(site["id"])
+
+    def _update(self, resource_id: str, new: dict[str, Any]) -> None:
+        """New ports reach ARM here, and the stack at its next refresh."""
+        resource = self._store.require(resource_id)
+        properties = resource.setdefault("properties", {})
+        changed = {name: _merged(properties.get(name), value) for name, value in new.items()}
+        if any(properties.get(name) != value for name, value in changed.items()):
+            properties.update(changed)
+            self._store.put(resource)
+
+    def _status(self) -> object:
+        return {
+            "provider": {"port": self._provider_port},
+            "gateway": {"url": f"https://{ADDRESS}:{self._gateway_port}"},
+            "storageAccounts": [asdict(state) for state in self._storage.states()],
+            "openAIAccounts": [
+                {"name": name, "endpoint": endpoint} for name, endpoint in self._models.states()
+            ],
+            "sites": [self._site_status(site) for site in self._store.list(SITES)],
+        }
+
+    def _site_status(self, site: Resource) -> dict[str, Any]:
+        status = dict(self._sites.host_status(site["id"]))
+        host = site.get("properties", {}).get("defaultHostName")
+        return {
+            "name": site["name"],
+            "url": f"https://{host}",
+            "state": str(status.get("state", "Unknown")),
+            "functions": list(self._sites.functions(site["id"])),
+            "errors": status.get("errors", []),
+        }
+
+    _provider_port = 0
+
+
+def _merged(old: object, new: object) -> object:
+    """Azure's own further members, such as `dfs` beside `blob`, stay."""
+    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
+
+
+async def _all(work: Sequence[Awaitable[None]]) -> None:
+    """All of it side by side. Raises StartError with every expected failure, or the first unexpected one."""
+    failures = [one for one in await asyncio.gather(*work, return_exceptions=True) if one is not None]
+    for failure in failures:
+        if not isinstance(failure, _EXPECTED):
+            raise failure
+    if failures:
+        raise StartError("\n".join(str(failure) for failure in failures))
+
+
+async def _main(home: Home, port: int | None, *, new_ports: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Said before anything is opened: without it no storage account could be.
+    script("azurite", "package.json")
+    await Daemon(home, port=port, new_ports=new_ports).run(stop)
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local_azure.daemon")
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--new-ports", action="store_true")
+    arguments = parser.parse_args(words)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    home = Home(arguments.home)
+    try:
+        home.prepare()
+        home.logs.mkdir(exist_ok=True)
+        run_state.hold(home)
+        home.run_file.unlink(missing_ok=True)
+        asyncio.run(_main(home, arguments.port, new_ports=arguments.new_ports))
+    except (*_EXPECTED, StartError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

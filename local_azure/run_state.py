@@ -1,0 +1,93 @@
+"""Whether local Azure runs, and where it answers: one lock file and one file with its ports.
+
+The lock is the kernel's (flock), so a crash leaves none behind; the file with
+the ports counts only while the lock is held.
+"""
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from local_azure.home import Home
+
+
+@dataclass(frozen=True)
+class Run:
+    """A local Azure that is ready. Ports are on 127.0.0.1."""
+
+    pid: int
+    started: float
+    """Seconds since 1970."""
+    provider_port: int
+    gateway_port: int
+    new_ports: list[str] = field(default_factory=list[str])
+    """What got another port at this start, so that stacks have to be refreshed."""
+
+
+class LockHeldError(Exception):
+    """Another process runs local Azure in this home."""
+
+
+def write(home: Home, run: Run) -> None:
+    temporary = home.run_file.with_name(f".{home.run_file.name}.tmp")
+    temporary.write_text(json.dumps(asdict(run)) + "\n")
+    temporary.replace(home.run_file)
+
+
+def find(home: Home) -> Run | None:
+    """The local Azure that is ready in this home."""
+    if not is_held(home):
+        return None
+    try:
+        content: Any = json.loads(home.run_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return Run(**content)
+
+
+def is_held(home: Home) -> bool:
+    """Whether a daemon is there: starting, ready or stopping."""
+    try:
+        handle = os.open(home.lock_file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def holder(home: Home) -> int | None:
+    """The process id that the holder of the lock wrote into it."""
+    try:
+        return int(home.lock_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def hold(home: Home) -> int:
+    """Takes the lock for as long as this process lives; the file descriptor. Raises LockHeldError."""
+    handle = os.open(home.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    # Whoever only asks holds a shared lock for a moment.
+    deadline = time.monotonic() + 1.0
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise LockHeldError(
+                    f"local Azure already runs in {home.root} (process {holder(home)})"
+                ) from error
+            time.sleep(0.02)
+    os.truncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
