@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
@@ -97,7 +98,7 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     return package
 
 
-def content_hash(package: Path) -> str:
+def content_hash(package: Path | BinaryIO) -> str:
     """The hash of what a built zip holds, without the file that names the hash. Raises PackageError."""
     try:
         with zipfile.ZipFile(package) as archive:
@@ -107,6 +108,29 @@ def content_hash(package: Path) -> str:
         raise PackageError(
             f"{package} cannot be read as a zip ({error}). Run `python -m infra.package` to build it."
         ) from error
+
+
+def function_names(package: Path | BinaryIO) -> frozenset[str]:
+    """The functions that the app's own code declares, read from its decorators without running it."""
+    names: set[str] = set()
+    with zipfile.ZipFile(package) as archive:
+        for path in archive.namelist():
+            if path.endswith(".py") and not path.startswith(SITE_PACKAGES):
+                for node in ast.walk(ast.parse(archive.read(path), path)):
+                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                        names |= _function_name(node)
+    return frozenset(names)
+
+
+def _function_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    calls = [call for call in function.decorator_list if isinstance(call, ast.Call)]
+    decorators = {call.func.attr: call.args for call in calls if isinstance(call.func, ast.Attribute)}
+    match decorators.get("function_name"):
+        case [ast.Constant(value=str(name)), *_]:
+            return {name}
+        case _:
+            triggered = any(name == "route" or name.endswith("_trigger") for name in decorators)
+            return {function.name} if triggered else set()
 
 
 def app_files(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,280 @@
+"""Which Azure this stack stands in, and who pushes code to it.
+
+The code is pushed by whoever makes the resources, so this reads what the azure-native
+provider reads: the stack's `azure-native:*` config, then the `ARM_*` environment, in the
+provider's order of precedence (pulumi/pulumi-azure-native auth_azidentity.go).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import (
+    AzureCliCredential,
+    CertificateCredential,
+    ClientAssertionCredential,
+    ClientSecretCredential,
+    DefaultAzureCredential,
+    ManagedIdentityCredential,
+)
+from requests import RequestException, Session
+
+# azure-native's config key, and the variables that stand in for it, the first one set counting.
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "activeDirectoryAuthorityHost": ("ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST",),
+    "clientCertificatePassword": ("ARM_CLIENT_CERTIFICATE_PASSWORD",),
+    "clientCertificatePath": ("ARM_CLIENT_CERTIFICATE_PATH",),
+    "clientId": ("ARM_CLIENT_ID",),
+    "clientSecret": ("ARM_CLIENT_SECRET",),
+    "disableInstanceDiscovery": ("ARM_DISABLE_INSTANCE_DISCOVERY",),
+    "environment": ("ARM_ENVIRONMENT", "AZURE_ENVIRONMENT"),
+    "metadataHost": ("ARM_METADATA_HOSTNAME",),
+    "oidcAudience": ("ARM_OIDC_AUDIENCE",),
+    "oidcRequestToken": ("ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+    "oidcRequestUrl": ("ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL"),
+    "oidcToken": ("ARM_OIDC_TOKEN",),
+    "oidcTokenFilePath": ("ARM_OIDC_TOKEN_FILE_PATH",),
+    "resourceManagerAudience": ("ARM_RESOURCE_MANAGER_AUDIENCE",),
+    "resourceManagerEndpoint": ("ARM_RESOURCE_MANAGER_ENDPOINT",),
+    "subscriptionId": ("ARM_SUBSCRIPTION_ID",),
+    "tenantId": ("ARM_TENANT_ID",),
+    "useDefaultAzureCredential": ("ARM_USE_DEFAULT_AZURE_CREDENTIAL",),
+    "useMsi": ("ARM_USE_MSI",),
+    "useOidc": ("ARM_USE_OIDC",),
+}
+
+Kind = Literal[
+    "default credential",
+    "client certificate",
+    "client secret",
+    "OIDC token",
+    "OIDC token file",
+    "OIDC token request",
+    "managed identity",
+    "Azure CLI",
+]
+
+# What each kind needs beside what selects it.
+_APPLICATION = ("clientId", "tenantId")
+_NEEDS: dict[Kind, tuple[str, ...]] = {
+    "client certificate": _APPLICATION,
+    "client secret": _APPLICATION,
+    "OIDC token": _APPLICATION,
+    "OIDC token file": _APPLICATION,
+    "OIDC token request": (*_APPLICATION, "oidcRequestToken"),
+}
+
+
+class SignInError(Exception):
+    """Signing in cannot work; the message says by which way, and what to set."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """`endpoint` is ARM's URL without a closing slash, `authority` the host that signs in."""
+
+    endpoint: str
+    audience: str
+    authority: str
+
+
+CLOUDS = {
+    "public": Cloud(
+        "https://management.azure.com", "https://management.azure.com/", "login.microsoftonline.com"
+    ),
+    "usgovernment": Cloud(
+        "https://management.usgovcloudapi.net",
+        "https://management.usgovcloudapi.net/",
+        "login.microsoftonline.us",
+    ),
+    "china": Cloud(
+        "https://management.chinacloudapi.cn",
+        "https://management.chinacloudapi.cn/",
+        "login.chinacloudapi.cn",
+    ),
+}
+_CLOUD_NAMES = {
+    "azurecloud": "public",
+    "azurepublic": "public",
+    "azurepubliccloud": "public",
+    "azureusgovernment": "usgovernment",
+    "azureusgovernmentcloud": "usgovernment",
+    "usgov": "usgovernment",
+    "azurechina": "china",
+    "azurechinacloud": "china",
+}
+
+
+def read_settings(config: Callable[[str], object], environment: Mapping[str, str]) -> dict[str, str]:
+    """What azure-native is told, by its config keys; `config` answers `azure-native:<key>` or None."""
+    settings: dict[str, str] = {}
+    for key, variables in VARIABLES.items():
+        configured = config(f"azure-native:{key}")
+        value = str(configured) if configured is not None else ""
+        for variable in variables:
+            value = value or environment.get(variable, "")
+        if value:
+            settings[key] = value
+    return settings
+
+
+def kind_of(settings: Mapping[str, str]) -> Kind:
+    """The way to sign in. Raises SignInError where a way is chosen and something that it needs is missing."""
+    kind = _chosen(settings)
+    missing = [key for key in _NEEDS.get(kind, ()) if key not in settings]
+    if missing:
+        listed = " and ".join(f"{VARIABLES[key][0]} (or azure-native:{key})" for key in missing)
+        raise SignInError(f"Signing in by {kind} also needs {listed}.")
+    return kind
+
+
+def _chosen(settings: Mapping[str, str]) -> Kind:
+    if _is_true(settings, "useDefaultAzureCredential"):
+        return "default credential"
+    if "clientCertificatePath" in settings:
+        return "client certificate"
+    if "clientSecret" in settings:
+        return "client secret"
+    if _is_true(settings, "useOidc"):
+        if "oidcToken" in settings:
+            return "OIDC token"
+        if "oidcTokenFilePath" in settings:
+            return "OIDC token file"
+        if "oidcRequestUrl" in settings:
+            return "OIDC token request"
+        raise SignInError(
+            "ARM_USE_OIDC is true, but there is no token: set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH."
+            " In a GitHub workflow, `permissions: id-token: write` sets what ARM_USE_OIDC needs."
+        )
+    if _is_true(settings, "useMsi"):
+        return "managed identity"
+    return "Azure CLI"
+
+
+def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> TokenCredential:
+    """The azure-identity credential for these settings. Raises SignInError."""
+    kind = kind_of(settings)
+    tenant, client = settings.get("tenantId", ""), settings.get("clientId", "")
+    undiscovered = _is_true(settings, "disableInstanceDiscovery")
+
+    def assertion(token: Callable[[], str]) -> TokenCredential:
+        return ClientAssertionCredential(
+            tenant, client, token, authority=cloud.authority, disable_instance_discovery=undiscovered
+        )
+
+    try:
+        match kind:
+            case "default credential":
+                return DefaultAzureCredential(authority=cloud.authority)
+            case "client certificate":
+                return CertificateCredential(
+                    tenant,
+                    client,
+                    settings["clientCertificatePath"],
+                    password=settings.get("clientCertificatePassword"),
+                    authority=cloud.authority,
+                    disable_instance_discovery=undiscovered,
+                )
+            case "client secret":
+                return ClientSecretCredential(
+                    tenant,
+                    client,
+                    settings["clientSecret"],
+                    authority=cloud.authority,
+                    disable_instance_discovery=undiscovered,
+                )
+            case "OIDC token":
+                return assertion(lambda: settings["oidcToken"])
+            case "OIDC token file":
+                # Read again for each exchange: the one who wrote it renews it.
+                return assertion(lambda: Path(settings["oidcTokenFilePath"]).read_text().strip())
+            case "OIDC token request":
+                return assertion(lambda: _requested_token(settings, session))
+            case "managed identity":
+                return ManagedIdentityCredential(client_id=client or None)
+            case "Azure CLI":
+                return AzureCliCredential(tenant_id=tenant, subscription=settings.get("subscriptionId"))
+    except (OSError, ValueError) as error:
+        raise SignInError(f"Signing in by {kind}: {error}") from error
+
+
+def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) -> Callable[[], str]:
+    """What gives a bearer token for ARM and for deployment sites; it is kept until it expires.
+
+    Both this and the function that it returns raise SignInError.
+    """
+    kind = kind_of(settings)
+    signed_in = credential(settings, cloud, session)
+
+    def token() -> str:
+        try:
+            return signed_in.get_token(f"{cloud.audience}/.default").token
+        except (ClientAuthenticationError, OSError, ValueError) as error:
+            hint = " Run `az login`, or set ARM_* for another way." if kind == "Azure CLI" else ""
+            raise SignInError(f"Signing in by {kind} failed: {error}.{hint}") from error
+
+    return token
+
+
+def cloud_of(settings: Mapping[str, str], session: Session) -> Cloud:
+    """The cloud: three endpoints given one by one, or a metadata host, or a known name; else public Azure."""
+    endpoint, audience, authority = (
+        settings.get(key, "")
+        for key in ("resourceManagerEndpoint", "resourceManagerAudience", "activeDirectoryAuthorityHost")
+    )
+    if endpoint and audience and authority:
+        return Cloud(endpoint.rstrip("/"), audience, _host(authority))
+    if host := settings.get("metadataHost"):
+        return _described_by(host, settings.get("environment", ""), session)
+    name = settings.get("environment", "public").lower()
+    known = CLOUDS.get(_CLOUD_NAMES.get(name, name))
+    if known is None:
+        raise SignInError(f"ARM_ENVIRONMENT is {name!r}: it must be one of {', '.join(CLOUDS)}.")
+    return known
+
+
+def _described_by(host: str, name: str, session: Session) -> Cloud:
+    """Azure's own description of a cloud, as ARM serves it; some versions answer a list of all clouds."""
+    url = f"https://{host}/metadata/endpoints?api-version=2022-09-01"
+    try:
+        answer = session.get(url, timeout=(10, 30))
+        answer.raise_for_status()
+        described: Any = answer.json()
+        if isinstance(described, list):
+            clouds = cast(list[Any], described)
+            described = next((cloud for cloud in clouds if cloud.get("name") == name), clouds[0])
+        authentication: Any = described["authentication"]
+        endpoint = str(described["resourceManager"]).rstrip("/")
+        audiences = [str(audience) for audience in authentication["audiences"]]
+        audience = next((one for one in audiences if one.rstrip("/") == endpoint), audiences[0])
+        return Cloud(endpoint, audience, _host(str(authentication["loginEndpoint"])))
+    except (RequestException, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise SignInError(
+            f"ARM_METADATA_HOSTNAME is {host!r}, but {url} does not describe a cloud: {error}"
+        ) from error
+
+
+def _requested_token(settings: Mapping[str, str], session: Session) -> str:
+    """GitHub's token endpoint (docs: Configuring OpenID Connect in Azure)."""
+    try:
+        answer = session.get(
+            settings["oidcRequestUrl"],
+            params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
+            headers={"Authorization": f"Bearer {settings['oidcRequestToken']}", "Accept": "application/json"},
+            timeout=(10, 30),
+        )
+        answer.raise_for_status()
+        return str(answer.json()["value"])
+    except (RequestException, ValueError, KeyError, TypeError) as error:
+        raise SignInError(f"The OIDC token endpoint gave no token: {error}") from error
+
+
+def _is_true(settings: Mapping[str, str], key: str) -> bool:
+    return settings.get(key, "").lower() == "true"
+
+
+def _host(url: str) -> str:
+    return url.removeprefix("https://").strip("/")
