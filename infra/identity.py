@@ -28,7 +28,7 @@ class AppIdentity(pulumi.ComponentResource):
     ) -> None:
         super().__init__("assistant:identity:AppIdentity", name, {}, opts)
         identity = managedidentity.UserAssignedIdentity(
-            "identity",
+            "app-identity",
             resource_name_=place.names.identity,
             resource_group_name=place.group_name,
             location=place.location,

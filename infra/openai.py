@@ -55,8 +55,8 @@ class ChatModel(pulumi.ComponentResource):
                 # What Azure sets where nothing is said; said here so that a refresh finds no difference.
                 rai_policy_name="Microsoft.DefaultV2",
             ),
-            # Named by its model: another model is a second deployment, to which the app moves before the first
-            # one goes. So here nothing is deleted before it is replaced.
+            # Named by its model: another model is a second deployment, to which the app moves before the
+            # first one goes. So here nothing is deleted before it is replaced.
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.account_id = account.id

@@ -48,7 +48,7 @@ APP_ROLES = (
         name="Storage Table Data Contributor",
         id="0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
         scope=Scope.STORAGE_ACCOUNT,
-        reason="the extension reads, writes, and creates ChatState if missing, which is a right on the account",
+        reason="the extension reads, writes and creates ChatState if missing, a right on the account",
     ),
     Role(
         key="openai-user",

@@ -43,8 +43,8 @@ class ChatStorage(pulumi.ComponentResource):
             allow_cross_tenant_replication=False,
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-            # A Flex app outside a virtual network reaches storage by its public endpoint; neither `bypass` nor
-            # resource rules let the upload through (azure-functions-flex-consumption-samples #41).
+            # A Flex app outside a virtual network reaches storage by its public endpoint; neither `bypass`
+            # nor resource rules let the upload through (azure-functions-flex-consumption-samples #41).
             public_network_access=storage.PublicNetworkAccess.ENABLED,
             network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,

@@ -1,0 +1,195 @@
+"""Runs the whole program under Pulumi's mocks, each time from nothing, and records what it asks for."""
+
+import asyncio
+import contextlib
+import json
+import runpy
+from collections.abc import Generator, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from pulumi.runtime import rpc, set_all_config, set_mocks
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.stack import run_in_stack
+
+ROOT = Path(__file__).resolve().parents[3]
+PROJECT = "assistant"
+SUBSCRIPTION_ID = "11111111-2222-4333-8444-555555555555"
+EMPTY: dict[str, Any] = {}
+ARM = f"/subscriptions/{SUBSCRIPTION_ID}"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A registration as the engine gets it. `parent`, `dependencies`: logical names; inputs: camelCase."""
+
+    name: str
+    type: str
+    inputs: Mapping[str, Any]
+    parent: str
+    dependencies: frozenset[str]
+    protect: bool
+    delete_before_replace: bool
+
+
+@dataclass
+class Run:
+    resources: dict[str, Recorded] = field(default_factory=dict[str, Recorded])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __getitem__(self, name: str) -> Recorded:
+        return self.resources[name]
+
+    def of_type(self, type_: str) -> list[Recorded]:
+        return [resource for resource in self.resources.values() if resource.type == type_]
+
+    def app_settings(self) -> dict[str, str]:
+        pairs = self["function-app"].inputs["siteConfig"]["appSettings"]
+        return {pair["name"]: pair["value"] for pair in pairs}
+
+    def before(self, name: str) -> frozenset[str]:
+        """Everything that has to stand before `name` is made, however indirectly."""
+        found: set[str] = set()
+        left = [name]
+        while left:
+            for other in self.resources[left.pop()].dependencies - found:
+                found.add(other)
+                left.append(other)
+        return frozenset(found)
+
+
+class Azure(Mocks):
+    """Answers with what only Azure knows. Where a value could be guessed from a name it is made unlike it."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        given: dict[str, Any] = cast("Any", args).inputs
+        if not args.custom:
+            return "", given
+        of_azure = {
+            "azure-native:resources:ResourceGroup": lambda: {"name": given["resourceGroupName"]},
+            "azure-native:managedidentity:UserAssignedIdentity": lambda: {
+                "clientId": "client-id-of-azure",
+                "principalId": "principal-id-of-azure",
+            },
+            "azure-native:storage:StorageAccount": lambda: {
+                "name": given["accountName"],
+                "primaryEndpoints": {
+                    kind: f"https://{kind}.endpoint-of-azure.test/" for kind in ("blob", "queue", "table")
+                },
+            },
+            "azure-native:storage:BlobContainer": lambda: {"name": given["containerName"]},
+            "azure-native:applicationinsights:Component": lambda: {
+                "connectionString": "connection-string-of-azure"
+            },
+            "azure-native:cognitiveservices:Account": lambda: {
+                "name": given["accountName"],
+                "properties": {**given["properties"], "endpoint": "https://openai.endpoint-of-azure.test/"},
+            },
+            "azure-native:cognitiveservices:Deployment": lambda: {"name": "deployment-of-azure"},
+            "azure-native:web:WebApp": lambda: {
+                "defaultHostName": "site.host-of-azure.test",
+                "hostNameSslStates": [
+                    {"name": "site.host-of-azure.test", "hostType": "Standard"},
+                    {"name": "scm.host-of-azure.test", "hostType": "Repository"},
+                ],
+                # A list goes in and a map comes out (pulumi-azure-native), on which the SDK insists.
+                "identity": {
+                    "type": "UserAssigned",
+                    "userAssignedIdentities": dict.fromkeys(
+                        given["identity"]["userAssignedIdentities"], EMPTY
+                    ),
+                },
+            },
+        }
+        return f"{ARM}/id-of-azure/{args.name}", {**given, **of_azure.get(args.typ, dict[str, Any])()}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        assert args.token == "azure-native:authorization:getClientConfig", args.token
+        answer = {"clientId": "c", "objectId": "o", "subscriptionId": SUBSCRIPTION_ID, "tenantId": "t"}
+        return answer, []
+
+
+class _Recorder(MockMonitor):
+    """The mocks see inputs only; parents, protection, order and stack outputs are in the requests."""
+
+    def __init__(self) -> None:
+        self.azure = Azure()
+        super().__init__(self.azure)
+        self.run = Run()
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        base: Any = super()
+        answer = base.RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            assert request.name not in self.run.resources, f"two resources have the name {request.name}"
+            self.run.resources[request.name] = Recorded(
+                name=request.name,
+                type=request.type,
+                inputs=_plain(rpc.deserialize_properties(request.object)),
+                parent=_logical(request.parent),
+                dependencies=frozenset(_logical(urn) for urn in request.dependencies),
+                protect=request.protect,
+                delete_before_replace=request.deleteBeforeReplace,
+            )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        if "pulumi:pulumi:Stack::" in request.urn:
+            self.run.outputs |= _plain(rpc.deserialize_properties(request.outputs))
+        base: Any = super()
+        return base.RegisterResourceOutputs(request)
+
+
+def _logical(urn: str) -> str:
+    return "" if "pulumi:pulumi:Stack::" in urn else urn.rpartition("::")[2]
+
+
+def _plain(value: Any) -> Any:
+    """Secrets unwrapped at any depth; but the provider that a dynamic resource carries is left out."""
+    plain: Any = rpc.unwrap_rpc_secret(value)
+    if isinstance(plain, dict):
+        members = cast("dict[str, Any]", plain)
+        return {key: _plain(item) for key, item in members.items() if key != "__provider"}
+    if isinstance(plain, list):
+        return [_plain(item) for item in cast("list[Any]", plain)]
+    return plain
+
+
+@contextlib.contextmanager
+def _fresh_loop() -> Generator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield loop
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def run_program(
+    config: Mapping[str, object] | None = None, *, stack: str = "dev", preview: bool = False
+) -> Run:
+    """`config`: keys of the project's namespace, values as one would write them in YAML."""
+    text = {
+        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in (config or {}).items()
+    }
+
+    def run() -> Run:
+        recorder = _Recorder()
+        set_all_config(text, [])
+        with _fresh_loop() as loop:
+            set_mocks(recorder.azure, project=PROJECT, stack=stack, preview=preview, monitor=recorder)
+            # set_mocks makes a stack; the program shall have its own, as under the language host.
+            set_root_resource(cast("Any", None))
+            loop.run_until_complete(run_in_stack(_program))
+        return recorder.run
+
+    return copy_context().run(run)
