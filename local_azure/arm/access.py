@@ -20,7 +20,7 @@ _OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
 
 @dataclass(frozen=True)
 class RoleDefinition:
-    """A built-in role (Docs: Azure built-in roles). `*` in an action stands for any text, slashes included."""
+    """A built-in role (Docs: Azure built-in roles). `*` in an action is any text, slashes included."""
 
     guid: str
     name: str

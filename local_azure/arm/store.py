@@ -64,6 +64,11 @@ class Store:
         if gone:
             self._save()
 
+    def forget(self, resource_id: str) -> None:
+        """Removes this one record and nothing below it: the properties of a service that has children."""
+        if self._resources.pop(ids.key(resource_id), None) is not None:
+            self._save()
+
     def list(self, resource_type: str | None = None, under: str | None = None) -> list[Resource]:
         """Resources in the order of their creation: of a type, and below (not at) an id."""
         return [

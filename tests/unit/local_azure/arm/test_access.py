@@ -30,7 +30,7 @@ def assign(store: Store, scope: str, role: str) -> None:
             properties={
                 "principalId": PRINCIPAL,
                 "scope": scope,
-                "roleDefinitionId": f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role}",
+                "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
             },
         )
     )

@@ -1,0 +1,86 @@
+"""Which properties changed between two sets of inputs, and which of them replace the resource."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+
+# azure-native types this as a list, Azure as a map: the order says nothing, and ids have no case.
+_ID_SETS = frozenset({"userAssignedIdentities"})
+
+
+class Change(Enum):
+    ADD = "ADD"
+    DELETE = "DELETE"
+    UPDATE = "UPDATE"
+
+
+@dataclass(frozen=True)
+class Difference:
+    change: Change
+    replaces: bool
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Iterable[str]
+) -> dict[str, Difference]:
+    """Changed paths, as in `siteConfig.appSettings[0].value`.
+
+    `replace_on` holds paths without indices (`properties.customSubDomainName`); a
+    path below one of them replaces too. An unknown new value is a change.
+    """
+    keys = frozenset(replace_on)
+    return {path: Difference(change, _replaces(path, keys)) for path, change in _object_changes(old, new, "")}
+
+
+def _replaces(path: str, keys: frozenset[str]) -> bool:
+    plain = "".join(part.partition("]")[2] if number else part for number, part in enumerate(path.split("[")))
+    return any(plain == key or plain.startswith(f"{key}.") for key in keys)
+
+
+def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, Change]]:
+    changes: list[tuple[str, Change]] = []
+    for name in dict.fromkeys((*old, *new)):
+        path = f"{prefix}{name}"
+        if name not in new:
+            changes.append((path, Change.DELETE))
+        elif name not in old:
+            changes.append((path, Change.ADD))
+        elif not _same(name, old[name], new[name]):
+            changes += _value_changes(old[name], new[name], path)
+    return changes
+
+
+def _same(name: str, old: Any, new: Any) -> bool:
+    if name == "location" and isinstance(old, str) and isinstance(new, str):
+        return normal_location(old) == normal_location(new)
+    if name in _ID_SETS and isinstance(old, list) and isinstance(new, list):
+        return _as_set(cast("list[Any]", old)) == _as_set(cast("list[Any]", new))
+    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)  # 1 == True in Python
+
+
+def _as_set(ids: list[Any]) -> set[object]:
+    return {one.lower() if isinstance(one, str) else repr(one) for one in ids}
+
+
+def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Change]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return _object_changes(cast("dict[str, Any]", old), cast("dict[str, Any]", new), f"{path}.")
+    if isinstance(old, list) and isinstance(new, list):
+        before, after = cast("list[Any]", old), cast("list[Any]", new)
+        common = min(len(before), len(after))
+        changes = [
+            change
+            for n in range(common)
+            if before[n] != after[n]
+            for change in _value_changes(before[n], after[n], f"{path}[{n}]")
+        ]
+        changes += [(f"{path}[{n}]", Change.DELETE) for n in range(common, len(before))]
+        changes += [(f"{path}[{n}]", Change.ADD) for n in range(common, len(after))]
+        return changes
+    return [(path, Change.UPDATE)] if old != new else []
+
+
+def normal_location(location: str) -> str:
+    """`West US 2` and `westus2` are one region."""
+    return location.replace(" ", "").lower()

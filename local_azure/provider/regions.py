@@ -1,0 +1,42 @@
+"""Azure regions, for resources that name one (Docs: List of Azure regions)."""
+
+from local_azure.arm import ids
+from local_azure.arm.errors import ArmError
+from local_azure.arm.store import Resource
+from local_azure.provider.diff import normal_location
+from local_azure.provider.schema import nearest
+
+REGIONS = frozenset(
+    {
+        "australiacentral", "australiacentral2", "australiaeast", "australiasoutheast", "austriaeast",
+        "belgiumcentral", "brazilsouth", "brazilsoutheast", "canadacentral", "canadaeast", "centralindia",
+        "centralus", "chilecentral", "denmarkeast", "eastasia", "eastus", "eastus2", "francecentral",
+        "francesouth", "germanynorth", "germanywestcentral", "indonesiacentral", "israelcentral",
+        "italynorth", "japaneast", "japanwest", "jioindiacentral", "jioindiawest", "koreacentral",
+        "koreasouth", "malaysiawest", "mexicocentral", "newzealandnorth", "northcentralus",
+        "northeurope", "norwayeast",
+        "norwaywest", "polandcentral", "qatarcentral", "southafricanorth", "southafricawest",
+        "southcentralus", "southindia", "southeastasia", "spaincentral", "swedencentral", "swedensouth",
+        "switzerlandnorth", "switzerlandwest", "uaecentral", "uaenorth", "uksouth", "ukwest",
+        "westcentralus", "westeurope", "westindia", "westus", "westus2", "westus3",
+    }
+)  # fmt: skip
+
+
+def check_location(resource: Resource) -> None:
+    """Raises ArmError 400 for a location that is no Azure region."""
+    location = resource.get("location")
+    if location is None or normal_location(location) in REGIONS | {"global"}:
+        return
+    code = (
+        "LocationNotAvailableForResourceGroup"
+        if resource["type"] == ids.RESOURCE_GROUP_TYPE
+        else "LocationNotAvailableForResourceType"
+    )
+    raise ArmError(
+        400,
+        code,
+        f"The provided location '{location}' is not available for resource type '{resource['type']}'."
+        f"{nearest(normal_location(location), REGIONS)} List of available regions is "
+        f"'{','.join(sorted(REGIONS))}'.",
+    )

@@ -1,0 +1,93 @@
+"""Pulumi property values on the wire (a protobuf Struct) to plain Python, and back.
+
+Plain Python means: str, bool, int, float, list, dict, and `UNKNOWN`. Secrets and
+output values come out as what they hold: the provider tells the engine that it
+accepts neither, and the engine itself carries a secret input's mark over to the
+output of the same name.
+"""
+
+from typing import Any, Final, cast
+
+from google.protobuf.struct_pb2 import Struct
+from pulumi.runtime import rpc
+
+
+class Unknown:
+    """The value that the engine does not have yet. There is one: `UNKNOWN`."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Unknown":
+        return self
+
+
+UNKNOWN: Final = Unknown()
+
+# P:sdk/go/common/resource/sig/sig.go; the SDK has the same constants, apart from the output value's.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  a type tag of the protocol
+_OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+_RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
+
+
+def decode(struct: Struct) -> dict[str, Any]:
+    """Members that are null are left out, as the real provider leaves them out (SkipNulls)."""
+    return _decode_object(struct)
+
+
+def encode(properties: dict[str, Any]) -> Struct:
+    struct = Struct()
+    struct.update(_encode(properties))
+    return struct
+
+
+def contains_unknown(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(contains_unknown(item) for item in cast("dict[str, Any]", value).values())
+    if isinstance(value, list):
+        return any(contains_unknown(item) for item in cast("list[Any]", value))
+    return value is UNKNOWN
+
+
+def _decode_object(struct: Struct) -> dict[str, Any]:
+    decoded = {key: _decode(value) for key, value in struct.fields.items()}
+    return {key: value for key, value in decoded.items() if value is not None}
+
+
+def _decode(value: Any) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return UNKNOWN if value.string_value == rpc.UNKNOWN else value.string_value
+    if kind == "number_value":
+        number: float = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "list_value":
+        return [_decode(item) for item in value.list_value.values]
+    if kind == "struct_value":
+        return _decode_special(value.struct_value)
+    return None
+
+
+def _decode_special(struct: Struct) -> Any:
+    signature = struct.fields[_SIGNATURE].string_value if _SIGNATURE in struct.fields else None
+    if signature == _SECRET:
+        return _decode(struct.fields["value"])
+    if signature == _OUTPUT:
+        return _decode(struct.fields["value"]) if "value" in struct.fields else UNKNOWN
+    if signature == _RESOURCE:
+        return _decode(struct.fields["id"]) if "id" in struct.fields else UNKNOWN
+    return _decode_object(struct)
+
+
+def _encode(value: object) -> Any:
+    if value is UNKNOWN:
+        return rpc.UNKNOWN
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {key: _encode(item) for key, item in members.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in cast("list[Any]", value)]
+    return value
