@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -25,13 +25,14 @@ from local_azure.dataplane import Services
 from local_azure.home import Home, HomeError
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
+from local_azure.services import identity
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.models import ModelAccounts
 from local_azure.services.node import SetupError, script
-from local_azure.services.ports import ADDRESS, Ports, PortTakenError, free_port
+from local_azure.services.ports import ADDRESS, Ports, PortTakenError
 from local_azure.services.processes import ProcessError, keep_small
-from local_azure.services.sites.service import Sites
+from local_azure.services.sites.sites import Sites
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import Tokens, load_key
 
@@ -55,7 +56,6 @@ class Daemon:
         self._ports = Ports(home.ports_file, renew_taken=new_ports)
         if port is not None:
             self._ports.ask("gateway", port)
-        self._asked_port = port
         tls = certificates.ensure(home)
         tokens = Tokens(load_key(home.token_key_file))
         self._tokens, self._tls = tokens, tls
@@ -64,14 +64,14 @@ class Daemon:
         self._models = ModelAccounts(self._store, tokens, tls, self._ports)
         # A port that a person asked for is not replaced by another.
         self._gateway_socket = self._ports.hold("gateway", renew=port is None)
+        self._provider_port = 0
         self._gateway_port: int = self._gateway_socket.getsockname()[1]
-        self._sites = Sites(
-            home, self._store, tokens, tls, self._ports, f"https://{ADDRESS}:{self._gateway_port}"
-        )
+        endpoint = f"https://{ADDRESS}:{self._gateway_port}{identity.PATH}"
+        self._sites = Sites(home, self._store, tokens, tls, self._ports, identity_endpoint=endpoint)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set. Raises StartError."""
-        runner = web.ServerRunner(web.Server(self._gateway(), access_log=None))
+        runner = web.ServerRunner(web.Server(self._gateway(), access_log=None), shutdown_timeout=2)
         server: Any = None
         try:
             await runner.setup()
@@ -79,7 +79,7 @@ class Daemon:
             await site.start()
             await self._open_all()
             services = Services(self._storage, self._sites, self._models)
-            server, self._provider_port = await serve(Provider(self._store, services), free_port())
+            server, self._provider_port = await serve(Provider(self._store, services), 0)
             run_state.write(
                 self._home,
                 Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
@@ -122,10 +122,13 @@ class Daemon:
         self._update(account["id"], {"primaryEndpoints": asdict(endpoints)})
 
     async def _open_model(self, account: Resource) -> None:
+        subdomain = account.get("properties", {}).get("customSubDomainName")
+        if subdomain is None:
+            return  # it has its region's endpoint and none of its own
         log.info("opening OpenAI account %s", account["name"])
-        subdomain = account.get("properties", {}).get("customSubDomainName", account["name"])
         endpoint = await self._models.open_account(account["id"], subdomain)
-        self._update(account["id"], {"endpoint": endpoint})
+        apis: dict[str, str] = account.get("properties", {}).get("endpoints", {})
+        self._update(account["id"], {"endpoint": endpoint, "endpoints": dict.fromkeys(apis, endpoint)})
 
     async def _open_site(self, site: Resource) -> None:
         log.info("opening function app %s", site["name"])
@@ -136,7 +139,11 @@ class Daemon:
             for state in states
         ]
         self._update(site["id"], {"defaultHostName": hosts.default, "hostNameSslStates": named})
-        await self._sites.configure_site(site["id"])
+        try:
+            await self._sites.configure_site(site["id"])
+        except (ArmError, ProcessError) as error:
+            # Code that does not start is no reason to be without the rest of Azure; `status` shows it.
+            log.error("function app %s does not run: %s", site["name"], error)
 
     def _update(self, resource_id: str, new: dict[str, Any]) -> None:
         """New ports reach ARM here, and the stack at its next refresh."""
@@ -155,26 +162,15 @@ class Daemon:
             "openAIAccounts": [
                 {"name": name, "endpoint": endpoint} for name, endpoint in self._models.states()
             ],
-            "sites": [self._site_status(site) for site in self._store.list(SITES)],
+            "sites": [asdict(state) for state in self._sites.states()],
         }
-
-    def _site_status(self, site: Resource) -> dict[str, Any]:
-        status = dict(self._sites.host_status(site["id"]))
-        host = site.get("properties", {}).get("defaultHostName")
-        return {
-            "name": site["name"],
-            "url": f"https://{host}",
-            "state": str(status.get("state", "Unknown")),
-            "functions": list(self._sites.functions(site["id"])),
-            "errors": status.get("errors", []),
-        }
-
-    _provider_port = 0
 
 
 def _merged(old: object, new: object) -> object:
     """Azure's own further members, such as `dfs` beside `blob`, stay."""
-    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**cast("dict[str, object]", old), **cast("dict[str, object]", new)}
+    return new
 
 
 async def _all(work: Sequence[Awaitable[None]]) -> None:

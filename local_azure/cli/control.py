@@ -186,10 +186,22 @@ def _lines(details: dict[str, Any]) -> list[str]:
     for account in details["openAIAccounts"]:
         lines.append(f"  OpenAI account   {account['name']}  {account['endpoint']}")
     for site in details["sites"]:
-        lines.append(f"  function app     {site['name']}  {site['state']}  {site['url']}")
-        lines += [f"                   {name}: {value}" for name, value in site["details"].items()]
+        lines += _site_lines(site)
     if not (details["storageAccounts"] or details["sites"]):
         lines.append("  no resources yet: `python -m local_azure pulumi up`")
+    return lines
+
+
+def _site_lines(site: dict[str, Any]) -> list[str]:
+    indent = " " * 19
+    lines = [f"  function app     {site['name']}  {site['state']}{_restarts(site)}"]
+    lines.append(f"{indent}https://{site['hosts']['default']}")
+    if site["functions"]:
+        lines.append(f"{indent}functions: {', '.join(site['functions'])}")
+    lines += [f"{indent}error: {error}" for error in site["errors"]]
+    lines += [f"{indent}note: {notice}" for notice in site["notices"]]
+    if site["deployment"] is None:
+        lines.append(f"{indent}no code was deployed yet")
     return lines
 
 
@@ -197,5 +209,9 @@ def _health(account: dict[str, Any]) -> str:
     state = (
         f"Azurite runs (process {account['pid']})" if account["alive"] else "Azurite is being started again"
     )
-    times = account["restarts"]
-    return f"{state}, restarted {times} time{'s' if times != 1 else ''}" if times else state
+    return state + _restarts(account)
+
+
+def _restarts(process: dict[str, Any]) -> str:
+    times = process["restarts"]
+    return f", restarted {times} time{'s' if times != 1 else ''}" if times else ""

@@ -32,7 +32,9 @@ class ModelAccounts:
         async with self._turn:
             if account not in self._endpoints:
                 listener = self._ports.hold(_port_name(account_id))
-                runner = web.ServerRunner(web.Server(self._handler(account_id), access_log=None))
+                runner = web.ServerRunner(
+                    web.Server(self._handler(account_id), access_log=None), shutdown_timeout=2
+                )
                 await runner.setup()
                 await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
                 self._runners[account] = runner

@@ -123,7 +123,7 @@ class StorageAccounts:
             for service in SERVICES:
                 upstream = Upstream(session, emulator.ports[service])
                 front = Front(service, account_id, self._store, self._tokens, upstream)
-                runner = web.ServerRunner(web.Server(front, access_log=None))
+                runner = web.ServerRunner(web.Server(front, access_log=None), shutdown_timeout=2)
                 await runner.setup()
                 runners.append(runner)
                 await web.SockSite(runner, listeners[service], ssl_context=context).start()
