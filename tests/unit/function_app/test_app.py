@@ -1,0 +1,133 @@
+"""The app as the Functions host sees it: what it indexes, what it configures, what an import costs."""
+
+import json
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+from assistants import health
+from assistants.checks import MAX_INSTRUCTIONS_UNITS
+from assistants.settings import DEFAULT_INSTRUCTIONS, load
+
+APP = Path(__file__).parents[3] / "function_app"
+
+
+def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    for name in ("HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
+    return {
+        str(function.get_function_name()): [json.loads(binding) for binding in function.get_raw_bindings()]
+        for function in app.get_functions()
+    }
+
+
+def test_emits_the_bindings_that_the_host_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert indexed(monkeypatch, {}) == {
+        "CreateAssistant": [
+            {"direction": "OUT", "type": "assistantCreate", "name": "requests"},
+            {
+                "direction": "IN",
+                "type": "httpTrigger",
+                "name": "req",
+                "methods": ["PUT"],
+                "authLevel": "FUNCTION",
+                "route": "assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}",
+            },
+            {"direction": "OUT", "type": "http", "name": "$return"},
+        ],
+        "Health": [
+            {
+                "direction": "IN",
+                "type": "httpTrigger",
+                "name": "req",
+                "methods": ["GET"],
+                "authLevel": "ANONYMOUS",
+                "route": "health",
+            },
+            {"direction": "OUT", "type": "http", "name": "$return"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])
+def test_the_auth_level_is_a_setting(monkeypatch: pytest.MonkeyPatch, setting: str, emitted: str) -> None:
+    bindings = indexed(monkeypatch, {"HTTP_AUTH_LEVEL": setting})
+    assert bindings["CreateAssistant"][1]["authLevel"] == emitted
+    assert bindings["Health"][0]["authLevel"] == "ANONYMOUS"
+
+
+def test_settings_have_defaults() -> None:
+    settings = load({})
+    assert settings.http_auth_level is func.AuthLevel.FUNCTION
+    assert settings.default_instructions == DEFAULT_INSTRUCTIONS
+
+
+def test_settings_name_everything_that_is_wrong_at_once() -> None:
+    with pytest.raises(
+        ValueError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"
+    ) as raised:
+        load({"HTTP_AUTH_LEVEL": "admin", "DEFAULT_INSTRUCTIONS": "x" * (MAX_INSTRUCTIONS_UNITS + 1)})
+    assert "anonymous, function" in str(raised.value)
+
+
+def answer(app_root: Path) -> tuple[int, dict[str, str]]:
+    app = func.FunctionApp()
+    app.register_functions(health.blueprint(app_root))
+    (function,) = app.get_functions()
+    response = function.get_user_function()(func.HttpRequest("GET", "/api/health", body=b""))
+    return response.status_code, json.loads(response.get_body())
+
+
+def test_health_answers_the_hash_that_the_package_carries(tmp_path: Path) -> None:
+    (tmp_path / "package_hash.txt").write_text("abc123\n")
+    assert answer(tmp_path) == (200, {"status": "ok", "package": "abc123"})
+
+
+def test_health_says_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
+    assert answer(tmp_path) == (200, {"status": "ok", "package": "unpackaged"})
+
+
+def test_host_json_has_the_preview_bundle_pinned_below_its_next_breaking_release() -> None:
+    host = json.loads((APP / "host.json").read_text())
+    assert host["version"] == "2.0"
+    assert host["extensionBundle"] == {
+        "id": "Microsoft.Azure.Functions.ExtensionBundle.Preview",
+        "version": "[4.45.0, 4.48.0)",
+    }
+    assert host["extensions"]["http"]["routePrefix"] == "api"
+
+
+def test_prompts_stay_out_of_the_logs() -> None:
+    levels = json.loads((APP / "host.json").read_text())["logging"]["logLevel"]
+    assert levels["Microsoft.Azure.WebJobs.Extensions.OpenAI"] in ("Warning", "Error", "Critical", "None")
+
+
+def test_only_the_settings_module_reads_the_environment() -> None:
+    readers = {path.name for path in APP.rglob("*.py") if "environ" in path.read_text()}
+    assert readers == {"settings.py"}
+
+
+def test_an_import_brings_no_library_but_azure_functions() -> None:
+    extra = _modules("import function_app") - _modules("import azure.functions")
+    outside = {name.partition(".")[0] for name in extra} - sys.stdlib_module_names
+    assert outside == {"function_app", "assistants"}
+
+
+def _modules(statement: str) -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys; {statement}; print('\\n'.join(sys.modules))"],
+        cwd=APP,
+        env={"PYTHONPATH": str(APP)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(run.stdout.split())

@@ -1,0 +1,293 @@
+"""CreateAssistant with real requests, as the Functions host builds them."""
+
+import json
+from typing import Any
+
+import azure.functions as func
+import pytest
+from assistants import checks
+from assistants.create import blueprint, respond
+from assistants.settings import DEFAULT_INSTRUCTIONS, Settings
+from azure.functions.http import HttpRequest as HostRequest
+from hypothesis import given
+from hypothesis import strategies as st
+
+# The smile is two UTF-16 code units.
+SMILE = "\U0001f600"
+
+HOSTILE_IDS = [
+    "",
+    " ",
+    "x' or PartitionKey eq 'victim",
+    "x'",
+    'x"',
+    "a/b",
+    "a\\b",
+    "a#b",
+    "a?b",
+    "a%27b",
+    "a b",
+    "a+b",
+    "a.b",
+    "..",
+    "hello\n",
+    "\nhello",
+    "hello\r\n",
+    "hello\x00",
+    "hello\u2028",
+    "a" * 65,
+    "\uff41\uff42\uff43",  # full-width a, b, c
+    "\u0661\u0662",  # digits, but not of 0-9
+    "\u00df",
+    "\u0130",  # lower() makes it i and a dot
+    "\u212a",  # KELVIN SIGN: lower() makes it k
+    "\u017f",  # LONG S: upper() makes it S
+    SMILE,
+    "\ud800",
+    "{assistantId}",
+    "$(id)",
+    "%APPSETTING%",
+]
+GOOD_IDS = ["a", "hello", "A-Z_0-9", "-", "_", "a" * 64, "0", "007", "1e5", "null", "2024-01-01", "state"]
+
+
+class RecordingOut(func.Out[bytes]):
+    """The output binding's argument; the host writes only what was set."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def set(self, val: bytes) -> None:
+        self.values.append(val)
+
+    def get(self) -> bytes:
+        return self.values[-1]
+
+
+def request(body: bytes = b"", assistant_id: str = "hello") -> func.HttpRequest:
+    return HostRequest(
+        method="PUT",
+        url="https://app.example/api/assistants/hello",
+        headers={"content-type": "application/json"},
+        params={},
+        route_params={"assistantId": assistant_id},
+        body_type="bytes",
+        body=body,
+    )
+
+
+def put(body: bytes = b"", assistant_id: str = "hello") -> tuple[func.HttpResponse, list[dict[str, Any]]]:
+    out = RecordingOut()
+    response = respond(request(body, assistant_id), out, DEFAULT_INSTRUCTIONS)
+    return response, [json.loads(value) for value in out.values]
+
+
+def refusal(body: bytes = b"", assistant_id: str = "hello") -> dict[str, Any]:
+    response, created = put(body, assistant_id)
+    assert created == []
+    assert response.status_code == 400
+    assert response.mimetype == "application/problem+json"
+    problem = json.loads(response.get_body())
+    assert problem["status"] == 400
+    assert problem["errors"]
+    return problem
+
+
+def body_of(**members: object) -> bytes:
+    return json.dumps(members).encode()
+
+
+def test_answers_202_with_the_id_and_sets_the_documented_request() -> None:
+    response, created = put()
+    assert response.status_code == 202
+    assert response.mimetype == "application/json"
+    assert response.get_body() == b'{"assistantId":"hello"}'
+    assert created == [
+        {
+            "id": "hello",
+            "instructions": "Don't make assumptions about what values to plug into functions.\n"
+            "Ask for clarification if a user request is ambiguous.",
+            "chatStorageConnectionSetting": "AzureWebJobsStorage",
+            "collectionName": "ChatState",
+        }
+    ]
+
+
+def test_the_registered_function_uses_the_default_of_the_settings() -> None:
+    app = func.FunctionApp()
+    app.register_functions(blueprint(Settings(func.AuthLevel.FUNCTION, "Be brief.")))
+    (function,) = app.get_functions()
+    out = RecordingOut()
+    response = function.get_user_function()(request(), out)
+    assert response.status_code == 202
+    assert json.loads(out.get())["instructions"] == "Be brief."
+
+
+@pytest.mark.parametrize("assistant_id", GOOD_IDS)
+def test_takes_every_id_of_the_documented_alphabet(assistant_id: str) -> None:
+    response, created = put(assistant_id=assistant_id)
+    assert json.loads(response.get_body()) == {"assistantId": assistant_id}
+    assert created[0]["id"] == assistant_id
+
+
+@pytest.mark.parametrize("assistant_id", HOSTILE_IDS)
+def test_refuses_an_id_that_a_filter_or_a_table_could_misread(assistant_id: str) -> None:
+    (error,) = refusal(assistant_id=assistant_id)["errors"]
+    assert (error["in"], error["name"]) == ("path", "assistantId")
+
+
+@given(st.text())
+def test_an_id_is_created_exactly_when_it_is_in_the_alphabet(assistant_id: str) -> None:
+    alphabet = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+    good = 1 <= len(assistant_id) <= 64 and set(assistant_id) <= alphabet
+    response, created = put(assistant_id=assistant_id)
+    assert (response.status_code, len(created)) == ((202, 1) if good else (400, 0))
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        "Be brief.",
+        "",
+        "  \n",
+        'tab\tline\r\nquote" backslash\\',
+        "2024-01-01T00:00:00.000Z",
+        "/Date(1700000000000)/",
+        "{}",
+        "[]",
+        '{"id":"victim"}',
+        "null",
+        "12345678901234567890",
+        SMILE,
+        "\u0080\u00a0\u2028\ufeff\ue000\ufffd",
+        "x" * 32_768,
+        SMILE * 16_384,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_instructions_arrive_as_they_were_sent(instructions: str) -> None:
+    _, created = put(body_of(instructions=instructions))
+    assert created[0]["instructions"] == instructions
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")))
+def test_any_text_arrives_as_it_was_sent(instructions: str) -> None:
+    _, created = put(json.dumps({"instructions": instructions}, ensure_ascii=False).encode())
+    assert created[0]["instructions"] == instructions
+
+
+def test_an_empty_object_means_the_default_instructions() -> None:
+    _, created = put(b" {} ")
+    assert created[0]["instructions"] == DEFAULT_INSTRUCTIONS
+
+
+@pytest.mark.parametrize(
+    ("instructions", "said"),
+    [
+        ("x" * 32_769, "has 32769 UTF-16 code units: the most is 32768"),
+        (SMILE * 16_384 + "x", "has 32769 UTF-16 code units: the most is 32768"),
+        ("a\x00b", "U+0000 at position 1"),
+        ("\x1b[31m", "U+001B at position 0"),
+        ("\ud800", "U+D800 at position 0"),
+        ("\udc00\ud800", "U+DC00 at position 0"),
+        ("\uffff", "U+FFFF at position 0"),
+        (None, "must be a string"),
+        (1, "must be a string"),
+        (True, "must be a string"),
+        (["a"], "must be a string"),
+        ({}, "must be a string"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_refuses_instructions_that_could_not_be_stored(instructions: object, said: str) -> None:
+    (error,) = refusal(body_of(instructions=instructions))["errors"]
+    assert (error["in"], error["name"], error["pointer"]) == ("body", "instructions", "#/instructions")
+    assert said in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"null", "must be a JSON object"),
+        (b"[]", "must be a JSON object"),
+        (b'"text"', "must be a JSON object"),
+        (b"1", "must be a JSON object"),
+        (b" ", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"{}{}", "is not JSON"),
+        (b"{'instructions': 'x'}", "is not JSON"),
+        (b'{"instructions": "a\nb"}', "is not JSON"),
+        (b"\xef\xbb\xbf{}", "is not JSON"),
+        (b'{"instructions": "\xff"}', "is not UTF-8: byte 18"),
+        (b'{"instructions": "\xed\xa0\x80"}', "is not UTF-8"),
+        ("{}".encode("utf-16"), "is not UTF-8"),
+        (b'{"instructions": NaN}', "NaN is not a JSON value"),
+        (b'{"instructions": -Infinity}', "-Infinity is not a JSON value"),
+        (b'{"a":' * 100_000, "is not JSON that can be read"),
+        (b'{"a":' + b"9" * 5000 + b"}", "is not JSON that can be read"),
+        (b" " * (256 * 1024) + b"{}", "has 262146 bytes: the most is 262144"),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_refuses_a_body_that_is_neither_empty_nor_a_json_object(body: bytes, said: str) -> None:
+    if body.startswith(b'{"a":{'):
+        body = body[: 256 * 1024]
+    (error,) = refusal(body)["errors"]
+    assert error["in"] == "body"
+    assert error["pointer"] == "#"
+    assert "name" not in error
+    assert said in error["detail"]
+
+
+def test_the_longest_instructions_fit_the_body_limit_however_they_are_escaped() -> None:
+    body = json.dumps({"instructions": SMILE * 16_384}).encode()
+    assert b"\\ud83d" in body
+    assert put(body)[0].status_code == 202
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "Instructions", "collectionName", "chatStorageConnectionSetting", "", "__proto__"]
+)
+def test_refuses_a_member_that_it_does_not_know(name: str) -> None:
+    (error,) = refusal(body_of(**{name: "x"}))["errors"]
+    assert error["name"] == name
+    assert "is unknown" in error["detail"]
+
+
+def test_refuses_a_member_that_is_given_twice() -> None:
+    (error,) = refusal(b'{"instructions": "a", "instructions": "b"}')["errors"]
+    assert error["name"] == "instructions"
+    assert "more than once" in error["detail"]
+
+
+def test_names_every_problem_at_once() -> None:
+    problem = refusal(body_of(instructions=1, a="x", b="y"), assistant_id="a'b")
+    assert [error["name"] for error in problem["errors"]] == ["assistantId", "a", "b", "instructions"]
+    assert "assistantId must be" in problem["detail"]
+    assert problem["type"] == "about:blank"
+    assert problem["title"] == "Bad Request"
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [
+        ("a/b", "#/a~1b"),
+        ("a~b", "#/a~0b"),
+        ("a b%", "#/a%20b%25"),
+        ("é", "#/%C3%A9"),
+        ("\ud800", "#/%ED%A0%80"),
+    ],
+)
+def test_a_pointer_is_a_uri_fragment_whatever_the_member_is_called(name: str, pointer: str) -> None:
+    (error,) = refusal(body_of(**{name: 1}))["errors"]
+    assert error["pointer"] == pointer
+
+
+def test_a_refusal_stays_small_however_much_is_wrong() -> None:
+    response, _ = put(body_of(**{f"{number}{'x' * 1000}": 1 for number in range(200)}))
+    assert len(response.get_body()) < 10_000
+
+
+@pytest.mark.parametrize(("text", "units"), [("", 0), ("a", 1), ("\uffff", 1), (SMILE, 2), ("\ud800", 1)])
+def test_utf16_units_are_what_dotnet_counts(text: str, units: int) -> None:
+    assert checks.utf16_units(text) == units == len(text.encode("utf-16-le", "surrogatepass")) // 2
