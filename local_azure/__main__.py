@@ -58,9 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     keys = _add(commands, "keys", "show", "show the keys of a function app", "keys func-assistant")
     keys.add_argument("app", nargs="?", metavar="APP", help="its name (default: the only one)")
+    keys.add_argument("--name", metavar="KEY", help="print this key alone, as for $(...) in a shell")
     rows = _add(commands, "rows", "show", "show the rows of a storage table", "rows ChatState")
     rows.add_argument("table", metavar="TABLE")
     rows.add_argument("--account", metavar="NAME", help="storage account (default: the only one)")
+    rows.add_argument("--partition", metavar="KEY", help="only the rows with this PartitionKey")
 
     pulumi = _add(
         commands,

@@ -63,9 +63,14 @@ def keys(home: Home, arguments: argparse.Namespace) -> int:
     run = _running(home)
     site = _named(home, _SITES, arguments.app, "function app")
     answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
-    for name, value in answer["functionKeys"].items():
-        say(f"{name}  {value}")
-    say(f"master  {answer['masterKey']}")
+    there: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
+    if arguments.name is None:
+        for name, value in there.items():
+            say(f"{name}  {value}")
+        return 0
+    if arguments.name not in there:
+        raise CommandError(f"{site['name']} has no key {arguments.name!r}; there are: {', '.join(there)}.")
+    say(there[arguments.name])
     return 0
 
 
@@ -73,7 +78,7 @@ def rows(home: Home, arguments: argparse.Namespace) -> int:
     _running(home)
     account = _named(home, _ACCOUNTS, arguments.account, "storage account")
     endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
-    found = _entities(home, endpoint, arguments.table, account["name"])
+    found = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
     count = f"{len(found)} row{'' if len(found) == 1 else 's'}"
     note(f"{arguments.table} in storage account {account['name']}: {count}")
     for entity in found:
@@ -81,7 +86,9 @@ def rows(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _entities(home: Home, endpoint: str, table: str, account: str) -> list[Mapping[str, Any]]:
+def _entities(
+    home: Home, endpoint: str, table: str, account: str, partition: str | None
+) -> list[Mapping[str, Any]]:
     # Loaded here: the Azure SDK takes longer than any other command.
     from azure.core.credentials import AccessToken  # noqa: PLC0415
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
@@ -98,7 +105,9 @@ def _entities(home: Home, endpoint: str, table: str, account: str) -> list[Mappi
     client: Any = TableClient(endpoint, table, credential=Developer(), connection_verify=str(home.ca_file))
     with client:
         try:
-            return list(client.list_entities())
+            if partition is None:
+                return list(client.list_entities())
+            return list(client.query_entities("PartitionKey eq @key", parameters={"key": partition}))
         except ResourceNotFoundError as error:
             raise CommandError(f"storage account {account} has no table {table!r}.") from error
         except HttpResponseError as error:
