@@ -83,7 +83,7 @@ def _contains(version_range: str, version: _Version) -> bool:
     found = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
     if found is None:
         raise BundleError(
-            f"host.json: extensionBundle.version {version_range!r} is no version range such as [4.45.0, 4.46.0)."
+            f"host.json: extensionBundle.version {version_range!r} is no range such as [4.45.0, 4.46.0)."
         )
     opening, low, high, closing = found.groups()
     return (not low or _above(version, low, opening)) and (not high or _below(version, high, closing))

@@ -1,4 +1,4 @@
-"""App settings as the host's .NET configuration sees them: names without regard to case, `__` for sections."""
+"""App settings as .NET configuration sees them: names without regard to case, `__` for sections."""
 
 import re
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ class HostJson:
     route_prefix: str = "api"
     bundle_id: str | None = None
     bundle_range: str = ""
-    log_levels: Mapping[str, int] = field(default_factory=lambda: dict[str, int]())
+    log_levels: Mapping[str, int] = field(default_factory=dict[str, int])
     """Lowest level that is logged, by category; `default` for the others."""
 
     def logs(self, category: str, level: int) -> bool:
@@ -71,7 +71,9 @@ def parse(text: str) -> HostJson:
     bundle = _section(whole, "extensionBundle", problems)
     if bundle and not (isinstance(bundle.get("id"), str) and isinstance(bundle.get("version"), str)):
         problems.append('"extensionBundle" needs the strings "id" and "version"')
-    levels = _levels(_section(_section(whole, "logging", problems), "logLevel", problems, "logging."), problems)
+    levels = _levels(
+        _section(_section(whole, "logging", problems), "logLevel", problems, "logging."), problems
+    )
     if problems:
         raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
     return HostJson(str(prefix), bundle.get("id"), str(bundle.get("version", "")), levels)
@@ -91,5 +93,7 @@ def _levels(section: Mapping[str, Any], problems: list[str]) -> dict[str, int]:
         if isinstance(level, str) and level.lower() in LEVELS:
             levels[category] = LEVELS[level.lower()]
         else:
-            problems.append(f'"logging.logLevel.{category}" is {level!r}, expected one of {", ".join(LEVELS)}')
+            problems.append(
+                f'"logging.logLevel.{category}" is {level!r}, expected one of {", ".join(LEVELS)}'
+            )
     return levels

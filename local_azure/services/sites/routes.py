@@ -139,7 +139,7 @@ def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
 
 def parse(text: str) -> Template:
     """Raises TemplateError with the words of ASP.NET."""
-    if text.startswith("/") or text.startswith("~"):
+    if text.startswith(("/", "~")):
         raise TemplateError(
             f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
             f"as the host puts the route prefix and a '/' before it."
@@ -150,7 +150,8 @@ def parse(text: str) -> Template:
     for name in names:
         if name.lower() in seen:
             raise TemplateError(
-                f"The route parameter name '{name}' appears more than one time in the route template '{text}'."
+                f"The route parameter name '{name}' appears more than one time in the route "
+                f"template '{text}'."
             )
         seen.add(name.lower())
     for at, segment in enumerate(segments):
@@ -307,8 +308,8 @@ def _constraint(text: str, template: str) -> Constraint:
     maker = _MAKERS.get(name.lower())
     if maker is None:
         raise TemplateError(
-            f"The constraint reference '{name}' in the route template '{template}' could not be resolved to a "
-            f"type. ASP.NET has: {', '.join(_MAKERS)}."
+            f"The constraint reference '{name}' in the route template '{template}' could not be resolved "
+            f"to a type. ASP.NET has: {', '.join(_MAKERS)}."
         )
     try:
         return Constraint(text, maker(arguments))
@@ -414,6 +415,11 @@ def _is_guid(value: str) -> bool:
     return _GUID.fullmatch(value) is not None and bool(UUID(value.strip().strip("{}()")).hex)
 
 
+def _is_file(value: str) -> bool:
+    last = value.rsplit("/", 1)[-1]
+    return "." in last and not last.endswith(".")
+
+
 _MAKERS: Mapping[str, _Maker] = {
     "int": _plain(lambda value: (number := _long(value)) is not None and -(2**31) <= number < 2**31),
     "bool": _plain(lambda value: value.strip().lower() in ("true", "false")),
@@ -436,11 +442,6 @@ _MAKERS: Mapping[str, _Maker] = {
     "alpha": _plain(lambda value: re.search(r"^[A-Za-z]*$", value) is not None),
     "regex": _regex,
     "required": _plain(lambda value: value != ""),
-    "file": _plain(lambda value: _is_file(value)),
+    "file": _plain(_is_file),
     "nonfile": _plain(lambda value: not _is_file(value)),
 }
-
-
-def _is_file(value: str) -> bool:
-    last = value.rsplit("/", 1)[-1]
-    return "." in last and not last.endswith(".")

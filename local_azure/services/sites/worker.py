@@ -16,6 +16,7 @@ import inspect
 import json
 import logging
 import os
+import signal
 import socket
 import struct
 import sys
@@ -75,7 +76,9 @@ class Worker:
 
     def run(self) -> None:
         logger = logging.getLogger()
-        logger.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
+        logger.setLevel(
+            logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO
+        )
         logger.addHandler(LogHandler(self))
         self.send(self._index())
         asyncio.run(self._serve())
@@ -133,8 +136,13 @@ class Worker:
         try:
             function = self._functions[message["function"]]
             _running.set(function.name)
-            outs = {one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"}
-            arguments = {**outs, function.trigger["name"]: self._decode(function.trigger, message["http"], body)}
+            outs = {
+                one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"
+            }
+            arguments = {
+                **outs,
+                function.trigger["name"]: self._decode(function.trigger, message["http"], body),
+            }
             if function.takes_context:
                 arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
             result = await self._call(function, arguments)
@@ -183,7 +191,9 @@ class Worker:
                 if name == "$return" or value is not None:
                     response, content = encode_http(converter, value)
             elif value is not None:
-                datum = generic_datum(value) if converter is None else converter.encode(value, expected_type=None)
+                datum = (
+                    generic_datum(value) if converter is None else converter.encode(value, expected_type=None)
+                )
                 outputs[name] = {"type": datum.type, "value": datum.value}
                 if datum.type == "bytes":
                     outputs[name]["value"] = base64.b64encode(datum.value).decode()
@@ -221,7 +231,8 @@ def describe(error: BaseException) -> str:
 
 def load_functions(module: typing.Any, library: typing.Any) -> list[Function]:
     """The functions of the app object in the module, checked against their bindings. Raises on any fault."""
-    apps = [one for one in vars(module).values() if isinstance(one, library.FunctionRegister)]
+    found: Message = module.__dict__
+    apps: list[typing.Any] = [one for one in found.values() if isinstance(one, library.FunctionRegister)]
     if len(apps) != 1:
         raise LoadError(
             f"{'More than one' if apps else 'Could not find a'} top level function app instance "
@@ -293,9 +304,7 @@ def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, byte
     if datum.type == "string":
         return {"type": "string"}, datum.value.encode("utf-8")
     http = datum.value
-    cookies = [
-        morsel.OutputString() for jar in http.get("cookies") or () for morsel in jar.values()
-    ]
+    cookies = [morsel.OutputString() for jar in http.get("cookies") or () for morsel in jar.values()]
     response = {
         "type": "http",
         "status": http["status_code"].value,
@@ -333,6 +342,9 @@ def make_context(library: typing.Any, invocation_id: str, function_name: str, di
 def main() -> None:
     import site  # noqa: PLC0415 # -S leaves these out, and apps may use them
 
+    # Asked to end is the host, which first finishes what runs here.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     site.setquit()
     site.setcopyright()
     os.chdir(sys.argv[2])

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import socket
 import time
 import uuid
@@ -224,7 +223,3 @@ def _result(message: Mapping[str, Any], content: bytes) -> Result:
         for name, one in message["outputs"].items()
     }
     return Result(outputs, message["response"], content)
-
-
-def inherited_environment() -> dict[str, str]:
-    return dict(os.environ)

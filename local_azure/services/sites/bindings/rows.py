@@ -49,6 +49,6 @@ def state(partition_key: str, total_messages: int) -> Row:
 
 
 def created(partition_key: str, instructions: str | None) -> list[Row]:
-    """What one insert transaction writes: the system message unless the instructions are blank, then the state."""
+    """What one insert transaction writes: the system message, unless it is blank, then the state."""
     messages = [system_message(partition_key, instructions)] if instructions and instructions.strip() else []
     return [*messages, state(partition_key, len(messages))]

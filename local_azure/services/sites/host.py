@@ -1,0 +1,386 @@
+"""The Functions host: serves one version of one site's code on the site's socket.
+
+Run as `python -m local_azure.services.sites.host CONFIG`, with the site's app
+settings and what the platform injects as the whole environment. New code or new
+settings are another process: it takes requests as soon as it is good, on the
+same socket, and then the daemon ends the one before it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from local_azure.services.sites import (
+    bundle,
+    cors,
+    function_table,
+    host_config,
+    host_json,
+    keys,
+    request_target,
+    responses,
+    routes,
+    status,
+)
+from local_azure.services.sites.bindings import assistant_create
+from local_azure.services.sites.bundle import Bundle, BundleError
+from local_azure.services.sites.configuration import Configuration
+from local_azure.services.sites.function_table import FunctionTable
+from local_azure.services.sites.host_config import HostConfig
+from local_azure.services.sites.host_json import HostJson, HostJsonError
+from local_azure.services.sites.responses import Response
+from local_azure.services.sites.status import HostRecord
+from local_azure.services.sites.worker_process import (
+    HandlerError,
+    Indexed,
+    Result,
+    WorkerExitedError,
+    WorkerProcess,
+)
+
+log = logging.getLogger("Host.Startup")
+
+BODY_LIMIT = 104_857_600
+"""Bytes; `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` changes it."""
+
+HTTP_TIMEOUT = 230.0
+"""Seconds that Azure's front end waits for an answer (Docs: Functions scale and hosting)."""
+
+WORKER_PATIENCE = 20.0
+"""Seconds that a request waits for a worker that is being started again."""
+
+DRAIN_PATIENCE = 4.0
+"""Seconds for running requests after a stop; the supervisor kills after five."""
+
+_HOMEPAGE = (
+    b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head>"
+    b"<body><h1>Your Functions app is up and running</h1>"
+    b"<p>This one runs on local Azure, on this machine.</p></body></html>"
+)
+
+
+class Host:
+    def __init__(self, config: HostConfig, environment: Mapping[str, str]) -> None:
+        self.config = config
+        self.settings = HostJson()
+        self.table = FunctionTable({}, (), ())
+        self.record = HostRecord(
+            os.getpid(), "Starting", False, time.time(), uuid.uuid4().hex, config.site, config.deployment
+        )
+        self._environment = environment
+        self._configuration = Configuration(environment)
+        self._keys = keys.load_or_create(Path(config.keys_file))
+        self._assistants = assistant_create.AssistantService(self._configuration)
+        self._worker: WorkerProcess | None = None
+        self._body_limit = int(self._configuration.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
+        self._invocations: set[asyncio.Task[Response]] = set()
+
+    async def load(self) -> bool:
+        """Reads and indexes the package; False when it is not fit to take the place of an older one."""
+        errors: list[str] = []
+        state: status.State = "Running"
+        found: Bundle | None = None
+        indexed = Indexed(())
+        if self.config.code is not None:
+            root = Path(self.config.code)
+            try:
+                self.settings = host_json.load(root)
+                if self.settings.bundle_id:
+                    found = bundle.resolve(self.settings.bundle_id, self.settings.bundle_range)
+            except (HostJsonError, BundleError) as error:
+                state = "Error"
+                errors.append(str(error))
+            else:
+                indexed = await self._index(root)
+                if indexed.error is not None:
+                    errors.append(indexed.error)
+                    log.error("%s", indexed.traceback or indexed.error)
+        fit = not errors
+        self.table = function_table.build(
+            indexed.functions, self.settings.route_prefix, found, self._configuration
+        )
+        errors += self.table.errors
+        for error in errors:
+            log.error("%s", error)
+        for notice in self.config.notices:
+            log.warning("%s", notice)
+        self.record = replace(
+            self.record,
+            state=state,
+            functions=tuple(self.table.functions),
+            errors=tuple(errors),
+            notices=self.config.notices,
+            bundle_id=found.id if found else None,
+            bundle_version=found.version if found else None,
+        )
+        return fit
+
+    async def _index(self, root: Path) -> Indexed:
+        self._worker = WorkerProcess(self.config.python, root, self._environment, self._log_of_worker)
+        return await self._worker.start()
+
+    def _log_of_worker(self, category: str, level: int, message: str) -> None:
+        logging.getLogger(category).log(level, "%s", message)
+
+    def save_record(self) -> None:
+        status.write(Path(self.config.status_file), self.record)
+
+    async def warm_up(self) -> None:
+        """Imports what the first request with an output binding would wait for."""
+        kinds = {kind for one in self.table.functions.values() for kind in one.outputs.values()}
+        if assistant_create.BINDING_TYPE in kinds:
+            await asyncio.to_thread(assistant_create.import_clients)
+
+    async def close(self) -> None:
+        if self._invocations:
+            await asyncio.wait(self._invocations, timeout=DRAIN_PATIENCE)
+        if self._worker is not None:
+            await self._worker.stop()
+        await self._assistants.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        allowed = cors.preflight(self.config.cors, request.method, request.headers)
+        if allowed is not None:
+            return web.Response(status=204, headers=allowed)
+        try:
+            answer = await self._answer(request)
+        except request_target.BadTargetError:
+            answer = Response(400)
+        except Exception:
+            logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
+            answer = Response(500)
+        response = web.Response(status=answer.status, body=answer.body or None)
+        for name, value in answer.headers:
+            if name.lower() == "content-type":
+                response.headers[name] = value
+            else:
+                response.headers.add(name, value)
+        response.headers["Server"] = "local-azure"
+        response.headers.update(cors.response_headers(self.config.cors, request.headers))
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> Response:
+        raw_path, raw_query = request_target.split(request.raw_path)
+        path = request_target.decode_path(raw_path)
+        query = request_target.query_pairs(raw_query)
+        # The header wins over ?code= (AuthenticationLevelHandler).
+        key = request.headers.get("x-functions-key") or request_target.first_value(query, "code")
+        if path == "/":
+            return self._homepage()
+        if path.lower().rstrip("/").startswith("/admin"):
+            return self._admin(request.method, path.lower().rstrip("/"), key)
+        if self.record.state == "Error":
+            return _text(503, "Function host is not running.")
+        found = routes.find(self.table.routes, request.method, path)
+        if found is None:
+            return Response(404)
+        function = self.table.functions[found.function]
+        if not self._keys.opens(key, function.auth_level):
+            return Response(401)
+        if self._configuration.is_disabled(function.name):
+            return Response(404)
+        return await self._execute(request, found, raw_path, raw_query, query)
+
+    async def _execute(
+        self,
+        request: web.BaseRequest,
+        found: routes.Match,
+        raw_path: str,
+        raw_query: str,
+        query: list[tuple[str, str]],
+    ) -> Response:
+        length = request.content_length or 0
+        if length > self._body_limit:
+            return Response(413)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
+        # A body without Content-Length (chunked) does not reach the worker
+        # (Azure/azure-functions-host #4926).
+        body = await request.content.readexactly(length) if length > 0 else b""
+        http = {
+            "method": request.method,
+            "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
+            "headers": _headers(request),
+            "query": request_target.query_values(query),
+            "params": dict(found.values),
+        }
+        # A task of its own: neither the front end's limit nor a client that
+        # hangs up ends an invocation on Azure.
+        task = asyncio.create_task(self._invoke(found.function, http, body))
+        self._invocations.add(task)
+        task.add_done_callback(self._invocations.discard)
+        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
+        return task.result() if done else Response(504)
+
+    async def _invoke(self, function: str, http: Mapping[str, Any], body: bytes) -> Response:
+        logger = logging.getLogger(f"Function.{function}")
+        worker = self._worker
+        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_PATIENCE)):
+            return _text(503, "Function host is not running.")
+        logger.info("Executing 'Functions.%s'", function)
+        started = time.monotonic()
+        try:
+            result = await worker.invoke(function, http, body)
+            answer = responses.convert(result.response, result.content)
+            await self._output(function, result)
+        except (HandlerError, WorkerExitedError, responses.BadResponseError) as error:
+            logger.error("Executed 'Functions.%s' (Failed)\n%s", function, error)
+            return Response(500)
+        except Exception as error:  # noqa: BLE001 # an SDK may raise anything; the log says what
+            # 202 is never sent when an output failed: outputs are awaited first (WorkerFunctionInvoker).
+            logger.error("Executed 'Functions.%s' (Failed): %s: %s", function, type(error).__name__, error)
+            return Response(500)
+        took = (time.monotonic() - started) * 1000
+        logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function, took)
+        return answer
+
+    async def _output(self, function: str, result: Result) -> None:
+        for name, kind in self.table.functions[function].outputs.items():
+            output = result.outputs.get(name)
+            if output is not None and kind == assistant_create.BINDING_TYPE:
+                await self._assistants.output(output.kind, output.value)
+
+    def _homepage(self) -> Response:
+        if (self._configuration.get("AzureWebJobsDisableHomepage") or "").lower() in ("true", "1"):
+            return Response(204)
+        return Response(200, (("Content-Type", "text/html"),), _HOMEPAGE)
+
+    def _admin(self, method: str, path: str, key: str | None) -> Response:
+        if path == "/admin/host/ping" and method in ("GET", "POST"):
+            return _json({"hostState": self.record.state}, ("Cache-Control", "no-store, no-cache"))
+        if path == "/admin/host/status" and method == "GET":
+            if not self._keys.opens(key, "admin"):
+                return Response(401)
+            restarts = self._worker.restarts if self._worker else 0
+            return _json(status.host_status(replace(self.record, worker_restarts=restarts)))
+        return Response(404)
+
+
+def _headers(request: web.BaseRequest) -> dict[str, str]:
+    """Lower-case names; several headers of one name are joined (GrpcMessageConversionExtensions)."""
+    joined: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        joined[lower] = f"{joined[lower]},{value}" if lower in joined else value
+    return joined
+
+
+def _text(code: int, text: str) -> Response:
+    return Response(code, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
+
+
+def _json(content: object, *headers: tuple[str, str]) -> Response:
+    kind = ("Content-Type", "application/json; charset=utf-8")
+    return Response(200, (kind, *headers), json.dumps(content).encode())
+
+
+class _LevelFilter(logging.Filter):
+    """The log levels of host.json, once that is read."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._host.settings.logs(record.name, record.levelno)
+
+
+class _Formatter(logging.Formatter):
+    _NAMES: Mapping[int, str] = {number: name.capitalize() for name, number in host_json.LEVELS.items()}
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = self._NAMES.get(record.levelno, record.levelname.capitalize())
+        clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return f"{clock} [{level}] {record.name}: {text}"
+
+
+def _set_up_logging(host: Host) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Formatter())
+    handler.addFilter(_LevelFilter(host))
+    root = logging.getLogger()
+    root.setLevel(host_json.LEVELS["trace"])
+    root.addHandler(handler)
+    # Libraries of this process are not the host: their chatter has no place in the site's log.
+    for name in ("azure", "asyncio", "aiohttp", "msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def run(config: HostConfig) -> None:
+    host = Host(config, os.environ)
+    _set_up_logging(host)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    fit = await host.load()
+    if not fit and not _is_active(config):
+        # A new package that is bad never answers; the one that serves goes on.
+        host.save_record()
+        await stopped.wait()
+        await host.close()
+        return
+    runner = web.ServerRunner(web.Server(host.handle, access_log=None), shutdown_timeout=DRAIN_PATIENCE)
+    await runner.setup()
+    listener = socket.socket(fileno=os.dup(config.socket))
+    listener.setblocking(False)
+    await web.SockSite(runner, listener, ssl_context=_tls(config), backlog=128).start()
+    host.record = replace(host.record, serving=True)
+    host.save_record()
+    log.info(
+        "Job host started for %s: functions %s",
+        config.deployment or "a site without code",
+        ", ".join(host.record.functions) or "(none)",
+    )
+    warming = asyncio.create_task(host.warm_up())
+    await stopped.wait()
+    await _stop_listening(runner)
+    await host.close()
+    await runner.cleanup()
+    with suppress(asyncio.CancelledError):
+        await warming
+
+
+async def _stop_listening(runner: web.ServerRunner) -> None:
+    """New connections are left to the next host on this socket; open requests are finished."""
+    for site in list(runner.sites):
+        await site.stop()
+
+
+def _is_active(config: HostConfig) -> bool:
+    try:
+        return Path(config.active_file).read_text().strip() == (config.deployment or "")
+    except FileNotFoundError:
+        return False
+
+
+def _tls(config: HostConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.certificate, config.certificate_key)
+    return context
+
+
+def main() -> None:
+    asyncio.run(run(host_config.read(Path(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()
