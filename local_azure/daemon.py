@@ -32,7 +32,7 @@ from local_azure.services.models import ModelAccounts
 from local_azure.services.node import SetupError, script
 from local_azure.services.ports import ADDRESS, Ports, PortTakenError
 from local_azure.services.processes import ProcessError, keep_small
-from local_azure.services.sites.sites import Sites
+from local_azure.services.sites.service import Sites
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import Tokens, load_key
 
