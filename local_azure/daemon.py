@@ -25,7 +25,6 @@ from local_azure.dataplane import Services
 from local_azure.home import Home, HomeError
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
-from local_azure.services import identity
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.models import ModelAccounts
@@ -66,8 +65,8 @@ class Daemon:
         self._gateway_socket = self._ports.hold("gateway", renew=port is None)
         self._provider_port = 0
         self._gateway_port: int = self._gateway_socket.getsockname()[1]
-        endpoint = f"https://{ADDRESS}:{self._gateway_port}{identity.PATH}"
-        self._sites = Sites(home, self._store, tokens, tls, self._ports, identity_endpoint=endpoint)
+        gateway_url = f"https://{ADDRESS}:{self._gateway_port}"
+        self._sites = Sites(home, self._store, tokens, tls, self._ports, gateway_url)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set. Raises StartError."""
