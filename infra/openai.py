@@ -21,6 +21,7 @@ class ChatModel(pulumi.ComponentResource):
         *,
         place: Place,
         model: ModelSettings,
+        protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("assistant:openai:ChatModel", name, {}, opts)
@@ -38,7 +39,8 @@ class ChatModel(pulumi.ComponentResource):
                 public_network_access=cognitiveservices.PublicNetworkAccess.ENABLED,
             ),
             tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            # No data, but once deleted its name is blocked for 48 hours, and with it the app.
+            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
         )
         deployment = cognitiveservices.Deployment(
             "chat-model",

@@ -38,7 +38,7 @@ def main() -> None:
     identity = AppIdentity("identity", place=place)
     storage = ChatStorage("storage", place=place, protect=protect)
     monitoring = Monitoring("monitoring", place=place, logs=settings.logs)
-    model = ChatModel("openai", place=place, model=settings.model)
+    model = ChatModel("openai", place=place, model=settings.model, protect=protect)
     roles = AppRoles(
         "roles",
         principal_id=identity.principal_id,

@@ -333,6 +333,7 @@ def test_deletion_protection_protects_and_locks_the_conversations(run_stack: Run
         "group",
         "storage-account",
         "chat-state",
+        "openai-account",
     }
     (lock,) = run.of_type("azure-native:authorization:ManagementLockByScope")
     assert lock.parent == "storage"
