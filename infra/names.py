@@ -3,7 +3,8 @@
 A name is `<kind>-<project>-<stack>-<hash>`: the middle is for people and is cut where a
 service is short of room; the hash tells apart subscriptions, projects, stacks and
 suffixes, also where the middle was cut. All inputs are known in the first preview, so
-names are too, and they never change unless one of the inputs does.
+names are too, and they never change unless one of the inputs does. The OpenAI account's
+hash tells apart regions too: to move it is to delete it, which blocks its name.
 """
 
 import base64
@@ -39,28 +40,38 @@ class Names:
     function_app: str  # 2-60, of the world; here HOST_ID_LENGTH at most
 
 
-def names(subscription_id: str, project: str, stack: str, suffix: str = "") -> Names:
-    """Names for one stack. Raises ValueError where a part is empty."""
-    for part, value in (("subscription id", subscription_id), ("project", project), ("stack", stack)):
+def names(subscription_id: str, project: str, stack: str, suffix: str, openai_location: str) -> Names:
+    """Names for one stack; `suffix` may be empty. Raises ValueError where another part is."""
+    parts = {
+        "subscription id": subscription_id.lower(),
+        "project": project,
+        "stack": stack,
+        "OpenAI region": openai_location,
+    }
+    for part, value in parts.items():
         if not value:
             raise ValueError(f"no {part} to make names from")
-    identity = "\n".join((subscription_id.lower(), project, stack, suffix))
-    digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()[:HASH_LENGTH]
+    identity = (parts["subscription id"], project, stack, suffix)
     readable = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
 
-    def name(kind: str, longest: int = HOST_ID_LENGTH) -> str:
-        room = longest - len(kind) - HASH_LENGTH - 2
-        return f"{kind}-{readable[:room].strip('-')}-{digest}"
+    def name(kind: str, *more: str) -> str:
+        room = HOST_ID_LENGTH - len(kind) - HASH_LENGTH - 2
+        words = (kind, readable[:room].strip("-"), _hash(*identity, *more))
+        return "-".join(filter(None, words))  # nothing is readable of a project and a stack of signs only
 
-    kind = "st"
-    middle = readable.replace("-", "")[: 24 - len(kind) - HASH_LENGTH]
+    middle = readable.replace("-", "")[: 24 - len("st") - HASH_LENGTH]
     return Names(
         resource_group=name("rg"),
         identity=name("id"),
-        storage_account=f"{kind}{middle}{digest}",
+        storage_account=f"st{middle}{_hash(*identity)}",
         log_workspace=name("log"),
         app_insights=name("appi"),
-        openai_account=name("oai"),
+        openai_account=name("oai", openai_location),
         plan=name("plan"),
         function_app=name("func"),
     )
+
+
+def _hash(*parts: str) -> str:
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]

@@ -39,8 +39,9 @@ class ChatModel(pulumi.ComponentResource):
                 public_network_access=cognitiveservices.PublicNetworkAccess.ENABLED,
             ),
             tags=place.tags,
-            # No data, but once deleted its name is blocked for 48 hours, and with it the app.
-            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
+            # No data, but once deleted its name is blocked for 48 hours, and with it the app. In another
+            # region it has another name, so there it is made before the first one goes.
+            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=False),
         )
         deployment = cognitiveservices.Deployment(
             "chat-model",
@@ -57,9 +58,9 @@ class ChatModel(pulumi.ComponentResource):
                 # What Azure sets where nothing is said; said here so that a refresh finds no difference.
                 rai_policy_name="Microsoft.DefaultV2",
             ),
-            # Named by its model: another model is a second deployment, to which the app moves before the
-            # first one goes. So here nothing is deleted before it is replaced.
-            opts=pulumi.ResourceOptions(parent=self),
+            # Named by its model: another model is a second deployment, and the app moves to it before the
+            # first one goes. azure-native would delete first, as it does wherever a name is given.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.account_id = account.id
         self.account_name = account.name

@@ -22,7 +22,7 @@ def main() -> None:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     package = build_package(settings.host.python_version)
     subscription_id = authorization.get_client_config().subscription_id
-    name = names(subscription_id, project, stack, settings.name_suffix)
+    name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
     tags = {**settings.tags, "project": project, "stack": stack}
     protect = settings.deletion_protection
 

@@ -32,7 +32,7 @@ class Recorded:
     parent: str
     dependencies: frozenset[str]
     protect: bool
-    delete_before_replace: bool
+    delete_before_replace: bool | None
 
 
 @dataclass
@@ -132,7 +132,9 @@ class _Recorder(MockMonitor):
                 parent=_logical(request.parent),
                 dependencies=frozenset(_logical(urn) for urn in request.dependencies),
                 protect=request.protect,
-                delete_before_replace=request.deleteBeforeReplace,
+                delete_before_replace=request.deleteBeforeReplace
+                if request.deleteBeforeReplaceDefined
+                else None,
             )
         return answer
 

@@ -84,7 +84,7 @@ def test_a_first_preview_names_every_resource_as_the_update_does(run_stack: RunS
 
 def test_names_come_from_the_subscription_project_stack_and_suffix(run_stack: RunStack) -> None:
     run = run_stack({"nameSuffix": "b2"}, stack="prod")
-    expected = names(SUBSCRIPTION_ID, "assistant", "prod", "b2")
+    expected = names(SUBSCRIPTION_ID, "assistant", "prod", "b2", "eastus2")
     assert run["function-app"].inputs["name"] == expected.function_app
     assert run["storage-account"].inputs["accountName"] == expected.storage_account
     assert run["openai-account"].inputs["properties"]["customSubDomainName"] == expected.openai_account
@@ -102,13 +102,23 @@ def test_everything_that_the_code_needs_stands_before_it_is_deployed(run_stack: 
 def test_what_has_a_fixed_name_is_deleted_before_it_is_replaced(run_stack: RunStack) -> None:
     run = run_stack({"deletionProtection": True})
     of_azure = [resource for resource in run.resources.values() if resource.type.startswith("azure-native:")]
-    assert {resource.name for resource in of_azure if not resource.delete_before_replace} == {"chat-model"}
+    renamed = {"openai-account", "chat-model"}  # what replaces these gets another name
+    assert {resource.name for resource in of_azure if not resource.delete_before_replace} == renamed
 
 
-def test_another_model_gets_a_deployment_of_another_name(run_stack: RunStack) -> None:
+def test_another_model_is_deployed_beside_the_first_before_that_one_goes(run_stack: RunStack) -> None:
     other = {"modelName": "gpt-4.1-mini", "modelVersion": "2025-04-14", "modelIsReasoning": False}
     first, second = run_stack()["chat-model"], run_stack(other)["chat-model"]
     assert first.inputs["deploymentName"] != second.inputs["deploymentName"]
+    assert first.delete_before_replace is False  # said, or azure-native deletes first where a name is given
+
+
+def test_another_region_gets_a_model_account_beside_the_first_before_that_one_goes(
+    run_stack: RunStack,
+) -> None:
+    first, second = run_stack()["openai-account"], run_stack({"openaiLocation": "westus3"})["openai-account"]
+    assert first.inputs["accountName"] != second.inputs["accountName"]
+    assert first.delete_before_replace is False
 
 
 # --- storage, model, monitoring ------------------------------------------------------------------
@@ -356,7 +366,7 @@ def test_the_lock_goes_before_anything_below_it(run_stack: RunStack) -> None:
 
 def test_the_exports_are_these(run_stack: RunStack) -> None:
     run = run_stack()
-    expected = names(SUBSCRIPTION_ID, "assistant", "dev")
+    expected = names(SUBSCRIPTION_ID, "assistant", "dev", "", "eastus2")
     assert run.outputs == {
         "functionAppUrl": "https://site.host-of-azure.test",
         "assistantsUrl": "https://site.host-of-azure.test/api/assistants",
