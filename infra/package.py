@@ -13,16 +13,17 @@ import ast
 import hashlib
 import io
 import json
+import operator
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
@@ -38,14 +39,28 @@ SUPPORTED_PYTHON = ("3.11", "3.12", "3.13", "3.14")
 DEFAULT_PYTHON = "3.12"
 # Flex Consumption runs x86_64 Linux with a glibc newer than 2.28.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-# How pip words an index that does not answer; it ends such a run like one that found no wheel.
-_NO_NETWORK = r"NewConnectionError|NameResolutionError|ConnectTimeout|Failed to establish|ProxyError"
+# How a verbose pip words an index that does not answer; its last line is that of a missing wheel.
+_NO_INDEX = re.compile("connection error:|Max retries exceeded")
+# The lines of a verbose pip that a person wants.
+_PIP_SAYS = re.compile("ERROR:|WARNING:|Could not fetch URL|    ")
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
 # Part of the digest of the inputs: raise it when the same inputs shall give another zip.
 _FORMAT = 1
 
 
 class PackageError(Exception):
     """The package cannot be built; the message says what is wrong and what mends it."""
+
+
+class _UnreachableError(PackageError):
+    """The package index does not answer."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +213,7 @@ def _marker_holds(marker: str, python_version: str) -> bool:
     }
     try:
         return _evaluate(ast.parse(marker, mode="eval").body, environment)
-    except (SyntaxError, KeyError, TypeError, ValueError) as error:
+    except (SyntaxError, LookupError, TypeError, ValueError) as error:
         raise PackageError(f"{LOCK_FILE}: the marker {marker!r} is not understood.") from error
 
 
@@ -209,38 +224,13 @@ def _evaluate(node: ast.expr, environment: Mapping[str, str]) -> bool:
         case ast.BoolOp(op=ast.Or(), values=values):
             return any(_evaluate(value, environment) for value in values)
         case ast.Compare(
-            left=ast.Name(id=name), ops=[operator], comparators=[ast.Constant(value=str(value))]
+            left=ast.Name(id=name), ops=[comparison], comparators=[ast.Constant(value=str(value))]
         ):
-            return _compare(name, environment[name], operator, value)
+            compared = (environment[name], value)
+            left, right = map(_version, compared) if name.startswith("python_") else compared
+            return _COMPARISONS[type(comparison)](left, right)
         case _:
             raise TypeError(ast.dump(node))
-
-
-def _compare(name: str, actual: str, operator: ast.cmpop, expected: str) -> bool:
-    if name.startswith("python_"):
-        left, right = _version(actual), _version(expected)
-        match operator:
-            case ast.Lt():
-                return left < right
-            case ast.LtE():
-                return left <= right
-            case ast.Gt():
-                return left > right
-            case ast.GtE():
-                return left >= right
-            case ast.Eq():
-                return left == right
-            case ast.NotEq():
-                return left != right
-            case _:
-                raise TypeError(ast.dump(operator))
-    match operator:
-        case ast.Eq():
-            return actual == expected
-        case ast.NotEq():
-            return actual != expected
-        case _:
-            raise TypeError(ast.dump(operator))
 
 
 def _version(text: str) -> tuple[int, int, int]:
@@ -260,10 +250,15 @@ def _wheels(requirements: Sequence[Requirement], python_version: str, cache: Pat
     cached = {hashlib.sha256(_read(wheel)).hexdigest(): wheel for wheel in cache.glob("*.whl")}
     wheels: list[Path] = []
     problems: list[str] = []
-    for requirement in requirements:
+    for number, requirement in enumerate(requirements):
         known = [cached[digest] for digest in sorted(requirement.hashes) if digest in cached]
         try:
             wheels.append(known[0] if known else _download(requirement, python_version, cache))
+        except _UnreachableError as error:
+            # It would be so for the others too, after as many tries.
+            rest = requirements[number + 1 :]
+            missing = [other.specifier for other in rest if not other.hashes & cached.keys()]
+            raise PackageError(", ".join([*missing, str(error)])) from error
         except PackageError as error:
             problems.append(str(error))
     if problems:
@@ -280,7 +275,8 @@ def _download(requirement: Requirement, python_version: str, cache: Path) -> Pat
         version = _compact(python_version)
         finished = subprocess.run(
             [
-                *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check"),
+                *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-vv"),
+                "download",
                 *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock)),
                 *("--implementation", "cp", "--python-version", version),
                 *("--abi", f"cp{version}", "--abi", "abi3", "--abi", "none"),
@@ -294,7 +290,7 @@ def _download(requirement: Requirement, python_version: str, cache: Path) -> Pat
         )
         found = list(Path(folder).glob("*.whl"))
         if finished.returncode or len(found) != 1:
-            raise PackageError(_download_problem(requirement, python_version, cache, finished))
+            raise _download_problem(requirement, python_version, cache, finished)
         if hashlib.sha256(_read(found[0])).hexdigest() not in requirement.hashes:
             raise PackageError(
                 f"{requirement.specifier}: {found[0].name} has a hash that {LOCK_FILE} does not list."
@@ -305,13 +301,13 @@ def _download(requirement: Requirement, python_version: str, cache: Path) -> Pat
 
 def _download_problem(
     requirement: Requirement, python_version: str, cache: Path, finished: subprocess.CompletedProcess[str]
-) -> str:
+) -> PackageError:
     output = f"{finished.stdout}\n{finished.stderr}".strip()
+    kind = PackageError
     if "DO NOT MATCH THE HASHES" in output:
-        reason = (
-            f"the package index has something else than {LOCK_FILE} lists. Find out why, then `make lock`"
-        )
-    elif re.search(_NO_NETWORK, output):
+        reason = f"the package index has another file than {LOCK_FILE} lists. Find out why first"
+    elif _NO_INDEX.search(output):
+        kind = _UnreachableError
         reason = (
             f"the package index cannot be reached, and {cache} does not hold the wheel. It is needed once:"
             " connect to the network, or set PIP_INDEX_URL or PIP_FIND_LINKS to where the wheels are"
@@ -323,8 +319,9 @@ def _download_problem(
             f"no wheel for CPython {python_version} on Linux x86_64 was found. Choose another Python with"
             " `pulumi config set pythonVersion`, or in function_app/requirements.in a version that has one"
         )
-    said = "\n".join(f"    {line}" for line in output.splitlines()[-6:])
-    return f"{requirement.specifier}: {reason}.\n  pip said:\n{said}"
+    lines = [line[:300] for line in output.splitlines() if _PIP_SAYS.match(line)]
+    said = "\n".join(f"    {line}" for line in lines[:6])
+    return kind(f"{requirement.specifier}: {reason}.\n  pip said:\n{said}")
 
 
 def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:

@@ -1,0 +1,468 @@
+"""The package: the same bytes from the same inputs, and nothing in it that does not belong there."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from infra import package
+from infra.package import (
+    PROJECT_ROOT,
+    SUPPORTED_PYTHON,
+    PackageError,
+    build_package,
+    content_hash,
+    function_names,
+    parse_lock,
+    zip_bytes,
+)
+
+WHEEL = "demo-1.0-py3-none-any.whl"
+WHEEL_FILES = {
+    "demo/__init__.py": b"VALUE = 1\n",
+    "demo/__pycache__/__init__.cpython-312.pyc": b"stale",
+    "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+    "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "demo-1.0.dist-info/RECORD": b"",
+    "demo-1.0.data/scripts/demo": b"#!python\n",
+    "demo-1.0.data/platlib/demo/_speedups.so": b"\x7fELF",
+}
+APP_FILES = {
+    "function_app.py": b"import demo\n",
+    "host.json": b"{}\n",
+    "assistants/__init__.py": b"",
+    "assistants/create.py": b"# create\n",
+    "assistants/sub/deep.py": b"# deep\n",
+}
+NOT_SHIPPED = {
+    "local.settings.json": b'{"Values": {"SECRET": "x"}}',
+    "local.settings.example.json": b"{}",
+    "requirements.in": b"demo\n",
+    "assistants/__pycache__/create.cpython-312.pyc": b"stale",
+    "assistants/notes.txt": b"x",
+    "tests/test_create.py": b"x",
+    ".venv/lib/site.py": b"x",
+    ".DS_Store": b"x",
+}
+# SHA-256 of the zip of exactly these inputs. It may change only together with the format's number.
+GOLDEN = "f2bb953c4e24be0680f3bf6d9cd43750329ddc03876846d1e637f3aa7e8410aa"
+
+
+def wheel_bytes(files: Mapping[str, bytes] = WHEEL_FILES) -> bytes:
+    return zip_bytes(files)
+
+
+def project(root: Path, *, wheel: bytes | None = None, cached: bool = True) -> Path:
+    """A project with one dependency, whose wheel is in the cache."""
+    wheel = wheel_bytes() if wheel is None else wheel
+    for name, data in {**APP_FILES, **NOT_SHIPPED}.items():
+        write(root / "function_app" / name, data)
+    digest = hashlib.sha256(wheel).hexdigest()
+    lock = f"demo==1.0 \\\n    --hash=sha256:{digest}\n    # via -r requirements.in\n"
+    write(root / "function_app" / "requirements.txt", lock.encode())
+    if cached:
+        write(root / ".build" / "wheels" / "cp312" / WHEEL, wheel)
+    return root
+
+
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def names_in(root: Path) -> list[str]:
+    with zipfile.ZipFile(root / ".build" / "function_app.zip") as archive:
+        return archive.namelist()
+
+
+def zip_of(root: Path) -> bytes:
+    return (root / ".build" / "function_app.zip").read_bytes()
+
+
+@pytest.fixture
+def no_index(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """pip with no index and no links, whatever this machine's settings are."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    return monkeypatch
+
+
+def test_holds_the_app_its_dependencies_and_its_hash_and_nothing_else(tmp_path: Path) -> None:
+    built = build_package("3.12", root=project(tmp_path))
+    site_packages = ".python_packages/lib/site-packages"
+    assert names_in(tmp_path) == sorted(
+        [
+            *APP_FILES,
+            "package_hash.txt",
+            f"{site_packages}/demo/__init__.py",
+            f"{site_packages}/demo/_speedups.so",
+            f"{site_packages}/demo-1.0.dist-info/METADATA",
+            f"{site_packages}/demo-1.0.dist-info/WHEEL",
+            f"{site_packages}/demo-1.0.dist-info/RECORD",
+        ]
+    )
+    assert built.path == ".build/function_app.zip"
+    assert built.size == len(zip_of(tmp_path))
+
+
+def test_carries_its_content_hash(tmp_path: Path) -> None:
+    built = build_package("3.12", root=project(tmp_path))
+    with zipfile.ZipFile(tmp_path / built.path) as archive:
+        assert archive.read("package_hash.txt").decode() == built.content_hash
+    assert content_hash(tmp_path / built.path) == built.content_hash
+
+
+def test_same_inputs_in_other_folders_orders_times_and_modes_give_the_same_bytes(tmp_path: Path) -> None:
+    first = project(tmp_path / "first")
+    second = tmp_path / "elsewhere" / "second"
+    for name in reversed([*APP_FILES, *NOT_SHIPPED]):
+        write(second / "function_app" / name, {**APP_FILES, **NOT_SHIPPED}[name])
+    project(second)
+    for path in (second / "function_app").rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        path.chmod(0o700)
+    build_package("3.12", root=first)
+    old = os.umask(0o077)
+    try:
+        build_package("3.12", root=second)
+    finally:
+        os.umask(old)
+    assert zip_of(first) == zip_of(second)
+
+
+def test_the_bytes_are_the_same_on_every_machine_and_python(tmp_path: Path) -> None:
+    build_package("3.12", root=project(tmp_path))
+    assert hashlib.sha256(zip_of(tmp_path)).hexdigest() == GOLDEN
+
+
+def test_the_order_of_the_lock_does_not_matter(tmp_path: Path) -> None:
+    other = zip_bytes({"other/__init__.py": b""})
+    lines = [
+        f"demo==1.0 --hash=sha256:{hashlib.sha256(wheel_bytes()).hexdigest()}",
+        f"other==2.0 --hash=sha256:{hashlib.sha256(other).hexdigest()}",
+    ]
+    zips: list[bytes] = []
+    for number, lock in enumerate((lines, list(reversed(lines)))):
+        root = project(tmp_path / str(number))
+        write(root / ".build" / "wheels" / "cp312" / "other-2.0-py3-none-any.whl", other)
+        write(root / "function_app" / "requirements.txt", "\n".join(lock).encode())
+        build_package("3.12", root=root)
+        zips.append(zip_of(root))
+    assert zips[0] == zips[1]
+
+
+@pytest.mark.parametrize("changed", ["function_app/assistants/create.py", "function_app/host.json"])
+def test_a_changed_file_changes_the_hash(tmp_path: Path, changed: str) -> None:
+    before = build_package("3.12", root=project(tmp_path))
+    (tmp_path / changed).write_text("changed")
+    after = build_package("3.12", root=tmp_path)
+    assert after.content_hash != before.content_hash
+    assert content_hash(tmp_path / after.path) == after.content_hash
+
+
+def test_a_file_that_is_not_shipped_changes_nothing(tmp_path: Path) -> None:
+    before = build_package("3.12", root=project(tmp_path))
+    (tmp_path / "function_app" / "local.settings.json").write_text("changed")
+    assert build_package("3.12", root=tmp_path) == before
+
+
+def test_names_and_contents_cannot_be_shifted_into_each_other() -> None:
+    assert package._digest([("ab", b"c")]) != package._digest([("a", b"bc")])  # pyright: ignore[reportPrivateUsage] # the rule itself
+
+
+def test_an_unchanged_package_is_not_built_again(tmp_path: Path) -> None:
+    first = build_package("3.12", root=project(tmp_path))
+    shutil.rmtree(tmp_path / ".build" / "wheels")
+    stamp = (tmp_path / first.path).stat().st_mtime_ns
+    assert build_package("3.12", root=tmp_path) == first
+    assert (tmp_path / first.path).stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "no record", "bad record"])
+def test_a_damaged_package_is_built_again(tmp_path: Path, damage: str) -> None:
+    first = build_package("3.12", root=project(tmp_path))
+    whole = zip_of(tmp_path)
+    record = tmp_path / ".build" / "function_app.zip.json"
+    match damage:
+        case "cut":
+            (tmp_path / first.path).write_bytes(whole[:-1])
+        case "gone":
+            (tmp_path / first.path).unlink()
+        case "no record":
+            record.unlink()
+        case _:
+            record.write_text("[]")
+    assert build_package("3.12", root=tmp_path) == first
+    assert zip_of(tmp_path) == whole
+
+
+def test_two_builds_at_once_leave_one_whole_package(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    code = f"from infra.package import *; print(build_package('3.12', root=Path({str(root)!r})))"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = {process.communicate(timeout=60)[0] for process in running}
+    assert [process.returncode for process in running] == [0] * 4
+    assert len(answers) == 1
+    assert content_hash(root / ".build" / "function_app.zip") in answers.pop()
+    assert sorted(path.name for path in (root / ".build").iterdir()) == [
+        "function_app.zip",
+        "function_app.zip.json",
+        "wheels",
+    ]
+
+
+def test_a_python_that_is_not_supported_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"'2.7'.*3.11, 3.12, 3.13, 3.14"):
+        build_package("2.7", root=project(tmp_path))
+
+
+def test_a_missing_app_file_is_named(tmp_path: Path) -> None:
+    (project(tmp_path) / "function_app" / "host.json").unlink()
+    with pytest.raises(PackageError, match=r"host\.json"):
+        build_package("3.12", root=tmp_path)
+
+
+def test_a_wheel_that_does_not_exist_is_named_with_its_python(
+    tmp_path: Path, no_index: pytest.MonkeyPatch
+) -> None:
+    no_index.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(PackageError, match=r"demo==1\.0: no wheel for CPython 3\.12 on Linux x86_64"):
+        build_package("3.12", root=project(tmp_path, cached=False))
+
+
+def test_every_missing_wheel_is_named_at_once(tmp_path: Path, no_index: pytest.MonkeyPatch) -> None:
+    no_index.setenv("PIP_FIND_LINKS", str(tmp_path))
+    root = project(tmp_path, cached=False)
+    lock = root / "function_app" / "requirements.txt"
+    lock.write_text(f"{lock.read_text()}other==2.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(PackageError) as raised:
+        build_package("3.12", root=root)
+    assert "demo==1.0: no wheel" in str(raised.value)
+    assert "other==2.0: no wheel" in str(raised.value)
+
+
+def test_a_wheel_comes_from_pip_once_and_then_from_the_cache(
+    tmp_path: Path, no_index: pytest.MonkeyPatch
+) -> None:
+    links = tmp_path / "links"
+    write(links / WHEEL, wheel_bytes())
+    no_index.setenv("PIP_FIND_LINKS", str(links))
+    root = project(tmp_path / "project", cached=False)
+    first = build_package("3.12", root=root)
+    assert sorted(path.name for path in (root / ".build" / "wheels" / "cp312").iterdir()) == [WHEEL]
+    shutil.rmtree(links)
+    (root / ".build" / "function_app.zip").unlink()
+    assert build_package("3.12", root=root) == first
+
+
+def test_a_wheel_with_another_hash_than_the_lock_is_refused(
+    tmp_path: Path, no_index: pytest.MonkeyPatch
+) -> None:
+    links = tmp_path / "links"
+    write(links / WHEEL, zip_bytes({**WHEEL_FILES, "demo/__init__.py": b"evil"}))
+    no_index.setenv("PIP_FIND_LINKS", str(links))
+    with pytest.raises(PackageError, match=r"demo==1\.0: the package index has another file"):
+        build_package("3.12", root=project(tmp_path / "project", cached=False))
+
+
+def test_a_cached_wheel_that_was_changed_is_not_used(tmp_path: Path, no_index: pytest.MonkeyPatch) -> None:
+    no_index.setenv("PIP_FIND_LINKS", str(tmp_path))
+    root = project(tmp_path)
+    (root / ".build" / "wheels" / "cp312" / WHEEL).write_bytes(b"evil")
+    with pytest.raises(PackageError, match=r"demo==1\.0"):
+        build_package("3.12", root=root)
+
+
+def test_without_a_network_and_without_wheels_it_says_what_it_needs(
+    tmp_path: Path, no_index: pytest.MonkeyPatch
+) -> None:
+    no_index.delenv("PIP_NO_INDEX")
+    no_index.setenv("PIP_RETRIES", "0")
+    no_index.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    root = project(tmp_path, cached=False)
+    lock = root / "function_app" / "requirements.txt"
+    lock.write_text(f"{lock.read_text()}other==2.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(PackageError, match=r"other==2\.0, demo==1\.0: the package index cannot be reached"):
+        build_package("3.12", root=root)
+
+
+def test_two_wheels_with_different_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    other = zip_bytes({"demo/__init__.py": b"another"})
+    write(root / ".build" / "wheels" / "cp312" / "other-2.0-py3-none-any.whl", other)
+    lock = root / "function_app" / "requirements.txt"
+    lock.write_text(f"{lock.read_text()}other==2.0 --hash=sha256:{hashlib.sha256(other).hexdigest()}\n")
+    with pytest.raises(PackageError, match=r"other-2\.0.*different demo/__init__\.py"):
+        build_package("3.12", root=root)
+
+
+@pytest.mark.parametrize("path", ["../evil.py", "/evil.py", "demo/../../evil.py"])
+def test_a_wheel_cannot_write_outside_site_packages(tmp_path: Path, path: str) -> None:
+    root = project(tmp_path, wheel=zip_bytes({path: b"evil"}))
+    with pytest.raises(PackageError, match="leaves the package"):
+        build_package("3.12", root=root)
+
+
+HASH = f"--hash=sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("marker", "held_by"),
+    [
+        ("python_full_version < '3.13'", {"3.11", "3.12"}),
+        ("python_version >= '3.13'", {"3.13", "3.14"}),
+        ("python_version == '3.12'", {"3.12"}),
+        ("python_full_version != '3.12.*'", None),
+        ("python_version > '3.9' and python_version < '3.12'", {"3.11"}),
+        ("sys_platform == 'win32' or python_version == '3.11'", {"3.11"}),
+        ("sys_platform == 'linux' and platform_machine == 'x86_64'", set(SUPPORTED_PYTHON)),
+        ("implementation_name != 'PyPy'", set(SUPPORTED_PYTHON)),
+        ("sys_platform == 'win32'", set[str]()),
+        ("extra == 'dev'", None),
+        ("__import__('os').system('true') == 0", None),
+        ("python_version ~= '3.11'", None),
+    ],
+)
+def test_markers_are_judged_for_the_packaged_python(marker: str, held_by: set[str] | None) -> None:
+    lock = f"demo==1.0 ; {marker} \\\n    {HASH}\n"
+    if held_by is None:
+        with pytest.raises(PackageError, match="is not understood"):
+            parse_lock(lock, "3.12")
+    else:
+        assert {version for version in SUPPORTED_PYTHON if parse_lock(lock, version)} == held_by
+
+
+@pytest.mark.parametrize(
+    "line", ["demo", "demo==1.0", f"demo>=1.0 {HASH}", f"-r other.txt {HASH}", f"./demo {HASH}"]
+)
+def test_a_lock_line_that_is_not_pinned_with_a_hash_is_refused(line: str) -> None:
+    with pytest.raises(PackageError, match="is not pinned with hashes"):
+        parse_lock(f"{line}\n", "3.12")
+
+
+@pytest.mark.parametrize("python_version", SUPPORTED_PYTHON)
+def test_the_lock_serves_every_supported_python(python_version: str) -> None:
+    lock = (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
+    pinned = [requirement.specifier.partition("==")[0] for requirement in parse_lock(lock, python_version)]
+    assert sorted(pinned) == ["azure-functions", "markupsafe", "werkzeug"]
+
+
+def test_the_lock_names_no_registry() -> None:
+    assert "://" not in (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('@bp.function_name("A")\n@bp.route(route="a")\ndef a(): ...', {"A"}),
+        ('@bp.route(route="a")\n@bp.function_name("A")\nasync def a(): ...', {"A"}),
+        ('@bp.route(route="a")\ndef b(): ...', {"b"}),
+        ('@bp.timer_trigger(schedule="* * *", arg_name="t")\ndef tick(): ...', {"tick"}),
+        ("@cache\n@x.y\n@x.other()\ndef c(): ...", set[str]()),
+        ('def f():\n    @bp.function_name("Inner")\n    def g(): ...', {"Inner"}),
+    ],
+)
+def test_functions_are_read_from_the_decorators(tmp_path: Path, source: str, names: set[str]) -> None:
+    path = tmp_path / "a.zip"
+    vendored = b'@bp.function_name("Vendored")\ndef v(): ...'
+    path.write_bytes(
+        zip_bytes(
+            {"a.py": source.encode(), ".python_packages/lib/site-packages/v.py": vendored, "host.json": b"{"}
+        )
+    )
+    assert function_names(path) == names
+
+
+# The real app. The wheels come from the project's own cache, which `make` fills: no test goes to the network
+# once it is warm, and only this fixture may.
+
+
+@pytest.fixture(scope="session")
+def real() -> package.Package:
+    return build_package("3.12", out=Path(".build/test/function_app.zip"))
+
+
+def test_the_declared_functions_are_those_that_the_host_indexes(real: package.Package) -> None:
+    code = "import function_app as a; print(*(f.get_function_name() for f in a.app.get_functions()))"
+    indexed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT_ROOT / "function_app",
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert function_names(PROJECT_ROOT / real.path) == set(indexed.stdout.split())
+
+
+def test_the_package_runs_from_nothing_but_itself(real: package.Package, tmp_path: Path) -> None:
+    with zipfile.ZipFile(PROJECT_ROOT / real.path) as archive:
+        archive.extractall(tmp_path)
+    code = (
+        "import sys; sys.path[:0] = ['.', '.python_packages/lib/site-packages'];"
+        "import function_app as a, azure.functions as f, json;"
+        "health = {x.get_function_name(): x for x in a.app.get_functions()}['Health'].get_user_function();"
+        "print(health(f.HttpRequest('GET', '/', body=b'')).get_body().decode());"
+        "print(f.__file__)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    health, library = run.stdout.splitlines()
+    assert json.loads(health) == {"status": "ok", "package": real.content_hash}
+    assert Path(library).is_relative_to(tmp_path / ".python_packages")
+
+
+def test_nothing_private_or_stale_is_shipped(real: package.Package) -> None:
+    with zipfile.ZipFile(PROJECT_ROOT / real.path) as archive:
+        names = archive.namelist()
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".exe"))]
+    assert not [
+        name for name in names if "settings.json" in name or name.startswith("tests/") or "/bin/" in name
+    ]
+
+
+def test_importing_the_packager_imports_no_sdk() -> None:
+    code = "import infra.package, sys; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert not loaded & {"pulumi", "pulumi_azure_native", "requests", "azure"}
+
+
+def test_the_command_shows_path_hash_size_and_files(real: package.Package, tmp_path: Path) -> None:
+    out = tmp_path / "app.zip"
+    run = subprocess.run(
+        [sys.executable, "-m", "infra.package", "--python", "3.12", "--out", str(out)],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(out) in run.stdout
+    assert real.content_hash in run.stdout
+    assert "function_app.py" in run.stdout
+    assert f"{out.stat().st_size:,} bytes" in run.stdout
+
+
+def test_an_unchanged_build_takes_a_fifth_of_a_second_at_most(real: package.Package) -> None:
+    durations: list[float] = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        assert build_package("3.12", out=Path(".build/test/function_app.zip")) == real
+        durations.append(time.perf_counter() - begin)
+    assert min(durations) < 0.2
