@@ -1,0 +1,52 @@
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from local_azure.services.ports import Ports, PortTakenError
+
+
+def _port(listener: socket.socket) -> int:
+    return listener.getsockname()[1]
+
+
+def test_a_port_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    with Ports(tmp_path / "ports.json").hold("gateway") as first:
+        port = _port(first)
+    with Ports(tmp_path / "ports.json").hold("gateway") as again:
+        assert _port(again) == port
+
+
+def test_a_taken_port_is_named_with_its_owner_the_process_and_the_cure(tmp_path: Path) -> None:
+    with Ports(tmp_path / "ports.json").hold("site app1") as held:
+        with pytest.raises(PortTakenError) as refused:
+            Ports(tmp_path / "ports.json").hold("site app1")
+        for part in (f"Port {_port(held)}", "site app1", f"process {os.getpid()}", "--new-ports"):
+            assert part in str(refused.value)
+
+
+def test_a_taken_port_is_replaced_and_remembered_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    with Ports(file).hold("site app1") as taken:
+        ports = Ports(file, renew_taken=True)
+        with ports.hold("site app1") as renewed:
+            assert _port(renewed) != _port(taken)
+            assert ports.renewed == ["site app1"]
+            assert json.loads(file.read_text()) == {"site app1": _port(renewed)}
+
+
+def test_a_port_that_stands_in_no_state_is_replaced_without_asking(tmp_path: Path) -> None:
+    with Ports(tmp_path / "ports.json").hold("gateway") as taken:
+        ports = Ports(tmp_path / "ports.json")
+        with ports.hold("gateway", renew=True) as renewed:
+            assert _port(renewed) != _port(taken)
+    assert ports.renewed == []
+
+
+def test_a_forgotten_port_is_free_for_others(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    ports.hold("storage account a blob").close()
+    ports.forget("storage account a blob")
+    assert json.loads((tmp_path / "ports.json").read_text()) == {}
