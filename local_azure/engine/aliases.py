@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from local_azure.engine.state import STACK_TYPE, make_urn, qualified_type, urn_name
+from local_azure.engine.state import STACK_TYPE, make_urn, qualified_type, urn_name, urn_type
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,10 @@ def _below_alias(identity: Identity, parent_alias: str, kind: str, name: str) ->
 
 
 def alias_urns(identity: Identity, aliases: Iterable[Alias], renamed: Mapping[str, str]) -> list[str]:
-    """Every URN to look under, best first. `renamed`: URNs of this run to the aliases they were found under."""
+    """Every URN to look under, best first. `renamed`: URN of this run to the alias it was found under."""
     given = [_urn(identity, alias, renamed) for alias in aliases]
     found = list(given)
     if parent_alias := renamed.get(identity.parent):
         found.append(_below_alias(identity, parent_alias, identity.type, identity.name))
-        for urn in given:
-            found.append(
-                _below_alias(identity, parent_alias, qualified_type(urn).rpartition("$")[2], urn_name(urn))
-            )
+        found += [_below_alias(identity, parent_alias, urn_type(urn), urn_name(urn)) for urn in given]
     return list(dict.fromkeys(found))

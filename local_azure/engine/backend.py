@@ -27,8 +27,8 @@ def backend_folder(environment: dict[str, str]) -> Path:
     if not url.startswith("file://"):
         shown = repr(url) if url else "not set"
         raise BackendError(
-            f"PULUMI_BACKEND_URL is {shown}: local Azure's embedded engine runs local stacks only, kept in a file:// "
-            "backend. Use `python -m local_azure pulumi ...`, which sets it"
+            f"PULUMI_BACKEND_URL is {shown}: local Azure's embedded engine runs local stacks only, "
+            "kept in a file:// backend. Use `python -m local_azure pulumi ...`, which sets it"
         )
     folder = Path(unquote(url.removeprefix("file://").partition("?")[0])).expanduser()
     if urlsplit(url).netloc not in ("", "~", "."):
@@ -84,8 +84,13 @@ class Backend:
             ) from error
         return data
 
+    def latest(self, project: str, stack: str) -> Json:
+        """The deployment inside the checkpoint, secrets encrypted as they are."""
+        found: Json | None = self.load(project, stack)["checkpoint"].get("latest")
+        return found or {}
+
     def save(self, project: str, stack: str, checkpoint: Json) -> None:
-        """Replaces the checkpoint in one step; the one before it stays beside it as `.bak`, as with the CLI."""
+        """Replaces the checkpoint in one step; the one before it stays as `.bak`, as with the CLI."""
         path = self.stack_file(project, stack)
         if path.exists():
             backup = path.with_name(path.name + ".bak")

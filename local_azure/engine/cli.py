@@ -44,8 +44,8 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(MISUSED)
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common() -> _Parser:
+    common = _Parser(add_help=False)
     common.add_argument("-C", "--cwd", metavar="FOLDER", help="run as if started in this folder")
     common.add_argument(
         "--color", choices=("auto", "always", "never", "raw"), default="auto", help="when to colour"
@@ -54,14 +54,14 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _stack_flag() -> argparse.ArgumentParser:
-    flag = argparse.ArgumentParser(add_help=False)
+def _stack_flag() -> _Parser:
+    flag = _Parser(add_help=False)
     flag.add_argument("-s", "--stack", help="the stack; else the selected one")
     return flag
 
 
-def _operation(*, program: bool) -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(add_help=False)
+def _operation(*, program: bool) -> _Parser:
+    flags = _Parser(add_help=False)
     flags.add_argument(
         "--diff", action="store_true", help="show every changed property with its old and new value"
     )
@@ -74,8 +74,8 @@ def _operation(*, program: bool) -> argparse.ArgumentParser:
     return flags
 
 
-def _agreement() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(add_help=False)
+def _agreement() -> _Parser:
+    flags = _Parser(add_help=False)
     flags.add_argument(
         "-y", "--yes", action="store_true", help="do it without asking (and without a preview)"
     )
@@ -84,7 +84,7 @@ def _agreement() -> argparse.ArgumentParser:
     return flags
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> _Parser:
     common, stack = _common(), _stack_flag()
     top = _Parser(
         prog="python -m local_azure.engine",
@@ -122,9 +122,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_stack_verbs(
-    group: argparse.ArgumentParser, common: argparse.ArgumentParser, stack: argparse.ArgumentParser
-) -> None:
+def _add_stack_verbs(group: _Parser, common: _Parser, stack: _Parser) -> None:
     verbs = group.add_subparsers(dest="stack_verb", metavar="COMMAND", required=True, parser_class=_Parser)
     output = verbs.add_parser("output", parents=[common, stack], help="show the stack's outputs")
     output.add_argument("property", nargs="?", help="only this one")
@@ -170,13 +168,14 @@ def _workspace(project: Project) -> dict[str, Any]:
 def _selected(project: Project) -> str | None:
     url = os.environ.get("PULUMI_BACKEND_URL", "")
     workspace = _workspace(project)
-    name = (workspace.get("stacks") or {}).get(url) or workspace.get("stack")
+    stacks: dict[str, Any] = workspace.get("stacks") or {}
+    name = stacks.get(url) or workspace.get("stack")
     return str(name).rpartition("/")[2] if name else None
 
 
 def _select(project: Project, stack: str | None) -> None:
     workspace = _workspace(project)
-    stacks = {**(workspace.get("stacks") or {})}
+    stacks: dict[str, Any] = {**(workspace.get("stacks") or {})}
     url = os.environ.get("PULUMI_BACKEND_URL", "")
     if stack is None:
         stacks.pop(url, None)
@@ -337,9 +336,7 @@ class _Operation:
             self.backend.remove(self.project.name, name)
             if _selected(self.project) == name:
                 _select(self.project, None)
-            _say(
-                f"The resources in the stack have been deleted, and the stack {name!r} and its history removed."
-            )
+            _say(f"The resources in the stack have been deleted, and stack {name!r} and its history removed.")
         return 0
 
 
@@ -372,12 +369,12 @@ def _stack_ls(args: argparse.Namespace, project: Project, backend: Backend) -> i
     selected = _selected(project)
     rows: list[dict[str, Any]] = []
     for name in backend.stacks(project.name):
-        latest = backend.load(project.name, name)["checkpoint"].get("latest") or {}
+        latest = backend.latest(project.name, name)
         rows.append(
             {
                 "name": name,
                 "current": name == selected,
-                "lastUpdate": (latest.get("manifest") or {}).get("time", ""),
+                "lastUpdate": latest.get("manifest", {}).get("time", ""),
                 "resourceCount": len(latest.get("resources") or ()),
             }
         )
@@ -406,7 +403,7 @@ def _make_stack(project: Project, backend: Backend, name: str) -> None:
 
     if not all(part.isalnum() for part in name.replace("-", "a").replace("_", "a").replace(".", "a")):
         raise UsageError(
-            f"stack name {name!r} may only contain alphanumeric, hyphens, underscores, or periods"
+            f"stack name {name!r} may only contain alphanumerics, hyphens, underscores and periods"
         )
     if backend.exists(project.name, name):
         raise UsageError(f"stack '{name}' already exists")
@@ -426,7 +423,7 @@ def _stack_select(args: argparse.Namespace, project: Project, backend: Backend) 
 
 def _stack_rm(args: argparse.Namespace, project: Project, backend: Backend) -> int:
     name = _stack_name(args, project, backend)
-    latest = backend.load(project.name, name)["checkpoint"].get("latest") or {}
+    latest = backend.latest(project.name, name)
     if latest.get("resources") and not args.force:
         raise UsageError(
             f"'{name}' still has resources; removal rejected. Run `destroy` first, or use --force"

@@ -98,6 +98,19 @@ class StackFile:
     salt: str | None
     raw: Mapping[str, "yaml.Node"]
 
+    @property
+    def has_secrets(self) -> bool:
+        return any(_holds_secret(node) for node in self.raw.values())
+
+
+def _holds_secret(node: "yaml.Node") -> bool:
+    if isinstance(node, yaml.MappingNode):
+        pairs = cast("list[tuple[Any, yaml.Node]]", node.value)
+        return any(key.value == "secure" or _holds_secret(value) for key, value in pairs)
+    return isinstance(node, yaml.SequenceNode) and any(
+        map(_holds_secret, cast("list[yaml.Node]", node.value))
+    )
+
 
 def read_stack_file(project: Project, stack: str) -> StackFile:
     """The stack's file before anything is decrypted; a missing file is an empty one."""
@@ -108,10 +121,12 @@ def read_stack_file(project: Project, stack: str) -> StackFile:
     provider = data.get("secretsprovider")
     if provider not in (None, "default", "passphrase"):
         raise ConfigError(
-            f"{path}: secretsprovider {provider!r}: the embedded engine runs local stacks only, whose provider is 'passphrase'"
+            f"{path}: secretsprovider {provider!r}: the embedded engine runs local stacks only, "
+            "whose provider is 'passphrase'"
         )
     raw: dict[str, yaml.Node] = {}
-    root = yaml.compose(path.read_bytes(), _Loader)
+    loader: Any = _Loader(path.read_bytes())
+    root: Any = loader.get_single_node()
     for name, node in cast("list[tuple[Any, Any]]", root.value if isinstance(root, yaml.MappingNode) else []):
         if name.value == "config" and isinstance(node, yaml.MappingNode):
             raw |= {str(key.value): value for key, value in cast("list[tuple[Any, yaml.Node]]", node.value)}
@@ -126,11 +141,8 @@ def read_stack_file(project: Project, stack: str) -> StackFile:
 
 
 def _construct(node: yaml.Node) -> Any:
-    loader = _Loader("")
-    try:
-        return loader.construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType] - PyYAML's stub
-    finally:
-        loader.dispose()
+    loader: Any = _Loader("")
+    return loader.construct_object(node, deep=True)
 
 
 def _decrypted(value: Any, crypter: Crypter | None, path: Path) -> tuple[Any, bool]:

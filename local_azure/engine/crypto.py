@@ -31,7 +31,8 @@ def passphrase(environment: dict[str, str]) -> str:
     if path := environment.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         return Path(path).read_text().strip()
     raise SecretsError(
-        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables"
+        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE "
+        "environment variables"
     )
 
 

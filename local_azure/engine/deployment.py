@@ -131,6 +131,7 @@ class Deployment:
         self._listener = listener
         self._slots = asyncio.Semaphore(parallel or 4 * (os.cpu_count() or 1))
         self._defaults: dict[tuple[str, str, str], asyncio.Task[str]] = {}
+        self._tasks: set[asyncio.Task[Outcome]] = set()
         self._goals: dict[str, Goal] = {}
         self._news: dict[str, Resource] = {}
         self._stack_outputs: Properties | None = None
@@ -162,12 +163,21 @@ class Deployment:
     # --- programs -----------------------------------------------------------
 
     async def register(self, goal: Goal) -> Outcome:
-        """The resource as it stands afterwards. Never raises: a failure is reported and is the outcome's result."""
+        """The resource as it stands afterwards. A failure is reported and is the outcome's result."""
         self._inherit(goal)
         urn = make_urn(self.target.stack, self.target.project, goal.parent, goal.type, goal.name)
         return await self._guarded(urn, goal.type, goal.custom, self._register(urn, goal))
 
     async def _guarded(
+        self, urn: str, kind: str, custom: bool, work: Coroutine[Any, Any, Outcome]
+    ) -> Outcome:
+        # The call that asked may be gone before this has ended (a program that failed): it ends all the same.
+        task = asyncio.create_task(self._outcome(urn, kind, custom, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _outcome(
         self, urn: str, kind: str, custom: bool, work: Coroutine[Any, Any, Outcome]
     ) -> Outcome:
         result: Result = "FAIL"
@@ -217,8 +227,8 @@ class Deployment:
             if candidate != urn:
                 if candidate in self._seen or candidate in self._aliased:
                     raise ProviderError(
-                        f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' conflicting with "
-                        "another resource"
+                        f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' "
+                        "conflicting with another resource"
                     )
                 self._aliased[candidate] = urn
                 self._aliases[urn] = candidate
@@ -319,7 +329,7 @@ class Deployment:
         else:
             diff = await self._diff(job, old)
             if new.urn in self._deleted:
-                # While its difference was asked for, something it depends on was deleted before its replacement.
+                # Meanwhile something that it depends on was deleted before its replacement, and this with it.
                 await self._recreate(job, old)
             else:
                 await self._change(job, old, diff)
@@ -422,8 +432,8 @@ class Deployment:
             self.report(
                 "error",
                 f'unable to replace resource "{new.urn}"\nas it is currently marked for protection. '
-                "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run "
-                "`pulumi up`",
+                "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi "
+                "program and run `pulumi up`",
                 new.urn,
             )
             if not self.preview:
@@ -445,9 +455,9 @@ class Deployment:
             if dependent.protect and not dependent.delete:
                 self.report(
                     "error",
-                    f'unable to replace resource "{dependent.urn}" as part of replacing "{new.urn}" as it is currently '
-                    "marked for protection. To unprotect the resource, remove the `protect` flag from the resource in "
-                    "your Pulumi program and run `pulumi up`",
+                    f'unable to replace resource "{dependent.urn}" as part of replacing "{new.urn}" as it is '
+                    "currently marked for protection. To unprotect the resource, remove the `protect` flag "
+                    "from the resource in your Pulumi program and run `pulumi up`",
                     new.urn,
                 )
                 raise StepFailedError
@@ -521,7 +531,7 @@ class Deployment:
         self._listener.step(step, "done" if done else "begin")
 
     async def _apply(self, step: Step, work: Callable[[], Awaitable[T]]) -> T:
-        """Runs one step's work with its events. Raises StepFailedError after reporting, StoppedError before starting."""
+        """One step's work with its events. Raises StepFailedError (reported), StoppedError (not begun)."""
         async with self._slots:
             if self.stopping:
                 raise StoppedError
@@ -568,7 +578,7 @@ class Deployment:
             operation = self._journal.begin("creating", new)
             try:
                 live = await self._create_live(job)
-            except BaseException:
+            except Exception:
                 self._journal.end(operation)
                 raise
             new.id, new.outputs = live.id, live.outputs
@@ -612,7 +622,7 @@ class Deployment:
                     live = await job.provider.update(old, new, preview=self.preview)
                 else:
                     live = Live("", old.outputs or {})
-            except BaseException:
+            except Exception:
                 self._journal.end(operation)
                 raise
             new.outputs = live.outputs
@@ -638,14 +648,14 @@ class Deployment:
         async def work() -> None:
             if op == "delete" and old.protect:
                 raise ProviderError(
-                    f'resource "{old.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, either '
-                    "remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`, or use the "
-                    f"command:\n`pulumi state unprotect '{old.urn}'`"
+                    f'resource "{old.urn}" cannot be deleted\nbecause it is protected. To unprotect the '
+                    "resource, either remove the `protect` flag from the resource in your Pulumi program and "
+                    f"run `pulumi up`, or use the command:\n`pulumi state unprotect '{old.urn}'`"
                 )
             operation = self._journal.begin("deleting", old)
             try:
                 await self._delete_live(old)
-            except BaseException:
+            except Exception:
                 self._journal.end(operation)
                 raise
             # Deleted, and its replacement is to come: it stays in the state so that a next run creates it.
@@ -740,7 +750,7 @@ class Deployment:
                 live = await self.provider(reference).read(new, new.inputs, new.inputs)
                 if not live.id and not live.outputs:
                     raise ProviderError(f"resource '{resource_id}' does not exist")
-            except BaseException:
+            except Exception:
                 self._journal.end(operation)
                 raise
             new.id, new.outputs = live.id or resource_id, live.outputs
@@ -757,7 +767,9 @@ class Deployment:
     # --- the end of a run ---------------------------------------------------
 
     async def finish(self, *, program_ended_well: bool) -> None:
-        """Deletes what the program did not register, unless something failed; then settles the stack's outputs."""
+        """Deletes what was not registered, unless something failed; then settles the stack's outputs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         if not program_ended_well:
             self.failed = True
         if not self.failed and not self.stopping:
@@ -882,8 +894,8 @@ class Deployment:
         lines = "".join(f"\n  * {urn}, interrupted while {kind}" for kind, urn in operations)
         self.report(
             "warning",
-            f"The last run was interrupted with {len(operations)} operation(s) under way. This one goes on from there; "
-            f"what was being created is created again under the same name:{lines}",
+            f"The last run was interrupted with {len(operations)} operation(s) under way. This one goes on "
+            f"from there; what was being created is created again under the same name:{lines}",
         )
 
 

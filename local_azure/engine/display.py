@@ -133,7 +133,7 @@ def diff_lines(step: Step, paint: Paint, indent: str = "") -> list[str]:
 
 
 def output_lines(old: Properties | None, new: Properties | None, paint: Paint) -> list[str]:
-    """The stack's outputs, with marks where they differ from what they were. `old` None: there was no stack."""
+    """The stack's outputs, marked where they differ from the old ones. `old` None: there was no stack."""
     after = new or {}
     before = after if old is None else old
     names = sorted({*before, *after})
@@ -180,7 +180,7 @@ def summary_lines(counts: Mapping[str, int], errored: int, preview: bool, paint:
 
 
 class Display:
-    """Follows one run. On a terminal a live tree, else a line for each event; with `diff` the differences instead."""
+    """Follows one run: a live tree on a terminal, else a line for each event, or the differences."""
 
     def __init__(
         self, out: TextIO, *, preview: bool, live: bool, colour: bool, diff: bool, quiet: bool = False
@@ -218,7 +218,7 @@ class Display:
         if step.internal or self._quiet:
             return
         if self._diff:
-            if phase == "done" and step.op not in ("create-replacement",):
+            if phase == "done" and step.op != "create-replacement":
                 self._print(diff_lines(step, self._paint))
             return
         row = self._row(step, phase)
@@ -226,7 +226,7 @@ class Display:
             self._rows[step.urn] = row
             self._parents[step.urn] = step.resource.parent
             self._draw()
-        elif step.op != "same" and step.op != "refresh" and not (self.preview and phase == "begin"):
+        elif step.op not in ("same", "refresh") and not (self.preview and phase == "begin"):
             self._print([row])
 
     def message(self, message: Message) -> None:

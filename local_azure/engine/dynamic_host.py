@@ -1,4 +1,4 @@
-"""Runs the SDK's `pulumi.dynamic` provider as `python -u -m pulumi.dynamic` does, but not longer than its engine.
+"""Runs the SDK's `pulumi.dynamic` as `python -u -m pulumi.dynamic` does, but not longer than its engine.
 
 Started by path with the program's Python in the program's folder. A killed engine
 closes the pipe on standard input; without this the provider would wait for ever.

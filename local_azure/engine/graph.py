@@ -1,4 +1,4 @@
-"""The order that dependencies dictate. Pure functions over a snapshot's list, which is sorted by dependency."""
+"""The order that dependencies dictate: pure functions over a snapshot's list, sorted by dependency."""
 
 from collections.abc import Collection, Iterable, Sequence
 

@@ -1,6 +1,7 @@
 """The snapshot while it changes: after every step it is what a next run can go on from."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from local_azure.engine.state import Operation, Resource, Snapshot
 
@@ -73,9 +74,8 @@ class Journal:
 
     def snapshot(self) -> Snapshot:
         renames = {alias: item.urn for item in self._news for alias in item.aliases}
-        resources = (
-            [item.renamed(renames) for item in (*self._news, *self.base)]
-            if renames
-            else [*self._news, *self.base]
-        )
+        resources = [*self._news, *self.base]
+        if renames:
+            # The alias has done its work: no reference to the former URN is left.
+            resources = [replace(item.renamed(renames), aliases=[]) for item in resources]
         return Snapshot(resources, [*self._running, *self._unfinished], self._rest)

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -93,7 +93,7 @@ def cancel(backend: Path, project: str, stack: str) -> list[Lock]:
 
 
 @contextmanager
-def locked(backend: Path, project: str, stack: str) -> Iterator[None]:
+def locked(backend: Path, project: str, stack: str) -> Generator[None]:
     """Holds the stack's lock. Raises LockedError, which says who holds it and what to do."""
     folder = _folder(backend, project, stack)
     path = folder / f"{uuid.uuid4()}.json"
@@ -120,6 +120,6 @@ def _refuse(backend: Path, project: str, stack: str, own: Path) -> None:
         return
     lines = "".join(f"\n  {lock.path}: created by {lock}" for lock in others)
     raise LockedError(
-        f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to end, or, "
-        f"if they are gone for good, remove the lock with `cancel`.{lines}"
+        f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to "
+        f"end, or, if they are gone for good, remove the lock with `cancel`.{lines}"
     )

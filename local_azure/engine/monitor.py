@@ -1,3 +1,5 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# The SDK's stubs name messages of other files by a module path that does not exist (pulumi.alias_pb2).
 """The services that a running program calls: ResourceMonitor and Engine."""
 
 import asyncio
@@ -115,21 +117,15 @@ class MonitorService:
     def __init__(self, project: Project, parallel: int) -> None:
         self.ended = asyncio.Event()
         """Set when the program has said that no more registrations come."""
-        self._attached: Deployment | None = None
+        self._deployment: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
         self._project_root = project.root
         self._program_folder = project.folder
         self._parallel = parallel
         self._component_providers: dict[str, dict[str, str]] = {}
 
     def attach(self, deployment: Deployment) -> None:
-        """What the calls act on. The server starts first, as its address is needed to make a deployment."""
-        self._attached = deployment
-
-    @property
-    def _deployment(self) -> Deployment:
-        if self._attached is None:
-            raise AbortError("FAILED_PRECONDITION", "no deployment runs")
-        return self._attached
+        """What the calls act on. The program may start before, while the state is still being read."""
+        self._deployment.set_result(deployment)
 
     def add_to(self, server: Server) -> None:
         p = resource_pb2
@@ -158,12 +154,13 @@ class MonitorService:
         return refuse
 
     async def _deployment_info(self, _: Empty) -> resource_pb2.DeploymentInfo:
-        target = self._deployment.target
+        deployment = await self._deployment
+        target = deployment.target
         return resource_pb2.DeploymentInfo(
             project=target.project,
             stack=target.stack,
             organization="organization",
-            dryRun=self._deployment.preview,
+            dryRun=deployment.preview,
             parallel=self._parallel,
             supportedFeatures=list(_FEATURES.values()),
         )
@@ -229,7 +226,7 @@ class MonitorService:
         )
 
     def _position(self, position: source_pb2.SourcePosition) -> str:
-        """`project:///<path from Pulumi.yaml's folder>#<line>`, as the CLI keeps it; empty for what is no file."""
+        """`project:///<path from the project's folder>#<line>`, as the CLI keeps it; else empty."""
         if not position.uri.startswith("file://"):
             return ""
         path = os.path.relpath(urlsplit(position.uri).path, self._project_root)
@@ -247,9 +244,7 @@ class MonitorService:
             goal = self._goal(request)
         except (ValueError, UnsupportedValueError, OSError) as error:
             raise AbortError("INVALID_ARGUMENT", f"resource '{request.name}': {error}") from error
-        if request.type == "pulumi:pulumi:StackReference":
-            raise _unsupported("stack references")
-        outcome = await self._deployment.register(goal)
+        outcome = await (await self._deployment).register(goal)
         resource = outcome.resource
         if not request.custom:
             inherited = self._component_providers.get(request.parent, {})
@@ -272,10 +267,12 @@ class MonitorService:
             }
         except (UnsupportedValueError, OSError) as error:
             raise AbortError("INVALID_ARGUMENT", f"outputs of {request.urn}: {error}") from error
-        self._deployment.register_outputs(request.urn, outputs)
+        (await self._deployment).register_outputs(request.urn, outputs)
         return Empty()
 
     async def _read(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:
+        if request.type == "pulumi:pulumi:StackReference":
+            raise _unsupported("stack references")
         goal = Goal(
             type=request.type,
             name=request.name,
@@ -289,7 +286,7 @@ class MonitorService:
             source_position=self._position(request.sourcePosition),
             stack_trace=[_frame(self._position(frame.pc)) for frame in request.stackTrace.frames],
         )
-        outcome = await self._deployment.read(goal, request.id)
+        outcome = await (await self._deployment).read(goal, request.id)
         if outcome.result == "FAIL":
             raise AbortError("UNKNOWN", f"reading {request.type} '{request.name}' failed")
         accepts = Accepts(request.acceptSecrets, unknowns=True, resources=request.acceptResources)
@@ -300,7 +297,7 @@ class MonitorService:
     async def _invoke(
         self, request: resource_pb2.ResourceInvokeRequest
     ) -> resource_pb2.ResourceInvokeResponse:
-        deployment = self._deployment
+        deployment = await self._deployment
         package = request.tok.partition(":")[0]
         if package == "pulumi":
             raise _unsupported(f"function {request.tok}")
@@ -313,13 +310,9 @@ class MonitorService:
             raise AbortError("UNKNOWN", f"invocation of {request.tok} returned an error: {error}") from error
         except StepFailedError as error:
             raise AbortError("UNKNOWN", f"invocation of {request.tok}: its provider failed") from error
-        answer = resource_pb2.ResourceInvokeResponse(
-            **{
-                "return": encode(
-                    found, Accepts(secrets=True, unknowns=True, resources=request.acceptResources)
-                )
-            }
-        )
+        answer = resource_pb2.ResourceInvokeResponse()
+        accepts = Accepts(secrets=True, unknowns=True, resources=request.acceptResources)
+        getattr(answer, "return").CopyFrom(encode(found, accepts))
         for failure in failures:
             answer.failures.add(property=failure.property, reason=failure.reason)
         return answer

@@ -22,8 +22,8 @@ def python_of(project: Project) -> str:
     python = project.root / str(folder) / "bin" / "python"
     if not python.exists():
         raise ConfigError(
-            f"The 'virtualenv' option in Pulumi.yaml is set to {str(folder)!r}, but {str(python.parent.parent)!r} is "
-            "no virtual environment: make it with `make setup`"
+            f"The 'virtualenv' option in Pulumi.yaml is set to {str(folder)!r}, but "
+            f"{str(python.parent.parent)!r} is no virtual environment: make it with `make setup`"
         )
     return str(python)
 
@@ -39,7 +39,7 @@ def _environment(project: Project) -> dict[str, str]:
 
 
 class Program:
-    """The user's program in its own process. Started early: it imports the SDK while the engine reads the state."""
+    """The user's program in its own process, which imports the SDK while the engine reads the state."""
 
     def __init__(self, project: Project) -> None:
         self._process = subprocess.Popen(
@@ -65,7 +65,7 @@ class Program:
             pass  # it has ended already; its exit code says why
 
     async def wait(self, line: Callable[[str, str], None]) -> int:
-        """Its exit code, when it has ended. `line` gets every line it writes: `stdout` or `stderr`, and the text."""
+        """Its exit code, when it has ended. `line` gets `stdout` or `stderr` and what it writes there."""
         await asyncio.gather(
             _lines(self._process.stdout, lambda text: line("stdout", text)),
             _lines(self._process.stderr, lambda text: line("stderr", text)),
@@ -104,7 +104,7 @@ class DynamicHost:
         self._output: asyncio.Task[None] | None = None
 
     async def port(self, line: Callable[[str], None]) -> int:
-        """The port it listens on: the first line it writes. Later lines, a provider's prints, go to `line`."""
+        """The port it listens on: its first line. Later lines, what a provider prints, go to `line`."""
         found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def take(text: str) -> None:

@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TextIO
 
 import pulumi
@@ -44,11 +45,11 @@ def _watch(pipe: TextIO) -> None:
 
 def _own_traceback(program: str) -> str:
     """The traceback from the program's first frame on; all of it where the program has none."""
-    folder = program if os.path.isdir(program) else os.path.dirname(program)  # noqa: PTH112, PTH120 - start-up time
-    error = sys.exc_info()[1]
-    frames = traceback.extract_tb(error.__traceback__) if error else []
+    path = Path(program)
+    folder = path if path.is_dir() else path.parent
+    frames = list(traceback.extract_tb(sys.exc_info()[2]))
     for index, frame in enumerate(frames):
-        if os.path.abspath(frame.filename).startswith(folder + os.sep):  # noqa: PTH100
+        if Path(frame.filename).absolute().is_relative_to(folder):
             return traceback.format_exc(limit=index - len(frames))
     return traceback.format_exc()
 
@@ -80,7 +81,7 @@ def main() -> int:
             root_directory=given["root_directory"],
         )
     )
-    program = os.path.abspath(given["program"])  # noqa: PTH100
+    program = str(Path(given["program"]).absolute())
     sys.argv = [program]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -92,6 +93,8 @@ def main() -> int:
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(program)))
         code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
     except Exception:  # noqa: BLE001 - whatever a program raises is shown to its author
@@ -108,8 +111,8 @@ if __name__ == "__main__":
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Taking the interpreter apart costs more time than many a run; what asked for it at exit has its turn.
-        atexit._run_exitfuncs()
+        # Taking the interpreter apart costs time; what asked to run at exit still does.
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no public way
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_status)

@@ -6,7 +6,7 @@ packages, which are taken away again: a later `import pulumi` gets the real ones
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -15,7 +15,7 @@ _PACKAGES = ("pulumi", "pulumi.runtime", "pulumi.runtime.proto")
 
 
 @contextmanager
-def _bare_packages() -> Iterator[None]:
+def _bare_packages() -> Generator[None]:
     if "pulumi" in sys.modules:
         yield
         return

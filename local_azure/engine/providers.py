@@ -23,7 +23,6 @@ from local_azure.engine.values import (
     encode,
     has_secret,
     has_unknown,
-    is_secret,
     mark_secrets,
     reveal,
     same,
@@ -79,8 +78,8 @@ def debug_ports(environment: Mapping[str, str]) -> dict[str, int]:
     if "azure-native" not in ports:
         shown = repr(text) if text else "not set"
         raise ProviderError(
-            f"PULUMI_DEBUG_PROVIDERS is {shown} and does not name azure-native: local Azure's embedded engine drives "
-            "local Azure only. Use `python -m local_azure pulumi ...`, which starts it and sets this"
+            f"PULUMI_DEBUG_PROVIDERS is {shown} and does not name azure-native: local Azure's embedded "
+            "engine drives local Azure only. Use `python -m local_azure pulumi ...`, which starts and sets it"
         )
     return ports
 
@@ -139,8 +138,8 @@ class Plugin:
     def _unreachable(self, error: CallError) -> ProviderError:
         if error.code == "UNAVAILABLE":
             return ProviderError(
-                f"no provider {self.package!r} answers at {self.connection.address} (PULUMI_DEBUG_PROVIDERS): "
-                "start local Azure with `python -m local_azure start`"
+                f"no provider {self.package!r} answers at {self.connection.address} "
+                "(PULUMI_DEBUG_PROVIDERS): start local Azure with `python -m local_azure start`"
             )
         return ProviderError(f"provider {self.package!r} at {self.connection.address}: {error}")
 
@@ -358,7 +357,7 @@ class Provider:
         )
         found = decode(getattr(answer, "return"))
         if not self._accepts_secrets and has_secret(args):
-            found = {key: value if is_secret(value) else secret(value) for key, value in found.items()}
+            found: Properties = {key: secret(value) for key, value in found.items()}
         return found, [Failure(item.property, item.reason) for item in answer.failures]
 
 
@@ -482,7 +481,7 @@ class Registry:
 
 
 class Plugins:
-    """Connects to each package's provider once: local Azure by its port, dynamic providers as a child process."""
+    """Connects to each package's provider once: local Azure by port, dynamic providers as a child process."""
 
     def __init__(
         self,
@@ -514,8 +513,8 @@ class Plugins:
             await plugin.greet(self._engine_address, attach=False)
             return plugin
         raise ProviderError(
-            f"no provider for package {package!r}: local Azure's embedded engine has azure-native and dynamic providers "
-            "only; install the Pulumi CLI to use others"
+            f"no provider for package {package!r}: local Azure's embedded engine has azure-native and "
+            "dynamic providers only; install the Pulumi CLI to use others"
         )
 
     async def close(self) -> None:

@@ -53,11 +53,11 @@ class AbortError(Exception):
         self.code = code
 
 
-def _init_failed(error: grpc.aio.AioRpcError) -> "provider_pb2.ErrorResourceInitFailed | None":
+def _init_failed(error: Any) -> "provider_pb2.ErrorResourceInitFailed | None":
     for key, value in error.trailing_metadata() or ():
         if key != "grpc-status-details-bin":
             continue
-        for detail in status_pb2.Status.FromString(value).details:
+        for detail in status_pb2.Status.FromString(bytes(value)).details:
             failed = provider_pb2.ErrorResourceInitFailed()
             if detail.Is(failed.DESCRIPTOR):
                 detail.Unpack(failed)
@@ -73,7 +73,7 @@ class Connection:
     def unary(
         self, method: str, request: type[Request], response: type[Response]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A call of `/package.Service/Method`. It waits for a server that is just starting; raises CallError."""
+        """A call of `/package.Service/Method`; raises CallError."""
         call: Any = self._channel.unary_unary(
             method, request_serializer=request.SerializeToString, response_deserializer=response.FromString
         )

@@ -37,7 +37,7 @@ from local_azure.engine.state import (
 from local_azure.engine.values import Properties, reveal
 
 Kind = str  # "update", "refresh" or "destroy"
-_DYNAMIC_PROVIDER = "pulumi:providers:pulumi-python"
+_DYNAMIC = "pulumi-python:dynamic:Resource"
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,8 @@ class Stack:
         return self.backend.load(self.project.name, self.name)
 
 
-@dataclass
-class Loaded:
-    """A stack's state and configuration in clear."""
-
-    snapshot: Snapshot
-    config: Config
-    crypter: Crypter
-
-
 async def _unlock(stack: Stack, file: StackFile, deployment: Json) -> tuple[Crypter, Crypter]:
-    """The crypters of the state as it is and of what will be written: the stack file's salt wins, as with the CLI.
+    """The crypters of the state as it is and as it will be: the stack file's salt wins, as with the CLI.
 
     The key derivations run in threads, beside whatever else there is to do.
     """
@@ -85,13 +76,6 @@ async def _unlock(stack: Stack, file: StackFile, deployment: Json) -> tuple[Cryp
     return unlocked[state_salt] if state_salt else new, new
 
 
-async def load(stack: Stack, deployment: Json) -> Loaded:
-    file = read_stack_file(stack.project, stack.name)
-    old, new = await _unlock(stack, file, deployment)
-    config = read_config(stack.project, stack.name, file, new)
-    return Loaded(read_snapshot(deployment, opened_with(old)), config, new)
-
-
 @dataclass
 class Report:
     """How a run ended."""
@@ -108,6 +92,15 @@ class Report:
         return any(number for op, number in self.counts.items() if op not in ("same", "read"))
 
 
+@dataclass(frozen=True)
+class _Services:
+    """What the run's server offers, and where."""
+
+    address: str
+    engine: EngineService
+    monitor: MonitorService
+
+
 @dataclass
 class Run:
     """One preview, update, refresh or destroy of a stack."""
@@ -121,125 +114,66 @@ class Run:
     refresh: bool = False
     parallel: int = field(default_factory=lambda: 4 * (os.cpu_count() or 1))
     message: str = ""
+    began: float = field(default_factory=time.time)
 
     async def execute(self) -> Report:
-        began = time.time()
-        server = Server()
-        engine = EngineService(self.display)
-        engine.add_to(server)
         with ExitStack() as held:
-            if self.program is not None:
-                held.callback(self.program.kill)
             if not self.preview:
                 folder, project, name = self.stack.backend.folder, self.stack.project.name, self.stack.name
                 held.enter_context(locks.locked(folder, project, name))
-            deployment_json = deployment_of(self.stack.load())
-            loading = asyncio.create_task(load(self.stack, deployment_json))
-            monitor = MonitorService(self.stack.project, self.parallel)
-            monitor.add_to(server)
+            file = read_stack_file(self.stack.project, self.stack.name)
+            deployment = deployment_of(self.stack.load())
+            # The derivation of the key takes 0.2 s: it runs while the program imports its modules.
+            unlocking = asyncio.create_task(_unlock(self.stack, file, deployment))
+            server = Server()
             try:
-                address = await server.start()
-                return await self._run(deployment_json, loading, engine, monitor, address, began)
+                crypter = (await unlocking)[1] if file.has_secrets else None
+                config = read_config(self.stack.project, self.stack.name, file, crypter)
+                engine, monitor = (
+                    EngineService(self.display),
+                    MonitorService(self.stack.project, self.parallel),
+                )
+                engine.add_to(server)
+                monitor.add_to(server)
+                services = _Services(await server.start(), engine, monitor)
+                return await self._run(deployment, config, unlocking, services)
             finally:
-                loading.cancel()
+                unlocking.cancel()
                 await server.stop()
 
     async def _run(
         self,
-        deployment_json: Json,
-        loading: "asyncio.Task[Loaded]",
-        engine: EngineService,
-        monitor: MonitorService,
-        address: str,
-        began: float,
+        deployment: Json,
+        config: Config,
+        unlocking: "asyncio.Task[tuple[Crypter, Crypter]]",
+        services: _Services,
     ) -> Report:
         hosts: list[DynamicHost] = []
 
         async def start_dynamic() -> int:
-            host = DynamicHost(self.stack.project, address, (await loading).config.texts())
+            host = DynamicHost(self.stack.project, services.address, config.texts())
             hosts.append(host)
             return await host.port(lambda text: self.display.message(Message("info", text)))
 
-        plugins = Plugins(debug_ports(self.stack.environment), address, start_dynamic)
+        if self.program is not None:
+            self._start_program(self.program, config, services.address)
+        plugins = Plugins(debug_ports(self.stack.environment), services.address, start_dynamic)
         try:
-            plugins.start("azure-native")
-            types = {item["type"] for item in deployment_json.get("resources") or ()}
-            if _DYNAMIC_PROVIDER in types and (
-                self.kind == "update" or "pulumi-python:dynamic:Resource" in types
-            ):
+            types = {item["type"] for item in deployment.get("resources") or ()}
+            if _DYNAMIC in types:
                 # Its start takes as long as the program's own, so both run side by side.
                 plugins.start("pulumi-python")
-            loaded = await loading
-            return await self._deploy(loaded, Registry(plugins.get), engine, monitor, address, began)
+            plugins.start("azure-native")
+            old, new = await unlocking
+            snapshot = read_snapshot(deployment, opened_with(old))
+            return await self._deploy(snapshot, config, new, Registry(plugins.get), services)
         finally:
             await plugins.close()
             for host in hosts:
                 host.kill()
 
-    async def _deploy(
-        self,
-        loaded: Loaded,
-        registry: Registry,
-        engine: EngineService,
-        monitor: MonitorService,
-        address: str,
-        began: float,
-    ) -> Report:
-        stack = self.stack
-        seal = sealed_with(loaded.crypter)
-
-        def write(snapshot: Snapshot) -> None:
-            if not self.preview:
-                checkpoint = write_checkpoint(stack.qualified, snapshot, loaded.crypter.salt, seal)
-                stack.backend.save(stack.project.name, stack.name, checkpoint)
-
-        snapshot = loaded.snapshot
-        old_root = next((item for item in snapshot.resources if item.type == STACK_TYPE), None)
-        old_outputs = old_root.outputs if old_root else None
-        journal = Journal(snapshot, write)
-        target = Target(stack.project.name, stack.name, loaded.config.of_package)
-        deployment = Deployment(
-            target, journal, registry, self.display, preview=self.preview, parallel=self.parallel
-        )
-        with _Interrupts(deployment, self.display):
-            if not self.preview:
-                deployment.warn_of_unfinished(
-                    [(item.kind, item.resource.urn) for item in snapshot.operations]
-                )
-            if self.kind == "refresh" or self.refresh:
-                await deployment.refresh()
-            if self.kind == "destroy":
-                await deployment.destroy()
-            elif self.kind == "update":
-                await self._run_program(deployment, engine, monitor, address, loaded.config)
-        journal.flush()
-        duration = time.time() - began
-        final = journal.snapshot().resources
-        root = next((item for item in final if item.type == STACK_TYPE), None)
-        report = Report(
-            failed=deployment.failed or deployment.stopping,
-            stopped=deployment.stopping,
-            counts=self.display.counts,
-            outputs=(old_outputs, root.outputs if root else None),
-            duration=duration,
-            config=loaded.config,
-        )
-        if not self.preview:
-            self._add_history(report, began)
-        return report
-
-    async def _run_program(
-        self,
-        deployment: Deployment,
-        engine: EngineService,
-        monitor: MonitorService,
-        address: str,
-        config: Config,
-    ) -> None:
-        project, program = self.stack.project, self.program
-        if program is None:
-            raise ValueError("an update needs its program")
-        monitor.attach(deployment)
+    def _start_program(self, program: Program, config: Config, address: str) -> None:
+        project = self.stack.project
         program.run(
             {
                 "monitor": address,
@@ -255,28 +189,72 @@ class Run:
             }
         )
 
+    async def _deploy(
+        self, snapshot: Snapshot, config: Config, crypter: Crypter, registry: Registry, services: _Services
+    ) -> Report:
+        stack = self.stack
+        seal = sealed_with(crypter)
+
+        def write(snapshot: Snapshot) -> None:
+            if not self.preview:
+                checkpoint = write_checkpoint(stack.qualified, snapshot, crypter.salt, seal)
+                stack.backend.save(stack.project.name, stack.name, checkpoint)
+
+        old_outputs = _root_outputs(snapshot)
+        journal = Journal(snapshot, write)
+        target = Target(stack.project.name, stack.name, config.of_package)
+        deployment = Deployment(
+            target, journal, registry, self.display, preview=self.preview, parallel=self.parallel
+        )
+        with _Interrupts(deployment, self.display):
+            if not self.preview:
+                deployment.warn_of_unfinished(
+                    [(item.kind, item.resource.urn) for item in snapshot.operations]
+                )
+            if self.kind == "refresh" or self.refresh:
+                await deployment.refresh()
+            if self.kind == "destroy":
+                await deployment.destroy()
+            elif self.program is not None:
+                await self._follow(self.program, deployment, services)
+        journal.flush()
+        report = Report(
+            failed=deployment.failed or deployment.stopping,
+            stopped=deployment.stopping,
+            counts=self.display.counts,
+            outputs=(old_outputs, _root_outputs(journal.snapshot())),
+            duration=time.time() - self.began,
+            config=config,
+        )
+        if not self.preview:
+            self._add_history(report)
+        return report
+
+    async def _follow(self, program: Program, deployment: Deployment, services: _Services) -> None:
+        """Serves the running program until it has ended, and does what is left to do then."""
+
         def line(_: str, text: str) -> None:
             if text.strip():
                 self.display.message(Message("info", text, deployment.root_urn))
 
+        services.monitor.attach(deployment)
         exited = asyncio.create_task(program.wait(line))
-        ended = asyncio.create_task(monitor.ended.wait())
+        ended = asyncio.create_task(services.monitor.ended.wait())
         await asyncio.wait((exited, ended), return_when=asyncio.FIRST_COMPLETED)
-        well = monitor.ended.is_set()
-        # The deletes need not wait for the program's own end.
-        await deployment.finish(program_ended_well=well)
         ended.cancel()
+        # The deletes need not wait for the program's own end.
+        await deployment.finish(program_ended_well=services.monitor.ended.is_set())
         code = await exited
-        if code and not (deployment.failed and engine.errors):
+        if code and not (deployment.failed and services.engine.errors):
             deployment.report("error", f"program exited with non-zero exit code: {code}", deployment.root_urn)
 
-    def _add_history(self, report: Report, began: float) -> None:
+    def _add_history(self, report: Report) -> None:
         self.stack.backend.add_history(
             self.stack.project.name,
             self.stack.name,
             {
                 "kind": self.kind,
-                "startTime": int(began),
+                "startTime": int(self.began),
                 "message": self.message,
                 "environment": {"exec.kind": "local-azure.embedded", "pulumi.version": ENGINE_VERSION},
                 "config": {
@@ -286,10 +264,15 @@ class Run:
                 },
                 "version": 0,
                 "result": "failed" if report.failed else "succeeded",
-                "endTime": int(began + report.duration),
+                "endTime": int(self.began + report.duration),
                 "resourceChanges": dict(report.counts),
             },
         )
+
+
+def _root_outputs(snapshot: Snapshot) -> Properties | None:
+    root = next((item for item in snapshot.resources if item.type == STACK_TYPE), None)
+    return root.outputs if root else None
 
 
 class _Interrupts:
@@ -336,8 +319,9 @@ def stack_outputs(stack: Stack, *, show_secrets: bool) -> Json:
     """The outputs of the stack as plain JSON; secrets are `[secret]` unless asked for."""
     deployment = deployment_of(stack.load())
     salt = salt_of(deployment)
-    root = next((item for item in deployment.get("resources") or () if item["type"] == STACK_TYPE), None)
-    outputs = cast(Properties, (root or {}).get("outputs") or {})
+    resources: list[Json] = deployment.get("resources") or []
+    root = next((item for item in resources if item["type"] == STACK_TYPE), None)
+    outputs: Properties = root.get("outputs") or {} if root else {}
     if not show_secrets:
         return {key: redacted(value) for key, value in outputs.items()}
     open_ = opened_with(Crypter.unlock(passphrase(dict(stack.environment)), salt)) if salt else redacted

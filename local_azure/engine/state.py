@@ -227,7 +227,8 @@ def from_json(data: Json, open_: Callable[[Value], Value]) -> Resource:
     unknown: Json = {}
     for key, value in data.items():
         if key in ("inputs", "outputs"):
-            attributes[key] = {name: open_(item) for name, item in (value or {}).items()}
+            properties: Properties = value or {}
+            attributes[key] = {name: open_(item) for name, item in properties.items()}
         elif attribute := _ATTRIBUTES.get(key):
             attributes[attribute] = value
         else:
@@ -289,8 +290,8 @@ def deployment_of(checkpoint: Json) -> Json:
     if version not in SCHEMA_VERSIONS or checkpoint.get("features"):
         features = ", ".join(checkpoint.get("features") or ()) or "none"
         raise StateError(
-            f"the state has schema version {version} (features: {features}), which the embedded engine cannot keep: "
-            "use the Pulumi CLI that wrote it"
+            f"the state has schema version {version} (features: {features}), which the embedded engine "
+            "cannot keep: use the Pulumi CLI that wrote it"
         )
     return cast(Json, checkpoint["checkpoint"].get("latest") or {})
 
@@ -340,7 +341,8 @@ def salt_of(deployment: Json) -> str | None:
         return None
     if provider.get("type") != "passphrase":
         raise StateError(
-            f"the state's secrets provider is {provider.get('type')!r}; the embedded engine knows 'passphrase' only"
+            f"the state's secrets provider is {provider.get('type')!r}; "
+            "the embedded engine knows 'passphrase' only"
         )
     return str(provider["state"]["salt"])
 

@@ -21,7 +21,7 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 Properties: TypeAlias = dict[str, Value]
 
 SIG = "4dabf18193072939515e22adb298388d"
-SECRET = "1b47061264138c4ac30d75fd1eb44270"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the signature of secrets, itself none
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
@@ -376,7 +376,7 @@ def _keep(old: Value, new: Value, path: PropertyPath) -> Value:
 
 
 def keep_old(old: Properties, new: Properties, paths: Iterable[str]) -> Properties:
-    """`ignoreChanges`: the new inputs with the old values at these paths. Unreadable paths are passed over."""
+    """`ignoreChanges`: the new inputs with the old values at these paths; bad paths are passed over."""
     kept: Value = new
     for text in paths:
         try:
