@@ -1,6 +1,7 @@
 """The project file, the stack's file, and the configuration that a program and its providers get."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,18 @@ class ConfigError(EngineError):
 
 
 class _Loader(yaml.SafeLoader):
-    """A date stays the text that was written: Pulumi's configuration knows no dates."""
+    """YAML as the CLI's library reads it: a date is text, and only `true` and `false` are booleans."""
 
 
+_BOOLEAN, _DATE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+_Resolvers = dict[str | None, list[tuple[str, Any]]]
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in cast(
-        "dict[str, list[tuple[str, Any]]]", yaml.SafeLoader.yaml_implicit_resolvers
-    ).items()
+    first: [
+        (tag, re.compile("true|True|TRUE|false|False|FALSE") if tag == _BOOLEAN else pattern)
+        for tag, pattern in resolvers
+        if tag != _DATE
+    ]
+    for first, resolvers in cast(_Resolvers, yaml.SafeLoader.yaml_implicit_resolvers).items()
 }
 
 

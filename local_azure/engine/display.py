@@ -218,7 +218,7 @@ class Display:
         if step.internal or self._quiet:
             return
         if self._diff:
-            if phase == "done" and step.op != "create-replacement":
+            if phase == "done" and step.op in COUNTED:
                 self._print(diff_lines(step, self._paint))
             return
         row = self._row(step, phase)
@@ -343,7 +343,8 @@ class Display:
         """The CLI's `preview --json` document (P:pkg/display/json.go)."""
         found: dict[str, Any] = {"config": dict(config)} if config else {}
         if self.steps:
-            found["steps"] = [_preview_step(step) for step in self.steps]
+            # A replacement is one step, as the CLI shows it unless asked for its parts.
+            found["steps"] = [_preview_step(step) for step in self.steps if step.op in COUNTED]
         if self.messages:
             found["diagnostics"] = [
                 {"urn": item.urn, "message": item.text, "severity": item.severity}

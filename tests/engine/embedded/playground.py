@@ -161,7 +161,9 @@ class Playground:
     def names(self) -> list[str]:
         """Names of the things in the state, in its order."""
         return [
-            item["urn"].rpartition("::")[2] for item in self.resources() if item["type"] == "azure-native:fake:Thing"
+            item["urn"].rpartition("::")[2]
+            for item in self.resources()
+            if item["type"] == "azure-native:fake:Thing"
         ]
 
     def resource(self, name: str) -> dict[str, Any]:

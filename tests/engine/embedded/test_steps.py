@@ -14,7 +14,9 @@ pulumi.export("last", b.made)
 """
 
 
-def test_up_creates_in_dependency_order_and_a_second_up_changes_nothing(play: Playground, azure: FakeAzure) -> None:
+def test_up_creates_in_dependency_order_and_a_second_up_changes_nothing(
+    play: Playground, azure: FakeAzure
+) -> None:
     play.program(CHAIN)
 
     first = play.up()
@@ -47,7 +49,9 @@ def test_the_provider_gets_the_engines_own_address_and_the_default_provider_its_
     assert play.resource("a")["provider"] == f"{provider['urn']}::{provider['id']}"
 
 
-def test_a_changed_input_updates_that_resource_and_what_gets_its_value(play: Playground, azure: FakeAzure) -> None:
+def test_a_changed_input_updates_that_resource_and_what_gets_its_value(
+    play: Playground, azure: FakeAzure
+) -> None:
     play.program(CHAIN)
     play.up()
     play.program(CHAIN.replace("size=1", "size=2"))
@@ -68,7 +72,11 @@ def test_a_replacement_is_made_before_the_old_one_is_deleted(play: Playground, a
 
     out = play.up()
 
-    made = [(call.method, call.name) for call in azure.calls if call.method in ("create", "update", "delete") and not call.preview]
+    made = [
+        (call.method, call.name)
+        for call in azure.calls
+        if call.method in ("create", "update", "delete") and not call.preview
+    ]
     assert made == [("create", "a"), ("update", "b"), ("delete", "a")]
     assert old not in azure.things
     assert play.resource("a")["id"] != old
@@ -107,10 +115,15 @@ def test_the_delete_before_replace_option_wins_over_the_provider(play: Playgroun
 
     play.up()
 
-    assert [call.method for call in azure.calls if call.method in ("create", "delete")] == ["delete", "create"]
+    assert [call.method for call in azure.calls if call.method in ("create", "delete")] == [
+        "delete",
+        "create",
+    ]
 
 
-def test_what_the_program_no_longer_has_is_deleted_dependents_first(play: Playground, azure: FakeAzure) -> None:
+def test_what_the_program_no_longer_has_is_deleted_dependents_first(
+    play: Playground, azure: FakeAzure
+) -> None:
     play.program(
         """
         group = Group("group")
@@ -142,7 +155,9 @@ def test_destroy_leaves_nothing_and_runs_no_program(play: Playground, azure: Fak
     assert play.resources() == []
 
 
-def test_a_preview_changes_nothing_and_shows_what_is_not_known_yet(play: Playground, azure: FakeAzure) -> None:
+def test_a_preview_changes_nothing_and_shows_what_is_not_known_yet(
+    play: Playground, azure: FakeAzure
+) -> None:
     play.program(CHAIN)
     before = play.stack_file.read_bytes()
 
@@ -257,7 +272,9 @@ def test_check_failures_name_the_resource_and_the_property(play: Playground, azu
     assert azure.names("create") == []
 
 
-def test_refresh_forgets_what_is_gone_and_the_next_up_makes_it_again(play: Playground, azure: FakeAzure) -> None:
+def test_refresh_forgets_what_is_gone_and_the_next_up_makes_it_again(
+    play: Playground, azure: FakeAzure
+) -> None:
     play.program(CHAIN)
     play.up()
     azure.things.pop(play.resource("a")["id"])
@@ -329,7 +346,10 @@ def test_functions_and_lookups_reach_the_provider(play: Playground, azure: FakeA
 
     play.up()
 
-    assert json.loads(play.engine("stack", "output", "--json", "-s", "local")) == {"made": "by hand", "said": "hello"}
+    assert json.loads(play.engine("stack", "output", "--json", "-s", "local")) == {
+        "made": "by hand",
+        "said": "hello",
+    }
     assert play.resource("theirs")["external"] is True
     play.engine("destroy", "-y", "-s", "local")
     assert azure.names("delete") == []
