@@ -218,7 +218,7 @@ class Display:
         if step.internal or self._quiet:
             return
         if self._diff:
-            if phase == "done" and step.op in COUNTED:
+            if phase == "done" and _told(step):
                 self._print(diff_lines(step, self._paint))
             return
         row = self._row(step, phase)
@@ -343,8 +343,7 @@ class Display:
         """The CLI's `preview --json` document (P:pkg/display/json.go)."""
         found: dict[str, Any] = {"config": dict(config)} if config else {}
         if self.steps:
-            # A replacement is one step, as the CLI shows it unless asked for its parts.
-            found["steps"] = [_preview_step(step) for step in self.steps if step.op in COUNTED]
+            found["steps"] = [_preview_step(step) for step in self.steps if _told(step)]
         if self.messages:
             found["diagnostics"] = [
                 {"urn": item.urn, "message": item.text, "severity": item.severity}
@@ -355,6 +354,11 @@ class Display:
         found["duration"] = int(duration * 1e9)
         found["changeSummary"] = dict(sorted(self.counts.items()))
         return found
+
+
+def _told(step: Step) -> bool:
+    """Whether the CLI lists the step: of a replacement one step, of what is unchanged only the stack."""
+    return step.op in COUNTED and (step.op != "same" or step.resource.type == STACK_TYPE)
 
 
 def _blinded(resource: Resource) -> dict[str, Any]:

@@ -1,3 +1,6 @@
+# ruff: noqa: N802, ARG002 - the methods and their arguments are the protocol's
+# pyright: basic
+# The SDK's stubs of gRPC services import modules that do not exist (pulumi.provider_pb2).
 """A small `azure-native` of its own for the engine's tests: it keeps things in memory and notes every call.
 
 What a thing does is told by its inputs: `fixed` replaces when it changes, `fixedFirst`

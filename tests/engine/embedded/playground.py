@@ -87,7 +87,8 @@ class Playground:
 
     def project(self, config: str) -> None:
         """Writes Pulumi.yaml; `config` is its configuration schema."""
-        head = f"name: {PROJECT}\nruntime:\n  name: python\n  options: {{toolchain: pip, virtualenv: {sys.prefix}}}\n"
+        options = f"{{toolchain: pip, virtualenv: {sys.prefix}}}"
+        head = f"name: {PROJECT}\nruntime:\n  name: python\n  options: {options}\n"
         (self.root / "Pulumi.yaml").write_text(head + (f"config:\n{config}" if config else ""))
 
     def settings(self, text: str) -> None:

@@ -41,7 +41,7 @@ def test_a_failure_stops_its_dependents_and_the_deletes_but_not_the_others(
     assert azure.names("delete") == ["old"]
 
 
-def test_a_failed_update_keeps_the_resource_as_it_was(play: Playground, azure: FakeAzure) -> None:
+def test_a_failed_update_keeps_the_resource_as_it_was(play: Playground) -> None:
     play.program('Thing("a", size=1)')
     play.up()
     play.program('Thing("a", size=2, fail="update")')

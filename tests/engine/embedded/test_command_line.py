@@ -105,8 +105,9 @@ def test_secrets_are_encrypted_in_the_state_and_hidden_in_every_output(
     play: Playground, azure: FakeAzure
 ) -> None:
     program = """
-    a = Thing("a", word=pulumi.Output.secret("sesame{0}"), hidden="cloak{0}", opts=Opts(additional_secret_outputs=["hidden"]))
-    pulumi.export("word", a.word if hasattr(a, "word") else pulumi.Output.secret("sesame{0}"))
+    word = pulumi.Output.secret("sesame{0}")
+    Thing("a", word=word, hidden="cloak{0}", opts=Opts(additional_secret_outputs=["hidden"]))
+    pulumi.export("word", word)
     pulumi.export("nested", {"inside": pulumi.Output.secret("sesame{0}")})
     """
     play.program(program.replace("{0}", ""))
@@ -150,7 +151,8 @@ def test_a_wrong_passphrase_is_said(play: Playground) -> None:
 def test_configuration_reaches_the_program_with_defaults_types_and_secrets(play: Playground) -> None:
     crypter = Crypter.create("local")
     play.project(
-        "  size: {type: integer, default: 3}\n  when: {type: string}\n  tags: {type: object}\n  azure-native:location: north\n"
+        "  size: {type: integer, default: 3}\n  when: {type: string}\n"
+        "  tags: {type: object}\n  azure-native:location: north\n"
     )
     play.settings(
         f"""

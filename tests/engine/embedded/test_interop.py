@@ -12,12 +12,13 @@ pytestmark = pytest.mark.cli
 PROGRAM = """
 group = Group("group")
 a = Thing("a", size=1, ratio=0.5, big=12345678901, tags={"x": [1, True, None, "y"]}, opts=Opts(parent=group))
-b = Thing("b", above=a.made, word=pulumi.Output.secret({"deep": ["sesame"]}), opts=Opts(depends_on=[a], protect=False))
+word = pulumi.Output.secret({"deep": ["sesame"]})
+b = Thing("b", above=a.made, word=word, opts=Opts(depends_on=[a], protect=False))
 Thing("c", opts=Opts(deleted_with=a, ignore_changes=["size"], retain_on_delete=False,
                      custom_timeouts=pulumi.CustomTimeouts(create="5m"), additional_secret_outputs=["made"]))
 Note("n", "text")
 pulumi.export("made", b.made)
-pulumi.export("word", b.word if hasattr(b, "word") else pulumi.Output.secret("sesame"))
+pulumi.export("word", word)
 """
 
 

@@ -337,7 +337,8 @@ def test_functions_and_lookups_reach_the_provider(play: Playground, azure: FakeA
     azure.things["/things/theirs"] = {"thingName": "theirs", "made": "by hand"}
     play.program(
         """
-        said = pulumi.runtime.invoke("azure-native:fake:say", {"say": "hello"}, pulumi.InvokeOptions(version="3.29.0"))
+        options = pulumi.InvokeOptions(version="3.29.0")
+        said = pulumi.runtime.invoke("azure-native:fake:say", {"say": "hello"}, options)
         pulumi.export("said", said.value["said"])
         theirs = Thing("theirs", opts=Opts(id="/things/theirs"))
         pulumi.export("made", theirs.made)
