@@ -1,0 +1,334 @@
+"""The One Deploy protocol against a server that plays Azure; a clock that is set by hand takes no time."""
+
+import io
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from requests import Session
+
+from infra.publish import Clock as RealClock
+from infra.publish import DeploymentError, Publisher, Site
+from tests.unit.infra.loopback import (
+    DEPLOYMENT,
+    FUNCTIONS,
+    HEALTH,
+    HOST_STATUS,
+    LOG,
+    PUBLISH,
+    SITE,
+    SITE_ID,
+    Azure,
+    Reply,
+    loopback,
+)
+
+HASH = "ab" * 32
+PACKAGE = b"zip bytes " * 1000
+FUNCTION = frozenset({"CreateAssistant"})
+ACCEPTED = Reply(202, json.dumps("d1"))
+
+
+class Clock:
+    """Time passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.time, self.slept = 0.0, list[float]()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
+    with loopback(tmp_path) as server:
+        # Not Session.verify, which gives way to a bundle that the environment names.
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
+        server.runs(HASH, "CreateAssistant", "Health")
+        yield server
+
+
+class Bench:
+    """A publisher of the scripted site, with what it said and how long it slept."""
+
+    def __init__(self, azure: Azure, *, scm_host: str | None = None) -> None:
+        self.clock, self.said = Clock(), list[str]()
+        self.publisher = Publisher(
+            Site(SITE_ID, azure.host, scm_host or azure.host),
+            f"https://{azure.host}",
+            token=lambda: "tok3n",
+            session=Session(),
+            say=self.said.append,
+            clock=RealClock(lambda: self.clock.time, self.clock.sleep),
+        )
+
+    def publish(self) -> None:
+        self.publisher.publish(io.BytesIO(PACKAGE), HASH, FUNCTION)
+
+    def failure(self) -> str:
+        with pytest.raises(DeploymentError) as raised:
+            self.publish()
+        return str(raised.value)
+
+
+def test_pushes_the_package_with_a_token_and_returns_when_the_site_answers_its_hash(azure: Azure) -> None:
+    bench = Bench(azure)
+    bench.publish()
+    (push,) = azure.requests(PUBLISH)
+    assert push.body == PACKAGE
+    assert push.query == {"RemoteBuild": "false", "Deployer": "pulumi"}
+    assert push.headers["Content-Type"] == "application/zip"
+    assert push.headers["Content-Length"] == str(len(PACKAGE))
+    assert push.headers["Authorization"] == "Bearer tok3n"
+    assert bench.clock.slept == []
+
+
+def test_the_token_goes_to_arm_and_the_deployment_site_only(azure: Azure) -> None:
+    azure.answers(HEALTH, Reply(503), Reply(200, {"package": HASH}))
+    Bench(azure).publish()
+    assert "Authorization" not in azure.requests(HEALTH)[0].headers
+    for route in (DEPLOYMENT, FUNCTIONS, HOST_STATUS):
+        assert azure.requests(route)[0].headers["Authorization"] == "Bearer tok3n"
+    assert azure.requests(FUNCTIONS)[0].query.keys() == {"api-version"}
+
+
+def test_the_token_is_never_shown(azure: Azure) -> None:
+    azure.answers(PUBLISH, Reply(403, "forbidden"), Reply(500), Reply(400, "no"))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "tok3n" not in message
+    assert not [line for line in bench.said if "tok3n" in line]
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(403, "forbidden"), "role"),
+        (Reply(404), "not there yet"),
+        (Reply(409, "conflict"), "another deployment"),
+        (Reply(400, '{"Code":"BlobUploadFailedException"}'), "container"),
+        (Reply(400, '{"Code":"InaccessibleStorageException"}'), "container"),
+        (Reply(500), "has an error"),
+        (Reply(502), "has an error"),
+        (Reply(503), "has an error"),
+        (Reply(429), "patience"),
+        (Reply(408), "too slow"),
+        (Reply(0), "cannot be reached"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else f"{value.status}-{value.body}"[:40],
+)
+def test_an_answer_that_passes_by_itself_is_tried_again_with_the_whole_package(
+    azure: Azure, reply: Reply, reason: str
+) -> None:
+    azure.answers(PUBLISH, reply, reply, ACCEPTED)
+    bench = Bench(azure)
+    bench.publish()
+    assert [push.body for push in azure.requests(PUBLISH)] == [PACKAGE] * 3
+    assert bench.clock.slept == [1.0, 2.0]
+    assert any(reason in line for line in bench.said)
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(400, "bad zip"), Reply(401), Reply(405), Reply(413), Reply(302), Reply(415)]
+)
+def test_any_other_refusal_ends_at_once_with_the_hosts_words(azure: Azure, reply: Reply) -> None:
+    azure.answers(PUBLISH, reply)
+    bench = Bench(azure)
+    assert f"refused the package: HTTP {reply.status}" in bench.failure()
+    assert bench.clock.slept == []
+
+
+def test_a_refusal_quotes_the_host(azure: Azure) -> None:
+    azure.answers(PUBLISH, Reply(400, '{"Message":"The zip is broken"}'))
+    assert "The zip is broken" in Bench(azure).failure()
+
+
+def test_pushing_ends_after_twelve_minutes_and_says_with_what(azure: Azure) -> None:
+    azure.answers(PUBLISH, Reply(403, "AuthorizationFailed"))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "Deadline of 12 minutes" in message
+    assert "AuthorizationFailed" in message
+    assert 660 < bench.clock.time <= 720
+    assert max(bench.clock.slept) == 30
+
+
+def test_an_unreachable_deployment_site_ends_at_the_deadline(azure: Azure) -> None:
+    message = Bench(azure, scm_host="127.0.0.1:9").failure()
+    assert "Deadline of 12 minutes" in message
+    assert "cannot be reached" in message
+
+
+@pytest.mark.parametrize(
+    ("headers", "slept"),
+    [
+        ({"Retry-After": "17"}, 17.0),
+        ({"Retry-After": "0"}, 1.0),
+        ({"Retry-After": "soon"}, 1.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 09:00:20 GMT", "Date": "Mon, 23 Nov 2026 09:00:00 GMT"}, 20.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 08:00:00 GMT", "Date": "Mon, 23 Nov 2026 09:00:00 GMT"}, 1.0),
+    ],
+)
+def test_retry_after_is_honoured(azure: Azure, headers: dict[str, str], slept: float) -> None:
+    azure.answers(PUBLISH, Reply(503, "", headers), ACCEPTED)
+    bench = Bench(azure)
+    bench.publish()
+    assert bench.clock.slept == [slept]
+
+
+def test_a_retry_after_beyond_the_deadline_is_not_waited_for(azure: Azure) -> None:
+    azure.answers(PUBLISH, Reply(503, "maintenance", {"Retry-After": "3600"}))
+    bench = Bench(azure)
+    assert "maintenance" in bench.failure()
+    assert bench.clock.slept == []
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", "not json", '""'])
+def test_an_accepted_push_without_a_deployment_id_is_an_error(azure: Azure, body: str) -> None:
+    azure.answers(PUBLISH, Reply(202, body))
+    assert "named no deployment" in Bench(azure).failure()
+
+
+def test_polls_once_a_second_until_the_deployment_succeeds(azure: Azure) -> None:
+    statuses = [Reply(404), Reply(404), *(Reply(202, {"status": status}) for status in (0, 1, 2, 99))]
+    azure.answers(
+        DEPLOYMENT, *statuses, Reply(0), Reply(503), Reply(200, "<html>"), Reply(200, {"status": 4})
+    )
+    bench = Bench(azure)
+    bench.publish()
+    assert bench.clock.slept == [1.0] * 9
+    said = "\n".join(bench.said)
+    for state in ("pending", "building", "deploying", "in status 99"):
+        assert f"d1 is {state}" in said
+
+
+def test_a_failed_deployment_says_why_in_the_hosts_words(azure: Azure) -> None:
+    azure.answers(
+        DEPLOYMENT, Reply(200, {"status": 3, "status_text": "Zip extraction failed", "message": None})
+    )
+    azure.answers(LOG, Reply(200, [{"message": "Uploading"}, {"message": "No module named 'x'"}, {}]))
+    message = Bench(azure).failure()
+    assert "d1 failed. Zip extraction failed\nUploading\nNo module named 'x'" in message
+    assert "pulumi up --refresh" in message
+    assert azure.requests(HEALTH) == []
+
+
+def test_a_failed_deployment_without_a_reason_says_so(azure: Azure) -> None:
+    azure.answers(DEPLOYMENT, Reply(200, {"status": 3}))
+    assert "It gave no reason" in Bench(azure).failure()
+
+
+def test_a_cancelled_deployment_is_called_so(azure: Azure) -> None:
+    azure.answers(DEPLOYMENT, Reply(200, {"status": -1}))
+    assert "d1 was cancelled" in Bench(azure).failure()
+
+
+def test_a_deployment_that_meets_another_is_pushed_again(azure: Azure) -> None:
+    azure.answers(DEPLOYMENT, Reply(200, {"status": 5}), Reply(200, {"status": 4}))
+    Bench(azure).publish()
+    assert len(azure.requests(PUBLISH)) == 2
+
+
+@pytest.mark.parametrize("last", [Reply(200, {"status": 6}), Reply(404)], ids=["partial", "forgotten"])
+def test_the_site_decides_where_the_deployment_does_not(azure: Azure, last: Reply) -> None:
+    azure.answers(DEPLOYMENT, Reply(200, {"status": 2}), last)
+    Bench(azure).publish()
+    azure.answers(DEPLOYMENT, Reply(200, {"status": 2}), last)
+    azure.answers(HEALTH, Reply(200, {"package": "old"}))
+    assert "does not answer" in Bench(azure).failure()
+
+
+def test_a_deployment_that_never_shows_up_ends_at_the_deadline(azure: Azure) -> None:
+    azure.answers(DEPLOYMENT, Reply(404))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "Deadline of 12 minutes" in message
+    assert "deployment d1" in message
+
+
+def test_waits_until_the_new_code_answers_and_its_functions_are_listed(azure: Azure) -> None:
+    azure.answers(HEALTH, Reply(503), Reply(200, {"package": "old"}), Reply(200, {"package": HASH}))
+    azure.answers(
+        FUNCTIONS,
+        *[Reply(200, {"value": []})] * 3,
+        Reply(404),
+        Reply(200, {"value": [{"name": "app/CreateAssistant"}]}),
+    )
+    bench = Bench(azure)
+    bench.publish()
+    assert len(azure.requests(FUNCTIONS)) == 5
+    assert "not listed yet: CreateAssistant" in "\n".join(bench.said)
+    assert bench.said[-1] == f"https://{azure.host} runs package {HASH[:12]}."
+
+
+def test_a_host_that_cannot_run_the_code_fails_with_its_own_words(azure: Azure) -> None:
+    azure.answers(HEALTH, Reply(503))
+    error = "ModuleNotFoundError: No module named 'missing'"
+    azure.answers(HOST_STATUS, Reply(200, {"state": "Error", "errors": [error]}))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert f"cannot run it:\n{error}" in message
+    assert 30 <= bench.clock.time <= 60
+
+
+def test_an_error_that_goes_away_does_not_fail_the_deployment(azure: Azure) -> None:
+    azure.answers(HEALTH, *[Reply(503)] * 12, Reply(200, {"package": HASH}))
+    starting = [Reply(200, {"errors": ["starting"]})] * 5
+    azure.answers(HOST_STATUS, *starting, Reply(200, {}), *starting, Reply(200, {}))
+    Bench(azure).publish()
+
+
+def test_old_code_that_goes_on_serving_ends_at_a_deadline_of_its_own(azure: Azure) -> None:
+    azure.answers(HEALTH, Reply(200, {"status": "ok", "package": "old"}))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "Deadline of 5 minutes" in message
+    assert HASH in message
+    assert '"package": "old"' in message
+    assert bench.clock.time <= 300
+
+
+def test_progress_is_shown_when_it_changes_and_twice_a_minute(azure: Azure) -> None:
+    azure.answers(HEALTH, Reply(200, {"package": "old"}))
+    bench = Bench(azure)
+    bench.failure()
+    waiting = [line for line in bench.said if line.startswith("Waiting for the new code")]
+    assert 8 <= len(waiting) <= 11
+
+
+def test_a_certificate_that_is_not_trusted_ends_at_once(azure: Azure, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with loopback(tmp_path / "other") as other:
+        bench = Bench(azure, scm_host=other.host)
+        assert "certificate is not trusted" in bench.failure()
+        assert bench.clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("health", "running"),
+    [
+        ([Reply(200, {"package": "old"})], "old"),
+        ([Reply(404)], ""),
+        ([Reply(200, "<html>")], ""),
+        ([Reply(503), Reply(0), Reply(200, {"package": "old"})], "old"),
+        ([Reply(503)], ""),
+    ],
+)
+def test_tells_what_runs(azure: Azure, health: list[Reply], running: str) -> None:
+    azure.answers(HEALTH, *health)
+    assert Bench(azure).publisher.running() == running
+
+
+def test_tells_that_the_site_is_gone(azure: Azure) -> None:
+    azure.answers(SITE, Reply(404, {"error": {"code": "ResourceNotFound"}}))
+    assert Bench(azure).publisher.running() is None
+    assert azure.requests(HEALTH) == []
+
+
+@pytest.mark.parametrize("status", [0, 401, 403, 500])
+def test_does_not_take_an_arm_that_cannot_tell_for_a_site_that_is_gone(azure: Azure, status: int) -> None:
+    azure.answers(SITE, Reply(status, "reason"))
+    with pytest.raises(DeploymentError, match="does not tell whether"):
+        Bench(azure).publisher.running()
