@@ -1,0 +1,141 @@
+"""Who sets, who reads: infra's app settings, the app's code, its bindings, and the local example agree."""
+
+import ast
+import json
+import re
+import runpy
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+from assistants.create import CHAT_STORAGE_CONNECTION_SETTING, create_request
+
+from infra import program
+from infra.app_settings import STORAGE_CONNECTION
+from infra.package import Package
+from tests.unit.infra.recording import run_program
+
+APP = Path(__file__).parents[2] / "function_app"
+
+# What neither the app's code nor its bindings name, and who reads it.
+READ_BY_THE_PLATFORM = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Functions host: Entra-only ingestion",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Functions host",
+    "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "Python worker: the package's azure-functions wins",
+    "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that it stands in the local example only",
+}
+# The extension's chat bindings (assistantPost), which share the connection that the stack makes. The app has
+# no such binding yet; the first one takes its name off this list.
+KEPT_FOR_CHAT = re.compile(
+    r"AzureOpenAI__(credential|clientId|endpoint)|CHAT_MODEL_(DEPLOYMENT_NAME|IS_REASONING)"
+)
+# What the extension needs of an identity-based connection (azure-functions-openai-extension #112).
+CONNECTION = ("credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri")
+EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"}
+
+
+@pytest.fixture
+def infra_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What infra sets when every optional setting is given."""
+
+    def build_package(_python_version: str) -> Package:
+        return Package(".build/function_app.zip", "0" * 64, 1)
+
+    monkeypatch.setattr(program, "build_package", build_package)
+    return run_program(EVERY_OPTION).app_settings()
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, str]:
+    content = json.loads((APP / "local.settings.example.json").read_text())
+    assert content["IsEncrypted"] is False
+    return content["Values"]
+
+
+def read_by_code() -> set[str]:
+    """The names that settings.py takes out of the environment; nothing else of the app reads it."""
+    tree = ast.parse((APP / "assistants" / "settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        name
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func) == "environment.get"
+        for name in [ast.literal_eval(call.args[0])]
+    }
+
+
+def named_by_bindings() -> set[str]:
+    """`%NAME%` and connections in what the host is given; the create request names its connection itself."""
+    app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
+    names = {json.loads(create_request("a", "b"))["chatStorageConnectionSetting"]}
+    for function in app.get_functions():
+        for raw in function.get_raw_bindings():
+            binding = json.loads(raw)
+            names |= {
+                str(binding[key]) for key in binding if key.lower().endswith(("connection", "connectionname"))
+            }
+            names |= set(re.findall(r"%([^%]+)%", raw))
+    return names
+
+
+def is_connection_part(name: str, connections: set[str]) -> bool:
+    return name.partition("__")[0] in connections
+
+
+def test_the_app_reads_settings_of_its_own() -> None:
+    assert read_by_code() == {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"}
+
+
+def test_everything_that_the_app_reads_is_set(infra_settings: dict[str, str]) -> None:
+    assert read_by_code() <= infra_settings.keys()
+
+
+def test_everything_that_the_bindings_name_is_set(infra_settings: dict[str, str]) -> None:
+    assert named_by_bindings() == {STORAGE_CONNECTION} == {CHAT_STORAGE_CONNECTION_SETTING}
+    for part in CONNECTION:
+        assert infra_settings[f"{STORAGE_CONNECTION}__{part}"]
+    assert STORAGE_CONNECTION not in infra_settings
+
+
+def test_everything_that_is_set_has_a_reader(infra_settings: dict[str, str]) -> None:
+    unread = {
+        name
+        for name in infra_settings
+        if name not in read_by_code()
+        and name not in READ_BY_THE_PLATFORM
+        and not KEPT_FOR_CHAT.fullmatch(name)
+        and not (is_connection_part(name, named_by_bindings()) and name.partition("__")[2] in CONNECTION)
+    }
+    assert unread == set()
+
+
+def test_the_reasons_are_for_settings_that_are_set(
+    infra_settings: dict[str, str], example: dict[str, str]
+) -> None:
+    assert READ_BY_THE_PLATFORM.keys() <= infra_settings.keys() | example.keys()
+    assert any(KEPT_FOR_CHAT.fullmatch(name) for name in infra_settings)
+
+
+def test_the_local_example_sets_what_the_app_needs_and_nothing_that_azure_does_not(
+    infra_settings: dict[str, str], example: dict[str, str]
+) -> None:
+    assert named_by_bindings() <= example.keys()
+    assert "HTTP_AUTH_LEVEL" in example
+    only_local = {STORAGE_CONNECTION: "UseDevelopmentStorage=true", "FUNCTIONS_WORKER_RUNTIME": "python"}
+    assert {name: example[name] for name in example.keys() - infra_settings.keys()} == only_local
+    isolation = "PYTHON_ISOLATE_WORKER_DEPENDENCIES"
+    assert example[isolation] == infra_settings[isolation]
+
+
+def test_no_setting_of_the_app_is_refused_by_flex(infra_settings: dict[str, str]) -> None:
+    refused = {"FUNCTIONS_WORKER_RUNTIME", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"}
+    assert not refused & infra_settings.keys()
+    assert not [name for name in infra_settings if ":" in name]
+
+
+def test_the_app_takes_what_infra_sets(infra_settings: dict[str, str]) -> None:
+    from assistants.settings import load
+
+    loaded = load(infra_settings)
+    assert loaded.http_auth_level is func.AuthLevel.ANONYMOUS
+    assert loaded.default_instructions == "Be brief."
