@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from local_azure.engine.errors import EngineError
-from local_azure.engine.state import Json
+
+Json = dict[str, Any]
 
 
 class BackendError(EngineError):

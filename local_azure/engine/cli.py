@@ -1,7 +1,6 @@
 """The command line: the Pulumi CLI's verbs and flags, as far as local stacks need them."""
 
 import argparse
-import asyncio
 import contextlib
 import hashlib
 import json
@@ -15,6 +14,7 @@ from local_azure.engine import locks
 from local_azure.engine.backend import Backend, backend_folder, write_atomically
 from local_azure.engine.config import Project, find_project
 from local_azure.engine.errors import EngineError
+from local_azure.engine.programs import start
 
 # The CLI's exit codes (P:sdk/go/common/util/cmdutil/exit.go).
 FAILED, MISUSED, NO_SUCH_STACK, CHANGES_FOUND, CANCELLED = 1, 2, 6, 7, 8
@@ -273,10 +273,10 @@ class _Operation:
 
     def _execute(self, name: str, *, preview: bool) -> int:
         # The program's process starts before anything heavy is imported here: it has the longest way to go.
-        from local_azure.engine.processes import Program  # noqa: PLC0415
-
-        program = Program(self.project) if self.kind == "update" else None
+        processes = start(self.project) if self.kind == "update" else None
         try:
+            import asyncio  # noqa: PLC0415
+
             from local_azure.engine.display import Display  # noqa: PLC0415
             from local_azure.engine.session import Run, Stack  # noqa: PLC0415
 
@@ -296,15 +296,15 @@ class _Operation:
                 self.kind,
                 preview,
                 display,
-                program=program,
+                processes=processes,
                 refresh=bool(getattr(args, "refresh", False)),
                 message=args.message,
                 **({"parallel": args.parallel} if args.parallel else {}),
             )
             report = asyncio.run(run.execute())
         finally:
-            if program is not None:
-                program.kill()
+            if processes is not None:
+                processes.end()
         if self.json:
             _say(
                 json.dumps(

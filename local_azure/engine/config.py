@@ -5,13 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from local_azure.engine.crypto import Crypter
 from local_azure.engine.errors import EngineError
 from local_azure.engine.values import Properties, Value, secret
+
+if TYPE_CHECKING:
+    from local_azure.engine.crypto import Crypter
 
 Yaml = dict[str, Any]
 
@@ -150,7 +152,7 @@ def _construct(node: yaml.Node) -> Any:
     return loader.construct_object(node, deep=True)
 
 
-def _decrypted(value: Any, crypter: Crypter | None, path: Path) -> tuple[Any, bool]:
+def _decrypted(value: Any, crypter: "Crypter | None", path: Path) -> tuple[Any, bool]:
     """The value with every `{secure: ...}` in clear, and whether there was one."""
     if isinstance(value, dict):
         items = cast(Yaml, value)
@@ -168,7 +170,7 @@ def _decrypted(value: Any, crypter: Crypter | None, path: Path) -> tuple[Any, bo
     return value, False
 
 
-def _setting(node: "yaml.Node", crypter: Crypter | None, path: Path) -> Setting:
+def _setting(node: "yaml.Node", crypter: "Crypter | None", path: Path) -> Setting:
     if isinstance(node, yaml.ScalarNode):
         # The text as it stands in the file: `1.10` is not the number 1.1.
         return Setting("" if node.tag == "tag:yaml.org,2002:null" else str(node.value))
@@ -251,7 +253,7 @@ class Config:
         return found
 
 
-def read_config(project: Project, stack: str, file: StackFile, crypter: Crypter | None) -> Config:
+def read_config(project: Project, stack: str, file: StackFile, crypter: "Crypter | None") -> Config:
     """The stack's configuration checked against the project's schema, defaults applied.
 
     Raises ConfigError with the CLI's wording; every wrong type is named in one message.

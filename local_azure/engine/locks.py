@@ -6,8 +6,6 @@ Imports nothing of the engine's protocol, so that others can clear stranded lock
 import getpass
 import json
 import os
-import socket
-import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local_azure.engine.errors import EngineError
+
+
+def _host() -> str:
+    return os.uname().nodename
 
 
 class LockedError(EngineError):
@@ -32,7 +34,7 @@ class Lock:
     @property
     def stranded(self) -> bool:
         """Whether its process is known to be gone: it was on this host and does not run."""
-        return self.host == socket.gethostname() and not _runs(self.pid)
+        return self.host == _host() and not _runs(self.pid)
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} (pid {self.pid}) since {self.since}"
@@ -96,13 +98,13 @@ def cancel(backend: Path, project: str, stack: str) -> list[Lock]:
 def locked(backend: Path, project: str, stack: str) -> Generator[None]:
     """Holds the stack's lock. Raises LockedError, which says who holds it and what to do."""
     folder = _folder(backend, project, stack)
-    path = folder / f"{uuid.uuid4()}.json"
+    path = folder / f"{os.urandom(16).hex()}.json"
     _refuse(backend, project, stack, path)
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "pid": os.getpid(),
         "username": getpass.getuser(),
-        "hostname": socket.gethostname(),
+        "hostname": _host(),
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
     }
     path.write_text(json.dumps(content))

@@ -18,14 +18,8 @@ from local_azure.engine.events import Listener, Message, Severity
 from local_azure.engine.protos import alias_pb2, engine_pb2, resource_pb2, source_pb2
 from local_azure.engine.providers import ProviderError
 from local_azure.engine.rpc import AbortError, CallError, Method, Server
-from local_azure.engine.values import (
-    Accepts,
-    UnsupportedValueError,
-    decode,
-    dependencies,
-    encode,
-    hash_assets,
-)
+from local_azure.engine.values import UnsupportedValueError, hash_assets
+from local_azure.engine.wire import Accepts, decode, dependencies, encode
 
 _FEATURES = {
     "secrets": resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
@@ -114,13 +108,21 @@ class EngineService:
 class MonitorService:
     """One program's resource monitor."""
 
-    def __init__(self, project: Project, parallel: int) -> None:
+    def __init__(self, project: Project, stack: str, *, preview: bool, parallel: int) -> None:
         self.ended = asyncio.Event()
         """Set when the program has said that no more registrations come."""
         self._deployment: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
         self._project_root = project.root
         self._program_folder = project.folder
-        self._parallel = parallel
+        self._paths: dict[str, str] = {}
+        self._info = resource_pb2.DeploymentInfo(
+            project=project.name,
+            stack=stack,
+            organization="organization",
+            dryRun=preview,
+            parallel=parallel,
+            supportedFeatures=list(_FEATURES.values()),
+        )
         self._component_providers: dict[str, dict[str, str]] = {}
 
     def attach(self, deployment: Deployment) -> None:
@@ -154,16 +156,7 @@ class MonitorService:
         return refuse
 
     async def _deployment_info(self, _: Empty) -> resource_pb2.DeploymentInfo:
-        deployment = await self._deployment
-        target = deployment.target
-        return resource_pb2.DeploymentInfo(
-            project=target.project,
-            stack=target.stack,
-            organization="organization",
-            dryRun=deployment.preview,
-            parallel=self._parallel,
-            supportedFeatures=list(_FEATURES.values()),
-        )
+        return self._info
 
     async def _supports_feature(
         self, request: resource_pb2.SupportsFeatureRequest
@@ -229,9 +222,12 @@ class MonitorService:
         """`project:///<path from the project's folder>#<line>`, as the CLI keeps it; else empty."""
         if not position.uri.startswith("file://"):
             return ""
-        path = os.path.relpath(urlsplit(position.uri).path, self._project_root)
+        # The same few files come with every frame of every registration.
+        if position.uri not in self._paths:
+            path = os.path.relpath(urlsplit(position.uri).path, self._project_root)
+            self._paths[position.uri] = Path(path).as_posix()
         column = f",{position.column}" if position.column else ""
-        return f"project:///{Path(path).as_posix()}#{position.line}{column}"
+        return f"project:///{self._paths[position.uri]}#{position.line}{column}"
 
     async def _register(
         self, request: resource_pb2.RegisterResourceRequest

@@ -1,13 +1,18 @@
-"""Runs one Pulumi program in its own process. Started by path with the program's Python; needs only the SDK.
+"""The process of one Pulumi program, and, forked from it, the one of its dynamic providers.
 
-The process starts and imports the SDK while the engine still reads the state; then
-it gets one line of JSON on its standard input: what the language host would give
-as arguments and environment. The pipe stays open: when it closes, the engine is
-gone, and so is the reason to go on.
+Started by path with the program's Python; needs only the SDK. It starts and imports
+the SDK while the engine still reads the state; then it gets one line of JSON on its
+standard input: what the language host would give as arguments and environment. The
+pipes stay open: when they close, the engine is gone, and so is the reason to go on.
+
+The dynamic providers run the SDK's `pulumi.dynamic` as `python -u -m pulumi.dynamic`
+does, only that the SDK is imported already: importing it twice at the same time
+would hold the program up. That process waits until the engine asks for it.
 """
 
 import asyncio
 import atexit
+import gc
 import json
 import logging
 import os
@@ -17,30 +22,61 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
-import pulumi
-import pulumi.runtime
+# Importing an SDK makes hundreds of thousands of objects that stay: looking through them again and again
+# took a tenth of a run. Rarer collections, and none of what is there before the program.
+gc.set_threshold(50_000, 20, 20)
 
-# The engine's side knows this code: the program's failure has been shown already.
+import pulumi  # noqa: E402
+import pulumi.runtime  # noqa: E402
+
+gc.freeze()
+
+# Exit code of a program whose failure has been shown.
 SHOWN = 32
 
 
-def _claim_stdin() -> TextIO:
-    """The pipe to the engine; the program itself reads from nowhere."""
-    pipe = os.fdopen(os.dup(0), encoding="utf-8")
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    return pipe
+def _leave(status: int) -> None:
+    """Taking the interpreter apart costs time; what asked to run at exit still does."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no public way
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def _watch(pipe: TextIO) -> None:
+def _end_with(pipe: BinaryIO) -> None:
+    """Ends this process when the engine closes the pipe."""
+
     def wait() -> None:
         pipe.read()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+# --- dynamic providers ------------------------------------------------------
+
+
+def _serve_dynamic_providers(requests: int, answers: int) -> None:
+    """Runs in the forked process. `requests` brings one line of JSON, `answers` takes what it prints."""
+    pipe = os.fdopen(requests, "rb")
+    for stream in (sys.stdout.fileno(), sys.stderr.fileno()):
+        os.dup2(answers, stream)
+    line = pipe.readline()
+    if not line:
+        os._exit(0)
+    given: dict[str, Any] = json.loads(line)
+    _end_with(pipe)
+    os.environ["PULUMI_CONFIG"] = json.dumps(given["config"])
+    sys.argv = ["pulumi.dynamic", given["engine"]]
+    sys.path.insert(0, str(Path.cwd()))  # as `-m` does
+    runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
+
+
+# --- the program ------------------------------------------------------------
 
 
 def _own_traceback(program: str) -> str:
@@ -59,19 +95,13 @@ def _run(program: str) -> None:
     runpy.run_path(program, run_name="__main__")
 
 
-def main() -> int:
-    pipe = _claim_stdin()
-    line = pipe.readline()
-    if not line:
-        return 1
-    given: dict[str, Any] = json.loads(line)
-    _watch(pipe)
+def _run_program(given: dict[str, Any]) -> int:
     os.environ["PULUMI_CONFIG"] = json.dumps(given["config"])
     os.environ["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(given["config_secret_keys"])
     pulumi.runtime.set_all_config(given["config"], given["config_secret_keys"])
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
-            monitor=given["monitor"],
+            monitor=given["engine"],
             engine=given["engine"],
             project=given["project"],
             stack=given["stack"],
@@ -104,15 +134,28 @@ def main() -> int:
     return code
 
 
+def main(requests: int, answers: int) -> int:
+    """`requests` and `answers`: the descriptors of the dynamic providers' pipes."""
+    # No thread runs yet, and gRPC has not been used: the one moment at which a fork is safe.
+    if os.fork() == 0:
+        _serve_dynamic_providers(requests, answers)
+        os._exit(0)
+    os.close(requests)
+    os.close(answers)
+    pipe = os.fdopen(os.dup(0), "rb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    line = pipe.readline()
+    if not line:
+        return 0
+    _end_with(pipe)
+    return _run_program(json.loads(line))
+
+
 if __name__ == "__main__":
     _status = 1
     try:
-        _status = main()
+        _status = main(int(sys.argv[1]), int(sys.argv[2]))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Taking the interpreter apart costs time; what asked to run at exit still does.
-        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no public way
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(_status)
+        _leave(_status)

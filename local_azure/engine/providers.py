@@ -15,12 +15,9 @@ from local_azure.engine.protos import plugin_pb2, provider_pb2
 from local_azure.engine.rpc import CallError, Connection
 from local_azure.engine.state import Resource, provider_package, urn_name, urn_type
 from local_azure.engine.values import (
-    Accepts,
     Properties,
     Value,
     changed_keys,
-    decode,
-    encode,
     has_secret,
     has_unknown,
     mark_secrets,
@@ -28,6 +25,7 @@ from local_azure.engine.values import (
     same,
     secret,
 )
+from local_azure.engine.wire import Accepts, decode, encode
 
 _SERVICE = "/pulumirpc.ResourceProvider/"
 _INTERNAL_KEY = "__internal"

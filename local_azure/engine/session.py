@@ -11,6 +11,7 @@ from typing import cast
 
 from local_azure.engine import locks
 from local_azure.engine.backend import Backend
+from local_azure.engine.children import follow, port_of
 from local_azure.engine.config import Config, Project, StackFile, read_config, read_stack_file
 from local_azure.engine.crypto import Crypter, passphrase
 from local_azure.engine.deployment import Deployment, Target
@@ -18,7 +19,7 @@ from local_azure.engine.display import Display
 from local_azure.engine.events import Message
 from local_azure.engine.journal import Journal
 from local_azure.engine.monitor import EngineService, MonitorService
-from local_azure.engine.processes import DynamicHost, Program
+from local_azure.engine.programs import Processes, start
 from local_azure.engine.providers import Plugins, Registry, debug_ports
 from local_azure.engine.rpc import Server
 from local_azure.engine.state import (
@@ -37,7 +38,7 @@ from local_azure.engine.state import (
 from local_azure.engine.values import Properties, reveal
 
 Kind = str  # "update", "refresh" or "destroy"
-_DYNAMIC = "pulumi-python:dynamic:Resource"
+_DYNAMIC = "pulumi-python:"
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class Run:
     kind: Kind
     preview: bool
     display: Display
-    program: Program | None = None
-    """Already starting; needed for `update` only."""
+    processes: Processes | None = None
+    """The program's, starting already; needed for `update` only."""
     refresh: bool = False
     parallel: int = field(default_factory=lambda: 4 * (os.cpu_count() or 1))
     message: str = ""
@@ -129,9 +130,9 @@ class Run:
             try:
                 crypter = (await unlocking)[1] if file.has_secrets else None
                 config = read_config(self.stack.project, self.stack.name, file, crypter)
-                engine, monitor = (
-                    EngineService(self.display),
-                    MonitorService(self.stack.project, self.parallel),
+                engine = EngineService(self.display)
+                monitor = MonitorService(
+                    self.stack.project, self.stack.name, preview=self.preview, parallel=self.parallel
                 )
                 engine.add_to(server)
                 monitor.add_to(server)
@@ -148,35 +149,37 @@ class Run:
         unlocking: "asyncio.Task[tuple[Crypter, Crypter]]",
         services: _Services,
     ) -> Report:
-        hosts: list[DynamicHost] = []
+        started: list[Processes] = []
 
         async def start_dynamic() -> int:
-            host = DynamicHost(self.stack.project, services.address, config.texts())
-            hosts.append(host)
-            return await host.port(lambda text: self.display.message(Message("info", text)))
+            processes = self.processes
+            if processes is None:
+                processes = start(self.stack.project)
+                started.append(processes)
+            processes.serve(services.address, config.texts())
+            return await port_of(processes.answers, lambda text: self.display.message(Message("info", text)))
 
-        if self.program is not None:
-            self._start_program(self.program, config, services.address)
+        if self.processes is not None:
+            self._run_program(self.processes, config, services.address)
         plugins = Plugins(debug_ports(self.stack.environment), services.address, start_dynamic)
         try:
-            types = {item["type"] for item in deployment.get("resources") or ()}
-            if _DYNAMIC in types:
-                # Its start takes as long as the program's own, so both run side by side.
-                plugins.start("pulumi-python")
             plugins.start("azure-native")
             old, new = await unlocking
+            if any(item["type"].startswith(_DYNAMIC) for item in deployment.get("resources") or ()):
+                # Its start takes as long as the program's own. On two processors it would hold that up
+                # if it began at once; now, while the program imports its modules, one of them is free.
+                plugins.start("pulumi-python")
             snapshot = read_snapshot(deployment, opened_with(old))
             return await self._deploy(snapshot, config, new, Registry(plugins.get), services)
         finally:
             await plugins.close()
-            for host in hosts:
-                host.kill()
+            for processes in started:
+                processes.end()
 
-    def _start_program(self, program: Program, config: Config, address: str) -> None:
+    def _run_program(self, processes: Processes, config: Config, address: str) -> None:
         project = self.stack.project
-        program.run(
+        processes.run(
             {
-                "monitor": address,
                 "engine": address,
                 "project": project.name,
                 "stack": self.stack.name,
@@ -215,8 +218,8 @@ class Run:
                 await deployment.refresh()
             if self.kind == "destroy":
                 await deployment.destroy()
-            elif self.program is not None:
-                await self._follow(self.program, deployment, services)
+            elif self.processes is not None:
+                await self._follow(self.processes, deployment, services)
         journal.flush()
         report = Report(
             failed=deployment.failed or deployment.stopping,
@@ -230,15 +233,15 @@ class Run:
             self._add_history(report)
         return report
 
-    async def _follow(self, program: Program, deployment: Deployment, services: _Services) -> None:
+    async def _follow(self, processes: Processes, deployment: Deployment, services: _Services) -> None:
         """Serves the running program until it has ended, and does what is left to do then."""
 
-        def line(_: str, text: str) -> None:
+        def line(text: str) -> None:
             if text.strip():
                 self.display.message(Message("info", text, deployment.root_urn))
 
         services.monitor.attach(deployment)
-        exited = asyncio.create_task(program.wait(line))
+        exited = asyncio.create_task(follow(processes.program, line))
         ended = asyncio.create_task(services.monitor.ended.wait())
         await asyncio.wait((exited, ended), return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()

@@ -188,8 +188,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Invoke(self, request, context):
-        args = plain(request.args)
-        return provider_pb2.InvokeResponse(**{"return": wire({"said": args.get("say", "")})})
+        answer = provider_pb2.InvokeResponse()
+        getattr(answer, "return").CopyFrom(wire({"said": plain(request.args).get("say", "")}))
+        return answer
 
     def Cancel(self, request, context):
         return empty_pb2.Empty()

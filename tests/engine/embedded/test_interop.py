@@ -24,7 +24,7 @@ pulumi.export("word", word)
 
 def _without_times(play: Playground) -> list[dict[str, object]]:
     """The state's resources but for what differs between any two runs: times, ciphertexts and call stacks."""
-    found = []
+    found: list[dict[str, object]] = []
     for item in play.resources():
         kept = {key: value for key, value in item.items() if key not in ("created", "modified", "stackTrace")}
         if item["urn"].endswith("-local") or item["type"] == "pulumi:pulumi:Stack":
