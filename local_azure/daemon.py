@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +42,7 @@ ACCOUNTS = "Microsoft.Storage/storageAccounts"
 MODELS = "Microsoft.CognitiveServices/accounts"
 SITES = "Microsoft.Web/sites"
 
-_LOG_CHECK = 60.0
+_LOOK = 5.0
 _EXPECTED = (ArmError, DamagedStoreError, HomeError, LockHeldError, PortTakenError, ProcessError, SetupError)
 
 
@@ -50,8 +51,9 @@ class StartError(Exception):
 
 
 class Daemon:
-    def __init__(self, home: Home, *, port: int | None, new_ports: bool) -> None:
+    def __init__(self, home: Home, lock: int, *, port: int | None, new_ports: bool) -> None:
         self._home = home
+        self._lock = lock
         self._ports = Ports(home.ports_file, renew_taken=new_ports)
         if port is not None:
             self._ports.ask("gateway", port)
@@ -103,11 +105,12 @@ class Daemon:
 
     async def _until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await asyncio.to_thread(keep_small, self._home.logs / "daemon.log")
-            try:
-                await asyncio.wait_for(stop.wait(), _LOG_CHECK)
-            except TimeoutError:
-                continue
+            if not run_state.still_holds(self._home, self._lock):
+                log.error("%s was removed: nothing is left to serve", self._home.root)
+                return
+            keep_small(self._home.logs / "daemon.log")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK)
 
     async def _open_all(self) -> None:
         """Opens what the store holds: accounts side by side, then the sites that use them."""
@@ -182,14 +185,14 @@ async def _all(work: Sequence[Awaitable[None]]) -> None:
         raise StartError("\n".join(str(failure) for failure in failures))
 
 
-async def _main(home: Home, port: int | None, *, new_ports: bool) -> None:
+async def _main(home: Home, lock: int, port: int | None, *, new_ports: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     # Said before anything is opened: without it no storage account could be.
     script("azurite", "package.json")
-    await Daemon(home, port=port, new_ports=new_ports).run(stop)
+    await Daemon(home, lock, port=port, new_ports=new_ports).run(stop)
 
 
 def main(words: list[str]) -> int:
@@ -209,9 +212,9 @@ def main(words: list[str]) -> int:
     try:
         home.prepare()
         home.logs.mkdir(exist_ok=True)
-        run_state.hold(home)
+        lock = run_state.hold(home)
         home.run_file.unlink(missing_ok=True)
-        asyncio.run(_main(home, arguments.port, new_ports=arguments.new_ports))
+        asyncio.run(_main(home, lock, arguments.port, new_ports=arguments.new_ports))
     except (*_EXPECTED, StartError) as error:
         log.error("%s", error)
         return 1

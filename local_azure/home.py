@@ -35,7 +35,9 @@ class Home:
         """Makes the folder, for its owner only. Raises HomeError for one that holds something else."""
         if self.is_made:
             return
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        foreign = self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir()))
+        # Asked again: another start may have made it a home meanwhile.
+        if foreign and not self.is_made:
             raise HomeError(
                 f"{self.root} is there and is no home of local Azure, so nothing is put into it: "
                 f"name an empty or new folder in {ENVIRONMENT_VARIABLE}."

@@ -8,6 +8,8 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,11 +74,31 @@ def holder(home: Home) -> int | None:
         return None
 
 
+@contextmanager
+def starting(home: Home) -> Generator[None]:
+    """One start at a time: the second finds what the first one started."""
+    handle = os.open(home.root / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def still_holds(home: Home, handle: int) -> bool:
+    """False when the lock file was removed, so that others no longer see the lock."""
+    try:
+        return home.lock_file.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
+
+
 def hold(home: Home) -> int:
     """Takes the lock for as long as this process lives; the file descriptor. Raises LockHeldError."""
     handle = os.open(home.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-    # Whoever only asks holds a shared lock for a moment.
-    deadline = time.monotonic() + 1.0
+    # Whoever only asks holds a shared lock for a moment. No longer than that: a daemon that waited
+    # for another one's end would take its place when that one is told to stop.
+    deadline = time.monotonic() + 0.1
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +109,7 @@ def hold(home: Home) -> int:
                 raise LockHeldError(
                     f"local Azure already runs in {home.root} (process {holder(home)})"
                 ) from error
-            time.sleep(0.02)
+            time.sleep(0.005)
     os.truncate(handle, 0)
     os.write(handle, f"{os.getpid()}\n".encode())
     return handle

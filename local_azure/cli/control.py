@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from local_azure import run_state
 from local_azure.cli import gateway
-from local_azure.cli.output import CommandError, Progress, say
+from local_azure.cli.output import CommandError, Progress, note, say
 from local_azure.home import PROJECT, Home
 from local_azure.run_state import Run
 
@@ -51,7 +51,7 @@ def ensure_running(home: Home) -> Run:
     """The running local Azure; started, and said so, when it did not run."""
     run = run_state.find(home)
     if run is None:
-        say("Starting local Azure.")
+        note("Starting local Azure.")
         run = launch(home)
     return run
 
@@ -62,6 +62,11 @@ def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> R
     When another start was quicker, that one's local Azure is the answer.
     """
     home.prepare()
+    with run_state.starting(home):
+        return run_state.find(home) or _launch(home, port=port, new_ports=new_ports)
+
+
+def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
     home.logs.mkdir(exist_ok=True)
     log = home.logs / "daemon.log"
     command = [sys.executable, "-m", "local_azure.daemon", str(home.root)]
@@ -86,7 +91,7 @@ def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> R
     def look() -> Run | None:
         found = run_state.find(home)
         if found is None and process.poll() is not None and not run_state.is_held(home):
-            raise CommandError(f"local Azure did not start:\n{said()}\n(from {log})")
+            raise CommandError(f"local Azure did not start:\n{_reason(said())}\n(from {log})")
         return found
 
     run = _wait("starting local Azure", look, _START_DEADLINE, lambda: said().rpartition("\n")[2])
@@ -173,6 +178,16 @@ def _wait(title: str, look: Callable[[], T | None], deadline: float, doing: Call
             time.sleep(pause)
             pause = min(pause * 1.3, 0.25)
     return found
+
+
+def _reason(said: str) -> str:
+    """From the log of a failed start, the errors without the steps before them; all of it for a crash."""
+    lines = said.splitlines()
+    errors = [number for number, line in enumerate(lines) if " ERROR " in line]
+    if not errors:
+        return said
+    lines[errors[0]] = lines[errors[0]].partition(" ERROR ")[2]
+    return "\n".join(lines[errors[0] :])
 
 
 def _lines(details: dict[str, Any]) -> list[str]:

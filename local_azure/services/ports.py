@@ -7,6 +7,7 @@ with every start would make every stack differ from its state.
 import json
 import random
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -56,6 +57,21 @@ class Ports:
         held = _listen_anywhere(set(self._ports.values()))
         self._ports[name] = held.getsockname()[1]
         self._save()
+        return held
+
+    def hold_all(self, names: Iterable[str]) -> list[socket.socket]:
+        """A socket for each name, or PortTakenError with every port that is taken."""
+        held: list[socket.socket] = []
+        taken: list[str] = []
+        for name in names:
+            try:
+                held.append(self.hold(name))
+            except PortTakenError as error:
+                taken.append(str(error))
+        if taken:
+            for listener in held:
+                listener.close()
+            raise PortTakenError("\n".join(taken))
         return held
 
     def forget(self, name: str) -> None:
@@ -112,7 +128,8 @@ def _holder(port: int) -> str:
         for connection in psutil.net_connections("tcp4"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 process = psutil.Process(connection.pid)
-                return f" by process {connection.pid}, {' '.join(process.cmdline())[:200]}"
+                command = " ".join(" ".join(process.cmdline()).split())
+                return f" by process {connection.pid}, {command[:200]}"
     except psutil.Error:
         return ""
     return ""

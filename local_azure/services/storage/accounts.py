@@ -110,7 +110,8 @@ class StorageAccounts:
 
     async def _open(self, account_id: str) -> _Account:
         name = name_of(account_id).lower()
-        listeners = {service: self._ports.hold(_port_name(name, service)) for service in SERVICES}
+        sockets = self._ports.hold_all(_port_name(name, service) for service in SERVICES)
+        listeners = dict(zip(SERVICES, sockets, strict=True))
         session: aiohttp.ClientSession | None = None
         runners: list[web.ServerRunner] = []
         emulator: Azurite | None = None

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
+
+
+def test_the_home_is_in_the_current_folder_unless_the_environment_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    assert Home.find().root == tmp_path / ".local"
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "other"))
+    assert Home.find().root == tmp_path / "other"
+
+
+def test_a_new_or_empty_folder_becomes_a_home_and_stays_one(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a" / "b")
+    assert not home.is_made
+    home.prepare()
+    home.logs.mkdir()
+    home.prepare()
+    assert home.is_made
+
+
+def test_a_folder_with_other_things_in_it_is_never_taken(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(HomeError, match=ENVIRONMENT_VARIABLE):
+        Home(tmp_path).prepare()
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HomeError):
+        Home(tmp_path / "file").prepare()
