@@ -116,6 +116,7 @@ def parser() -> _Parser:
     cancel = verbs.add_parser("cancel", parents=[common, stack], help="remove the stack's locks")
     cancel.add_argument("name", nargs="?", help="the stack")
     cancel.add_argument("-y", "--yes", action="store_true", help="without asking")
+    verbs.add_parser("version", parents=[common], help="say what this is")
     _add_stack_verbs(
         verbs.add_parser("stack", parents=[common, stack], help="stacks and their outputs"), common, stack
     )
@@ -478,6 +479,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.cwd:
             os.chdir(args.cwd)
+        if args.verb == "version":
+            _say(NAME)
+            return 0
         if args.verb in _KINDS:
             return _Operation(args, _KINDS[args.verb]).run()
         project, backend = find_project(Path.cwd()), Backend(backend_folder(dict(os.environ)))

@@ -1,6 +1,7 @@
 """What the user sees of a run: lines or a live tree, differences, diagnostics, outputs, counts."""
 
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -72,7 +73,7 @@ class Paint:
 def shown(value: Value) -> str:
     """A value as the CLI writes it in a difference: JSON, `[secret]`, and `output<string>` for an unknown."""
     text = json.dumps(redacted(value), ensure_ascii=False)
-    return text.replace(json.dumps(UNKNOWN), "output<string>")
+    return text.replace(json.dumps(UNKNOWN), "output<string>").replace('"[secret]"', "[secret]")
 
 
 def _visible(properties: Properties | None) -> Properties:
@@ -290,6 +291,9 @@ class Display:
             return
         self._drawn_at = at
         lines = self._tree()
+        if not last:
+            # What has scrolled off the screen cannot be drawn again.
+            lines = lines[-max(1, shutil.get_terminal_size().lines - 2) :]
         up = f"\033[{self._drawn}F\033[J" if self._drawn else ""
         self._out.write(up + "".join(f"{line}\n" for line in lines))
         self._out.flush()

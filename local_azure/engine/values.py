@@ -209,7 +209,10 @@ def parse_path(text: str) -> PropertyPath:
     while rest:
         if rest.startswith("["):
             if rest.startswith('["'):
-                key, end = json.JSONDecoder().raw_decode(rest, 1)
+                try:
+                    key, end = json.JSONDecoder().raw_decode(rest, 1)
+                except ValueError:
+                    raise ValueError(f"unterminated index in property path {text!r}") from None
                 if not rest.startswith("]", end):
                     raise ValueError(f"unterminated index in property path {text!r}")
                 parts.append(str(key))
