@@ -78,7 +78,7 @@ def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Chang
         changes += [(f"{path}[{n}]", Change.DELETE) for n in range(common, len(before))]
         changes += [(f"{path}[{n}]", Change.ADD) for n in range(common, len(after))]
         return changes
-    return [(path, Change.UPDATE)] if old != new else []
+    return [(path, Change.UPDATE)]
 
 
 def normal_location(location: str) -> str:

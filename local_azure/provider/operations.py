@@ -51,12 +51,13 @@ async def delete(azure: Azure, resource_id: str, kinds: Mapping[str, ResourceTyp
     resource = azure.store.get(resource_id)
     if resource is None:
         return
-    if ids.type_of(resource_id).lower() != LOCK_TYPE.lower():
-        refuse_locked_delete(azure.store, resource_id)
     own_kind = kinds.get(resource["type"].lower())
     if own_kind is not None and own_kind.singleton:
+        refuse_locked_write(azure.store, resource_id)  # azure-native puts the defaults back: no DELETE
         azure.store.forget(resource_id)
         return
+    if ids.type_of(resource_id).lower() != LOCK_TYPE.lower():
+        refuse_locked_delete(azure.store, resource_id)
     for one in [*reversed(azure.store.list(under=resource_id)), resource]:
         kind = kinds.get(one["type"].lower())
         if kind is not None:
