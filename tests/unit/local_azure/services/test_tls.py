@@ -1,3 +1,4 @@
+import re
 import ssl
 import stat
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,11 @@ from local_azure.home import Home
 from local_azure.services import tls
 
 
-def _names(file: Path) -> set[str]:
-    return {one.subject.rfc4514_string() for one in x509.load_pem_x509_certificates(file.read_bytes())}
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def _certificates(file: Path) -> set[bytes]:
+    return set(PEM.findall(file.read_bytes()))
 
 
 def test_the_certificates_stay_the_same_across_starts(tmp_path: Path) -> None:
@@ -23,7 +27,9 @@ def test_the_certificates_stay_the_same_across_starts(tmp_path: Path) -> None:
 
 def test_the_bundle_holds_what_the_machine_trusts_and_the_local_authority(tmp_path: Path) -> None:
     made = tls.ensure(Home(tmp_path), {})
-    assert _names(made.ca_bundle_file) == _names(Path(certifi.where())) | _names(made.ca_file)
+    assert _certificates(made.ca_bundle_file) == _certificates(Path(certifi.where())) | _certificates(
+        made.ca_file
+    )
 
 
 @pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
@@ -31,10 +37,10 @@ def test_the_bundle_holds_what_a_variable_named_before(tmp_path: Path, variable:
     company = tmp_path / "company.pem"
     company.write_bytes(trustme.CA(organization_name="Company").cert_pem.bytes())
     made = tls.ensure(Home(tmp_path / "home"), {variable: str(company)})
-    assert _names(made.ca_bundle_file) == _names(company) | _names(made.ca_file)
+    assert _certificates(made.ca_bundle_file) == _certificates(company) | _certificates(made.ca_file)
 
 
-def test_the_bundle_does_not_grow_when_it_is_what_the_variable_names(tmp_path: Path) -> None:
+def test_the_bundle_does_not_grow_when_it_is_what_the_variable_certificates(tmp_path: Path) -> None:
     size = tls.ensure(Home(tmp_path), {}).ca_bundle_file.stat().st_size
     made = tls.ensure(Home(tmp_path), {"SSL_CERT_FILE": str(tmp_path / "ca-bundle.pem")})
     assert made.ca_bundle_file.stat().st_size == size
@@ -42,7 +48,7 @@ def test_the_bundle_does_not_grow_when_it_is_what_the_variable_names(tmp_path: P
 
 def test_a_variable_that_names_nothing_is_as_if_it_were_not_set(tmp_path: Path) -> None:
     made = tls.ensure(Home(tmp_path), {"SSL_CERT_FILE": str(tmp_path / "missing")})
-    assert _names(made.ca_bundle_file) > _names(Path(certifi.where()))
+    assert _certificates(made.ca_bundle_file) > _certificates(Path(certifi.where()))
 
 
 def test_a_certificate_that_ends_soon_is_replaced(tmp_path: Path) -> None:
