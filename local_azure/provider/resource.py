@@ -207,10 +207,10 @@ def _previewed(value: Any, kind: schema.Kind) -> Any:
             }
         case ListOf() if isinstance(value, list):
             return [_previewed(item, kind.item) for item in cast("list[Any]", value)]
-        case MapOf() if not isinstance(value, dict):
+        case MapOf() if isinstance(value, list):
             return UNKNOWN  # a list of identities in, a map of identities out
         case _:
-            return value
+            return cast("Any", value)
 
 
 def _refreshed(previous: Any, current: Any) -> Any:

@@ -30,6 +30,7 @@ from local_azure.provider.values import UNKNOWN
 
 # What azure-native keeps of an update's old outputs in a preview: nothing else is sure to stay.
 _STABLE_OUTPUTS = ("name", "location")
+_REMEMBERED_CONNECTIONS = 256
 _CREATE_BEFORE_DELETE = "__createBeforeDelete"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
@@ -41,8 +42,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """azure-native in front of one store. All calls run in the event loop that owns the store.
 
     One process serves every provider instance of every command, and the protocol's
-    calls on resources name no instance: of several `Configure` calls the last
-    location counts.
+    calls on resources name no instance. But each instance has a connection of its
+    own, so the connection tells whose configured location counts.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> None:
         self._azure = Azure(store, services, provisioning_seconds=provisioning_seconds)
         self._version = version
-        self._location: str | None = None
+        self._locations: dict[str, str | None] = {}
 
     @override
     async def Handshake(
@@ -108,15 +109,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         location = values.decode(request.args).get("location") or request.variables.get(
             "azure-native:config:location"
         )
-        if isinstance(location, str):
-            self._location = location
+        while len(self._locations) >= _REMEMBERED_CONNECTIONS:
+            del self._locations[next(iter(self._locations))]
+        self._locations[context.peer()] = location if isinstance(location, str) else None
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @override
     async def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.news)
-        self._add_defaults(kind, inputs, values.decode(request.olds), request)
+        configured = self._locations.get(context.peer())
+        self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
         problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
         failures = [provider_pb2.CheckFailure(property=one.path, reason=one.reason) for one in problems]
         return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
@@ -232,7 +235,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetMappingResponse()
 
     def _add_defaults(
-        self, kind: ResourceType, inputs: Inputs, old: Inputs, request: provider_pb2.CheckRequest
+        self,
+        kind: ResourceType,
+        inputs: Inputs,
+        old: Inputs,
+        request: provider_pb2.CheckRequest,
+        configured_location: str | None,
     ) -> None:
         name = kind.name_input
         if name not in inputs and kind.autoname is not None:
@@ -244,17 +252,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             if random:
                 inputs[_CREATE_BEFORE_DELETE] = True
         if "location" in kind.schema.inputs and "location" not in inputs:
-            location = self._default_location(inputs, old)
+            location = self._default_location(inputs, old, configured_location)
             if location is not None:
                 inputs["location"] = location
         inputs.setdefault("azureApiVersion", kind.api_version)
 
-    def _default_location(self, inputs: Inputs, old: Inputs) -> Any:
+    def _default_location(self, inputs: Inputs, old: Inputs, configured: str | None) -> Any:
         """azure-native's order: the one it had, the configured one, the resource group's."""
         if "location" in old:
             return old["location"]
-        if self._location is not None:
-            return self._location
+        if configured is not None:
+            return configured
         group = inputs.get("resourceGroupName")
         if group is UNKNOWN:
             return UNKNOWN

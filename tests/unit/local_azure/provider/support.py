@@ -112,12 +112,23 @@ class Engine:
     """Speaks to a provider over a real channel as Pulumi's engine does."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, store: Store, fakes: tuple[FakeStorage, FakeServices, FakeModels]
+        self,
+        channel: grpc.aio.Channel,
+        port: int,
+        store: Store,
+        fakes: tuple[FakeStorage, FakeServices, FakeModels],
     ):
+        self.port = port
         # The generated stub is typed for packages that the wheel does not have (`pulumi.provider_pb2`).
         self.stub: Any = provider_pb2_grpc.ResourceProviderStub(channel)
         self.store = store
         self.storage, self.sites, self.models = fakes
+
+    @asynccontextmanager
+    async def another_instance(self) -> AsyncGenerator["Engine"]:
+        """A second provider instance, on a connection of its own: a program's explicit provider."""
+        async with connect(self.port) as channel:
+            yield Engine(channel, self.port, self.store, (self.storage, self.sites, self.models))
 
     @staticmethod
     def urn(token: str, name: str) -> str:
@@ -202,13 +213,18 @@ class Engine:
         return values.decode(getattr(response, "return"))
 
 
+def connect(port: int) -> grpc.aio.Channel:
+    # Without the option, channels of one process to one address share a connection.
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
+
+
 @asynccontextmanager
 async def running_engine(store: Store, *, provisioning_seconds: float = 0) -> AsyncGenerator[Engine]:
     fakes = (FakeStorage(), FakeServices(), FakeModels())
     provider = Provider(store, Services(*fakes), provisioning_seconds=provisioning_seconds)
     server, port = await serve(provider)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Engine(channel, store, fakes)
+        async with connect(port) as channel:
+            yield Engine(channel, port, store, fakes)
     finally:
         await server.stop(None)

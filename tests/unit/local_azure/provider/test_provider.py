@@ -61,14 +61,22 @@ async def test_a_missing_name_is_made_up_from_the_seed_and_kept(engine: Engine) 
 
 async def test_location_comes_from_config_then_from_the_group(engine: Engine) -> None:
     assert (await engine.check(stack.GROUP, "rg", {}))["location"] == "swedencentral"
-
-
-async def test_location_of_an_unknown_group_is_unknown(engine: Engine) -> None:
-    fresh = await engine.check(stack.GROUP, "rg", {"location": "westus"})
-    assert fresh["location"] == "westus"
+    await engine.create(stack.GROUP, "rg", {"resourceGroupName": "rg", "location": "westus"})
+    assert (await engine.check(stack.PLAN, "p", stack.plan_inputs()))["location"] == "swedencentral"
     await engine.configure()
-    inputs = {**stack.plan_inputs(), "resourceGroupName": UNKNOWN}
-    assert (await engine.check(stack.PLAN, "p", inputs))["location"] == "swedencentral"
+    assert (await engine.check(stack.PLAN, "p", stack.plan_inputs()))["location"] == "westus"
+    unknown_group = {**stack.plan_inputs(), "resourceGroupName": UNKNOWN}
+    assert (await engine.check(stack.PLAN, "p", unknown_group))["location"] is UNKNOWN
+    with pytest.raises(RefusedError) as caught:
+        await engine.check(stack.GROUP, "rg2", {})
+    assert "pulumi config set azure-native:location" in caught.value.problems["location"]
+
+
+async def test_each_provider_instance_has_its_own_location(engine: Engine) -> None:
+    async with engine.another_instance() as other:
+        await other.configure(location="westus")
+        assert (await engine.check(stack.GROUP, "rg", {}))["location"] == "swedencentral"
+        assert (await other.check(stack.GROUP, "rg", {}))["location"] == "westus"
 
 
 @pytest.mark.parametrize(
