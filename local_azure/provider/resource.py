@@ -210,7 +210,7 @@ def _previewed(value: Any, kind: schema.Kind) -> Any:
         case MapOf() if isinstance(value, list):
             return UNKNOWN  # a list of identities in, a map of identities out
         case _:
-            return cast("Any", value)
+            return value
 
 
 def _refreshed(previous: Any, current: Any) -> Any:

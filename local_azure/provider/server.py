@@ -11,6 +11,7 @@ from google.rpc import status_pb2  # pyright: ignore[reportMissingTypeStubs]  go
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from typing_extensions import override
 
+from local_azure.arm import ids
 from local_azure.arm.errors import ArmError
 from local_azure.arm.store import SUBSCRIPTION_ID, Store
 from local_azure.dataplane import Services
@@ -268,7 +269,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return UNKNOWN
         if not isinstance(group, str):
             return None
-        found = self._azure.store.get(f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{group}")
+        found = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
         return found.get("location") if found else None
 
 

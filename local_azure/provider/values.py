@@ -42,14 +42,6 @@ def encode(properties: dict[str, Any]) -> Struct:
     return struct
 
 
-def contains_unknown(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(contains_unknown(item) for item in cast("dict[str, Any]", value).values())
-    if isinstance(value, list):
-        return any(contains_unknown(item) for item in cast("list[Any]", value))
-    return value is UNKNOWN
-
-
 def _decode_object(struct: Struct) -> dict[str, Any]:
     decoded = {key: _decode(value) for key, value in struct.fields.items()}
     return {key: value for key, value in decoded.items() if value is not None}

@@ -16,7 +16,6 @@ from local_azure.provider.schema import Problem
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 CONTAINER_TYPE = f"{ACCOUNT_TYPE}/blobServices/containers"
-TABLE_TYPE = f"{ACCOUNT_TYPE}/tableServices/tables"
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _ACCOUNT = f"{_GROUP}/providers/{ACCOUNT_TYPE}/{{accountName}}"
 _API_VERSION = "2024-01-01"

@@ -16,7 +16,6 @@ from local_azure.provider.web import flex
 
 PLAN_TYPE = "Microsoft.Web/serverfarms"
 SITE_TYPE = "Microsoft.Web/sites"
-POLICY_TYPE = f"{SITE_TYPE}/basicPublishingCredentialsPolicies"
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _API_VERSION = "2025-05-01"
 _FLEX_SKU = "FC1"

@@ -5,7 +5,7 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_azure.provider.values import UNKNOWN, contains_unknown, decode, encode
+from local_azure.provider.values import UNKNOWN, decode, encode
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -45,11 +45,6 @@ def test_secrets_outputs_and_references_come_out_as_what_they_hold(special: Any,
 
 def test_unknown_goes_out_as_the_engine_writes_it() -> None:
     assert encode({"a": {"b": UNKNOWN}}).fields["a"].struct_value.fields["b"].string_value == UNKNOWN_TEXT
-
-
-def test_unknowns_are_found_at_any_depth() -> None:
-    assert contains_unknown({"a": [{"b": UNKNOWN}]})
-    assert not contains_unknown({"a": [{"b": "c"}]})
 
 
 plain_values = st.recursive(
