@@ -94,7 +94,12 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
             raise CommandError(f"local Azure did not start:\n{_reason(said())}\n(from {log})")
         return found
 
-    run = _wait("starting local Azure", look, _START_DEADLINE, lambda: said().rpartition("\n")[2])
+    run = _wait(
+        "starting local Azure",
+        look,
+        _START_DEADLINE,
+        lambda: said().rpartition("\n")[2].rpartition(" INFO ")[2],
+    )
     if run is None:
         os.kill(process.pid, signal.SIGTERM)
         raise CommandError(f"local Azure was not ready within {_START_DEADLINE:g} s:\n{said()}\n(from {log})")

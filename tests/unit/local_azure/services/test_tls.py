@@ -12,7 +12,6 @@ from cryptography import x509
 from local_azure.home import Home
 from local_azure.services import tls
 
-
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
