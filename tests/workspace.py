@@ -28,6 +28,8 @@ CLONED = (
     "local_azure",
     "Pulumi.yaml",
     "Pulumi.local.yaml",
+    "package.json",
+    "package-lock.json",
     "requirements.txt",
 )
 SHARED = (".venv", "node_modules")
