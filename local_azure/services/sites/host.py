@@ -166,7 +166,7 @@ class Host:
         response = web.Response(status=answer.status, body=answer.body or None)
         for name, value in answer.headers:
             if name.lower() == "content-type":
-                response.headers[name] = value
+                response.headers["Content-Type"] = value
             else:
                 response.headers.add(name, value)
         response.headers["Server"] = "local-azure"

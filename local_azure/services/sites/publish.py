@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from local_azure.arm.access import permits
 from local_azure.arm.store import Store
 from local_azure.services.sites import zip_package
 from local_azure.services.sites.deployment_storage import InaccessibleStorageError
-from local_azure.services.sites.deployments import Deployment, DeploymentList, now, shown
+from local_azure.services.sites.deployments import Deployment, DeploymentList, Status, now, shown
 from local_azure.services.tokens import ARM_AUDIENCES, TokenError, Tokens
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ READ_ACTION = "Microsoft.Web/sites/deployments/read"
 CONTENT_TYPE = "application/zip"
 UPLOAD_LIMIT = 1024 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_STOPPED = "Local Azure was stopped, or the site deleted, in the middle of the deployment."
 
 
 class Target(Protocol):
@@ -38,8 +40,8 @@ class Target(Protocol):
         """Puts the package into the deployment container. Raises InaccessibleStorageError."""
         ...
 
-    async def deploy(self, deployment: Deployment, package: Path) -> None:
-        """Takes the package into service or leaves the old one; the outcome goes to `deployments`."""
+    async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
+        """Takes the package into service or leaves the old one, and tells the outcome."""
         ...
 
 
@@ -138,14 +140,14 @@ class PublishEndpoint:
             await self._receive(request, package)
             await self._target.stage(deployment_id, package)
         except InaccessibleStorageError as error:
-            await self._give_up(package)
+            self._give_up(package)
             raise Refused(400, str(error)) from error
         except BaseException:
-            await self._give_up(package)
+            self._give_up(package)
             raise
-        deployment = Deployment(deployment_id, request.query.get("Deployer", "N/A"), now())
-        self._target.deployments.put(deployment)
-        self._running = asyncio.create_task(self._deploy(deployment, package))
+        pending = Deployment(deployment_id, request.query.get("Deployer", "N/A"), now())
+        self._target.deployments.put(pending)
+        self._running = asyncio.create_task(self._deploy(pending, package))
         return web.json_response(deployment_id, status=202)
 
     async def _receive(self, request: web.BaseRequest, package: Path) -> None:
@@ -163,12 +165,15 @@ class PublishEndpoint:
         if not await asyncio.to_thread(zip_package.is_zip, package):
             raise Refused(400, f"The body ({size} bytes) is not a zip file.")
 
-    async def _deploy(self, deployment: Deployment, package: Path) -> None:
+    async def _deploy(self, pending: Deployment, package: Path) -> None:
+        outcome = replace(pending, status=Status.CANCELLED, status_text=_STOPPED, end_time=now())
         try:
-            await self._target.deploy(deployment, package)
+            outcome = await self._target.deploy(pending, package)
         finally:
-            await self._give_up(package)
+            self._give_up(package)
+            # Last: who sees the end of this deployment may start the next one at once.
+            self._target.deployments.put(outcome)
 
-    async def _give_up(self, package: Path) -> None:
+    def _give_up(self, package: Path) -> None:
+        package.unlink(missing_ok=True)
         self._busy = False
-        await asyncio.to_thread(package.unlink, missing_ok=True)

@@ -172,10 +172,9 @@ class Site:
             self._with_storage, lambda storage: storage.upload(_staged(deployment_id), package)
         )
 
-    async def deploy(self, deployment: Deployment, package: Path) -> None:
+    async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
         """New code runs in a host of its own, and takes the place of the old one only when it is good."""
         self.deployments.put(replace(deployment, status=Status.DEPLOYING))
-        problem: str | None = "The deployment was cancelled."
         try:
             problem = await self._deploy(deployment.id, package)
         except (PackageError, ProcessError, InaccessibleStorageError) as error:
@@ -184,11 +183,9 @@ class Site:
             log.exception("Deployment %s of %s failed", deployment.id, self.name)
             problem = f"{type(error).__name__}: {error}"
         finally:
-            outcome = Status.FAILED if problem else Status.SUCCESS
-            self.deployments.put(
-                replace(deployment, status=outcome, status_text=problem or "", end_time=now())
-            )
             await asyncio.to_thread(self._tidy, deployment.id)
+        outcome = Status.FAILED if problem else Status.SUCCESS
+        return replace(deployment, status=outcome, status_text=problem or "", end_time=now())
 
     async def _deploy(self, deployment_id: str, package: Path) -> str | None:
         """What is wrong with the package, or None."""

@@ -1,0 +1,491 @@
+"""The host over HTTP, with one app for all tests, and rows in a real Azurite."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psutil
+import pytest
+from azure.data.tables import EntityProperty
+
+from tests.unit.local_azure.sites.harness import (
+    TABLE_CONTRIBUTOR,
+    Answer,
+    LocalAzure,
+    TestSite,
+    host_json,
+    until,
+)
+
+APP = r"""
+import json, os, time
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+def seen(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps({
+            "method": req.method, "url": req.url, "params": dict(req.params), "route": dict(req.route_params),
+            "headers": dict(req.headers), "body": req.get_body().decode("latin-1"), "pid": os.getpid(),
+        }),
+        mimetype="application/json",
+    )
+
+@app.route(route="seen/{*rest}", methods=["GET", "POST"])
+def Seen(req: func.HttpRequest) -> func.HttpResponse:
+    return seen(req)
+
+@app.route(route="any")
+def Any(req: func.HttpRequest) -> func.HttpResponse:
+    return seen(req)
+
+@app.route(route="keyed", auth_level=func.AuthLevel.FUNCTION)
+def Keyed(req: func.HttpRequest) -> str:
+    return "open"
+
+@app.route(route="ruled", auth_level=func.AuthLevel.ADMIN)
+def Ruled(req: func.HttpRequest) -> str:
+    return "open"
+
+@app.route(route="off")
+def Off(req: func.HttpRequest) -> str:
+    return "never"
+
+@app.route(route="fails")
+def Fails(req: func.HttpRequest) -> str:
+    if req.params.get("die"):
+        os._exit(5)
+    raise ValueError("a secret of the handler")
+
+@app.route(route="slow")
+def Slow(req: func.HttpRequest) -> str:
+    time.sleep(0.7)
+    return "late"
+
+def create(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
+    body = req.get_json()
+    if isinstance(body, dict) and body.get("refuse"):
+        return func.HttpResponse(status_code=400)
+    requests.set(json.dumps(body))
+    return func.HttpResponse(json.dumps({"created": True}), status_code=202, mimetype="application/json")
+
+@app.route(route="assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}", methods=["PUT"])
+@app.assistant_create_output(arg_name="requests")
+def Guarded(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
+    requests.set(json.dumps({
+        "id": req.route_params["assistantId"], "instructions": "Be nice",
+        "chatStorageConnectionSetting": "AzureWebJobsStorage", "collectionName": "ChatState",
+    }))
+    return func.HttpResponse(status_code=202)
+
+@app.route(route="raw", methods=["POST"])
+@app.assistant_create_output(arg_name="requests")
+def Raw(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
+    return create(req, requests)
+
+@app.route(route="misnamed")
+@app.generic_output_binding(arg_name="my__requests", type="assistantCreate")
+def Misnamed(req: func.HttpRequest, my__requests: func.Out[str]) -> str:
+    return "never"
+"""
+
+CODE = {"host.json": host_json(), "function_app.py": APP}
+STORAGE = {"chatStorageConnectionSetting": "AzureWebJobsStorage", "collectionName": "ChatState"}
+
+
+@pytest.fixture(scope="module")
+def site(local_azure: LocalAzure) -> Iterator[TestSite]:
+    made = local_azure.new_site(AzureWebJobs_Off_Disabled="true")
+    made.cors = {"allowedOrigins": ["https://a.example"]}
+    made.configure()
+    outcome = made.deploy(CODE)
+    assert outcome["status"] == 4, outcome
+    yield made
+    local_azure.run(local_azure.sites.delete_site(made.id))
+
+
+def raw(site: TestSite, payload: object) -> Answer:
+    return site.send("POST", "/api/raw", json.dumps(payload).encode())
+
+
+def typed(row: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Type and value of each property: EntityProperty shows what Python types hide."""
+    return {
+        name: (str(value.edm_type) if isinstance(value, EntityProperty) else type(value).__name__, value)
+        for name, value in row.items()
+    }
+
+
+# Acceptance check 1
+
+
+def test_a_put_writes_exactly_the_two_rows_of_the_extension(site: TestSite) -> None:
+    assert site.send("PUT", "/api/assistants/rows").status == 202
+    message, state = site.azure.rows("rows")
+    assert set(message) == {"PartitionKey", "RowKey", "Content", "Role", "CreatedAt", "ToolCalls"}
+    assert (message["RowKey"], message["Content"], message["Role"], message["ToolCalls"]) == (
+        "msg-0001",
+        "Be nice",
+        "System",
+        "",
+    )
+    assert set(state) == {
+        "PartitionKey",
+        "RowKey",
+        "Exists",
+        "CreatedAt",
+        "LastUpdatedAt",
+        "TotalMessages",
+        "TotalTokens",
+    }
+    assert (state["RowKey"], state["Exists"], state["TotalMessages"], state["TotalTokens"]) == (
+        "state",
+        True,
+        1,
+        0,
+    )
+    kinds = {name: kind for name, (kind, _) in typed(state).items()}
+    assert kinds["TotalMessages"] == kinds["TotalTokens"] == "int"  # an Int64 comes back as EntityProperty
+    assert kinds["CreatedAt"] == "TablesEntityDatetime"
+    for written in (message["CreatedAt"], state["CreatedAt"], state["LastUpdatedAt"]):
+        assert re.fullmatch(r"[\d-]+T[\d:]+\.\d{7}Z", written.tables_service_value)
+
+
+def test_a_second_put_replaces_the_rows(site: TestSite) -> None:
+    for instructions in ("first", "second"):
+        assert raw(site, {"id": "again", "instructions": instructions, **STORAGE}).status == 202
+    message, state = site.azure.rows("again")
+    assert message["Content"] == "second"
+    assert state["TotalMessages"] == 1
+
+
+def test_a_long_conversation_is_deleted_in_several_transactions(site: TestSite) -> None:
+    with site.azure.table() as table:
+        for start in range(0, 150, 50):
+            table.submit_transaction(  # pyright: ignore[reportUnknownMemberType] # the SDK leaves `**kwargs` open
+                [("create", {"PartitionKey": "long", "RowKey": f"msg-{start + n:04X}"}) for n in range(50)]
+            )
+    assert raw(site, {"id": "long", **STORAGE}).status == 202
+    assert [row["RowKey"] for row in site.azure.rows("long")] == ["msg-0001", "state"]
+
+
+# Acceptance check 2
+
+
+def test_blank_instructions_write_the_state_only(site: TestSite) -> None:
+    assert raw(site, {"id": "blank", "instructions": " ", **STORAGE}).status == 202
+    (state,) = site.azure.rows("blank")
+    assert (state["RowKey"], state["TotalMessages"]) == ("state", 0)
+
+
+def test_absent_instructions_are_the_default_of_the_extension(site: TestSite) -> None:
+    assert raw(site, {"id": "absent", **STORAGE}).status == 202
+    assert site.azure.rows("absent")[0]["Content"] == "You are a helpful assistant."
+
+
+def test_an_array_creates_several_assistants(site: TestSite) -> None:
+    assert raw(site, [{"id": "one", **STORAGE}, {"id": "two", **STORAGE}]).status == 202
+    assert len(site.azure.rows("one")) == len(site.azure.rows("two")) == 2
+
+
+# Acceptance check 3
+
+
+def test_a_second_collection_goes_to_the_first_with_a_warning(site: TestSite) -> None:
+    assert site.send("PUT", "/api/assistants/first").status == 202
+    assert raw(site, {"id": "elsewhere", **STORAGE, "collectionName": "Other"}).status == 202
+    assert len(site.azure.rows("elsewhere")) == 2
+    until(lambda: "[Warning]" in site.log and "'Other' are ignored" in site.log, "warning")
+
+
+# Acceptance check 4
+
+
+@pytest.mark.parametrize("hostile", ["a%27b", "a%2Fb", "a%0Ab", "a/b", "x" * 65, "", "%C3%A4", "a%20b"])
+def test_a_hostile_id_never_reaches_the_handler(site: TestSite, hostile: str) -> None:
+    assert site.send("PUT", f"/api/assistants/{hostile}").status == 404
+
+
+def test_without_guards_a_quote_in_the_id_deletes_the_rows_of_another(site: TestSite) -> None:
+    assert raw(site, {"id": "victim", **STORAGE}).status == 202
+    # The insert that follows may work or not; the victim's rows are gone by then.
+    raw(site, {"id": "nobody' or PartitionKey eq 'victim", **STORAGE})
+    assert site.azure.rows("victim") == []
+
+
+def test_without_guards_a_lone_quote_fails(site: TestSite) -> None:
+    assert raw(site, {"id": "it's", **STORAGE}).status == 500
+
+
+# Acceptance check 5
+
+
+def test_without_guards_instructions_that_are_too_long_cost_the_old_rows(site: TestSite) -> None:
+    assert raw(site, {"id": "lost", **STORAGE}).status == 202
+    assert raw(site, {"id": "lost", "instructions": "x" * 32_769, **STORAGE}).status == 500
+    assert site.azure.rows("lost") == []
+
+
+def test_instructions_of_the_greatest_length_fit(site: TestSite) -> None:
+    assert raw(site, {"id": "fits", "instructions": "\U0001f600" * 16_384, **STORAGE}).status == 202
+    assert len(site.azure.rows("fits")) == 2
+
+
+# Acceptance check 6
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("PUT", "/api/seen/a", 404),
+        ("HEAD", "/api/seen/a", 404),
+        ("OPTIONS", "/api/seen/a", 404),
+        ("PATCH", "/api/any", 200),
+        ("GET", "/api/nothing", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/any/", 200),
+        ("GET", "/API/ANY", 200),
+        ("GET", "/api//any", 404),
+        ("GET", "//api/any", 404),
+        ("GET", "/api/any//", 404),
+        ("GET", "/api/./any", 200),
+        ("GET", "/api/off", 404),
+        ("GET", "/api/misnamed", 404),
+        ("GET", "/api/any%00", 400),
+    ],
+)
+def test_routing(site: TestSite, method: str, target: str, status: int) -> None:
+    answer = site.send(method, target)
+    assert answer.status == status
+    if status != 200:
+        assert answer.body == b""
+
+
+def test_keys_open_functions_by_level_and_the_header_wins(site: TestSite) -> None:
+    default, master = site.keys["default"], site.keys["master"]
+
+    def status(path: str, header: str | None = None) -> int:
+        return site.send("GET", path, headers={"x-functions-key": header} if header else {}).status
+
+    assert status("/api/keyed") == 401
+    assert site.send("GET", "/api/keyed").body == b""
+    assert status("/api/keyed", "wrong") == 401
+    assert status("/api/keyed", default) == 200
+    assert status(f"/api/keyed?code={default}") == 200
+    assert status(f"/api/keyed?code={default}", "wrong") == 401
+    assert status("/api/keyed", master) == 200
+    assert status("/api/ruled", default) == 401
+    assert status("/api/ruled", master) == 200
+    assert status("/api/any", "wrong") == 200
+
+
+def test_a_constraint_is_checked_before_the_key(site: TestSite) -> None:
+    assert site.send("PUT", "/api/assistants/a%27b", headers={"x-functions-key": "wrong"}).status == 404
+
+
+# Acceptance check 7
+
+
+def test_a_handler_that_raises_answers_an_empty_500_and_the_log_says_why(site: TestSite) -> None:
+    answer = site.send("GET", "/api/fails")
+    assert (answer.status, answer.body) == (500, b"")
+    until(lambda: "ValueError: a secret of the handler" in site.log, "traceback in the log")
+
+
+def test_a_refusal_by_the_handler_writes_nothing(site: TestSite) -> None:
+    assert raw(site, {"id": "refused", "refuse": True}).status == 400
+    assert site.azure.rows("refused") == []
+
+
+@pytest.mark.parametrize("payload", ["text", None, [None], {"id": {}}, 5])
+def test_an_output_that_is_no_create_request_fails(site: TestSite, payload: object) -> None:
+    assert (answer := raw(site, payload)).status == 500
+    assert answer.body == b""
+
+
+# Acceptance check 8
+
+
+def test_a_body_arrives_with_content_length_and_not_in_chunks(site: TestSite) -> None:
+    body = b"\x00\xff" * 50_000
+    assert site.send("POST", "/api/any", body).json()["body"].encode("latin-1") == body
+    answer = site.send("POST", "/api/any", body, {"Transfer-Encoding": "chunked"}, chunked=True)
+    assert answer.status == 200
+    assert answer.json()["body"] == ""
+
+
+def test_a_body_beyond_the_limit_is_refused_unread(site: TestSite) -> None:
+    assert site.send("POST", "/api/any", b"x", {"Content-Length": "104857601"}).status == 413
+
+
+# Requests and answers
+
+
+def test_the_handler_sees_what_was_sent(site: TestSite) -> None:
+    headers = {"X-One": "1", "Content-Type": "text/weird"}
+    found = site.send("POST", "/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k", b"hi", headers).json()
+    assert found["method"] == "POST"
+    assert found["url"] == f"https://{site.hosts.default}/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k"
+    assert found["params"] == {"a": "2", "B": "x+y z", "code": "k"}
+    assert found["route"] == {"rest": "a b+c"}
+    assert (found["headers"]["x-one"], found["headers"]["content-type"]) == ("1", "text/weird")
+    assert found["body"] == "hi"
+
+
+def test_an_encoded_slash_is_a_separator_as_on_azure(site: TestSite) -> None:
+    assert site.send("GET", "/api/seen/a%2Fb").json()["route"] == {"rest": "a/b"}
+
+
+def test_content_types_are_those_of_the_library(site: TestSite) -> None:
+    answer = site.send("GET", "/api/any")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json"), site.log[-3000:]
+    answer = site.send("GET", "/api/keyed", headers={"x-functions-key": site.keys["default"]})
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_the_home_page_and_the_ping_need_no_key(site: TestSite) -> None:
+    home = site.send("GET", "/")
+    assert (home.status, home.headers["Content-Type"]) == (200, "text/html")
+    for method in ("GET", "POST"):
+        ping = site.send(method, "/admin/host/ping")
+        assert ping.json() == {"hostState": "Running"}
+        assert "no-store" in ping.headers["Cache-Control"]
+
+
+def test_the_host_status_needs_the_master_key(site: TestSite) -> None:
+    target = "/admin/host/status"
+    assert site.send("GET", target).status == 401
+    assert site.send("GET", target, headers={"x-functions-key": site.keys["default"]}).status == 401
+    status = site.send("GET", target, headers={"x-functions-key": site.keys["master"]}).json()
+    assert status["state"] == "Running"
+    assert status["extensionBundle"] == {
+        "id": "Microsoft.Azure.Functions.ExtensionBundle.Preview",
+        "version": "4.45.0",
+    }
+    assert {"id", "version", "versionDetails", "platformVersion", "instanceId", "computerName"} <= set(status)
+    assert status["processUptime"] > 0
+    assert ["my__requests" in one for one in status["errors"]] == [True]
+    assert set(status) == set(site.host_status)
+
+
+def test_functions_in_error_are_not_listed(site: TestSite) -> None:
+    assert site.functions == ["Seen", "Any", "Keyed", "Ruled", "Off", "Fails", "Slow", "Guarded", "Raw"]
+
+
+def test_cors_is_answered_by_the_platform(site: TestSite) -> None:
+    origin = {"Origin": "https://a.example"}
+    preflight = site.send("OPTIONS", "/api/any", headers={**origin, "Access-Control-Request-Method": "PUT"})
+    assert preflight.status == 204
+    assert preflight.headers["Access-Control-Allow-Methods"] == "PUT"
+    answer = site.send("GET", "/api/any", headers=origin)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    stranger = site.send("GET", "/api/any", headers={"Origin": "https://b.example"})
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+def test_the_app_sees_its_settings_and_the_platform_and_nothing_else(
+    site: TestSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_DAEMON", "1")
+    process = psutil.Process(site.send("GET", "/api/any").json()["pid"])
+    environment = process.environ()
+    assert environment["AzureWebJobsStorage__clientId"] == site.principal.client_id
+    assert environment["WEBSITE_SITE_NAME"] == site.name
+    assert environment["WEBSITE_HOSTNAME"] == site.hosts.default
+    assert environment["FUNCTIONS_WORKER_RUNTIME"] == "python"
+    assert {"OF_THE_DAEMON", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "USER"}.isdisjoint(environment)
+
+
+def test_requests_are_handled_side_by_side(site: TestSite) -> None:
+    barrier = threading.Barrier(3)
+
+    def slow(_number: int) -> bytes:
+        barrier.wait(10)
+        return site.send("GET", "/api/slow").body
+
+    with ThreadPoolExecutor(3) as pool:
+        started = psutil.Process().create_time()
+        assert list(pool.map(slow, range(3))) == [b"late"] * 3
+        assert started > 0
+
+
+def test_a_worker_that_dies_answers_500_and_the_next_request_waits_for_a_new_one(site: TestSite) -> None:
+    before = site.send("GET", "/api/any").json()["pid"]
+    assert site.send("GET", "/api/fails?die=1").status == 500
+    after = site.send("GET", "/api/any")
+    assert after.status == 200
+    assert after.json()["pid"] != before
+
+
+def test_a_host_that_dies_is_started_again_on_the_same_port(site: TestSite) -> None:
+    (state,) = [one for one in site.azure.do(site.azure.sites.states) if one.name == site.name]
+    assert state.pid is not None
+    psutil.Process(state.pid).kill()
+    assert site.send("GET", "/api/any").status == 200
+    restarted = until(
+        lambda: next(
+            (one for one in site.azure.do(site.azure.sites.states) if one.name == site.name and one.alive),
+            None,
+        ),
+        "host runs again",
+    )
+    assert restarted.restarts == state.restarts + 1
+    assert restarted.pid != state.pid
+
+
+# Sites of their own
+
+
+def test_without_the_table_role_the_put_fails_and_202_is_never_sent(
+    new_site: Callable[..., TestSite],
+) -> None:
+    site = new_site(roles=("b7e6dc6d-f1e8-4753-8033-0f276bb0955b",))
+    site.configure()
+    assert site.deploy(CODE)["status"] == 4
+    answer = site.send("PUT", "/api/assistants/norole")
+    assert (answer.status, answer.body) == (500, b"")
+    until(lambda: "AuthorizationPermissionMismatch" in site.log, "reason in the log")
+    assert site.azure.rows("norole") == []
+    # The role takes effect without a restart.
+    site.azure.assign(site.principal.id, TABLE_CONTRIBUTOR, site.azure.account)
+    assert site.send("PUT", "/api/assistants/norole").status == 202
+
+
+def test_a_connection_string_is_refused_with_the_reason_in_the_log(new_site: Callable[..., TestSite]) -> None:
+    site = new_site()
+    site.settings = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aw=="}
+    site.configure()
+    assert site.deploy(CODE)["status"] == 4
+    assert site.send("PUT", "/api/assistants/a").status == 500
+    until(lambda: "refuses shared keys" in site.log, "reason in the log")
+
+
+def test_under_the_general_bundle_the_function_is_in_error_and_its_route_404(
+    new_site: Callable[..., TestSite],
+) -> None:
+    site = new_site()
+    site.configure()
+    general = {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}
+    quiet = {"logLevel": {"default": "Warning"}}
+    host = host_json(extensionBundle=general, logging=quiet, extensions={"http": {"routePrefix": "v1"}})
+    assert site.deploy({**CODE, "host.json": host})["status"] == 4
+    assert site.send("PUT", "/v1/assistants/a").status == 404
+    assert site.send("GET", "/v1/any").status == 200
+    assert site.send("GET", "/api/any").status == 404
+    assert "Guarded" not in site.functions
+    assert any("'assistantCreate' are not registered" in one for one in site.host_status["errors"])
+    assert "[Information] Function" not in site.log
+
+
+def test_log_levels_of_host_json_keep_prompts_out(new_site: Callable[..., TestSite]) -> None:
+    site = new_site()
+    site.configure()
+    for level, shown in (("Warning", False), ("Information", True)):
+        levels = {"logLevel": {"default": "Information", "Microsoft.Azure.WebJobs.Extensions.OpenAI": level}}
+        assert site.deploy({**CODE, "host.json": host_json(logging=levels)})["status"] == 4
+        assert raw(site, {"id": "quiet", "instructions": "a private prompt", **STORAGE}).status == 202
+        assert ("a private prompt" in site.log) is shown
