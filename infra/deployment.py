@@ -24,7 +24,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 from pulumi.dynamic.dynamic import PROVIDER_KEY
-from pulumi.runtime.rpc import UNKNOWN
+from pulumi.output import Unknown
 
 from infra.package import PROJECT_ROOT, PackageError, content_hash, function_names
 
@@ -87,8 +87,9 @@ class DeployedCodeProvider(ResourceProvider):
         # on it, and the answer decides whether the new site, which has the same id, gets the code.
         if _news["site_id"] != _olds["site_id"]:
             return DiffResult(changes=True, replaces=["site_id"])
-        changed = [key for key in _REDEPLOYING if _news[key] not in (_olds.get(key), UNKNOWN)]
-        return DiffResult(changes=bool(changed))
+        # A preview that updates the site does not know its hosts, which then stay as they are.
+        known = [key for key in _REDEPLOYING if not isinstance(_news[key], Unknown)]
+        return DiffResult(changes=any(_news[key] != _olds.get(key) for key in known))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(props["site_id"], self._deploy(props))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider  # pyright: ignore[reportUnknownVariableType] # untyped in pulumi
-from pulumi.runtime.rpc import UNKNOWN
+from pulumi.output import Unknown
 
 from infra import deployment, publish
 from infra.deployment import DeployedCodeProvider
@@ -75,14 +75,13 @@ def inputs(azure: Azure, **changed: str) -> dict[str, Any]:
         ({"scm_host": "other.example"}, True, None),
         ({"package_path": "elsewhere.zip"}, False, None),
         ({"site_id": "/other"}, True, ["site_id"]),
-        ({"site_id": UNKNOWN}, True, ["site_id"]),
-        # A preview that updates the site does not know its hosts, which then stay as they are.
-        ({"site_host": UNKNOWN, "scm_host": UNKNOWN}, False, None),
-        ({"site_host": UNKNOWN, "package_hash": "new"}, True, None),
+        ({"site_id": Unknown()}, True, ["site_id"]),
+        ({"site_host": Unknown(), "scm_host": Unknown()}, False, None),
+        ({"site_host": Unknown(), "package_hash": "new"}, True, None),
     ],
 )
 def test_a_new_package_updates_and_a_new_site_replaces(
-    changed: dict[str, str], changes: bool, replaces: list[str] | None
+    changed: dict[str, object], changes: bool, replaces: list[str] | None
 ) -> None:
     found = provider().diff(SITE_ID, dict(INPUTS), {**INPUTS, **changed})
     assert (found.changes, found.replaces) == (changes, replaces)
