@@ -12,6 +12,9 @@ GENERAL = "Microsoft.Azure.Functions.ExtensionBundle"
 PREVIEW = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
 EXPERIMENTAL = "Microsoft.Azure.Functions.ExtensionBundle.Experimental"
 
+PERFORMED_OPENAI = "0.19.0-alpha"
+"""The version of the extension whose assistantCreate is performed here."""
+
 BUILT_IN_TYPES = frozenset({"httptrigger", "http"})
 """Binding types that the host knows without a bundle, in lower case."""
 

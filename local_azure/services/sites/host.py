@@ -63,8 +63,11 @@ HTTP_TIMEOUT = 230.0
 WORKER_PATIENCE = 20.0
 """Seconds that a request waits for a worker that is being started again."""
 
-DRAIN_PATIENCE = 4.0
+DRAIN_PATIENCE = 3.5
 """Seconds for running requests after a stop; the supervisor kills after five."""
+
+LINGER = 0.2
+"""Seconds after the end of listening, for connections that were just taken and still send their request."""
 
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head>"
@@ -110,20 +113,26 @@ class Host:
                     errors.append(indexed.error)
                     log.error("%s", indexed.traceback or indexed.error)
         fit = not errors
+        notices = list(self.config.notices)
+        if found is not None and found.openai not in (None, bundle.PERFORMED_OPENAI):
+            notices.append(
+                f"{found.id} {found.version} holds the OpenAI extension {found.openai}; local Azure "
+                f"does what {bundle.PERFORMED_OPENAI} does."
+            )
         self.table = function_table.build(
             indexed.functions, self.settings.route_prefix, found, self._configuration
         )
         errors += self.table.errors
         for error in errors:
             log.error("%s", error)
-        for notice in self.config.notices:
+        for notice in notices:
             log.warning("%s", notice)
         self.record = replace(
             self.record,
             state=state,
             functions=tuple(self.table.functions),
             errors=tuple(errors),
-            notices=self.config.notices,
+            notices=tuple(notices),
             bundle_id=found.id if found else None,
             bundle_version=found.version if found else None,
         )
@@ -265,8 +274,7 @@ class Host:
         if path == "/admin/host/status" and method == "GET":
             if not self._keys.opens(key, "admin"):
                 return Response(401)
-            restarts = self._worker.restarts if self._worker else 0
-            return _json(status.host_status(replace(self.record, worker_restarts=restarts)))
+            return _json(status.host_status(self.record))
         return Response(404)
 
 
@@ -337,7 +345,7 @@ async def run(config: HostConfig) -> None:
         await stopped.wait()
         await host.close()
         return
-    runner = web.ServerRunner(web.Server(host.handle, access_log=None), shutdown_timeout=DRAIN_PATIENCE)
+    runner = web.ServerRunner(web.Server(host.handle, access_log=None), shutdown_timeout=1)
     await runner.setup()
     listener = socket.socket(fileno=os.dup(config.socket))
     listener.setblocking(False)
@@ -362,6 +370,7 @@ async def _stop_listening(runner: web.ServerRunner) -> None:
     """New connections are left to the next host on this socket; open requests are finished."""
     for site in list(runner.sites):
         await site.stop()
+    await asyncio.sleep(LINGER)
 
 
 def _is_active(config: HostConfig) -> bool:

@@ -30,7 +30,6 @@ class HostRecord:
     notices: tuple[str, ...] = ()
     bundle_id: str | None = None
     bundle_version: str | None = None
-    worker_restarts: int = 0
 
 
 def write(file: Path, record: HostRecord) -> None:

@@ -80,6 +80,7 @@ class WorkerProcess:
         self._waiting: dict[str, asyncio.Future[Result]] = {}
         self._ready = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._backoff = _FIRST_BACKOFF
 
     async def start(self) -> Indexed:
         """Starts the worker and waits for its index. It is kept running when that is good."""
@@ -149,25 +150,32 @@ class WorkerProcess:
         return reader, _indexed(frame[0])
 
     async def _keep(self, reader: asyncio.StreamReader) -> None:
-        backoff = _FIRST_BACKOFF
         while True:
             started = time.monotonic()
             await self._receive(reader)
             self._ready.clear()
             code = await self._end()
-            log.error("The Python worker ended with code %s; starting it again in %.1f s", code, backoff)
+            log.error("The Python worker ended with code %s and is started again", code)
             self._fail(WorkerExitedError(f"The Python worker ended with code {code} during the call."))
             if time.monotonic() - started > _LAST_BACKOFF:
-                backoff = _FIRST_BACKOFF
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, _LAST_BACKOFF)
+                self._backoff = _FIRST_BACKOFF
+            reader = await self._start_again()
+            self._ready.set()
+
+    async def _start_again(self) -> asyncio.StreamReader:
+        while True:
+            await asyncio.sleep(self._backoff)
+            self._backoff = min(self._backoff * 2, _LAST_BACKOFF)
             self.restarts += 1
-            reader, indexed = await self._launch()
+            try:
+                reader, indexed = await self._launch()
+            except OSError as error:
+                log.error("The Python worker does not start: %s", error)
+                continue
             if indexed.error is None:
-                self._ready.set()
-            else:
-                log.error("%s", indexed.traceback or indexed.error)
-                await self._end()
+                return reader
+            log.error("%s", indexed.traceback or indexed.error)
+            await self._end()
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
         while True:
