@@ -28,8 +28,10 @@ from typing import Any, BinaryIO
 # took a tenth of a run. Rarer collections, and none of what is there before the program.
 gc.set_threshold(50_000, 20, 20)
 
+import grpc  # noqa: E402
 import pulumi  # noqa: E402
 import pulumi.runtime  # noqa: E402
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: E402
 
 gc.freeze()
 
@@ -90,6 +92,20 @@ def _own_traceback(program: str) -> str:
     return traceback.format_exc()
 
 
+class _Engine:
+    """The engine without the debug messages: the SDK waits for each of many, and none is shown."""
+
+    def __init__(self, address: str) -> None:
+        self._stub: Any = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
+
+    def Log(self, request: engine_pb2.LogRequest) -> None:  # noqa: N802 - the service's own name
+        if request.severity != engine_pb2.DEBUG:
+            self._stub.Log(request)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
+
+
 def _run(program: str) -> None:
     # A package's own folder comes first in the search path, as when Python itself runs the folder.
     runpy.run_path(program, run_name="__main__")
@@ -102,7 +118,7 @@ def _run_program(given: dict[str, Any]) -> int:
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
             monitor=given["engine"],
-            engine=given["engine"],
+            engine=_Engine(given["engine"]),
             project=given["project"],
             stack=given["stack"],
             parallel=given["parallel"],
