@@ -30,7 +30,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 	@$(RUN) -m local_azure stop
 
 test: check ## Check the code and run every test
-	@$(RUN) -m pytest -n 2
+	@$(RUN) -m pytest -n 2 --dist loadfile
 
 check: setup ## ruff and pyright
 	@$(RUN) -m ruff check $(CODE)

@@ -7,8 +7,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
-from google.rpc import status_pb2  # pyright: ignore[reportMissingTypeStubs]  googleapis-common-protos has none
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from typing_extensions import override
 
 from local_azure.arm import ids

@@ -9,8 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.empty_pb2 import Empty
-from google.rpc import status_pb2  # pyright: ignore[reportMissingTypeStubs]  googleapis-common-protos has none
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID, Store
 from local_azure.provider import values
