@@ -18,20 +18,23 @@ def find_python(version: str) -> tuple[str, str | None]:
         return sys.executable, None
     for folder in os.get_exec_path():
         candidate = Path(folder) / f"python{version}"
-        if candidate.is_file() and _runs_as(candidate, version):
-            return str(candidate), None
+        interpreter = _interpreter(candidate, version) if candidate.is_file() else None
+        if interpreter is not None:
+            return interpreter, None
     return sys.executable, (
         f"The site asks for Python {version}, which is not on PATH: its functions run on Python {own} here. "
         f"On Azure they run on {version}."
     )
 
 
-def _runs_as(candidate: Path, version: str) -> bool:
-    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+def _interpreter(candidate: Path, version: str) -> str | None:
+    """What the name leads to: a shim finds it by a PATH that a site's processes do not have."""
+    script = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
     try:
         done = subprocess.run(
             [candidate, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and done.stdout.strip() == version
+        return None
+    found, _, interpreter = done.stdout.strip().partition(" ")
+    return interpreter if done.returncode == 0 and found == version and interpreter else None

@@ -4,14 +4,18 @@ import asyncio
 import http.client
 import io
 import json
+import py_compile
 import ssl
+import tempfile
 import time
 import uuid
 import zipfile
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any, TypeVar, cast
 
 import azure.functions
@@ -37,6 +41,7 @@ TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 WEBSITE_CONTRIBUTOR = "de139f84-1756-47ae-9be6-808fbbe84772"
 PREVIEW_BUNDLE = {"id": "Microsoft.Azure.Functions.ExtensionBundle.Preview", "version": "[4.45.0, 4.48.0)"}
 DEADLINE = 30.0
+_VENDORED = ((azure.functions, "azure/functions"), (werkzeug, "werkzeug"), (markupsafe, "markupsafe"))
 
 
 def host_json(**changes: Any) -> str:
@@ -54,30 +59,35 @@ def until(condition: Callable[[], T | None], what: str) -> T:
 
 @cache
 def vendored() -> Mapping[str, bytes]:
-    """azure.functions and what it needs, as a package brings them."""
+    """azure.functions and what it needs, as a package brings them.
+
+    Compiled too: every worker that a test starts would do it again.
+    """
     files: dict[str, bytes] = {}
-    for module, below in (
-        (azure.functions, "azure/functions"),
-        (werkzeug, "werkzeug"),
-        (markupsafe, "markupsafe"),
-    ):
-        assert module.__file__ is not None
-        folder = Path(module.__file__).parent
-        for file in sorted(folder.rglob("*.py")):
-            name = f".python_packages/lib/site-packages/{below}/{file.relative_to(folder).as_posix()}"
-            files[name] = file.read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch) / "module.pyc"
+        for module, below in _VENDORED:
+            assert module.__file__ is not None
+            folder = Path(module.__file__).parent
+            for file in sorted(folder.rglob("*.py")):
+                name = f".python_packages/lib/site-packages/{below}/{file.relative_to(folder).as_posix()}"
+                files[name] = file.read_bytes()
+                py_compile.compile(
+                    str(file), str(compiled), name, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+                )
+                files[cache_from_source(name)] = compiled.read_bytes()
     return files
 
 
-def write_app(folder: Path, function_app: str, **more: str) -> Path:
-    """An extracted package in a folder."""
-    for name, content in vendored().items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+def write_app(folder: Path, function_app: str) -> Path:
+    """An extracted package in a folder, with the libraries of this venv by symbolic links."""
+    packages = folder / ".python_packages" / "lib" / "site-packages"
+    for module, below in _VENDORED:
+        assert module.__file__ is not None
+        (packages / below).parent.mkdir(parents=True, exist_ok=True)
+        (packages / below).symlink_to(Path(module.__file__).parent)
     (folder / "host.json").write_text(host_json())
     (folder / "function_app.py").write_text(function_app)
-    for name, content in more.items():
-        (folder / f"{name}.py").write_text(content)
     return folder
 
 

@@ -34,10 +34,11 @@ def test_names_on_path_that_do_not_run_are_passed_over(
 ) -> None:
     """pyenv leaves shims for versions that are not active."""
     shim = program(tmp_path / "shims", "echo 'pyenv: python3.99: command not found' >&2; exit 127")
-    other = program(tmp_path / "other", "echo 3.8")
-    good = program(tmp_path / "good", "echo 3.99")
+    other = program(tmp_path / "other", "echo 3.8 /usr/bin/python3.8")
+    good = program(tmp_path / "good", "echo 3.99 /opt/python/bin/python3.99")
     monkeypatch.setenv("PATH", ":".join(str(file.parent) for file in (shim, other, good)))
-    assert find_python("3.99") == (str(good), None)
+    # Not the name but what it leads to: in a site's environment a shim would not find it.
+    assert find_python("3.99") == ("/opt/python/bin/python3.99", None)
 
 
 def test_without_that_version_the_own_one_runs_and_a_notice_says_so(
