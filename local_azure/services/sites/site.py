@@ -98,7 +98,9 @@ class Site:
         self._running: _Running | None = None
         self._starts = 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What a killed daemon left behind.
         shutil.rmtree(self._runs, ignore_errors=True)
+        shutil.rmtree(self._folder / "incoming", ignore_errors=True)
         self._runs.mkdir()
         self.deployments = DeploymentList(self._folder / "deployments.json")
         self._socket: socket.socket = platform.ports.hold(self._port_name("site"))
