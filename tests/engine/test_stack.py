@@ -113,6 +113,18 @@ def test_a_model_account_in_another_region_is_replaced_and_the_site_follows(stac
     stack.up("--expect-no-changes")
 
 
+def test_a_site_in_another_region_is_replaced_and_gets_the_code_again(stack: Workspace) -> None:
+    stack.config("location", "swedencentral")
+
+    planned = stack.planned()
+    stack.up()
+
+    assert "replace" in planned["function-app"]
+    assert "replace" in planned["deployed-code"]
+    assert stack.put("moved-with-everything").status == 202
+    stack.up("--expect-no-changes")
+
+
 def test_a_refresh_finds_nothing_changed(stack: Workspace) -> None:
     stack.pulumi("refresh", "--yes", "--expect-no-changes")
     stack.up("--expect-no-changes")
