@@ -828,26 +828,29 @@ class Deployment:
             # A protected resource stays, and with it all that it needs; the rest is deleted all the same.
             blocked |= graph.required_by(resources, failed)
 
-    async def refresh(self) -> None:
-        """Brings the state up to what the providers have; what is gone leaves the state."""
+    async def refresh(self, *, logical: bool) -> None:
+        """Brings the state up to what the providers have; what is gone leaves the state.
+
+        `logical`: what it finds is what the run changes, as nothing follows it.
+        """
         resources = list(self._base)
-        found = await asyncio.gather(*(self._guarded_refresh(resource) for resource in resources))
+        found = await asyncio.gather(*(self._guarded_refresh(resource, logical) for resource in resources))
         kept = [item for item in found if item is not None]
         self._set_base(referenceable(kept))
         self._journal.rebase(self._base)
 
-    async def _guarded_refresh(self, old: Resource) -> Resource | None:
+    async def _guarded_refresh(self, old: Resource, logical: bool) -> Resource | None:
         try:
-            return await self._refresh(old)
+            return await self._refresh(old, logical)
         except (StepFailedError, StoppedError):
             return old
 
-    async def _refresh(self, old: Resource) -> Resource | None:
-        step = Step("refresh", old, old)
+    async def _refresh(self, old: Resource, logical: bool) -> Resource | None:
+        step = Step("refresh", old, old, logical=logical)
         if not old.custom or old.is_provider or old.pending_replacement:
             if not old.is_provider:
                 self._step(step)
-                self._step(Step("same", old, old), done=True)
+                self._step(Step("same", old, old, logical=logical), done=True)
             return old
 
         async def work() -> tuple[Resource | None, Diff]:
@@ -882,9 +885,10 @@ class Deployment:
 
         new, diff = await self._apply(step, work)
         if new is None:
-            self._step(Step("delete", old, None), done=True)
+            self._step(Step("delete", old, None, logical=logical), done=True)
         else:
-            self._step(Step("update" if diff.changes else "same", old, new, diff), done=True)
+            op = "update" if diff.changes else "same"
+            self._step(Step(op, old, new, diff, logical=logical), done=True)
         return new
 
     def warn_of_unfinished(self, operations: Sequence[tuple[str, str]]) -> None:

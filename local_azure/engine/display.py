@@ -201,25 +201,22 @@ class Display:
         self._drawn = 0
         self._drawn_at = 0.0
         self._began: dict[tuple[str, str], float] = {}
-        self._refreshing: set[str] = set()
 
     # --- events -------------------------------------------------------------
 
     def step(self, step: Step, phase: Phase) -> None:
         if phase == "begin":
             self._began[step.urn, step.op] = time.monotonic()
-            if step.op == "refresh":
-                self._refreshing.add(step.urn)
         if phase == "failed":
             self.failed_urns.add(step.urn)
-        if phase == "done" and not step.internal:
+        if phase == "done" and step.logical and not step.internal:
             self.steps.append(step)
             if step.op in COUNTED:
                 self.counts[step.op] += 1
         if step.internal or self._quiet:
             return
         if self._diff:
-            if phase == "done" and _told(step):
+            if phase == "done" and _told(step) and (step.logical or step.op != "same"):
                 self._print(diff_lines(step, self._paint))
             return
         row = self._row(step, phase)

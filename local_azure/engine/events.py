@@ -56,6 +56,9 @@ class Step:
     old: Resource | None
     new: Resource | None
     diff: Diff = field(default=NO_CHANGE)
+    logical: bool = True
+    """Whether it counts as a change of the run (P:pkg/engine/update.go): what a refresh before an update
+    or a destroy finds does not."""
 
     @property
     def resource(self) -> Resource:

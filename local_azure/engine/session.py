@@ -215,7 +215,7 @@ class Run:
                     [(item.kind, item.resource.urn) for item in snapshot.operations]
                 )
             if self.kind == "refresh" or self.refresh:
-                await deployment.refresh()
+                await deployment.refresh(logical=self.kind == "refresh")
             if self.kind == "destroy":
                 await deployment.destroy()
             elif self.processes is not None:

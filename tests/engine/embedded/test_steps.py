@@ -308,9 +308,20 @@ def test_up_with_refresh_does_both(play: Playground, azure: FakeAzure) -> None:
     play.up()
     azure.things.clear()
 
-    play.up("--refresh")
+    out = play.up("--refresh")
 
     assert azure.names("create") == ["a", "a"]
+    assert "+ 1 created" in out
+    assert "deleted" not in out.partition("Resources:")[2], "the CLI counts only what the update itself does"
+
+
+def test_up_with_refresh_counts_each_resource_once(play: Playground) -> None:
+    play.program(CHAIN)
+    play.up()
+
+    # The stack, a and b: the summary that the CLI prints.
+    assert "    3 unchanged\n" in play.up("--refresh", "--expect-no-changes")
+    assert "    3 unchanged\n" in play.engine("refresh", "--yes", "-s", "local")
 
 
 def test_explicit_providers_are_resources_and_are_used(play: Playground, azure: FakeAzure) -> None:
