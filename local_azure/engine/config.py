@@ -55,9 +55,11 @@ class Project:
 
 def _load(path: Path) -> Yaml:
     try:
-        data: Any = yaml.load(path.read_bytes(), _Loader) or {}  # noqa: S506 - a SafeLoader
+        data: Any = yaml.load(path.read_bytes(), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
+    if data is None:
+        return {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path} must be a mapping")
     return cast(Yaml, data)
@@ -125,6 +127,12 @@ def read_stack_file(project: Project, stack: str) -> StackFile:
     if not path.exists():
         return StackFile(path, None, {})
     data = _load(path)
+    config: Any = data.get("config")
+    if config is not None and not isinstance(config, dict):
+        raise ConfigError(
+            f"{path}: `config` must be a mapping of `<namespace>:<name>` to values, and is {config!r}: "
+            f"mend the file, or take it back with `git checkout {path.name}`"
+        )
     provider = data.get("secretsprovider")
     if provider not in (None, "default", "passphrase"):
         raise ConfigError(

@@ -301,3 +301,30 @@ def test_an_absent_provider_is_named_with_what_starts_it(play: Playground) -> No
     assert result.code == 1
     assert f"no provider 'azure-native' answers at 127.0.0.1:{port}" in result.out
     assert "python -m local_azure start" in result.out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("config: {tiny:size: [", "is not YAML"),
+        ("- a", "must be a mapping"),
+        ("[]", "must be a mapping"),
+        ("config: [a]", "`config` must be a mapping"),
+        ("config: word", "`config` must be a mapping"),
+    ],
+)
+def test_a_broken_stack_file_is_named_and_nothing_changes(
+    play: Playground, azure: FakeAzure, text: str, told: str
+) -> None:
+    play.program('Thing("a", size=1)')
+    play.up()
+    before, calls = play.resources(), len(azure.calls)
+    play.program('Thing("a", size=2)')
+    play.settings(text)
+
+    said = play.fails("up", "--yes", "--stack", "local")
+
+    assert "Pulumi.local.yaml" in said
+    assert told in said
+    assert "Traceback" not in said
+    assert (play.resources(), len(azure.calls)) == (before, calls)
