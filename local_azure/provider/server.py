@@ -57,6 +57,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._azure = Azure(store, services, provisioning_seconds=provisioning_seconds)
         self._version = version
         self._locations: dict[str, str | None] = {}
+        # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.
+        self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
 
     @override
     async def Handshake(
@@ -127,6 +129,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
         old = values.decode(request.old_inputs)
         found = differences(old, values.decode(request.news), kind.replacing)
         internal = {path: one for path, one in found.items() if path in schema.INTERNAL_INPUTS}
@@ -150,12 +153,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = values.decode(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
+        key = kind.id_of(inputs).lower()
+        # Asked for once more by an engine that was killed before it could write the answer down.
+        again = self._unconfirmed.get(key) == (request.urn, inputs)
         try:
-            resource = await operations.create(self._azure, kind, inputs)
+            resource = await (operations.update if again else operations.create)(self._azure, kind, inputs)
         except operations.StartFailedError as error:
             await _abort_half_made(context, kind, error, inputs)
         except (ArmError, operations.AlreadyExistsError) as error:
             await _abort(context, error)
+        self._unconfirmed[key] = (request.urn, inputs)
         return provider_pb2.CreateResponse(
             id=resource["id"], properties=values.encode(to_outputs(kind, resource))
         )
@@ -165,6 +172,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.UpdateRequest, context: Context
     ) -> provider_pb2.UpdateResponse:
         kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
         inputs = values.decode(request.news)
         if request.preview:
             old = values.decode(request.olds)
@@ -183,6 +191,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
         kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
         if kind.inputs_of_id(request.id) is None:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -201,6 +210,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> Empty:
         await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
         try:
             await operations.delete(self._azure, request.id, catalogue.BY_ARM_TYPE)
         except ArmError as error:

@@ -207,7 +207,27 @@ async def test_the_store_holds_arms_own_names(engine: Engine) -> None:
 
 async def test_what_is_there_is_not_made_again(engine: Engine) -> None:
     group = await make_group(engine)
+    await engine.diff(stack.GROUP, group, {})  # the engine knows of it
     assert await refused(make_group(engine)) == f"cannot create already existing resource '{group.id}'"
+
+
+async def test_what_an_engine_was_killed_before_it_could_note_is_taken_up_by_the_next_run(
+    engine: Engine,
+) -> None:
+    # `kill -9` of the CLI: the identity was made, the state had only a pending create, and every later
+    # `up` ended with «cannot create already existing resource».
+    await make_group(engine)
+    first = await make_identity(engine)
+    assert await make_identity(engine) == first
+
+
+async def test_only_the_same_request_takes_up_what_is_there(engine: Engine) -> None:
+    inputs = {"resourceGroupName": "rg", "location": "eastus2"}
+    await engine.create(stack.GROUP, "group", inputs)
+    assert "already existing" in await refused(engine.create(stack.GROUP, "another", inputs))
+    assert "already existing" in await refused(
+        engine.create(stack.GROUP, "group", {**inputs, "tags": {"a": "b"}})
+    )
 
 
 async def test_table_names_have_no_case(engine: Engine) -> None:
