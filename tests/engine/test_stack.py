@@ -142,7 +142,7 @@ def test_broken_code_fails_the_up_with_its_own_error_and_the_old_code_still_serv
 
 def test_bad_configuration_is_one_error_with_every_problem_before_anything_changes(stack: Workspace) -> None:
     before = stack.arm()
-    stack.config("instanceMemoryMb", 1000)
+    stack.config("instanceMemoryMB", 1000)
     stack.config("maximumInstanceCount", 7)
     stack.config("modelNaem", "gpt-5.4-mini")
 
@@ -151,7 +151,7 @@ def test_bad_configuration_is_one_error_with_every_problem_before_anything_chang
     told = failed.stdout + failed.stderr
     assert failed.returncode != 0
     for expected in (
-        "instanceMemoryMb",
+        "instanceMemoryMB",
         "maximumInstanceCount",
         "modelNaem",
         "modelName",
