@@ -5,7 +5,8 @@ stand in its lock file; names are sorted, times and modes fixed, and nothing is
 compressed, because two zlib builds may compress the same bytes differently. So the same
 inputs give the same SHA-256 on every machine.
 
-Only the standard library is imported here; pip runs as a process of its own.
+Importing this module, and an unchanged package, take only the standard library; pip runs
+as a process of its own.
 """
 
 import argparse
@@ -13,17 +14,16 @@ import ast
 import hashlib
 import io
 import json
-import operator
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
@@ -34,23 +34,15 @@ DEFAULT_OUT = Path(".build/function_app.zip")
 SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py")
 HASH_FILE = "package_hash.txt"
 SITE_PACKAGES = ".python_packages/lib/site-packages"
-# What Azure offers and the lock has wheels for: azure-functions 1.x declares Python <3.13, 2.x >=3.13.
-SUPPORTED_PYTHON = ("3.11", "3.12", "3.13", "3.14")
+# Azure also offers 3.13 and 3.14, for which azure-functions is another major version (2.x).
+SUPPORTED_PYTHON = ("3.11", "3.12")
 DEFAULT_PYTHON = "3.12"
 # Flex Consumption runs x86_64 Linux with a glibc newer than 2.28.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 # How a verbose pip words an index that does not answer; its last line is that of a missing wheel.
 _NO_INDEX = re.compile("connection error:|Max retries exceeded")
-# The lines of a verbose pip that a person wants.
-_PIP_SAYS = re.compile("ERROR:|WARNING:|Could not fetch URL|    ")
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
+# The lines of a verbose pip that a person wants; the others are its own frames and candidates.
+_PIP_SAYS = re.compile("(ERROR|WARNING): |Could not fetch URL ")
 # Part of the digest of the inputs: raise it when the same inputs shall give another zip.
 _FORMAT = 1
 
@@ -182,60 +174,44 @@ def parse_lock(lock: str, python_version: str) -> list[Requirement]:
 
     pip would judge the markers for the Python that runs it, not for the one packaged for.
     """
+    # Takes longer to import than an unchanged package takes to be recognised.
+    import packaging.requirements as packaging  # noqa: PLC0415
+
+    environment = _target(python_version)
     requirements: list[Requirement] = []
-    for line in re.sub(r"\\\r?\n", " ", lock).splitlines():
-        text = line.split(" #")[0].strip()
+    for joined in re.sub(r"\\\r?\n", " ", lock).splitlines():
+        text = joined.split(" #")[0].strip()
         if not text or text.startswith("#"):
             continue
         hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
-        specifier, _, marker = text.split("--hash=")[0].partition(";")
-        specifier = specifier.strip()
-        if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", specifier) or not hashes:
-            raise PackageError(
-                f"{LOCK_FILE}: {text.split(' --hash')[0]!r} is not pinned with hashes. Run `make lock`."
-            )
-        if not marker.strip() or _marker_holds(marker.strip(), python_version):
-            requirements.append(Requirement(specifier, hashes))
+        try:
+            line = packaging.Requirement(text.split("--hash=")[0])
+            holds = line.marker is None or line.marker.evaluate(environment)
+        except ValueError as error:
+            raise PackageError(f"{LOCK_FILE}: {text!r} is not understood. Run `make lock`.") from error
+        pinned = re.fullmatch(r"==[^\s=*,]+", str(line.specifier))
+        if not pinned or not hashes:
+            raise PackageError(f"{LOCK_FILE}: {text!r} is not pinned with hashes. Run `make lock`.")
+        if holds:
+            requirements.append(Requirement(f"{line.name}{line.specifier}", hashes))
     return requirements
 
 
-def _marker_holds(marker: str, python_version: str) -> bool:
-    """Evaluate a PEP 508 marker. The ones that uv writes are Python expressions."""
-    environment = {
+def _target(python_version: str) -> dict[str, str]:
+    """The whole environment of PEP 508 markers, so that nothing of this machine's own counts."""
+    return {
         "python_version": python_version,
         "python_full_version": f"{python_version}.0",
         "sys_platform": "linux",
         "platform_system": "Linux",
+        "platform_release": "",
+        "platform_version": "",
         "os_name": "posix",
         "platform_machine": "x86_64",
         "implementation_name": "cpython",
+        "implementation_version": f"{python_version}.0",
         "platform_python_implementation": "CPython",
     }
-    try:
-        return _evaluate(ast.parse(marker, mode="eval").body, environment)
-    except (SyntaxError, LookupError, TypeError, ValueError) as error:
-        raise PackageError(f"{LOCK_FILE}: the marker {marker!r} is not understood.") from error
-
-
-def _evaluate(node: ast.expr, environment: Mapping[str, str]) -> bool:
-    match node:
-        case ast.BoolOp(op=ast.And(), values=values):
-            return all(_evaluate(value, environment) for value in values)
-        case ast.BoolOp(op=ast.Or(), values=values):
-            return any(_evaluate(value, environment) for value in values)
-        case ast.Compare(
-            left=ast.Name(id=name), ops=[comparison], comparators=[ast.Constant(value=str(value))]
-        ):
-            compared = (environment[name], value)
-            left, right = map(_version, compared) if name.startswith("python_") else compared
-            return _COMPARISONS[type(comparison)](left, right)
-        case _:
-            raise TypeError(ast.dump(node))
-
-
-def _version(text: str) -> tuple[int, int, int]:
-    major, minor, patch = ([int(part) for part in text.split(".")] + [0, 0])[:3]
-    return major, minor, patch
 
 
 def _compact(python_version: str) -> str:
@@ -319,9 +295,8 @@ def _download_problem(
             f"no wheel for CPython {python_version} on Linux x86_64 was found. Choose another Python with"
             " `pulumi config set pythonVersion`, or in function_app/requirements.in a version that has one"
         )
-    lines = [line[:300] for line in output.splitlines() if _PIP_SAYS.match(line)]
-    said = "\n".join(f"    {line}" for line in lines[:6])
-    return kind(f"{requirement.specifier}: {reason}.\n  pip said:\n{said}")
+    lines = dict.fromkeys(f"  pip: {line[:300]}" for line in output.splitlines() if _PIP_SAYS.match(line))
+    return kind("\n".join([f"{requirement.specifier}: {reason}.", *list(lines)[:2]]))
 
 
 def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from infra.identity import AppIdentity, AppRoles
 from infra.monitoring import Monitoring
 from infra.names import names
 from infra.openai import ChatModel
-from infra.package import build_package
+from infra.package import PackageError, build_package
 from infra.place import Place
 from infra.roles import Scope
 from infra.settings import read
@@ -20,7 +20,10 @@ from infra.storage import ChatStorage
 def main() -> None:
     settings = read()
     project, stack = pulumi.get_project(), pulumi.get_stack()
-    package = build_package(settings.host.python_version)
+    try:
+        package = build_package(settings.host.python_version)
+    except PackageError as error:
+        raise pulumi.RunError(str(error)) from error  # shown without a traceback
     subscription_id = authorization.get_client_config().subscription_id
     name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
     tags = {**settings.tags, "project": project, "stack": stack}

@@ -19,6 +19,7 @@ from pulumi.runtime.config import CONFIG
 
 from infra import rules
 from infra.models import CHAT_MODELS, ChatModel
+from infra.package import DEFAULT_PYTHON, SUPPORTED_PYTHON
 from infra.rules import Command, HttpAuthLevel, RefusedError, command, nearest
 
 T = TypeVar("T")
@@ -117,8 +118,7 @@ MODEL_VERSION = _key("modelVersion", "2026-03-17", str)
 MODEL_SKU = _key("modelSku", "GlobalStandard", rules.one_of("GlobalStandard", "DataZoneStandard", "Standard"))
 MODEL_CAPACITY = _key("modelCapacity", 50, rules.integer(1, 100_000, "thousand tokens per minute"))
 MODEL_IS_REASONING = _key("modelIsReasoning", True, rules.boolean)
-# What azure-functions in function_app/requirements.txt runs on: 1.26.0 asks for <3.13, and 3.10 has ended.
-PYTHON_VERSION = _key("pythonVersion", "3.12", rules.one_of("3.12", "3.11"))
+PYTHON_VERSION = _key("pythonVersion", DEFAULT_PYTHON, rules.one_of(*SUPPORTED_PYTHON))
 INSTANCE_MEMORY = _key("instanceMemoryMB", 2048, rules.integer_of((512, 2048, 4096), "MB"))
 # ARM may take less than 40 (terraform-provider-azurerm allows 1), but the service documents 40.
 MAXIMUM_INSTANCES = _key("maximumInstanceCount", 100, rules.integer(40, 1000, "instances"))

@@ -2,17 +2,21 @@
 
 import json
 import re
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi_azure_native.web import outputs
 
+from infra import program
 from infra.function_host import repository_host
 from infra.names import names
+from infra.package import build_package
 from infra.roles import assignment_name
 from tests.unit.infra.conftest import PACKAGE, RunStack
-from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID
+from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, run_program
 
 TREE = {
     "": {"group", "identity", "storage", "monitoring", "openai", "roles", "function-host"},
@@ -386,3 +390,11 @@ def test_no_input_or_export_holds_a_key(run_stack: RunStack) -> None:
     written = json.dumps([everything, run.outputs])
     for sign in ("AccountKey", "SharedAccessKey", "SharedAccessSignature", "sig=", "?code=", "Password="):
         assert sign.lower() not in written.lower()
+
+
+def test_a_package_that_cannot_be_built_is_an_error_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "build_package", partial(build_package, root=tmp_path))
+    with pytest.raises(pulumi.RunError, match=r"function_app\.py and host\.json missing"):
+        run_program()
