@@ -230,7 +230,8 @@ class Publisher:
         errors, since = "", self._clock.now()
         for pause in _growing(longest=5.0):
             health = self._health()
-            missing = functions - self._functions()
+            listing = self._arm_get("/functions")
+            missing = functions - _function_names(listing)
             if self._hash_of(health) == content_hash and not missing:
                 self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
                 return
@@ -242,7 +243,9 @@ class Publisher:
                     f"The package was deployed, but the Functions host cannot run it:\n{errors}"
                 )
             state = f"https://{self._site.host}/api/health: {_short(health)}"
-            if missing:
+            if missing and listing.status >= 400:
+                state += f"; its functions cannot be listed: {_short(listing)}"
+            elif missing:
                 state += f"; not listed yet: {', '.join(sorted(missing))}"
             self._say(f"Waiting for the new code. {state}.")
             deadline.pause(
@@ -255,10 +258,6 @@ class Publisher:
 
     def _health(self) -> Answer:
         return self._request("GET", f"https://{self._site.host}/api/health", signed=False)
-
-    def _functions(self) -> frozenset[str]:
-        listed: list[dict[str, Any]] = self._arm_get("/functions").members().get("value") or []
-        return frozenset(str(function.get("name", "")).rpartition("/")[2] for function in listed)
 
     def _host_errors(self) -> str:
         """What the Functions host itself reports as wrong, one line each."""
@@ -334,3 +333,9 @@ def _passing(answer: Answer) -> str | None:
 def _short(answer: Answer) -> str:
     line = " ".join(str(answer).split())
     return line if len(line) <= 160 else f"{line[:160]}…"
+
+
+def _function_names(listing: Answer) -> frozenset[str]:
+    """ARM names them `site/function`; none in a refusal."""
+    listed: list[dict[str, Any]] = listing.members().get("value") or []
+    return frozenset(str(function.get("name", "")).rpartition("/")[2] for function in listed)

@@ -248,6 +248,13 @@ def test_a_deployment_that_never_shows_up_ends_at_the_deadline(azure: Azure) -> 
     assert "deployment d1" in message
 
 
+def test_a_deployer_who_may_not_list_the_functions_is_told_so(azure: Azure) -> None:
+    azure.answers(FUNCTIONS, Reply(403, {"error": {"code": "AuthorizationFailed"}}))
+    message = Bench(azure).failure()
+    assert "its functions cannot be listed: 403" in message
+    assert "AuthorizationFailed" in message
+
+
 def test_waits_until_the_new_code_answers_and_its_functions_are_listed(azure: Azure) -> None:
     azure.answers(HEALTH, Reply(503), Reply(200, {"package": "old"}), Reply(200, {"package": HASH}))
     azure.answers(
