@@ -251,7 +251,7 @@ def test_a_deployment_that_never_shows_up_ends_at_the_deadline(azure: Azure) -> 
 def test_a_deployer_who_may_not_list_the_functions_is_told_so(azure: Azure) -> None:
     azure.answers(FUNCTIONS, Reply(403, {"error": {"code": "AuthorizationFailed"}}))
     message = Bench(azure).failure()
-    assert "its functions cannot be listed: 403" in message
+    assert "its functions cannot be listed: HTTP 403" in message
     assert "AuthorizationFailed" in message
 
 
