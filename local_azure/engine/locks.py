@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local_azure.engine import cut_off
 from local_azure.engine.errors import EngineError
 
 
@@ -73,16 +74,19 @@ def _remove(lock: Lock) -> None:
 
 
 def clear_stranded(backend: Path, project: str, stack: str) -> list[str]:
-    """Removes the locks whose process on this host is gone; a notice for each.
+    """Removes the locks whose process on this host is gone, and mends what it was writing; a notice for each.
 
     `backend` is the folder of the `file://` backend. A killed `up` leaves its lock, and neither
     engine goes on while it stands (pulumi/pulumi#9047).
     """
+    found = locks(backend, project, stack)
     notices: list[str] = []
-    for lock in locks(backend, project, stack):
+    for lock in found:
         if lock.stranded:
             _remove(lock)
             notices.append(f"removed the lock of {lock}: that process does not run any more")
+    if found and len(notices) == len(found):
+        notices += cut_off.mend(backend, project, stack)
     return notices
 
 
