@@ -27,9 +27,9 @@ _LAST_BACKOFF = 10.0
 _LONG_ENOUGH = 30.0
 """Seconds of running after which a death counts as the first one again."""
 
-# The child waits for its line until the leash knows it, so that a daemon killed
-# between the two leaves nothing: the pipe ends, `read` fails, the shell exits.
-_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
+# The child waits for its environment until the leash knows it, so that a daemon
+# killed between the two leaves nothing: the pipe ends too early and the gate exits.
+_GATE = (sys.executable, "-I", "-S", str(Path(__file__).with_name("gate.py")))
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class Supervised:
     async def _launch(self) -> None:
         self._is_ready = False
         command = self.command
+        environment = _entries(command)
         command.log.parent.mkdir(parents=True, exist_ok=True)
         keep_small(command.log)
         with command.log.open("ab") as output:
@@ -108,7 +109,7 @@ class Supervised:
             process = await asyncio.create_subprocess_exec(
                 *_GATE,
                 *command.argv,
-                env=dict(command.env),
+                env={},
                 cwd=command.cwd,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
@@ -120,7 +121,7 @@ class Supervised:
         _leash.add(process.pid)
         assert process.stdin is not None  # noqa: S101 # asked for above
         with suppress(OSError):
-            process.stdin.write(b"go\n")
+            process.stdin.write(environment)
             process.stdin.close()
         await self._wait_until_ready(process)
         self._is_ready = True
@@ -214,6 +215,22 @@ def keep_small(file: Path) -> None:
             os.truncate(file, 0)
     except FileNotFoundError:
         return
+
+
+def _entries(command: Command) -> bytes:
+    """The environment as gate.py reads it. Raises ProcessError for what no environment can hold."""
+    wrong = [
+        repr(name)
+        for name, value in command.env.items()
+        if not name or "=" in name or "\0" in name or "\0" in value
+    ]
+    if wrong:
+        raise ProcessError(
+            f"{command.name} cannot start: the environment cannot hold {', '.join(wrong)} (a name is not "
+            "empty and has no '=', and neither name nor value has a NUL); rename or remove the setting."
+        )
+    entries = (os.fsencode(f"{name}={value}") + b"\0" for name, value in command.env.items())
+    return b"".join(entries) + b"\0"
 
 
 def _signal_group(group: int, number: int) -> None:

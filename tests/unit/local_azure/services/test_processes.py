@@ -86,15 +86,55 @@ async def test_a_child_sees_its_own_environment_and_no_other(
     tmp_path: Path, started: list[Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAEMONS_SECRET", "x")
-    child = await Supervised.start(
-        command(tmp_path, "env > env; touch ready; exec sleep 60", SETTING="1"),
-        exists(tmp_path / "ready"),
-        DEADLINE,
-    )
-    started.append(child)
-    seen = (tmp_path / "env").read_text()
-    assert "SETTING=1" in seen
-    assert "DAEMONS_SECRET" not in seen
+    given = {
+        "PATH": "/usr/bin:/bin",
+        "my-setting": "1",
+        "Logging.Level": "a=b",
+        "TEXT": "two\nlines é",
+        "EMPTY": "",
+    }
+    program = Command("child", ["env", "-0"], given, tmp_path, tmp_path / "seen")
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(lambda: (tmp_path / "seen").read_bytes().endswith(b"\0"))
+
+    # `env` ends at once: whether it was seen alive does not matter here.
+    started.append(await Supervised.start(program, ready, DEADLINE))
+    seen = (tmp_path / "seen").read_bytes().decode().rstrip("\0").split("\0")
+    assert sorted(seen) == sorted(f"{name}={value}" for name, value in given.items())
+
+
+async def test_a_child_starts_with_the_signals_that_a_shell_would_give_it(
+    tmp_path: Path,
+) -> None:
+    """A writer into a closed pipe has to end, and Python would let it go on."""
+    script = "yes | head -n 1; kill -PIPE $$; echo still here"
+    with pytest.raises(ProcessError, match=f"code -{int(signal.SIGPIPE)} "):
+        await Supervised.start(command(tmp_path, script), exists(tmp_path / "never"), DEADLINE)
+
+
+@pytest.mark.parametrize("env", [{"a=b": "1"}, {"": "1"}, {"a\0b": "1"}, {"a": "1\0b=2"}])
+async def test_an_environment_that_cannot_be_is_an_error_that_names_the_setting(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    program = Command("child", ["/bin/true"], env, tmp_path, tmp_path / "log")
+    with pytest.raises(ProcessError, match="cannot hold") as caught:
+        await Supervised.start(program, exists(tmp_path / "never"), DEADLINE)
+    assert repr(next(iter(env))) in str(caught.value)
+
+
+async def test_a_program_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    program = Command("child", ["/no/such/program"], {}, tmp_path, tmp_path / "log")
+    with pytest.raises(ProcessError, match="/no/such/program does not start: No such file"):
+        await Supervised.start(program, exists(tmp_path / "never"), DEADLINE)
+
+
+@pytest.mark.parametrize("sent", [b"", b"A=1\0", b"A=1\0B="])
+def test_nothing_starts_when_the_daemon_is_gone_before_the_leash_knows(tmp_path: Path, sent: bytes) -> None:
+    gate = Path(processes.__file__).with_name("gate.py")
+    program = ["/bin/sh", "-c", f"touch {tmp_path}/started"]
+    subprocess.run([sys.executable, "-I", "-S", str(gate), *program], input=sent, env={}, check=True)
+    assert not (tmp_path / "started").exists()
 
 
 async def test_a_child_gets_the_descriptors_that_were_passed(
