@@ -156,13 +156,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         key = kind.id_of(inputs).lower()
         # Asked for once more by an engine that was killed before it could write the answer down.
         again = self._unconfirmed.get(key) == (request.urn, inputs)
+        if self._azure.store.get(key) is None:
+            # Before the work: the death of the engine ends this call in the middle of it.
+            self._unconfirmed[key] = (request.urn, inputs)
         try:
             resource = await (operations.update if again else operations.create)(self._azure, kind, inputs)
         except operations.StartFailedError as error:
             await _abort_half_made(context, kind, error, inputs)
         except (ArmError, operations.AlreadyExistsError) as error:
             await _abort(context, error)
-        self._unconfirmed[key] = (request.urn, inputs)
         return provider_pb2.CreateResponse(
             id=resource["id"], properties=values.encode(to_outputs(kind, resource))
         )
