@@ -219,7 +219,13 @@ class Host:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
         # A body without Content-Length (chunked) does not reach the worker
         # (Azure/azure-functions-host #4926).
-        body = await request.content.readexactly(length) if length > 0 else b""
+        try:
+            async with asyncio.timeout(HTTP_TIMEOUT):
+                body = await request.content.readexactly(length) if length > 0 else b""
+        except asyncio.IncompleteReadError:
+            return Response(400)  # the client hung up: nobody reads this
+        except TimeoutError:
+            return Response(408)
         http = {
             "method": request.method,
             "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",

@@ -1,5 +1,6 @@
 """An engine's side of the provider protocol, and services that only remember what was asked of them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ Inputs = dict[str, Any]
 
 @dataclass
 class FakeServices:
-    """What exists in the data planes. A call named in `broken` fails."""
+    """What exists in the data planes. A call named in `broken` fails, one in `endless` never returns."""
 
     exists: set[str] = field(default_factory=set[str])
     configured: list[str] = field(default_factory=list[str])
     broken: set[str] = field(default_factory=set[str])
+    endless: set[str] = field(default_factory=set[str])
 
     def _do(self, call: str) -> None:
         if call in self.broken:
@@ -51,6 +53,8 @@ class FakeServices:
 
     async def configure_site(self, site_id: str) -> None:
         self._do("configure_site")
+        while "configure_site" in self.endless:
+            await asyncio.Event().wait()
         self.configured.append(site_id.rpartition("/")[2])
 
     async def delete_site(self, site_id: str) -> None:

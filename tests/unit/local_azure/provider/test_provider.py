@@ -221,6 +221,17 @@ async def test_what_an_engine_was_killed_before_it_could_note_is_taken_up_by_the
     assert await make_identity(engine) == first
 
 
+async def test_what_was_being_made_when_the_engine_was_killed_is_taken_up_too(engine: Engine) -> None:
+    made = await make_stack(engine)
+    engine.sites.endless = {"configure_site"}
+    checked = await engine.check(stack.SITE, "app", made.site_inputs())
+    request = provider_pb2.CreateRequest(urn=engine.urn(stack.SITE, "app"), properties=values.encode(checked))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await engine.stub.Create(request, timeout=0.3)
+    engine.sites.endless = set()
+    assert (await engine.create(stack.SITE, "app", made.site_inputs())).id.endswith("/sites/assistant-app")
+
+
 async def test_only_the_same_request_takes_up_what_is_there(engine: Engine) -> None:
     inputs = {"resourceGroupName": "rg", "location": "eastus2"}
     await engine.create(stack.GROUP, "group", inputs)
