@@ -222,7 +222,7 @@ class Host:
         try:
             async with asyncio.timeout(HTTP_TIMEOUT):
                 body = await request.content.readexactly(length) if length > 0 else b""
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             return Response(400)  # the client hung up: nobody reads this
         except TimeoutError:
             return Response(408)

@@ -502,6 +502,23 @@ def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -
     assert b'"body": "hi"' in answer
 
 
+def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) -> None:
+    context = ssl.create_default_context(cafile=str(site.azure.tls.ca_file))
+    host, port = site.hosts.default.split(":")
+    before = site.log.count("Traceback")
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        connection.sendall(f"POST /api/any HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nhi".encode())
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):  # the request has arrived, and waits for the rest
+            connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
+    assert site.send("GET", "/api/any").status == 200
+    assert site.log.count("Traceback") == before
+
+
 def test_log_levels_of_host_json_keep_prompts_out(new_site: Callable[..., TestSite]) -> None:
     site = new_site()
     site.configure()
