@@ -54,5 +54,5 @@ bench: setup ## Print the figures of the README as ratios
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
 	@rm -rf .venv .build .local node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
