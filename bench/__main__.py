@@ -10,7 +10,6 @@ import ast
 import contextlib
 import http.client
 import shutil
-import ssl
 import statistics
 import subprocess
 import sys
@@ -118,7 +117,9 @@ def empty_program(stack: Workspace) -> Generator[Path]:
 
 def no_change_up(stack: Workspace) -> Figure:
     with empty_program(stack) as folder:
-        empty = Workspace(folder, stack.engine, {**stack.environment, "LOCAL_AZURE_HOME": str(stack.home)})
+        empty = Workspace(
+            folder, stack.engine, {**stack.environment, "LOCAL_AZURE_HOME": str(stack.home.root)}
+        )
         empty.up()
         measured = pairs(lambda: stack.up("--expect-no-changes"), empty.up, PAIRS)
         empty.pulumi("destroy", "--yes")
@@ -138,13 +139,13 @@ def import_time() -> Figure:
 def put_through_the_host(stack: Workspace) -> Figure:
     """A PUT, and the table operations of the create done directly; both keep their connections."""
     outputs = stack.outputs()
-    ca_file = str(stack.home / "ca.pem")
+    ca_file = str(stack.home.ca_file)
     service: Any = TableServiceClient(
         stack.table_endpoint(), credential=stack.developer(), connection_verify=ca_file
     )
     table = service.get_table_client("ChatState")
     url = urllib.parse.urlsplit(str(outputs["assistantsUrl"]))
-    connection = http.client.HTTPSConnection(url.netloc, context=ssl.create_default_context(cafile=ca_file))
+    connection = http.client.HTTPSConnection(url.netloc, context=stack.trusted())
     headers = {"x-functions-key": stack.key()}
     ids = [f"bench-{uuid.uuid4().hex}" for _ in range(10)]
     turn = iter(range(1_000_000))

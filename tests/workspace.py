@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.credentials import TokenCredential
 
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, Store
-from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
+from local_azure.arm.store import Store
+from local_azure.cli.developer import Developer
+from local_azure.home import Home
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
@@ -47,13 +48,20 @@ class Answer:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True)
-class Developer:
-    tokens: Tokens
-
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        issued = self.tokens.issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0])
-        return AccessToken(issued.token, issued.expires_on)
+def send(
+    trusted: ssl.SSLContext,
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One HTTPS request; a refusal is an answer like any other."""
+    request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, context=trusted, timeout=60) as answer:  # noqa: S310
+            return Answer(answer.status, dict(answer.headers), answer.read())
+    except urllib.error.HTTPError as refused:
+        return Answer(refused.code, dict(refused.headers), refused.read())
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,8 @@ class Workspace:
     environment: Mapping[str, str] = field(repr=False)
 
     @property
-    def home(self) -> Path:
-        return self.root / ".local"
+    def home(self) -> Home:
+        return Home(self.root / ".local")
 
     def run(
         self, *arguments: str, check: bool = True, **environment: str
@@ -113,7 +121,7 @@ class Workspace:
         return json.loads(self.pulumi("stack", "output", "--json").stdout)
 
     def state_file(self) -> Path:
-        return self.home / "state" / ".pulumi" / "stacks" / "assistant" / f"{STACK}.json"
+        return self.home.backend / ".pulumi" / "stacks" / "assistant" / f"{STACK}.json"
 
     def resources(self) -> list[dict[str, Any]]:
         checkpoint = json.loads(self.state_file().read_text())
@@ -122,7 +130,7 @@ class Workspace:
 
     def arm(self) -> dict[str, Any]:
         """What local Azure holds."""
-        return json.loads((self.home / "arm.json").read_text())
+        return json.loads(self.home.store_file.read_text())
 
     def config(self, key: str, value: object | None) -> None:
         """Set one key of the stack file, or take it out with None."""
@@ -139,13 +147,10 @@ class Workspace:
     def request(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        trusted = ssl.create_default_context(cafile=str(self.home / "ca.pem"))
-        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, context=trusted, timeout=30) as answer:  # noqa: S310
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as refused:
-            return Answer(refused.code, dict(refused.headers), refused.read())
+        return send(self.trusted(), method, url, body, headers)
+
+    def trusted(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.home.ca_file))
 
     def key(self) -> str:
         """The function app's default host key, as a person gets it."""
@@ -154,14 +159,14 @@ class Workspace:
     def table_endpoint(self) -> str:
         accounts = [
             resource
-            for resource in Store(self.home / "arm.json").list("Microsoft.Storage/storageAccounts")
+            for resource in Store(self.home.store_file).list("Microsoft.Storage/storageAccounts")
             if resource["name"] == self.outputs()["storageAccountName"]
         ]
         return accounts[0].get("properties", {})["primaryEndpoints"]["table"]
 
     def developer(self) -> TokenCredential:
         """Signs in to local Azure's storage as the person at the laptop."""
-        return Developer(Tokens(load_key(self.home / "tls" / "token.key")))
+        return Developer(self.home)
 
     def put(self, assistant_id: str, body: object | None = None) -> Answer:
         """Create an assistant; `assistant_id` goes into the path as it is."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local_azure import run_state
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, Resource, Store
+from local_azure.arm.store import Resource, Store
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
 from local_azure.home import Home
@@ -90,19 +90,15 @@ def _entities(
     home: Home, endpoint: str, table: str, account: str, partition: str | None
 ) -> list[Mapping[str, Any]]:
     # Loaded here: the Azure SDK takes longer than any other command.
-    from azure.core.credentials import AccessToken  # noqa: PLC0415
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
     from azure.data.tables import TableClient  # noqa: PLC0415
 
-    from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key  # noqa: PLC0415
-
-    class Developer:
-        def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-            issued = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0])
-            return AccessToken(issued.token, issued.expires_on)
+    from local_azure.cli.developer import Developer  # noqa: PLC0415
 
     # The SDK leaves its keyword arguments untyped.
-    client: Any = TableClient(endpoint, table, credential=Developer(), connection_verify=str(home.ca_file))
+    client: Any = TableClient(
+        endpoint, table, credential=Developer(home), connection_verify=str(home.ca_file)
+    )
     with client:
         try:
             if partition is None:

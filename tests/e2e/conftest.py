@@ -7,8 +7,6 @@ else a local Azure of their own.
 
 import os
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,7 @@ from azure.core.credentials import TokenCredential
 from azure.data.tables import TableClient
 from azure.identity import DefaultAzureCredential
 
-from tests.workspace import Answer, Workspace, workspace
+from tests.workspace import Answer, Workspace, send, workspace
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,7 @@ class Target:
     def send_to(
         self, url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, context=self.trusted, timeout=60) as answer:  # noqa: S310
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as refused:
-            return Answer(refused.code, dict(refused.headers), refused.read())
+        return send(self.trusted, method, url, body, headers)
 
     def rows(self, assistant_id: str) -> list[dict[str, Any]]:
         found = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
@@ -74,8 +67,8 @@ def target(request: pytest.FixtureRequest) -> Target:
     return Target(
         made.outputs()["assistantsUrl"],
         made.key(),
-        table_client(made.table_endpoint(), made.developer(), connection_verify=str(made.home / "ca.pem")),
-        ssl.create_default_context(cafile=str(made.home / "ca.pem")),
+        table_client(made.table_endpoint(), made.developer(), connection_verify=str(made.home.ca_file)),
+        made.trusted(),
     )
 
 

@@ -162,7 +162,7 @@ def test_bad_configuration_is_one_error_with_every_problem_before_anything_chang
 
 
 def test_no_secret_stands_in_the_state_or_the_outputs(stack: Workspace) -> None:
-    secrets = [path.read_text() for path in (stack.home / "sites").rglob("keys.json")]
+    secrets = [path.read_text() for path in stack.home.sites.rglob("keys.json")]
     keys = {value for text in secrets for value in re.findall(r'"([A-Za-z0-9+/=_-]{40,})"', text)}
     assert keys, "the local host keys were not found, so this test would prove nothing"
 

@@ -32,6 +32,7 @@ from local_azure.services import tls as certificates
 from local_azure.services.sites.service import Sites
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import Tokens
+from tests.workspace import Answer
 
 T = TypeVar("T")
 
@@ -98,16 +99,6 @@ def package(files: Mapping[str, str]) -> bytes:
         for name, content in {**vendored(), **files}.items():
             archive.writestr(name, content)
     return buffer.getvalue()
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""The person at the laptop as a credential for the Azure SDK's data-plane clients."""
+
+from typing import Any
+
+from azure.core.credentials import AccessToken
+
+from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.home import Home
+from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
+
+
+class Developer:
+    """Signs in to the storage accounts of one local Azure."""
+
+    def __init__(self, home: Home) -> None:
+        self._tokens = Tokens(load_key(home.token_key_file))
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        issued = self._tokens.issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0])
+        return AccessToken(issued.token, issued.expires_on)
