@@ -1,0 +1,19 @@
+"""What a stack's name says. Pure."""
+
+import re
+
+# GitHub numbers pull requests from 1; no leading zero, so that each has one name.
+_EPHEMERAL = re.compile(r"pr-([1-9][0-9]{0,9})")
+
+EPHEMERAL_CONFIG = "Pulumi.pr.yaml"
+"""Where every stack of a pull request takes its settings from."""
+
+
+def ephemeral_stack(pull_request: int) -> str:
+    return f"pr-{pull_request}"
+
+
+def pull_request_of(stack: str) -> int | None:
+    """The pull request that a stack was made for, or None: only such a stack may be swept away."""
+    found = _EPHEMERAL.fullmatch(stack)
+    return int(found[1]) if found else None

@@ -1,0 +1,57 @@
+"""`python -m ops`: what pipelines do, and a person on call does by hand."""
+
+import argparse
+import sys
+from importlib import import_module
+
+from ops.output import OpsError, note
+
+COMMANDS = {
+    "preview": "what `pulumi up` would change, as a file for `comment`",
+    "comment": "put previews into one comment of a pull request",
+}
+"""Name to summary. `a-name` is ops/commands/a_name.py; only the one asked for is loaded."""
+
+_EPILOG = """\
+Each command has its own --help, and --dry-run where it would change something.
+
+exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  wrong usage
+  further ones stand in the command's --help
+"""
+
+
+def _help() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ops",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    listed = "\n".join(f"{name:<12}{summary}" for name, summary in COMMANDS.items())
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help=listed)
+    return parser
+
+
+def main(words: list[str]) -> int:
+    name = _help().parse_args(words[:1]).command
+    module = import_module(f"ops.commands.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m ops {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    try:
+        return module.run(parser.parse_args(words[1:]))
+    except OpsError as error:
+        note(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

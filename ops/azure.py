@@ -1,0 +1,73 @@
+"""Azure's own SDK clients, signed in as the azure-native provider is: ARM_* name the cloud and the way."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypedDict
+
+from azure.core.credentials import TokenCredential
+from requests import Session
+
+from infra import signin
+from ops.output import OpsError
+
+if TYPE_CHECKING:
+    from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
+    from azure.mgmt.resource.resources import ResourceManagementClient
+    from azure.mgmt.web import WebSiteManagementClient
+
+
+class _Place(TypedDict):
+    base_url: str
+    credential_scopes: list[str]
+
+
+@dataclass(frozen=True)
+class Azure:
+    """One subscription. Each client is imported and made when first asked for: their imports take seconds."""
+
+    subscription_id: str
+    credential: TokenCredential
+    cloud: signin.Cloud
+
+    @classmethod
+    def sign_in(cls, environment: Mapping[str, str] = os.environ) -> "Azure":
+        """Raises OpsError where ARM_* do not say enough."""
+        settings = signin.read_settings(lambda _key: None, environment)
+        subscription = settings.get("subscriptionId", "")
+        if not subscription:
+            raise OpsError(
+                "ARM_SUBSCRIPTION_ID is not set: "
+                "export ARM_SUBSCRIPTION_ID=$(az account show --query id -o tsv)"
+            )
+        session = Session()
+        try:
+            cloud = signin.cloud_of(settings, session)
+            return cls(subscription, signin.credential(settings, cloud, session), cloud)
+        except signin.SignInError as error:
+            raise OpsError(str(error)) from error
+
+    @cached_property
+    def resources(self) -> "ResourceManagementClient":
+        from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415 # see the class
+
+        return ResourceManagementClient(self.credential, self.subscription_id, **self._place())
+
+    @cached_property
+    def cognitive(self) -> "CognitiveServicesManagementClient":
+        from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient  # noqa: PLC0415 # see the class
+
+        return CognitiveServicesManagementClient(self.credential, self.subscription_id, **self._place())
+
+    @cached_property
+    def web(self) -> "WebSiteManagementClient":
+        from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 # see the class
+
+        return WebSiteManagementClient(self.credential, self.subscription_id, **self._place())
+
+    def _place(self) -> _Place:
+        return {
+            "base_url": self.cloud.endpoint,
+            "credential_scopes": [f"{self.cloud.audience.rstrip('/')}/.default"],
+        }
