@@ -1,13 +1,10 @@
 """The deployed code as a resource: its inputs are the site and the package's hash.
 
-azure-native has no resource that deploys code, so this one is dynamic. Pulumi pickles its
-provider by reference, because `infra` can be imported: the state names the class, and the
-checkout's code runs. What talks to Azure is imported only when there is something to do, as
-every preview imports this module.
+azure-native has no resource that deploys code, so this one is dynamic. What talks to Azure is
+imported only when there is something to do, as every preview imports this module.
 """
 
 import os
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +20,9 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
-from pulumi.dynamic.dynamic import PROVIDER_KEY
 from pulumi.output import Unknown
 
+from infra.dynamic import plain_failure, recorded, say
 from infra.package import PROJECT_ROOT, PackageError, content_hash, function_names
 
 if TYPE_CHECKING:
@@ -104,8 +101,8 @@ class DeployedCodeProvider(ResourceProvider):
         if running is None:
             return ReadResult("", {})
         if running != props["package_hash"]:
-            _say(f"{props['site_host']} runs {running or 'no package that answers'}: `up` will deploy again.")
-        state = {**_recorded(props), "package_hash": running}
+            say(f"{props['site_host']} runs {running or 'no package that answers'}: `up` will deploy again.")
+        state = {**recorded(props), "package_hash": running}
         return ReadResult(id_, state, dict(state))
 
     def _deploy(self, props: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +116,7 @@ class DeployedCodeProvider(ResourceProvider):
                     f"{path} now holds package {found}, not {wanted} as planned. Run `pulumi up` again."
                 )
             self._publisher(props).publish(package, wanted, function_names(package))
-        return _recorded(props)
+        return recorded(props)
 
     def _publisher(self, props: Mapping[str, Any]) -> "Publisher":
         from requests import Session  # noqa: PLC0415 # see the module's text
@@ -132,12 +129,8 @@ class DeployedCodeProvider(ResourceProvider):
         token = signin.token_source(settings, cloud, session)
         site = publish.Site(props["site_id"], props["site_host"], props["scm_host"])
         return publish.Publisher(
-            site, cloud.endpoint, token=token, session=session, say=_say, clock=publish.Clock()
+            site, cloud.endpoint, token=token, session=session, say=say, clock=publish.Clock()
         )
-
-
-def _recorded(props: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in props.items() if key != PROVIDER_KEY}
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -149,20 +142,8 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextmanager
 def _plain_failure() -> Generator[None]:
-    """Let an expected failure reach the user as its message.
-
-    pulumi.dynamic sends the formatted traceback as the error's text; this limit, in a process that is
-    only ours, takes the frames out of it.
-    """
     from infra.publish import DeploymentError  # noqa: PLC0415 # see the module's text
     from infra.signin import SignInError  # noqa: PLC0415 # see the module's text
 
-    try:
+    with plain_failure(DeploymentError, SignInError, PackageError):
         yield
-    except (DeploymentError, SignInError, PackageError) as error:
-        sys.tracebacklimit = 0
-        raise DeploymentError(str(error)) from None
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

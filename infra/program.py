@@ -6,12 +6,14 @@ from pulumi_azure_native import authorization, resources
 from infra.app_settings import app_settings
 from infra.deployment import DeployedCode
 from infra.function_host import FunctionHost
+from infra.guard import DeletionGuard
 from infra.identity import AppIdentity, AppRoles
 from infra.monitoring import Monitoring
 from infra.names import names
 from infra.openai import ChatModel
 from infra.package import PackageError, build_package
 from infra.place import Place
+from infra.purge import PurgedAccount
 from infra.roles import Scope
 from infra.settings import read
 from infra.storage import ChatStorage
@@ -41,7 +43,20 @@ def main() -> None:
     identity = AppIdentity("identity", place=place)
     storage = ChatStorage("storage", place=place, protect=protect)
     monitoring = Monitoring("monitoring", place=place, logs=settings.logs)
-    model = ChatModel("openai", place=place, model=settings.model, protect=protect)
+    purged = PurgedAccount(
+        "purged-account",
+        subscription_id=subscription_id,
+        location=settings.model.location,
+        group=name.resource_group,
+        account=name.openai_account,
+    )
+    model = ChatModel(
+        "openai",
+        place=place,
+        model=settings.model,
+        protect=protect,
+        opts=pulumi.ResourceOptions(depends_on=[purged]),
+    )
     roles = AppRoles(
         "roles",
         principal_id=identity.principal_id,
@@ -52,8 +67,7 @@ def main() -> None:
             Scope.APP_INSIGHTS: monitoring.id,
         },
     )
-    if protect:
-        storage.lock(after=roles.assignments)
+    locks = [storage.lock(after=roles.assignments)] if protect else []
     host = FunctionHost(
         "function-host",
         place=place,
@@ -75,6 +89,7 @@ def main() -> None:
         python_version=settings.host.python_version,
         opts=pulumi.ResourceOptions(parent=host, depends_on=[*host.publishing, *roles.assignments]),
     )
+    DeletionGuard("deletion-guard", protected=protect, opts=pulumi.ResourceOptions(depends_on=[code, *locks]))
 
     pulumi.export("functionAppUrl", pulumi.Output.format("https://{0}", host.site_host))
     pulumi.export("assistantsUrl", pulumi.Output.format("https://{0}/api/assistants", host.site_host))

@@ -211,12 +211,17 @@ def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) ->
 
     def token() -> str:
         try:
-            return signed_in.get_token(f"{cloud.audience}/.default").token
+            return signed_in.get_token(scope_of(cloud)).token
         except (ClientAuthenticationError, OSError, ValueError) as error:
             hint = " Run `az login`, or set ARM_* for another way." if kind == "Azure CLI" else ""
             raise SignInError(f"Signing in by {kind} failed: {error}.{hint}") from error
 
     return token
+
+
+def scope_of(cloud: Cloud) -> str:
+    """What a token for ARM is asked for."""
+    return f"{cloud.audience}/.default"
 
 
 def cloud_of(settings: Mapping[str, str], session: Session) -> Cloud:

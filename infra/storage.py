@@ -74,14 +74,14 @@ class ChatStorage(pulumi.ComponentResource):
         self.contents = (table, container)
         self.register_outputs({"accountName": self.account_name, "containerUrl": self.container_url})
 
-    def lock(self, *, after: Sequence[pulumi.Resource]) -> None:
+    def lock(self, *, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         """Forbid deletion of the account and everything below it.
 
         `after`: what else stands below it. The lock is made last and so is the first to go;
         Azure would refuse to delete anything under a lock that still stands.
         """
         # By scope: ManagementLockAtResourceLevel loses its resource (pulumi-azure-native #3524).
-        authorization.ManagementLockByScope(
+        return authorization.ManagementLockByScope(
             "keep-data",
             lock_name="keep-data",
             scope=self.account_id,

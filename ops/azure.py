@@ -69,5 +69,5 @@ class Azure:
     def _place(self) -> _Place:
         return {
             "base_url": self.cloud.endpoint,
-            "credential_scopes": [f"{self.cloud.audience.rstrip('/')}/.default"],
+            "credential_scopes": [signin.scope_of(self.cloud)],
         }

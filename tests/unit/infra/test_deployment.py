@@ -16,8 +16,9 @@ from pulumi.output import Unknown
 
 from infra import deployment, publish
 from infra.deployment import DeployedCodeProvider
-from infra.package import content_hash, zip_bytes
+from infra.package import PackageError, content_hash, zip_bytes
 from infra.publish import Clock, DeploymentError
+from infra.signin import SignInError
 from tests.unit.infra.loopback import FUNCTIONS, HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply, loopback
 
 PACKAGE = zip_bytes({"function_app.py": b'@bp.function_name("CreateAssistant")\ndef create(): ...\n'})
@@ -124,7 +125,7 @@ def test_stack_config_signs_in_where_the_environment_does_not(
 
 
 def test_a_package_that_was_built_again_meanwhile_is_not_pushed(azure: Azure) -> None:
-    with pytest.raises(DeploymentError, match=r"now holds package .* not other as planned.*pulumi up"):
+    with pytest.raises(PackageError, match=r"now holds package .* not other as planned.*pulumi up"):
         provider().create(inputs(azure, package_hash="other"))
     assert azure.requests(PUBLISH) == []
 
@@ -136,7 +137,7 @@ def test_a_package_that_cannot_be_read_is_not_pushed(azure: Azure, content: byte
         path.unlink()
     else:
         path.write_bytes(content)
-    with pytest.raises(DeploymentError, match=said):
+    with pytest.raises(PackageError, match=said):
         provider().create(inputs(azure))
     assert azure.requests(PUBLISH) == []
 
@@ -151,7 +152,7 @@ def test_a_failure_reaches_the_user_without_a_traceback(azure: Azure) -> None:
 
 def test_a_sign_in_that_fails_is_a_plain_failure_too(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_CLIENT_SECRET", "s")
-    with pytest.raises(DeploymentError, match="ARM_CLIENT_ID"):
+    with pytest.raises(SignInError, match="ARM_CLIENT_ID"):
         provider().create(inputs(azure))
 
 

@@ -19,7 +19,10 @@ from tests.unit.infra.conftest import PACKAGE, RunStack
 from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, run_program
 
 TREE = {
-    "": {"group", "identity", "storage", "monitoring", "openai", "roles", "function-host"},
+    "": {
+        *("group", "identity", "storage", "monitoring", "openai", "roles", "function-host"),
+        *("purged-account", "deletion-guard"),
+    },
     "identity": {"app-identity"},
     "storage": {"storage-account", "chat-state", "deployments"},
     "monitoring": {"log-workspace", "app-insights"},
@@ -366,6 +369,24 @@ def test_the_lock_goes_before_anything_below_it(run_stack: RunStack) -> None:
 
 
 # --- what the stack gives away -------------------------------------------------------------------
+
+
+def test_the_deletion_guard_stands_on_everything_so_that_it_is_the_first_to_go(run_stack: RunStack) -> None:
+    for protection in (True, False):
+        stack = run_stack({"deletionProtection": protection})
+        guard = stack["deletion-guard"]
+        assert guard.inputs["protected"] is protection
+        others = {name for name, one in stack.resources.items() if one.type.startswith("azure-native")}
+        assert others - stack.before("deletion-guard") == set()
+
+
+def test_the_model_account_is_purged_after_it_is_deleted(run_stack: RunStack) -> None:
+    stack = run_stack({"openaiLocation": "westus3"})
+    account, purged = stack["openai-account"], stack["purged-account"]
+    assert "purged-account" in stack["openai"].dependencies
+    assert purged.inputs["account"] == account.inputs["accountName"]
+    assert purged.inputs["group"] == account.inputs["resourceGroupName"]
+    assert (purged.inputs["location"], purged.inputs["subscription_id"]) == ("westus3", SUBSCRIPTION_ID)
 
 
 def test_the_exports_are_these(run_stack: RunStack) -> None:

@@ -21,7 +21,7 @@ def test_the_stack_of_a_pull_request_names_it(number: int) -> None:
         "xpr-7",
         "pr-7\n",
         "PR-7",
-        "pr-٧",
+        "pr-\u0667",
         "pr--7",
         "pr-7-old",
     ],

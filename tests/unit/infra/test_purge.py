@@ -1,0 +1,88 @@
+"""The soft-deleted model account goes with the stack, or the error says what to do."""
+
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.dynamic import ConfigureRequest
+from pulumi.dynamic.config import Config
+
+from infra.purge import PurgedAccountProvider, PurgeError
+from tests.unit.infra.loopback import Azure, Reply, loopback
+
+INPUTS = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
+DELETED = (
+    "/subscriptions/s/providers/Microsoft.CognitiveServices/locations/eastus2/resourceGroups/rg"
+    "/deletedAccounts/oai"
+)
+OPERATION = "/subscriptions/s/operations/1"
+
+
+@pytest.fixture(autouse=True)
+def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
+    with loopback(tmp_path) as server:
+        for name in [name for name in os.environ if name.startswith(("ARM_", "AZURE_"))]:
+            monkeypatch.delenv(name)
+        for name, value in server.signs_in().items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def provider() -> PurgedAccountProvider:
+    made = PurgedAccountProvider()
+    made.configure(ConfigureRequest(Config({}, "assistant")))
+    return made
+
+
+def delete() -> None:
+    provider().delete("id", {**INPUTS, "__provider": "pickle"})
+
+
+def test_a_soft_deleted_account_is_purged_and_waited_for(azure: Azure) -> None:
+    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
+    poll = {"Location": f"https://{azure.host}{OPERATION}", "Retry-After": "0"}
+    azure.answers(f"DELETE {DELETED}", Reply(202, "", poll))
+    azure.answers(f"GET {OPERATION}", Reply(202, "", poll), Reply(204))
+
+    delete()
+
+    assert len(azure.requests(f"DELETE {DELETED}")) == 1
+    assert len(azure.requests(f"GET {OPERATION}")) == 2
+
+
+def test_nothing_is_purged_where_nothing_is_deleted(azure: Azure) -> None:
+    missing: dict[str, Any] = {"error": {"code": "ResourceNotFound", "message": "Not found."}}
+    azure.answers(f"GET {DELETED}", Reply(404, missing, {"Content-Type": "application/json"}))
+
+    delete()
+
+    assert azure.requests(f"GET {DELETED}")
+    assert not azure.requests(f"DELETE {DELETED}")
+
+
+def test_a_refused_purge_names_the_right_that_is_missing_and_the_command(azure: Azure) -> None:
+    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
+    refusal: dict[str, Any] = {"error": {"code": "AuthorizationFailed", "message": "The client may not."}}
+    azure.answers(f"DELETE {DELETED}", Reply(403, refusal, {"Content-Type": "application/json"}))
+
+    with pytest.raises(PurgeError, match=r"(?s)The client may not.*Contributor.*--name oai"):
+        delete()
+
+
+@pytest.mark.parametrize("key", sorted(INPUTS))
+def test_another_account_is_another_resource(key: str) -> None:
+    answer = provider().diff("id", INPUTS, {**INPUTS, key: "other"})
+
+    assert (answer.changes, answer.replaces) == (True, [key])
+
+
+def test_the_same_account_is_no_change() -> None:
+    assert not provider().diff("id", {**INPUTS}, {**INPUTS, "__provider": "pickle"}).changes
