@@ -1,4 +1,4 @@
-"""Azure role-based access control: built-in roles as data, and who may do what where."""
+"""Azure role-based access control: built-in roles as data, custom ones, and who may do what where."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,11 +16,12 @@ _QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
 _TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
 _COGNITIVE = "Microsoft.CognitiveServices"
 _OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
+_VAULT_KEYS = "Microsoft.KeyVault/vaults/keys"
 
 
 @dataclass(frozen=True)
 class RoleDefinition:
-    """A built-in role (Docs: Azure built-in roles). `*` in an action is any text, slashes included."""
+    """A role (Docs: Azure built-in roles). `*` in an action is any text, slashes included."""
 
     guid: str
     name: str
@@ -227,6 +228,47 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
         data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
     ),
     RoleDefinition(
+        "28bf596f-4eb7-45ce-b5bc-6cf482fec137",
+        "Locks Contributor",
+        (
+            "Microsoft.Authorization/locks/read",
+            "Microsoft.Authorization/locks/write",
+            "Microsoft.Authorization/locks/delete",
+        ),
+    ),
+    RoleDefinition(
+        "14b46e9e-c2b7-41b4-b07b-48a6ebf60603",
+        "Key Vault Crypto Officer",
+        (
+            "Microsoft.Authorization/*/read",
+            "Microsoft.Insights/alertRules/*",
+            "Microsoft.Resources/deployments/*",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.Support/*",
+            "Microsoft.KeyVault/checkNameAvailability/read",
+            "Microsoft.KeyVault/deletedVaults/read",
+            "Microsoft.KeyVault/locations/*/read",
+            "Microsoft.KeyVault/vaults/*/read",
+            "Microsoft.KeyVault/operations/read",
+        ),
+        data_actions=(f"{_VAULT_KEYS}/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"),
+    ),
+    RoleDefinition(
+        "12338af0-0e69-4776-bea7-57ae8d297424",
+        "Key Vault Crypto User",
+        data_actions=(
+            f"{_VAULT_KEYS}/read",
+            f"{_VAULT_KEYS}/update/action",
+            f"{_VAULT_KEYS}/backup/action",
+            f"{_VAULT_KEYS}/encrypt/action",
+            f"{_VAULT_KEYS}/decrypt/action",
+            f"{_VAULT_KEYS}/wrap/action",
+            f"{_VAULT_KEYS}/unwrap/action",
+            f"{_VAULT_KEYS}/sign/action",
+            f"{_VAULT_KEYS}/verify/action",
+        ),
+    ),
+    RoleDefinition(
         "f1a07417-d97a-45cb-824c-7a7467783830",
         "Managed Identity Operator",
         (
@@ -252,13 +294,39 @@ _DEVELOPER_ROLES = (
 )
 
 
-def role_definition(role_definition_id: str) -> RoleDefinition | None:
-    """The built-in role behind a role definition id at any scope."""
+def role_definition(store: Store, role_definition_id: str) -> RoleDefinition | None:
+    """The role behind a role definition id: a built-in one at any scope, or a custom one of the store."""
     try:
         _, kind, names = ids.parse(role_definition_id)
     except ValueError:
         return None
-    return _BY_GUID.get(names[-1].lower()) if kind.lower() == ROLE_DEFINITION_TYPE.lower() else None
+    if kind.lower() != ROLE_DEFINITION_TYPE.lower():
+        return None
+    return _BY_GUID.get(names[-1].lower()) or _custom_role(store, names[-1])
+
+
+def custom_role_resource(store: Store, guid: str) -> Resource | None:
+    """The custom role with that GUID: one in a directory, whatever scope its id is written with."""
+    for definition in store.list(ROLE_DEFINITION_TYPE):
+        if definition["name"].lower() == guid.lower():
+            return definition
+    return None
+
+
+def _custom_role(store: Store, guid: str) -> RoleDefinition | None:
+    definition = custom_role_resource(store, guid)
+    if definition is None:
+        return None
+    properties = definition.get("properties", {})
+    permissions = properties["permissions"][0]
+    return RoleDefinition(
+        guid=definition["name"].lower(),
+        name=properties["roleName"],
+        actions=tuple(permissions.get("actions", ())),
+        not_actions=tuple(permissions.get("notActions", ())),
+        data_actions=tuple(permissions.get("dataActions", ())),
+        not_data_actions=tuple(permissions.get("notDataActions", ())),
+    )
 
 
 def permits(
@@ -289,7 +357,7 @@ def _roles_at(store: Store, principal_id: str, scope: str) -> Iterable[RoleDefin
         if properties["principalId"].lower() == principal_id.lower() and ids.is_at_or_below(
             scope, properties["scope"]
         ):
-            role = role_definition(properties["roleDefinitionId"])
+            role = role_definition(store, properties["roleDefinitionId"])
             if role is not None:
                 yield role
 

@@ -6,6 +6,7 @@ from local_azure.provider import (
     applicationinsights,
     authorization,
     cognitiveservices,
+    keyvault,
     managedidentity,
     operationalinsights,
     resources,
@@ -24,6 +25,7 @@ TYPES: dict[str, ResourceType] = {
         operationalinsights,
         applicationinsights,
         cognitiveservices,
+        keyvault,
         authorization,
         web,
     )

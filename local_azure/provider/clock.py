@@ -5,9 +5,14 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """`2026-11-23T09:30:00.1234567Z`, to the microsecond."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return text(datetime.now(UTC))
 
 
 def today() -> str:
     """`2026-11-23`, in UTC."""
     return datetime.now(UTC).date().isoformat()
+
+
+def text(moment: datetime) -> str:
+    """A time of day in UTC, as ARM writes it. Such texts sort as their times do."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

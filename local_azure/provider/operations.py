@@ -58,6 +58,8 @@ async def delete(azure: Azure, resource_id: str, kinds: Mapping[str, ResourceTyp
         return
     if ids.type_of(resource_id).lower() != LOCK_TYPE.lower():
         refuse_locked_delete(azure.store, resource_id)
+    if own_kind is not None:
+        own_kind.refuse_delete(azure, resource)
     for one in [*reversed(azure.store.list(under=resource_id)), resource]:
         kind = kinds.get(one["type"].lower())
         if kind is not None:

@@ -65,6 +65,7 @@ class ResourceType:
     apply       makes it so in the services; may add to the stored resource
     start       the step after which the resource exists even if the step fails
     remove      undoes `apply`; safe to repeat
+    refuse_delete  (azure, resource) refuses with ArmError; not asked where it goes with its parent
     shape       (resource, outputs) last changes on outputs for what Read does not show
     """
 
@@ -81,6 +82,7 @@ class ResourceType:
     apply: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
     start: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
     remove: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    refuse_delete: Callable[[Azure, Resource], None] = lambda _azure, _resource: None
     shape: Callable[[Resource, Inputs], None] = lambda _resource, _outputs: None
 
     @property
@@ -149,8 +151,10 @@ def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
     properties = resource.get("properties", {})
     back = {arm: sdk for sdk, arm in kind.renames.items()}
     known = kind.schema.outputs
-    flat: Inputs = {"properties": properties} if "properties" in kind.schema.inputs else {}
-    if not flat:
+    # A key's properties go in as one object and come out as many (azure-rest-api-specs, keys.json).
+    if "properties" in kind.schema.inputs and "properties" in known:
+        flat: Inputs = {"properties": properties}
+    else:
         flat = {back.get(name, name): value for name, value in properties.items()}
     envelope = {name: value for name, value in resource.items() if name in (*ENVELOPE, "name", "type")}
     outputs = copy.deepcopy({name: value for name, value in {**flat, **envelope}.items() if name in known})
@@ -166,6 +170,7 @@ def to_inputs(kind: ResourceType, resource: Resource, previous: Inputs | None) -
     (import): all that Azure knows of it, apart from empty values.
     """
     outputs = to_outputs(kind, resource)
+    outputs.setdefault("properties", copy.deepcopy(resource.get("properties", {})))
     identity = outputs.get("identity")
     if identity is not None:
         outputs["identity"] = _identity_to_sdk(identity)

@@ -6,6 +6,7 @@ from local_azure.arm import ids
 from local_azure.arm.access import (
     BUILT_IN_ROLES,
     ROLE_ASSIGNMENT_TYPE,
+    ROLE_DEFINITION_TYPE,
     identity_by_client_id,
     identity_by_principal_id,
     permits,
@@ -77,13 +78,13 @@ def test_the_developer_may_do_both_in_the_local_subscription_only(store: Store) 
     assert not permits(store, DEVELOPER_PRINCIPAL_ID, "/subscriptions/other", action="x/read")
 
 
-def test_role_ids_are_unique_and_found_at_any_scope() -> None:
+def test_role_ids_are_unique_and_found_at_any_scope(store: Store) -> None:
     assert len({role.guid for role in BUILT_IN_ROLES}) == len(BUILT_IN_ROLES)
     for role in BUILT_IN_ROLES:
         for scope in ("", "/subscriptions/s"):
             definition = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{role.guid.upper()}"
-            assert role_definition(definition) is role
-    assert role_definition("Owner") is None
+            assert role_definition(store, definition) is role
+    assert role_definition(store, "Owner") is None
 
 
 def test_identities_are_found_by_client_and_principal_id(store: Store) -> None:
@@ -97,3 +98,32 @@ def test_identities_are_found_by_client_and_principal_id(store: Store) -> None:
     assert identity_by_client_id(store, "C1") == identity
     assert identity_by_principal_id(store, PRINCIPAL) == identity
     assert identity_by_client_id(store, PRINCIPAL) is None
+
+
+def test_a_custom_role_gives_what_it_says_and_takes_away_what_it_excepts(store: Store) -> None:
+    guid = "44444444-4444-4444-8444-444444444444"
+    definition = ids.build(ids.subscription(SUBSCRIPTION_ID), ROLE_DEFINITION_TYPE, guid)
+    store.put(
+        Resource(
+            id=definition,
+            name=guid,
+            type=ROLE_DEFINITION_TYPE,
+            properties={
+                "roleName": "mine",
+                "permissions": [
+                    {
+                        "actions": ["Microsoft.Web/sites/config/list/action"],
+                        "dataActions": ["Microsoft.KeyVault/vaults/keys/*"],
+                        "notDataActions": ["Microsoft.KeyVault/vaults/keys/delete"],
+                    }
+                ],
+            },
+        )
+    )
+    assign(store, GROUP, guid)
+    assert permits(store, PRINCIPAL, ACCOUNT, action="Microsoft.Web/sites/config/list/action")
+    assert not permits(store, PRINCIPAL, ACCOUNT, action="Microsoft.Web/sites/write")
+    assert permits(store, PRINCIPAL, ACCOUNT, data_action="Microsoft.KeyVault/vaults/keys/decrypt/action")
+    assert not permits(store, PRINCIPAL, ACCOUNT, data_action="Microsoft.KeyVault/vaults/keys/delete")
+    store.delete(definition)
+    assert not permits(store, PRINCIPAL, ACCOUNT, action="Microsoft.Web/sites/config/list/action")
