@@ -123,7 +123,7 @@ def loopback(folder: Path) -> Generator[Azure]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 # the names that http.server looks for
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 # the names that http.server looks for
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # http.server's signature
             """Keep the test's output clean."""

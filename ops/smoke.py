@@ -1,0 +1,241 @@
+"""The smoke test of a deployed stack: one real assistant, made the way a client makes it, and removed."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from requests import RequestException, Session
+from requests.exceptions import SSLError
+
+from infra.names import CHAT_STATE_TABLE
+from ops.output import OpsError
+from ops.state import SITE, STORAGE_ACCOUNT, Resource, the_one
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+PATIENCE = 90.0
+"""Seconds for each answer: a cold start on Flex takes half a minute, and new keys some seconds."""
+
+_ID_WITHOUT_TRACE = "smoke-test"
+"""Where the rows cannot be removed, every test uses this one id: the rows of the test before are replaced."""
+
+
+class SmokeError(Exception):
+    """The app does not do what it must; the message says what it did. Holds no secret."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed app, as its stack's state names it. URLs have no closing slash."""
+
+    resource_group: str
+    site_name: str
+    url: str
+    table_endpoint: str
+
+
+class Table(Protocol):
+    """The chat-state rows of one assistant. Both raise PermissionError without a role for it."""
+
+    def rows(self, assistant_id: str) -> list[str]:
+        """Their row keys."""
+        ...
+
+    def remove(self, assistant_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds that only grow, and the way to let some pass."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
+class SmokeTest:
+    """`key` gives the function key when it is asked for, so that it is held no longer than needed."""
+
+    target: Target
+    key: Callable[[], str]
+    table: Table
+    session: Session = field(repr=False)
+    clock: Clock = field(default_factory=Clock)
+    patience: float = PATIENCE
+
+    def run(self, package_hash: str) -> list[str]:
+        """What was found, a line each. Raises SmokeError where the app fails."""
+        self._health(package_hash)
+        found = [f"{self.target.url}/api/health answers package {package_hash[:12]}"]
+        reads = self._may_read()
+        assistant_id = f"smoke-test-{secrets.token_hex(8)}" if reads else _ID_WITHOUT_TRACE
+        try:
+            self._create(assistant_id)
+            found.append(f"PUT /api/assistants/{assistant_id} answers 202")
+            if reads:
+                self._stored(assistant_id)
+                found.append(f"its rows are in {CHAT_STATE_TABLE}, and removed again")
+            else:
+                found.append(f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}")
+        finally:
+            if reads:
+                self._remove(assistant_id, found)
+        return found
+
+    def _health(self, package_hash: str) -> None:
+        url = f"{self.target.url}/api/health"
+
+        def check() -> str | None:
+            status, body = self._send("GET", url)
+            running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
+            if status == 200 and running == package_hash:
+                return None
+            answered = f"package {running}" if status == 200 else _described(status, body)
+            return f"{url} answers {answered}, not package {package_hash}"
+
+        self._until(check)
+
+    def _create(self, assistant_id: str) -> None:
+        path = f"/api/assistants/{assistant_id}"
+
+        def check() -> str | None:
+            status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
+            if status == 202 and body == {"assistantId": assistant_id}:
+                return None
+            return f"PUT {path} answers {_described(status, body)}, not 202 with the assistant's id"
+
+        self._until(check)
+
+    def _may_read(self) -> bool:
+        try:
+            self.table.rows(_ID_WITHOUT_TRACE)
+        except PermissionError:
+            return False
+        return True
+
+    def _stored(self, assistant_id: str) -> None:
+        keys = self.table.rows(assistant_id)
+        if "state" not in keys:
+            raise SmokeError(
+                f"the answer was 202, but {CHAT_STATE_TABLE} holds no row `state` of {assistant_id}: "
+                f"{', '.join(keys) or 'no row at all'}"
+            )
+
+    def _remove(self, assistant_id: str, found: list[str]) -> None:
+        try:
+            self.table.remove(assistant_id)
+        except PermissionError:
+            found.append(f"the rows of {assistant_id} stay: no role to remove them")
+
+    def _until(self, check: Callable[[], str | None]) -> None:
+        """Ask until all is well, or there is no time left: an app that has just started may stumble."""
+        end = self.clock.now() + self.patience
+        for pause in _growing():
+            wrong = check()
+            if wrong is None:
+                return
+            if self.clock.now() + pause > end:
+                raise SmokeError(wrong)
+            self.clock.sleep(pause)
+
+    def _send(self, method: str, url: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and JSON; status 0 where nobody answers, and text where it is no JSON."""
+        try:
+            answer = self.session.request(
+                method, url, headers=headers, timeout=(10, 60), allow_redirects=False
+            )
+        except SSLError as error:
+            raise OpsError(
+                f"{url}: the certificate is not trusted ({error}). REQUESTS_CA_BUNDLE can name an authority."
+            ) from error
+        except RequestException as error:
+            return 0, type(error).__name__
+        try:
+            return answer.status_code, answer.json()
+        except ValueError:
+            return answer.status_code, answer.text
+
+
+def target_of(stack: list[Resource]) -> Target:
+    """Raises OpsError where the state has no site or no storage account."""
+    site, account = the_one(stack, SITE), the_one(stack, STORAGE_ACCOUNT)
+    named = re.search(
+        r"/resourceGroups/([^/]+)/providers/Microsoft\.Web/sites/([^/]+)$", site.id, re.IGNORECASE
+    )
+    try:
+        if named is None:
+            raise KeyError("id")
+        return Target(
+            named[1],
+            named[2],
+            f"https://{site.outputs['defaultHostName']}",
+            account.outputs["primaryEndpoints"]["table"].rstrip("/"),
+        )
+    except (KeyError, TypeError) as error:
+        raise OpsError(
+            f"the state of {site.name} or {account.name} lacks {error}: `pulumi refresh`"
+        ) from error
+
+
+class ChatStateTable:
+    """`Table` through Azure's SDK."""
+
+    def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
+        from azure.data.tables import TableClient  # noqa: PLC0415 # takes long, and is not always needed
+
+        # Its methods leave their options untyped.
+        self._client: Any = TableClient(endpoint, CHAT_STATE_TABLE, credential=credential)
+
+    def rows(self, assistant_id: str) -> list[str]:
+        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
+
+        try:
+            found = self._client.query_entities(
+                "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
+            )
+            return [str(row["RowKey"]) for row in found]
+        except HttpResponseError as error:
+            raise _refusal(error, "read") from error
+        except AzureError as error:
+            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be read: {_first_line(error)}") from error
+
+    def remove(self, assistant_id: str) -> None:
+        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
+
+        try:
+            for key in self.rows(assistant_id):
+                self._client.delete_entity(assistant_id, key)
+        except HttpResponseError as error:
+            raise _refusal(error, "changed") from error
+        except AzureError as error:
+            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be changed: {_first_line(error)}") from error
+
+
+def _refusal(error: Any, what: str) -> Exception:
+    if error.status_code == 403:
+        return PermissionError(CHAT_STATE_TABLE)
+    if error.status_code == 404:
+        return SmokeError(f"the table {CHAT_STATE_TABLE} is not there: {_first_line(error)}")
+    return OpsError(f"the table {CHAT_STATE_TABLE} cannot be {what}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _described(status: int, body: Any) -> str:
+    text = " ".join(str(body).split())[:200]
+    if status == 0:
+        return f"nothing ({text})"
+    return f"{status} ({text})" if text else f"{status} with no body"
+
+
+def _growing() -> Iterator[float]:
+    seconds = 1.0
+    while True:
+        yield min(seconds, 10.0)
+        seconds *= 2

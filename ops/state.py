@@ -1,0 +1,53 @@
+"""What a stack's exported state says about its resources. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ops.output import OpsError
+
+SITE = "azure-native:web:WebApp"
+STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
+DEPLOYED_CODE = "pulumi-python:dynamic/infra:DeployedCode"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """`type` is Pulumi's token; `id` is empty for a component."""
+
+    urn: str
+    type: str
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its logical name."""
+        return self.urn.rpartition("::")[2]
+
+
+def resources(exported: dict[str, Any]) -> list[Resource]:
+    """Of `pulumi stack export`, without those that wait for their deletion."""
+    deployment: dict[str, Any] = exported.get("deployment") or {}
+    listed: list[dict[str, Any]] = deployment.get("resources") or []
+    return [resource(entry) for entry in listed if not entry.get("delete")]
+
+
+def resource(entry: dict[str, Any]) -> Resource:
+    """One resource of a state, or one side of a step of a preview."""
+    return Resource(
+        urn=entry["urn"],
+        type=entry["type"],
+        id=entry.get("id") or "",
+        inputs=entry.get("inputs") or {},
+        outputs=entry.get("outputs") or {},
+    )
+
+
+def the_one(listed: list[Resource], kind: str) -> Resource:
+    """Raises OpsError where the stack has none or several of a type of which it makes one."""
+    found = [each for each in listed if each.type == kind]
+    if len(found) != 1:
+        names = ", ".join(each.name for each in found) or "none"
+        raise OpsError(f"the stack's state has {names} of type {kind}, expected one: run `pulumi up`")
+    return found[0]
