@@ -1,5 +1,7 @@
 """The chat model."""
 
+from collections.abc import Sequence
+
 import pulumi
 from pulumi_azure_native import cognitiveservices
 
@@ -8,7 +10,10 @@ from infra.settings import ModelSettings
 
 
 class ChatModel(pulumi.ComponentResource):
-    """An Azure OpenAI account that takes Entra identities only, and one deployment of a model."""
+    """An Azure OpenAI account that takes Entra identities only, and one deployment of a model.
+
+    `after`: what has to be there before the account, and goes only after it.
+    """
 
     account_id: pulumi.Output[str]
     account_name: pulumi.Output[str]
@@ -22,6 +27,7 @@ class ChatModel(pulumi.ComponentResource):
         place: Place,
         model: ModelSettings,
         protect: bool,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("assistant:openai:ChatModel", name, {}, opts)
@@ -41,7 +47,9 @@ class ChatModel(pulumi.ComponentResource):
             tags=place.tags,
             # No data, but once deleted its name is blocked for 48 hours, and with it the app. In another
             # region it has another name, so there it is made before the first one goes.
-            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=False),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=protect, delete_before_replace=False, depends_on=after
+            ),
         )
         deployment = cognitiveservices.Deployment(
             "chat-model",

@@ -50,13 +50,7 @@ def main() -> None:
         group=name.resource_group,
         account=name.openai_account,
     )
-    model = ChatModel(
-        "openai",
-        place=place,
-        model=settings.model,
-        protect=protect,
-        opts=pulumi.ResourceOptions(depends_on=[purged]),
-    )
+    model = ChatModel("openai", place=place, model=settings.model, protect=protect, after=[purged])
     roles = AppRoles(
         "roles",
         principal_id=identity.principal_id,
