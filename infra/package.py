@@ -33,6 +33,8 @@ DEFAULT_OUT = Path(".build/function_app.zip")
 # local.settings.json, caches, editors' files.
 SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py")
 HASH_FILE = "package_hash.txt"
+PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
+"""Names a zip to deploy instead of one built from this checkout: the same bytes in every environment."""
 SITE_PACKAGES = ".python_packages/lib/site-packages"
 # Azure also offers 3.13 and 3.14, for which azure-functions is another major version (2.x).
 SUPPORTED_PYTHON = ("3.11", "3.12")
@@ -103,6 +105,39 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     _write(out, data)
     _write(_record_file(out), json.dumps(record, indent=1).encode())
     return package
+
+
+def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
+    """A zip that was built before, as a pipeline hands it from one environment to the next.
+
+    It is copied to `.build/packages`, so that the state names no folder of one machine. Raises PackageError
+    where it is not what `build_package` made, or was made for another Python.
+    """
+    data = _read(path)
+    found = content_hash(io.BytesIO(data))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        named = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
+        tags = [archive.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL")]
+    problems: list[str] = []
+    if named != found:
+        problems.append(f"its content hash is {found}, and {HASH_FILE} in it says {named}")
+    made_for = {
+        f"3.{minor}" for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)
+    }
+    if made_for - {python_version}:
+        versions = ", ".join(sorted(made_for))
+        problems.append(f"it was made for Python {versions}, and pythonVersion is {python_version}")
+    if problems:
+        raise PackageError(
+            f"{path} ({PACKAGE_VARIABLE}) cannot be deployed: {'; '.join(problems)}. "
+            f"Build it with `python -m infra.package --python {python_version} --out {path}`, "
+            f"or unset {PACKAGE_VARIABLE} to build from this checkout."
+        )
+    kept = root / ".build" / "packages" / f"{found}.zip"
+    if not kept.is_file() or kept.read_bytes() != data:
+        _write(kept, data)
+    return Package(_relative(kept, root), found, len(data))
 
 
 def content_hash(package: Path | BinaryIO) -> str:

@@ -1,5 +1,8 @@
 """The whole stack: settings, components, exports."""
 
+import os
+from pathlib import Path
+
 import pulumi
 from pulumi_azure_native import authorization, resources
 
@@ -11,7 +14,7 @@ from infra.identity import AppIdentity, AppRoles
 from infra.monitoring import Monitoring
 from infra.names import names
 from infra.openai import ChatModel
-from infra.package import PackageError, build_package
+from infra.package import PACKAGE_VARIABLE, PackageError, build_package, given_package
 from infra.place import Place
 from infra.purge import PurgedAccount
 from infra.roles import Scope
@@ -23,7 +26,9 @@ def main() -> None:
     settings = read()
     project, stack = pulumi.get_project(), pulumi.get_stack()
     try:
-        package = build_package(settings.host.python_version)
+        given = os.environ.get(PACKAGE_VARIABLE)
+        python_version = settings.host.python_version
+        package = given_package(Path(given), python_version) if given else build_package(python_version)
     except PackageError as error:
         raise pulumi.RunError(str(error)) from error  # shown without a traceback
     subscription_id = authorization.get_client_config().subscription_id

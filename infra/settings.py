@@ -11,16 +11,19 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pulumi
+import yaml
 from pulumi.runtime import get_config_env, is_config_secret
 from pulumi.runtime.config import CONFIG
 
 from infra import rules
 from infra.models import CHAT_MODELS, ChatModel
-from infra.package import DEFAULT_PYTHON, SUPPORTED_PYTHON
+from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
 from infra.rules import Command, HttpAuthLevel, RefusedError, command, nearest
+from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 T = TypeVar("T")
 
@@ -87,10 +90,13 @@ class InvalidSettingsError(pulumi.RunError):
         self.problems = tuple(problems)
         noun = "setting" if len(problems) == 1 else "settings"
         lines = [f"stack {stack} has {len(problems)} {noun} that cannot be used:"]
+        where = ("--stack", stack)
+        if pull_request_of(stack) is not None:
+            where = (*where, "--config-file", EPHEMERAL_CONFIG)
         for problem in problems:
             lines += ["", f"  {problem.key} = {_shown(problem.value)}", f"    {problem.rule}"]
             for verb, *arguments in problem.commands:
-                lines.append(f"    > pulumi config {shlex.join([verb, '--stack', stack, *arguments])}")
+                lines.append(f"    > pulumi config {shlex.join([verb, *where, *arguments])}")
         super().__init__("\n".join(lines))
 
 
@@ -151,8 +157,22 @@ def read() -> Settings:
         for name, text in everything.items()
         if name.startswith(namespace)
     }
+    if pull_request_of(pulumi.get_stack()) is not None:
+        raw |= ephemeral_config(PROJECT_ROOT / EPHEMERAL_CONFIG, namespace)
     secret_keys = {name for name in raw if is_config_secret(namespace + name)}
     return parse(raw, today=datetime.now(UTC).date(), stack=pulumi.get_stack(), secret_keys=secret_keys)
+
+
+def ephemeral_config(path: Path, namespace: str) -> dict[str, str]:
+    """What the committed file sets for every stack of a pull request, as text as the engine hands it over.
+
+    It stands above the stack's own config: all that the program sees there are the defaults of Pulumi.yaml.
+    """
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {
+        name.removeprefix(namespace): value if isinstance(value, str) else json.dumps(value)
+        for name, value in content["config"].items()
+    }
 
 
 def parse(

@@ -1,6 +1,7 @@
 """The package: the same bytes from the same inputs, and nothing in it that does not belong there."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,12 +16,14 @@ import pytest
 
 from infra import package
 from infra.package import (
+    HASH_FILE,
     PROJECT_ROOT,
     SUPPORTED_PYTHON,
     PackageError,
     build_package,
     content_hash,
     function_names,
+    given_package,
     parse_lock,
     zip_bytes,
 )
@@ -481,3 +484,54 @@ def test_an_unchanged_build_takes_a_fifth_of_a_second_at_most(real: package.Pack
         assert build_package("3.12", out=Path(".build/test/function_app.zip")) == real
         durations.append(time.perf_counter() - begin)
     assert min(durations) < 0.2
+
+
+# --- a package that was built before -------------------------------------------------------------
+
+
+def built(folder: Path, **more: bytes) -> Path:
+    """A zip as build_package makes it, with further files by name."""
+    entries = {"function_app.py": b"x = 1\n", **more}
+    digest = content_hash(io.BytesIO(zip_bytes(entries)))
+    path = folder / "given.zip"
+    path.write_bytes(zip_bytes({**entries, HASH_FILE: digest.encode()}))
+    return path
+
+
+def test_a_given_package_is_taken_as_it_is_and_kept_by_its_hash(tmp_path: Path) -> None:
+    path = built(tmp_path)
+
+    package = given_package(path, "3.12", root=tmp_path)
+
+    assert package.content_hash == content_hash(path)
+    assert package.path == f".build/packages/{package.content_hash}.zip"
+    assert (tmp_path / package.path).read_bytes() == path.read_bytes()
+    assert package.size == path.stat().st_size
+
+
+def test_a_given_package_that_was_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    path.write_bytes(zip_bytes({"function_app.py": b"x = 1\n", HASH_FILE: b"0" * 64}))
+
+    with pytest.raises(PackageError, match=r"package_hash.txt in it says 0000.*unset ASSISTANT_PACKAGE"):
+        given_package(path, "3.12", root=tmp_path)
+
+
+def test_a_given_package_for_another_python_is_refused(tmp_path: Path) -> None:
+    path = built(
+        tmp_path, **{"p/m.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: cp311-cp311-manylinux2014_x86_64\n"}
+    )
+
+    with pytest.raises(PackageError, match=r"made for Python 3.11, and pythonVersion is 3.12"):
+        given_package(path, "3.12", root=tmp_path)
+    assert given_package(path, "3.11", root=tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"no zip"])
+def test_a_given_package_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "given.zip"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(PackageError, match="cannot be read"):
+        given_package(path, "3.12", root=tmp_path)

@@ -2,7 +2,7 @@ import json
 import re
 from datetime import date
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -343,10 +343,41 @@ def test_a_stack_file_sets_known_keys_to_values_that_can_be_used(name: str) -> N
     parse({key: text(value) for key, value in config.items()}, today=TODAY)
 
 
-def test_there_are_the_three_stacks_of_the_readme_and_only_prod_is_protected() -> None:
-    assert STACK_FILES == ["Pulumi.dev.yaml", "Pulumi.local.yaml", "Pulumi.prod.yaml"]
-    protected = {name: stack_config(name).get("deletionProtection", False) for name in STACK_FILES}
-    assert protected == {"Pulumi.dev.yaml": False, "Pulumi.local.yaml": False, "Pulumi.prod.yaml": True}
+def test_there_are_these_stacks_and_only_prod_is_protected() -> None:
+    protected = {
+        name.removeprefix("Pulumi.").removesuffix(".yaml"): stack_config(name).get(
+            "deletionProtection", False
+        )
+        for name in STACK_FILES
+    }
+    assert protected == {"dev": False, "local": False, "pr": False, "prod": True, "test": False}
+
+
+@pytest.mark.parametrize("name", STACK_FILES)
+def test_a_stack_file_says_which_environment_it_is(name: str) -> None:
+    tags = cast("dict[str, str]", stack_config(name)["tags"])
+    assert tags["environment"] == name.removeprefix("Pulumi.").removesuffix(".yaml")
+
+
+def test_the_stack_of_a_pull_request_takes_its_settings_from_the_committed_file(run_stack: RunStack) -> None:
+    defaults = {name: key.default for name, key in KEYS.items()}
+    stack = run_stack(defaults, stack="pr-7")
+
+    capacity = stack["chat-model"].inputs["sku"]["capacity"]
+    assert capacity == stack_config("Pulumi.pr.yaml")["modelCapacity"] != defaults["modelCapacity"]
+    assert stack["group"].inputs["tags"] == {"project": "assistant", "stack": "pr-7", "environment": "pr"}
+
+
+def test_no_other_stack_takes_settings_from_the_pull_requests_file(run_stack: RunStack) -> None:
+    assert "environment" not in run_stack(stack="pr-x")["group"].inputs["tags"]
+
+
+def test_what_is_wrong_in_the_pull_requests_file_is_mended_there() -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        parse({"instanceMemoryMB": "1"}, today=TODAY, stack="pr-7")
+    assert "> pulumi config set --stack pr-7 --config-file Pulumi.pr.yaml instanceMemoryMB 512" in str(
+        caught.value
+    )
 
 
 def test_pulumi_yaml_has_no_main_so_that_one_folder_holds_the_virtualenv_and_the_program() -> None:
