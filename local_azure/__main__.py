@@ -10,6 +10,7 @@ from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
 _EPILOG = f"""\
 examples:
   python -m local_azure pulumi up          bring the stack up on local Azure
+  python -m local_azure exec -- COMMAND    any program that calls `pulumi` or an Azure SDK
   python -m local_azure status             what runs, and where
   python -m local_azure rows ChatState     the rows of a table
   python -m local_azure reset              remove all of it
@@ -22,6 +23,7 @@ exit codes:
   2  wrong usage
   3  status: it does not run
   pulumi: those of the engine
+  exec: those of the command; 126, 127 when it cannot be run or found, as in a shell
 """
 
 
@@ -73,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,
     )
     pulumi.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
+
+    execute = _add(
+        commands,
+        "exec",
+        "execute",
+        "run any program that calls `pulumi` or an Azure SDK against it; starts it when it does not run",
+        "exec -- pulumi stack ls",
+        function="execute",
+    )
+    execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ARGS")
     return parser
 
 
@@ -84,6 +96,7 @@ def _add(
     example: str,
     *,
     add_help: bool = True,
+    function: str | None = None,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
@@ -92,7 +105,7 @@ def _add(
         epilog=f"example: python -m local_azure {example}",
         add_help=add_help,
     )
-    parser.set_defaults(module=module)
+    parser.set_defaults(module=module, function=function or name)
     return parser
 
 
@@ -102,15 +115,23 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _arguments(words: list[str]) -> argparse.Namespace:
+    """Everything behind `pulumi` is Pulumi's, options included; likewise behind `exec` and its `--`."""
+    if words[:1] == ["pulumi"]:
+        return argparse.Namespace(module="pulumi", function="pulumi", arguments=words[1:])
+    command = words[2:] if words[1:2] == ["--"] else words[1:]
+    if words[:1] == ["exec"] and command and (words[1] == "--" or not words[1].startswith("-")):
+        return argparse.Namespace(module="execute", function="execute", arguments=command)
+    parser = _parser()
+    if words[:1] == ["exec"] and not command:
+        parser.error("exec needs a command: python -m local_azure exec -- COMMAND ARGS")
+    return parser.parse_args(words)
+
+
 def main(words: list[str]) -> int:
-    # Everything behind `pulumi` is Pulumi's, options included.
-    arguments = (
-        argparse.Namespace(command="pulumi", module="pulumi", arguments=words[1:])
-        if words[:1] == ["pulumi"]
-        else _parser().parse_args(words)
-    )
+    arguments = _arguments(words)
     # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
-    command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.command)
+    command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.function)
     try:
         return command(Home.find(), arguments)
     except (CommandError, HomeError) as error:

@@ -99,3 +99,8 @@ class Home:
     @property
     def pulumi_home(self) -> Path:
         return self.root / "pulumi"
+
+    @property
+    def programs(self) -> Path:
+        """First on the PATH of what `exec` starts."""
+        return self.root / "bin"

@@ -1,4 +1,4 @@
-"""The environment in which Pulumi, or the embedded engine, works on local Azure and on nothing else."""
+"""The environment in which Pulumi, or any user of an Azure SDK, works on local Azure and on nothing else."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,6 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
         if name not in _FOREIGN and not name.startswith(_FOREIGN_PREFIXES)
     }
     return {
-        "PULUMI_STACK": "local",
         **kept,
         **_OFFLINE,
         "PULUMI_HOME": str(home.pulumi_home),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
@@ -38,39 +38,52 @@ _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
 
 
 def pulumi(home: Home, arguments: argparse.Namespace) -> int:
-    """Becomes the engine: the process is replaced, so that signals and exit code are the engine's own."""
-    words: list[str] = arguments.arguments
-    engine = _engine(os.environ)
+    become_engine(home, arguments.arguments, default_stack=STACK)
+
+
+def become_engine(
+    home: Home, words: list[str], *, default_stack: str | None, quiet: bool = False
+) -> NoReturn:
+    """The process is replaced, so that signals and exit code are the engine's own. Raises CommandError.
+
+    `default_stack` is made where it does not exist; None: Pulumi's own ways of choosing a stack.
+    """
+    engine = which_engine(os.environ)
     if words[:1] == ["version"] or not words or {"-h", "--help"} & set(words):
-        os.execve(engine[0], [*engine, *words], os.environ)  # noqa: S606 # asks for nothing that runs
+        os.execve(engine[0], [*engine, *words], _with_project(engine, os.environ))  # noqa: S606 # asks for nothing that runs
     run = ensure_running(home)
-    home.backend.mkdir(exist_ok=True)
-    home.pulumi_home.mkdir(exist_ok=True)
-    environment = pulumi_environment(home, run, os.environ)
-    # The embedded engine is a module of this checkout, wherever the program stands.
-    if engine[0] == sys.executable:
-        paths = [str(PROJECT), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    project = _project(Path.cwd())
-    stack = _named_stack(words) or environment["PULUMI_STACK"]
-    if project is not None:
+    make_folders(home)
+    environment = _with_project(engine, pulumi_environment(home, run, os.environ))
+    if default_stack is not None and not environment.get("PULUMI_STACK"):
+        environment["PULUMI_STACK"] = default_stack
+    project = _project(Path(_option(words, "-C", "--cwd") or ".").resolve())
+    stack = _named_stack(words) or environment.get("PULUMI_STACK")
+    if project is not None and stack is not None:
         _clear_stranded(home, project, stack)
-        if stack == STACK and _needs_stack(words) and not _exists(home, project, stack):
-            _create(engine, environment)
-    name = "the embedded engine" if engine[0] == sys.executable else f"the Pulumi CLI, {engine[0]}"
-    note(f"Local Azure: {name}, stack {stack}.")
+        if stack == default_stack and _needs_stack(words) and not _exists(home, project, stack):
+            _create(engine, environment, stack)
+    if not quiet:
+        name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
+        note(f"Local Azure: {name}, stack {stack}.")
     sys.stdout.flush()
     os.execve(engine[0], [*engine, *words], environment)  # noqa: S606 # no shell is wanted
 
 
-def _engine(environment: Mapping[str, str]) -> list[str]:
+def make_folders(home: Home) -> None:
+    """What an engine expects to be there."""
+    home.backend.mkdir(exist_ok=True)
+    home.pulumi_home.mkdir(exist_ok=True)
+
+
+def which_engine(environment: Mapping[str, str]) -> list[str]:
+    """The words that start it. Raises CommandError for a choice that cannot be met."""
     choice = environment.get(ENGINE_VARIABLE, "")
     embedded = [sys.executable, "-m", "local_azure.engine"]
     if choice not in {"", "embedded", "cli"}:
         raise CommandError(f"{ENGINE_VARIABLE} is {choice!r}: it may be `embedded` or `cli`.")
     if choice == "embedded":
         return embedded
-    found = shutil.which("pulumi")
+    found = shutil.which("pulumi", path=_path_without_shims(environment))
     if found is None and choice == "cli":
         raise CommandError(
             f"{ENGINE_VARIABLE} is `cli`, and there is no `pulumi` on PATH: "
@@ -79,11 +92,29 @@ def _engine(environment: Mapping[str, str]) -> list[str]:
     return [found] if found is not None else embedded
 
 
-def _create(engine: list[str], environment: Mapping[str, str]) -> None:
-    command = [*engine, "stack", "init", STACK, "--non-interactive"]
+def is_embedded(engine: list[str]) -> bool:
+    return engine[0] == sys.executable
+
+
+def _path_without_shims(environment: Mapping[str, str]) -> str:
+    """PATH without the folders that `exec` puts there, whichever home they are of: they lead back here."""
+    folders = environment.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not Home(Path(folder).parent).is_made)
+
+
+def _with_project(engine: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The embedded engine is a module of this checkout, wherever the program stands."""
+    if not is_embedded(engine):
+        return dict(environment)
+    paths = [str(PROJECT), environment.get("PYTHONPATH", "")]
+    return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def _create(engine: list[str], environment: Mapping[str, str], stack: str) -> None:
+    command = [*engine, "stack", "init", stack, "--non-interactive"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CommandError(f"the stack {STACK} could not be made:\n{(done.stderr or done.stdout).strip()}")
+        raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
 
 
 def _clear_stranded(home: Home, project: str, stack: str) -> None:
@@ -103,11 +134,18 @@ def _needs_stack(words: list[str]) -> bool:
 
 
 def _named_stack(words: list[str]) -> str | None:
+    return _option(words, "-s", "--stack")
+
+
+def _option(words: list[str], short: str, long: str) -> str | None:
+    """The value of an option in any way in which Pulumi takes it: `-s x`, `-sx`, `-s=x`, `--stack=x`."""
     for number, word in enumerate(words):
-        if word in {"-s", "--stack"} and number + 1 < len(words):
-            return words[number + 1]
-        if word.startswith("--stack="):
-            return word.removeprefix("--stack=")
+        if word in {short, long}:
+            return words[number + 1] if number + 1 < len(words) else None
+        if word.startswith(f"{long}="):
+            return word.removeprefix(f"{long}=")
+        if word.startswith(short) and not word.startswith("--"):
+            return word.removeprefix(short).removeprefix("=")
     return None
 
 

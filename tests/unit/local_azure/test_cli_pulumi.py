@@ -171,7 +171,6 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
         "PULUMI_BACKEND_URL": f"file://{home.backend}",
         "PULUMI_DEBUG_PROVIDERS": "azure-native:1111",
         "PULUMI_HOME": str(home.pulumi_home),
-        "PULUMI_STACK": "local",
         "ARM_USE_MSI": "true",
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
