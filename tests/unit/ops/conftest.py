@@ -1,8 +1,8 @@
-"""A blob container on a real Azurite behind local Azure's front, which takes tokens only."""
+"""A blob container behind local Azure's front, which takes tokens only; a stand-in for GitHub."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from local_azure.services import tls as certificates
 from local_azure.services.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
+from ops.github import GitHub
+from tests.github_server import REPOSITORY, TOKEN, FakeGitHub, github_server
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")
 ACCOUNT_ID = ids.build(GROUP, "Microsoft.Storage/storageAccounts", "archive")
@@ -86,3 +88,15 @@ def served_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[B
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@pytest.fixture
+def fake_github() -> Generator[FakeGitHub]:
+    with github_server() as server:
+        yield server
+
+
+@pytest.fixture
+def repository(fake_github: FakeGitHub) -> GitHub:
+    """The stand-in's repository, without the pause between writes that the real GitHub asks for."""
+    return GitHub(TOKEN, REPOSITORY, fake_github.url, pace=0)

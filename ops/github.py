@@ -1,0 +1,285 @@
+"""One repository on GitHub: pull requests, comments, issues and runs, as far as the commands need them.
+
+PyGithub (GitHub has no Python SDK of its own) sends the requests. Whatever GitHub refuses is an OpsError
+with what was asked and what GitHub said; only "there is no such thing" is an answer, None.
+"""
+
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import github
+from github import Auth, GithubException, GithubRetry, UnknownObjectException
+from requests import RequestException
+
+from ops.output import OpsError
+
+if TYPE_CHECKING:
+    from github.Issue import Issue
+    from github.IssueComment import IssueComment
+    from github.PullRequest import PullRequest as _PullRequest
+
+BODY_LIMIT = 65_536
+"""Characters of a comment's or an issue's text; GitHub answers 422 "Body is too long" above it."""
+
+PUBLIC_API = "https://api.github.com"
+
+_TIMEOUT_SECONDS = 30
+_LONGEST_RATE_WAIT_SECONDS = 600
+
+PullRequestState = Literal["open", "closed", "merged"]
+RunState = Literal["queued", "in_progress", "completed"]
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """`head_repository` is `owner/name`, None where the fork was deleted."""
+
+    number: int
+    state: PullRequestState
+    head_sha: str
+    head_repository: str | None
+    head_branch: str
+    base_branch: str
+    labels: frozenset[str]
+
+
+class GitHub:
+    """`repository` is `owner/name`. `pace` is the least number of seconds between two writes.
+
+    GitHub's "Best practices for using the REST API" asks for one second, or it answers with a
+    secondary rate limit.
+    """
+
+    def __init__(
+        self, token: str, repository: str, api_url: str = PUBLIC_API, *, pace: float = 1.0, tries: int = 6
+    ) -> None:
+        self.repository = repository
+        self._client = github.Github(
+            auth=Auth.Token(token),
+            base_url=api_url.rstrip("/"),
+            timeout=_TIMEOUT_SECONDS,
+            # PATCH too: every edit here says the same when it is said twice.
+            retry=GithubRetry(
+                total=tries,
+                backoff_factor=0.5,
+                max_rate_limit_wait=_LONGEST_RATE_WAIT_SECONDS,
+                allowed_methods={"GET", "POST", "PATCH", "DELETE"},
+            ),
+            per_page=100,
+            seconds_between_requests=None,
+            seconds_between_writes=pace,
+            lazy=True,
+        )
+        self._repository = self._client.get_repo(repository)
+
+    @classmethod
+    def connect(cls, environment: Mapping[str, str] = os.environ) -> "GitHub":
+        """From the variables that GitHub Actions sets; GITHUB_TOKEN must be passed to the step.
+
+        Raises OpsError where one is missing.
+        """
+        token, repository = environment.get("GITHUB_TOKEN", ""), environment.get("GITHUB_REPOSITORY", "")
+        problems: list[str] = []
+        if not token:
+            problems.append(
+                "GITHUB_TOKEN is not set: in a workflow, `env: {GITHUB_TOKEN: ${{ github.token }}}`; "
+                "by hand, export GITHUB_TOKEN=$(gh auth token)"
+            )
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            problems.append(
+                f"GITHUB_REPOSITORY is {repository!r}, which is not owner/name: "
+                "export GITHUB_REPOSITORY=$(gh repo view --json nameWithOwner -q .nameWithOwner)"
+            )
+        if problems:
+            raise OpsError("\n".join(problems))
+        return cls(token, repository, environment.get("GITHUB_API_URL") or PUBLIC_API)
+
+    def pull_request(self, number: int) -> PullRequest | None:
+        """None where the repository, which can be read, has none of this number."""
+        with self._asking(f"for pull request {number}"):
+            try:
+                found = self._repository.get_pull(number)
+                return _pull_request(found)
+            except UnknownObjectException:
+                self._prove_readable()
+                return None
+
+    def open_pull_requests(self) -> tuple[PullRequest, ...]:
+        with self._asking("for the open pull requests"):
+            return tuple(map(_pull_request, self._repository.get_pulls(state="open")))
+
+    def open_pull_requests_from(self, head_repository: str, head_branch: str) -> tuple[PullRequest, ...]:
+        """The open pull requests of a branch, which may be a fork's.
+
+        For `workflow_run` events: their list of pull requests is empty where the head is a fork
+        (actions/runner #3444).
+        """
+        owner = head_repository.partition("/")[0]
+        with self._asking(f"for the pull requests of {head_repository}, branch {head_branch}"):
+            found = map(
+                _pull_request, self._repository.get_pulls(state="open", head=f"{owner}:{head_branch}")
+            )
+            return tuple(
+                one
+                for one in found
+                if (one.head_repository, one.head_branch) == (head_repository, head_branch)
+            )
+
+    def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> str:
+        """Keep one comment that begins with the marker on a pull request or an issue; answers its text.
+
+        `write` gets the texts of our comments with the marker, oldest first, and answers what the one that
+        stays must say; an empty text removes it. Nothing is sent where it says so already.
+        """
+        with self._asking(f"to comment on #{number}"):
+            issue = self._repository.get_issue(number)
+            mine = [one for one in issue.get_comments() if self._is_ours(one, marker)]
+            texts = tuple(_text(one.body) for one in mine)
+            body = _checked(write(texts))
+            if body and not mine:
+                issue.create_comment(body)
+            elif body and texts[0] != _text(body):
+                mine[0].edit(body)
+            for one in mine[1 if body else 0 :]:
+                _delete(one)
+            return body
+
+    def comments(self, number: int, marker: str) -> tuple[str, ...]:
+        """The texts of our comments that begin with the marker, oldest first."""
+        with self._asking(f"for the comments on #{number}"):
+            issue = self._repository.get_issue(number)
+            return tuple(_text(one.body) for one in issue.get_comments() if self._is_ours(one, marker))
+
+    def upsert_issue(self, marker: str, title: str, body: str, labels: Iterable[str] = ()) -> int:
+        """Keep one open issue whose text begins with the marker; answers its number."""
+        text = _checked(f"{marker}\n{body}")
+        with self._asking(f"to keep the issue {title!r}"):
+            mine = self._open_issues(marker)
+            if not mine:
+                return self._repository.create_issue(title, text, labels=list(labels)).number
+            kept, *others = mine
+            if (kept.title, _text(kept.body)) != (title, _text(text)):
+                kept.edit(title=title, body=text)
+            for other in others:
+                other.edit(state="closed", state_reason="not_planned")
+            return kept.number
+
+    def close_issue(self, marker: str, comment: str) -> int | None:
+        """Close the open issue of the marker with a last word; None where there is none."""
+        with self._asking("to close an issue"):
+            mine = self._open_issues(marker)
+            for issue in mine:
+                issue.create_comment(_checked(comment))
+                issue.edit(state="closed", state_reason="completed")
+            return mine[0].number if mine else None
+
+    def run_state(self, run_id: int, attempt: int) -> RunState | None:
+        """Where one attempt of a workflow run stands; None where GitHub knows no such attempt."""
+        with self._asking(f"for run {run_id}, attempt {attempt}"):
+            try:
+                status = self._repository.get_workflow_run(run_id).get_attempt(attempt).status
+            except UnknownObjectException:
+                self._prove_readable()
+                return None
+        match status:
+            case "completed" | "in_progress":
+                return status
+            case _:  # requested, waiting (for an approval) and pending (for its concurrency group) too
+                return "queued"
+
+    @cached_property
+    def _login(self) -> str:
+        """Whom the token speaks for. REST's `GET /user` refuses a job's own token; GraphQL does not."""
+        _, answer = self._client.requester.graphql_query("query { viewer { login } }", {})
+        return str(answer["data"]["viewer"]["login"])
+
+    def _is_ours(self, one: "Issue | IssueComment", marker: str) -> bool:
+        # Anybody may write a text that begins with the marker.
+        return _text(one.body).startswith(marker) and one.user.login == self._login
+
+    def _open_issues(self, marker: str) -> "list[Issue]":
+        listed = self._repository.get_issues(state="open", sort="created", direction="asc")
+        # Ours first: asking an issue for its pull request is one more request where it is none.
+        return [one for one in listed if self._is_ours(one, marker) and one.pull_request is None]
+
+    def _prove_readable(self) -> None:
+        """GitHub also answers 404 to a token that may not see the repository: then nothing is known."""
+        try:
+            self._repository.complete()
+        except UnknownObjectException as error:
+            raise OpsError(
+                f"GitHub knows no repository {self.repository}, or the token may not read it: "
+                "check GITHUB_REPOSITORY and the job's `permissions`."
+            ) from error
+
+    @contextmanager
+    def _asking(self, what: str) -> Generator[None]:
+        try:
+            yield
+        except GithubException as error:
+            said = error.message or _message(error.data)
+            hint = _HINTS.get(error.status, "")
+            raise OpsError(f"GitHub answered {error.status} when asked {what}: {said}{hint}") from error
+        except RequestException as error:
+            raise OpsError(f"GitHub could not be asked {what}: {error}") from error
+
+
+_HINTS = {
+    401: "\nGITHUB_TOKEN is wrong or has expired.",
+    403: "\nGive the job's `permissions` what this needs (`pull-requests: write`, `issues: write`, "
+    "`actions: read`).",
+}
+
+
+def _message(data: Any) -> str:
+    """GitHub's own words: `{"message": …, "errors": [{"message": …}]}`."""
+    try:
+        found: list[str] = [data["message"], *(one["message"] for one in data.get("errors", ()))]
+    except (TypeError, KeyError, AttributeError):
+        return str(data)
+    return ": ".join(found)
+
+
+def _checked(body: str) -> str:
+    """UTF-8 bytes: never fewer than what GitHub counts, whichever unit that is."""
+    if len(body.encode()) > BODY_LIMIT:
+        raise OpsError(f"a text for GitHub has {len(body.encode())} bytes: at most {BODY_LIMIT} fit")
+    return body
+
+
+def _text(body: str | None) -> str:
+    """As GitHub's editor leaves it, and as we sent it, are the same text."""
+    return (body or "").replace("\r\n", "\n").strip()
+
+
+def _delete(comment: "IssueComment") -> None:
+    try:
+        comment.delete()
+    except UnknownObjectException:  # another job, or a person, was faster
+        return
+
+
+def _pull_request(found: "_PullRequest") -> PullRequest:
+    head = found.head
+    return PullRequest(
+        number=found.number,
+        state=state_of(found.state, merged=found.merged_at is not None),
+        head_sha=head.sha,
+        head_repository=head.repo.full_name if head.repo else None,
+        head_branch=head.ref,
+        base_branch=found.base.ref,
+        labels=frozenset(label.name for label in found.labels),
+    )
+
+
+def state_of(state: str, *, merged: bool) -> PullRequestState:
+    if state == "open":
+        return "open"
+    if state != "closed":
+        raise OpsError(f"GitHub gave a pull request the state {state!r}, which is neither open nor closed")
+    return "merged" if merged else "closed"
