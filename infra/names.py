@@ -52,18 +52,15 @@ def names(subscription_id: str, project: str, stack: str, suffix: str, openai_lo
         if not value:
             raise ValueError(f"no {part} to make names from")
     identity = (parts["subscription id"], project, stack, suffix)
-    readable = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+    middle = readable(project, stack)
 
     def name(kind: str, *more: str) -> str:
-        room = HOST_ID_LENGTH - len(kind) - HASH_LENGTH - 2
-        words = (kind, readable[:room].strip("-"), _hash(*identity, *more))
-        return "-".join(filter(None, words))  # nothing is readable of a project and a stack of signs only
+        return hyphenated(kind, middle, short_hash(*identity, *more), HOST_ID_LENGTH)
 
-    middle = readable.replace("-", "")[: 24 - len("st") - HASH_LENGTH]
     return Names(
         resource_group=name("rg"),
         identity=name("id"),
-        storage_account=f"st{middle}{_hash(*identity)}",
+        storage_account=storage_account(middle, short_hash(*identity)),
         log_workspace=name("log"),
         app_insights=name("appi"),
         openai_account=name("oai", openai_location),
@@ -72,6 +69,24 @@ def names(subscription_id: str, project: str, stack: str, suffix: str, openai_lo
     )
 
 
-def _hash(*parts: str) -> str:
+def readable(project: str, stack: str) -> str:
+    """The part of a name that is for people: lower-case letters, digits and single hyphens; may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+
+
+def hyphenated(kind: str, middle: str, digest: str, length: int) -> str:
+    """`<kind>-<middle>-<digest>`, the middle cut so that all of it has at most `length` characters."""
+    room = length - len(kind) - len(digest) - 2
+    # Nothing is readable of a project and a stack of signs only.
+    return "-".join(filter(None, (kind, middle[:room].strip("-"), digest)))
+
+
+def storage_account(middle: str, digest: str) -> str:
+    """A storage account's name: 24 lower-case letters and digits at most."""
+    return f"st{middle.replace('-', '')[: 24 - len('st') - len(digest)]}{digest}"
+
+
+def short_hash(*parts: str) -> str:
+    """HASH_LENGTH lower-case letters and digits that tell the parts apart from others."""
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]

@@ -154,6 +154,15 @@ def origins(text: str) -> tuple[str, ...]:
     return tuple(cast("list[str]", found))
 
 
+def texts(text: str, what: str) -> tuple[str, ...]:
+    """A JSON list of strings; `what` says of which."""
+    found = _json(text, list, what)
+    for index, one in enumerate(found):
+        if not isinstance(one, str):
+            raise RefusedError(f"has {json.dumps(one)[:40]}: must be {what}, as text", (None, f"[{index}]"))
+    return tuple(cast("list[str]", found))
+
+
 def tags(text: str) -> Mapping[str, str]:
     """Limits of "Use tags to organize your Azure resources" on Microsoft Learn, as for storage accounts."""
     found = _json(text, dict, "a map of name to text", (None, ""), ("someone", ".owner"))

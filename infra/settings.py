@@ -7,22 +7,20 @@ that mends it.
 """
 
 import json
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import pulumi
 import yaml
-from pulumi.runtime import get_config_env, is_config_secret
-from pulumi.runtime.config import CONFIG
 
 from infra import rules
 from infra.models import CHAT_MODELS, ChatModel
 from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
-from infra.rules import Command, HttpAuthLevel, RefusedError, command, nearest
+from infra.rules import Command, HttpAuthLevel, command, nearest
+from infra.stack_config import InvalidSettingsError, Key, Problem, read_values, stack_config, value_of
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 T = TypeVar("T")
@@ -73,42 +71,6 @@ class Settings:
     name_suffix: str
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One setting that cannot be used, and what mends it."""
-
-    key: str
-    value: str
-    rule: str
-    commands: tuple[Command, ...]
-
-
-class InvalidSettingsError(pulumi.RunError):
-    """Every problem of a stack's settings in one message; the engine prints it without a traceback."""
-
-    def __init__(self, problems: Sequence[Problem], stack: str) -> None:
-        self.problems = tuple(problems)
-        noun = "setting" if len(problems) == 1 else "settings"
-        lines = [f"stack {stack} has {len(problems)} {noun} that cannot be used:"]
-        where = ("--stack", stack)
-        if pull_request_of(stack) is not None:
-            where = (*where, "--config-file", EPHEMERAL_CONFIG)
-        for problem in problems:
-            lines += ["", f"  {problem.key} = {_shown(problem.value)}", f"    {problem.rule}"]
-            for verb, *arguments in problem.commands:
-                lines.append(f"    > pulumi config {shlex.join([verb, *where, *arguments])}")
-        super().__init__("\n".join(lines))
-
-
-@dataclass(frozen=True)
-class Key(Generic[T]):
-    """A setting: its name in the stack's config, its default there, and the rule for its text."""
-
-    name: str
-    default: Any
-    read: Callable[[str], T]
-
-
 KEYS: dict[str, Key[Any]] = {}
 
 
@@ -148,18 +110,9 @@ REGIONAL_MEMORY_MB = 512_000
 
 def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
-    # pulumi.Config answers only for keys one asks it for. All of them, also the unknown ones, stand where the
-    # language host puts them: in PULUMI_CONFIG and, once the program runs (or under mocks), in CONFIG.
-    everything = {**get_config_env(), **CONFIG.get()}
-    namespace = f"{pulumi.get_project()}:"
-    raw = {
-        name.removeprefix(namespace): str(text)
-        for name, text in everything.items()
-        if name.startswith(namespace)
-    }
+    raw, secret_keys = stack_config()
     if pull_request_of(pulumi.get_stack()) is not None:
-        raw |= ephemeral_config(PROJECT_ROOT / EPHEMERAL_CONFIG, namespace)
-    secret_keys = {name for name in raw if is_config_secret(namespace + name)}
+        raw |= ephemeral_config(PROJECT_ROOT / EPHEMERAL_CONFIG, f"{pulumi.get_project()}:")
     return parse(raw, today=datetime.now(UTC).date(), stack=pulumi.get_stack(), secret_keys=secret_keys)
 
 
@@ -183,77 +136,47 @@ def parse(
     Values are text as the engine hands them over; arrays and objects are JSON. `today`
     decides which models have retired. Raises `InvalidSettingsError` with every problem.
     """
-    problems = [_unknown(name, raw[name], name in secret_keys) for name in sorted(raw.keys() - KEYS.keys())]
-    values: dict[str, Any] = {}
-    for name, key in KEYS.items():
-        text = raw.get(name, key.default if isinstance(key.default, str) else json.dumps(key.default))
-        try:
-            if name in secret_keys:
-                text = "[secret]"
-                raise RefusedError(
-                    "is stored as a secret, but Azure shows every setting here: store it as plain text"
-                )
-            values[name] = key.read(text)
-        except RefusedError as refused:
-            problems.append(Problem(name, text, refused.rule, refused.commands(name)))
-
+    values, problems = read_values(KEYS, raw, secret_keys)
     if {MODEL_NAME.name, MODEL_VERSION.name, MODEL_IS_REASONING.name} <= values.keys():
         problems += _model_problems(
-            _of(values, MODEL_NAME), _of(values, MODEL_VERSION), _of(values, MODEL_IS_REASONING), today
+            value_of(values, MODEL_NAME),
+            value_of(values, MODEL_VERSION),
+            value_of(values, MODEL_IS_REASONING),
+            today,
         )
     if {ALWAYS_READY.name, MAXIMUM_INSTANCES.name, INSTANCE_MEMORY.name} <= values.keys():
         problems += _ready_problems(
-            _of(values, ALWAYS_READY), _of(values, MAXIMUM_INSTANCES), _of(values, INSTANCE_MEMORY)
+            value_of(values, ALWAYS_READY),
+            value_of(values, MAXIMUM_INSTANCES),
+            value_of(values, INSTANCE_MEMORY),
         )
     if problems:
         raise InvalidSettingsError(problems, stack)
 
     return Settings(
-        location=_of(values, LOCATION),
+        location=value_of(values, LOCATION),
         model=ModelSettings(
-            location=_of(values, OPENAI_LOCATION) or _of(values, LOCATION),
-            name=_of(values, MODEL_NAME),
-            version=_of(values, MODEL_VERSION),
-            sku=_of(values, MODEL_SKU),
-            capacity=_of(values, MODEL_CAPACITY),
-            is_reasoning=_of(values, MODEL_IS_REASONING),
+            location=value_of(values, OPENAI_LOCATION) or value_of(values, LOCATION),
+            name=value_of(values, MODEL_NAME),
+            version=value_of(values, MODEL_VERSION),
+            sku=value_of(values, MODEL_SKU),
+            capacity=value_of(values, MODEL_CAPACITY),
+            is_reasoning=value_of(values, MODEL_IS_REASONING),
         ),
         host=HostSettings(
-            python_version=_of(values, PYTHON_VERSION),
-            instance_memory_mb=_of(values, INSTANCE_MEMORY),
-            maximum_instance_count=_of(values, MAXIMUM_INSTANCES),
-            always_ready=_of(values, ALWAYS_READY),
-            http_concurrency=_of(values, HTTP_CONCURRENCY),
-            http_auth_level=_of(values, HTTP_AUTH_LEVEL),
-            default_instructions=_of(values, DEFAULT_INSTRUCTIONS),
-            cors_origins=_of(values, CORS_ORIGINS),
+            python_version=value_of(values, PYTHON_VERSION),
+            instance_memory_mb=value_of(values, INSTANCE_MEMORY),
+            maximum_instance_count=value_of(values, MAXIMUM_INSTANCES),
+            always_ready=value_of(values, ALWAYS_READY),
+            http_concurrency=value_of(values, HTTP_CONCURRENCY),
+            http_auth_level=value_of(values, HTTP_AUTH_LEVEL),
+            default_instructions=value_of(values, DEFAULT_INSTRUCTIONS),
+            cors_origins=value_of(values, CORS_ORIGINS),
         ),
-        logs=LogSettings(_of(values, LOG_RETENTION), _of(values, LOG_DAILY_CAP)),
-        tags=_of(values, TAGS),
-        deletion_protection=_of(values, DELETION_PROTECTION),
-        name_suffix=_of(values, NAME_SUFFIX),
-    )
-
-
-def _of(values: Mapping[str, Any], key: Key[T]) -> T:
-    return values[key.name]
-
-
-def _unknown(name: str, text: str, secret: bool) -> Problem:
-    remove = command(name, None)
-    known, path = name, ""
-    for mark in (".", "["):  # `tags.owner` set without --path is a key of that name
-        if mark in known:
-            known = known[: known.index(mark)]
-            path = name[len(known) :]
-    meant = nearest(known, KEYS)
-    if meant is None:
-        return Problem(
-            name, "[secret]" if secret else text, f"is no setting; there are {', '.join(KEYS)}", (remove,)
-        )
-    mends = (remove,) if secret else (remove, command(meant, text, path))
-    return Problem(
-        name, "[secret]" if secret else text, f"is no setting; the nearest is {meant}{path}", mends
+        logs=LogSettings(value_of(values, LOG_RETENTION), value_of(values, LOG_DAILY_CAP)),
+        tags=value_of(values, TAGS),
+        deletion_protection=value_of(values, DELETION_PROTECTION),
+        name_suffix=value_of(values, NAME_SUFFIX),
     )
 
 
@@ -308,7 +231,3 @@ def _ready_problems(groups: Mapping[str, int], most: int, memory: int) -> list[P
         mend = command(INSTANCE_MEMORY.name, str(smaller)) if smaller else fewer
         problems.append(Problem(ALWAYS_READY.name, shown, rule, (mend,)))
     return problems
-
-
-def _shown(text: str) -> str:
-    return json.dumps(text if len(text) <= 80 else text[:77] + "...", ensure_ascii=False)

@@ -12,7 +12,8 @@ from pulumi.runtime import set_all_config
 from infra import settings
 from infra.models import CHAT_MODELS
 from infra.rules import OWN_TAGS
-from infra.settings import KEYS, InvalidSettingsError, Problem, parse
+from infra.settings import KEYS, parse
+from infra.stack_config import InvalidSettingsError, Problem
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
 
