@@ -1,14 +1,16 @@
 """`python -m ops`: what pipelines do, and a person on call does by hand."""
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 
-from ops.output import OpsError, note
+from ops.output import OpsError, TerminatedError, note
 
 COMMANDS = {
     "preview": "what `pulumi up` would change, as a file for `comment`",
     "comment": "put previews into one comment of a pull request",
+    "unlock": "show who holds a stack's lock, and remove it",
 }
 """Name to summary. `a-name` is ops/commands/a_name.py; only the one asked for is loaded."""
 
@@ -53,5 +55,10 @@ def main(words: list[str]) -> int:
         return 130
 
 
+def _terminate(_number: int, _frame: object) -> None:
+    raise TerminatedError
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main(sys.argv[1:]))

@@ -6,14 +6,22 @@ with the embedded engine; nothing here knows the difference.
 
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ops.output import OpsError, note
+import yaml
+
+from ops.azure import Azure
+from ops.files import Files, FilesError, open_files
+from ops.locks import Here, claimed
+from ops.output import OpsError, TerminatedError, note
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECRETS_PROVIDER_VARIABLE = "PULUMI_SECRETS_PROVIDER"
@@ -23,11 +31,19 @@ NO_SUCH_STACK, CHANGES_FOUND = 6, 7
 """Exit codes of the CLI (pulumi/pulumi sdk/go/common/util/cmdutil/exit.go)."""
 
 
+_ALWAYS = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    # A stack of a pull request has no committed stack file, so its secrets provider stands in its state only.
+    "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+}
+
+
 class PulumiError(OpsError):
     """A `pulumi` that failed; `code` is its exit code, `output` all that it printed."""
 
-    def __init__(self, words: tuple[str, ...], code: int, output: str) -> None:
-        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}.\n{output.strip()}")
+    def __init__(self, words: tuple[str, ...], code: int, output: str, *, shown: bool = False) -> None:
+        told = "Its output stands above." if shown else f"\n{output.strip()}"
+        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}. {told}")
         self.code, self.output = code, output
 
 
@@ -45,8 +61,37 @@ class Pulumi:
     folder: Path = PROJECT
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
-    def run(self, *words: str, show: bool = False, may_fail: bool = False) -> Completed:
-        """One command, never interactive. `show` passes its output on while it runs, to standard error."""
+    @cached_property
+    def project(self) -> str:
+        return str(self._project_file["name"])
+
+    @cached_property
+    def files(self) -> Files:
+        """What lies beside the state. Raises FilesError where the environment does not name the backend."""
+        in_project: dict[str, Any] = self._project_file.get("backend") or {}
+        url = self.environment.get("PULUMI_BACKEND_URL") or str(in_project.get("url") or "")
+        if not url:
+            raise FilesError(
+                "PULUMI_BACKEND_URL is not set, so the stacks' locks cannot be looked at: "
+                "export PULUMI_BACKEND_URL=azblob://CONTAINER?storage_account=ACCOUNT"
+            )
+        return open_files(url, lambda: Azure.sign_in(self.environment).credential, self.environment)
+
+    @cached_property
+    def _project_file(self) -> dict[str, Any]:
+        return yaml.safe_load((self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
+
+    def run(
+        self,
+        *words: str,
+        show: bool = False,
+        may_fail: bool = False,
+        started: Callable[[int], None] | None = None,
+    ) -> Completed:
+        """One command, never interactive. `show` passes its output on while it runs, to standard error.
+
+        `started` is told the id of its process.
+        """
         program = shutil.which("pulumi", path=self.environment.get("PATH"))
         if program is None:
             raise OpsError(
@@ -56,23 +101,21 @@ class Pulumi:
         process = subprocess.Popen(
             [program, *words, "--non-interactive", "--color", "never"],
             cwd=self.folder,
-            env={**self.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            env={**self.environment, **_ALWAYS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if show else subprocess.PIPE,
             text=True,
         )
-        if show and process.stdout is not None:
-            lines: list[str] = []
-            for line in process.stdout:
-                note(line.rstrip("\n"))
-                lines.append(line)
-            done = Completed(process.wait(), "".join(lines), "")
-        else:
-            stdout, stderr = process.communicate()
-            done = Completed(process.returncode, stdout, stderr)
+        try:
+            if started is not None:
+                started(process.pid)
+            done = _followed(process) if show else _finished(process)
+        except BaseException as error:
+            _let_end(process, error)
+            raise
         if done.code and not may_fail:
-            raise PulumiError(words, done.code, done.stdout + done.stderr)
+            raise PulumiError(words, done.code, done.stdout + done.stderr, shown=show)
         return done
 
     def stacks(self) -> list[str]:
@@ -94,7 +137,29 @@ class Pulumi:
 
     def up(self, stack: str, *flags: str) -> Completed:
         """`up` without a question and without a preview; its output is shown as it comes."""
-        return self.run("up", "--stack", stack, "--yes", "--skip-preview", *flags, show=True)
+        return self._change("up", stack, "--skip-preview", *flags)
+
+    def refresh(self, stack: str, *flags: str) -> Completed:
+        return self._change("refresh", stack, "--skip-preview", *flags)
+
+    def destroy(self, stack: str, *flags: str) -> Completed:
+        """The program is not run, so that a stack can go whose program does not run any more."""
+        return self._change("destroy", stack, "--skip-preview", *flags)
+
+    def remove_stack(self, stack: str) -> None:
+        """An empty stack, with its history, backups and stack file."""
+        self.run("stack", "rm", stack, "--yes", "--remove-backups")
+
+    def _change(self, verb: str, stack: str, *flags: str) -> Completed:
+        """A command that takes the stack's lock, claimed before (see ops.locks)."""
+        words = (verb, "--stack", stack, "--yes", *flags)
+        try:
+            files = self.files
+        except FilesError:  # another backend keeps its own locks; nothing is ever proven about ours there
+            return self.run(*words, show=True)
+        command = shlex.join(("pulumi", *words))
+        with claimed(files, self.project, stack, command, Here.find(files, self.environment)) as started:
+            return self.run(*words, show=True, started=started)
 
     def outputs(self, stack: str) -> dict[str, Any]:
         """The stack's exports; none for a stack that has never been up."""
@@ -103,3 +168,29 @@ class Pulumi:
     def export(self, stack: str) -> dict[str, Any]:
         """The stack's state, secrets sealed: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
+
+
+def _followed(process: subprocess.Popen[str]) -> Completed:
+    lines: list[str] = []
+    for line in process.stdout or ():
+        note(line.rstrip("\n"))
+        lines.append(line)
+    return Completed(process.wait(), "".join(lines), "")
+
+
+def _finished(process: subprocess.Popen[str]) -> Completed:
+    stdout, stderr = process.communicate()
+    return Completed(process.returncode, stdout, stderr)
+
+
+def _let_end(process: subprocess.Popen[str], error: BaseException) -> None:
+    """Wait until Pulumi has saved what it did and has given its lock back.
+
+    Ctrl-C on a terminal reaches it by itself, and a second one would make it leave at once; what a
+    runner or `kill` sends reaches only us.
+    """
+    if not isinstance(error, KeyboardInterrupt) or isinstance(error, TerminatedError):
+        process.send_signal(signal.SIGINT)
+    for line in process.stdout or ():
+        note(line.rstrip("\n"))
+    process.wait()

@@ -7,6 +7,10 @@ class OpsError(Exception):
     """A command that cannot do what it was asked for: the thing, the value, the rule, and what mends it."""
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: a runner that cancels a job, or a person's `kill`."""
+
+
 def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -1,0 +1,70 @@
+"""Show who holds a stack's lock and how that is known, and remove it once somebody confirms.
+
+A lock that is proven to be stranded is also removed by the next `test-stack`, `sweep` or `destroy`, by
+itself. This is for the others: Pulumi goes on writing a state whose lock is gone, so be sure that nobody
+works on the stack.
+
+exit codes: 0 there is no lock any more; 1 the locks are still there, or something failed
+"""
+
+import argparse
+import sys
+
+from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
+from ops.locks import Here, Verdict, verdicts
+from ops.mend import pending_operations, run_state_of
+from ops.output import OpsError, note, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack", required=True, metavar="S")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--yes", action="store_true", help="remove the locks without asking")
+    chosen.add_argument("--dry-run", action="store_true", help="only show them")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pulumi, stack = Pulumi(), arguments.stack
+    files = pulumi.files
+    here = Here.find(files, pulumi.environment)
+    found = verdicts(files, pulumi.project, stack, here, run_state_of(pulumi.environment))
+    if not found:
+        say(f"Stack {stack} is not locked.")
+        _tell_pending(pulumi, stack)
+        return 0
+    for verdict in found:
+        say(f"{verdict.state:<9} {verdict}")
+    if arguments.dry_run:
+        return 1
+    if not (arguments.yes or _confirmed(stack, found)):
+        say("Nothing was removed.")
+        return 1
+    for verdict in found:
+        # Only what was shown: a lock that was taken meanwhile stays.
+        files.delete(verdict.lock.name, verdict.lock.etag)
+        say(f"removed   {verdict.lock.name}")
+    _tell_pending(pulumi, stack)
+    return 0
+
+
+def _confirmed(stack: str, found: list[Verdict]) -> bool:
+    if not sys.stdin.isatty():
+        raise OpsError(f"to remove {len(found)} lock(s) of stack {stack} without a terminal, add --yes")
+    if any(verdict.state == "alive" for verdict in found):
+        note("A holder is alive: its state will be damaged if it goes on.")
+    try:
+        return input(f"Type {stack} to remove the lock(s): ").strip() == stack
+    except EOFError:
+        return False
+
+
+def _tell_pending(pulumi: Pulumi, stack: str) -> None:
+    try:
+        pending = pending_operations(pulumi.export(stack))
+    except PulumiError as error:
+        if error.code == NO_SUCH_STACK:
+            return
+        raise
+    if pending:
+        say(f"It was left in the middle of: {', '.join(pending)}. To forget that:")
+        say(f"  pulumi refresh --clear-pending-creates --yes --stack {stack}")

@@ -1,0 +1,197 @@
+"""Small texts beside the state, in the folder of a `file://` backend or the container of an `azblob://` one.
+
+Names are paths below the backend's root, as Pulumi's own are (`.pulumi/locks/…`). Every function raises
+FilesError where the backend cannot be read or written.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+
+from ops.output import OpsError
+
+_ATTRIBUTES = ".attrs"
+"""What gocloud.dev's fileblob, which the CLI stores with, keeps beside each file."""
+
+
+class FilesError(OpsError):
+    """The backend's files cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """`etag` stands for exactly this content."""
+
+    content: str
+    etag: str
+
+
+class Files(Protocol):
+    url: str
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of all files below a folder, sorted; `prefix` ends with a slash."""
+        ...
+
+    def read(self, name: str) -> Text | None: ...
+
+    def write(self, name: str, content: str) -> None: ...
+
+    def delete(self, name: str, etag: str = "") -> bool:
+        """False where there is no such file, or it is no longer the one of the etag."""
+        ...
+
+
+def open_files(
+    url: str, credential: Callable[[], TokenCredential], environment: Mapping[str, str] = os.environ
+) -> Files:
+    """The files of a backend by its URL, as PULUMI_BACKEND_URL holds it.
+
+    `credential` is asked only for `azblob://`.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        path = unquote(url.removeprefix("file://").partition("?")[0])
+        return FolderFiles(Path(path).expanduser().absolute(), url)
+    if parts.scheme == "azblob" and parts.netloc:
+        container = f"{_service_url(url, environment)}/{parts.netloc}"
+        return ContainerFiles(container, parts.path.strip("/"), credential, url)
+    raise FilesError(
+        f"the backend is {parts.scheme or 'not named'}: locks can be judged in file:// and azblob://, "
+        "as PULUMI_BACKEND_URL names them"
+    )
+
+
+def _service_url(url: str, environment: Mapping[str, str]) -> str:
+    """As gocloud.dev's azureblob makes it from the URL's query and AZURE_STORAGE_*."""
+    query = dict(parse_qsl(urlsplit(url).query))
+    account = query.get("storage_account") or environment.get("AZURE_STORAGE_ACCOUNT", "")
+    domain = query.get("domain") or environment.get("AZURE_STORAGE_DOMAIN") or "blob.core.windows.net"
+    protocol = query.get("protocol") or environment.get("AZURE_STORAGE_PROTOCOL") or "https"
+    emulated = query.get("localemu") or environment.get("AZURE_STORAGE_IS_LOCAL_EMULATOR", "")
+    if not account:
+        raise FilesError(
+            f"{url} names no storage account: add ?storage_account=NAME, or export AZURE_STORAGE_ACCOUNT"
+        )
+    if emulated.lower() in {"true", "1", "t"} or domain.startswith(("127.0.0.1", "localhost")):
+        return f"{protocol}://{domain}/{account}"
+    return f"{protocol}://{account}.{domain}"
+
+
+class FolderFiles:
+    def __init__(self, root: Path, url: str = "") -> None:
+        self._root, self.url = root, url or root.as_uri()
+
+    def names(self, prefix: str) -> list[str]:
+        folder = self._root / prefix
+        with _told(self.url, f"{prefix} cannot be listed"):
+            found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+        return sorted(
+            path.relative_to(self._root).as_posix() for path in found if not path.name.endswith(_ATTRIBUTES)
+        )
+
+    def read(self, name: str) -> Text | None:
+        with _told(self.url, f"{name} cannot be read"):
+            try:
+                content = (self._root / name).read_bytes()
+            except FileNotFoundError:
+                return None
+        return Text(content.decode(errors="replace"), hashlib.sha256(content).hexdigest())
+
+    def write(self, name: str, content: str) -> None:
+        path = self._root / name
+        with _told(self.url, f"{name} cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            whole.write_text(content, encoding="utf-8")
+            whole.replace(path)
+
+    def delete(self, name: str, etag: str = "") -> bool:
+        there = self.read(name)
+        if there is None or (etag and there.etag != etag):
+            return False
+        path = self._root / name
+        with _told(self.url, f"{name} cannot be deleted"):
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + _ATTRIBUTES).unlink(missing_ok=True)
+            with suppress(OSError):  # not empty, or somebody was faster
+                path.parent.rmdir()  # a container has no folders; here one would stay for each stack
+        return True
+
+
+class ContainerFiles:
+    """`prefix` is the folder in the container that the backend's URL names, or empty."""
+
+    def __init__(
+        self, container_url: str, prefix: str, credential: Callable[[], TokenCredential], url: str
+    ) -> None:
+        self._container_url, self._credential, self.url = container_url, credential, url
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    @cached_property
+    def _client(self) -> Any:  # a ContainerClient, whose methods leave their options untyped
+        from azure.storage.blob import ContainerClient  # noqa: PLC0415 # takes long, and is not always needed
+
+        return ContainerClient.from_container_url(self._container_url, self._credential())
+
+    def names(self, prefix: str) -> list[str]:
+        with _told(self.url, f"{prefix} cannot be listed"):
+            found = [
+                str(name) for name in self._client.list_blob_names(name_starts_with=self._prefix + prefix)
+            ]
+        return sorted(name.removeprefix(self._prefix) for name in found)
+
+    def read(self, name: str) -> Text | None:
+        with _told(self.url, f"{name} cannot be read"):
+            try:
+                blob = self._client.download_blob(self._prefix + name)
+                return Text(cast(bytes, blob.readall()).decode(errors="replace"), str(blob.properties.etag))
+            except ResourceNotFoundError as error:
+                if _code(error) == "ContainerNotFound":
+                    raise
+                return None
+
+    def write(self, name: str, content: str) -> None:
+        with _told(self.url, f"{name} cannot be written"):
+            self._client.upload_blob(self._prefix + name, content.encode(), overwrite=True)
+
+    def delete(self, name: str, etag: str = "") -> bool:
+        condition: dict[str, Any] = (
+            {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
+        )
+        with _told(self.url, f"{name} cannot be deleted"):
+            try:
+                self._client.delete_blob(self._prefix + name, **condition)
+            except (ResourceNotFoundError, ResourceModifiedError):
+                return False
+        return True
+
+
+@contextmanager
+def _told(url: str, what: str) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FilesError(f"{url}: {what}: {error.strerror or error}") from error
+    except AzureError as error:
+        hint = (
+            " It takes the role Storage Blob Data Contributor on the container."
+            if _code(error).startswith("Authorization")
+            else ""
+        )
+        raise FilesError(f"{url}: {what}: {(str(error).splitlines() or [''])[0]}{hint}") from error
+
+
+def _code(error: AzureError) -> str:
+    """Storage's own code of a refusal."""
+    return str(getattr(error, "error_code", "") or "")
