@@ -19,6 +19,7 @@ from infra.place import Place
 from infra.purge import PurgedAccount
 from infra.roles import Scope
 from infra.settings import read
+from infra.stacks import own_tags
 from infra.storage import ChatStorage
 
 
@@ -33,7 +34,7 @@ def main() -> None:
         raise pulumi.RunError(str(error)) from error  # shown without a traceback
     subscription_id = authorization.get_client_config().subscription_id
     name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
-    tags = {**settings.tags, "project": project, "stack": stack}
+    tags = {**settings.tags, **own_tags(project, stack)}
     protect = settings.deletion_protection
 
     group = resources.ResourceGroup(

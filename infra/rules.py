@@ -10,13 +10,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, cast
 
+from infra.stacks import PULL_REQUEST_TAG
+
 HttpAuthLevel = Literal["function", "anonymous"]
 
 INSTRUCTIONS_LIMIT = 32_768
 """UTF-16 units of a string property in Azure Table storage, where instructions end up."""
 
-OWN_TAGS = ("project", "stack")
-"""Tags that the program sets itself."""
+OWN_TAGS = ("project", "stack", PULL_REQUEST_TAG)
+"""Tags that the program sets itself, the last one only in the stack of a pull request."""
 
 Command = tuple[str, ...]
 """Arguments of `pulumi config`."""
@@ -178,7 +180,7 @@ def tags(text: str) -> Mapping[str, str]:
             raise RefusedError(f"has {name!r}: a name is 1 to 128 characters without < > % & \\ ? /", gone)
         if name.lower().startswith(("microsoft", "azure", "windows")):
             raise RefusedError(f"has {name!r}: microsoft, azure and windows are reserved beginnings", gone)
-        if name.lower() in OWN_TAGS:
+        if name.lower() in map(str.lower, OWN_TAGS):
             raise RefusedError(f"has {name!r}, which the program sets itself", gone)
         if name.lower() in seen:
             raise RefusedError(f"has {name!r} twice: names ignore case", gone)

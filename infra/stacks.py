@@ -9,6 +9,17 @@ EPHEMERAL_CONFIG = "Pulumi.pr.yaml"
 """Where every stack of a pull request takes its settings from."""
 
 
+PULL_REQUEST_TAG = "pullRequest"
+"""On every resource of such a stack: which pull request it stands for, for whoever finds it in the portal."""
+
+
+def own_tags(project: str, stack: str) -> dict[str, str]:
+    """The tags that the program sets itself."""
+    number = pull_request_of(stack)
+    made_for = {} if number is None else {PULL_REQUEST_TAG: str(number)}
+    return {"project": project, "stack": stack, **made_for}
+
+
 def ephemeral_stack(pull_request: int) -> str:
     return f"pr-{pull_request}"
 

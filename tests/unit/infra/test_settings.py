@@ -14,6 +14,7 @@ from infra.models import CHAT_MODELS
 from infra.rules import OWN_TAGS
 from infra.settings import KEYS, parse
 from infra.stack_config import InvalidSettingsError, Problem
+from infra.stacks import PULL_REQUEST_TAG
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
 
@@ -99,7 +100,7 @@ ACCEPTED: list[tuple[str, object]] = [
     ("defaultInstructions", "x" * 32_768),
     ("defaultInstructions", "\U0001f600" * 16_384),
     ("nameSuffix", "abcd1234"),
-    ("tags", {f"tag{number}": "v" * 256 for number in range(48)}),
+    ("tags", {f"tag{number}": "v" * 256 for number in range(47)}),
     ("alwaysReady", {"http": 40, "blob": 1, "durable": 1}),
 ]
 
@@ -152,12 +153,13 @@ REFUSED: list[tuple[str, object, str]] = [
     ("corsOrigins", ["https://a.test", "https://a.test"], "twice"),
     ("corsOrigins", [7], "nothing after it"),
     ("tags", ["a"], "map of name to text"),
-    ("tags", {f"tag{number}": "" for number in range(49)}, "at most 48"),
+    ("tags", {f"tag{number}": "" for number in range(48)}, "at most 47"),
     ("tags", {"a<b": "x"}, "without < >"),
     ("tags", {"": "x"}, "1 to 128"),
     ("tags", {"n" * 129: "x"}, "1 to 128"),
     ("tags", {"Microsoft-x": "x"}, "reserved"),
     ("tags", {"Stack": "x"}, "the program sets itself"),
+    ("tags", {"pullrequest": "x"}, "the program sets itself"),
     ("tags", {"owner": "x", "Owner": "y"}, "ignore case"),
     ("tags", {"owner": "v" * 257}, "at most 256"),
     ("tags", {"owner": None}, "must be text"),
@@ -366,7 +368,12 @@ def test_the_stack_of_a_pull_request_takes_its_settings_from_the_committed_file(
 
     capacity = stack["chat-model"].inputs["sku"]["capacity"]
     assert capacity == stack_config("Pulumi.pr.yaml")["modelCapacity"] != defaults["modelCapacity"]
-    assert stack["group"].inputs["tags"] == {"project": "assistant", "stack": "pr-7", "environment": "pr"}
+    assert stack["group"].inputs["tags"] == {
+        "project": "assistant",
+        "stack": "pr-7",
+        "environment": "pr",
+        "pullRequest": "7",
+    }
 
 
 def test_no_other_stack_takes_settings_from_the_pull_requests_file(run_stack: RunStack) -> None:
@@ -391,7 +398,7 @@ def test_pulumi_yaml_has_no_main_so_that_one_folder_holds_the_virtualenv_and_the
 def test_own_tags_are_on_the_resources_beside_those_of_the_settings(run_stack: RunStack) -> None:
     tags = run_stack({"tags": {"owner": "team"}})["storage-account"].inputs["tags"]
     assert tags == {"owner": "team", "project": "assistant", "stack": "dev"}
-    assert tags.keys() - {"owner"} == set(OWN_TAGS)
+    assert tags.keys() - {"owner"} == set(OWN_TAGS) - {PULL_REQUEST_TAG}
 
 
 def test_an_unknown_key_stops_the_program_before_anything_is_made(run_stack: RunStack) -> None:
