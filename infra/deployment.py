@@ -23,7 +23,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from infra.dynamic import plain_failure, recorded, say
-from infra.package import PROJECT_ROOT, PackageError, content_hash, function_names
+from infra.package import PROJECT_ROOT, PUSH_AGAIN_VARIABLE, PackageError, content_hash, function_names
 
 if TYPE_CHECKING:
     from infra.publish import Publisher
@@ -84,6 +84,8 @@ class DeployedCodeProvider(ResourceProvider):
         # on it, and the answer decides whether the new site, which has the same id, gets the code.
         if _news["site_id"] != _olds["site_id"]:
             return DiffResult(changes=True, replaces=["site_id"])
+        if os.environ.get(PUSH_AGAIN_VARIABLE):
+            return DiffResult(changes=True)
         # A preview that updates the site does not know its hosts, which then stay as they are.
         known = [key for key in _REDEPLOYING if not isinstance(_news[key], Unknown)]
         return DiffResult(changes=any(_news[key] != _olds.get(key) for key in known))

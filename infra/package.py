@@ -45,6 +45,9 @@ _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x
 _NO_INDEX = re.compile("connection error:|Max retries exceeded")
 # The lines of a verbose pip that a person wants; the others are its own frames and candidates.
 _PIP_SAYS = re.compile("(ERROR|WARNING): |Could not fetch URL ")
+PUSH_AGAIN_VARIABLE = "ASSISTANT_PUSH_AGAIN"
+"""Set, it makes `up` push the package also where the state names it already: after a failed deployment
+the state names the package before, which may no longer be what new instances start from."""
 # Part of the digest of the inputs: raise it when the same inputs shall give another zip.
 _FORMAT = 1
 

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, cast
 from requests import RequestException, Session
 from requests.exceptions import SSLError
 
+from infra.package import PUSH_AGAIN_VARIABLE
+
 # Roles take about a minute to reach the site, and up to ten (docs: Troubleshoot Azure RBAC).
 PUSH_DEADLINE = 12 * 60.0
 # Trigger synchronisation takes up to a minute, a cold start on Flex half of one.
@@ -35,8 +37,11 @@ _PASSING = {
 _PASSING_400 = ("BlobUploadFailedException", "InaccessibleStorageException")
 _STATUSES = {0: "pending", 1: "building", 2: "deploying"}
 _CANCELLED, _FAILED, _SUCCESS, _CONFLICT, _PARTIAL = -1, 3, 4, 5, 6
-# The state goes on naming the package before, so that going back to its code would look like no change.
-_AFTERWARDS = "What runs now may be either package: to go back to earlier code, run `pulumi up --refresh`."
+AFTERWARDS = (
+    "What runs now may be either package, and the state names the one before: "
+    f"to go back to it, run `{PUSH_AGAIN_VARIABLE}=1 pulumi up` with its code, or `python -m ops rollback`."
+)
+"""Ends the message of a deployment that failed after the site had taken the package."""
 _API_VERSION = "2024-04-01"
 
 
@@ -153,7 +158,7 @@ class Publisher:
                 deployment = self._push(package, deadline)
             self._prove(content_hash, functions)
         except DeploymentError as error:
-            raise DeploymentError(f"{error}\n{_AFTERWARDS}") from error
+            raise DeploymentError(f"{error}\n{AFTERWARDS}") from error
 
     def running(self) -> str | None:
         """The hash that the site answers: empty if it answers none, None if ARM has no such site.

@@ -180,6 +180,17 @@ def test_refresh_finds_other_code_so_that_the_next_up_deploys_again(
     assert "`up` will deploy again" in capsys.readouterr().err
 
 
+def test_the_code_is_pushed_again_where_that_is_asked_for_although_the_state_names_it(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = inputs(azure)
+    assert not provider().diff(SITE_ID, given, given).changes
+
+    monkeypatch.setenv("ASSISTANT_PUSH_AGAIN", "1")
+
+    assert provider().diff(SITE_ID, given, given).changes
+
+
 def test_refresh_finds_that_the_site_is_gone(azure: Azure) -> None:
     azure.answers(SITE, Reply(404))
     assert provider().read(SITE_ID, inputs(azure)).id == ""

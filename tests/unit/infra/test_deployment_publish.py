@@ -211,7 +211,7 @@ def test_a_failed_deployment_says_why_in_the_hosts_words(azure: Azure) -> None:
     azure.answers(LOG, Reply(200, [{"message": "Uploading"}, {"message": "No module named 'x'"}, {}]))
     message = Bench(azure).failure()
     assert "d1 failed. Zip extraction failed\nUploading\nNo module named 'x'" in message
-    assert "pulumi up --refresh" in message
+    assert "ASSISTANT_PUSH_AGAIN=1 pulumi up" in message
     assert azure.requests(HEALTH) == []
 
 
