@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 RUN := .venv/bin/python
 CODE := __main__.py infra function_app local_azure ops scripts tests bench
 
-.PHONY: help setup local preview down test check format lock package bench clean
+.PHONY: help setup local preview down test check format lock package rollback bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ lock: setup ## Write the lock files anew from the .in files
 
 package: setup ## Build the zip that Azure gets
 	@$(RUN) -m infra.package
+
+rollback: setup ## Deploy the previous good package again: make rollback STACK=prod [TO=hash]
+	@$(RUN) -m ops rollback --stack "$(STACK)" $(if $(TO),--to "$(TO)")
 
 bench: setup ## Print the figures of the README as ratios
 	@$(RUN) -m bench

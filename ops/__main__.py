@@ -11,6 +11,8 @@ COMMANDS = {
     "preview": "what `pulumi up` would change, as a file for `comment`",
     "comment": "put previews into one comment of a pull request",
     "unlock": "show who holds a stack's lock, and remove it",
+    "deploy": "deploy a package to an environment, test it, go back where it fails",
+    "rollback": "deploy the previous good package again",
 }
 """Name to summary. `a-name` is ops/commands/a_name.py; only the one asked for is loaded."""
 

@@ -225,16 +225,17 @@ def before(releases: list[Release], package_hash: str) -> Release | None:
     return next((each for each in good_releases(releases) if each.package_hash != package_hash), None)
 
 
-def gone_back(releases: list[Release], target: Release) -> list[Release]:
-    """With every good release newer than the target marked: a later rollback does not come back to it."""
-    marked: list[Release] = []
+def gone_back(releases: list[Release], release: Release, target: Release) -> list[Release]:
+    """With `release`, which deployed the target again, as good, and every good one newer than the target
+    marked: a later rollback does not come back to those."""
+    after: list[Release] = [replace(release, result="good")]
     newer = True
-    for release in releases:
-        newer = newer and release.package_hash != target.package_hash
-        marked.append(
-            replace(release, result="rolled back") if newer and release.result == "good" else release
-        )
-    return marked
+    for each in releases:
+        if each == release:
+            continue
+        newer = newer and each.package_hash != target.package_hash
+        after.append(replace(each, result="rolled back") if newer and each.result == "good" else each)
+    return after
 
 
 # Where files lie

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,6 +10,7 @@ from requests import RequestException, Session
 from requests.exceptions import SSLError
 
 from infra.names import CHAT_STATE_TABLE
+from infra.publish import Clock
 from ops.output import OpsError
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, the_one
 
@@ -46,14 +46,6 @@ class Table(Protocol):
         ...
 
     def remove(self, assistant_id: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Seconds that only grow, and the way to let some pass."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True)

@@ -263,16 +263,19 @@ def test_the_first_deployment_has_nothing_to_go_back_to() -> None:
 def test_a_second_rollback_goes_further_back_and_not_forth() -> None:
     releases = [release(C), release(B), release(A)]
 
-    once = [release(B, time="4"), *gone_back(releases, release(B))]
+    first, second = release(B, "unfinished", "4"), release(A, "unfinished", "5")
+    once = gone_back(begun(releases, first), first, release(B))
     assert before(once, B) == release(A)
-    twice = [release(A, time="5"), *gone_back(once, release(A))]
+    twice = gone_back(begun(once, second), second, release(A))
     assert before(twice, A) is None
+    assert [each.result for each in twice] == ["good", "rolled back", "rolled back", "rolled back", "good"]
 
 
 def test_a_rollback_over_several_leaves_none_of_them_to_come_back_to() -> None:
     releases = [release(C), release(B), release(A)]
+    back = release(A, "unfinished", "4")
 
-    after = [release(A, time="4"), *gone_back(releases, release(A))]
+    after = gone_back(begun(releases, back), back, release(A))
 
     assert [each.result for each in after] == ["good", "rolled back", "rolled back", "good"]
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from requests import Session
 
+from infra.publish import Clock
 from ops.output import OpsError
-from ops.smoke import Clock, SmokeError, SmokeTest, Target, target_of
+from ops.smoke import SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
 from tests.unit.infra.loopback import HEALTH, Azure, Reply, loopback
 

@@ -1,0 +1,79 @@
+"""Deploy one package to one stack, prove that it works, and go back to the package before where it does not.
+
+The same package goes from environment to environment by its hash:
+
+  python -m ops deploy --stack dev --package .build/function_app.zip   # kept in the archive, too
+  python -m ops deploy --stack test --hash HASH                        # from the archive
+  python -m ops deploy --stack prod --hash HASH
+"""
+
+import argparse
+from pathlib import Path
+
+from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, PackageError, build_package, content_hash
+from ops import releasing, summary
+from ops.archive import before
+from ops.output import OpsError, note, say
+from ops.pulumi_stack import changes, data_lost
+from ops.release import PACKAGES, Code
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    releasing.add_arguments(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--package", type=Path, metavar="FILE", help="a zip of `make package`; default: build this checkout"
+    )
+    which.add_argument("--hash", metavar="HASH", help="a package in the archive")
+    parser.add_argument(
+        "--commit",
+        metavar="SHA",
+        help="the package's commit; default: what the list of releases says, $GITHUB_SHA, or HEAD",
+    )
+    parser.add_argument(
+        "--allow-data-loss",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a resource, by its logical name, that may go with its data; may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    work = releasing.Work.of(arguments)
+    if arguments.hash:
+        package, package_hash = work.archive.fetch(arguments.hash, PACKAGES), arguments.hash
+    else:
+        package, package_hash = _built(arguments.package)
+    history = work.releases.history()
+    commit = arguments.commit or releasing.commit_of(history, package_hash)
+    previous = before(history, package_hash)
+    note(f"Package {package_hash} (commit {commit or 'unknown'}) for stack {work.stack}.")
+    note(
+        f"Behind it, good: {previous.package_hash} (commit {previous.commit or 'unknown'})."
+        if previous
+        else f"No other good package was deployed to {work.stack}: there is nothing to go back to."
+    )
+    if arguments.dry_run and not work.environment.exists():
+        say(f"would make stack {work.stack} and deploy package {package_hash} to it")
+        return Code.DONE
+    work.environment.make()
+    preview = work.environment.preview(package)
+    releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
+    if arguments.dry_run:
+        say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
+        return Code.DONE
+    work.environment.mend()
+    work.archive.add(package)
+    outcome = work.releases.deploy(package, package_hash, commit)
+    say(releasing.plain(outcome))
+    summary.write(releasing.markdown(outcome))
+    return outcome.code
+
+
+def _built(package: Path | None) -> tuple[Path, str]:
+    try:
+        path = package or PROJECT_ROOT / build_package(DEFAULT_PYTHON).path
+        return path.resolve(), content_hash(path)
+    except PackageError as error:
+        raise OpsError(str(error)) from error

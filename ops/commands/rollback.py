@@ -1,0 +1,72 @@
+"""Deploy a package that was good before, by hand.
+
+Without --to it is the good release before the one that runs; a second rollback goes further back.
+What was deployed since is no longer gone back to. The next `deploy` goes forward again.
+"""
+
+import argparse
+
+from ops import releasing, summary
+from ops.archive import Release, before, checked_hash, good_releases
+from ops.output import OpsError, note, say
+from ops.release import PACKAGES, Code
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    releasing.add_arguments(parser)
+    parser.add_argument("--to", metavar="HASH", help="a package that was good on this stack")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    work = releasing.Work.of(arguments)
+    history = work.releases.history()
+    runs = work.environment.answered()
+    _show(history, runs)
+    target = _target(history, arguments.to, runs, work.stack)
+    package = work.archive.fetch(target.package_hash, PACKAGES)
+    if arguments.dry_run:
+        say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
+        return Code.DONE
+    work.environment.mend()
+    outcome = work.releases.roll_back(target, package)
+    say(releasing.plain(outcome))
+    summary.write(releasing.markdown(outcome))
+    return outcome.code
+
+
+def _target(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
+    """Raises OpsError where there is no such good release."""
+    if not wanted:
+        # What runs is asked, not assumed: the newest entry may have failed, or somebody deployed by hand.
+        running = runs or next((each.package_hash for each in good_releases(history)), "")
+        target = before(history, running)
+        if target is None:
+            raise OpsError(
+                f"stack {stack} has no good release before {running or 'what runs'}. "
+                "To deploy another package of the archive: python -m ops deploy --hash HASH"
+            )
+        return target
+    checked_hash(wanted)
+    target = next(
+        (each for each in history if each.package_hash == wanted and each.result in ("good", "rolled back")),
+        None,
+    )
+    if target is None:
+        raise OpsError(
+            f"package {wanted} was never good on stack {stack}. "
+            f"To deploy it all the same: python -m ops deploy --stack {stack} --hash {wanted}"
+        )
+    return target
+
+
+def _show(history: list[Release], runs: str) -> None:
+    if not history:
+        return
+    note("Releases, newest first:")
+    for each in history[:20]:
+        here = "runs now" if each.package_hash == runs else ""
+        runs = "" if here else runs
+        note(
+            f"  {each.time}  {each.package_hash[:12]}  {each.commit[:12] or 'unknown':<12}  "
+            f"{each.result:<11}  {here or each.note[:60]}".rstrip()
+        )

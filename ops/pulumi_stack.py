@@ -1,0 +1,119 @@
+"""A Pulumi stack and its app in Azure, as a release needs them (`ops.release.Environment`)."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from requests import RequestException, Session
+
+from infra.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
+from ops.azure import Azure
+from ops.engine import Pulumi
+from ops.mend import mend, run_state_of
+from ops.output import OpsError
+from ops.smoke import PATIENCE, ChatStateTable, SmokeTest, Target, target_of
+from ops.state import resources
+
+
+class PulumiStack:
+    """An `Environment`: a Pulumi stack, and Azure through its SDK."""
+
+    def __init__(self, pulumi: Pulumi, stack: str, azure: Azure, patience: float = PATIENCE) -> None:
+        self.stack = stack
+        self._pulumi, self._azure, self._patience = pulumi, azure, patience
+        self._session = Session()
+
+    def answered(self) -> str:
+        url = self._outputs().get("functionAppUrl")
+        if not url:
+            return ""
+        for pause in (1.0, 5.0, 0.0):  # an app that starts may need a moment
+            try:
+                answer = self._session.get(f"{url}/api/health", timeout=(10, 60), allow_redirects=False)
+                if answer.status_code == 200:
+                    return str(answer.json()["package"])
+            except (RequestException, ValueError, KeyError, TypeError):
+                pass
+            time.sleep(pause)
+        return ""
+
+    def exists(self) -> bool:
+        return self.stack in self._pulumi.stacks()
+
+    def make(self) -> None:
+        """Make the stack unless it exists."""
+        self._pulumi.make_stack(self.stack)
+
+    def mend(self) -> None:
+        """Make it usable again after a killed job. Raises LockedError."""
+        mend(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
+
+    def recorded(self) -> str:
+        return str(self._outputs().get("packageHash") or "")
+
+    def preview(self, package: Path) -> dict[str, Any]:
+        return self._with(package).preview(self.stack)
+
+    def up(self, package: Path, *, push_again: bool) -> None:
+        more = {PUSH_AGAIN_VARIABLE: "1"} if push_again else {}
+        self._with(package, more).up(self.stack)
+
+    def unsettled(self, package: Path) -> list[str]:
+        return changes(self.preview(package))
+
+    def smoke(self, package_hash: str) -> list[str]:
+        target = target_of(resources(self._pulumi.export(self.stack)))
+        return SmokeTest(
+            target,
+            lambda: self._key(target),
+            ChatStateTable(target.table_endpoint, self._azure.credential),
+            self._session,
+            patience=self._patience,
+        ).run(package_hash)
+
+    def _key(self, target: Target) -> str:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415 # azure-mgmt-web takes seconds to import
+
+        try:
+            keys = self._azure.web.web_apps.list_host_keys(target.resource_group, target.site_name)
+        except AzureError as error:
+            raise OpsError(
+                f"the function keys of {target.site_name} cannot be listed: {str(error).splitlines()[0]}. "
+                "It takes the right Microsoft.Web/sites/host/listkeys/action (Website Contributor has it)"
+            ) from error
+        return (keys.function_keys or {}).get("default", "")
+
+    def _outputs(self) -> dict[str, Any]:
+        return self._pulumi.outputs(self.stack)
+
+    def _with(self, package: Path, more: dict[str, str] | None = None) -> Pulumi:
+        variables = {PACKAGE_VARIABLE: str(package), **(more or {})}
+        return replace(self._pulumi, environment={**self._pulumi.environment, **variables})
+
+
+def changes(preview: Mapping[str, Any]) -> list[str]:
+    """One line for each resource that a preview does not leave as it is."""
+    steps: list[dict[str, Any]] = preview.get("steps") or []
+    return [
+        f"{step['urn'].rpartition('::')[2]} ({step['op']})"
+        for step in steps
+        if step["op"] not in ("same", "read", "refresh")
+    ]
+
+
+_KEEPS_DATA = (
+    "azure-native:resources:ResourceGroup",
+    "azure-native:storage:StorageAccount",
+    "azure-native:storage:Table",
+    "azure-native:cognitiveservices:Account",
+)
+
+
+def data_lost(preview: Mapping[str, Any]) -> list[str]:
+    """The logical names of what keeps data and would be deleted, or deleted and made again."""
+    steps: list[dict[str, Any]] = preview.get("steps") or []
+    going = [step["urn"] for step in steps if "delete" in step["op"] or "replace" in step["op"]]
+    kept = [urn for urn in going if urn.split("::")[2].rpartition("$")[2] in _KEEPS_DATA]
+    return list(dict.fromkeys(urn.rpartition("::")[2] for urn in kept))

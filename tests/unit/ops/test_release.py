@@ -1,0 +1,373 @@
+"""What a release does to a stack and to its list, whatever happens on the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from azure.core.credentials import TokenCredential
+
+from infra.package import content_hash, zip_bytes
+from infra.publish import AFTERWARDS
+from ops import release as module
+from ops.archive import Archive, Release, open_archive
+from ops.engine import PulumiError
+from ops.output import OpsError
+from ops.release import Code, Outcome, Releases
+from ops.releasing import markdown, plain
+from ops.smoke import SmokeError
+
+
+def nobody() -> TokenCredential:
+    raise AssertionError("a folder needs no signing in")
+
+
+@dataclass
+class Stack:
+    """A stack whose state and site are hashes; `bad` packages fail the smoke test, `unable` ones cannot run.
+
+    A killed command raises KeyboardInterrupt at the step that `killed_at` names.
+    """
+
+    stack: str = "prod"
+    state: str = ""
+    starts_from: str = ""
+    answers: str | None = None
+    bad: set[str] = field(default_factory=set[str])
+    unable: set[str] = field(default_factory=set[str])
+    up_fails: str = ""
+    killed_at: str = ""
+    changes: list[str] = field(default_factory=list[str])
+    pushes: list[str] = field(default_factory=list[str])
+
+    def answered(self) -> str:
+        return self.starts_from if self.answers is None else self.answers
+
+    def recorded(self) -> str:
+        return self.state
+
+    def up(self, package: Path, *, push_again: bool) -> None:
+        package_hash = content_hash(package)
+        if self.up_fails:
+            raise PulumiError(("up",), 255, f"error: update failed\nerror: {self.up_fails}")
+        if push_again or package_hash != self.state:
+            self.pushes.append(package_hash)
+            self.starts_from = package_hash
+            self._killed("push")
+            if package_hash in self.unable:
+                raise PulumiError(("up",), 255, f"error: No module named 'x'\n   {AFTERWARDS}")
+            self.state = package_hash
+        self._killed("up")
+
+    def smoke(self, package_hash: str) -> list[str]:
+        self._killed("smoke")
+        if self.starts_from != package_hash:
+            raise SmokeError(f"answers {self.starts_from}")
+        if package_hash in self.bad:
+            raise SmokeError("PUT answers 500")
+        return ["PUT answers 202"]
+
+    def unsettled(self, package: Path) -> list[str]:
+        return self.changes if content_hash(package) == self.state else ["deployed-code (update)"]
+
+    def _killed(self, step: str) -> None:
+        if self.killed_at == step:
+            self.killed_at = ""
+            raise KeyboardInterrupt
+
+
+@dataclass
+class World:
+    stack: Stack
+    archive: Archive
+    releases: Releases
+    package: Callable[[str], Path]
+
+    def deploy(self, code: str) -> Outcome:
+        path = self.package(code)
+        package_hash = self.archive.add(path)
+        return self.releases.deploy(path, package_hash, f"commit-{code}")
+
+    def hash(self, code: str) -> str:
+        return content_hash(self.package(code))
+
+    def results(self) -> list[tuple[str, str]]:
+        """Commit and result of each entry, newest first."""
+        return [(each.commit.removeprefix("commit-"), each.result) for each in self.releases.history()]
+
+    def back(self, code: str) -> Outcome:
+        target = next(each for each in self.releases.history() if each.package_hash == self.hash(code))
+        return self.releases.roll_back(target, self.package(code))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    def package(code: str) -> Path:
+        path = tmp_path / f"{code}.zip"
+        path.write_bytes(zip_bytes({"function_app.py": code.encode()}))
+        return path
+
+    monkeypatch.setattr(module, "PACKAGES", tmp_path / "packages")
+    ticks = count()
+    archive = open_archive((tmp_path / "archive").as_uri(), nobody)
+    stack = Stack()
+    return World(stack, archive, Releases(stack, archive, "assistant", lambda: f"{next(ticks):04}"), package)
+
+
+def test_a_good_package_is_deployed_once_and_listed(world: World) -> None:
+    outcome = world.deploy("a")
+
+    assert outcome.code == Code.DONE
+    assert outcome.found == ("PUT answers 202",)
+    assert world.results() == [("a", "good")]
+    assert world.stack.pushes == [world.hash("a")]
+
+
+def test_the_same_package_again_pushes_nothing_and_is_no_news(world: World) -> None:
+    world.deploy("a")
+
+    assert world.deploy("a").code == Code.DONE
+
+    assert world.stack.pushes == [world.hash("a")]
+    assert world.results() == [("a", "good")]
+
+
+def test_a_failed_smoke_test_deploys_the_previous_good_package_again(world: World) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b")}
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.WENT_BACK
+    assert world.stack.starts_from == world.stack.state == world.hash("a")
+    assert world.results() == [("a", "good"), ("b", "failed"), ("a", "good")]
+    assert outcome.went_back_to is not None
+    for told in (plain(outcome), markdown(outcome)):
+        for part in (world.hash("a"), world.hash("b"), "commit-a", "commit-b", "PUT answers 500"):
+            assert part in told
+
+
+def test_code_that_the_site_took_and_cannot_run_is_replaced_although_the_state_names_the_package_before(
+    world: World,
+) -> None:
+    world.deploy("a")
+    world.stack.unable = {world.hash("b")}
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.WENT_BACK
+    assert "No module named 'x'" in outcome.failure
+    assert world.stack.pushes == [world.hash("a"), world.hash("b"), world.hash("a")]
+    assert world.stack.starts_from == world.hash("a")
+
+
+def test_one_goes_back_over_packages_that_failed(world: World) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b"), world.hash("c")}
+    world.deploy("b")
+
+    outcome = world.deploy("c")
+
+    assert outcome.code == Code.WENT_BACK
+    assert world.stack.starts_from == world.hash("a")
+
+
+def test_an_up_that_fails_before_the_push_leaves_the_code_and_the_list_alone(world: World) -> None:
+    world.deploy("a")
+    world.stack.up_fails = "InsufficientQuota"
+
+    outcome = world.deploy("b")
+
+    assert (outcome.code, outcome.failure) == (Code.FAILED, "`pulumi up` failed: InsufficientQuota")
+    assert world.stack.pushes == [world.hash("a")]
+    assert world.results() == [("a", "good")]
+
+
+def test_an_up_that_fails_does_not_make_the_package_that_runs_a_bad_one(world: World) -> None:
+    world.deploy("a")
+    world.deploy("b")
+    world.stack.up_fails = "InsufficientQuota"
+    assert world.deploy("b").code == Code.FAILED
+    world.stack.up_fails = ""
+    world.stack.bad = {world.hash("c")}
+
+    world.deploy("c")
+
+    assert world.stack.starts_from == world.hash("b")
+
+
+def test_an_up_that_fails_and_takes_the_app_along_is_said_loudly(world: World) -> None:
+    world.deploy("a")
+    world.stack.answers = world.hash("a")
+    world.stack.up_fails = "the site was replaced, and could not be made"
+    seen = iter([world.hash("a"), ""])
+    world.stack.answered = lambda: next(seen, "")
+
+    assert world.deploy("b").code == Code.BROKEN
+
+
+def test_a_first_package_that_fails_has_nothing_to_go_back_to_and_that_is_said(world: World) -> None:
+    world.stack.bad = {world.hash("a")}
+
+    outcome = world.deploy("a")
+
+    assert outcome.code == Code.BROKEN
+    assert "there is no good package to go back to" in plain(outcome)
+    assert "IS BROKEN" in markdown(outcome)
+    assert world.results() == [("a", "failed")]
+
+
+def test_a_previous_package_that_fails_too_is_said_loudly_with_both(world: World) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("a"), world.hash("b")}
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.BROKEN
+    told = plain(outcome)
+    assert "THE PREVIOUS PACKAGE FAILED TOO" in told
+    assert world.hash("a") in told
+    assert world.hash("b") in told
+    assert world.results()[:2] == [("a", "failed"), ("b", "failed")]
+
+
+def test_a_previous_package_that_is_gone_from_the_archive_is_said_before_and_after(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.deploy("a")
+    (tmp_path / "archive" / f"{world.hash('a')}.zip").unlink()
+    world.stack.bad = {world.hash("b")}
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.BROKEN
+    assert "is not in" in outcome.its_failure
+    assert "warning: the previous good package" in capsys.readouterr().err
+
+
+def test_what_cannot_be_tested_is_neither_good_nor_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deploy("a")
+
+    def refused(_package_hash: str) -> list[str]:
+        raise OpsError("the function keys cannot be listed")
+
+    monkeypatch.setattr(world.stack, "smoke", refused)
+    with pytest.raises(OpsError, match="function keys"):
+        world.deploy("b")
+
+    assert world.results() == [("b", "unfinished"), ("a", "good")]
+
+
+def test_a_deployment_after_which_another_up_would_change_something_is_told_apart(world: World) -> None:
+    world.stack.changes = ["function-app (update)"]
+
+    outcome = world.deploy("a")
+
+    assert outcome.code == Code.NOT_SETTLED
+    assert "another `pulumi up` would change function-app (update)" in plain(outcome)
+    assert world.results() == [("a", "good")]
+
+
+@pytest.mark.parametrize("step", ["push", "up", "smoke"])
+def test_a_run_that_was_killed_does_the_right_thing_when_it_runs_again(world: World, step: str) -> None:
+    world.deploy("a")
+    world.stack.killed_at = step
+    with pytest.raises(KeyboardInterrupt):
+        world.deploy("b")
+
+    assert world.deploy("b").code == Code.DONE
+
+    assert world.stack.starts_from == world.stack.state == world.hash("b")
+    assert world.results() == [("b", "good"), ("a", "good")]
+
+
+@pytest.mark.parametrize("step", ["push", "up", "smoke"])
+def test_another_package_may_follow_a_run_that_was_killed(world: World, step: str) -> None:
+    world.deploy("a")
+    world.stack.killed_at = step
+    with pytest.raises(KeyboardInterrupt):
+        world.deploy("b")
+
+    assert world.deploy("a").code == Code.DONE
+
+    assert world.stack.starts_from == world.stack.state == world.hash("a")
+
+
+@pytest.mark.parametrize("step", ["push", "up", "smoke"])
+def test_a_run_that_was_killed_while_it_went_back_goes_back_when_it_runs_again(
+    world: World, step: str
+) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b")}
+    smoke = world.stack.smoke
+
+    def kill_next(package_hash: str) -> list[str]:
+        if package_hash == world.hash("b") and len(world.stack.pushes) == 2:
+            world.stack.killed_at = step
+            raise SmokeError("PUT answers 500")
+        return smoke(package_hash)
+
+    world.stack.smoke = kill_next
+    with pytest.raises(KeyboardInterrupt):
+        world.deploy("b")
+
+    assert world.deploy("b").code == Code.WENT_BACK
+
+    assert world.stack.starts_from == world.stack.state == world.hash("a")
+
+
+def test_a_site_that_answers_another_package_than_the_state_names_gets_it_pushed_again(world: World) -> None:
+    world.deploy("a")
+    world.stack.starts_from = "by hand"
+
+    assert world.deploy("a").code == Code.DONE
+
+    assert world.stack.starts_from == world.hash("a")
+
+
+def test_a_rollback_deploys_the_good_package_and_a_deploy_goes_forward_again(world: World) -> None:
+    world.deploy("a")
+    world.deploy("b")
+
+    assert world.back("a").code == Code.DONE
+    assert world.stack.starts_from == world.hash("a")
+    assert world.results() == [("a", "good"), ("b", "rolled back"), ("a", "good")]
+
+    assert world.deploy("b").code == Code.DONE
+    assert world.stack.starts_from == world.hash("b")
+    assert world.results()[0] == ("b", "good")
+
+
+def test_a_rollback_pushes_also_where_the_state_names_the_package_already(world: World) -> None:
+    world.deploy("a")
+    world.stack.starts_from = world.hash("b")
+
+    assert world.back("a").code == Code.DONE
+
+    assert world.stack.starts_from == world.hash("a")
+
+
+def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> None:
+    world.deploy("a")
+    world.deploy("b")
+    world.stack.bad = {world.hash("a")}
+
+    outcome = world.back("a")
+
+    assert outcome.code == Code.BROKEN
+    assert world.results()[0] == ("a", "failed")
+
+
+def test_a_hostile_reason_does_not_become_markdown() -> None:
+    hostile = "x` @everyone <img src=x> [a](http://b) | y\n# title"
+    release = Release("a" * 64, hostile, "t", "failed")
+
+    told = markdown(Outcome(Code.FAILED, "prod", release, hostile))
+
+    assert "\n#" not in told[3:]
+    for line in told.splitlines()[2:]:
+        assert line == "" or line.startswith("- ")
+    assert "``x` @everyone <img src=x> [a](http://b) \\| y # title``" in told
