@@ -10,9 +10,11 @@ from local_azure.engine.config import ConfigError
 _LONGEST_LINE = 2**24
 
 
-async def follow(process: "subprocess.Popen[bytes]", line: Callable[[str], None]) -> int:
-    """The exit code, when the process has ended. `line` gets each line it writes to either stream."""
-    await asyncio.gather(_lines(process.stdout, line), _lines(process.stderr, line))
+async def follow(
+    process: "subprocess.Popen[bytes]", out: Callable[[str], None], err: Callable[[str], None]
+) -> int:
+    """The exit code, when the process has ended. `out` and `err` get each line it writes to that stream."""
+    await asyncio.gather(_lines(process.stdout, out), _lines(process.stderr, err))
     return await asyncio.to_thread(process.wait)
 
 

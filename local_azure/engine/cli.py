@@ -84,6 +84,12 @@ def _agreement() -> _Parser:
     return flags
 
 
+def _json_preview() -> _Parser:
+    flags = _Parser(add_help=False)
+    flags.add_argument("-j", "--json", action="store_true", help="the preview as one JSON document")
+    return flags
+
+
 def parser() -> _Parser:
     common, stack = _common(), _stack_flag()
     top = _Parser(
@@ -91,10 +97,12 @@ def parser() -> _Parser:
         description=f"{NAME}: runs Pulumi programs against local Azure where there is no Pulumi CLI.",
     )
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=_Parser)
-    preview = verbs.add_parser(
-        "preview", parents=[common, stack, _operation(program=True)], help="show what `up` would do"
+    verbs.add_parser(
+        "preview",
+        aliases=["pre"],
+        parents=[common, stack, _operation(program=True), _json_preview()],
+        help="show what `up` would do",
     )
-    preview.add_argument("-j", "--json", action="store_true", help="as one JSON document")
     verbs.add_parser(
         "up",
         aliases=["update"],
@@ -102,12 +110,14 @@ def parser() -> _Parser:
         help="make it so",
     )
     verbs.add_parser(
-        "refresh", parents=[common, stack, _operation(program=False), _agreement()], help="read what exists"
+        "refresh",
+        parents=[common, stack, _operation(program=False), _agreement(), _json_preview()],
+        help="read what exists",
     )
     destroy = verbs.add_parser(
         "destroy",
-        aliases=["down"],
-        parents=[common, stack, _operation(program=True), _agreement()],
+        aliases=["down", "dn"],
+        parents=[common, stack, _operation(program=True), _agreement(), _json_preview()],
         help="delete everything",
     )
     destroy.add_argument(
@@ -252,7 +262,7 @@ class _Operation:
         args = self.args
         debug_ports(os.environ)
         name = _stack_name(args, self.project, self.backend)
-        only_preview = args.verb == "preview" or args.preview_only
+        only_preview = args.verb in ("preview", "pre") or args.preview_only
         skip = not only_preview and (args.yes or args.skip_preview)
         if not only_preview and not (args.yes or args.skip_preview or _interactive(args)):
             raise UsageError(
@@ -278,25 +288,28 @@ class _Operation:
         try:
             import asyncio  # noqa: PLC0415
 
+            from local_azure.engine.digest import Digest  # noqa: PLC0415
             from local_azure.engine.display import Display  # noqa: PLC0415
             from local_azure.engine.session import Run, Stack  # noqa: PLC0415
 
             args = self.args
             stack = Stack(self.project, name, self.backend, dict(os.environ))
-            display = Display(
-                sys.stdout,
-                preview=preview,
-                live=_interactive(args),
-                colour=_coloured(args),
-                diff=args.diff,
-                quiet=self.json,
-            )
-            display.begin(f"{_TITLES[self.kind, preview]} ({name}) with {NAME}:")
+            if self.json:
+                view = Digest()
+            else:
+                view = Display(
+                    sys.stdout,
+                    preview=preview,
+                    live=_interactive(args),
+                    colour=_coloured(args),
+                    diff=args.diff,
+                )
+                view.begin(f"{_TITLES[self.kind, preview]} ({name}) with {NAME}:")
             run = Run(
                 stack,
                 self.kind,
                 preview,
-                display,
+                view,
                 processes=processes,
                 refresh=bool(getattr(args, "refresh", False)),
                 message=args.message,
@@ -306,17 +319,15 @@ class _Operation:
         finally:
             if processes is not None:
                 processes.end()
-        if self.json:
-            _say(
-                json.dumps(
-                    display.digest(report.config.blinded(), report.duration), indent=4, ensure_ascii=False
-                )
+        if isinstance(view, Digest):
+            document = view.document(report.config.blinded(), report.duration)
+            _say(json.dumps(document, indent=4, ensure_ascii=False))
+        else:
+            view.end(
+                report.outputs if self.kind != "refresh" else None,
+                report.duration,
+                show_outputs=not args.suppress_outputs,
             )
-        display.end(
-            report.outputs if self.kind != "refresh" else None,
-            report.duration,
-            show_outputs=not args.suppress_outputs,
-        )
         return self._judge(name, report, preview=preview)
 
     def _judge(self, name: str, report: Any, *, preview: bool) -> int:
@@ -327,11 +338,13 @@ class _Operation:
             )
             return CANCELLED
         if report.failed:
-            _note(f"error: {what} failed")
+            if not self.json:  # the document says what failed
+                _note(f"error: {what} failed")
             return FAILED
         if self.args.expect_no_changes and report.changed:
             proposed = "proposed" if preview else "made"
-            _note(f"error: no changes were expected for {what} but changes were {proposed}")
+            about = what if self.kind == "update" else self.kind
+            _note(f"error: no changes were expected for {about} but changes were {proposed}")
             return CHANGES_FOUND
         if self.kind == "destroy" and not preview and self.args.remove:
             self.backend.remove(self.project.name, name)
@@ -465,11 +478,13 @@ _STACK_VERBS: dict[str, _Verb] = {
 }
 _KINDS = {
     "preview": "update",
+    "pre": "update",
     "up": "update",
     "update": "update",
     "refresh": "refresh",
     "destroy": "destroy",
     "down": "destroy",
+    "dn": "destroy",
 }
 
 

@@ -543,7 +543,8 @@ class Deployment:
                 lost = (
                     " (the provider went away: what became of this operation is not known)" if doubt else ""
                 )
-                self.report("error", f"{error}{lost}", step.urn)
+                text = f"Preview failed: {error}" if self.preview else f"{error}{lost}"
+                self.report("error", text, step.urn)
                 self._listener.step(step, "failed")
                 raise StepFailedError from None
 
@@ -848,9 +849,8 @@ class Deployment:
     async def _refresh(self, old: Resource, logical: bool) -> Resource | None:
         step = Step("refresh", old, old, logical=logical)
         if not old.custom or old.is_provider or old.pending_replacement:
-            if not old.is_provider:
-                self._step(step)
-                self._step(Step("same", old, old, logical=logical), done=True)
+            self._step(step)
+            self._step(Step("same", old, old, logical=logical), done=True)
             return old
 
         async def work() -> tuple[Resource | None, Diff]:
@@ -910,7 +910,7 @@ def inverted(diff: Diff) -> Diff:
     detailed = (
         {path: item.inverted() for path, item in diff.detailed.items()} if diff.detailed else diff.detailed
     )
-    return replace(diff, detailed=detailed)
+    return replace(diff, replaces=(), detailed=detailed)
 
 
 def replacing_on(diff: Diff, paths: Sequence[str], unwell: bool) -> Diff:

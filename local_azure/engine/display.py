@@ -5,11 +5,11 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 from local_azure.engine.events import COUNTED, Message, Phase, Step
-from local_azure.engine.state import STACK_TYPE, Resource, redacted, to_json, urn_name, urn_type
-from local_azure.engine.values import UNKNOWN, Change, Properties, Value, changes, is_secret
+from local_azure.engine.state import STACK_TYPE, redacted, urn_name, urn_type
+from local_azure.engine.values import UNKNOWN, Change, Properties, Value, changes
 
 _SYMBOLS = {
     "create": "+",
@@ -183,19 +183,15 @@ def summary_lines(counts: Mapping[str, int], errored: int, preview: bool, paint:
 class Display:
     """Follows one run: a live tree on a terminal, else a line for each event, or the differences."""
 
-    def __init__(
-        self, out: TextIO, *, preview: bool, live: bool, colour: bool, diff: bool, quiet: bool = False
-    ) -> None:
+    def __init__(self, out: TextIO, *, preview: bool, live: bool, colour: bool, diff: bool) -> None:
         self.preview = preview
-        self.steps: list[Step] = []
         self.counts: Counter[str] = Counter()
         self.failed_urns: set[str] = set()
         self.messages: list[Message] = []
         self._out = out
         self._paint = Paint(colour)
         self._diff = diff
-        self._quiet = quiet
-        self._live = live and not diff and not quiet
+        self._live = live and not diff
         self._rows: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._drawn = 0
@@ -209,14 +205,12 @@ class Display:
             self._began[step.urn, step.op] = time.monotonic()
         if phase == "failed":
             self.failed_urns.add(step.urn)
-        if phase == "done" and step.logical and not step.internal:
-            self.steps.append(step)
-            if step.op in COUNTED:
-                self.counts[step.op] += 1
-        if step.internal or self._quiet:
+        if step.internal:
             return
+        if phase == "done" and step.logical and step.op in COUNTED:
+            self.counts[step.op] += 1
         if self._diff:
-            if phase == "done" and _told(step) and (step.logical or step.op != "same"):
+            if phase == "done" and step.listed and (step.logical or step.op != "same"):
                 self._print(diff_lines(step, self._paint))
             return
         row = self._row(step, phase)
@@ -234,11 +228,11 @@ class Display:
             self.failed_urns.add(message.urn)
         if not message.ephemeral:
             self.messages.append(message)
-        if self._quiet or self._diff:
+        if self._diff:
             return
         if not self._live:
             first = message.text.partition("\n")[0]
-            label = "" if message.severity == "info" else f"{message.severity}: "
+            label = "" if message.severity.startswith("info") else f"{message.severity}: "
             about = f"{urn_type(message.urn)} {urn_name(message.urn)} " if message.urn else ""
             self._print([self._paint(message.severity, f"    {about}{label}{first}")])
 
@@ -299,8 +293,7 @@ class Display:
     # --- beginning and end --------------------------------------------------
 
     def begin(self, title: str) -> None:
-        if not self._quiet:
-            self._print([self._paint("bold", title), ""])
+        self._print([self._paint("bold", title), ""])
 
     def end(
         self,
@@ -309,8 +302,6 @@ class Display:
         *,
         show_outputs: bool,
     ) -> None:
-        if self._quiet:
-            return
         if self._live:
             self._draw(last=True)
         lines: list[str] = []
@@ -332,56 +323,8 @@ class Display:
         for urn, messages in by_resource.items():
             lines.append(f"  {urn_type(urn)} ({urn_name(urn)}):" if urn else f"  {STACK_TYPE}:")
             for message in messages:
-                label = "" if message.severity == "info" else f"{message.severity}: "
+                label = "" if message.severity.startswith("info") else f"{message.severity}: "
                 text = f"{label}{message.text}".replace("\n", "\n    ")
                 lines.append("    " + self._paint(message.severity, text))
             lines.append("")
         return lines
-
-    # --- preview --json -----------------------------------------------------
-
-    def digest(self, config: Mapping[str, str], duration: float) -> dict[str, Any]:
-        """The CLI's `preview --json` document (P:pkg/display/json.go)."""
-        found: dict[str, Any] = {"config": dict(config)} if config else {}
-        if self.steps:
-            found["steps"] = [_preview_step(step) for step in self.steps if _told(step)]
-        if self.messages:
-            found["diagnostics"] = [
-                {"urn": item.urn, "message": item.text, "severity": item.severity}
-                if item.urn
-                else {"message": item.text, "severity": item.severity}
-                for item in self.messages
-            ]
-        found["duration"] = int(duration * 1e9)
-        found["changeSummary"] = dict(sorted(self.counts.items()))
-        return found
-
-
-def _told(step: Step) -> bool:
-    """Whether the CLI lists the step: of a replacement one step, of what is unchanged only the stack."""
-    return step.op in COUNTED and (step.op != "same" or step.resource.type == STACK_TYPE)
-
-
-def _blinded(resource: Resource) -> dict[str, Any]:
-    return to_json(resource, lambda value: "[secret]" if is_secret(value) else redacted(value))
-
-
-def _preview_step(step: Step) -> dict[str, Any]:
-    found: dict[str, Any] = {"op": step.op, "urn": step.urn}
-    if step.resource.provider:
-        found["provider"] = step.resource.provider
-    if step.old:
-        found["oldState"] = _blinded(step.old)
-    if step.new:
-        found["newState"] = _blinded(step.new)
-    if step.diff.changed:
-        found["diffReasons"] = list(step.diff.changed)
-    if step.diff.replaces:
-        found["replaceReasons"] = list(step.diff.replaces)
-    detailed = step.diff.detailed
-    found["detailedDiff"] = (
-        None
-        if detailed is None
-        else {path: {"kind": item.kind, "inputDiff": item.input_diff} for path, item in detailed.items()}
-    )
-    return found

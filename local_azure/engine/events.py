@@ -1,13 +1,15 @@
 """What a run reports while it goes: steps, and messages of the program, the providers and the engine."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from local_azure.engine.state import Resource, is_provider_type, urn_name
+from local_azure.engine.state import STACK_TYPE, Resource, is_provider_type, urn_name
 
 Phase = Literal["begin", "done", "failed"]
-Severity = Literal["debug", "info", "warning", "error"]
+Severity = Literal["debug", "info", "info#err", "warning", "error"]
+"""As the CLI's (P:sdk/go/common/diag/sink.go); `info#err` is what a program writes to standard error."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,16 @@ class Step:
         name = urn_name(self.urn)
         return is_provider_type(self.resource.type) and (name == "default" or name.startswith("default_"))
 
+    @property
+    def listed(self) -> bool:
+        """Whether the CLI shows it (P:pkg/backend/display/display.go): of a replacement one step, of what
+        is unchanged only the stack and what becomes, or is no longer, protected.
+        """
+        if self.op == "same":
+            changed = self.old and self.new and self.old.protect != self.new.protect
+            return bool(changed) or self.resource.type == STACK_TYPE
+        return self.op in COUNTED
+
 
 # Steps that are a whole change by themselves; a replacement is counted once, by its `replace` step.
 COUNTED = frozenset({"same", "create", "update", "delete", "replace", "read", "refresh"})
@@ -92,5 +104,9 @@ class Message:
 
 
 class Listener(Protocol):
+    """`counts`: number of steps by operation, of those that make up the run's result."""
+
+    counts: Counter[str]
+
     def step(self, step: Step, phase: Phase) -> None: ...
     def message(self, message: Message) -> None: ...

@@ -81,15 +81,15 @@ def _serve_dynamic_providers(requests: int, answers: int) -> None:
 # --- the program ------------------------------------------------------------
 
 
-def _own_traceback(program: str) -> str:
-    """The traceback from the program's first frame on; all of it where the program has none."""
-    path = Path(program)
-    folder = path if path.is_dir() else path.parent
-    frames = list(traceback.extract_tb(sys.exc_info()[2]))
-    for index, frame in enumerate(frames):
-        if Path(frame.filename).absolute().is_relative_to(folder):
-            return traceback.format_exc(limit=index - len(frames))
-    return traceback.format_exc()
+def _own_traceback() -> str:
+    """The traceback from the program's first frame on; a file that is no Python has none."""
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    start = 1 + max(index for index, frame in enumerate(frames) if frame.filename == __file__)
+    while start < len(frames) and frames[start].filename.startswith("<frozen "):  # runpy, importlib
+        start += 1
+    if start == len(frames):
+        return "".join(traceback.format_exception_only(*sys.exc_info()[:2]))
+    return traceback.format_exc(limit=start - len(frames))
 
 
 class _Engine:
@@ -144,7 +144,7 @@ def _run_program(given: dict[str, Any]) -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
     except Exception:  # noqa: BLE001 - whatever a program raises is shown to its author
-        pulumi.log.error(f"Program failed with an unhandled exception:\n{_own_traceback(program)}")
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{_own_traceback()}")
     finally:
         executor.shutdown(wait=True)
     return code

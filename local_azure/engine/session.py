@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import cast
@@ -15,8 +15,7 @@ from local_azure.engine.children import follow, port_of
 from local_azure.engine.config import Config, Project, StackFile, read_config, read_stack_file
 from local_azure.engine.crypto import Crypter, passphrase
 from local_azure.engine.deployment import Deployment, Target
-from local_azure.engine.display import Display
-from local_azure.engine.events import Message
+from local_azure.engine.events import Listener, Message, Severity
 from local_azure.engine.journal import Journal
 from local_azure.engine.monitor import EngineService, MonitorService
 from local_azure.engine.programs import Processes, start
@@ -109,7 +108,7 @@ class Run:
     stack: Stack
     kind: Kind
     preview: bool
-    display: Display
+    display: Listener
     processes: Processes | None = None
     """The program's, starting already; needed for `update` only."""
     refresh: bool = False
@@ -236,12 +235,15 @@ class Run:
     async def _follow(self, processes: Processes, deployment: Deployment, services: _Services) -> None:
         """Serves the running program until it has ended, and does what is left to do then."""
 
-        def line(text: str) -> None:
-            if text.strip():
-                self.display.message(Message("info", text, deployment.root_urn))
+        def said(severity: Severity) -> Callable[[str], None]:
+            def line(text: str) -> None:
+                if text.strip():
+                    self.display.message(Message(severity, text, deployment.root_urn))
+
+            return line
 
         services.monitor.attach(deployment)
-        exited = asyncio.create_task(follow(processes.program, line))
+        exited = asyncio.create_task(follow(processes.program, said("info"), said("info#err")))
         ended = asyncio.create_task(services.monitor.ended.wait())
         await asyncio.wait((exited, ended), return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
@@ -281,7 +283,7 @@ def _root_outputs(snapshot: Snapshot) -> Properties | None:
 class _Interrupts:
     """Ctrl-C: once to start nothing new and save what ends, twice to leave at once."""
 
-    def __init__(self, deployment: Deployment, display: Display) -> None:
+    def __init__(self, deployment: Deployment, display: Listener) -> None:
         self._deployment = deployment
         self._display = display
 

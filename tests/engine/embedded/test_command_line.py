@@ -219,7 +219,8 @@ def test_the_json_preview_has_the_clis_schema(play: Playground) -> None:
     assert "oldState" not in steps["b"]
     assert digest["changeSummary"] == {"create": 1, "same": 1, "update": 1}
     assert any(
-        item["message"] == "careful" and item["severity"] == "warning" for item in digest["diagnostics"]
+        item["message"] == "warning: careful\n" and item["severity"] == "warning"
+        for item in digest["diagnostics"]
     )
 
 
