@@ -32,10 +32,14 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 test: check ## Check the code and run every test
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
-check: setup ## ruff and pyright
+check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 	@$(RUN) -m ruff check $(CODE)
 	@$(RUN) -m ruff format --check $(CODE)
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(RUN) -m pyright
+	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@.venv/bin/zizmor --quiet --offline --persona auditor .github
 
 format: setup ## Format the code and mend what ruff can mend
 	@$(RUN) -m ruff check --fix $(CODE)
