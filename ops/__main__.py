@@ -10,6 +10,9 @@ from ops.output import OpsError, TerminatedError, note
 COMMANDS = {
     "preview": "what `pulumi up` would change, as a file for `comment`",
     "comment": "put previews into one comment of a pull request",
+    "test-stack": "the stack of a pull request: up with its tests, or down",
+    "sweep": "remove what closed pull requests left behind",
+    "destroy": "take a stack down, with what Azure keeps of it",
     "unlock": "show who holds a stack's lock, and remove it",
     "deploy": "deploy a package to an environment, test it, go back where it fails",
     "rollback": "deploy the previous good package again",

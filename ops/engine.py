@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ class Completed:
     code: int
     stdout: str
     stderr: str
+
+
+@dataclass(frozen=True)
+class StackSummary:
+    """One line of `pulumi stack ls`. `resources` is None where Pulumi does not say, `updated` for never."""
+
+    name: str
+    resources: int | None
+    updated: datetime | None
 
 
 @dataclass(frozen=True)
@@ -118,10 +128,14 @@ class Pulumi:
             raise PulumiError(words, done.code, done.stdout + done.stderr, shown=show)
         return done
 
-    def stacks(self) -> list[str]:
-        """Names of the project's stacks in the backend."""
+    def summaries(self) -> list["StackSummary"]:
+        """The project's stacks in the backend."""
         listed: list[dict[str, Any]] = json.loads(self.run("stack", "ls", "--json").stdout)
-        return [str(stack["name"]).rpartition("/")[2] for stack in listed]
+        return [_summary(stack) for stack in listed]
+
+    def stacks(self) -> list[str]:
+        """Their names."""
+        return [stack.name for stack in self.summaries()]
 
     def make_stack(self, stack: str) -> None:
         """Make the stack unless it exists."""
@@ -146,9 +160,10 @@ class Pulumi:
         """The program is not run, so that a stack can go whose program does not run any more."""
         return self._change("destroy", stack, "--skip-preview", *flags)
 
-    def remove_stack(self, stack: str) -> None:
-        """An empty stack, with its history, backups and stack file."""
-        self.run("stack", "rm", stack, "--yes", "--remove-backups")
+    def remove_stack(self, stack: str, *, force: bool = False) -> None:
+        """With its history, backups and stack file; `force` also where its state names resources."""
+        flags = ("--force",) if force else ()
+        self.run("stack", "rm", stack, "--yes", "--remove-backups", *flags)
 
     def _change(self, verb: str, stack: str, *flags: str) -> Completed:
         """A command that takes the stack's lock, claimed before (see ops.locks)."""
@@ -168,6 +183,14 @@ class Pulumi:
     def export(self, stack: str) -> dict[str, Any]:
         """The stack's state, secrets sealed: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
+
+
+def _summary(listed: Mapping[str, Any]) -> StackSummary:
+    name = str(listed["name"]).rpartition("/")[2]
+    updated = listed.get("lastUpdate")
+    return StackSummary(
+        name, listed.get("resourceCount"), datetime.fromisoformat(updated) if updated else None
+    )
 
 
 def _followed(process: subprocess.Popen[str]) -> Completed:

@@ -35,6 +35,15 @@ RunStateOf = Callable[[int, int], str | None]
 class LockedError(OpsError):
     """The stack is locked, and nobody has proven that its holder is gone."""
 
+    def __init__(self, stack: str, held: "Sequence[Verdict]") -> None:
+        self.alive = all(verdict.state == "alive" for verdict in held)
+        """Whether every holder is known to be at work: then the lock goes by itself."""
+        lines = [f"stack {stack} is locked, and nothing proves that the holder is gone:"]
+        lines += [f"  {verdict}" for verdict in held]
+        lines.append("Wait for it; or, when you are sure that it is gone:")
+        lines.append(f"  python -m ops unlock --stack {stack}")
+        super().__init__("\n".join(lines))
+
 
 @dataclass(frozen=True)
 class Run:
@@ -241,20 +250,12 @@ def release_stranded(files: Files, project: str, stack: str, here: Here, run_sta
     found = verdicts(files, project, stack, here, run_state)
     held = [verdict for verdict in found if verdict.state != "stranded"]
     if held:
-        raise LockedError(refusal(stack, held))
+        raise LockedError(stack, held)
     for verdict in found:
         if files.delete(verdict.lock.name, verdict.lock.etag):
             note(f"Removed a stranded lock of stack {stack}: {verdict}.")
     _forget_ended(files, project, stack, here, run_state)
     return bool(found)
-
-
-def refusal(stack: str, held: Sequence[Verdict]) -> str:
-    lines = [f"stack {stack} is locked, and nothing proves that the holder is gone:"]
-    lines += [f"  {verdict}" for verdict in held]
-    lines.append("Wait for it; or, when you are sure that it is gone:")
-    lines.append(f"  python -m ops unlock --stack {stack}")
-    return "\n".join(lines)
 
 
 def _forget_ended(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> None:

@@ -28,9 +28,13 @@ class Resource:
 
 def resources(exported: dict[str, Any]) -> list[Resource]:
     """Of `pulumi stack export`, without those that wait for their deletion."""
+    return [resource(entry) for entry in entries(exported) if not entry.get("delete")]
+
+
+def entries(exported: dict[str, Any]) -> list[dict[str, Any]]:
+    """All of `pulumi stack export`, as it writes them."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
-    listed: list[dict[str, Any]] = deployment.get("resources") or []
-    return [resource(entry) for entry in listed if not entry.get("delete")]
+    return deployment.get("resources") or []
 
 
 def resource(entry: dict[str, Any]) -> Resource:

@@ -1,14 +1,14 @@
 """Where the end-to-end tests send their requests.
 
 A real stack where `E2E_ASSISTANTS_URL` is set (with `E2E_FUNCTION_KEY` and
-`E2E_TABLE_ENDPOINT`; rows are then read by whoever DefaultAzureCredential finds),
-else a local Azure of their own.
+`E2E_TABLE_ENDPOINT`; rows are then read by whoever signs in by ARM_*, or by
+DefaultAzureCredential without these), else a local Azure of their own.
 """
 
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from azure.core.credentials import TokenCredential
 from azure.data.tables import TableClient
 from azure.identity import DefaultAzureCredential
 
+from ops.azure import Azure
 from tests.workspace import Answer, Workspace, send, workspace
 
 
@@ -24,7 +25,7 @@ class Target:
     """A deployed app and its table."""
 
     assistants_url: str
-    key: str
+    key: str = field(repr=False)
     table: Any  # a TableClient, whose methods leave their options untyped
     trusted: ssl.SSLContext
 
@@ -60,7 +61,7 @@ def target(request: pytest.FixtureRequest) -> Target:
         return Target(
             url,
             os.environ["E2E_FUNCTION_KEY"],
-            table_client(os.environ["E2E_TABLE_ENDPOINT"], DefaultAzureCredential()),
+            table_client(os.environ["E2E_TABLE_ENDPOINT"], reader()),
             ssl.create_default_context(),
         )
     made: Workspace = request.getfixturevalue("local")
@@ -70,6 +71,12 @@ def target(request: pytest.FixtureRequest) -> Target:
         table_client(made.table_endpoint(), made.developer(), connection_verify=str(made.home.ca_file)),
         made.trusted(),
     )
+
+
+def reader() -> TokenCredential:
+    if "ARM_SUBSCRIPTION_ID" in os.environ:
+        return Azure.sign_in().credential
+    return DefaultAzureCredential()
 
 
 def table_client(endpoint: str, credential: TokenCredential, **options: Any) -> Any:

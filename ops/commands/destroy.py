@@ -1,0 +1,52 @@
+"""Take a stack down, purge its model account, and prove that nothing of it is left.
+
+A protected stack is refused before anything is touched. The stack of a pull request (pr-N) is removed as
+well; another keeps its settings, for the next `pulumi up`.
+"""
+
+import argparse
+import sys
+
+from ops import state
+from ops.engine import Pulumi
+from ops.mend import run_state_of
+from ops.output import OpsError, say
+from ops.teardown import TearDown, refuse_protected
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack", required=True, metavar="S")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--yes", action="store_true", help="do not ask for the stack's name")
+    chosen.add_argument("--dry-run", action="store_true", help="only show what would go")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pulumi, stack = Pulumi(), arguments.stack
+    there = pulumi.stacks()
+    if stack not in there:
+        raise OpsError(f"there is no stack {stack!r}; there are: {', '.join(there) or 'none'}")
+    exported = pulumi.export(stack)
+    refuse_protected(stack, exported)
+    going = [resource for resource in state.resources(exported) if resource.id]
+    if arguments.dry_run:
+        for resource in going:
+            say(f"{resource.name}  {resource.type}")
+        say(f"{len(going)} resources of stack {stack} would be destroyed.")
+        return 0
+    if not (arguments.yes or _confirmed(stack, len(going))):
+        say("Nothing was destroyed.")
+        return 1
+    TearDown.prepare(pulumi, run_state_of(pulumi.environment))(stack)
+    say(f"Stack {stack} is destroyed; nothing of it is left.")
+    return 0
+
+
+def _confirmed(stack: str, resources: int) -> bool:
+    if not sys.stdin.isatty():
+        raise OpsError(f"to destroy stack {stack} without a terminal, add --yes")
+    try:
+        question = f"Destroy the {resources} resources of stack {stack}? Type its name: "
+        return input(question).strip() == stack
+    except EOFError:
+        return False

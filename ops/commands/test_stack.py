@@ -1,0 +1,276 @@
+"""Bring the test stack of a pull request up, or take it down; the pull request's comment says how it stands.
+
+`up` makes the stack pr-N, or changes what a push changed, proves that a second `up` changes nothing, and
+runs tests/e2e against it. A stack that fails stays, to be looked at. `down` leaves nothing of it: no
+resource, no soft-deleted model account, no stack.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from infra.stacks import ephemeral_stack
+from ops import state
+from ops.azure import Azure
+from ops.comment import update_part
+from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
+from ops.github import GitHub, PullRequest
+from ops.mend import mend, run_state_of
+from ops.output import OpsError, note, say
+from ops.smoke import Target, target_of
+from ops.teardown import TearDown
+
+LABEL = "test-stack"
+PART = "test-stack"
+
+_ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
+_TOLD_LINES = 40
+"""Of what failed, in the comment; all of it stands in the run's log."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("up", "down"), metavar="up|down")
+    parser.add_argument("--pr", type=_number, required=True, metavar="N", help="the pull request's number")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pulumi = Pulumi()
+    github = GitHub.connect(pulumi.environment)
+    stand = _Stand(pulumi, github, arguments.pr)
+    return (stand.up if arguments.action == "up" else stand.down)(dry_run=arguments.dry_run)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a pull request")
+    return int(text)
+
+
+class StepError(OpsError):
+    """A step of `up` that failed; `output` is what it printed last."""
+
+    def __init__(self, step: str, message: str, output: str = "") -> None:
+        super().__init__(f"{step}: {message}")
+        self.step, self.output = step, output or message
+
+
+@dataclass(frozen=True)
+class _Stand:
+    pulumi: Pulumi
+    github: GitHub
+    number: int
+
+    @property
+    def stack(self) -> str:
+        return ephemeral_stack(self.number)
+
+    def up(self, *, dry_run: bool) -> int:
+        refuse(self.github.pull_request(self.number), self.number, self.github.repository, _event())
+        exists = self.stack in self.pulumi.stacks()
+        if dry_run:
+            say(f"Stack {self.stack} would be {'brought up to date' if exists else 'made'}, and tested.")
+            return 0
+        self._tell(working(self.stack, self._run_url()))
+        try:
+            target = self._bring_up(exists)
+        except StepError as error:
+            self._tell(failed(self.stack, error, self._run_url()))
+            note(
+                f"The stack {self.stack} stays, to be looked at: python -m ops test-stack down "
+                f"--pr {self.number} takes it down."
+            )
+            raise
+        self._tell(ready(self.stack, target))
+        say(f"Stack {self.stack} is ready: {target.url}/api/assistants")
+        return 0
+
+    def down(self, *, dry_run: bool) -> int:
+        if dry_run:
+            exists = self.stack in self.pulumi.stacks()
+            what = "destroyed and removed" if exists else "looked for, and what is left of it removed"
+            say(f"Stack {self.stack} would be {what}.")
+            return 0
+        try:
+            TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
+        except OpsError as error:
+            self._tell(left(self.stack, str(error), self._run_url()))
+            raise
+        self._tell(destroyed(self.stack))
+        say(f"Stack {self.stack} is destroyed; nothing of it is left.")
+        return 0
+
+    def _bring_up(self, exists: bool) -> Target:
+        with _step("making the stack"):
+            self.pulumi.make_stack(self.stack)
+        if exists:
+            with _step("mending the stack"):
+                mend(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
+        with _step("pulumi up"):
+            self.pulumi.up(self.stack)
+        with _step("a second pulumi up, which must change nothing"):
+            self.pulumi.up(self.stack, "--expect-no-changes")
+        with _step("looking for the deployed app"):
+            target = target_of(state.resources(self.pulumi.export(self.stack)))
+            if not _ADDRESS.fullmatch(target.url):
+                raise OpsError(f"its address is {target.url!r}")
+            key = function_key(Azure.sign_in(self.pulumi.environment), target)
+        with _step("the end-to-end tests"):
+            run_tests(self.pulumi, target, key)
+        return target
+
+    def _tell(self, markdown: str) -> None:
+        update_part(self.github, self.number, PART, markdown)
+
+    def _run_url(self) -> str:
+        return run_url(self.pulumi.environment)
+
+
+def _event(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether an event started this, and not a person."""
+    return (
+        environment.get("GITHUB_ACTIONS") == "true"
+        and environment.get("GITHUB_EVENT_NAME") != "workflow_dispatch"
+    )
+
+
+def refuse(found: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
+    """Raises OpsError where the pull request may have no test stack."""
+    if found is None:
+        raise OpsError(f"{repository} has no pull request #{number}")
+    if found.state != "open":
+        raise OpsError(f"pull request #{number} is {found.state}: only an open one has a test stack")
+    if found.head_repository != repository:
+        raise OpsError(
+            f"pull request #{number} comes from {found.head_repository or 'a deleted fork'}: its code would "
+            f"run with the right to deploy. Push its branch to {repository} and open a pull request there"
+        )
+    if by_event and LABEL not in found.labels:
+        raise OpsError(f"pull request #{number} is not labelled {LABEL!r}")
+
+
+@contextmanager
+def _step(what: str) -> Generator[None]:
+    note(f"== {what}")
+    try:
+        yield
+    except PulumiError as error:
+        message = "something changes each time" if error.code == CHANGES_FOUND else f"exit code {error.code}"
+        raise StepError(what, message, error.output) from error
+    except StepError:
+        raise
+    except OpsError as error:
+        raise StepError(what, str(error)) from error
+
+
+def function_key(azure: Azure, target: Target) -> str:
+    """The app's default key; it goes to the tests and nowhere else. GitHub hides it in the run's log."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # with the SDK below, it takes a second
+
+    try:
+        keys = azure.web.web_apps.list_host_keys(target.resource_group, target.site_name)
+    except AzureError as error:
+        raise OpsError(f"the keys of {target.site_name} cannot be listed: {error}") from error
+    key = (keys.function_keys or {}).get("default", "")
+    if not key:
+        raise OpsError(f"{target.site_name} has no key `default`")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        say(f"::add-mask::{key}")
+    return key
+
+
+def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
+    """tests/e2e against the stack. Raises StepError with their output, the key taken out of it."""
+    words = ["-m", "pytest", "tests/e2e", "-q", "--tb=short", "-p", "no:cacheprovider"]
+    environment = {
+        **pulumi.environment,
+        "E2E_ASSISTANTS_URL": f"{target.url}/api/assistants",
+        "E2E_FUNCTION_KEY": key,
+        "E2E_TABLE_ENDPOINT": target.table_endpoint,
+    }
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=pulumi.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines: list[str] = []
+    with process:
+        for line in process.stdout or ():
+            lines.append(line.replace(key, "***"))
+            note(lines[-1].rstrip("\n"))
+    if process.returncode:
+        raise StepError("the end-to-end tests", f"exit code {process.returncode}", "".join(lines))
+
+
+# What the comment says. Pure.
+
+
+def working(stack: str, run_url: str) -> str:
+    return f"### Test stack\n\n`{stack}` is being brought up{_in_run(run_url)}."
+
+
+def ready(stack: str, target: Target) -> str:
+    return f"""\
+### Test stack
+
+`{stack}` is ready; the end-to-end tests pass. Call it:
+
+```sh
+key=$(az functionapp keys list --resource-group {target.resource_group} --name {target.site_name} \\
+  --query functionKeys.default --output tsv)
+curl --request PUT {target.url}/api/assistants/hello --header "x-functions-key: $key"
+```
+
+It is destroyed when this pull request is closed, or when its label `{LABEL}` is removed."""
+
+
+def failed(stack: str, error: StepError, run_url: str) -> str:
+    return f"""\
+### Test stack
+
+`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It stays, to be looked at; the next push tries again.
+
+{_block(error.output)}"""
+
+
+def left(stack: str, why: str, run_url: str) -> str:
+    return f"""\
+### Test stack
+
+`{stack}` could **not be destroyed** completely{_in_run(run_url)}. The nightly sweep tries again.
+
+{_block(why)}"""
+
+
+def destroyed(stack: str) -> str:
+    return f"### Test stack\n\n`{stack}` is destroyed; nothing of it is left."
+
+
+def run_url(environment: Mapping[str, str]) -> str:
+    run_id = environment.get("GITHUB_RUN_ID", "")
+    if not run_id.isdecimal():
+        return ""
+    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    return f"{server}/{environment.get('GITHUB_REPOSITORY', '')}/actions/runs/{run_id}"
+
+
+def _in_run(url: str) -> str:
+    return f" ([run]({url}))" if url else ""
+
+
+def _block(text: str) -> str:
+    """The last lines, as they are: a fence that is longer than any in the text."""
+    lines = [line.rstrip()[:300] for line in text.strip().splitlines()][-_TOLD_LINES:]
+    shown = "\n".join(f"  {line}" for line in lines).encode()[-5_000:].decode(errors="ignore")
+    longest = max((len(run) for run in re.findall("~+", shown)), default=0)
+    fence = "~" * max(3, longest + 1)
+    return f"{fence}text\n{shown}\n{fence}"

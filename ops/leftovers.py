@@ -1,0 +1,175 @@
+"""What a stack leaves in Azure beside its state: a resource group, and soft-deleted model accounts.
+
+Groups are found by the tags that infra.program puts on them, soft-deleted accounts by their names. A tag
+is easily copied, so nothing counts as a test stack's unless infra.names computes its very name for it.
+"""
+
+import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from infra.names import Names, names
+from infra.settings import NAME_SUFFIX, ephemeral_config
+from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
+from ops.azure import Azure
+from ops.output import OpsError, note
+
+GROUP_DEADLINE, PURGE_DEADLINE = 30 * 60.0, 10 * 60.0
+"""Seconds. Groups with a Log Analytics workspace take minutes to go."""
+
+_ACCOUNT_ID = re.compile(
+    r"/locations/(?P<location>[^/]+)/resourceGroups/(?P<group>[^/]+)/deletedAccounts/(?P<name>[^/]+)$",
+    re.IGNORECASE,
+)
+_ANY_EPHEMERAL = re.compile(r"pr-[1-9][0-9]{0,9}(?![0-9])")
+
+
+@dataclass(frozen=True)
+class Group:
+    """`stack` is what its tag says."""
+
+    name: str
+    stack: str
+
+
+@dataclass(frozen=True)
+class DeletedAccount:
+    """A soft-deleted model account. `stack` is what its tag says, where Azure tells tags; `deleted` when."""
+
+    location: str
+    group: str
+    name: str
+    stack: str = ""
+    deleted: datetime | None = None
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.location.lower(), self.group.lower(), self.name.lower()
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What infra.names computes for the project's stacks of pull requests in a subscription."""
+
+    subscription_id: str
+    project: str
+    suffixes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
+        """With the committed suffix, and with none, as it may have been committed lately."""
+        config = ephemeral_config(folder / EPHEMERAL_CONFIG, f"{project}:")
+        committed = NAME_SUFFIX.read(config.get(NAME_SUFFIX.name, ""))
+        return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
+
+    def group_of(self, stack: str) -> tuple[str, ...]:
+        """The names that the stack's resource group may have. They do not depend on the model's region."""
+        return tuple(self._names(stack, suffix, "any").resource_group for suffix in self.suffixes)
+
+    def stack_of(self, account: DeletedAccount) -> str | None:
+        """The stack of a pull request whose model account that was; None for every other account."""
+        location, group, name = account.place
+        # In a project with a long name these have no room for the stack's: then only the tag tells it.
+        found = {account.stack, *_ANY_EPHEMERAL.findall(name), *_ANY_EPHEMERAL.findall(group)}
+        for stack in sorted(one for one in found if pull_request_of(one) is not None):
+            for suffix in self.suffixes:
+                computed = self._names(stack, suffix, location)
+                if (computed.resource_group, computed.openai_account) == (group, name):
+                    return stack
+        return None
+
+    def _names(self, stack: str, suffix: str, openai_location: str) -> Names:
+        return names(self.subscription_id, self.project, stack, suffix, openai_location)
+
+
+def tagged_groups(azure: Azure, project: str) -> list[Group]:
+    """Groups with the project's tag, and any stack's."""
+    with _told("the resource groups cannot be listed"):
+        found = list(
+            azure.resources.resource_groups.list(
+                filter=f"tagName eq 'project' and tagValue eq '{_quoted(project)}'"
+            )
+        )
+    groups: list[Group] = []
+    for group in found:
+        tags = group.tags or {}
+        if tags.get("project") == project and tags.get("stack"):
+            groups.append(Group(str(group.name), tags["stack"]))
+    return sorted(groups, key=lambda one: one.name)
+
+
+def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
+    """Every soft-deleted model account of the subscription, whoever made it."""
+    with _told("the deleted model accounts cannot be listed"):
+        found = list(azure.cognitive.deleted_accounts.list())
+    accounts: list[DeletedAccount] = []
+    for account in found:
+        place = _ACCOUNT_ID.search(str(account.id))
+        if place is None:
+            continue
+        properties = account.properties
+        deleted = str(getattr(properties, "deletion_date", "") or "")
+        accounts.append(
+            DeletedAccount(
+                place["location"],
+                place["group"],
+                place["name"],
+                (account.tags or {}).get("stack", ""),
+                _time(deleted),
+            )
+        )
+    return sorted(accounts, key=lambda one: one.place)
+
+
+def delete_group(azure: Azure, name: str) -> None:
+    """With everything in it; one that is gone already is as good."""
+    note(f"Deleting the resource group {name}, with everything in it.")
+    with _told(f"the resource group {name} cannot be deleted"):
+        _finish(lambda: azure.resources.resource_groups.begin_delete(name), GROUP_DEADLINE)
+
+
+def purge(azure: Azure, account: DeletedAccount) -> None:
+    """For good, so that its name and its quota are free; one that is gone already is as good."""
+    note(f"Purging the deleted model account {account.name}.")
+    place = (account.location, account.group, account.name)
+    with _told(f"the deleted model account {account.name} cannot be purged"):
+        _finish(lambda: azure.cognitive.deleted_accounts.begin_purge(*place), PURGE_DEADLINE)
+
+
+def _finish(begin: Callable[[], Any], deadline: float) -> None:
+    try:
+        poller = begin()
+        poller.result(deadline)
+    except ResourceNotFoundError:
+        return
+    if not poller.done():
+        raise OpsError(f"it goes on after {deadline / 60:g} minutes: run this again later")
+
+
+@contextmanager
+def _told(what: str) -> Generator[None]:
+    try:
+        yield
+    except OpsError as error:
+        raise OpsError(f"{what}: {error}") from error
+    except HttpResponseError as error:
+        raise OpsError(f"{what}: {error.message}") from error
+    except AzureError as error:
+        raise OpsError(f"{what}: {error}") from error
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,180 @@
+"""Takes a stack down so that nothing of it is left, and proves it. May be killed anywhere and run again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from infra.guard import refusal
+from infra.stacks import pull_request_of
+from ops import state
+from ops.azure import Azure
+from ops.engine import Pulumi, PulumiError
+from ops.leftovers import (
+    DeletedAccount,
+    Group,
+    Naming,
+    delete_group,
+    deleted_accounts,
+    purge,
+    tagged_groups,
+)
+from ops.locks import Here, RunStateOf, read_claims, read_locks, release_stranded
+from ops.output import OpsError, note
+
+GROUP = "azure-native:resources:ResourceGroup"
+PURGED_ACCOUNT = "pulumi-python:dynamic/infra:PurgedAccount"
+GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
+
+
+class ProtectedStackError(OpsError):
+    """The stack is protected; nothing has been touched."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a stack's state says that it has in Azure."""
+
+    groups: frozenset[str]
+    accounts: frozenset[tuple[str, str, str]]  # location, group, name; lower case
+
+
+@dataclass(frozen=True)
+class TearDown:
+    """`naming` says which groups and accounts are a test stack's, also where its state does not know them."""
+
+    pulumi: Pulumi
+    azure: Azure
+    naming: Naming
+    run_state: RunStateOf
+
+    @classmethod
+    def prepare(cls, pulumi: Pulumi, run_state: RunStateOf) -> "TearDown":
+        azure = Azure.sign_in(pulumi.environment)
+        naming = Naming.read(azure.subscription_id, pulumi.project, pulumi.folder)
+        return cls(pulumi, azure, naming, run_state)
+
+    def __call__(self, stack: str) -> None:
+        """Raises OpsError: LockedError, ProtectedStackError, or what is left and why.
+
+        The stack itself goes only where it is a pull request's; another keeps its settings.
+        """
+        ephemeral = pull_request_of(stack) is not None
+        exists = stack in self.pulumi.stacks()
+        traces = Traces(frozenset(), frozenset())
+        if exists:
+            files = self.pulumi.files
+            here = Here.find(files, self.pulumi.environment)
+            release_stranded(files, self.pulumi.project, stack, here, self.run_state)
+            exported = self.pulumi.export(stack)
+            refuse_protected(stack, exported)
+            traces = traces_of(exported)
+            destroyed = self._destroy(stack, exported)
+        else:
+            destroyed = True
+        self._remove_leftovers(stack, traces)
+        if exists and ephemeral:
+            self.pulumi.remove_stack(stack, force=not destroyed)
+        if ephemeral:
+            self._forget(stack)
+        self._verify(stack, traces, removed=ephemeral)
+
+    def _destroy(self, stack: str, exported: dict[str, Any]) -> bool:
+        """False where Pulumi could not, and all that the state names goes with its resource group."""
+        if not state.entries(exported):
+            return True
+        try:
+            # Without --refresh it would stop at what somebody deleted by hand.
+            self.pulumi.destroy(stack, "--refresh")
+        except PulumiError:
+            if read_locks(self.pulumi.files, self.pulumi.project, stack):
+                raise  # somebody else was faster
+            left = self.pulumi.export(stack)
+            known = traces_of(exported).groups
+            if pull_request_of(stack) is None or not known or outside(left, known):
+                raise
+            note(f"Stack {stack} is deleted by its resource group, since Pulumi could not.")
+            return False
+        return True
+
+    def _remove_leftovers(self, stack: str, traces: Traces) -> None:
+        for group in self._groups(stack, traces):
+            if self._is_its(stack, traces, group):
+                delete_group(self.azure, group.name)
+        for account in self._accounts(stack, traces):
+            purge(self.azure, account)
+
+    def _groups(self, stack: str, traces: Traces) -> list[Group]:
+        """What the tags call the stack's; one with a foreign name too."""
+        return [
+            group
+            for group in tagged_groups(self.azure, self.pulumi.project)
+            if group.stack == stack or group.name.lower() in traces.groups
+        ]
+
+    def _is_its(self, stack: str, traces: Traces, group: Group) -> bool:
+        if group.name.lower() in traces.groups:
+            return True
+        return pull_request_of(stack) is not None and group.name.lower() in self.naming.group_of(stack)
+
+    def _accounts(self, stack: str, traces: Traces) -> list[DeletedAccount]:
+        return [
+            account
+            for account in deleted_accounts(self.azure)
+            if account.place in traces.accounts or self.naming.stack_of(account) == stack
+        ]
+
+    def _forget(self, stack: str) -> None:
+        """Claims of commands that were killed. No stack is left that they could speak for."""
+        files = self.pulumi.files
+        for name in read_claims(files, self.pulumi.project, stack):
+            files.delete(name)
+
+    def _verify(self, stack: str, traces: Traces, *, removed: bool) -> None:
+        left = [f"the resource group {group.name}" for group in self._groups(stack, traces)]
+        left += [f"the deleted model account {account.name}" for account in self._accounts(stack, traces)]
+        if removed and stack in self.pulumi.stacks():
+            left.append(f"the stack {stack}")
+        if left:
+            raise OpsError(f"of stack {stack} there is still: {', '.join(left)}. Run this again")
+
+
+def traces_of(exported: dict[str, Any]) -> Traces:
+    groups: set[str] = set()
+    accounts: set[tuple[str, str, str]] = set()
+    for resource in map(state.resource, state.entries(exported)):
+        if resource.type == GROUP:
+            groups.add(resource.id.rpartition("/")[2].lower())
+        elif resource.type == PURGED_ACCOUNT:
+            location, group, account = (
+                str(resource.inputs[key]).lower() for key in ("location", "group", "account")
+            )
+            accounts.add((location, group, account))
+    return Traces(frozenset(groups), frozenset(accounts))
+
+
+def outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
+    """Names of what the state has in Azure, but in none of these resource groups."""
+    within = tuple(f"/resourcegroups/{group}" for group in groups)
+
+    def is_within(resource_id: str) -> bool:
+        _, _, rest = resource_id.lower().partition("/subscriptions/")
+        path = f"/{rest.partition('/')[2]}/"
+        return any(path.startswith(f"{group}/") for group in within)
+
+    return [
+        resource.name
+        for resource in map(state.resource, state.entries(exported))
+        if resource.id.lower().startswith("/subscriptions/") and not is_within(resource.id)
+    ]
+
+
+def refuse_protected(stack: str, exported: dict[str, Any]) -> None:
+    """Raises ProtectedStackError where something of the stack is protected."""
+    names = [
+        resource.name
+        for entry in state.entries(exported)
+        for resource in (state.resource(entry),)
+        if entry.get("protect") or (resource.type == GUARD and resource.outputs.get("protected"))
+    ]
+    if names:
+        raise ProtectedStackError(f"{refusal(stack)}\nProtected: {', '.join(names)}")

@@ -1,0 +1,149 @@
+"""What the sweep removes, and that it keeps its hands off everything else."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.names import names
+from ops.engine import StackSummary
+from ops.leftovers import DeletedAccount, Group, Naming
+from ops.sweeping import Asked, Found, age, decide, find
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000000"
+NAMING = Naming(SUBSCRIPTION, "assistant", ("", "x"))
+NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+CLOSED, MERGED, OPEN = Asked("closed"), Asked("merged"), Asked("open")
+
+
+def computed(stack: str, location: str = "eastus2", suffix: str = "") -> tuple[str, str]:
+    name = names(SUBSCRIPTION, "assistant", stack, suffix, location)
+    return name.resource_group, name.openai_account
+
+
+def group_of(stack: str, suffix: str = "") -> Group:
+    return Group(computed(stack, suffix=suffix)[0], stack)
+
+
+def account_of(stack: str, location: str = "eastus2") -> DeletedAccount:
+    group, account = computed(stack, location)
+    return DeletedAccount(location, group, account, deleted=NOW - timedelta(hours=5))
+
+
+def stack(name: str, resources: int | None = 28) -> StackSummary:
+    return StackSummary(name, resources, NOW - timedelta(days=2))
+
+
+def removed(found: list[Found], asked: dict[int, Asked]) -> list[str]:
+    return [item.found.name for item in decide(found, asked) if item.action == "remove"]
+
+
+def test_stacks_of_closed_and_merged_pull_requests_go_and_of_open_ones_stay() -> None:
+    found = find([stack("pr-1"), stack("pr-2"), stack("pr-3", 0)], [], [], [], NAMING)
+
+    assert removed(found, {1: CLOSED, 2: OPEN, 3: MERGED}) == ["pr-1", "pr-3"]
+
+
+@pytest.mark.parametrize(
+    "name", ["dev", "prod", "pr-0", "pr-01", "pr-1x", "pr-", "PR-1", "pr--1", "pr-12345678901"]
+)
+def test_a_stack_that_is_no_pull_requests_is_not_even_listed(name: str) -> None:
+    (group,) = {computed(name)[0]}
+
+    found = find([stack(name)], [Group(group, name)], [account_of(name)], [f"Pulumi.{name}.yaml"], NAMING)
+
+    assert found == []
+
+
+def test_nothing_but_a_pull_requests_stack_is_removed_whoever_lists_it() -> None:
+    (item,) = decide([Found("stack", "prod", "prod", "")], {1: CLOSED})
+
+    assert item.action == "keep"
+
+
+@pytest.mark.parametrize(
+    "answer", [Asked(None, "GitHub knows no pull request #1"), Asked(None, "GitHub answered 500")]
+)
+def test_what_github_does_not_say_is_closed_stays_with_the_reason(answer: Asked) -> None:
+    (item,) = decide(find([stack("pr-1")], [], [], [], NAMING), {1: answer})
+
+    assert (item.action, item.why) == ("unknown", answer.problem)
+
+
+def test_a_pull_request_that_nobody_asked_about_is_unknown() -> None:
+    (item,) = decide(find([stack("pr-1")], [], [], [], NAMING), {2: CLOSED})
+
+    assert item.action == "unknown"
+
+
+def test_a_group_without_its_stack_goes_when_it_has_the_computed_name() -> None:
+    groups = [group_of("pr-1"), group_of("pr-2"), group_of("pr-3", suffix="x")]
+
+    found = find([stack("pr-2")], groups, [], [], NAMING)
+
+    assert removed(found, {1: CLOSED, 2: CLOSED, 3: CLOSED}) == ["pr-2", groups[0].name, groups[2].name]
+
+
+def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None:
+    copied = replace(group_of("pr-1"), name="rg-somebodys-own")
+
+    (item,) = decide(find([], [copied], [], [], NAMING), {1: CLOSED})
+
+    assert item.action == "suspicious"
+    assert group_of("pr-1").name in item.why
+
+
+def test_a_deleted_account_goes_where_the_stack_that_had_it_is_gone() -> None:
+    accounts = [account_of("pr-1"), account_of("pr-2", "swedencentral"), account_of("pr-3")]
+
+    found = find([stack("pr-3", 0)], [], accounts, [], NAMING)
+
+    assert removed(found, {1: CLOSED, 2: MERGED, 3: OPEN}) == [accounts[0].name, accounts[1].name]
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        replace(account_of("pr-1"), group="rg-other"),
+        replace(account_of("pr-1"), name="oai-assistant-pr-1-aaaaaaaa"),
+        replace(account_of("pr-1"), location="westus"),
+        DeletedAccount("eastus2", *computed("dev"), stack="pr-1"),
+        DeletedAccount("eastus2", "rg-other-project-pr-1", "pr-1", stack="pr-1"),
+    ],
+    ids=["group", "name", "region", "of dev, tagged pr-1", "of another project"],
+)
+def test_an_account_with_another_name_group_or_region_is_nobodys(account: DeletedAccount) -> None:
+    assert NAMING.stack_of(account) is None
+
+
+def test_names_are_compared_as_azure_does() -> None:
+    account = account_of("pr-1")
+
+    assert NAMING.stack_of(replace(account, name=account.name.upper(), group=account.group.upper())) == "pr-1"
+
+
+def test_a_stack_file_goes_when_its_stack_is_gone() -> None:
+    found = find([stack("pr-2")], [], [], ["Pulumi.pr-1.yaml", "Pulumi.pr-2.yaml", "Pulumi.pr.yaml"], NAMING)
+
+    assert removed(found, {1: CLOSED, 2: OPEN}) == ["Pulumi.pr-1.yaml"]
+
+
+def test_stacks_go_first_and_by_number() -> None:
+    found = find([stack("pr-10"), stack("pr-9")], [group_of("pr-1")], [account_of("pr-2")], [], NAMING)
+
+    assert [one.name for one in found] == ["pr-9", "pr-10", group_of("pr-1").name, account_of("pr-2").name]
+
+
+@pytest.mark.parametrize(
+    ("since", "shown"),
+    [
+        (None, "?"),
+        (NOW, "just now"),
+        (NOW + timedelta(hours=1), "just now"),
+        (NOW - timedelta(minutes=1), "1 minute"),
+        (NOW - timedelta(hours=47), "1 day"),
+        (NOW - timedelta(days=3), "3 days"),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(since: datetime | None, shown: str) -> None:
+    assert age(since, NOW) == shown

@@ -1,0 +1,87 @@
+"""What a state says that belongs to a stack, and what protects it. The whole is tested on an engine."""
+
+from typing import Any
+
+import pytest
+
+from ops.teardown import (
+    GROUP,
+    GUARD,
+    PURGED_ACCOUNT,
+    ProtectedStackError,
+    outside,
+    refuse_protected,
+    traces_of,
+)
+
+PREFIX = "/subscriptions/00000000-0000-4000-8000-000000000000"
+
+
+def exported(*resources: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 3, "deployment": {"resources": list(resources)}}
+
+
+def resource(name: str, kind: str = "azure-native:x:Y", **more: Any) -> dict[str, Any]:
+    return {"urn": f"urn:pulumi:pr-7::assistant::{kind}::{name}", "type": kind, **more}
+
+
+def test_groups_and_model_accounts_are_known_from_the_state_also_when_they_wait_for_deletion() -> None:
+    place = {"location": "eastus2", "group": "RG-a", "account": "oai-a"}
+
+    traces = traces_of(
+        exported(
+            resource("group", GROUP, id=f"{PREFIX}/resourceGroups/RG-a"),
+            resource("group", GROUP, id=f"{PREFIX}/resourceGroups/rg-before", delete=True),
+            resource("purged-account", PURGED_ACCOUNT, id="x", inputs=place),
+        )
+    )
+
+    assert traces.groups == {"rg-a", "rg-before"}
+    assert traces.accounts == {("eastus2", "rg-a", "oai-a")}
+
+
+@pytest.mark.parametrize("empty", [{}, {"deployment": None}, {"deployment": {}}])
+def test_a_stack_that_was_never_up_has_nothing(empty: dict[str, Any]) -> None:
+    assert traces_of(empty).groups == frozenset()
+    refuse_protected("pr-7", empty)
+
+
+def test_what_stands_outside_the_stacks_groups_is_named() -> None:
+    state = exported(
+        resource("group", id=f"{PREFIX}/resourceGroups/rg-a"),
+        resource("inside", id=f"{PREFIX}/resourcegroups/RG-A/providers/Microsoft.Web/sites/x"),
+        resource("neighbour", id=f"{PREFIX}/resourceGroups/rg-ab/providers/Microsoft.Web/sites/x"),
+        resource("subscription-role", id=f"{PREFIX}/providers/Microsoft.Authorization/roleAssignments/x"),
+        resource("code", id="deployed-code"),
+        resource("component"),
+    )
+
+    assert outside(state, {"rg-a"}) == ["neighbour", "subscription-role"]
+
+
+@pytest.mark.parametrize(
+    "protected",
+    [
+        resource("storage-account", id="x", protect=True),
+        resource("deletion-guard", GUARD, id="x", outputs={"protected": True}),
+    ],
+)
+def test_a_protected_stack_is_refused_with_what_is_protected_and_both_commands(
+    protected: dict[str, Any],
+) -> None:
+    name = protected["urn"].rpartition("::")[2]
+
+    with pytest.raises(ProtectedStackError) as refused:
+        refuse_protected("prod", exported(resource("other", id="x"), protected))
+
+    for told in (
+        name,
+        "pulumi config set deletionProtection false --stack prod",
+        "pulumi up --stack prod",
+    ):
+        assert told in str(refused.value)
+    assert "other" not in str(refused.value)
+
+
+def test_a_guard_that_allows_deletion_protects_nothing() -> None:
+    refuse_protected("dev", exported(resource("deletion-guard", GUARD, id="x", outputs={"protected": False})))

@@ -1,0 +1,77 @@
+"""Who may have a test stack, and what the comment says of it."""
+
+import pytest
+
+from ops.commands import test_stack
+from ops.commands.test_stack import StepError, destroyed, failed, left, ready, refuse, working
+from ops.comment import PART_LIMITS
+from ops.github import PullRequest
+from ops.output import OpsError
+from ops.smoke import Target
+
+REPOSITORY = "octo-org/assistants"
+TARGET = Target(
+    "rg-pr-7", "func-pr-7", "https://func-pr-7.azurewebsites.net", "https://st.table.core.windows.net"
+)
+
+
+def pull_request(
+    state: str = "open", head: str | None = REPOSITORY, labels: tuple[str, ...] = (test_stack.LABEL,)
+) -> PullRequest:
+    return PullRequest(7, state, "a" * 40, head, "topic", "main", frozenset(labels))  # type: ignore[arg-type]
+
+
+def test_an_open_labelled_pull_request_of_the_repository_may_have_one() -> None:
+    refuse(pull_request(), 7, REPOSITORY, True)
+
+
+def test_a_person_needs_no_label() -> None:
+    refuse(pull_request(labels=()), 7, REPOSITORY, False)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (None, "has no pull request #7"),
+        (pull_request("closed"), "is closed"),
+        (pull_request("merged"), "is merged"),
+        (pull_request(head="someone/assistants"), "comes from someone/assistants"),
+        (pull_request(head=None), "a deleted fork"),
+        (pull_request(labels=("bug",)), "not labelled 'test-stack'"),
+    ],
+)
+def test_another_may_not(found: PullRequest | None, reason: str) -> None:
+    with pytest.raises(OpsError, match=reason):
+        refuse(found, 7, REPOSITORY, True)
+
+
+def test_the_comment_says_how_to_call_a_stack_and_holds_no_key() -> None:
+    text = ready("pr-7", TARGET)
+
+    assert "https://func-pr-7.azurewebsites.net/api/assistants/hello" in text
+    assert "az functionapp keys list --resource-group rg-pr-7 --name func-pr-7" in text
+
+
+HOSTILE = "~~~\n~~~~\n<!-- part: preview -->\n<!-- end of test-stack -->\n@everyone [x](javascript:1) `a`\n"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, HOSTILE * 500, "x" * 100_000, "é" * 10_000, ""])
+def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str) -> None:
+    for comment in (
+        failed("pr-7", StepError("pulumi up", "exit code 1", text), "https://x/1"),
+        left("pr-7", text, ""),
+    ):
+        before, fence, block = comment.partition("~~~")
+        marks = fence + block[: len(block) - len(block.lstrip("~"))]
+        inside, _, after = block.lstrip("~").partition(f"\n{marks}")
+
+        assert "~" not in before
+        assert not after.strip("~")
+        assert marks not in inside
+        assert not any(line.startswith("<!--") for line in comment.splitlines())
+        assert len(comment.encode()) <= PART_LIMITS[test_stack.PART]
+
+
+def test_every_state_of_a_stack_names_it() -> None:
+    for comment in (working("pr-7", ""), destroyed("pr-7")):
+        assert "`pr-7`" in comment
