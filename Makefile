@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra function_app local_azure ops scripts tests bench
+CODE := __main__.py infra bootstrap function_app local_azure ops scripts tests bench
 
 .PHONY: help setup local preview down test check format lock package rollback bench clean
 

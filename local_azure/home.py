@@ -22,9 +22,16 @@ class Home:
 
     @classmethod
     def find(cls, project: Path | None = None) -> "Home":
-        """`$LOCAL_AZURE_HOME`, or `.local` in the project's folder (the current one by default)."""
+        """`$LOCAL_AZURE_HOME`, or `.local` in the project's folder.
+
+        That is the current folder by default; anywhere in this checkout it is the checkout's, so that
+        two Pulumi projects of one checkout share one local Azure.
+        """
         chosen = os.environ.get(ENVIRONMENT_VARIABLE)
-        return cls(Path(chosen).resolve() if chosen else (project or Path.cwd()).resolve() / ".local")
+        if chosen:
+            return cls(Path(chosen).resolve())
+        folder = (project or Path.cwd()).resolve()
+        return cls((PROJECT if folder.is_relative_to(PROJECT) else folder) / ".local")
 
     @property
     def is_made(self) -> bool:

@@ -25,6 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
     "__main__.py",
     "infra",
+    "bootstrap",
     "function_app",
     "local_azure",
     "ops",

@@ -34,6 +34,8 @@ _NEED_STACK = frozenset(
         "import",
     }
 )
+# Options of every command, which may stand before its name.
+_TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
 
 
@@ -56,12 +58,13 @@ def become_engine(
     environment = _with_project(engine, pulumi_environment(home, run, os.environ))
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
-    project = _project(Path(_option(words, "-C", "--cwd") or ".").resolve())
+    folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
+    project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
     if project is not None and stack is not None:
         _clear_stranded(home, project, stack)
         if stack == default_stack and _needs_stack(words) and not _exists(home, project, stack):
-            _create(engine, environment, stack)
+            _create(engine, environment, stack, folder)
     if not quiet:
         name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
         note(f"Local Azure: {name}, stack {stack}.")
@@ -110,9 +113,9 @@ def _with_project(engine: list[str], environment: Mapping[str, str]) -> dict[str
     return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def _create(engine: list[str], environment: Mapping[str, str], stack: str) -> None:
+def _create(engine: list[str], environment: Mapping[str, str], stack: str, folder: Path) -> None:
     command = [*engine, "stack", "init", stack, "--non-interactive"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
 
@@ -125,7 +128,10 @@ def _clear_stranded(home: Home, project: str, stack: str) -> None:
 
 
 def _needs_stack(words: list[str]) -> bool:
-    command = [word for word in words if not word.startswith("-")][:2]
+    values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
+    command = [
+        word for number, word in enumerate(words) if number not in values and not word.startswith("-")
+    ][:2]
     if not command or any(word in {"-h", "--help"} for word in words):
         return False
     if command[0] == "stack":

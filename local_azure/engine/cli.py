@@ -488,12 +488,21 @@ _KINDS = {
 }
 
 
+def _folder_and_rest(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The folder of `-C` or `--cwd`, which may stand anywhere, as in the CLI; and the other words."""
+    flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    flag.add_argument("-C", "--cwd")
+    found, rest = flag.parse_known_args(argv)
+    return found.cwd, rest
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    args = parser().parse_args(argv)
+    folder, words = _folder_and_rest(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
     try:
-        if args.cwd:
-            os.chdir(args.cwd)
+        if folder:
+            os.chdir(folder)
         if args.verb == "version":
             _say(NAME)
             return 0

@@ -1,4 +1,4 @@
-"""Microsoft.Storage: accounts, tables, blob containers, and the blob service's properties."""
+"""Microsoft.Storage: accounts, tables, blob containers, the blob service's properties, lifecycle rules."""
 
 import re
 from collections.abc import Iterator
@@ -73,6 +73,10 @@ def _check_container(inputs: Inputs) -> list[Problem]:
 
 def _check_blob_service(inputs: Inputs) -> list[Problem]:
     return list(_default_only(inputs, "blobServicesName"))
+
+
+def _check_management_policy(inputs: Inputs) -> list[Problem]:
+    return list(_default_only(inputs, "managementPolicyName"))
 
 
 def _default_only(inputs: Inputs, name: str) -> Iterator[Problem]:
@@ -210,6 +214,22 @@ def _validate_blob_service(_azure: Azure, resource: Resource, _previous: Resourc
         )
 
 
+def _validate_management_policy(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    rules: list[dict[str, Any]] = resource.get("properties", {})["policy"]["rules"]
+    names = [str(rule["name"]) for rule in rules]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    idle = [str(rule["name"]) for rule in rules if not rule["definition"].get("actions")]
+    if not 1 <= len(rules) <= 100:
+        reason = f"a policy has 1 to 100 rules, and this one {len(rules)}"
+    elif doubled:
+        reason = f"the names of its rules are used once, and {', '.join(doubled)} more often"
+    elif idle:
+        reason = f"a rule has at least one action, and {', '.join(idle)} none"
+    else:
+        return
+    raise ArmError(400, "InvalidRequestPropertyValue", f"The management policy is not valid: {reason}.")
+
+
 TYPES = (
     ResourceType(
         pulumi_type="azure-native:storage:StorageAccount",
@@ -257,5 +277,13 @@ TYPES = (
         singleton=True,
         check=_check_blob_service,
         validate=_validate_blob_service,
+    ),
+    ResourceType(
+        pulumi_type="azure-native:storage:ManagementPolicy",
+        api_version=_API_VERSION,
+        path=f"{_ACCOUNT}/managementPolicies/{{managementPolicyName}}",
+        autoname=AutoName.DEFAULT,
+        check=_check_management_policy,
+        validate=_validate_management_policy,
     ),
 )

@@ -115,8 +115,8 @@ class Azure(Mocks):
 class _Recorder(MockMonitor):
     """The mocks see inputs only; parents, protection, order and stack outputs are in the requests."""
 
-    def __init__(self) -> None:
-        self.azure = Azure()
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
         super().__init__(self.azure)
         self.run = Run()
 
@@ -171,27 +171,33 @@ def _fresh_loop() -> Generator[asyncio.AbstractEventLoop]:
         asyncio.set_event_loop(None)
 
 
-def _program() -> None:
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+def _run_file(program: Path) -> None:
+    runpy.run_path(str(program), run_name="__main__")
 
 
 def run_program(
-    config: Mapping[str, object] | None = None, *, stack: str = "dev", preview: bool = False
+    config: Mapping[str, object] | None = None,
+    *,
+    stack: str = "dev",
+    preview: bool = False,
+    project: str = PROJECT,
+    program: str = "__main__.py",
+    azure: Azure | None = None,
 ) -> Run:
     """`config`: keys of the project's namespace, values as one would write them in YAML."""
     text = {
-        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
+        f"{project}:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in (config or {}).items()
     }
 
     def run() -> Run:
-        recorder = _Recorder()
+        recorder = _Recorder(azure or Azure())
         set_all_config(text, [])
         with _fresh_loop() as loop:
-            set_mocks(recorder.azure, project=PROJECT, stack=stack, preview=preview, monitor=recorder)
+            set_mocks(recorder.azure, project=project, stack=stack, preview=preview, monitor=recorder)
             # set_mocks makes a stack; the program shall have its own, as under the language host.
             set_root_resource(cast("Any", None))
-            loop.run_until_complete(run_in_stack(_program))
+            loop.run_until_complete(run_in_stack(lambda: _run_file(ROOT / program)))
         return recorder.run
 
     return copy_context().run(run)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
+from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home, HomeError
 
 
 def test_the_home_is_in_the_current_folder_unless_the_environment_names_another(
@@ -13,6 +13,12 @@ def test_the_home_is_in_the_current_folder_unless_the_environment_names_another(
     assert Home.find().root == tmp_path / ".local"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "other"))
     assert Home.find().root == tmp_path / "other"
+
+
+def test_two_projects_of_one_checkout_share_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT / "bootstrap")
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    assert Home.find().root == PROJECT / ".local"
 
 
 def test_a_new_or_empty_folder_becomes_a_home_and_stays_one(tmp_path: Path) -> None:

@@ -634,3 +634,30 @@ async def test_resetting_blob_service_properties_keeps_the_containers(engine: En
     await engine.delete(stack.BLOB_SERVICE, service.id)
     assert engine.store.get(service.id) is None
     assert engine.store.get(made.container.id) is not None
+
+
+def lifecycle(*rules: tuple[str, Inputs]) -> Inputs:
+    return {
+        "resourceGroupName": "rg",
+        "accountName": "assistantsa",
+        "policy": {
+            "rules": [
+                {"name": name, "type": "Lifecycle", "definition": {"actions": actions}}
+                for name, actions in rules
+            ]
+        },
+    }
+
+
+async def test_lifecycle_rules_have_names_of_their_own_and_something_to_do(engine: Engine) -> None:
+    await make_stack(engine)
+    token = "azure-native:storage:ManagementPolicy"
+    expire: Inputs = {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}}
+    for wrong, said in (
+        (lifecycle(), "1 to 100"),
+        (lifecycle(("a", expire), ("a", expire)), "a more often"),
+        (lifecycle(("idle", {})), "idle none"),
+    ):
+        assert said in await refused(engine.create(token, "rules", wrong))
+    made = await engine.create(token, "rules", lifecycle(("a", expire), ("b", expire)))
+    assert made.id.endswith("/storageAccounts/assistantsa/managementPolicies/default")

@@ -1,0 +1,46 @@
+"""Which workflows of the repository may sign in as whom, as data. Pure.
+
+A workflow's token names its repository and what it runs for; Entra compares that subject with the ones
+here, letter by letter (GitHub Docs: "OpenID Connect reference", the `sub` claim).
+"""
+
+from dataclasses import dataclass
+
+from bootstrap.settings import Repository
+
+ISSUER = "https://token.actions.githubusercontent.com"
+AUDIENCE = "api://AzureADTokenExchange"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """`name` is the credential's name in Azure and here; `context` the end of the token's subject."""
+
+    name: str
+    context: str
+    reason: str
+
+
+READER = (
+    Trust("github-pull-request", "pull_request", "previews of pull requests; forks get no token"),
+    Trust("github-main", "ref:refs/heads/main", "drift at night, from the main branch"),
+)
+
+DEPLOYER = (
+    Trust("github-dev", "environment:dev", "deploys of the main branch"),
+    Trust("github-test", "environment:test", "after dev"),
+    Trust("github-prod", "environment:prod", "after test, behind the environment's approval"),
+    Trust("github-pr", "environment:pr", "test stacks of pull requests, made and swept"),
+)
+
+
+def subject(repository: Repository, context: str) -> str:
+    """`repo:owner/name:context`; with ids `repo:owner@1/name@2:context`.
+
+    Repositories created or renamed after 2026-07-15 have the ids in it, so that a new owner of an old
+    name is not trusted (GitHub Docs: immutable subject claims).
+    """
+    owner, name = repository.owner, repository.name
+    if repository.id:
+        owner, name = f"{owner}@{repository.owner_id}", f"{name}@{repository.id}"
+    return f"repo:{owner}/{name}:{context}"

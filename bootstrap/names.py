@@ -1,0 +1,38 @@
+"""Names of what the bootstrap makes, from what is known before anything exists. Pure; see infra/names.py."""
+
+from dataclasses import dataclass
+
+from infra.names import hyphenated, readable, short_hash, storage_account
+
+STATE_CONTAINER = "state"
+PACKAGES_CONTAINER = "packages"
+STATE_KEY = "pulumi-state"
+
+_LONGEST = 40
+"""Of names that have more room than they need."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """One name per resource, each within its service's length and alphabet."""
+
+    resource_group: str  # 1-90, of the subscription
+    storage_account: str  # 3-24 lower-case letters and digits, of the world
+    vault: str  # 3-24 letters, digits and hyphens, of the world; blocked for 90 days after deletion
+    reader: str  # 3-128, of the resource group
+    deployer: str  # 3-128, of the resource group
+    digest: str  # what tells this stack apart; custom roles carry it, whose names are unique in the directory
+
+
+def names(subscription_id: str, project: str, stack: str, suffix: str) -> Names:
+    """Names for one stack; `suffix` may be empty."""
+    middle = readable(project, stack)
+    digest = short_hash(subscription_id.lower(), project, stack, suffix)
+    return Names(
+        resource_group=hyphenated("rg", middle, digest, _LONGEST),
+        storage_account=storage_account(middle, digest),
+        vault=hyphenated("kv", middle, digest, 24),
+        reader=hyphenated("id-reader", middle, digest, _LONGEST),
+        deployer=hyphenated("id-deployer", middle, digest, _LONGEST),
+        digest=digest,
+    )

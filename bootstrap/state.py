@@ -1,0 +1,168 @@
+"""Where Pulumi's state and the deployed packages are kept, and the key that seals the state's secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import keyvault, storage
+
+from bootstrap.names import PACKAGES_CONTAINER, STATE_CONTAINER, STATE_KEY, Names
+
+RETENTION_DAYS = 30
+"""How long a deleted container or state can be brought back."""
+
+VERSION_DAYS = 90
+"""How long a state that was overwritten can be brought back. Every step of every `up` overwrites one."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the resources go, and what all of them carry."""
+
+    group_name: pulumi.Output[str]
+    location: str
+    names: Names
+    tags: Mapping[str, str]
+
+
+class StateStorage(pulumi.ComponentResource):
+    """A storage account for Entra identities only, with the containers `state` and `packages`."""
+
+    account_name: pulumi.Output[str]
+    state_id: pulumi.Output[str]
+    packages_id: pulumi.Output[str]
+    packages_url: pulumi.Output[str]
+
+    def __init__(self, name: str, *, place: Place, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("bootstrap:state:StateStorage", name, {}, opts)
+        account = storage.StorageAccount(
+            "storage-account",
+            account_name=place.names.storage_account,
+            resource_group_name=place.group_name,
+            location=place.location,
+            kind=storage.Kind.STORAGE_V2,
+            sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
+            allow_shared_key_access=False,
+            default_to_o_auth_authentication=True,
+            allow_blob_public_access=False,
+            allow_cross_tenant_replication=False,
+            enable_https_traffic_only=True,
+            minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+            # GitHub's runners come from no addresses that one could list.
+            public_network_access=storage.PublicNetworkAccess.ENABLED,
+            network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        kept = storage.DeleteRetentionPolicyArgs(enabled=True, days=RETENTION_DAYS)
+        blobs = storage.BlobServiceProperties(
+            "blob-service",
+            blob_services_name="default",
+            account_name=account.name,
+            resource_group_name=place.group_name,
+            is_versioning_enabled=True,
+            delete_retention_policy=kept,
+            container_delete_retention_policy=kept,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        storage.ManagementPolicy(
+            "version-expiry",
+            management_policy_name="default",
+            account_name=account.name,
+            resource_group_name=place.group_name,
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="expire-versions",
+                        type=storage.RuleType.LIFECYCLE,
+                        enabled=True,
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
+                            actions=storage.ManagementPolicyActionArgs(
+                                version=storage.ManagementPolicyVersionArgs(
+                                    delete=storage.DateAfterCreationArgs(
+                                        days_after_creation_greater_than=VERSION_DAYS
+                                    )
+                                )
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[blobs]),
+        )
+        state, packages = (
+            storage.BlobContainer(
+                f"{container}-container",
+                container_name=container,
+                account_name=account.name,
+                resource_group_name=place.group_name,
+                public_access=storage.PublicAccess.NONE,
+                # So that nothing is written before deleted and overwritten blobs are kept.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[blobs]),
+            )
+            for container in (STATE_CONTAINER, PACKAGES_CONTAINER)
+        )
+        self.account_name = account.name
+        self.state_id = state.id
+        self.packages_id = packages.id
+        self.packages_url = pulumi.Output.concat(account.primary_endpoints.blob, packages.name)
+        self.register_outputs({"accountName": self.account_name})
+
+
+class StateKey(pulumi.ComponentResource):
+    """A vault with the one key that is Pulumi's secrets provider."""
+
+    id: pulumi.Output[str]
+    secrets_provider: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        place: Place,
+        tenant_id: str,
+        purge_protection: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("bootstrap:state:StateKey", name, {}, opts)
+        vault = keyvault.Vault(
+            "vault",
+            vault_name=place.names.vault,
+            resource_group_name=place.group_name,
+            location=place.location,
+            properties=keyvault.VaultPropertiesArgs(
+                tenant_id=tenant_id,
+                sku=keyvault.SkuArgs(family=keyvault.SkuFamily.A, name=keyvault.SkuName.STANDARD),
+                enable_rbac_authorization=True,
+                enable_soft_delete=True,
+                soft_delete_retention_in_days=90,
+                # Never False: the vault takes no value but true (azure-rest-api-specs, keyvault.json).
+                enable_purge_protection=True if purge_protection else None,
+                access_policies=[],
+            ),
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        key = keyvault.Key(
+            "state-key",
+            key_name=STATE_KEY,
+            vault_name=vault.name,
+            resource_group_name=place.group_name,
+            # No rotation policy: Pulumi names the key without a version, and Azure then tries the newest
+            # alone, which would not open what an older one has sealed.
+            properties=keyvault.KeyPropertiesArgs(
+                kty=keyvault.JsonWebKeyType.RSA,
+                key_size=3072,
+                key_ops=[keyvault.JsonWebKeyOperation.ENCRYPT, keyvault.JsonWebKeyOperation.DECRYPT],
+            ),
+            tags=place.tags,
+            # A key cannot be deleted by ARM. azure-native asks the vault, which refuses even an Owner; but
+            # the key goes with the vault (pulumi-azure-native custom_keyvault.go).
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        self.id = key.id
+        self.secrets_provider = key.key_uri.apply(
+            lambda uri: f"azurekeyvault://{uri.removeprefix('https://')}"
+        )
+        self.register_outputs({"secretsProvider": self.secrets_provider})

@@ -1,0 +1,120 @@
+"""The bootstrap project on an engine and local Azure, from a clone of its own."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_azure.arm.store import Resource, Store
+from tests.workspace import STACK, Workspace, workspace
+
+ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"
+
+
+class Bootstrap:
+    """What a test does to the bootstrap of a workspace, from the checkout's folder."""
+
+    def __init__(self, made: Workspace) -> None:
+        self.made = made
+
+    def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.made.run("pulumi", "-C", "bootstrap", *words, "--stack", STACK, check=check)
+
+    def up(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("up", "--yes", "--skip-preview", *words, check=check)
+
+    def state(self) -> str:
+        return (self.made.home.backend / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json").read_text()
+
+    def arm(self) -> list[Resource]:
+        return Store(self.made.home.store_file).list()
+
+    def set(self, line: str) -> None:
+        """Append one line of config, such as `nameSuffix: "2"`."""
+        path = self.made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+        path.write_text(path.read_text().replace("config:\n", f"config:\n  bootstrap:{line}\n", 1))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
+    with workspace(tmp_path_factory.mktemp("bootstrap"), request.param) as made:
+        found = Bootstrap(made)
+        found.up()
+        yield found
+
+
+def test_a_second_up_and_a_refresh_change_nothing(stack: Bootstrap) -> None:
+    stack.up("--expect-no-changes")
+    stack.pulumi("refresh", "--yes", "--expect-no-changes")
+    stack.up("--expect-no-changes")
+
+
+def test_the_outputs_lead_to_what_was_made(stack: Bootstrap) -> None:
+    outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+    names = {one["name"] for one in stack.arm()}
+    account = re.fullmatch(r"azblob://state\?storage_account=(\w+)", outputs["backendUrl"])
+    vault = re.fullmatch(
+        r"azurekeyvault://([\w-]+)\.vault\.azure\.net/keys/pulumi-state", outputs["secretsProvider"]
+    )
+    assert account is not None
+    assert vault is not None
+    assert {account[1], vault[1], "state", "packages"} <= names
+    clients = {one.get("properties", {}).get("clientId") for one in stack.arm()}
+    assert {outputs["readerClientId"], outputs["deployerClientId"]} <= clients
+
+
+def test_nothing_in_the_state_is_a_secret(stack: Bootstrap) -> None:
+    state = stack.state()
+    assert "ciphertext" not in state
+    assert not re.search(r"AccountKey=|SharedAccessSignature|sig=[A-Za-z0-9%]{20,}|eyJ[\w-]{10,}\.", state)
+
+
+def test_the_stack_files_stay_as_they_are_in_git(stack: Bootstrap) -> None:
+    for name in ("Pulumi.yaml", f"Pulumi.{STACK}.yaml"):
+        committed = Path(__file__).resolve().parents[2] / "bootstrap" / name
+        assert (stack.made.root / "bootstrap" / name).read_text() == committed.read_text()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_a_destroy_only_the_vaults_name_is_left_and_a_suffix_gets_round_it(
+    engine: str, tmp_path: Path
+) -> None:
+    with workspace(tmp_path / "destroyed", engine) as made:
+        stack = Bootstrap(made)
+        stack.up()
+
+        stack.pulumi("destroy", "--yes")
+
+        assert [one["type"] for one in stack.arm()] == [DELETED_VAULT]
+        assert json.loads(stack.state())["checkpoint"]["latest"].get("resources", []) == []
+        refused = stack.up(check=False)
+        assert refused.returncode != 0
+        assert "already exists in deleted state" in refused.stdout + refused.stderr
+        stack.pulumi("destroy", "--yes")
+        stack.set('nameSuffix: "2"')
+        stack.up()
+        stack.up("--expect-no-changes")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_protected_stays_whole_when_somebody_destroys_it(engine: str, tmp_path: Path) -> None:
+    with workspace(tmp_path / "protected", engine) as made:
+        stack = Bootstrap(made)
+        path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+        path.write_text(path.read_text().replace("deletionProtection: false", "deletionProtection: true"))
+        stack.up()
+        before = stack.arm()
+
+        refused = stack.pulumi("destroy", "--yes", check=False)
+
+        assert refused.returncode != 0
+        assert "protected" in refused.stdout + refused.stderr
+        assert stack.arm() == before
+        path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
+        stack.up()
+        stack.pulumi("destroy", "--yes")
+        assert [one["type"] for one in stack.arm()] == [DELETED_VAULT]
