@@ -6,18 +6,21 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra bootstrap function_app local_azure ops scripts tests bench
+CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
 
-.PHONY: help setup local preview down test check format lock package rollback bench clean
+.PHONY: help setup policy-setup local preview down test check format lock package rollback bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Install what is locked into .venv and node_modules (every other target does it too)
 	@if [ -z "$(PYTHON)" ]; then \
 		if command -v python3 >/dev/null 2>&1; then python3 scripts/setup.py; \
 		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
 	else $(PYTHON) scripts/setup.py; fi
+
+policy-setup: setup ## Install what `pulumi --policy-pack policy` needs into policy/.venv
+	@$(RUN) scripts/setup.py --policy
 
 local: setup ## Bring the whole stack up on local Azure and create an assistant
 	@$(RUN) -m scripts.try_local
@@ -46,7 +49,7 @@ format: setup ## Format the code and mend what ruff can mend
 	@$(RUN) -m ruff format $(CODE)
 
 lock: setup ## Write the lock files anew from the .in files
-	@for l in requirements requirements-dev function_app/requirements; do \
+	@for l in requirements requirements-dev function_app/requirements policy/requirements; do \
 		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --output-file $$l.txt $$l.in || exit 1; done
 
@@ -61,5 +64,5 @@ bench: setup ## Print the figures of the README as ratios
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@rm -rf .venv .build .local node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
-	@find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
+	@rm -rf .venv policy/.venv .build .local node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +

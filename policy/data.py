@@ -1,0 +1,113 @@
+"""What the rules hold resources against, as data. Tests hold it against the programs and the SDK."""
+
+import re
+
+STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
+BLOB_CONTAINER = "azure-native:storage:BlobContainer"
+TABLE = "azure-native:storage:Table"
+MODEL_ACCOUNT = "azure-native:cognitiveservices:Account"
+LOG_WORKSPACE = "azure-native:operationalinsights:Workspace"
+APP_INSIGHTS = "azure-native:applicationinsights:Component"
+SITE = "azure-native:web:WebApp"
+SCM_LOGIN = "azure-native:web:WebAppScmAllowed"
+FTP_LOGIN = "azure-native:web:WebAppFtpAllowed"
+SITE_SETTINGS = "azure-native:web:WebAppApplicationSettings"
+SITE_CONNECTIONS = "azure-native:web:WebAppConnectionStrings"
+ROLE_ASSIGNMENT = "azure-native:authorization:RoleAssignment"
+IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
+RESOURCE_GROUP = "azure-native:resources:ResourceGroup"
+LOCKS = frozenset(
+    {
+        "azure-native:authorization:ManagementLockByScope",
+        "azure-native:authorization:ManagementLockAtResourceLevel",
+        "azure-native:authorization:ManagementLockAtResourceGroupLevel",
+        "azure-native:authorization:ManagementLockAtSubscriptionLevel",
+    }
+)
+
+# --- tags ----------------------------------------------------------------------------------------
+
+REQUIRED_TAGS = ("project", "stack", "environment")
+
+TAGLESS = frozenset(
+    {
+        # Azure has no tags for these: they belong to a resource that has.
+        BLOB_CONTAINER,
+        TABLE,
+        SCM_LOGIN,
+        FTP_LOGIN,
+        SITE_SETTINGS,
+        SITE_CONNECTIONS,
+        ROLE_ASSIGNMENT,
+        *LOCKS,
+        "azure-native:authorization:RoleDefinition",
+        "azure-native:managedidentity:FederatedIdentityCredential",
+        # These may have tags, but are parts of an account or vault that carries them.
+        "azure-native:cognitiveservices:Deployment",
+        "azure-native:keyvault:Key",
+    }
+)
+"""Types of azure-native that carry no tags; every other one must."""
+
+PLACEHOLDER = re.compile(
+    r"(?i)\s*|[<{\[].*[>}\]]|x{3,}|\?+|\.{3}|-+|todo\b.*|tbd|tba|n/?a|none|null|undefined|unknown|fixme\b.*"
+    r"|change[-_ ]?me|place[-_ ]?holder|example|sample|foo|bar|(my|your)[-_ ].*|(insert|replace)[-_ ].*"
+)
+"""A whole tag value that says nothing."""
+
+# --- production ----------------------------------------------------------------------------------
+
+PRODUCTION = frozenset({"prod", "production"})
+"""Names of stacks, and values of the tag `environment`."""
+
+PROTECTED_IN_PRODUCTION = frozenset({RESOURCE_GROUP, STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT})
+"""What holds data, or a name that stays blocked once it is gone; and the group, which takes all along."""
+
+DELETION_LOCKS = frozenset({"CanNotDelete", "ReadOnly"})
+
+# --- app settings --------------------------------------------------------------------------------
+
+FLEX_REFUSES = frozenset({"FUNCTIONS_WORKER_RUNTIME", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"})
+FLEX_DEPRECATES = frozenset(
+    {
+        "FUNCTIONS_EXTENSION_VERSION",
+        "FUNCTIONS_WORKER_RUNTIME_VERSION",
+        "FUNCTIONS_MAX_HTTP_CONCURRENCY",
+        "FUNCTIONS_WORKER_PROCESS_COUNT",
+        "FUNCTIONS_WORKER_DYNAMIC_CONCURRENCY_ENABLED",
+        "WEBSITE_RUN_FROM_PACKAGE",
+        "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+        "WEBSITE_CONTENTSHARE",
+        "WEBSITE_CONTENTOVERVNET",
+        "WEBSITE_SKIP_CONTENTSHARE_VALIDATION",
+        "WEBSITE_DNS_SERVER",
+        "WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT",
+        "WEBSITE_VNET_ROUTE_ALL",
+        "WEBSITE_MOUNT_ENABLED",
+    }
+)
+"""Docs: App settings reference for Azure Functions, Flex Consumption plan deprecations. Upper case."""
+
+FLEX_HAS_NO = frozenset({"WEBSITE_TIME_ZONE", "TZ"})
+"""Settings for what Flex Consumption does not have (Docs: Flex Consumption plan, limits)."""
+
+SECRET_SETTINGS = frozenset(
+    {
+        "AZUREWEBJOBSSTORAGE",  # bare, it is a connection string; an identity's settings have `__`
+        "AZUREWEBJOBSDASHBOARD",
+        "OPENAI_API_KEY",  # and it would send every prompt to api.openai.com
+        "AZURE_OPENAI_KEY",
+        "APPINSIGHTS_INSTRUMENTATIONKEY",
+    }
+)
+"""Settings that are a secret by definition, whatever their value. Upper case."""
+
+KNOWN_GOOD_SETTINGS = {
+    # Names whose words sound like a secret, and what they may hold.
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": re.compile(
+        r"InstrumentationKey=[0-9a-fA-F-]{36}(;\w+=[^;=]+)*;?"
+    ),
+    "AzureWebJobsStorage__credential": re.compile("managedidentity"),
+    "AzureOpenAI__credential": re.compile("managedidentity"),
+}
+"""The key of Application Insights only says where telemetry belongs: local authentication is off."""

@@ -1,0 +1,154 @@
+"""The rules as a policy pack: what `pulumi preview --policy-pack policy` starts, in policy/.venv."""
+
+# pulumi_policy is in policy/.venv only: it wants another protobuf and grpcio than the program.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from pulumi_policy import (
+    EnforcementLevel,
+    PolicyPack,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from policy import waivers
+from policy.check import plain, plain_type
+from policy.model import Resource, ResourceRule, Rule, StackRule, Violation
+from policy.rules import BY_NAME, RULES
+
+
+class Pack:
+    """Hands resources to the rules and what they say to the engine.
+
+    The engine shows a resource's inputs before it is made, and its outputs when the whole stack is judged;
+    stack rules want both, so the inputs are kept.
+    """
+
+    def __init__(self) -> None:
+        self._waivers, self._problems = waivers.load(BY_NAME, waivers.today())
+        self._inputs: dict[str, Mapping[str, Any]] = {}
+
+    def policies(self) -> list[ResourceValidationPolicy | StackValidationPolicy]:
+        waived: list[ResourceValidationPolicy | StackValidationPolicy] = [
+            ResourceValidationPolicy(
+                name="waived",
+                description="Violations of single resources that policy/waivers.toml excuses.",
+                enforcement_level=EnforcementLevel.ADVISORY,
+                validate=self._waived_of_resource,
+            ),
+            StackValidationPolicy(
+                name="waivers",
+                description="Violations of the stack that policy/waivers.toml excuses, and unsound waivers.",
+                enforcement_level=EnforcementLevel.ADVISORY,
+                validate=self._waived_of_stack,
+            ),
+        ]
+        return [*(self._policy(rule) for rule in RULES), *waived]
+
+    def _policy(self, rule: ResourceRule | StackRule) -> ResourceValidationPolicy | StackValidationPolicy:
+        description = f"{rule.title} {rule.why}"
+        if isinstance(rule, ResourceRule):
+            return ResourceValidationPolicy(
+                name=rule.name,
+                description=description,
+                enforcement_level=EnforcementLevel.MANDATORY,
+                validate=self._of_resource(rule),
+            )
+        return StackValidationPolicy(
+            name=rule.name,
+            description=description,
+            enforcement_level=EnforcementLevel.MANDATORY,
+            validate=self._of_stack(rule),
+        )
+
+    def _of_resource(self, rule: ResourceRule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
+        def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+            standing, _ = waivers.apply(list(rule.judge(self._resource(args))), self._waivers)
+            _tell(standing, report)
+
+        return validate
+
+    def _of_stack(self, rule: StackRule) -> Callable[[StackValidationArgs, ReportViolation], None]:
+        def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+            standing, _ = waivers.apply(list(rule.judge(self._stack(args))), self._waivers)
+            _tell(standing, report)
+
+        return validate
+
+    def _waived_of_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
+        made = self._resource(args)
+        self._tell_waived([rule for rule in RULES if isinstance(rule, ResourceRule)], made, report)
+
+    def _waived_of_stack(self, args: StackValidationArgs, report: ReportViolation) -> None:
+        for problem in self._problems:
+            report(problem)
+        self._tell_waived([rule for rule in RULES if isinstance(rule, StackRule)], self._stack(args), report)
+
+    def _tell_waived(self, rules: Iterable[Rule], subject: Any, report: ReportViolation) -> None:
+        found = [violation for rule in rules for violation in cast("Any", rule).judge(subject)]
+        for violation, waiver in waivers.apply(found, self._waivers)[1]:
+            report(f"{violation.rule} is {waiver}. {violation}", violation.urn)
+
+    def _resource(self, args: ResourceValidationArgs) -> Resource:
+        inputs = _bare(args.props)
+        self._inputs[args.urn] = inputs
+        return Resource(
+            plain_type(args.resource_type),
+            args.name,
+            args.urn,
+            inputs,
+            args.opts.protect,
+            args.opts.parent or "",
+        )
+
+    def _stack(self, args: StackValidationArgs) -> list[Resource]:
+        made: list[Resource] = []
+        for one in args.resources:
+            outputs = _bare(one.props)
+            made.append(
+                Resource(
+                    type=plain_type(one.resource_type),
+                    name=one.name,
+                    urn=one.urn,
+                    props=self._inputs.get(one.urn, outputs),
+                    protect=one.opts.protect,
+                    parent=one.parent.urn if one.parent else "",
+                    outputs=outputs,
+                )
+            )
+        return made
+
+
+def _tell(violations: Sequence[Violation], report: ReportViolation) -> None:
+    for violation in violations:
+        report(str(violation), violation.urn)
+
+
+def _bare(props: Any) -> dict[str, Any]:
+    """The properties without pulumi_policy's proxies, which raise where an unknown is looked at."""
+    return plain(_unproxied(props))
+
+
+def _unproxied(value: Any) -> Any:
+    if isinstance(value, str | bytes):
+        return value
+    if isinstance(value, Mapping | Sequence):
+        target = cast("Any", value)["__target"] if _is_proxy(value) else value
+        if isinstance(target, Mapping):
+            return {key: _unproxied(item) for key, item in cast("Mapping[str, Any]", target).items()}
+        return [_unproxied(item) for item in cast("Sequence[Any]", target)]
+    return value
+
+
+def _is_proxy(value: object) -> bool:
+    return type(value).__module__ == "pulumi_policy.proxy"
+
+
+def main() -> None:
+    PolicyPack(name="assistant", policies=Pack().policies(), description="What every stack must keep to.")

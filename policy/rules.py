@@ -1,0 +1,526 @@
+"""The rules, as pure functions over resources.
+
+A value that is not known before the update is passed over then, and judged at the update. A value that is
+not set at all breaks a rule that wants one: what Azure does by default is often the opposite.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from infra.stacks import PULL_REQUEST_TAG, pull_request_of
+from policy import data
+from policy.grants import GRANTS, Grant
+from policy.model import (
+    SECRET,
+    UNKNOWN,
+    Resource,
+    ResourceRule,
+    Rule,
+    StackRule,
+    Violation,
+    is_hidden,
+    is_unknown,
+    project_of,
+    stack_of,
+)
+from policy.secret_values import is_harmless, is_secret_name, secret_form
+
+_ABSENT = "not set"
+
+
+def _shown(value: object) -> str:
+    return _ABSENT if value is None else repr(value) if not isinstance(value, bool) else str(value).lower()
+
+
+def _snake(path: str) -> str:
+    """The Python argument of a camelCase input."""
+    return re.sub(r"(?=[A-Z])", "_", path).lower()
+
+
+def _in_program(resource: Resource, what: str) -> str:
+    return f"in the program, {what} of {resource.name!r}, then: pulumi up --stack {resource.stack}"
+
+
+# --- one property, some allowed values -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Required:
+    """`path` of every resource of `type` is one of `allowed`; None among them: it may also be left out."""
+
+    type: str
+    path: str
+    allowed: tuple[object, ...]
+
+    def judge(self, rule: str, resource: Resource) -> Iterator[Violation]:
+        value = resource.get(self.path)
+        if is_unknown(value) or value in self.allowed:
+            return
+        best = next(one for one in self.allowed if one is not None)
+        yield Violation(
+            rule,
+            resource.urn,
+            resource.name,
+            self.path,
+            _shown(value),
+            f"be {' or '.join(_shown(one) for one in self.allowed)}",
+            _in_program(resource, f"{_snake(self.path)}={best!r}"),
+        )
+
+
+def _properties(name: str, title: str, why: str, *required: Required) -> ResourceRule:
+    def judge(resource: Resource) -> Iterator[Violation]:
+        for one in required:
+            if one.type == resource.type:
+                yield from one.judge(name, resource)
+
+    return ResourceRule(name, title, why, judge)
+
+
+_NEW_TLS = ("TLS1_2", "TLS1_3")
+_NEW_SITE_TLS = ("1.2", "1.3")
+_DEPLOYMENT_LOGIN = "functionAppConfig.deployment.storage.authentication.type"
+
+_PROPERTY_RULES = (
+    _properties(
+        "keyless-storage",
+        "Storage takes Entra identities only.",
+        "A shared key admits everybody who has ever seen it, to everything in the account, and names nobody.",
+        Required(data.STORAGE_ACCOUNT, "allowSharedKeyAccess", (False,)),
+        Required(data.STORAGE_ACCOUNT, "defaultToOAuthAuthentication", (True,)),
+        Required(data.SITE, _DEPLOYMENT_LOGIN, ("UserAssignedIdentity", "SystemAssignedIdentity", None)),
+    ),
+    _properties(
+        "keyless-models",
+        "Model accounts take Entra identities only.",
+        "A key of the account pays for anybody's prompts.",
+        Required(data.MODEL_ACCOUNT, "properties.disableLocalAuth", (True,)),
+    ),
+    _properties(
+        "keyless-telemetry",
+        "Telemetry is taken from Entra identities only.",
+        "With local authentication the connection string alone lets anybody write logs, at the owner's cost.",
+        Required(data.LOG_WORKSPACE, "features.disableLocalAuth", (True,)),
+        Required(data.APP_INSIGHTS, "disableLocalAuth", (True,)),
+    ),
+    _properties(
+        "no-public-blobs",
+        "No blob can be read by everybody.",
+        "A container that is made public later publishes what was private when it was written.",
+        Required(data.STORAGE_ACCOUNT, "allowBlobPublicAccess", (False,)),
+        Required(data.BLOB_CONTAINER, "publicAccess", ("None", None)),
+    ),
+    _properties(
+        "no-cross-tenant-replication",
+        "Data is not copied to another tenant.",
+        "Object replication would take conversations out of the company without a role assignment.",
+        Required(data.STORAGE_ACCOUNT, "allowCrossTenantReplication", (False,)),
+    ),
+    _properties(
+        "https-only",
+        "Nothing answers over plain HTTP.",
+        "A token or a function key in a plain request is anybody's on the way.",
+        Required(data.STORAGE_ACCOUNT, "enableHttpsTrafficOnly", (True,)),
+        Required(data.SITE, "httpsOnly", (True,)),
+    ),
+    _properties(
+        "modern-tls",
+        "TLS 1.2 at least.",
+        "TLS 1.0 and 1.1 are broken (RFC 8996).",
+        Required(data.STORAGE_ACCOUNT, "minimumTlsVersion", _NEW_TLS),
+        Required(data.SITE, "siteConfig.minTlsVersion", _NEW_SITE_TLS),
+        Required(data.SITE, "siteConfig.scmMinTlsVersion", (*_NEW_SITE_TLS, None)),
+    ),
+    _properties(
+        "no-publishing-passwords",
+        "Code is published with Entra tokens, never with a password.",
+        "Whoever has the password replaces the code, and nobody sees who it was.",
+        Required(data.SCM_LOGIN, "allow", (False,)),
+        Required(data.FTP_LOGIN, "allow", (False,)),
+    ),
+)
+
+
+# --- publishing ----------------------------------------------------------------------------------
+
+
+def _publishing_is_closed(resources: Sequence[Resource]) -> Iterator[Violation]:
+    for type_, short in ((data.SCM_LOGIN, "scm"), (data.FTP_LOGIN, "ftp")):
+        logins = [resource for resource in resources if resource.type == type_]
+        named = {login.get("name") for login in logins}
+        for site in (resource for resource in resources if resource.type == data.SITE):
+            name = site.get("name")
+            # What is not known yet may be the name of any site.
+            if not named or not (name in named or is_unknown(name) or UNKNOWN in named):
+                yield Violation(
+                    "publishing-is-closed",
+                    site.urn,
+                    site.name,
+                    f"basic authentication of {short}",
+                    _ABSENT,
+                    "be off, by a resource of its own: Azure has it on",
+                    _in_program(site, f"a web.WebApp{short.capitalize()}Allowed with allow=False"),
+                )
+
+
+# --- roles ---------------------------------------------------------------------------------------
+
+_SUBSCRIPTION = re.compile(r"(?i)/subscriptions/[^/]+/?")
+_GROUP = re.compile(r"(?i)/subscriptions/[^/]+/resourceGroups/[^/]+/?")
+_ON_RESOURCE = re.compile(
+    r"(?i)/subscriptions/[^/]+/resourceGroups/[^/]+/providers/([^/]+)((?:/[^/]+/[^/]+)+)/?"
+)
+
+
+def scope_type(scope: str) -> str:
+    """Of an ARM id, as `Microsoft.Web/sites`, `subscription` or `resource group`; else `no ARM id`."""
+    if _SUBSCRIPTION.fullmatch(scope):
+        return "subscription"
+    if _GROUP.fullmatch(scope):
+        return "resource group"
+    if found := _ON_RESOURCE.fullmatch(scope):
+        return "/".join((found[1], *found[2].strip("/").split("/")[::2]))
+    return "no ARM id"
+
+
+def _grant(resource: Resource) -> Grant | None:
+    return next((grant for grant in GRANTS.get(resource.project, ()) if grant.key == resource.name), None)
+
+
+def _known_role(resource: Resource) -> Iterator[Violation]:
+    if resource.type != data.ROLE_ASSIGNMENT:
+        return
+    rule, grant = "known-roles", _grant(resource)
+    if grant is None:
+        keys = ", ".join(one.key for one in GRANTS.get(resource.project, ())) or "none"
+        yield Violation(
+            rule,
+            resource.urn,
+            resource.name,
+            "role assignment",
+            f"{_shown(resource.get('roleDefinitionId'))} on {_shown(resource.get('scope'))}",
+            f"be one of the project's own: {keys}",
+            f"take {resource.name!r} out of the program, or name the role with its reason where "
+            f"policy/grants.py reads them, then: pulumi up --stack {resource.stack}",
+        )
+        return
+    role, scope = resource.get("roleDefinitionId"), resource.get("scope")
+    if not is_hidden(role) and str(role).rpartition("/")[2].lower() != grant.role_id.lower():
+        yield Violation(
+            rule,
+            resource.urn,
+            resource.name,
+            "roleDefinitionId",
+            _shown(role),
+            f"be {grant.role_name}, {grant.role_id}",
+            _in_program(resource, f"the role {grant.role_name}"),
+        )
+    if not is_hidden(scope) and (found := scope_type(str(scope))).lower() != grant.scope.lower():
+        yield Violation(
+            rule,
+            resource.urn,
+            resource.name,
+            "scope",
+            f"{_shown(scope)} ({found})",
+            f"be a {grant.scope}",
+            _in_program(resource, f"scope=the id of the {grant.scope.rpartition('/')[2]}"),
+        )
+    yield from Required(data.ROLE_ASSIGNMENT, "principalType", ("ServicePrincipal",)).judge(rule, resource)
+
+
+def _exact_roles(resources: Sequence[Resource]) -> Iterator[Violation]:
+    assignments = [resource for resource in resources if resource.type == data.ROLE_ASSIGNMENT]
+    principals = {
+        resource.name: resource.outputs.get("principalId")
+        for resource in resources
+        if resource.type == data.IDENTITY
+    }
+    for project, urn in {resource.project: resource.urn for resource in resources}.items():
+        found = {resource.name for resource in assignments if resource.project == project}
+        for grant in GRANTS.get(project, ()):
+            if grant.key not in found:
+                yield Violation(
+                    "exact-roles",
+                    _stack_urn(urn),
+                    grant.key,
+                    "role assignment",
+                    "missing",
+                    f"grant {grant.role_name} on the {grant.scope}",
+                    f"pulumi up --stack {stack_of(urn)}, or take it out of the list of policy/grants.py",
+                )
+    for assignment in assignments:
+        grant, given = _grant(assignment), assignment.get("principalId")
+        if grant is None or is_hidden(given):
+            continue
+        holder = principals.get(grant.holder, "no identity of that name")
+        if holder is not None and not is_hidden(holder) and given != holder:
+            yield Violation(
+                "exact-roles",
+                assignment.urn,
+                assignment.name,
+                "principalId",
+                _shown(given),
+                f"be that of {grant.holder!r}, {holder}",
+                _in_program(assignment, f"principal_id={grant.holder}.principal_id"),
+            )
+
+
+def _stack_urn(urn: str) -> str:
+    stack, project = stack_of(urn), project_of(urn)
+    return f"urn:pulumi:{stack}::{project}::pulumi:pulumi:Stack::{project}-{stack}"
+
+
+# --- app settings --------------------------------------------------------------------------------
+
+
+def _settings(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Name and value of every app setting of the resource that is known."""
+    pairs: list[tuple[Any, Any]] = []
+    if resource.type == data.SITE and isinstance(listed := resource.get("siteConfig.appSettings"), list):
+        entries: list[Any] = [entry for entry in cast("list[Any]", listed) if isinstance(entry, Mapping)]
+        pairs = [(entry.get("name"), entry.get("value")) for entry in entries]
+    if resource.type == data.SITE_SETTINGS and isinstance(listed := resource.get("properties"), Mapping):
+        pairs = list(cast("Mapping[str, Any]", listed).items())
+    for name, value in pairs:
+        if name is not None and not is_unknown(name):
+            yield str(name), "" if value is None else str(value)
+
+
+_HOLD_SETTINGS = {data.SITE: ("siteConfig", "siteConfig.appSettings"), data.SITE_SETTINGS: ("properties",)}
+_HOLD_CONNECTIONS = {data.SITE: "siteConfig.connectionStrings", data.SITE_CONNECTIONS: "properties"}
+_OF_STACK = "a secret of the stack"
+
+
+def _secret_settings(resource: Resource) -> Iterator[Violation]:
+    rule = "no-secret-settings"
+    for name, value in _settings(resource):
+        if found := _secret_in(name, value):
+            yield _of_setting(rule, resource, name, *found)
+    for path in _HOLD_SETTINGS.get(resource.type, ()):
+        if resource.get(path) == SECRET:
+            yield _of_setting(rule, resource, path, _OF_STACK, "hold no secret, which would hide all of it")
+            break
+    path = _HOLD_CONNECTIONS.get(resource.type)
+    if path and (given := resource.get(path)) and not is_unknown(given):
+        yield _of_setting(rule, resource, path, f"[{len(given)} set]", "be empty: sign in by identity")
+
+
+def _secret_in(name: str, value: str) -> tuple[str, str] | None:
+    """Value as it may be shown, and the rule; None where the setting is no secret. Never the value itself."""
+    shown = f"[{len(value)} characters]"
+    if name.upper() in data.SECRET_SETTINGS:
+        return (
+            shown,
+            "not be set: it is a secret by definition; an identity's settings have `__` in their names",
+        )
+    if value == SECRET:
+        return _OF_STACK, "hold no secret: app settings are readable"
+    known, sounds_secret = data.KNOWN_GOOD_SETTINGS.get(name), is_secret_name(name)
+    if is_unknown(value):
+        return ("not known yet", _MISNAMED) if sounds_secret and known is None else None
+    if form := secret_form(value):
+        return f"{shown}, {form}", "hold no secret: sign in by identity, or refer to a key vault"
+    if known is not None:
+        form = known.pattern
+        return None if known.fullmatch(value) else (shown, f"have the form that policy/data.py knows: {form}")
+    return (shown, _MISNAMED) if sounds_secret and not is_harmless(value) else None
+
+
+_MISNAMED = (
+    "hold no secret, as its name says it does: sign in by identity, refer to a key vault, or rename it"
+)
+
+
+def _flex_settings(resource: Resource) -> Iterator[Violation]:
+    for name, value in _settings(resource):
+        upper = name.upper()
+        if upper in data.FLEX_REFUSES or ":" in name:
+            must = "not be set: Flex Consumption refuses it" + (" (`__` separates)" if ":" in name else "")
+        elif upper in data.FLEX_DEPRECATES:
+            must = "not be set: it is deprecated on Flex Consumption"
+        elif upper in data.FLEX_HAS_NO:
+            must = "not be set: Flex Consumption has no time zones"
+        else:
+            continue
+        shown = "not known yet" if is_unknown(value) else f"[{len(value)} characters]"
+        yield _of_setting("flex-settings", resource, name, shown, must)
+
+
+def _of_setting(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
+    fix = f"take it out of the app settings of {resource.name!r}, then: pulumi up --stack {resource.stack}"
+    return Violation(rule, resource.urn, resource.name, f"app setting {name}", value, must, fix)
+
+
+# --- tags ----------------------------------------------------------------------------------------
+
+
+def _tags_of(resource: Resource) -> Mapping[str, Any] | None:
+    """The tags; None where they are not known or the type has none."""
+    if not resource.type.startswith("azure-native:") or resource.type in data.TAGLESS:
+        return None
+    tags = resource.get("tags")
+    if is_hidden(tags):
+        return None
+    return cast("Mapping[str, Any]", tags) if isinstance(tags, Mapping) else {}
+
+
+def _required_tags(resource: Resource) -> Iterator[Violation]:
+    if (tags := _tags_of(resource)) is None:
+        return
+    expected = {"project": resource.project, "stack": resource.stack}
+    for name in data.REQUIRED_TAGS:
+        value = tags.get(name)
+        if is_hidden(value):
+            continue
+        if value is None:
+            yield _of_tag("required-tags", resource, name, _ABSENT, f"be {expected.get(name, 'set')}")
+        elif name in expected and value != expected[name]:
+            yield _of_tag("required-tags", resource, name, _shown(value), f"be {expected[name]!r}")
+    for name, value in tags.items():
+        if isinstance(value, str) and not is_hidden(value) and data.PLACEHOLDER.fullmatch(value):
+            yield _of_tag("required-tags", resource, name, _shown(value), "be a value and no placeholder")
+
+
+def _pull_request_tag(resource: Resource) -> Iterator[Violation]:
+    number, tags = pull_request_of(resource.stack), _tags_of(resource)
+    if tags is None:
+        return
+    value = tags.get(PULL_REQUEST_TAG)
+    expected = None if number is None else str(number)
+    if not is_hidden(value) and value != expected:
+        must = "not be set outside a pull request's stack" if expected is None else f"be {expected!r}"
+        yield _of_tag("pull-request-tag", resource, PULL_REQUEST_TAG, _shown(value), must)
+
+
+def _of_tag(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
+    setting = f"pulumi config set --path 'tags.{name}' VALUE --stack {resource.stack}"
+    fix = f"{setting}, and give {resource.name!r} the stack's tags"
+    if name in ("project", "stack", PULL_REQUEST_TAG):
+        fix = _in_program(resource, "tags=… with infra.stacks.own_tags(project, stack)")
+    return Violation(rule, resource.urn, resource.name, f"tag {name}", value, must, fix)
+
+
+# --- protection ----------------------------------------------------------------------------------
+
+
+def _is_production(resources: Sequence[Resource]) -> bool:
+    names = {resource.stack.lower() for resource in resources}
+    tags = [_tags_of(resource) or {} for resource in resources]
+    return bool(data.PRODUCTION & (names | {str(one.get("environment", "")).lower() for one in tags}))
+
+
+def _protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
+    if not _is_production(resources):
+        return
+    rule = "protected-production"
+    locks = [resource for resource in resources if resource.type in data.LOCKS]
+    scopes = {str(lock.get("scope")).lower() for lock in locks if _forbids_deletion(lock)}
+    for resource in resources:
+        fix = f"pulumi config set deletionProtection true --stack {resource.stack}, then: pulumi up"
+        must = "be true in production"
+        if resource.type in data.PROTECTED_IN_PRODUCTION and not resource.protect:
+            yield Violation(
+                rule, resource.urn, resource.name, "protect", "false", "be true in production", fix
+            )
+        if resource.type == data.STORAGE_ACCOUNT and not any(_is_on(scope, resource) for scope in scopes):
+            must = "be there in production: `protect` stops Pulumi only"
+            yield Violation(rule, resource.urn, resource.name, "CanNotDelete lock", "missing", must, fix)
+
+
+def _forbids_deletion(lock: Resource) -> bool:
+    level = lock.get("level")
+    return is_hidden(level) or level in data.DELETION_LOCKS
+
+
+def _is_on(scope: str, account: Resource) -> bool:
+    """Whether a lock with this (lower-case) scope is on the account; one that is not known yet may be."""
+    name = account.get("accountName")
+    return is_hidden(scope) or is_hidden(name) or scope.endswith(f"/storageaccounts/{name}".lower())
+
+
+def _unprotected_ephemeral(resource: Resource) -> Iterator[Violation]:
+    if pull_request_of(resource.stack) is None:
+        return
+    rule, fix = "unprotected-ephemeral", "take deletionProtection out of Pulumi.pr.yaml"
+    fix = f"{fix}, then: pulumi up --stack {resource.stack}"
+    must = "not be there in a pull request's stack, which goes when the pull request does"
+    if resource.protect:
+        yield Violation(rule, resource.urn, resource.name, "protect", "true", must, fix)
+    if resource.type in data.LOCKS:
+        yield Violation(rule, resource.urn, resource.name, "lock", _shown(resource.get("level")), must, fix)
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+RULES: tuple[ResourceRule | StackRule, ...] = (
+    *_PROPERTY_RULES,
+    StackRule(
+        "publishing-is-closed",
+        "Every site has its publishing passwords turned off.",
+        "Azure makes a password for every site and leaves it on.",
+        _publishing_is_closed,
+    ),
+    ResourceRule(
+        "known-roles",
+        "Every role assignment is one of the project's list, on what it names, for a service principal.",
+        "A role on a group or a subscription also covers what is put there later.",
+        _known_role,
+    ),
+    StackRule(
+        "exact-roles",
+        "All role assignments of the project's list are there, for the identity that it names.",
+        "A missing one shows only when the app fails; another holder is a right that nobody decided on.",
+        _exact_roles,
+    ),
+    ResourceRule(
+        "no-secret-settings",
+        "No app setting is a secret, by its name or by its value.",
+        "Every Contributor, the state and the app's own environment show app settings in clear.",
+        _secret_settings,
+    ),
+    ResourceRule(
+        "flex-settings",
+        "No app setting is one that Flex Consumption refuses or has deprecated.",
+        "Some regions answer 400 to them, others take them and do nothing.",
+        _flex_settings,
+    ),
+    ResourceRule(
+        "required-tags",
+        "Everything that can be tagged says its project, stack and environment, and no tag is a placeholder.",
+        "Costs, owners and the nightly sweep go by tags.",
+        _required_tags,
+    ),
+    ResourceRule(
+        "pull-request-tag",
+        "What a pull request's stack makes says which pull request, and nothing else does.",
+        "The sweep finds what is left over by it, and destroys it.",
+        _pull_request_tag,
+    ),
+    StackRule(
+        "protected-production",
+        "Production's data and model account are protected, and its storage carries a lock.",
+        "Tables have no soft delete: what is gone is gone. `protect` stops Pulumi, the lock everybody else.",
+        _protected_production,
+    ),
+    ResourceRule(
+        "unprotected-ephemeral",
+        "A pull request's stack has neither protection nor locks.",
+        "It could not be destroyed when the pull request is closed.",
+        _unprotected_ephemeral,
+    ),
+)
+
+BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in RULES}
+
+
+def judge(resources: Sequence[Resource], *, complete: bool = True) -> list[Violation]:
+    """What breaks a rule. `complete`: nothing of the stack is left out, so its stack rules are judged too."""
+    found: list[Violation] = []
+    for rule in RULES:
+        if isinstance(rule, ResourceRule):
+            found += [violation for resource in resources for violation in rule.judge(resource)]
+        elif complete:
+            found += rule.judge(resources)
+    return found

@@ -1,0 +1,93 @@
+"""Is this text a secret? By its name and by its form. Pure.
+
+A GUID, an ARM id, an endpoint, a region, an instrumentation key and a sentence are none.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+_FORMS = (
+    ("an account key", r"(?i)\b(?:Account|SharedAccess|Primary|Secondary|Master|Api)_?Key\s*=\s*[^;\s]+"),
+    ("a password", r"(?i)\b(?:Password|Pwd|ClientSecret|Client_Secret|SharedSecret)\s*=\s*[^;\s]+"),
+    ("a shared access signature", r"(?i)SharedAccessSignature\s*[= ]\s*\S|(?:^|[?&;\s])sig=[^&;\s]{8,}"),
+    ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
+    ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"),
+    ("an address with a password", r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:[^/\s@?#]+@"),
+    ("an OpenAI key", r"\bsk-[A-Za-z0-9_-]{20,}"),
+    ("a GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})"),
+    ("a Pulumi token", r"\bpul-[0-9a-f]{40}\b"),
+    ("a client secret of Entra", r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,}"),
+)
+_COMPILED = tuple((what, re.compile(form)) for what, form in _FORMS)
+
+_GUID = re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_ARM_ID = re.compile(r"(?i)/(?:subscriptions|providers)/[\w.()-]*(?:/[\w.()~-]+)*")
+_ADDRESS = re.compile(r"(?i)\bhttps?://\S+")
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+_WORDS = frozenset(
+    {
+        "key",
+        "keys",
+        "secret",
+        "secrets",
+        "password",
+        "passwd",
+        "pwd",
+        "token",
+        "sas",
+        "credential",
+        "credentials",
+    }
+)
+_ENDINGS = ("secret", "password", "token", "apikey", "accesskey", "accountkey", "connectionstring")
+_HARMLESS = re.compile(r"(?i)|true|false|[0-9]{1,6}|@Microsoft\.(KeyVault|AppConfiguration)\(.*\)")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting's name has a word for a secret: `MY_API_KEY`, `Db__Password`, `ConnectionString`."""
+    words = [piece.lower() for piece in _PIECE.findall(name)]
+    return (
+        bool(_WORDS.intersection(words))
+        or ("connection", "string") in pairwise(words)
+        or any(word.endswith(_ENDINGS) for word in words)
+    )
+
+
+def is_harmless(value: str) -> bool:
+    """Whether a value is no secret whatever its name says: nothing, a small number, a flag, a reference."""
+    return _HARMLESS.fullmatch(value) is not None
+
+
+def secret_form(value: str) -> str | None:
+    """What kind of secret the text holds, as `an account key`; None where it holds none."""
+    for what, form in _COMPILED:
+        if form.search(value):
+            return what
+    for run in _runs(value):
+        if _is_random(run):
+            return f"a random text of {len(run)} characters"
+    return None
+
+
+def _runs(value: str) -> Iterator[str]:
+    text = _ARM_ID.sub(" ", _GUID.sub(" ", value))
+    # A path's parts are judged one by one: together they would look like base64.
+    text = _ADDRESS.sub(lambda found: re.sub(r"[/?&=:.;,#]+", " ", found[0]), text)
+    for found in _RUN.finditer(text):
+        yield found[0]
+
+
+def _is_random(run: str) -> bool:
+    """Words are long and of one case; base64 and hex change between digits and cases at every second sign."""
+    signs = re.sub(r"[^A-Za-z0-9]", "", run)
+    if len(signs) < 24 or len(set(signs)) < 8:
+        return False
+    if run.endswith("=") and len(run) % 4 == 0:
+        return True  # the padding of base64
+    if re.fullmatch(r"[A-Za-z0-9]{32,}", run) and re.search(r"[0-9].*[0-9]", run):
+        return True  # no name of Azure is so long without a dash
+    mixed = all(re.search(kind, run) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return len(signs) / len(_PIECE.findall(run)) < (3.6 if mixed else 3)
