@@ -15,6 +15,7 @@ COMMANDS = {
     "destroy": "take a stack down, with what Azure keeps of it",
     "unlock": "show who holds a stack's lock, and remove it",
     "deploy": "deploy a package to an environment, test it, go back where it fails",
+    "drift": "find what was changed in Azure behind the program's back",
     "rollback": "deploy the previous good package again",
 }
 """Name to summary. `a-name` is ops/commands/a_name.py; only the one asked for is loaded."""

@@ -13,6 +13,7 @@ from infra import signin
 from ops.output import OpsError
 
 if TYPE_CHECKING:
+    from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient
     from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
     from azure.mgmt.resource.resources import ResourceManagementClient
     from azure.mgmt.web import WebSiteManagementClient
@@ -65,6 +66,12 @@ class Azure:
         from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 # see the class
 
         return WebSiteManagementClient(self.credential, self.subscription_id, **self._place())
+
+    @cached_property
+    def authorization(self) -> "AuthorizationManagementClient":
+        from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient  # noqa: PLC0415 # see the class
+
+        return AuthorizationManagementClient(self.credential, self.subscription_id, **self._place())
 
     def _place(self) -> _Place:
         return {

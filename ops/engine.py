@@ -149,6 +149,10 @@ class Pulumi:
         """The document of `pulumi preview --json` (pulumi/pulumi pkg/display/json.go)."""
         return json.loads(self.run("preview", "--stack", stack, "--json", *flags).stdout)
 
+    def refresh_preview(self, stack: str) -> dict[str, Any]:
+        """What a refresh would change in the state, which stays as it is; a document like a preview's."""
+        return json.loads(self.run("refresh", "--stack", stack, "--preview-only", "--json").stdout)
+
     def up(self, stack: str, *flags: str) -> Completed:
         """`up` without a question and without a preview; its output is shown as it comes."""
         return self._change("up", stack, "--skip-preview", *flags)

@@ -1,6 +1,5 @@
 """The smoke test of a deployed stack: one real assistant, made the way a client makes it, and removed."""
 
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from requests.exceptions import SSLError
 from infra.names import CHAT_STATE_TABLE
 from infra.publish import Clock
 from ops.output import OpsError
-from ops.state import SITE, STORAGE_ACCOUNT, Resource, the_one
+from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -155,21 +154,17 @@ class SmokeTest:
 def target_of(stack: list[Resource]) -> Target:
     """Raises OpsError where the state has no site or no storage account."""
     site, account = the_one(stack, SITE), the_one(stack, STORAGE_ACCOUNT)
-    named = re.search(
-        r"/resourceGroups/([^/]+)/providers/Microsoft\.Web/sites/([^/]+)$", site.id, re.IGNORECASE
-    )
+    group, name = group_and_name(site.id)
     try:
-        if named is None:
-            raise KeyError("id")
         return Target(
-            named[1],
-            named[2],
+            group,
+            name,
             f"https://{site.outputs['defaultHostName']}",
             account.outputs["primaryEndpoints"]["table"].rstrip("/"),
         )
     except (KeyError, TypeError) as error:
         raise OpsError(
-            f"the state of {site.name} or {account.name} lacks {error}: `pulumi refresh`"
+            f"the state of {site.name} or {account.name} has no {error}: `pulumi refresh`"
         ) from error
 
 

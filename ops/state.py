@@ -1,5 +1,6 @@
 """What a stack's exported state says about its resources. Pure."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +56,11 @@ def the_one(listed: list[Resource], kind: str) -> Resource:
         names = ", ".join(each.name for each in found) or "none"
         raise OpsError(f"the stack's state has {names} of type {kind}, expected one: run `pulumi up`")
     return found[0]
+
+
+def group_and_name(resource_id: str) -> tuple[str, str]:
+    """The resource group and the name that an ARM id ends with. Raises OpsError."""
+    found = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
+    if found is None:
+        raise OpsError(f"{resource_id!r} is no id of a resource in a group: `pulumi refresh`")
+    return found[1], found[2]

@@ -1,0 +1,91 @@
+"""Find what was changed in Azure behind the program's back. Reads only: neither Azure nor the state change.
+
+Looks at the resources (`pulumi refresh --preview-only`), at the app settings and role assignments, which a
+refresh does not see, and at the package that the site runs. Values of app settings are never shown.
+
+exit codes:
+  0  no drift
+  1  could not look at one of the stacks; the reason is on standard error
+  2  wrong usage
+  3  drift was found
+"""
+
+import argparse
+import json
+
+from ops import summary
+from ops.drift_report import Report, as_json, markdown, marker, text, title
+from ops.github import GitHub
+from ops.look import Eye
+from ops.output import OpsError, note, say
+from ops.owners import names
+
+FAILED, FOUND = 1, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stack", action="append", required=True, metavar="S", dest="stacks", help="may be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument(
+        "--issue",
+        action="store_true",
+        help="keep one GitHub issue per stack up to date; it is closed when there is no drift",
+    )
+    parser.add_argument(
+        "--restore-app-settings",
+        action="store_true",
+        help="write the app settings as they were deployed: no Pulumi command would (the app restarts)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="write no issue and no app settings")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    owners = names()
+    github = GitHub.connect() if arguments.issue and not arguments.dry_run else None
+    eye = Eye.open()
+    reports: list[Report] = []
+    failed = False
+    for stack in dict.fromkeys(arguments.stacks):
+        note(f"Looking at {stack} …")
+        try:
+            if arguments.restore_app_settings:
+                _restore(eye, stack, dry_run=arguments.dry_run)
+            report = eye.look(stack)
+            reports.append(report)
+            summary.write(f"## Drift of {summary.code(stack)}\n\n{markdown(report, owners)}")
+            if github is not None:
+                _keep_issue(github, report, markdown(report, owners))
+        except OpsError as error:
+            failed = True
+            note(f"error: {stack}: {error}")
+            summary.write(
+                f"## Drift of {summary.code(stack)}\n\n❌ could not look: {summary.code(str(error))}\n"
+            )
+    if arguments.json:
+        say(json.dumps(as_json(reports), indent=2))
+    else:
+        for report in reports:
+            say(text(report))
+    if failed:
+        return FAILED
+    return 0 if all(report.clean for report in reports) else FOUND
+
+
+def _restore(eye: Eye, stack: str, *, dry_run: bool) -> None:
+    if dry_run:
+        note(f"{stack}: would write the app settings as they were deployed")
+        return
+    eye.restore_app_settings(stack)
+    note(f"{stack}: the app settings are written as they were deployed")
+
+
+def _keep_issue(github: GitHub, report: Report, body: str) -> None:
+    if report.clean:
+        closed = github.close_issue(marker(report.stack), f"{report.stack} is as its program made it again.")
+        if closed is not None:
+            note(f"{report.stack}: closed issue #{closed}")
+        return
+    number = github.upsert_issue(marker(report.stack), title(report), body, labels=("drift",))
+    note(f"{report.stack}: issue #{number}")

@@ -1,0 +1,183 @@
+"""What `drift` tells: as text, as Markdown for an issue and a run's summary, and as JSON. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.drift import APP_SETTINGS, Change, Finding
+from ops.owners import Owner
+from ops.state import DEPLOYED_CODE
+from ops.summary import code
+
+_ROOM = 60_000
+"""Bytes for findings: with what stands around them they fit into an issue (ops.github.BODY_LIMIT)."""
+
+_CHANGES_SHOWN = 20
+_VALUE_SHOWN = 80
+_KEEPS_DATA = (
+    "azure-native:resources:ResourceGroup",
+    "azure-native:storage:StorageAccount",
+    "azure-native:storage:Table",
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """`unnamed` is how many changed resources Pulumi counts without saying which."""
+
+    stack: str
+    findings: Sequence[Finding]
+    unnamed: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings and not self.unnamed
+
+
+def marker(stack: str) -> str:
+    """The hidden line by which the environment's one issue is found."""
+    return f"<!-- assistants-on-azure drift: {stack} -->"
+
+
+def title(report: Report) -> str:
+    return f"Drift: {report.stack} differs from its program's state"
+
+
+def fix(stack: str, finding: Finding) -> str:
+    """The command that puts the finding right."""
+    if finding.type == DEPLOYED_CODE and finding.kind == "changed":
+        return f"python -m ops deploy --stack {stack} --hash {finding.changes[0].was}"
+    if finding.kind == "added":
+        return f"az role assignment delete --ids {finding.id}"
+    if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
+        return f"python -m ops drift --stack {stack} --restore-app-settings"
+    return f"pulumi up --refresh --stack {stack}"
+
+
+def text(report: Report) -> str:
+    if report.clean:
+        return f"{report.stack}: no drift"
+    lines = [f"{report.stack}: {_counted(report)}"]
+    for finding in report.findings:
+        lines += [
+            f"  {_headline(finding)}",
+            *(f"    {_change(change)}" for change in finding.changes),
+            f"    {finding.owner}: {fix(report.stack, finding)}",
+        ]
+    return "\n".join([*lines, *_rest(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")])
+
+
+def markdown(report: Report, names: Mapping[Owner, str]) -> str:
+    if report.clean:
+        return f"✅ {code(report.stack)}: no drift\n"
+    lines = [
+        f"Azure differs from what the program of {code(report.stack)} made: {_counted(report)}. "
+        "Somebody changed it outside the program.",
+        "",
+    ]
+    room, left_out = _ROOM, 0
+    for owner in Owner:
+        found = [finding for finding in report.findings if finding.owner == owner]
+        if found:
+            who = f" ({names[owner]})" if owner in names else ""
+            lines += [f"### For the {owner}{who}", ""]
+        for finding in found:
+            item = _item(report.stack, finding)
+            room -= sum(len(line.encode()) + 1 for line in item)
+            if room < 0:
+                left_out += 1
+            else:
+                lines += item
+        lines.append("")
+    if left_out:
+        lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
+    shown = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
+    lines += [f"- {line}" for line in _rest(report, shown)]
+    lines += [
+        "",
+        "If the change was meant, make it in the program instead: the next deployment takes back what the "
+        "program does not say.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    return [
+        {
+            "stack": report.stack,
+            "unnamed": report.unnamed,
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "name": finding.name,
+                    "type": finding.type,
+                    "id": finding.id,
+                    "owner": finding.owner.value,
+                    "place": finding.place,
+                    "fix": fix(report.stack, finding),
+                    "goneWith": list(finding.gone_with),
+                    "changes": [
+                        {"path": change.path, "kind": change.kind, "was": change.was, "now": change.now}
+                        for change in finding.changes
+                    ],
+                }
+                for finding in report.findings
+            ],
+        }
+        for report in reports
+    ]
+
+
+def _item(stack: str, finding: Finding) -> list[str]:
+    lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
+    if finding.gone_with:
+        lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
+    if finding.kind == "gone" and finding.type in _KEEPS_DATA:
+        lines.append("  - **THE DATA IN IT IS LOST**: what is made again is empty")
+    lines += [
+        f"  - {change.kind} {code(change.path)}{_values(change, code)}"
+        for change in finding.changes[:_CHANGES_SHOWN]
+    ]
+    if len(finding.changes) > _CHANGES_SHOWN:
+        lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
+    lines += [
+        f"  - to put it back: {code(fix(stack, finding))}",
+        f"  - to keep it: change {code(finding.place)}",
+    ]
+    return lines
+
+
+def _headline(finding: Finding) -> str:
+    gone = f", and with it {', '.join(finding.gone_with)}" if finding.gone_with else ""
+    lost = " (THE DATA IN IT IS LOST)" if finding.kind == "gone" and finding.type in _KEEPS_DATA else ""
+    return f"{finding.kind:<8} {finding.name} ({finding.type}){gone}{lost}"
+
+
+def _change(change: Change) -> str:
+    return f"{change.kind} {_line(change.path)}{_values(change, _line)}"
+
+
+def _values(change: Change, show: Any) -> str:
+    was, now = (None if value is None else show(value[:_VALUE_SHOWN]) for value in (change.was, change.now))
+    if was is not None and now is not None:
+        return f": {was} → {now}"
+    if was is not None:
+        return f": was {was}"
+    return f": {now}" if now is not None else ""
+
+
+def _line(value: str) -> str:
+    """On one line, and nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else "�" for character in value)
+
+
+def _counted(report: Report) -> str:
+    count = len(report.findings) + report.unnamed
+    return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _rest(report: Report, command: str) -> list[str]:
+    if not report.unnamed:
+        return []
+    return [f"{report.unnamed} more changed, and Pulumi's document does not say which: {command}"]
