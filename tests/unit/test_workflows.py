@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bootstrap import federation
 from infra.package import PROJECT_ROOT
 from ops.__main__ import COMMANDS
 
@@ -77,6 +78,21 @@ IDENTITIES = {
     "sweep/sweep": ("DEPLOYER", "pr"),
     "deploy-stack/deploy": ("DEPLOYER", "${{ inputs.stack }}"),
     "rollback/rollback": ("DEPLOYER", "${{ inputs.stack }}"),
+}
+
+# What a token names that is of no environment.
+CONTEXTS = {"preview/azure": {"pull_request"}, "drift/drift": {"ref:refs/heads/main"}}
+TRUST = {"READER": federation.READER, "DEPLOYER": federation.DEPLOYER}
+
+# GitHub's variable: the bootstrap's output that it holds.
+VARIABLES = {
+    "ASSISTANT_ARCHIVE": "packagesUrl",
+    "AZURE_DEPLOYER_CLIENT_ID": "deployerClientId",
+    "AZURE_READER_CLIENT_ID": "readerClientId",
+    "AZURE_SUBSCRIPTION_ID": "subscriptionId",
+    "AZURE_TENANT_ID": "tenantId",
+    "PULUMI_BACKEND_URL": "backendUrl",
+    "PULUMI_SECRETS_PROVIDER": "secretsProvider",
 }
 
 # What the shell variables of a call may hold, beside STACK.
@@ -331,6 +347,19 @@ def test_each_job_signs_in_as_the_identity_that_its_environment_allows() -> None
         assert environment["ARM_SUBSCRIPTION_ID"] == login["subscription-id"]
         found[key] = (who[1], job.job.get("environment"))
     assert found == IDENTITIES
+    trusted = {who: {trust.context for trust in trusts} for who, trusts in TRUST.items()}
+    for key, (who, environment) in IDENTITIES.items():
+        names = STACKS if environment == "${{ inputs.stack }}" else (environment,)
+        contexts = {f"environment:{name}" for name in names} if environment else CONTEXTS[key]
+        assert contexts <= trusted[who], f"{key} would be refused by Entra"
+    assert sum(map(len, trusted.values())) == len({"pr", *STACKS}) + len(CONTEXTS), "a trust is unused"
+
+
+def test_each_variable_is_made_by_the_bootstrap_and_each_that_it_makes_is_used() -> None:
+    used = {name for path in FILES.values() for name in re.findall(r"vars\.(\w+)", path.read_text())}
+    assert used == VARIABLES.keys()
+    exported = re.findall(r'pulumi\.export\(\s*"(\w+)"', (PROJECT_ROOT / "bootstrap/program.py").read_text())
+    assert set(VARIABLES.values()) == set(exported) - {"repository"}  # says where to set them
 
 
 def test_only_jobs_that_sign_in_get_a_token_for_it() -> None:
