@@ -67,9 +67,7 @@ def check(document: Mapping[str, Any], *, on: date | None = None) -> Judgement:
 def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
     """What the document says will stand, and how many more it leaves out. Raises DocumentError."""
     if "deployment" in document:
-        states = _list(
-            _map(document["deployment"], "deployment").get("resources") or [], "deployment.resources"
-        )
+        states = _list(_map(document["deployment"], "deployment").get("resources"), "deployment.resources")
         return [resource(state) for state in states if not state.get("delete")], 0
     if "steps" not in document and "changeSummary" not in document:
         raise DocumentError(
@@ -77,23 +75,21 @@ def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
             "or `pulumi stack export` prints"
         )
     errors = [
-        one
-        for one in _list(document.get("diagnostics") or [], "diagnostics")
-        if one.get("severity") == "error"
+        one for one in _list(document.get("diagnostics"), "diagnostics") if one.get("severity") == "error"
     ]
     if errors:
         first = str(errors[0].get("message", "")).strip().partition("\n")[0]
         raise DocumentError(f"the preview failed, so it lists only a part of the stack: {first}")
     found: dict[str, Resource] = {}
     unchanged = 0
-    for step in _list(document.get("steps") or [], "steps"):
+    for step in _list(document.get("steps"), "steps"):
         state = step.get("newState")
         if step.get("op") in _GOING or state is None:
             continue
         made = resource(_map(state, "newState"))
         found[made.urn] = made
         unchanged += step.get("op") == "same"
-    summary = _map(document.get("changeSummary") or {}, "changeSummary")
+    summary = _map(document.get("changeSummary", {}), "changeSummary")
     return list(found.values()), max(0, int(summary.get("same", 0)) - unchanged)
 
 
@@ -144,6 +140,8 @@ def _map(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def _list(value: Any, name: str) -> list[Mapping[str, Any]]:
+    if value is None:
+        return []
     if not isinstance(value, list):
         raise DocumentError(f"{name} is no list")
     return [_map(one, f"an item of {name}") for one in cast("list[Any]", value)]

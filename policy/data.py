@@ -14,6 +14,8 @@ FTP_LOGIN = "azure-native:web:WebAppFtpAllowed"
 SITE_SETTINGS = "azure-native:web:WebAppApplicationSettings"
 SITE_CONNECTIONS = "azure-native:web:WebAppConnectionStrings"
 ROLE_ASSIGNMENT = "azure-native:authorization:RoleAssignment"
+ROLE_DEFINITION = "azure-native:authorization:RoleDefinition"
+VAULT = "azure-native:keyvault:Vault"
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 RESOURCE_GROUP = "azure-native:resources:ResourceGroup"
 LOCKS = frozenset(
@@ -40,11 +42,12 @@ TAGLESS = frozenset(
         SITE_CONNECTIONS,
         ROLE_ASSIGNMENT,
         *LOCKS,
-        "azure-native:authorization:RoleDefinition",
+        ROLE_DEFINITION,
+        "azure-native:storage:BlobServiceProperties",
+        "azure-native:storage:ManagementPolicy",
         "azure-native:managedidentity:FederatedIdentityCredential",
-        # These may have tags, but are parts of an account or vault that carries them.
+        # May have tags, but is a part of an account that carries them.
         "azure-native:cognitiveservices:Deployment",
-        "azure-native:keyvault:Key",
     }
 )
 """Types of azure-native that carry no tags; every other one must."""

@@ -5,13 +5,13 @@ not set at all breaks a rule that wants one: what Azure does by default is often
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from infra.stacks import PULL_REQUEST_TAG, pull_request_of
 from policy import data
-from policy.grants import GRANTS, Grant
+from policy.grants import DEFINITIONS, GRANTS, Grant
 from policy.model import (
     SECRET,
     UNKNOWN,
@@ -84,6 +84,12 @@ _NEW_SITE_TLS = ("1.2", "1.3")
 _DEPLOYMENT_LOGIN = "functionAppConfig.deployment.storage.authentication.type"
 
 _PROPERTY_RULES = (
+    _properties(
+        "role-based-vaults",
+        "Key vaults are opened by roles.",
+        "An access policy is a right beside the role assignments, which no list of roles shows.",
+        Required(data.VAULT, "properties.enableRbacAuthorization", (True,)),
+    ),
     _properties(
         "keyless-storage",
         "Storage takes Entra identities only.",
@@ -186,85 +192,98 @@ def scope_type(scope: str) -> str:
 
 
 def _grant(resource: Resource) -> Grant | None:
-    return next((grant for grant in GRANTS.get(resource.project, ()) if grant.key == resource.name), None)
+    return next((one for one in GRANTS.get(resource.project, ()) if one.is_for(resource.name)), None)
 
 
-def _known_role(resource: Resource) -> Iterator[Violation]:
+def _known_roles(resource: Resource) -> Iterator[Violation]:
+    if resource.type == data.ROLE_DEFINITION:
+        yield from _known_definition(resource)
     if resource.type != data.ROLE_ASSIGNMENT:
         return
-    rule, grant = "known-roles", _grant(resource)
+    grant = _grant(resource)
     if grant is None:
         keys = ", ".join(one.key for one in GRANTS.get(resource.project, ())) or "none"
-        yield Violation(
-            rule,
-            resource.urn,
-            resource.name,
-            "role assignment",
-            f"{_shown(resource.get('roleDefinitionId'))} on {_shown(resource.get('scope'))}",
-            f"be one of the project's own: {keys}",
-            f"take {resource.name!r} out of the program, or name the role with its reason where "
-            f"policy/grants.py reads them, then: pulumi up --stack {resource.stack}",
+        role, scope = (_shown(resource.get(key)) for key in ("roleDefinitionId", "scope"))
+        yield _of_role(
+            resource, "role assignment", f"{role} on {scope}", f"be one of the project's own: {keys}"
         )
         return
-    role, scope = resource.get("roleDefinitionId"), resource.get("scope")
-    if not is_hidden(role) and str(role).rpartition("/")[2].lower() != grant.role_id.lower():
-        yield Violation(
-            rule,
-            resource.urn,
-            resource.name,
-            "roleDefinitionId",
-            _shown(role),
-            f"be {grant.role_name}, {grant.role_id}",
-            _in_program(resource, f"the role {grant.role_name}"),
-        )
-    if not is_hidden(scope) and (found := scope_type(str(scope))).lower() != grant.scope.lower():
-        yield Violation(
-            rule,
-            resource.urn,
-            resource.name,
-            "scope",
-            f"{_shown(scope)} ({found})",
-            f"be a {grant.scope}",
-            _in_program(resource, f"scope=the id of the {grant.scope.rpartition('/')[2]}"),
-        )
-    yield from Required(data.ROLE_ASSIGNMENT, "principalType", ("ServicePrincipal",)).judge(rule, resource)
+    role, scope, condition = (resource.get(key) for key in ("roleDefinitionId", "scope", "condition"))
+    if grant.role_id and not is_unknown(role) and _role_id(role) != grant.role_id.lower():
+        must = f"be {grant.role_name}, {grant.role_id}"
+        yield _of_role(resource, "roleDefinitionId", _shown(role), must)
+    if not is_unknown(scope) and (found := scope_type(str(scope))).lower() != grant.scope.lower():
+        yield _of_role(resource, "scope", f"{_shown(scope)} ({found})", f"be a {grant.scope}")
+    if not is_unknown(condition) and (condition or "") != grant.condition:
+        yield _of_role(resource, "condition", _shown(condition), f"be {grant.condition or _ABSENT}")
+    if not grant.for_people:
+        kind = Required(data.ROLE_ASSIGNMENT, "principalType", ("ServicePrincipal",))
+        yield from kind.judge("known-roles", resource)
+
+
+def _known_definition(resource: Resource) -> Iterator[Violation]:
+    known = {one.key: one for one in DEFINITIONS.get(resource.project, ())}.get(resource.name)
+    if known is None:
+        yield _of_role(resource, "custom role", "no role of the project's list", "not be there")
+        return
+    given: Any = resource.get("permissions")
+    if is_unknown(cast("object", given)):
+        return
+    permissions = cast("list[Mapping[str, Any]]", given) if isinstance(given, list) else []
+    for kind, wanted in (("actions", known.actions), ("dataActions", known.data_actions)):
+        allowed = {str(name) for permission in permissions for name in permission.get(kind) or ()}
+        if allowed != set(wanted):
+            must = f"be exactly {', '.join(sorted(wanted)) or 'none'}"
+            yield _of_role(resource, kind, ", ".join(sorted(allowed)) or "none", must)
+
+
+def _of_role(resource: Resource, what: str, value: str, must: str) -> Violation:
+    fix = (
+        f"put {resource.name!r} in the program back to what the list of policy/grants.py says, or change "
+        f"that list with its reason, then: pulumi up --stack {resource.stack}"
+    )
+    return Violation("known-roles", resource.urn, resource.name, what, value, must, fix)
+
+
+def _role_id(definition: object) -> str:
+    return str(definition).rpartition("/")[2].lower()
 
 
 def _exact_roles(resources: Sequence[Resource]) -> Iterator[Violation]:
+    rule = "exact-roles"
     assignments = [resource for resource in resources if resource.type == data.ROLE_ASSIGNMENT]
-    principals = {
-        resource.name: resource.outputs.get("principalId")
-        for resource in resources
-        if resource.type == data.IDENTITY
-    }
+    principals = _of_type(resources, data.IDENTITY, lambda one: one.outputs.get("principalId"))
+    definitions = _of_type(resources, data.ROLE_DEFINITION, lambda one: one.get("roleDefinitionId"))
     for project, urn in {resource.project: resource.urn for resource in resources}.items():
-        found = {resource.name for resource in assignments if resource.project == project}
+        found = [resource.name for resource in assignments if resource.project == project]
         for grant in GRANTS.get(project, ()):
-            if grant.key not in found:
-                yield Violation(
-                    "exact-roles",
-                    _stack_urn(urn),
-                    grant.key,
-                    "role assignment",
-                    "missing",
-                    f"grant {grant.role_name} on the {grant.scope}",
-                    f"pulumi up --stack {stack_of(urn)}, or take it out of the list of policy/grants.py",
-                )
-    for assignment in assignments:
-        grant, given = _grant(assignment), assignment.get("principalId")
-        if grant is None or is_hidden(given):
-            continue
+            if not any(map(grant.is_for, found)):
+                must = f"grant {grant.role_name} on the {grant.scope}"
+                fix = f"pulumi up --stack {stack_of(urn)}, or take it out of the list of policy/grants.py"
+                yield Violation(rule, _stack_urn(urn), grant.key, "role assignment", "missing", must, fix)
+    for one in assignments:
+        grant = _grant(one)
+        if grant is None:
+            continue  # known-roles has it
+        given, role = one.get("principalId"), one.get("roleDefinitionId")
         holder = principals.get(grant.holder, "no identity of that name")
-        if holder is not None and not is_hidden(holder) and given != holder:
-            yield Violation(
-                "exact-roles",
-                assignment.urn,
-                assignment.name,
-                "principalId",
-                _shown(given),
-                f"be that of {grant.holder!r}, {holder}",
-                _in_program(assignment, f"principal_id={grant.holder}.principal_id"),
-            )
+        if grant.holder and holder is not None and not is_unknown(holder) and given not in (UNKNOWN, holder):
+            must = f"be that of {grant.holder!r}, {holder}"
+            fix = _in_program(one, f"principal_id={grant.holder}.principal_id")
+            yield Violation(rule, one.urn, one.name, "principalId", _shown(given), must, fix)
+        custom = definitions.get(grant.custom, "no role of that name")
+        if (
+            grant.custom
+            and not (is_unknown(custom) or is_unknown(role))
+            and _role_id(role) != _role_id(custom)
+        ):
+            must = f"be that of {grant.custom!r}, {custom}"
+            fix = _in_program(one, f"role_definition_id=that of {grant.custom!r}")
+            yield Violation(rule, one.urn, one.name, "roleDefinitionId", _shown(role), must, fix)
+
+
+def _of_type(resources: Sequence[Resource], type_: str, value: Callable[[Resource], Any]) -> dict[str, Any]:
+    return {resource.name: value(resource) for resource in resources if resource.type == type_}
 
 
 def _stack_urn(urn: str) -> str:
@@ -464,9 +483,9 @@ RULES: tuple[ResourceRule | StackRule, ...] = (
     ),
     ResourceRule(
         "known-roles",
-        "Every role assignment is one of the project's list, on what it names, for a service principal.",
+        "Every role assignment and custom role is one of the project's list, no broader.",
         "A role on a group or a subscription also covers what is put there later.",
-        _known_role,
+        _known_roles,
     ),
     StackRule(
         "exact-roles",

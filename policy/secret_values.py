@@ -11,6 +11,7 @@ _FORMS = (
     ("an account key", r"(?i)\b(?:Account|SharedAccess|Primary|Secondary|Master|Api)_?Key\s*=\s*[^;\s]+"),
     ("a password", r"(?i)\b(?:Password|Pwd|ClientSecret|Client_Secret|SharedSecret)\s*=\s*[^;\s]+"),
     ("a shared access signature", r"(?i)SharedAccessSignature\s*[= ]\s*\S|(?:^|[?&;\s])sig=[^&;\s]{8,}"),
+    ("a function key", r"[?&]code=[^&\s]{20,}"),
     ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
     ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"),
     ("an address with a password", r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:[^/\s@?#]+@"),
@@ -25,6 +26,8 @@ _GUID = re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _ARM_ID = re.compile(r"(?i)/(?:subscriptions|providers)/[\w.()-]*(?:/[\w.()~-]+)*")
 _ADDRESS = re.compile(r"(?i)\bhttps?://\S+")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
+_NAME = re.compile(r"[a-z0-9]{1,31}(?:[-_][a-z0-9]{1,31})+")
+"""Names of Azure resources are of one case; a key that long has both."""
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 _WORDS = frozenset(
@@ -73,7 +76,7 @@ def secret_form(value: str) -> str | None:
 
 
 def _runs(value: str) -> Iterator[str]:
-    text = _ARM_ID.sub(" ", _GUID.sub(" ", value))
+    text = _GUID.sub(" ", _ARM_ID.sub(" ", value))
     # A path's parts are judged one by one: together they would look like base64.
     text = _ADDRESS.sub(lambda found: re.sub(r"[/?&=:.;,#]+", " ", found[0]), text)
     for found in _RUN.finditer(text):
@@ -83,7 +86,7 @@ def _runs(value: str) -> Iterator[str]:
 def _is_random(run: str) -> bool:
     """Words are long and of one case; base64 and hex change between digits and cases at every second sign."""
     signs = re.sub(r"[^A-Za-z0-9]", "", run)
-    if len(signs) < 24 or len(set(signs)) < 8:
+    if len(signs) < 24 or len(set(signs)) < 8 or _NAME.fullmatch(run):
         return False
     if run.endswith("=") and len(run) % 4 == 0:
         return True  # the padding of base64

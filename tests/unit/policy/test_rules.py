@@ -6,7 +6,7 @@ import pytest
 
 from policy import data
 from policy.grants import GRANTS
-from policy.model import SECRET, UNKNOWN, StackRule, Violation
+from policy.model import SECRET, UNKNOWN, Resource, StackRule, Violation
 from policy.rules import BY_NAME, RULES, judge, scope_type
 from tests.unit.policy.stacks import (
     GROUP,
@@ -68,7 +68,26 @@ def grant(key: str = "more", **props: str) -> Change:
     return add(made(key, data.ROLE_ASSIGNMENT, given))
 
 
+def vault(*, roles: bool) -> dict[str, object]:
+    return {"properties": {"enableRbacAuthorization": roles}}
+
+
+def definition(
+    right: str = "Microsoft.KeyVault/vaults/keys/decrypt/action", project: str = "bootstrap"
+) -> Resource:
+    props = {"permissions": [{"actions": [], "dataActions": [right]}], "roleDefinitionId": OWNER}
+    return made("state-opener", data.ROLE_DEFINITION, props, project=project)
+
+
+def of_bootstrap(key: str) -> Resource:
+    return made(
+        key, data.ROLE_ASSIGNMENT, {"roleDefinitionId": UNKNOWN, "scope": UNKNOWN}, project="bootstrap"
+    )
+
+
 CASES = [
+    Case("role-based-vaults", "by roles", add(made("vault", data.VAULT, vault(roles=True)))),
+    Case("role-based-vaults", "by policies", add(made("vault", data.VAULT, vault(roles=False))), "vault"),
     Case("keyless-storage", "unknown", unknown("storage-account", "allowSharedKeyAccess")),
     Case("keyless-storage", "own identity", put("function-app", DEPLOYMENT, "SystemAssignedIdentity")),
     Case("keyless-storage", "keys", put("storage-account", "allowSharedKeyAccess", True), "storage-account"),
@@ -152,6 +171,10 @@ CASES = [
         add(made("blob-owner", data.ROLE_ASSIGNMENT, {}, project="other")),
         "blob-owner",
     ),
+    Case("known-roles", "a custom role's own right", add(definition())),
+    Case("known-roles", "a custom role of no list", add(definition(project="assistant")), "state-opener"),
+    Case("known-roles", "a broader custom role", add(definition("*")), "state-opener"),
+    Case("known-roles", "without its condition", add(of_bootstrap("deployer-roles")), "deployer-roles"),
     Case("exact-roles", "holder not known yet", unknown("blob-owner", "principalId")),
     Case("exact-roles", "one is missing", without("openai-user"), "openai-user"),
     Case("exact-roles", "another holder", put("blob-owner", "principalId", OWNER), "blob-owner"),
