@@ -24,6 +24,7 @@ from local_azure.arm.errors import ArmError, DamagedStoreError
 from local_azure.arm.store import Resource, Store
 from local_azure.dataplane import Services
 from local_azure.home import Home, HomeError
+from local_azure.provider.resource import Azure
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
 from local_azure.services import tls as certificates
@@ -69,18 +70,19 @@ class Daemon:
         self._gateway_port: int = self._gateway_socket.getsockname()[1]
         gateway_url = f"https://{ADDRESS}:{self._gateway_port}"
         self._sites = Sites(home, self._store, tokens, tls, self._ports, gateway_url)
+        self._azure = Azure(self._store, Services(self._storage, self._sites, self._models))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set. Raises StartError."""
-        runner = web.ServerRunner(web.Server(self._gateway(), access_log=None), shutdown_timeout=2)
+        gateway = Gateway(self._gateway_port, self._azure, self._tokens, self._status)
+        runner = web.ServerRunner(web.Server(gateway, access_log=None), shutdown_timeout=2)
         server: Any = None
         try:
             await runner.setup()
             site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
             await site.start()
             await self._open_all()
-            services = Services(self._storage, self._sites, self._models)
-            server, self._provider_port = await serve(Provider(self._store, services), 0)
+            server, self._provider_port = await serve(Provider(self._azure), 0)
             run_state.write(
                 self._home,
                 Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
@@ -94,14 +96,12 @@ class Daemon:
             self._home.run_file.unlink(missing_ok=True)
             if server is not None:
                 await server.stop(1.0)
+            await gateway.close()
             await self._sites.close()
             await self._storage.close()
             await self._models.close()
             await runner.cleanup()
             log.info("stopped")
-
-    def _gateway(self) -> Gateway:
-        return Gateway(self._gateway_port, self._store, self._tokens, self._sites, self._status)
 
     async def _until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

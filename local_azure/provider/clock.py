@@ -3,14 +3,18 @@
 from datetime import UTC, datetime
 
 
+def utc() -> datetime:
+    return datetime.now(UTC)
+
+
 def now() -> str:
     """`2026-11-23T09:30:00.1234567Z`, to the microsecond."""
-    return text(datetime.now(UTC))
+    return text(utc())
 
 
 def today() -> str:
     """`2026-11-23`, in UTC."""
-    return datetime.now(UTC).date().isoformat()
+    return utc().date().isoformat()
 
 
 def text(moment: datetime) -> str:

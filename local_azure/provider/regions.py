@@ -23,20 +23,25 @@ REGIONS = frozenset(
 )  # fmt: skip
 
 
-def check_location(resource: Resource) -> None:
-    """Raises ArmError 400 for a location that is no Azure region."""
+def check_location(resource: Resource, previous: Resource | None) -> None:
+    """Raises ArmError 400 for a location that is no Azure region, 409 for another one than it has."""
     location = resource.get("location")
-    if location is None or normal_location(location) in REGIONS | {"global"}:
+    if location is None:
         return
-    code = (
-        "LocationNotAvailableForResourceGroup"
-        if resource["type"] == ids.RESOURCE_GROUP_TYPE
-        else "LocationNotAvailableForResourceType"
-    )
-    raise ArmError(
-        400,
-        code,
-        f"The provided location '{location}' is not available for resource type '{resource['type']}'."
-        f"{nearest(normal_location(location), REGIONS)} List of available regions is "
-        f"'{','.join(sorted(REGIONS))}'.",
-    )
+    is_group = resource["type"] == ids.RESOURCE_GROUP_TYPE
+    if normal_location(location) not in REGIONS | {"global"}:
+        raise ArmError(
+            400,
+            "LocationNotAvailableForResourceGroup" if is_group else "LocationNotAvailableForResourceType",
+            f"The provided location '{location}' is not available for resource type '{resource['type']}'."
+            f"{nearest(normal_location(location), REGIONS)} List of available regions is "
+            f"'{','.join(sorted(REGIONS))}'.",
+        )
+    before = (previous or {}).get("location")
+    if before is not None and normal_location(before) != normal_location(location):
+        raise ArmError(
+            409,
+            "InvalidResourceGroupLocation" if is_group else "InvalidResourceLocation",
+            f"The resource '{resource['name']}' already exists in location '{before}'; it cannot be created "
+            f"in location '{location}'. Select another name, or delete it first.",
+        )

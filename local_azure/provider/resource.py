@@ -4,13 +4,14 @@ import copy
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
 from local_azure.arm import ids
 from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.dataplane import Services
-from local_azure.provider import schema
+from local_azure.provider import clock, schema
 from local_azure.provider.naming import AutoName
 from local_azure.provider.schema import ListOf, MapOf, ObjectRef, Problem
 from local_azure.provider.values import UNKNOWN
@@ -26,7 +27,8 @@ _SCOPE = "scope"
 class Azure:
     """What a resource type's functions work on.
 
-    `busy` holds ids of resources on which an operation runs that shuts others out.
+    `busy` holds ids of resources on which an operation runs that shuts others out, `deleting` the groups
+    that are being deleted, all as `ids.key` gives them. `now` is a time of day in UTC.
     `provisioning_seconds` is how long such an operation takes at least: on Azure two
     of them started together always meet.
     """
@@ -34,6 +36,8 @@ class Azure:
     store: Store
     services: Services
     busy: set[str] = field(default_factory=set[str])
+    deleting: set[str] = field(default_factory=set[str])
+    now: Callable[[], datetime] = clock.utc
     provisioning_seconds: float = 0.3
 
 
@@ -146,6 +150,30 @@ def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
     return resource
 
 
+def body_to_inputs(kind: ResourceType, body: Resource) -> Inputs:
+    """The inputs that ARM's JSON body stands for; what no input has, such as what Azure adds, is left out."""
+    properties = body.get("properties", {})
+    if "properties" in kind.schema.inputs:
+        members: Inputs = {"properties": properties}
+    else:
+        back = {arm: sdk for sdk, arm in kind.renames.items()}
+        members = {back.get(name, name): value for name, value in properties.items()}
+    members |= {name: value for name, value in body.items() if name in ENVELOPE}
+    if "identity" in members:
+        members["identity"] = _identity_to_sdk(members["identity"])
+    return {**_settable(kind, members), **(kind.inputs_of_id(body["id"]) or {})}
+
+
+def _settable(kind: ResourceType, members: Inputs) -> Inputs:
+    """Of the members, in any depth, those that are inputs, apart from empty ones."""
+    inputs: Inputs = {}
+    for name, definition in kind.schema.inputs.items():
+        value = _only_inputs(members.get(name), definition.kind)
+        if value not in (None, {}, []):
+            inputs[name] = value
+    return inputs
+
+
 def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
     """A stored resource in the shape that the SDK knows: only members of its output type."""
     properties = resource.get("properties", {})
@@ -179,13 +207,7 @@ def to_inputs(kind: ResourceType, resource: Resource, previous: Inputs | None) -
             name: value if name in kind.path_inputs else _refreshed(value, outputs.get(name))
             for name, value in previous.items()
         }
-    inputs: Inputs = {}
-    for name, definition in kind.schema.inputs.items():
-        if name in outputs:
-            value = _only_inputs(outputs[name], definition.kind)
-            if value not in (None, {}, []):
-                inputs[name] = value
-    return {**inputs, **(kind.inputs_of_id(resource["id"]) or {})}
+    return {**_settable(kind, outputs), **(kind.inputs_of_id(resource["id"]) or {})}
 
 
 def preview_outputs(kind: ResourceType, inputs: Inputs) -> Inputs:

@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from local_azure.arm import ids
 from local_azure.arm.errors import ArmError
-from local_azure.arm.store import SUBSCRIPTION_ID, Store
-from local_azure.dataplane import Services
+from local_azure.arm.store import SUBSCRIPTION_ID
 from local_azure.provider import catalogue, guard, operations, schema, values
 from local_azure.provider.diff import Difference, differences
 from local_azure.provider.naming import AutoName, automatic_name
@@ -48,13 +47,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(
         self,
-        store: Store,
-        services: Services,
+        azure: Azure,
         version: str = "3.29.0",
-        *,
-        provisioning_seconds: float = 0.3,
     ) -> None:
-        self._azure = Azure(store, services, provisioning_seconds=provisioning_seconds)
+        self._azure = azure
         self._version = version
         self._locations: dict[str, str | None] = {}
         # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.

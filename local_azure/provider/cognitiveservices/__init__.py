@@ -6,8 +6,9 @@ from typing import Any
 
 from local_azure.arm import ids
 from local_azure.arm.errors import ArmError
-from local_azure.arm.store import Resource, Store
+from local_azure.arm.store import Resource
 from local_azure.provider import clock
+from local_azure.provider.cognitiveservices import deleted
 from local_azure.provider.cognitiveservices.models import (
     DEPLOYMENT_SKUS,
     MODELS,
@@ -44,8 +45,11 @@ def _check_deployment(inputs: Inputs) -> list[Problem]:
     return list(_deployment_name(inputs))
 
 
-def refuse_account(store: Store, account: Resource) -> None:
-    """ArmError for what Azure refuses in an account; 409 CustomDomainInUse for a taken subdomain."""
+def refuse_account(azure: Azure, account: Resource) -> None:
+    """ArmError for what Azure refuses in an account; 409 for a name or a subdomain that is taken."""
+    found = deleted.restored(azure, account)
+    if found is not None:
+        account = deleted.filled(account, found)
     kind, sku = account.get("kind"), account.get("sku", {}).get("name")
     if kind not in _KINDS:
         raise ArmError(
@@ -58,14 +62,7 @@ def refuse_account(store: Store, account: Resource) -> None:
         raise ArmError(
             400, "InvalidSkuId", f"The SKU '{sku}' is invalid for kind '{kind}'; its one SKU is 'S0'."
         )
-    properties = account.get("properties", {})
-    if properties.get("restore"):
-        raise ArmError(
-            409,
-            "CanNotRestoreANonExistingResource",
-            f"properties.restore is true, but there is no soft-deleted account '{account['name']}'.",
-        )
-    subdomain = properties.get("customSubDomainName")
+    subdomain = account.get("properties", {}).get("customSubDomainName")
     if subdomain is None:
         return
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}[A-Za-z0-9]", subdomain):
@@ -75,9 +72,10 @@ def refuse_account(store: Store, account: Resource) -> None:
             f"The custom subdomain name '{subdomain}' is invalid: 2 to 64 letters, digits and hyphens, "
             f"no hyphen first or last.",
         )
-    for other in store.list(ACCOUNT_TYPE):
+    own = {ids.key(account["id"]), ids.key(deleted.id_of(account))}
+    for other in (*azure.store.list(ACCOUNT_TYPE), *deleted.remaining(azure)):
         taken = other.get("properties", {}).get("customSubDomainName", "")
-        if taken.lower() == subdomain.lower() and not ids.same(other["id"], account["id"]):
+        if taken.lower() == subdomain.lower() and ids.key(other["id"]) not in own:
             raise ArmError(
                 409,
                 "CustomDomainInUse",
@@ -87,19 +85,22 @@ def refuse_account(store: Store, account: Resource) -> None:
 
 
 def _validate_account(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    refuse_account(azure.store, resource)
+    refuse_account(azure, resource)
 
 
 def _complete_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    assign(azure.store, resource, previous)
-    before: dict[str, Any] = (previous or {}).get("properties", {})
+    found = deleted.restored(azure, resource)
+    if found is not None:
+        resource.update(deleted.filled(resource, found))
+    assign(azure.store, resource, previous or found)
+    before: dict[str, Any] = (previous or found or {}).get("properties", {})
     given = {name: value for name, value in resource.get("properties", {}).items() if name != "restore"}
     resource["properties"] = {
         "disableLocalAuth": False,
         "publicNetworkAccess": "Enabled",
         **given,
-        "dateCreated": before.get("dateCreated") or clock.now(),
-        "endpoint": before.get("endpoint")
+        "dateCreated": before.get("dateCreated") or clock.text(azure.now()),
+        "endpoint": (previous or {}).get("properties", {}).get("endpoint")
         or f"https://{resource.get('location', '')}.api.cognitive.microsoft.com/",
         "isMigrated": False,
         "privateEndpointConnections": [],
@@ -113,10 +114,12 @@ async def _open_account(azure: Azure, resource: Resource) -> None:
     if subdomain is not None:
         properties["endpoint"] = await azure.services.models.open_account(resource["id"], subdomain)
     properties["endpoints"] = {"OpenAI Language Model Instance API": properties["endpoint"]}
+    azure.store.forget(deleted.id_of(resource))  # a restored one is a deleted one no more
 
 
 async def _delete_account(azure: Azure, resource: Resource) -> None:
     await azure.services.models.delete_account(resource["id"])
+    deleted.keep(azure, resource)
 
 
 def refuse_deployment(deployment: Resource, previous: Resource | None, day: str) -> Model:

@@ -55,7 +55,7 @@ def _complete(azure: Azure, resource: Resource, previous: Resource | None) -> No
     assign(azure.store, resource, previous)
     before: dict[str, Any] = (previous or {}).get("properties", {})
     given = resource.get("properties", {})
-    sku = {**resource.pop("sku", {"name": "PerGB2018"})}
+    sku = {**resource.pop("sku", given.get("sku", {"name": "PerGB2018"}))}
     resource["properties"] = {
         "retentionInDays": _FREE_RETENTION_DAYS if sku.get("name") == "Free" else 30,
         "publicNetworkAccessForIngestion": "Enabled",

@@ -83,6 +83,32 @@ def assignment_inputs(scope: str, principal: str, guid: str = TABLE_CONTRIBUTOR,
     }
 
 
+def site_inputs(identity_id: str, plan_id: str, container: str, **changes: Any) -> Inputs:
+    return {
+        "resourceGroupName": "rg",
+        "name": "assistant-app",
+        "kind": "functionapp,linux",
+        "serverFarmId": plan_id,
+        "httpsOnly": True,
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": [identity_id]},
+        "functionAppConfig": {
+            "deployment": {
+                "storage": {
+                    "type": "blobContainer",
+                    "value": container,
+                    "authentication": {
+                        "type": "UserAssignedIdentity",
+                        "userAssignedIdentityResourceId": identity_id,
+                    },
+                }
+            },
+            "runtime": {"name": "python", "version": "3.12"},
+        },
+        "siteConfig": {"minTlsVersion": "1.2", "appSettings": [{"name": "A", "value": "1"}]},
+        **changes,
+    }
+
+
 @dataclass
 class Stack:
     group: Made
@@ -92,29 +118,8 @@ class Stack:
     plan: Made
 
     def site_inputs(self, **changes: Any) -> Inputs:
-        return {
-            "resourceGroupName": "rg",
-            "name": "assistant-app",
-            "kind": "functionapp,linux",
-            "serverFarmId": self.plan.id,
-            "httpsOnly": True,
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": [self.identity.id]},
-            "functionAppConfig": {
-                "deployment": {
-                    "storage": {
-                        "type": "blobContainer",
-                        "value": f"{self.account.outputs['primaryEndpoints']['blob']}deployments",
-                        "authentication": {
-                            "type": "UserAssignedIdentity",
-                            "userAssignedIdentityResourceId": self.identity.id,
-                        },
-                    }
-                },
-                "runtime": {"name": "python", "version": "3.12"},
-            },
-            "siteConfig": {"minTlsVersion": "1.2", "appSettings": [{"name": "A", "value": "1"}]},
-            **changes,
-        }
+        container = f"{self.account.outputs['primaryEndpoints']['blob']}deployments"
+        return site_inputs(self.identity.id, self.plan.id, container, **changes)
 
 
 async def make_group(engine: Engine, name: str = "rg") -> Made:

@@ -13,6 +13,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from local_azure.arm.store import Store
 from local_azure.dataplane import Services, SiteHosts, StorageEndpoints
 from local_azure.provider import values
+from local_azure.provider.resource import Azure
 from local_azure.provider.server import Provider, serve
 
 Inputs = dict[str, Any]
@@ -225,7 +226,7 @@ def connect(port: int) -> grpc.aio.Channel:
 @asynccontextmanager
 async def running_engine(store: Store, *, provisioning_seconds: float = 0) -> AsyncGenerator[Engine]:
     fakes = (FakeStorage(), FakeServices(), FakeModels())
-    provider = Provider(store, Services(*fakes), provisioning_seconds=provisioning_seconds)
+    provider = Provider(Azure(store, Services(*fakes), provisioning_seconds=provisioning_seconds))
     server, port = await serve(provider)
     try:
         async with connect(port) as channel:

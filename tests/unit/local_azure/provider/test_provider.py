@@ -13,6 +13,7 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID, Store
 from local_azure.provider import values
+from local_azure.provider.cognitiveservices import deleted
 from local_azure.provider.values import UNKNOWN
 from tests.unit.local_azure.provider import stack
 from tests.unit.local_azure.provider.stack import Stack, make_group, make_identity, make_stack
@@ -602,7 +603,7 @@ async def test_deleting_a_group_deletes_all_in_it_and_twice_is_fine(engine: Engi
     await engine.create(stack.OPENAI, "ai", stack.openai_inputs())
     for _ in range(2):
         await engine.delete(stack.GROUP, made.group.id)
-    assert engine.store.list() == []
+    assert [one["type"] for one in engine.store.list()] == [deleted.TYPE]
     assert engine.storage.exists | engine.sites.exists | engine.models.exists == set()
 
 

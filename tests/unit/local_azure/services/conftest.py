@@ -18,14 +18,16 @@ from azure.identity import ManagedIdentityCredential
 from local_azure.arm import ids
 from local_azure.arm.access import ROLE_ASSIGNMENT_TYPE
 from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
-from local_azure.dataplane import SiteHosts, StorageEndpoints
+from local_azure.dataplane import Services, SiteHosts, StorageEndpoints
 from local_azure.home import Home
+from local_azure.provider.resource import Azure
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tls import Tls
 from local_azure.services.tokens import Tokens, load_key
+from tests.unit.local_azure.provider.support import FakeModels
 
 DEADLINE = 20.0
 
@@ -153,7 +155,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     accounts = StorageAccounts(home, store, tokens, tls, ports)
     listener = ports.hold("gateway")
     port = listener.getsockname()[1]
-    gateway = Gateway(port, store, tokens, SitesOfGateway(), lambda: {"storageAccounts": []})
+    azure = Azure(store, Services(accounts, SitesOfGateway(), FakeModels()))
+    gateway = Gateway(port, azure, tokens, lambda: {"storageAccounts": []})
     runner = web.ServerRunner(web.Server(gateway, access_log=None), shutdown_timeout=1)
     await runner.setup()
     try:

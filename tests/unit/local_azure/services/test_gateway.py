@@ -126,7 +126,7 @@ async def test_functions_and_keys_and_status_of_a_site_are_answered(world: World
         ("GET", SITE_ID, ARM_AUDIENCES[0], (400, "MissingApiVersionParameter")),
         ("GET", f"{SITE_ID}2?api-version=2024-11-01", ARM_AUDIENCES[0], (404, "ResourceNotFound")),
         ("GET", f"{SITE_ID}2/functions?api-version=1", ARM_AUDIENCES[0], (404, "ResourceNotFound")),
-        ("PUT", f"{SITE_ID}?api-version=2024-11-01", ARM_AUDIENCES[0], (405, "MethodNotAllowed")),
+        ("POST", f"{SITE_ID}?api-version=2024-11-01", ARM_AUDIENCES[0], (405, "MethodNotAllowed")),
         ("GET", "/what?api-version=2024-11-01", ARM_AUDIENCES[0], (404, "InvalidResourceId")),
     ],
 )

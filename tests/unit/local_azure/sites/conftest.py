@@ -10,13 +10,16 @@ from aiohttp import web
 
 from local_azure.arm import ids
 from local_azure.arm.store import Store
+from local_azure.dataplane import Services
 from local_azure.home import Home
+from local_azure.provider.resource import Azure
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.ports import Ports
 from local_azure.services.sites.service import Sites
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import Tokens
+from tests.unit.local_azure.provider.support import FakeModels
 from tests.unit.local_azure.sites.harness import GROUP, LocalAzure, TestSite
 
 
@@ -57,7 +60,8 @@ def local_azure(
         port: int = listener.getsockname()[1]
         sites = Sites(home, store, tokens, tls, ports, f"https://127.0.0.1:{port}")
         started.append(sites)
-        gateway = Gateway(port, store, tokens, sites, dict[str, Any])
+        azure = Azure(store, Services(storage, sites, FakeModels()))
+        gateway = Gateway(port, azure, tokens, dict[str, Any])
         runner = web.ServerRunner(web.Server(gateway, access_log=None))
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls.server_context()).start()
