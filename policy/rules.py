@@ -437,12 +437,13 @@ def _protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
     locks = [resource for resource in resources if resource.type in data.LOCKS]
     scopes = {str(lock.get("scope")).lower() for lock in locks if _forbids_deletion(lock)}
     for resource in resources:
-        fix = f"pulumi config set deletionProtection true --stack {resource.stack}, then: pulumi up"
-        must = "be true in production"
+        fix = (
+            f"pulumi config set deletionProtection true --stack {resource.stack}, then: pulumi up "
+            f"--stack {resource.stack}; to take it down on purpose, waive this first (policy/waivers.toml)"
+        )
         if resource.type in data.PROTECTED_IN_PRODUCTION and not resource.protect:
-            yield Violation(
-                rule, resource.urn, resource.name, "protect", "false", "be true in production", fix
-            )
+            must = "be true in production"
+            yield Violation(rule, resource.urn, resource.name, "protect", "false", must, fix)
         if resource.type == data.STORAGE_ACCOUNT and not any(_is_on(scope, resource) for scope in scopes):
             must = "be there in production: `protect` stops Pulumi only"
             yield Violation(rule, resource.urn, resource.name, "CanNotDelete lock", "missing", must, fix)
