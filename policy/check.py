@@ -90,7 +90,10 @@ def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
         found[made.urn] = made
         unchanged += step.get("op") == "same"
     summary = _map(document.get("changeSummary", {}), "changeSummary")
-    return list(found.values()), max(0, int(summary.get("same", 0)) - unchanged)
+    same = summary.get("same", 0)
+    if not isinstance(same, int):
+        raise DocumentError("changeSummary.same is no number")
+    return list(found.values()), max(0, same - unchanged)
 
 
 def resource(state: Mapping[str, Any]) -> Resource:

@@ -62,7 +62,9 @@ class Violation:
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.resource}: {self.what} is {self.value}; it must {self.must}. To mend it: {self.fix}"
+        text = f"{self.resource}: {self.what} is {self.value}; it must {self.must}. To mend it: {self.fix}"
+        # One line, whatever a name holds: a line of its own could be a command to GitHub's runner.
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({"steps": [{"op": "create", "newState": {}}]}, "without urn or type"),
     ({"steps": [], "diagnostics": [{"severity": "error", "message": "no\nmore"}]}, "preview failed"),
     ({"deployment": []}, "deployment is no object"),
+    ({"steps": [], "changeSummary": {"same": "x"}}, "same is no number"),
 ]
 
 

@@ -299,6 +299,14 @@ def test_a_violation_never_shows_a_secret(value: str) -> None:
     assert value not in repr(violation)
 
 
+def test_a_violation_is_one_line_whatever_a_name_holds() -> None:
+    stack = sound()
+    setting("MY_PASSWORD\n::add-mask::x\x1b[2J", "hunter2")(stack)
+    violations = judge(list(stack.values()))
+    assert violations
+    assert all(str(violation).isprintable() for violation in violations)
+
+
 def test_rules_over_the_stack_are_not_judged_where_something_is_left_out() -> None:
     stack = sound("prod", "prod")
     without("openai-user", "no-scm-password")(stack)
