@@ -8,10 +8,10 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 RUN := .venv/bin/python
 CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
 
-.PHONY: help setup policy-setup local preview down test check format lock package rollback bench clean
+.PHONY: help setup policy-setup local preview down test check format lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## Install what is locked into .venv and node_modules (every other target does it too)
 	@if [ -z "$(PYTHON)" ]; then \
@@ -58,6 +58,12 @@ package: setup ## Build the zip that Azure gets
 
 rollback: setup ## Deploy the previous good package again: make rollback STACK=prod [TO=hash]
 	@$(RUN) -m ops rollback --stack "$(STACK)" $(if $(TO),--to "$(TO)")
+
+bootstrap: setup ## Make what the pipelines stand on: state container, key, identities (bootstrap/)
+	@$(RUN) -m bootstrap up
+
+bootstrap-move: setup ## Move the bootstrap's own state into the container that it made
+	@$(RUN) -m bootstrap move
 
 bench: setup ## Print the figures of the README as ratios
 	@$(RUN) -m bench

@@ -16,6 +16,7 @@ from local_azure.home import PROJECT, Home
 
 ENGINE_VARIABLE = "LOCAL_AZURE_ENGINE"
 STACK = "local"
+BACKEND_VARIABLE = "PULUMI_BACKEND_URL"
 
 # Commands that need a stack; the others work without one, or make one themselves.
 _NEED_STACK = frozenset(
@@ -56,13 +57,16 @@ def become_engine(
     run = ensure_running(home)
     make_folders(home)
     environment = _with_project(engine, pulumi_environment(home, run, os.environ))
+    backend = os.environ.get(BACKEND_VARIABLE, "")
+    if default_stack is None and backend.startswith("file://"):
+        environment[BACKEND_VARIABLE] = backend  # a program of `exec` that keeps a state of its own
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
     if project is not None and stack is not None:
-        _clear_stranded(home, project, stack)
+        _clear_stranded(Path(environment[BACKEND_VARIABLE].removeprefix("file://")), project, stack)
         if stack == default_stack and _needs_stack(words) and not _exists(home, project, stack):
             _create(engine, environment, stack, folder)
     if not quiet:
@@ -120,10 +124,10 @@ def _create(engine: list[str], environment: Mapping[str, str], stack: str, folde
         raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
 
 
-def _clear_stranded(home: Home, project: str, stack: str) -> None:
+def _clear_stranded(backend: Path, project: str, stack: str) -> None:
     from local_azure.engine.locks import clear_stranded  # noqa: PLC0415 # only for this command
 
-    for notice in clear_stranded(home.backend, project, stack):
+    for notice in clear_stranded(backend, project, stack):
         note(f"Local Azure: {notice}.")
 
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +120,115 @@ def test_what_is_protected_stays_whole_when_somebody_destroys_it(engine: str, tm
         stack.up()
         stack.pulumi("destroy", "--yes")
         assert [one["type"] for one in stack.arm()] == [DELETED_VAULT]
+
+
+# The commands
+
+
+def command(made: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`python -m bootstrap WORDS` as on a machine whose `pulumi` and Azure are local Azure's."""
+    return made.run("exec", "--", sys.executable, "-m", "bootstrap", *words, "--stack", STACK, check=check)
+
+
+def local_state(made: Workspace) -> Path:
+    return made.root / ".bootstrap" / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_comes_up_from_nothing_on_this_machines_state_and_tells_github(
+    engine: str, tmp_path: Path
+) -> None:
+    with workspace(tmp_path / "zero", engine) as made:
+        assert "would make the stack" in command(made, "up", "--dry-run").stdout
+        assert Store(made.home.store_file).list() == []
+
+        command(made, "up")
+        again = command(made, "up")
+
+        assert "38 unchanged" in again.stderr
+        assert local_state(made).is_file()
+        told = command(made, "variables").stdout.splitlines()
+        assert len(told) == 7
+        account = re.search(r"storage_account=(\w+)", told[0])
+        assert account is not None
+        assert account[1] in {one["name"] for one in Store(made.home.store_file).list()}
+        assert all(line.startswith("gh variable set ") for line in told)
+        assert all("--repo example/assistants" in line for line in told)
+
+
+@pytest.mark.cli
+def test_the_state_moves_when_a_preview_finds_it_whole_and_can_be_used_there(tmp_path: Path) -> None:
+    with workspace(tmp_path / "move", "cli") as made:
+        target = made.root / "container"
+        target.mkdir()
+        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
+        nothing = command(made, "move", *to, check=False)
+        assert (nothing.returncode, "make bootstrap" in nothing.stderr) == (1, True)
+        command(made, "up")
+        before = json.loads(local_state(made).read_text())["checkpoint"]["latest"]["resources"]
+
+        command(made, "move", *to, "--dry-run")
+        assert local_state(made).is_file()
+        assert list(target.iterdir()) == []
+
+        command(made, "move", *to)
+
+        moved = target / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
+        assert json.loads(moved.read_text())["checkpoint"]["latest"]["resources"] == before
+        assert not (made.root / ".bootstrap").exists()
+        assert "38 unchanged" in command(made, "up").stderr
+        assert not (made.root / ".bootstrap").exists()
+        command(made, "move", *to)
+        assert "gh variable set" in command(made, "variables").stdout
+
+
+@pytest.mark.cli
+def test_a_move_that_was_killed_after_the_copy_goes_on(tmp_path: Path) -> None:
+    with workspace(tmp_path / "killed", "cli") as made:
+        target = made.root / "container"
+        target.mkdir()
+        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
+        command(made, "up")
+        kept = tmp_path / "kept"
+        shutil.copytree(made.root / ".bootstrap", kept)
+        stack_file = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+        unmoved = stack_file.read_text()
+        command(made, "move", *to)
+        # As it was when the copy was there and the stack file did not say so yet.
+        shutil.copytree(kept, made.root / ".bootstrap")
+        stack_file.write_text(unmoved)
+
+        command(made, "move", *to)
+
+        assert not (made.root / ".bootstrap").exists()
+        # And as it was when the file said so, and the copy on this machine had not gone yet.
+        shutil.copytree(kept, made.root / ".bootstrap")
+        command(made, "move", *to)
+        assert not (made.root / ".bootstrap").exists()
+
+
+@pytest.mark.cli
+def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unproven_one(
+    tmp_path: Path,
+) -> None:
+    with workspace(tmp_path / "other", "cli") as made:
+        target = made.root / "container"
+        target.mkdir()
+        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
+        command(made, "up")
+        shutil.copytree(made.root / ".bootstrap" / ".pulumi", target / ".pulumi")
+        path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+        path.write_text(path.read_text().replace("environment: local", "environment: changed"))
+        command(made, "up")
+
+        refused = command(made, "move", *to, check=False)
+
+        assert refused.returncode == 1
+        assert "--overwrite" in refused.stderr
+        path.write_text(path.read_text().replace("environment: changed", "environment: again"))
+        unproven = command(made, "move", *to, "--overwrite", check=False)
+        assert unproven.returncode == 1
+        assert local_state(made).is_file()
+        command(made, "up")
+        command(made, "move", *to, "--overwrite")
+        assert not (made.root / ".bootstrap").exists()

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from bootstrap import federation
+from bootstrap.commands import VARIABLES
 from infra.package import PROJECT_ROOT
 from ops.__main__ import COMMANDS
 
@@ -83,17 +84,6 @@ IDENTITIES = {
 # What a token names that is of no environment.
 CONTEXTS = {"preview/azure": {"pull_request"}, "drift/drift": {"ref:refs/heads/main"}}
 TRUST = {"READER": federation.READER, "DEPLOYER": federation.DEPLOYER}
-
-# GitHub's variable: the bootstrap's output that it holds.
-VARIABLES = {
-    "ASSISTANT_ARCHIVE": "packagesUrl",
-    "AZURE_DEPLOYER_CLIENT_ID": "deployerClientId",
-    "AZURE_READER_CLIENT_ID": "readerClientId",
-    "AZURE_SUBSCRIPTION_ID": "subscriptionId",
-    "AZURE_TENANT_ID": "tenantId",
-    "PULUMI_BACKEND_URL": "backendUrl",
-    "PULUMI_SECRETS_PROVIDER": "secretsProvider",
-}
 
 # What the shell variables of a call may hold, beside STACK.
 VALUES = {

@@ -1,0 +1,197 @@
+"""Up from nothing, move the state into what came of it, tell GitHub. Each can be run again at any time."""
+
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from bootstrap.backend import BACKEND_KEY, Whereabouts
+from ops.engine import Pulumi, PulumiError
+from ops.mend import pending_operations
+from ops.output import OpsError, note, say
+
+T = TypeVar("T")
+
+VARIABLES = {
+    "PULUMI_BACKEND_URL": "backendUrl",
+    "PULUMI_SECRETS_PROVIDER": "secretsProvider",
+    "ASSISTANT_ARCHIVE": "packagesUrl",
+    "AZURE_READER_CLIENT_ID": "readerClientId",
+    "AZURE_DEPLOYER_CLIENT_ID": "deployerClientId",
+    "AZURE_TENANT_ID": "tenantId",
+    "AZURE_SUBSCRIPTION_ID": "subscriptionId",
+}
+"""GitHub variable to output of the stack. tests/unit/test_workflows.py holds both sides against the rest."""
+
+ROLES_TAKE_SECONDS = 12 * 60.0
+"""New roles reach containers and vaults within ten minutes (Docs: Troubleshoot Azure RBAC)."""
+
+_PAUSE_SECONDS = 15.0
+_NOT_YET = re.compile(
+    r"\b403\b|AuthorizationPermissionMismatch|AuthorizationFailure|ForbiddenByRbac",
+    re.IGNORECASE,
+)
+
+
+def up(where: Whereabouts, *, dry_run: bool) -> None:
+    """Make what is not there, change what differs. Raises OpsError."""
+    pulumi = where.pulumi()
+    url = pulumi.environment["PULUMI_BACKEND_URL"]
+    note(f"State of {where.stack}: {url}")
+    if dry_run and where.stack not in pulumi.stacks():
+        say(f"would make the stack {where.stack} in {url}, and everything in it")
+        return
+    pulumi.make_stack(where.stack)
+    if dry_run:
+        pulumi.run("preview", "--stack", where.stack, "--diff", show=True)
+        return
+    # By itself, and not by Pulumi.up: the lock is Pulumi's own, nobody else works on this stack.
+    pulumi.run("up", "--stack", where.stack, "--yes", show=True)
+    if not where.moved_to:
+        note("Next: make bootstrap-move, which takes the state into the container that now exists.")
+
+
+def move(
+    where: Whereabouts,
+    *,
+    to: str = "",
+    secrets_provider: str = "",
+    overwrite: bool = False,
+    dry_run: bool = False,
+    patience: float = ROLES_TAKE_SECONDS,
+) -> None:
+    """Take the state from this machine to the container; the local copy goes last. Raises OpsError.
+
+    `to` and `secrets_provider` are what the stack made, unless given. Killed anywhere and run again, it
+    goes on: each step looks first whether it has been done.
+    """
+    if where.moved_to:
+        _finish(where, where.pulumi(where.moved_to), dry_run=dry_run)
+        return
+    if not where.is_here:
+        raise OpsError(
+            f"{where.folder} holds no state of {where.stack}, and {where.stack_file} names no backend: "
+            "there is nothing to move. make bootstrap"
+        )
+    source = where.pulumi(where.local_url)
+    exported = source.export(where.stack)
+    _refuse_unfinished(where.stack, exported)
+    outputs = source.outputs(where.stack)
+    to, provider = to or outputs.get("backendUrl", ""), secrets_provider or outputs.get("secretsProvider", "")
+    if not (to and provider):
+        raise OpsError(f"stack {where.stack} has not been up, so there is no container: make bootstrap")
+    if to.rstrip("/") == where.local_url:
+        raise OpsError(f"the state is in {to} already; --to names another backend")
+    if dry_run:
+        for step in (
+            f"seal the state of {where.stack} with {provider}",
+            f"copy it to {to}",
+            "preview it there, and go on only when nothing would change",
+            f"note {to} in {where.stack_file}",
+            f"remove the copy in {where.folder}",
+        ):
+            say(f"would {step}")
+        return
+
+    target = where.pulumi(to)
+    if not is_sealed_by(provider, exported):
+        note(f"1/4 Seal it with {provider}")
+        words = ("stack", "change-secrets-provider", provider, "--stack", where.stack)
+        patiently(lambda: source.run(*words), patience)
+        exported = source.export(where.stack)
+    note(f"2/4 Copy it to {to}")
+    patiently(target.stacks, patience)
+    if where.stack not in target.stacks():
+        target.run("stack", "init", where.stack, "--no-select", "--secrets-provider", provider)
+    there = target.export(where.stack)
+    if resources_of(there) != resources_of(exported):
+        if resources_of(there) and not overwrite:
+            raise OpsError(
+                f"{to} holds another state of {where.stack}: {len(resources_of(there))} resources, "
+                f"{len(resources_of(exported))} in {where.folder}. Nothing was changed there. If it is an "
+                "earlier copy of this one: python -m bootstrap move --overwrite"
+            )
+        _import(target, where, exported)
+    _finish(where, target, url=to)
+
+
+def _finish(where: Whereabouts, target: Pulumi, *, url: str = "", dry_run: bool = False) -> None:
+    """The copy is proven before the original goes, and the stack file says where it is before that, too."""
+    note("3/4 Preview it there")
+    target.run("preview", "--stack", where.stack, "--expect-no-changes", show=True)
+    if dry_run:
+        say(f"would remove {where.folder}" if where.is_here else "would do nothing: the state has been moved")
+        return
+    if url:
+        target.run("config", "set", BACKEND_KEY, url, "--stack", where.stack)
+    note("4/4 Remove the copy on this machine")
+    where.forget_local()
+    say(f"The state of {where.stack} is in {url or where.moved_to}. Commit {where.stack_file}.")
+
+
+def _import(target: Pulumi, where: Whereabouts, exported: Mapping[str, Any]) -> None:
+    copy = where.folder / f"{where.stack}.exported.json"
+    copy.write_text(json.dumps(exported), encoding="utf-8")
+    target.run("stack", "import", "--stack", where.stack, "--file", str(copy))
+
+
+def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
+    pending = pending_operations(exported)
+    if pending:
+        raise OpsError(
+            f"an `up` of {stack} was killed in the middle of: {', '.join(pending)}. "
+            "Let it end first: make bootstrap"
+        )
+
+
+def is_sealed_by(provider: str, exported: Mapping[str, Any]) -> bool:
+    """Whether an exported state's secrets are sealed by the provider (`passphrase`, or a URL)."""
+    found: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
+    state: dict[str, Any] = found.get("state") or {}
+    return provider in (found.get("type"), state.get("url"))
+
+
+def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What two exported states of one stack have to have in common to be the same."""
+    deployment: dict[str, Any] = exported.get("deployment") or {}
+    return deployment.get("resources") or []
+
+
+def patiently(action: Callable[[], T], patience: float, pause: float = _PAUSE_SECONDS) -> T:
+    """Again while Azure says that a right is missing, for `patience` seconds: new roles are on their way."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return action()
+        except PulumiError as error:
+            if not _NOT_YET.search(error.output) or time.monotonic() + pause > deadline:
+                raise
+            note(f"  not allowed yet: new roles take minutes to arrive; again in {pause:.0f} s")
+            time.sleep(pause)
+
+
+def variables(where: Whereabouts) -> list[str]:
+    """The commands that tell GitHub's workflows what the stack made. Raises OpsError."""
+    outputs = where.pulumi().outputs(where.stack)
+    missing = [output for output in (*VARIABLES.values(), "repository") if output not in outputs]
+    if missing:
+        raise OpsError(f"stack {where.stack} has no output {', '.join(missing)}: make bootstrap")
+    return [
+        shlex.join(
+            ["gh", "variable", "set", name, "--repo", outputs["repository"], "--body", outputs[output]]
+        )
+        for name, output in VARIABLES.items()
+    ]
+
+
+def become_pulumi(where: Whereabouts, words: list[str]) -> NoReturn:
+    """Pulumi itself on the backend that holds the state, in bootstrap/; its exit code is the command's."""
+    pulumi = where.pulumi()
+    if where.stack not in pulumi.stacks():
+        pulumi.make_stack(where.stack)
+    environment = {"PULUMI_STACK": where.stack, **pulumi.environment}
+    os.chdir(pulumi.folder)
+    os.execvpe("pulumi", ["pulumi", *words], environment)  # noqa: S606 # the person's own words
