@@ -159,9 +159,12 @@ def body_to_inputs(kind: ResourceType, body: Resource) -> Inputs:
         back = {arm: sdk for sdk, arm in kind.renames.items()}
         members = {back.get(name, name): value for name, value in properties.items()}
     members |= {name: value for name, value in body.items() if name in ENVELOPE}
-    if "identity" in members:
-        members["identity"] = _identity_to_sdk(members["identity"])
-    return {**_settable(kind, members), **(kind.inputs_of_id(body["id"]) or {})}
+    return {**_settable(kind, _as_inputs(members)), **(kind.inputs_of_id(body["id"]) or {})}
+
+
+def _as_inputs(members: Inputs) -> Inputs:
+    identity = members.get("identity")
+    return {**members, "identity": _identity_to_sdk(identity)} if identity else members
 
 
 def _settable(kind: ResourceType, members: Inputs) -> Inputs:
@@ -191,23 +194,44 @@ def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
     return outputs
 
 
-def to_inputs(kind: ResourceType, resource: Resource, previous: Inputs | None) -> Inputs:
-    """The inputs that would make the stored resource.
-
-    With the previous inputs: those, with values that changed in Azure. Without
-    (import): all that Azure knows of it, apart from empty values.
-    """
+def to_inputs(kind: ResourceType, resource: Resource) -> Inputs:
+    """The inputs that would make the stored resource, for an import: all that Azure knows of it."""
     outputs = to_outputs(kind, resource)
     outputs.setdefault("properties", copy.deepcopy(resource.get("properties", {})))
-    identity = outputs.get("identity")
-    if identity is not None:
-        outputs["identity"] = _identity_to_sdk(identity)
-    if previous is not None:
-        return {
-            name: value if name in kind.path_inputs else _refreshed(value, outputs.get(name))
-            for name, value in previous.items()
+    return {**_settable(kind, _as_inputs(outputs)), **(kind.inputs_of_id(resource["id"]) or {})}
+
+
+def refreshed_inputs(kind: ResourceType, resource: Resource, inputs: Inputs, outputs: Inputs) -> Inputs:
+    """The inputs of the state with what changed in Azure since its outputs, as azure-native finds it.
+
+    Both outputs are reduced to what can be set; what differs between them is put into the inputs. So a tag
+    that came or went is seen, and what Azure added when the resource was made is not.
+    """
+    if "properties" in kind.schema.inputs and "properties" not in kind.schema.outputs:
+        return dict(inputs)  # a key's inputs do not come back
+    before, after = (
+        {
+            name: value
+            for name, value in _settable(kind, _as_inputs(one)).items()
+            if name not in kind.path_inputs
         }
-    return {**_settable(kind, outputs), **(kind.inputs_of_id(resource["id"]) or {})}
+        for one in (outputs, to_outputs(kind, resource))
+    )
+    return _with_changes(inputs, before, after)
+
+
+def _with_changes(inputs: Inputs, before: Inputs, after: Inputs) -> Inputs:
+    changed = {name: value for name, value in inputs.items() if name in after or name not in before}
+    for name, now in after.items():
+        then, given = before.get(name), inputs.get(name)
+        if then == now:
+            continue
+        if isinstance(then, dict) and isinstance(now, dict):
+            own = cast("Inputs", given) if isinstance(given, dict) else {}
+            changed[name] = _with_changes(own, cast("Inputs", then), cast("Inputs", now))
+        else:
+            changed[name] = now
+    return changed
 
 
 def preview_outputs(kind: ResourceType, inputs: Inputs) -> Inputs:
@@ -238,24 +262,6 @@ def _previewed(value: Any, kind: schema.Kind) -> Any:
             return UNKNOWN  # a list of identities in, a map of identities out
         case _:
             return value
-
-
-def _refreshed(previous: Any, current: Any) -> Any:
-    """The previous input with what Azure says now; Azure adds members, which are no drift."""
-    if current is None:
-        return previous
-    if isinstance(previous, dict) and isinstance(current, dict):
-        now = cast("dict[str, Any]", current)
-        before = cast("dict[str, Any]", previous)
-        return {key: _refreshed(item, now.get(key)) for key, item in before.items()}
-    if isinstance(previous, list) and isinstance(current, list):
-        before, after = cast("list[Any]", previous), cast("list[Any]", current)
-        return before if _lower(before) == _lower(after) else after
-    return current
-
-
-def _lower(values: list[Any]) -> list[object]:
-    return [value.lower() if isinstance(value, str) else value for value in values]
 
 
 def _only_inputs(value: Any, kind: schema.Kind) -> Any:

@@ -21,6 +21,7 @@ from local_azure.provider.resource import (
     Inputs,
     ResourceType,
     preview_outputs,
+    refreshed_inputs,
     to_inputs,
     to_outputs,
 )
@@ -198,11 +199,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         resource = self._azure.store.get(request.id)
         if resource is None:
             return provider_pb2.ReadResponse()
-        previous = values.decode(request.inputs) if request.inputs.fields else None
+        inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
         return provider_pb2.ReadResponse(
             id=resource["id"],
             properties=values.encode(to_outputs(kind, resource)),
-            inputs=values.encode(to_inputs(kind, resource, previous)),
+            inputs=values.encode(
+                refreshed_inputs(kind, resource, inputs, outputs) if inputs else to_inputs(kind, resource)
+            ),
         )
 
     @override

@@ -198,12 +198,21 @@ class Engine:
         )
         return Made(made.id, inputs, values.decode(response.properties))
 
-    async def read(self, token: str, resource_id: str, inputs: Inputs | None = None) -> Made | None:
-        response = await self.stub.Read(
-            provider_pb2.ReadRequest(
-                id=resource_id, urn=self.urn(token, "x"), inputs=values.encode(inputs or {})
-            )
+    async def read(self, token: str, resource_id: str) -> Made | None:
+        """As for an import."""
+        return await self._read(provider_pb2.ReadRequest(id=resource_id, urn=self.urn(token, "x")))
+
+    async def refresh(self, token: str, made: Made) -> Made | None:
+        request = provider_pb2.ReadRequest(
+            id=made.id,
+            urn=self.urn(token, "x"),
+            inputs=values.encode(made.inputs),
+            properties=values.encode(made.outputs),
         )
+        return await self._read(request)
+
+    async def _read(self, request: provider_pb2.ReadRequest) -> Made | None:
+        response = await self.stub.Read(request)
         if not response.id:
             return None
         return Made(response.id, values.decode(response.inputs), values.decode(response.properties))

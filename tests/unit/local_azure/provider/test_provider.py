@@ -534,20 +534,37 @@ async def test_refresh_of_an_untouched_resource_changes_nothing(engine: Engine) 
         (stack.CONTAINER, made.container),
         (stack.SCM, scm),
     ):
-        read = await engine.read(token, one.id, one.inputs)
+        read = await engine.refresh(token, one)
         assert read is not None
         assert read.inputs == one.inputs
         assert read.outputs == one.outputs
 
 
-async def test_refresh_shows_what_changed_in_azure(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"properties": {"allowSharedKeyAccess": True}}, {"allowSharedKeyAccess": True}),
+        ({"properties": {"networkAcls": {"bypass": "None"}}}, {"networkRuleSet": {"bypass": "None"}}),
+        ({"tags": {"a": "1", "b": "3"}}, {"tags": {"a": "1", "b": "3"}}),
+        ({"tags": {"a": "1"}}, {"tags": {"a": "1"}}),
+        ({"tags": {"a": "1", "b": "2", "c": "3"}}, {"tags": {"a": "1", "b": "2", "c": "3"}}),
+        ({"tags": {}}, {"tags": None}),
+    ],
+)
+async def test_refresh_shows_what_changed_in_azure(engine: Engine, changes: Inputs, expected: Inputs) -> None:
     made = await make_stack(engine)
-    stored = engine.store.require(made.account.id)
-    stored["properties"] = {**stored.get("properties", {}), "allowSharedKeyAccess": True}
-    engine.store.put(stored)
-    read = await engine.read(stack.ACCOUNT, made.account.id, made.account.inputs)
+    account = await engine.update(stack.ACCOUNT, made.account, {"tags": {"a": "1", "b": "2"}})
+    stored: Any = engine.store.require(account.id)
+    for name, value in changes.get("properties", {}).items():
+        before = stored["properties"][name]
+        stored["properties"][name] = {**before, **value} if isinstance(value, dict) else value
+    engine.store.put({**stored, **changes, "properties": stored["properties"]})
+
+    read = await engine.refresh(stack.ACCOUNT, account)
+
     assert read is not None
-    assert read.inputs == {**made.account.inputs, "allowSharedKeyAccess": True}
+    wanted = {name: value for name, value in {**account.inputs, **expected}.items() if value is not None}
+    assert read.inputs == wanted
 
 
 async def test_what_is_gone_has_no_id(engine: Engine) -> None:
