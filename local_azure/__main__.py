@@ -11,6 +11,7 @@ _EPILOG = f"""\
 examples:
   python -m local_azure pulumi up          bring the stack up on local Azure
   python -m local_azure exec -- COMMAND    any program that calls `pulumi` or an Azure SDK
+  python -m local_azure portal list        what is in it; `portal --help` says how to change it
   python -m local_azure status             what runs, and where
   python -m local_azure rows ChatState     the rows of a table
   python -m local_azure reset              remove all of it
@@ -76,6 +77,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     pulumi.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
 
+    portal = _add(
+        commands,
+        "portal",
+        "portal",
+        "change what is in it behind Pulumi's back, as the portal would",
+        "portal --help",
+        add_help=False,
+    )
+    portal.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
+
     execute = _add(
         commands,
         "exec",
@@ -117,8 +128,8 @@ def _port(text: str) -> int:
 
 def _arguments(words: list[str]) -> argparse.Namespace:
     """Everything behind `pulumi` is Pulumi's, options included; likewise behind `exec` and its `--`."""
-    if words[:1] == ["pulumi"]:
-        return argparse.Namespace(module="pulumi", function="pulumi", arguments=words[1:])
+    if words[:1] in (["pulumi"], ["portal"]):
+        return argparse.Namespace(module=words[0], function=words[0], arguments=words[1:])
     command = words[2:] if words[1:2] == ["--"] else words[1:]
     if words[:1] == ["exec"] and command and (words[1] == "--" or not words[1].startswith("-")):
         return argparse.Namespace(module="execute", function="execute", arguments=command)

@@ -81,6 +81,19 @@ def parent_of(resource_id: str) -> str | None:
     return scope or None
 
 
+def is_tracked(resource_id: str) -> bool:
+    """Whether it is a resource group, or a resource that stands in one by itself: no child, no extension."""
+    try:
+        scope, kind, _ = parse(resource_id)
+    except ValueError:
+        return False
+    return kind == RESOURCE_GROUP_TYPE or (
+        kind.count("/") == 1
+        and len(scope.split("/")) == 5
+        and (not kind.lower().startswith("microsoft.authorization/"))
+    )
+
+
 def resource_group_of(resource_id: str) -> str | None:
     """The id of the resource group that holds the resource (or is it); None at subscription level."""
     parts = resource_id.rstrip("/").split("/")

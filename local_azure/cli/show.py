@@ -60,7 +60,7 @@ def _print(lines: list[str], prefix: str) -> None:
 
 
 def keys(home: Home, arguments: argparse.Namespace) -> int:
-    run = _running(home)
+    run = running(home)
     site = _named(home, _SITES, arguments.app, "function app")
     answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
     there: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
@@ -75,7 +75,7 @@ def keys(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def rows(home: Home, arguments: argparse.Namespace) -> int:
-    _running(home)
+    running(home)
     account = _named(home, _ACCOUNTS, arguments.account, "storage account")
     endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
     found = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
@@ -120,7 +120,7 @@ def _entity_lines(entity: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _running(home: Home) -> Run:
+def running(home: Home) -> Run:
     run = run_state.find(home)
     if run is None:
         raise CommandError(f"local Azure does not run in {home.root}: `python -m local_azure start`.")

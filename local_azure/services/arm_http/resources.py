@@ -28,13 +28,13 @@ async def list_all(call: Call) -> web.Response:
     if "group" in call.names:
         under = call.azure.store.require(call.path.rpartition("/")[0])["id"]
     wanted = read_filter(call.query.get("$filter"), _MEMBERS)
-    found = [one for one in call.azure.store.list(under=under) if _is_tracked(one) and wanted(one)]
+    found = [one for one in call.azure.store.list(under=under) if _is_listed(one) and wanted(one)]
     return page(call, [summary(one) for one in found if call.may(action_of(one["type"], "read"), one["id"])])
 
 
-def _is_tracked(resource: Resource) -> bool:
+def _is_listed(resource: Resource) -> bool:
     """Groups, children, locks and role assignments are in no list of resources."""
-    return "location" in resource and resource["type"].count("/") == 1 and "/providers/" in resource["id"]
+    return resource["type"] != ids.RESOURCE_GROUP_TYPE and ids.is_tracked(resource["id"])
 
 
 async def list_of_type(call: Call) -> web.Response:

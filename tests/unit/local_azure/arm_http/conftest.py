@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from azure.core.credentials import AccessToken
 
+from local_azure import run_state
 from local_azure.arm import ids
 from local_azure.arm.access import ROLE_ASSIGNMENT_TYPE
 from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
@@ -141,10 +142,13 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Its lock is held, so that commands take this process for the running local Azure."""
     home = Home(tmp_path_factory.mktemp("arm"))
     certificates.ensure(home)
-    return home
+    lock = run_state.hold(home)
+    yield home
+    os.close(lock)
 
 
 @pytest.fixture
@@ -154,7 +158,8 @@ def world(
     tls, tokens = certificates.ensure(home), Tokens(load_key(home.token_key_file))
     fakes = (FakeStorage(), FakeServices(), SlowModels())
     clock = Clock()
-    azure = Azure(Store(tmp_path / "arm.json"), Services(*fakes), now=clock.now, provisioning_seconds=0)
+    home.store_file.unlink(missing_ok=True)
+    azure = Azure(Store(home.store_file), Services(*fakes), now=clock.now, provisioning_seconds=0)
     listener = Ports(tmp_path / "ports.json").hold("gateway")
     port: int = listener.getsockname()[1]
     gateway = Gateway(port, azure, tokens, dict[str, Any])
@@ -171,7 +176,9 @@ def world(
         for runner in runners:
             await runner.cleanup()
 
-    environment = pulumi_environment(home, Run(1, 0.0, 1, port), os.environ)
+    run = Run(os.getpid(), 0.0, 1, port)
+    run_state.write(home, run)
+    environment = pulumi_environment(home, run, os.environ)
     for name in set(os.environ) - set(environment):
         monkeypatch.delenv(name)
     for name, value in environment.items():

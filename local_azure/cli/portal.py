@@ -1,0 +1,276 @@
+"""`portal`: changes that Pulumi knows nothing of, made as a person makes them in the portal.
+
+What is there is read from the store; every change goes over ARM, signed in as the developer, so that it is
+checked, and refused, as on Azure.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from local_azure.arm import ids
+from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
+from local_azure.cli import gateway
+from local_azure.cli.output import CommandError, note, say
+from local_azure.cli.show import running
+from local_azure.home import Home
+from local_azure.run_state import Run
+
+_SITES = "Microsoft.Web/sites"
+_LOCKS = "Microsoft.Authorization/locks"
+_MODELS = "Microsoft.CognitiveServices"
+_DELETED = f"{ids.subscription(SUBSCRIPTION_ID)}/providers/{_MODELS}/deletedAccounts"
+_LEVELS = ("CanNotDelete", "ReadOnly")
+
+_EPILOG = """\
+WHAT is the ARM id of a resource or a resource group, its name, or the end of its id where the name alone
+stands for several: tables/ChatState.
+
+examples:
+  python -m local_azure portal list
+  python -m local_azure portal setting set func-assistant-local-abc CHAT_MODEL gpt-5
+  python -m local_azure portal setting remove func-assistant-local-abc CHAT_MODEL
+  python -m local_azure portal tag set rg-assistant-local-abc owner me
+  python -m local_azure portal set stassistantabc properties.minimumTlsVersion TLS1_0
+  python -m local_azure portal set stassistantabc properties.allowSharedKeyAccess true
+  python -m local_azure portal lock add rg-assistant-local-abc
+  python -m local_azure portal delete tables/ChatState
+  python -m local_azure portal list --deleted
+  python -m local_azure portal purge oai-assistant-local-abc
+
+exit codes: 0 done; 1 refused, the reason is on standard error; 2 wrong usage
+"""
+
+_Action = Callable[["_Portal", argparse.Namespace], None]
+
+
+class _Portal:
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._run: Run = running(home)
+
+    def resources(self) -> list[Resource]:
+        return Store(self._home.store_file).list()
+
+    def arm(self, method: str, path: str, body: object = None, *, doing: str = "working") -> dict[str, Any]:
+        return gateway.arm(self._home, self._run, method, path, body=body, doing=doing)
+
+    def find(self, what: str, resource_type: str | None = None) -> Resource:
+        """Raises CommandError, with the candidates where there are several."""
+        there = [
+            one
+            for one in self.resources()
+            if resource_type is None or one["type"].lower() == resource_type.lower()
+        ]
+        found = [one for one in there if ids.same(one["id"], what)]
+        ending = f"/{what.strip('/')}".lower()
+        found = found or [one for one in there if one["id"].lower().endswith(ending)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = "\n".join(f"  {one['id']}" for one in found)
+            raise CommandError(f"{what!r} stands for {len(found)} resources; give more of the id:\n{listed}")
+        names = ", ".join(sorted(one["name"] for one in there if ids.is_tracked(one["id"]))) or "none"
+        raise CommandError(f"there is no {resource_type or 'resource'} {what!r}; there are: {names}.")
+
+
+def portal(home: Home, arguments: argparse.Namespace) -> int:
+    chosen = _parser().parse_args(arguments.arguments)
+    action: _Action = chosen.action
+    action(_Portal(home), chosen)
+    return 0
+
+
+def _list(portal: _Portal, arguments: argparse.Namespace) -> None:
+    if arguments.deleted:
+        shown: list[Any] = portal.arm("GET", _DELETED)["value"]
+    else:
+        shown = [one for one in portal.resources() if arguments.all or ids.is_tracked(one["id"])]
+    if arguments.json:
+        keys = ("id", "name", "type", "location", "tags")
+        say(
+            json.dumps(
+                [{key: one[key] for key in keys if key in one} | _dates(one) for one in shown], indent=2
+            )
+        )
+        return
+    if not shown:
+        note("Nothing is there." if not arguments.deleted else "No deleted model account is kept.")
+    for one in shown:
+        tags = " ".join(f"{name}={value}" for name, value in one.get("tags", {}).items())
+        until = "".join(f"until {date}" for name, date in _dates(one).items() if name == "scheduledPurgeDate")
+        say("  ".join(filter(None, [one["type"], _shortest(one), until, tags])))
+
+
+def _dates(resource: Resource) -> dict[str, str]:
+    properties = resource.get("properties", {})
+    return {name: properties[name] for name in ("deletionDate", "scheduledPurgeDate") if name in properties}
+
+
+def _shortest(resource: Resource) -> str:
+    """The name; the whole id of what is known by its place."""
+    return resource["name"] if ids.is_tracked(resource["id"]) or _dates(resource) else resource["id"]
+
+
+def _set_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
+    _change_settings(portal, arguments, lambda settings: {**settings, arguments.name: arguments.value})
+    say(f"The app setting {arguments.name} of {arguments.app} is set; the app has started again.")
+
+
+def _remove_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
+    def without(settings: dict[str, str]) -> dict[str, str]:
+        if arguments.name not in settings:
+            known = ", ".join(sorted(settings)) or "none"
+            raise CommandError(f"{arguments.app} has no app setting {arguments.name!r}; it has: {known}.")
+        return {name: value for name, value in settings.items() if name != arguments.name}
+
+    _change_settings(portal, arguments, without)
+    say(f"The app setting {arguments.name} of {arguments.app} is removed; the app has started again.")
+
+
+def _change_settings(
+    portal: _Portal, arguments: argparse.Namespace, change: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    settings = f"{portal.find(arguments.app, _SITES)['id']}/config/appsettings"
+    before: dict[str, str] = portal.arm("POST", f"{settings}/list")["properties"]
+    portal.arm("PUT", settings, {"properties": change(before)}, doing=f"starting {arguments.app} again")
+
+
+def _set_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
+    _patch_tags(portal, arguments.what, "Merge", {arguments.key: arguments.value})
+    say(f"{arguments.what} has the tag {arguments.key} = {arguments.value}.")
+
+
+def _remove_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
+    resource = portal.find(arguments.what)
+    tags = resource.get("tags", {})
+    if arguments.key.lower() not in (name.lower() for name in tags):
+        known = ", ".join(tags) or "none"
+        raise CommandError(f"{resource['name']} has no tag {arguments.key!r}; it has: {known}.")
+    _patch_tags(portal, resource["id"], "Delete", {arguments.key: ""})
+    say(f"{resource['name']} has no tag {arguments.key} any more.")
+
+
+def _patch_tags(portal: _Portal, what: str, operation: str, tags: dict[str, str]) -> None:
+    path = f"{portal.find(what)['id']}/providers/Microsoft.Resources/tags/default"
+    portal.arm("PATCH", path, {"operation": operation, "properties": {"tags": tags}})
+
+
+def _set(portal: _Portal, arguments: argparse.Namespace) -> None:
+    resource = portal.find(arguments.what)
+    value = _value(arguments.value)
+    body: object = value
+    for name in reversed(arguments.path.split(".")):
+        body = {name: body}
+    portal.arm("PATCH", resource["id"], body, doing=f"changing {resource['name']}")
+    after = portal.find(resource["id"])
+    was, now = (json.dumps(_member(one, arguments.path)) for one in (resource, after))
+    say(f"{resource['name']}: {arguments.path} {was} → {now}")
+
+
+def _member(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _value(text: str) -> object:
+    """JSON where it is JSON, so that `true` and `5` are what they look like; else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _delete(portal: _Portal, arguments: argparse.Namespace) -> None:
+    resource = portal.find(arguments.what)
+    portal.arm("DELETE", resource["id"], doing=f"deleting {resource['name']}")
+    say(f"{resource['type']} {resource['name']} is deleted.")
+
+
+def _add_lock(portal: _Portal, arguments: argparse.Namespace) -> None:
+    resource = portal.find(arguments.what)
+    lock = ids.build(resource["id"], _LOCKS, arguments.name)
+    portal.arm("PUT", lock, {"properties": {"level": arguments.level}})
+    say(f"{resource['name']} has the lock {arguments.name} ({arguments.level}).")
+
+
+def _remove_lock(portal: _Portal, arguments: argparse.Namespace) -> None:
+    resource = portal.find(arguments.what)
+    locks = [
+        one
+        for one in portal.resources()
+        if one["type"].lower() == _LOCKS.lower() and ids.same(ids.parse(one["id"])[0], resource["id"])
+    ]
+    chosen = [one for one in locks if arguments.name is None or one["name"].lower() == arguments.name.lower()]
+    if len(chosen) != 1:
+        known = ", ".join(one["name"] for one in locks) or "none"
+        raise CommandError(f"which lock of {resource['name']}? It has: {known}. Name it with --name.")
+    portal.arm("DELETE", chosen[0]["id"])
+    say(f"{resource['name']} has no lock {chosen[0]['name']} any more.")
+
+
+def _purge(portal: _Portal, arguments: argparse.Namespace) -> None:
+    kept: list[Resource] = portal.arm("GET", _DELETED)["value"]
+    found = [one for one in kept if arguments.name.lower() in {one["name"].lower(), one["id"].lower()}]
+    if len(found) != 1:
+        listed = "".join(f"\n  {one['id']}" for one in (found or kept)) or " none."
+        what = (
+            "stands for several deleted model accounts" if found else "is no deleted model account; there are"
+        )
+        raise CommandError(f"{arguments.name!r} {what}:{listed}")
+    portal.arm("DELETE", found[0]["id"], doing=f"purging {arguments.name}")
+    say(f"The model account {arguments.name} is purged: its name is free again.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_azure portal",
+        description="Change what is in local Azure behind Pulumi's back, with Azure's own checks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    listing = _verb(verbs, "list", "show the resource groups and resources", _list)
+    listing.add_argument("--all", action="store_true", help="also children, locks and role assignments")
+    listing.add_argument("--deleted", action="store_true", help="deleted model accounts that are still kept")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    setting = verbs.add_parser("setting", help="set or remove an app setting").add_subparsers(
+        metavar="VERB", required=True
+    )
+    change = "set an app setting; the app starts again"
+    _verb(setting, "set", change, _set_setting, "app", "name", "value")
+    _verb(setting, "remove", "remove an app setting; the app starts again", _remove_setting, "app", "name")
+
+    tag = verbs.add_parser("tag", help="set or remove a tag").add_subparsers(metavar="VERB", required=True)
+    _verb(tag, "set", "set a tag", _set_tag, "what", "key", "value")
+    _verb(tag, "remove", "remove a tag", _remove_tag, "what", "key")
+
+    lock = verbs.add_parser("lock", help="add or remove a lock").add_subparsers(metavar="VERB", required=True)
+    add = _verb(lock, "add", "lock a resource, with all below it", _add_lock, "what")
+    add.add_argument("--level", choices=_LEVELS, default=_LEVELS[0], help=f"default {_LEVELS[0]}")
+    add.add_argument("--name", default="portal", help="the lock's name (default portal)")
+    remove = _verb(lock, "remove", "remove a lock", _remove_lock, "what")
+    remove.add_argument("--name", help="the lock's name (default: the only one)")
+
+    _verb(verbs, "set", "set a property: PATH as properties.minimumTlsVersion", _set, "what", "path", "value")
+    _verb(verbs, "delete", "delete a resource, or a group with all in it", _delete, "what")
+    _verb(verbs, "purge", "purge a deleted model account", _purge, "name")
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+    name: str,
+    summary: str,
+    action: _Action,
+    *positional: str,
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    for argument in positional:
+        parser.add_argument(argument, metavar=argument.upper())
+    parser.set_defaults(action=action)
+    return parser
