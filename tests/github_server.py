@@ -13,8 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+PAYLOADS = Path(__file__).parent / "payloads"
+"""Events as GitHub Actions writes them, after GitHub's published schemas (octokit/webhooks)."""
 
 TOKEN = "a-token-of-the-stand-in"
 REPOSITORY = "octo-org/assistants"
