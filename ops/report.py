@@ -1,0 +1,249 @@
+"""What one preview found, as data, and the file that carries it to the job that tells.
+
+The job that comments reads the file of a pull request from a fork, which may hold anything: whatever
+is not exactly what is described here is refused.
+"""
+
+import json
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from jsonschema import Draft202012Validator
+
+from ops.output import OpsError
+
+VERSION = 1
+
+Op = Literal["create", "update", "replace", "delete", "import", "same"]
+ValueKind = Literal["text", "absent", "unknown", "hidden"]
+Basis = Literal["deployed", "base"]
+
+FILE_BYTES = 2 * 1024 * 1024
+NAME_CHARS, TEXT_CHARS, MESSAGE_CHARS = 300, 400, 6_000
+RESOURCES, CHANGES, FAILURES = 1_000, 300, 50
+
+
+@dataclass(frozen=True)
+class Value:
+    """`text` is JSON, and empty for the other kinds: not set, known after `up`, or kept secret."""
+
+    kind: ValueKind
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """`path` is a property's, as `properties.sku.name`; for an app setting (`setting`), its name."""
+
+    path: str
+    old: Value
+    new: Value
+    setting: bool = False
+
+
+@dataclass(frozen=True)
+class Resource:
+    """`type` is Pulumi's token, `name` the logical name, `parent` another one's key or empty.
+
+    `reasons` are the properties that make it necessary to replace; `left_out` counts changes above the limit.
+    """
+
+    op: Op
+    type: str
+    name: str
+    parent: str = ""
+    reasons: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    left_out: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.type}::{self.name}"
+
+
+@dataclass(frozen=True)
+class Package:
+    """The code: content hashes, empty where there was none; `size` in bytes, None where it is not known."""
+
+    old_hash: str
+    new_hash: str
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`resource` is a logical name, or empty for the program as a whole."""
+
+    resource: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """`basis` is what the program is compared with: the deployed stack, or the base brought up locally."""
+
+    stack: str
+    commit: str
+    made: str
+    basis: Basis
+    counts: Mapping[str, int]
+    resources: tuple[Resource, ...]
+    package: Package | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def changed(self) -> tuple[Resource, ...]:
+        return tuple(one for one in self.resources if one.op != "same")
+
+
+def write(report: Report, folder: Path) -> Path:
+    """Into `report-STACK.json`; details that would make the file too large are counted instead."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"report-{report.stack}.json"
+    most = CHANGES
+    while len(content := _content(report)) > FILE_BYTES and most:
+        most //= 2
+        report = replace(report, resources=tuple(_shortened(one, most) for one in report.resources))
+    path.write_bytes(content)
+    return path
+
+
+def _content(report: Report) -> bytes:
+    return json.dumps({"version": VERSION, **asdict(report)}, indent=1).encode()
+
+
+def _shortened(resource: Resource, most: int) -> Resource:
+    kept = resource.changes[:most]
+    return replace(resource, changes=kept, left_out=resource.left_out + len(resource.changes) - len(kept))
+
+
+def read_all(folder: Path) -> tuple[Report, ...]:
+    """Every report of the folder, dev, test and prod first. Raises OpsError for whatever is no report."""
+    found = sorted(folder.glob("report-*.json")) if folder.is_dir() else []
+    if not 1 <= len(found) <= _REPORTS:
+        raise OpsError(
+            f"{folder} has {len(found)} files report-*.json, expected 1 to {_REPORTS}: "
+            "`python -m ops preview` writes them"
+        )
+    reports = [read(path) for path in found]
+    return tuple(sorted(reports, key=_place))
+
+
+def read(path: Path) -> Report:
+    """Raises OpsError where the file is not exactly what `write` makes."""
+    status = path.lstat()
+    # A link in an artifact could lead to another file of the job that reads it.
+    if not stat.S_ISREG(status.st_mode):
+        raise OpsError(f"{path} is no plain file")
+    if status.st_size > FILE_BYTES:
+        raise OpsError(f"{path} has {status.st_size} bytes: a report has at most {FILE_BYTES}")
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise OpsError(f"{path} is no JSON: {error}") from error
+    problem = next(_VALIDATOR.iter_errors(content), None)
+    if problem is not None:
+        where, rule = problem.json_path[:NAME_CHARS], problem.validator
+        raise OpsError(f"{path} is no report of version {VERSION}: {where!r} breaks the rule {rule!r}")
+    report = _report(content)
+    if path.name != f"report-{report.stack}.json":
+        raise OpsError(f"{path} is a report of another stack")
+    return report
+
+
+def _report(content: dict[str, Any]) -> Report:
+    package = content["package"]
+    return Report(
+        stack=content["stack"],
+        commit=content["commit"],
+        made=content["made"],
+        basis=content["basis"],
+        counts=content["counts"],
+        resources=tuple(map(_resource, content["resources"])),
+        package=package and Package(**package),
+        failures=tuple(Failure(**one) for one in content["failures"]),
+    )
+
+
+def _resource(content: dict[str, Any]) -> Resource:
+    changes = tuple(
+        Change(one["path"], Value(**one["old"]), Value(**one["new"]), one["setting"])
+        for one in content["changes"]
+    )
+    return Resource(
+        op=content["op"],
+        type=content["type"],
+        name=content["name"],
+        parent=content["parent"],
+        reasons=tuple(content["reasons"]),
+        changes=changes,
+        left_out=content["left_out"],
+    )
+
+
+def _place(report: Report) -> tuple[int, str]:
+    known = ("dev", "test", "prod")
+    return (known.index(report.stack) if report.stack in known else len(known), report.stack)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+_REPORTS = 20
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _text(most: int, pattern: str | None = None) -> dict[str, object]:
+    return {"type": "string", "maxLength": most, **({"pattern": pattern} if pattern else {})}
+
+
+def _list(item: dict[str, object], most: int) -> dict[str, object]:
+    return {"type": "array", "items": item, "maxItems": most}
+
+
+def _number(most: int) -> dict[str, object]:
+    return {"type": "integer", "minimum": 0, "maximum": most}
+
+
+_VALUE = _object(kind={"enum": list(get_args(ValueKind))}, text=_text(TEXT_CHARS))
+_CHANGE = _object(path=_text(NAME_CHARS), old=_VALUE, new=_VALUE, setting={"type": "boolean"})
+_RESOURCE = _object(
+    op={"enum": list(get_args(Op))},
+    type=_text(NAME_CHARS),
+    name=_text(NAME_CHARS),
+    parent=_text(2 * NAME_CHARS + 2),
+    reasons=_list(_text(NAME_CHARS), CHANGES),
+    changes=_list(_CHANGE, CHANGES),
+    left_out=_number(10**6),
+)
+_HASH = _text(64, r"^([0-9a-f]{64})?\Z")
+_PACKAGE = _object(old_hash=_HASH, new_hash=_HASH, size={"anyOf": [_number(10**12), {"type": "null"}]})
+_VALIDATOR: Any = Draft202012Validator(
+    _object(
+        version={"const": VERSION},
+        stack=_text(100, r"^[A-Za-z0-9_.-]+\Z"),
+        commit=_text(40, r"^([0-9a-f]{40})?\Z"),
+        made=_text(20, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"),
+        basis={"enum": list(get_args(Basis))},
+        counts={
+            "type": "object",
+            "propertyNames": {"enum": list(get_args(Op))},
+            "additionalProperties": _number(10**6),
+        },
+        resources=_list(_RESOURCE, RESOURCES),
+        package={"anyOf": [_PACKAGE, {"type": "null"}]},
+        failures=_list(_object(resource=_text(NAME_CHARS), message=_text(MESSAGE_CHARS)), FAILURES),
+    )
+)
