@@ -1,0 +1,96 @@
+"""Put previews into the one comment of a pull request, made once and then updated in place.
+
+Reads report-STACK.json files, as `preview` writes them, as text: they may come from a pull request of a fork.
+The pull request is that of the event (for workflow_run: the one whose head is the run's repository, branch
+and commit), or the one that --pr names. A preview of another commit than its newest is not told.
+
+Needs GITHUB_TOKEN with `pull-requests: write`, and GITHUB_REPOSITORY. --dry-run needs neither.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.comment import PART_LIMITS, update_part
+from ops.events import PullRequestEvent, WorkflowRunEvent, event
+from ops.github import GitHub, PullRequest
+from ops.output import OpsError, note, say
+from ops.render import comment
+from ops.report import Report, read_all
+
+PART = "preview"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reports", type=Path, required=True, metavar="DIR", help="folder of report-STACK.json"
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--event", type=Path, metavar="FILE", help="the event that started this, as $GITHUB_EVENT_PATH"
+    )
+    where.add_argument("--pr", type=int, metavar="N", help="the pull request's number")
+    parser.add_argument("--dry-run", action="store_true", help="print the Markdown and ask GitHub nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    reports = read_all(arguments.reports)
+    started_by = event(arguments.event) if arguments.event else None
+    if started_by is not None and not isinstance(started_by, PullRequestEvent | WorkflowRunEvent):
+        raise OpsError("this event belongs to no pull request: name one with --pr")
+    markdown = comment(reports, room=PART_LIMITS[PART], run_url=_run_url(started_by))
+    if arguments.dry_run:
+        say(markdown)
+        return 0
+    github = GitHub.connect()
+    found = _pull_request(github, started_by, arguments.pr)
+    if found is None:
+        return 0
+    _check_commits(reports, found.head_sha)
+    update_part(github, found.number, PART, markdown)
+    note(f"The preview stands in the comment of pull request {found.number}.")
+    return 0
+
+
+def _pull_request(
+    github: GitHub, started_by: PullRequestEvent | WorkflowRunEvent | None, number: int | None
+) -> PullRequest | None:
+    """None where there is nothing to tell any more: it was closed, or another commit came."""
+    if isinstance(started_by, WorkflowRunEvent):
+        previewed = started_by.head_sha
+        # Not from the reports: a fork could name somebody else's pull request there.
+        open_ones = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
+        found = [one for one in open_ones if one.head_sha == previewed]
+        if len(found) > 1:
+            numbers = ", ".join(str(one.number) for one in found)
+            raise OpsError(f"pull requests {numbers} have the same head: name one with --pr")
+        if not found:
+            note(f"No open pull request has {previewed} as its newest commit: no comment.")
+        return found[0] if found else None
+    wanted = number if started_by is None else started_by.pull_request.number
+    found_one = github.pull_request(wanted) if wanted is not None else None
+    if found_one is None:
+        raise OpsError(f"{github.repository} has no pull request {wanted}")
+    if started_by is not None and found_one.head_sha != started_by.pull_request.head_sha:
+        note(f"Pull request {wanted} has moved on to {found_one.head_sha}, whose own run will comment.")
+        return None
+    return found_one
+
+
+def _check_commits(reports: Sequence[Report], head_sha: str) -> None:
+    others = sorted({report.commit or "none" for report in reports} - {head_sha})
+    if others:
+        raise OpsError(
+            f"the reports are of commit {', '.join(others)}, the pull request's newest is {head_sha}: "
+            "run `python -m ops preview --commit` with that one"
+        )
+
+
+def _run_url(started_by: PullRequestEvent | WorkflowRunEvent | None) -> str:
+    """The run with the preview's summary: this one, or the one that has just ended. Empty by hand."""
+    server, repository = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_REPOSITORY")
+    previewed = (
+        started_by.run_id if isinstance(started_by, WorkflowRunEvent) else os.environ.get("GITHUB_RUN_ID")
+    )
+    return f"{server}/{repository}/actions/runs/{previewed}" if server and repository and previewed else ""
