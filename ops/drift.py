@@ -180,9 +180,11 @@ def differences(was: Any, now: Any, path: str = "") -> list[Change]:
 
 
 def _is_azures_own(path: str) -> bool:
-    """`hidden-link:` and its like are tags by which the portal remembers what belongs together
-    (docs: Use tags to organize your Azure resources)."""
-    return path.startswith("tags.hidden-")
+    """`hidden-link:` and its like are tags by which the portal remembers what belongs together (docs: Use
+    tags to organize your Azure resources); a model deployment's current capacity is "internal use only"
+    (azure-rest-api-specs, cognitiveservices.json).
+    """
+    return path.startswith("tags.hidden-") or path == "properties.currentCapacity"
 
 
 def _same(was: Any, now: Any, path: str) -> bool:

@@ -93,6 +93,7 @@ def test_each_edit_of_tags_is_found(after: dict[str, str], change: Change) -> No
             {"alwaysReady": [{"name": "http", "instanceCount": 1}]},
             {"alwaysReady": [{"name": "HTTP", "instanceCount": 1.0}]},
         ),
+        ({"properties": {"x": 1}}, {"properties": {"x": 1, "currentCapacity": 50}}),
         ({"origins": ["b", "a"]}, {"origins": ["a", "b"]}),
         ({"origins": []}, {"origins": None}),
         ({"cors": {"allowedOrigins": []}}, {}),
