@@ -94,7 +94,7 @@ class Whereabouts:
             raise OpsError(
                 f"{self.stack_file} says that the state of {self.stack} is sealed by {provider}, so it is "
                 "somewhere; but it is not on this machine, and the file does not say where it was moved to. "
-                "Where it was moved from: python -m bootstrap move, and commit the file. "
+                "Where it was moved from: make bootstrap-move, and commit the file. "
                 f"If it is gone for good: take `secretsprovider` and `encryptedkey` out of {self.stack_file}"
             )
 

@@ -112,7 +112,7 @@ def move(
             raise OpsError(
                 f"{to} holds another state of {where.stack}: {len(resources_of(there))} resources, "
                 f"{len(resources_of(exported))} in {where.folder}. Nothing was changed there. If it is an "
-                "earlier copy of this one: python -m bootstrap move --overwrite"
+                "earlier copy of this one: .venv/bin/python -m bootstrap move --overwrite"
             )
         _import(target, where, exported)
     _finish(where, target, url=to)

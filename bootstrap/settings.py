@@ -11,8 +11,8 @@ from infra import rules
 from infra.rules import RefusedError, command
 from infra.stack_config import InvalidSettingsError, Key, Problem, read_values, stack_config, value_of
 
-PULUMI = "python -m bootstrap pulumi"
-"""Pulumi on the backend that holds the bootstrap's state, wherever that is."""
+PULUMI = ".venv/bin/python -m bootstrap pulumi"
+"""Pulumi on the backend that holds the bootstrap's state, wherever that is; from the checkout's folder."""
 
 PLACEHOLDER = "OWNER/REPOSITORY"
 

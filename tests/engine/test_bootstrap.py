@@ -1,6 +1,7 @@
 """The bootstrap project on an engine and local Azure, from a clone of its own."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.commands import resources_of
+from local_azure import run_state
 from local_azure.arm.store import Resource, Store
+from local_azure.cli.environment import pulumi_environment
+from ops.engine import Pulumi
 from tests.workspace import STACK, Workspace, workspace
 
 ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
@@ -232,3 +237,30 @@ def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unprov
         command(made, "up")
         command(made, "move", *to, "--overwrite")
         assert not (made.root / ".bootstrap").exists()
+
+
+@pytest.mark.cli
+def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(tmp_path: Path) -> None:
+    """Pulumi's own azblob backend on the account that was made. A preview there is not for local Azure."""
+    with workspace(tmp_path / "container", "cli") as made:
+        stack = Bootstrap(made)
+        stack.up()
+        run = run_state.find(made.home)
+        assert run is not None
+        outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+        address = outputs["packagesUrl"].split("/")[2]
+        environment = {
+            **pulumi_environment(made.home, run, os.environ),
+            # Azure has the account's name in front of a domain; local Azure has it in the path.
+            "PULUMI_BACKEND_URL": f"{outputs['backendUrl']}&domain={address}",
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        }
+        there = Pulumi(folder=made.root / "bootstrap", environment=environment)
+        exported = stack.pulumi("stack", "export").stdout
+        (made.root / "exported.json").write_text(exported)
+
+        assert there.stacks() == []
+        there.make_stack(STACK)
+        there.run("stack", "import", "--stack", STACK, "--file", str(made.root / "exported.json"))
+
+        assert resources_of(there.export(STACK)) == resources_of(json.loads(exported))

@@ -91,7 +91,7 @@ def test_all_problems_come_in_one_message_with_commands_that_reach_the_bootstrap
     for expected in (
         "stack shared has 3 settings",
         "the nearest is repository",
-        "> python -m bootstrap pulumi config set --stack shared nameSuffix notgood",
-        "> python -m bootstrap pulumi config set --stack shared repository owner/name",
+        "> .venv/bin/python -m bootstrap pulumi config set --stack shared nameSuffix notgood",
+        "> .venv/bin/python -m bootstrap pulumi config set --stack shared repository owner/name",
     ):
         assert expected in told
