@@ -9,12 +9,12 @@ What Azure changes or adds by itself is no drift; `_is_azures_own` says what tha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from ops.output import OpsError
 from ops.owners import GONE, Owner, rule_for
-from ops.state import DEPLOYED_CODE, SITE, Resource, resource
+from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_name, resource
 
 Kind = Literal["gone", "changed", "added"]
 
@@ -37,7 +37,8 @@ class Change:
 class Finding:
     """`name` is the logical name in the program; of what was added in Azure, its name there.
 
-    `gone_with` are the logical names of what stood below a resource that is gone.
+    `gone_with` are the logical names of what stood below a resource that is gone; `purge` is the command
+    without which it cannot be made again.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Finding:
     place: str
     changes: tuple[Change, ...] = ()
     gone_with: tuple[str, ...] = ()
+    purge: str = ""
 
 
 def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
@@ -244,15 +246,22 @@ def _gone(gone: Sequence[Resource]) -> list[Finding]:
     tops = [
         each for each in with_id if not any(_is_below(each, other) for other in with_id if other is not each)
     ]
-    return [
-        _finding(
-            "gone",
-            top,
-            [],
-            tuple(each.name for each in with_id if each is not top and _is_below(each, top)),
-        )
-        for top in tops
-    ]
+    found: list[Finding] = []
+    for top in tops:
+        below = [each for each in with_id if each is not top and _is_below(each, top)]
+        purges = [_purge(each) for each in (top, *below) if each.type == MODEL_ACCOUNT]
+        finding = _finding("gone", top, [])
+        names = tuple(each.name for each in below)
+        found.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
+    return found
+
+
+def _purge(account: Resource) -> str:
+    """A deleted account keeps its name for 48 hours, and only a purge gives it back
+    (pulumi/pulumi-azure-native#2529)."""
+    group, name = group_and_name(account.id)
+    location = account.inputs.get("location") or "LOCATION"
+    return f"az cognitiveservices account purge --location {location} --resource-group {group} --name {name}"
 
 
 def _is_below(lower: Resource, upper: Resource) -> bool:
@@ -274,11 +283,9 @@ def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
     return [_finding("changed", changed, each) for each in by_owner.values()]
 
 
-def _finding(
-    kind: Kind, found: Resource, changes: Sequence[Change], gone_with: tuple[str, ...] = ()
-) -> Finding:
+def _finding(kind: Kind, found: Resource, changes: Sequence[Change]) -> Finding:
     rule = rule_for(found.type, changes[0].path if changes else GONE)
-    return Finding(kind, found.name, found.type, found.id, rule.owner, rule.place, tuple(changes), gone_with)
+    return Finding(kind, found.name, found.type, found.id, rule.owner, rule.place, tuple(changes))
 
 
 def site_of(stack: Sequence[Resource]) -> Resource | None:

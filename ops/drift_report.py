@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.drift import APP_SETTINGS, Change, Finding
+from ops.markdown import code
 from ops.owners import Owner
 from ops.state import DEPLOYED_CODE
-from ops.summary import code
+from ops.words import lost_with
 
 _ROOM = 60_000
 """Bytes for findings: with what stands around them they fit into an issue (ops.github.BODY_LIMIT)."""
 
 _CHANGES_SHOWN = 20
 _VALUE_SHOWN = 80
-_KEEPS_DATA = (
-    "azure-native:resources:ResourceGroup",
-    "azure-native:storage:StorageAccount",
-    "azure-native:storage:Table",
-)
+_COMMAND_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,8 @@ def fix(stack: str, finding: Finding) -> str:
         return f"az role assignment delete --ids {finding.id}"
     if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
         return f"python -m ops drift --stack {stack} --restore-app-settings"
-    return f"pulumi up --refresh --stack {stack}"
+    purge = f"{finding.purge} && " if finding.purge else ""
+    return f"{purge}pulumi up --refresh --stack {stack}"
 
 
 def text(report: Report) -> str:
@@ -133,8 +131,8 @@ def _item(stack: str, finding: Finding) -> list[str]:
     lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
     if finding.gone_with:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
-    if finding.kind == "gone" and finding.type in _KEEPS_DATA:
-        lines.append("  - **THE DATA IN IT IS LOST**: what is made again is empty")
+    if lost := _lost(finding):
+        lines.append(f"  - **DATA IS LOST**: {lost}; what is made again is empty")
     lines += [
         f"  - {change.kind} {code(change.path)}{_values(change, code)}"
         for change in finding.changes[:_CHANGES_SHOWN]
@@ -142,7 +140,7 @@ def _item(stack: str, finding: Finding) -> list[str]:
     if len(finding.changes) > _CHANGES_SHOWN:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
-        f"  - to put it back: {code(fix(stack, finding))}",
+        f"  - to put it back: {code(fix(stack, finding), _COMMAND_SHOWN)}",
         f"  - to keep it: change {code(finding.place)}",
     ]
     return lines
@@ -150,8 +148,12 @@ def _item(stack: str, finding: Finding) -> list[str]:
 
 def _headline(finding: Finding) -> str:
     gone = f", and with it {', '.join(finding.gone_with)}" if finding.gone_with else ""
-    lost = " (THE DATA IN IT IS LOST)" if finding.kind == "gone" and finding.type in _KEEPS_DATA else ""
+    lost = f" (DATA IS LOST: {_lost(finding)})" if _lost(finding) else ""
     return f"{finding.kind:<8} {finding.name} ({finding.type}){gone}{lost}"
+
+
+def _lost(finding: Finding) -> str:
+    return lost_with(finding.type) if finding.kind == "gone" else ""
 
 
 def _change(change: Change) -> str:

@@ -15,6 +15,7 @@ from ops.mend import mend, run_state_of
 from ops.output import OpsError
 from ops.smoke import PATIENCE, ChatStateTable, SmokeTest, Target, target_of
 from ops.state import resources
+from ops.words import lost_with
 
 
 class PulumiStack:
@@ -103,17 +104,9 @@ def changes(preview: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_KEEPS_DATA = (
-    "azure-native:resources:ResourceGroup",
-    "azure-native:storage:StorageAccount",
-    "azure-native:storage:Table",
-    "azure-native:cognitiveservices:Account",
-)
-
-
 def data_lost(preview: Mapping[str, Any]) -> list[str]:
     """The logical names of what keeps data and would be deleted, or deleted and made again."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     going = [step["urn"] for step in steps if "delete" in step["op"] or "replace" in step["op"]]
-    kept = [urn for urn in going if urn.split("::")[2].rpartition("$")[2] in _KEEPS_DATA]
+    kept = [urn for urn in going if lost_with(urn.split("::")[2].rpartition("$")[2])]
     return list(dict.fromkeys(urn.rpartition("::")[2] for urn in kept))

@@ -18,6 +18,7 @@ from infra.publish import AFTERWARDS
 from ops.archive import Archive, ArchiveError, Release, before, begun, finished, gone_back
 from ops.engine import PulumiError
 from ops.output import note
+from ops.plan import clean
 from ops.smoke import SmokeError
 
 PACKAGES = PROJECT_ROOT / ".build" / "packages"
@@ -206,4 +207,4 @@ def _reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     told = [line for line in dict.fromkeys(errors) if line != "update failed"]
-    return " ".join(told or lines[-3:])[:1000]
+    return clean(" ".join(told or lines[-3:]))[:1000]

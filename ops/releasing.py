@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ops import markdown as written
 from ops.archive import URL_VARIABLE, Archive, Release, open_archive
 from ops.azure import Azure
 from ops.engine import PROJECT, Pulumi
@@ -13,7 +14,6 @@ from ops.output import OpsError
 from ops.pulumi_stack import PulumiStack
 from ops.release import EXIT_CODES, Code, Outcome, Releases
 from ops.smoke import PATIENCE
-from ops.summary import code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,17 +83,21 @@ def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:
 # What is told. `markdown` says the same as `plain`, and more of it.
 
 
+_LONGEST = 1000
+
+
 def plain(outcome: Outcome) -> str:
     return "\n".join(line for line, _ in _lines(outcome))
 
 
 def markdown(outcome: Outcome) -> str:
+    stack = written.code(outcome.stack)
     title = {
-        Code.DONE: f"✅ {code(outcome.stack)} is deployed",
-        Code.FAILED: f"❌ {code(outcome.stack)} was not deployed, and runs what it ran",
-        Code.WENT_BACK: f"⚠️ {code(outcome.stack)} was rolled back",
-        Code.BROKEN: f"🚨 {code(outcome.stack)} IS BROKEN: somebody has to look now",
-        Code.NOT_SETTLED: f"⚠️ {code(outcome.stack)} is deployed, but is not settled",
+        Code.DONE: f"✅ {stack} is deployed",
+        Code.FAILED: f"❌ {stack} was not deployed, and runs what it ran",
+        Code.WENT_BACK: f"⚠️ {stack} was rolled back",
+        Code.BROKEN: f"🚨 {stack} IS BROKEN: somebody has to look now",
+        Code.NOT_SETTLED: f"⚠️ {stack} is deployed, but is not settled",
     }[outcome.code]
     return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
 
@@ -104,9 +108,8 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
 
     def tell(label: str, *values: str) -> None:
-        lines.append(
-            (label.format(*(" ".join(value.split()) for value in values)), label.format(*map(code, values)))
-        )
+        flat = [" ".join(value.split()) for value in values]
+        lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
 
     failed = outcome.code not in (Code.DONE, Code.NOT_SETTLED)
     tell(

@@ -7,6 +7,7 @@ from typing import Any
 from ops.output import OpsError
 
 SITE = "azure-native:web:WebApp"
+MODEL_ACCOUNT = "azure-native:cognitiveservices:Account"
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
 DEPLOYED_CODE = "pulumi-python:dynamic/infra:DeployedCode"
 

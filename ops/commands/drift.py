@@ -17,6 +17,7 @@ from ops import summary
 from ops.drift_report import Report, as_json, markdown, marker, text, title
 from ops.github import GitHub
 from ops.look import Eye
+from ops.markdown import code, fence
 from ops.output import OpsError, note, say
 from ops.owners import names
 
@@ -54,15 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
                 _restore(eye, stack, dry_run=arguments.dry_run)
             report = eye.look(stack)
             reports.append(report)
-            summary.write(f"## Drift of {summary.code(stack)}\n\n{markdown(report, owners)}")
+            summary.write(f"## Drift of {code(stack)}\n\n{markdown(report, owners)}")
             if github is not None:
                 _keep_issue(github, report, markdown(report, owners))
         except OpsError as error:
             failed = True
             note(f"error: {stack}: {error}")
-            summary.write(
-                f"## Drift of {summary.code(stack)}\n\n❌ could not look: {summary.code(str(error))}\n"
-            )
+            why = fence(str(error), lines=20, most=500)
+            summary.write(f"## Drift of {code(stack)}\n\n❌ could not look:\n\n{why}\n")
     if arguments.json:
         say(json.dumps(as_json(reports), indent=2))
     else:

@@ -28,6 +28,7 @@ SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/func-1"
 TYPES = {
     "group": "azure-native:resources:ResourceGroup",
     "storage-account": "azure-native:storage:StorageAccount",
+    "openai-account": "azure-native:cognitiveservices:Account",
     "chat-state": "azure-native:storage:Table",
     "function-app": SITE,
     "deployed-code": DEPLOYED_CODE,
@@ -141,6 +142,19 @@ def test_what_stood_below_a_resource_that_is_gone_went_with_it() -> None:
 
     assert (finding.kind, finding.name, finding.owner) == ("gone", "storage-account", Owner.ON_CALL)
     assert set(finding.gone_with) == {"chat-state", "blob-owner"}
+
+
+def test_a_model_account_that_is_gone_is_purged_before_it_is_made_again() -> None:
+    account = entry(
+        "openai-account", f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/oai-1", location="eastus2"
+    )
+
+    (finding,) = refreshed(preview(step("delete", entry("group", GROUP)), step("delete", account)))
+
+    assert fix("prod", finding) == (
+        "az cognitiveservices account purge --location eastus2 --resource-group rg-1 --name oai-1"
+        " && pulumi up --refresh --stack prod"
+    )
 
 
 def test_the_code_goes_with_its_site_and_not_the_other_way_round() -> None:
@@ -268,8 +282,8 @@ def test_changes_of_one_resource_go_to_the_owners_of_each() -> None:
 def test_data_that_is_lost_is_said_loudly() -> None:
     (finding,) = refreshed(preview(step("delete", entry("chat-state", f"{ACCOUNT_ID}/x"))))
 
-    assert "DATA IN IT IS LOST" in text(Report("prod", [finding]))
-    assert "DATA IN IT IS LOST" in markdown(Report("prod", [finding]), {})
+    assert "DATA IS LOST" in text(Report("prod", [finding]))
+    assert "DATA IS LOST" in markdown(Report("prod", [finding]), {})
 
 
 def test_owners_are_mentioned_by_name_and_values_never_are() -> None:
@@ -285,8 +299,7 @@ def test_owners_are_mentioned_by_name_and_values_never_are() -> None:
     lines = told.splitlines()
     assert all(not line.startswith("# title") for line in lines)
     for line in lines:
-        spans = line.split("``")
-        assert "@everyone" not in "".join(spans[0::2])
+        assert "@everyone" not in "".join(line.split("`")[0::2]), "outside code"
 
 
 def test_a_report_of_very_much_fits_into_an_issue() -> None:
