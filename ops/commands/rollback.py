@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     history = work.releases.history()
     runs = work.environment.answered()
     _show(history, runs)
-    target = _target(history, arguments.to, runs, work.stack)
+    target = target_of(history, arguments.to, runs, work.stack)
     package = work.archive.fetch(target.package_hash, PACKAGES)
     if arguments.dry_run:
         say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     return outcome.code
 
 
-def _target(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
+def target_of(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
     """Raises OpsError where there is no such good release."""
     if not wanted:
         # What runs is asked, not assumed: the newest entry may have failed, or somebody deployed by hand.
