@@ -114,6 +114,11 @@ class Backend:
         write_atomically(prefix.with_name(prefix.name + ".history.json"), _dump(update))
         os.link(self.stack_file(project, stack), prefix.with_name(prefix.name + ".checkpoint.json"))
 
+    def history(self, project: str, stack: str) -> list[Json]:
+        """Earlier runs, newest first."""
+        files = (self.root / "history" / project / stack).glob(f"{stack}-*.history.json")
+        return [json.loads(path.read_bytes()) for path in sorted(files, reverse=True)]
+
     def remove(self, project: str, stack: str) -> None:
         path = self.stack_file(project, stack)
         path.replace(path.with_name(path.name + ".bak"))

@@ -121,9 +121,8 @@ def _holds_secret(node: "yaml.Node") -> bool:
     )
 
 
-def read_stack_file(project: Project, stack: str) -> StackFile:
-    """The stack's file before anything is decrypted; a missing file is an empty one."""
-    path = project.root / f"Pulumi.{stack}.yaml"
+def read_stack_file(path: Path) -> StackFile:
+    """A stack's file before anything is decrypted; a missing file is an empty one."""
     if not path.exists():
         return StackFile(path, None, {})
     data = _load(path)

@@ -9,7 +9,7 @@ import asyncio
 import os
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, cast
 
@@ -781,10 +781,12 @@ class Deployment:
     def _is_operated(self, urn: str) -> bool:
         return self._aliased.get(urn, urn) in self._operated
 
-    async def _delete_unregistered(self) -> None:
+    async def _delete_unregistered(self, kept: Collection[int] = ()) -> None:
         condemned: dict[int, str] = {}
         pending: list[Resource] = []
         for resource in self._base:
+            if id(resource) in kept:
+                continue
             if resource.delete:
                 if id(resource) not in self._deleted_early:
                     condemned[id(resource)] = "delete-replaced"
@@ -803,10 +805,23 @@ class Deployment:
             self._step(step, done=True)
         await self._delete_all(condemned)
 
-    async def destroy(self) -> None:
-        """Deletes everything in the state, dependents first."""
-        await self._delete_unregistered()
+    async def destroy(self, *, exclude_protected: bool = False) -> int:
+        """Deletes everything in the state, dependents first; returns how many resources it was told to keep.
+
+        Where something is protected nothing is deleted, unless what is protected and
+        what that needs is excluded.
+        """
+        protected = [resource for resource in self._base if resource.protect and not resource.delete]
+        kept: set[int] = set()
+        if exclude_protected:
+            kept = {id(resource) for resource in protected} | graph.required_by(self._base, protected)
+        elif protected and not self.preview:
+            # The CLI without a preview deletes what it can, and then fails: a stack in halves helps nobody.
+            self.report("error", _refusal(self.target.stack, protected))
+            return 0
+        await self._delete_unregistered(kept)
         self._journal.flush()
+        return len(kept)
 
     async def _delete_all(self, ops: dict[int, str]) -> None:
         resources = list(self._base)
@@ -904,6 +919,17 @@ class Deployment:
 
 
 # --- pure parts -------------------------------------------------------------
+
+
+def _refusal(stack: str, protected: Sequence[Resource]) -> str:
+    lines = "".join(f"\n  * {resource.urn}" for resource in protected)
+    return (
+        f"stack {stack} has {len(protected)} protected resource(s), so nothing was deleted:{lines}\n"
+        "To allow it, either remove the `protect` flag from them in your Pulumi program and run "
+        f"`pulumi up --stack {stack}`, or use the command:\n`pulumi state unprotect --all --stack {stack}` "
+        f"(or with the URNs of some of them).\n`pulumi destroy --exclude-protected --stack {stack}` deletes "
+        "what is not protected."
+    )
 
 
 def inverted(diff: Diff) -> Diff:

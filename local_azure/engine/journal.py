@@ -57,6 +57,12 @@ class Journal:
         self.base = resources
         self.save()
 
+    def forget_unfinished(self) -> None:
+        """Drops the creations that an interrupted run has left."""
+        if self._unfinished:
+            self._unfinished = []
+            self._dirty = True
+
     def touch(self) -> None:
         self._dirty = True
 

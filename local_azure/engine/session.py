@@ -1,12 +1,14 @@
 """One command on one stack: puts state, configuration, program, providers and display together."""
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from local_azure.engine import locks
@@ -18,6 +20,7 @@ from local_azure.engine.deployment import Deployment, Target
 from local_azure.engine.events import Listener, Message, Severity
 from local_azure.engine.journal import Journal
 from local_azure.engine.monitor import EngineService, MonitorService
+from local_azure.engine.observation import Observation
 from local_azure.engine.programs import Processes, start
 from local_azure.engine.providers import Plugins, Registry, debug_ports
 from local_azure.engine.rpc import Server
@@ -46,6 +49,12 @@ class Stack:
     name: str
     backend: Backend
     environment: Mapping[str, str]
+    config_file: Path | None = None
+    """In place of `Pulumi.<name>.yaml` beside the project's file."""
+
+    @property
+    def file(self) -> Path:
+        return self.config_file or self.project.root / f"Pulumi.{self.name}.yaml"
 
     @property
     def qualified(self) -> str:
@@ -86,6 +95,8 @@ class Report:
     outputs: tuple[Properties | None, Properties | None] | None
     duration: float
     config: Config
+    kept: int
+    """Resources that a destroy was told to keep: the protected ones and what they need."""
 
     @property
     def changed(self) -> bool:
@@ -110,18 +121,25 @@ class Run:
     preview: bool
     display: Listener
     processes: Processes | None = None
-    """The program's, starting already; needed for `update` only."""
+    """The program's, starting already: for `update`, and where refresh or destroy run the program first."""
     refresh: bool = False
+    exclude_protected: bool = False
+    clear_pending_creates: bool = False
     parallel: int = field(default_factory=lambda: 4 * (os.cpu_count() or 1))
     message: str = ""
     began: float = field(default_factory=time.time)
+
+    @property
+    def _dry(self) -> bool:
+        """Whether the program is told that nothing is carried out."""
+        return self.preview or self.kind != "update"
 
     async def execute(self) -> Report:
         with ExitStack() as held:
             if not self.preview:
                 folder, project, name = self.stack.backend.folder, self.stack.project.name, self.stack.name
                 held.enter_context(locks.locked(folder, project, name))
-            file = read_stack_file(self.stack.project, self.stack.name)
+            file = read_stack_file(self.stack.file)
             deployment = deployment_of(self.stack.load())
             # The derivation of the key takes 0.2 s: it runs while the program imports its modules.
             unlocking = asyncio.create_task(_unlock(self.stack, file, deployment))
@@ -131,7 +149,7 @@ class Run:
                 config = read_config(self.stack.project, self.stack.name, file, crypter)
                 engine = EngineService(self.display)
                 monitor = MonitorService(
-                    self.stack.project, self.stack.name, preview=self.preview, parallel=self.parallel
+                    self.stack.project, self.stack.name, preview=self._dry, parallel=self.parallel
                 )
                 engine.add_to(server)
                 monitor.add_to(server)
@@ -183,7 +201,7 @@ class Run:
                 "project": project.name,
                 "stack": self.stack.name,
                 "parallel": self.parallel,
-                "dry_run": self.preview,
+                "dry_run": self._dry,
                 "root_directory": str(project.root),
                 "program": str(project.program),
                 "config": config.texts(),
@@ -208,17 +226,20 @@ class Run:
         deployment = Deployment(
             target, journal, registry, self.display, preview=self.preview, parallel=self.parallel
         )
+        kept = 0
         with _Interrupts(deployment, self.display):
-            if not self.preview:
+            if self.clear_pending_creates:
+                journal.forget_unfinished()
+            elif not self.preview:
                 deployment.warn_of_unfinished(
                     [(item.kind, item.resource.urn) for item in snapshot.operations]
                 )
-            if self.kind == "refresh" or self.refresh:
-                await deployment.refresh(logical=self.kind == "refresh")
-            if self.kind == "destroy":
-                await deployment.destroy()
-            elif self.processes is not None:
-                await self._follow(self.processes, deployment, services)
+            if self.processes is not None and self.kind != "update":
+                observation = Observation(target, journal, registry, self.display, preview=True)
+                await self._follow(self.processes, observation, services)
+                deployment.failed = observation.failed
+            if not deployment.failed:
+                kept = await self._carry_out(deployment, services)
         journal.flush()
         report = Report(
             failed=deployment.failed or deployment.stopping,
@@ -227,10 +248,21 @@ class Run:
             outputs=(old_outputs, _root_outputs(journal.snapshot())),
             duration=time.time() - self.began,
             config=config,
+            kept=kept,
         )
         if not self.preview:
             self._add_history(report)
         return report
+
+    async def _carry_out(self, deployment: Deployment, services: _Services) -> int:
+        """Returns how many resources a destroy kept."""
+        if self.kind == "refresh" or self.refresh:
+            await deployment.refresh(logical=self.kind == "refresh")
+        if self.kind == "destroy":
+            return await deployment.destroy(exclude_protected=self.exclude_protected)
+        if self.kind == "update" and self.processes is not None:
+            await self._follow(self.processes, deployment, services)
+        return 0
 
     async def _follow(self, processes: Processes, deployment: Deployment, services: _Services) -> None:
         """Serves the running program until it has ended, and does what is left to do then."""
@@ -263,7 +295,7 @@ class Run:
                 "message": self.message,
                 "environment": {"exec.kind": "local-azure.embedded", "pulumi.version": ENGINE_VERSION},
                 "config": {
-                    key: setting.text
+                    key: json.loads(setting.text) if setting.structured else setting.text
                     for key, setting in sorted(report.config.settings.items())
                     if not setting.secret
                 },
@@ -313,7 +345,7 @@ class _Interrupts:
 
 def make_stack(stack: Stack) -> None:
     """An empty stack in the backend. A new salt stands in the state only: the stack's file is not touched."""
-    file = read_stack_file(stack.project, stack.name)
+    file = read_stack_file(stack.file)
     phrase = passphrase(dict(stack.environment))
     crypter = Crypter.unlock(phrase, file.salt) if file.salt else Crypter.create(phrase)
     checkpoint = write_checkpoint(stack.qualified, Snapshot(), crypter.salt, sealed_with(crypter))

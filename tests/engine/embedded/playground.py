@@ -99,9 +99,13 @@ class Playground:
 
     # --- running ------------------------------------------------------------
 
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "local_azure.engine", *arguments]
+
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "local_azure.engine", *arguments],
+            self.command(*arguments),
             cwd=self.root,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -227,21 +227,6 @@ def test_an_alias_keeps_a_renamed_resource_and_its_children_and_moves_references
     play.up("--expect-no-changes")
 
 
-def test_a_protected_resource_is_neither_deleted_nor_replaced(play: Playground, azure: FakeAzure) -> None:
-    play.program('a = Thing("a", fixed=1, opts=Opts(protect=True))\nThing("b", above=a.made)\nThing("free")')
-    play.up()
-
-    deleted = play.fails("destroy", "-y", "-s", "local")
-    play.program('Thing("a", fixed=2, opts=Opts(protect=True))')
-    replaced = play.fails("up", "-y", "-s", "local")
-
-    assert "cannot be deleted" in deleted
-    assert "because it is protected" in deleted
-    assert sorted(azure.names("delete")) == ["b", "free"]
-    assert "unable to replace resource" in replaced
-    assert play.names() == ["a"]
-
-
 def test_a_retained_resource_leaves_the_state_and_stays_in_azure(play: Playground, azure: FakeAzure) -> None:
     play.program('Thing("a", opts=Opts(retain_on_delete=True))')
     play.up()
