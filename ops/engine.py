@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -165,9 +166,8 @@ class Pulumi:
         return self._change("destroy", stack, "--skip-preview", *flags)
 
     def remove_stack(self, stack: str, *, force: bool = False) -> None:
-        """With its history, backups and stack file; `force` also where its state names resources."""
-        flags = ("--force",) if force else ()
-        self.run("stack", "rm", stack, "--yes", "--remove-backups", *flags)
+        """With its history and stack file; `force` also where its state names resources."""
+        self.run("stack", "rm", stack, "--yes", *(("--force",) if force else ()))
 
     def _change(self, verb: str, stack: str, *flags: str) -> Completed:
         """A command that takes the stack's lock, claimed before (see ops.locks)."""
@@ -219,5 +219,6 @@ def _let_end(process: subprocess.Popen[str], error: BaseException) -> None:
     if not isinstance(error, KeyboardInterrupt) or isinstance(error, TerminatedError):
         process.send_signal(signal.SIGINT)
     for line in process.stdout or ():
-        note(line.rstrip("\n"))
+        with suppress(OSError):  # whoever read our output may be gone
+            note(line.rstrip("\n"))
     process.wait()

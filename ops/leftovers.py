@@ -1,4 +1,4 @@
-"""What a stack leaves in Azure beside its state: a resource group, and soft-deleted model accounts.
+"""What a stack leaves behind: a resource group, soft-deleted model accounts, files beside its state.
 
 Groups are found by the tags that infra.program puts on them, soft-deleted accounts by their names. A tag
 is easily copied, so nothing counts as a test stack's unless infra.names computes its very name for it.
@@ -18,6 +18,7 @@ from infra.names import Names, names
 from infra.settings import NAME_SUFFIX, ephemeral_config
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.azure import Azure
+from ops.files import Files
 from ops.output import OpsError, note
 
 GROUP_DEADLINE, PURGE_DEADLINE = 30 * 60.0, 10 * 60.0
@@ -125,6 +126,22 @@ def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
             )
         )
     return sorted(accounts, key=lambda one: one.place)
+
+
+def state_files(files: Files, project: str) -> dict[str, list[str]]:
+    """By stack, what Pulumi and `ops` keep beside its state: history, backups, claims.
+
+    Only of use while the stack exists; a removal that was cut off leaves it.
+    """
+    found: dict[str, list[str]] = {}
+    for folder in (".pulumi/history", ".pulumi/backups", ".ops/claims"):
+        for name in files.names(f"{folder}/{project}/"):
+            found.setdefault(name.split("/")[3], []).append(name)
+    for name in files.names(f".pulumi/stacks/{project}/"):
+        stack, ending, _ = name.rpartition("/")[2].partition(".json.bak")
+        if ending:
+            found.setdefault(stack, []).append(name)
+    return found
 
 
 def delete_group(azure: Azure, name: str) -> None:

@@ -7,16 +7,16 @@ GitHub says that it is closed.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from infra.stacks import pull_request_of
 from ops.engine import StackSummary
 from ops.leftovers import DeletedAccount, Group, Naming
 
-Kind = Literal["stack", "resource group", "deleted model account", "stack file"]
+Kind = Literal["stack", "resource group", "deleted model account", "state files", "stack file"]
 Action = Literal["remove", "keep", "unknown", "suspicious"]
 
-KINDS: tuple[Kind, ...] = ("stack", "resource group", "deleted model account", "stack file")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -47,39 +47,52 @@ class Item:
     why: str
 
 
-def find(
-    stacks: Iterable[StackSummary],
-    groups: Iterable[Group],
-    accounts: Iterable[DeletedAccount],
-    stack_files: Iterable[str],
-    naming: Naming,
-) -> list[Found]:
+@dataclass(frozen=True)
+class Seen:
+    """What there is. `state_files` are the stacks that have some; `stack_files` are `Pulumi.<stack>.yaml`."""
+
+    stacks: Sequence[StackSummary] = ()
+    groups: Iterable[Group] = ()
+    accounts: Iterable[DeletedAccount] = ()
+    state_files: Iterable[str] = ()
+    stack_files: Iterable[str] = ()
+
+
+def find(seen: Seen, naming: Naming) -> list[Found]:
     """What may be left, in the order in which it goes. What a stack that exists has, goes with it."""
-    found: list[Found] = []
-    names: set[str] = set()
-    for stack in stacks:
-        names.add(stack.name)
-        if pull_request_of(stack.name) is not None:
-            count = "empty" if not stack.resources else f"{stack.resources} resources"
-            found.append(Found("stack", stack.name, stack.name, count, stack.updated))
-    for group in groups:
-        if pull_request_of(group.stack) is None or group.stack in names:
-            continue
-        expected = naming.group_of(group.stack)
-        doubt = "" if group.name.lower() in expected else f"its name is not {' or '.join(expected)}"
-        found.append(
-            Found("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
-        )
-    for account in accounts:
+    there = {stack.name for stack in seen.stacks}
+    found = [*map(_stack, seen.stacks)]
+    found += [_group(group, naming) for group in seen.groups if group.stack not in there]
+    for account in seen.accounts:
         owner = naming.stack_of(account)
-        if owner is not None and owner not in names:
+        if owner is not None and owner not in there:
             what = f"soft-deleted in {account.location}"
             found.append(Found("deleted model account", account.name, owner, what, account.deleted))
-    for file in stack_files:
-        stack = file.removeprefix("Pulumi.").removesuffix(".yaml")
-        if pull_request_of(stack) is not None and stack not in names:
-            found.append(Found("stack file", file, stack, "in this folder"))
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), pull_request_of(one.stack) or 0, one.name))
+    found += [
+        Found("state files", stack, stack, "history, backups or claims")
+        for stack in seen.state_files
+        if stack not in there
+    ]
+    stack_files = {file.removeprefix("Pulumi.").removesuffix(".yaml"): file for file in seen.stack_files}
+    found += [
+        Found("stack file", file, stack, "in this folder")
+        for stack, file in stack_files.items()
+        if stack not in there
+    ]
+    ephemeral = [(number, one) for one in found if (number := pull_request_of(one.stack)) is not None]
+    ordered = sorted(ephemeral, key=lambda each: (KINDS.index(each[1].kind), each[0], each[1].name))
+    return [one for _, one in ordered]
+
+
+def _stack(stack: StackSummary) -> Found:
+    count = f"{stack.resources} resources" if stack.resources else "empty"
+    return Found("stack", stack.name, stack.name, count, stack.updated)
+
+
+def _group(group: Group, naming: Naming) -> Found:
+    expected = naming.group_of(group.stack)
+    doubt = "" if group.name.lower() in expected else f"its name is not {' or '.join(expected)}"
+    return Found("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
 
 
 def decide(found: Sequence[Found], asked: Mapping[int, Asked]) -> list[Item]:

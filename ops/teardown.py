@@ -16,9 +16,10 @@ from ops.leftovers import (
     delete_group,
     deleted_accounts,
     purge,
+    state_files,
     tagged_groups,
 )
-from ops.locks import Here, RunStateOf, read_claims, read_locks, release_stranded
+from ops.locks import Here, RunStateOf, read_locks, release_stranded
 from ops.output import OpsError, note
 
 GROUP = "azure-native:resources:ResourceGroup"
@@ -60,22 +61,18 @@ class TearDown:
         """
         ephemeral = pull_request_of(stack) is not None
         exists = stack in self.pulumi.stacks()
-        traces = Traces(frozenset(), frozenset())
-        if exists:
-            files = self.pulumi.files
-            here = Here.find(files, self.pulumi.environment)
-            release_stranded(files, self.pulumi.project, stack, here, self.run_state)
-            exported = self.pulumi.export(stack)
-            refuse_protected(stack, exported)
-            traces = traces_of(exported)
-            destroyed = self._destroy(stack, exported)
-        else:
-            destroyed = True
+        files, project = self.pulumi.files, self.pulumi.project
+        release_stranded(files, project, stack, Here.find(files, self.pulumi.environment), self.run_state)
+        exported = self.pulumi.export(stack) if exists else {}
+        refuse_protected(stack, exported)
+        traces = traces_of(exported)
+        destroyed = self._destroy(stack, exported)
         self._remove_leftovers(stack, traces)
-        if exists and ephemeral:
-            self.pulumi.remove_stack(stack, force=not destroyed)
         if ephemeral:
-            self._forget(stack)
+            if exists:
+                self.pulumi.remove_stack(stack, force=not destroyed)
+            for name in state_files(files, project).get(stack, ()):
+                files.delete(name)
         self._verify(stack, traces, removed=ephemeral)
 
     def _destroy(self, stack: str, exported: dict[str, Any]) -> bool:
@@ -122,12 +119,6 @@ class TearDown:
             for account in deleted_accounts(self.azure)
             if account.place in traces.accounts or self.naming.stack_of(account) == stack
         ]
-
-    def _forget(self, stack: str) -> None:
-        """Claims of commands that were killed. No stack is left that they could speak for."""
-        files = self.pulumi.files
-        for name in read_claims(files, self.pulumi.project, stack):
-            files.delete(name)
 
     def _verify(self, stack: str, traces: Traces, *, removed: bool) -> None:
         left = [f"the resource group {group.name}" for group in self._groups(stack, traces)]

@@ -18,11 +18,11 @@ from typing import Any
 from infra.stacks import pull_request_of
 from ops.engine import Pulumi
 from ops.github import GitHub
-from ops.leftovers import deleted_accounts, tagged_groups
+from ops.leftovers import deleted_accounts, state_files, tagged_groups
 from ops.locks import LockedError
 from ops.mend import run_state_of
 from ops.output import OpsError, note, say
-from ops.sweeping import Asked, Item, age, decide, find
+from ops.sweeping import Asked, Item, Seen, age, decide, find
 from ops.teardown import TearDown
 
 LIMIT = 10
@@ -53,13 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
     github = GitHub.connect(pulumi.environment)
     tear_down = TearDown.prepare(pulumi, run_state_of(pulumi.environment))
-    found = find(
+    seen = Seen(
         pulumi.summaries(),
         tagged_groups(tear_down.azure, pulumi.project),
         deleted_accounts(tear_down.azure),
+        state_files(pulumi.files, pulumi.project),
         [path.name for path in pulumi.folder.glob("Pulumi.pr-*.yaml")],
-        tear_down.naming,
     )
+    found = find(seen, tear_down.naming)
     numbers = sorted({number for one in found if (number := pull_request_of(one.stack)) is not None})
     items = decide(found, {number: _ask(github, number) for number in numbers})
     now = datetime.now(UTC)

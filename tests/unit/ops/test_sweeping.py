@@ -8,7 +8,7 @@ import pytest
 from infra.names import names
 from ops.engine import StackSummary
 from ops.leftovers import DeletedAccount, Group, Naming
-from ops.sweeping import Asked, Found, age, decide, find
+from ops.sweeping import Asked, Found, Seen, age, decide, find
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000000"
 NAMING = Naming(SUBSCRIPTION, "assistant", ("", "x"))
@@ -39,7 +39,7 @@ def removed(found: list[Found], asked: dict[int, Asked]) -> list[str]:
 
 
 def test_stacks_of_closed_and_merged_pull_requests_go_and_of_open_ones_stay() -> None:
-    found = find([stack("pr-1"), stack("pr-2"), stack("pr-3", 0)], [], [], [], NAMING)
+    found = find(Seen(stacks=[stack("pr-1"), stack("pr-2"), stack("pr-3", 0)]), NAMING)
 
     assert removed(found, {1: CLOSED, 2: OPEN, 3: MERGED}) == ["pr-1", "pr-3"]
 
@@ -48,11 +48,11 @@ def test_stacks_of_closed_and_merged_pull_requests_go_and_of_open_ones_stay() ->
     "name", ["dev", "prod", "pr-0", "pr-01", "pr-1x", "pr-", "PR-1", "pr--1", "pr-12345678901"]
 )
 def test_a_stack_that_is_no_pull_requests_is_not_even_listed(name: str) -> None:
-    (group,) = {computed(name)[0]}
+    seen = Seen([stack(name)], [group_of(name)], [account_of(name)], [name], [f"Pulumi.{name}.yaml"])
+    without_stack = Seen((), seen.groups, seen.accounts, seen.state_files, seen.stack_files)
 
-    found = find([stack(name)], [Group(group, name)], [account_of(name)], [f"Pulumi.{name}.yaml"], NAMING)
-
-    assert found == []
+    assert find(seen, NAMING) == []
+    assert find(without_stack, NAMING) == []
 
 
 def test_nothing_but_a_pull_requests_stack_is_removed_whoever_lists_it() -> None:
@@ -65,13 +65,13 @@ def test_nothing_but_a_pull_requests_stack_is_removed_whoever_lists_it() -> None
     "answer", [Asked(None, "GitHub knows no pull request #1"), Asked(None, "GitHub answered 500")]
 )
 def test_what_github_does_not_say_is_closed_stays_with_the_reason(answer: Asked) -> None:
-    (item,) = decide(find([stack("pr-1")], [], [], [], NAMING), {1: answer})
+    (item,) = decide(find(Seen(stacks=[stack("pr-1")]), NAMING), {1: answer})
 
     assert (item.action, item.why) == ("unknown", answer.problem)
 
 
 def test_a_pull_request_that_nobody_asked_about_is_unknown() -> None:
-    (item,) = decide(find([stack("pr-1")], [], [], [], NAMING), {2: CLOSED})
+    (item,) = decide(find(Seen(stacks=[stack("pr-1")]), NAMING), {2: CLOSED})
 
     assert item.action == "unknown"
 
@@ -79,7 +79,7 @@ def test_a_pull_request_that_nobody_asked_about_is_unknown() -> None:
 def test_a_group_without_its_stack_goes_when_it_has_the_computed_name() -> None:
     groups = [group_of("pr-1"), group_of("pr-2"), group_of("pr-3", suffix="x")]
 
-    found = find([stack("pr-2")], groups, [], [], NAMING)
+    found = find(Seen(stacks=[stack("pr-2")], groups=groups), NAMING)
 
     assert removed(found, {1: CLOSED, 2: CLOSED, 3: CLOSED}) == ["pr-2", groups[0].name, groups[2].name]
 
@@ -87,7 +87,7 @@ def test_a_group_without_its_stack_goes_when_it_has_the_computed_name() -> None:
 def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None:
     copied = replace(group_of("pr-1"), name="rg-somebodys-own")
 
-    (item,) = decide(find([], [copied], [], [], NAMING), {1: CLOSED})
+    (item,) = decide(find(Seen(groups=[copied]), NAMING), {1: CLOSED})
 
     assert item.action == "suspicious"
     assert group_of("pr-1").name in item.why
@@ -96,7 +96,7 @@ def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None
 def test_a_deleted_account_goes_where_the_stack_that_had_it_is_gone() -> None:
     accounts = [account_of("pr-1"), account_of("pr-2", "swedencentral"), account_of("pr-3")]
 
-    found = find([stack("pr-3", 0)], [], accounts, [], NAMING)
+    found = find(Seen(stacks=[stack("pr-3", 0)], accounts=accounts), NAMING)
 
     assert removed(found, {1: CLOSED, 2: MERGED, 3: OPEN}) == [accounts[0].name, accounts[1].name]
 
@@ -123,13 +123,23 @@ def test_names_are_compared_as_azure_does() -> None:
 
 
 def test_a_stack_file_goes_when_its_stack_is_gone() -> None:
-    found = find([stack("pr-2")], [], [], ["Pulumi.pr-1.yaml", "Pulumi.pr-2.yaml", "Pulumi.pr.yaml"], NAMING)
+    files = ["Pulumi.pr-1.yaml", "Pulumi.pr-2.yaml", "Pulumi.pr.yaml"]
+
+    found = find(Seen(stacks=[stack("pr-2")], stack_files=files), NAMING)
 
     assert removed(found, {1: CLOSED, 2: OPEN}) == ["Pulumi.pr-1.yaml"]
 
 
+def test_what_a_removal_that_was_cut_off_left_beside_the_state_goes() -> None:
+    found = find(Seen(stacks=[stack("pr-2")], state_files=["pr-1", "pr-2", "dev"]), NAMING)
+
+    assert removed(found, {1: CLOSED, 2: OPEN}) == ["pr-1"]
+
+
 def test_stacks_go_first_and_by_number() -> None:
-    found = find([stack("pr-10"), stack("pr-9")], [group_of("pr-1")], [account_of("pr-2")], [], NAMING)
+    seen = Seen([stack("pr-10"), stack("pr-9")], [group_of("pr-1")], [account_of("pr-2")])
+
+    found = find(seen, NAMING)
 
     assert [one.name for one in found] == ["pr-9", "pr-10", group_of("pr-1").name, account_of("pr-2").name]
 

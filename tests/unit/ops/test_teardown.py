@@ -1,9 +1,12 @@
 """What a state says that belongs to a stack, and what protects it. The whole is tested on an engine."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops.files import FolderFiles
+from ops.leftovers import state_files
 from ops.teardown import (
     GROUP,
     GUARD,
@@ -85,3 +88,26 @@ def test_a_protected_stack_is_refused_with_what_is_protected_and_both_commands(
 
 def test_a_guard_that_allows_deletion_protects_nothing() -> None:
     refuse_protected("dev", exported(resource("deletion-guard", GUARD, id="x", outputs={"protected": False})))
+
+
+def test_files_beside_the_state_are_told_by_their_stack(tmp_path: Path) -> None:
+    files = FolderFiles(tmp_path)
+    kept = [
+        ".pulumi/history/assistant/pr-7/pr-7-1.history.json",
+        ".pulumi/backups/assistant/pr-7/pr-7.1.json",
+        ".ops/claims/assistant/pr-7/x.json",
+        ".pulumi/stacks/assistant/pr-7.json.bak",
+    ]
+    others = [
+        ".pulumi/stacks/assistant/pr-7.json",
+        ".pulumi/locks/organization/assistant/pr-7/x.json",
+        ".pulumi/history/another/pr-7/pr-7-1.history.json",
+        ".pulumi/meta.yaml",
+    ]
+    for name in (*kept, *others, ".pulumi/history/assistant/dev/dev-1.history.json"):
+        files.write(name, "")
+
+    found = state_files(files, "assistant")
+
+    assert set(found) == {"pr-7", "dev"}
+    assert sorted(found["pr-7"]) == sorted(kept)
