@@ -50,14 +50,14 @@ def deleted_vault_id(location: str, name: str) -> str:
     return ids.build(ids.subscription(SUBSCRIPTION_ID), DELETED_VAULT_TYPE, location, name)
 
 
-def refuse_vault(store: Store, vault: Resource, previous: Resource | None) -> None:
+def refuse_vault(azure: Azure, vault: Resource, previous: Resource | None) -> None:
     """ArmError for what Azure refuses in a vault."""
     properties = vault.get("properties", {})
     before: dict[str, Any] = (previous or {}).get("properties", {})
     for reason in _vault_problems(properties, before):
         raise ArmError(400, "BadRequest", reason)
     if previous is None:
-        _refuse_taken_name(store, vault)
+        _refuse_taken_name(azure, vault)
 
 
 def _vault_problems(properties: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
@@ -91,9 +91,9 @@ def _vault_problems(properties: dict[str, Any], before: dict[str, Any]) -> Itera
         yield "The property 'softDeleteRetentionInDays' has been set already and it can't be modified."
 
 
-def _refuse_taken_name(store: Store, vault: Resource) -> None:
+def _refuse_taken_name(azure: Azure, vault: Resource) -> None:
     name = vault["name"].lower()
-    for other in store.list(VAULT_TYPE):
+    for other in azure.store.list(VAULT_TYPE):
         if other["name"].lower() == name:
             raise ArmError(
                 409,
@@ -101,9 +101,9 @@ def _refuse_taken_name(store: Store, vault: Resource) -> None:
                 f"The vault name '{vault['name']}' is already in use. Vault names are globally unique so it "
                 "is possible that the name is already taken.",
             )
-    for deleted in store.list(DELETED_VAULT_TYPE):
+    for deleted in azure.store.list(DELETED_VAULT_TYPE):
         properties = deleted.get("properties", {})
-        if deleted["name"].lower() != name or properties["scheduledPurgeDate"] <= clock.now():
+        if deleted["name"].lower() != name or properties["scheduledPurgeDate"] <= clock.text(azure.now()):
             continue
         cure = (
             "It is protected against purge: recover it, wait, or use another name."
@@ -119,7 +119,7 @@ def _refuse_taken_name(store: Store, vault: Resource) -> None:
 
 
 def _validate_vault(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    refuse_vault(azure.store, resource, previous)
+    refuse_vault(azure, resource, previous)
 
 
 def _complete_vault(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -141,7 +141,7 @@ def _complete_vault(_azure: Azure, resource: Resource, previous: Resource | None
 async def _soft_delete_vault(azure: Azure, resource: Resource) -> None:
     """Azure keeps a deleted vault, and with it the name, which is the whole world's."""
     properties, location = resource.get("properties", {}), resource.get("location", "")
-    now = datetime.now(UTC)
+    now = azure.now()
     purged = now + timedelta(days=properties["softDeleteRetentionInDays"])
     deleted_id = deleted_vault_id(location, resource["name"])
     azure.store.put(
