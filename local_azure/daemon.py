@@ -29,7 +29,7 @@ from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
-from local_azure.services.models import ModelAccounts
+from local_azure.services.models.accounts import ModelAccounts
 from local_azure.services.node import SetupError, script
 from local_azure.services.ports import ADDRESS, Ports, PortTakenError
 from local_azure.services.processes import ProcessError, keep_small
@@ -63,7 +63,7 @@ class Daemon:
         self._tokens, self._tls = tokens, tls
         self._store = Store(home.store_file)
         self._storage = StorageAccounts(home, self._store, tokens, tls, self._ports)
-        self._models = ModelAccounts(self._store, tokens, tls, self._ports)
+        self._models = ModelAccounts(home, self._store, tokens, tls, self._ports)
         # A port that a person asked for is not replaced by another.
         self._gateway_socket = self._ports.hold("gateway", renew=port is None)
         self._provider_port = 0

@@ -99,6 +99,11 @@ class Home:
         return self.root / "sites"
 
     @property
+    def model_file(self) -> Path:
+        """Which model answers chat requests; none: local Azure's stand-in."""
+        return self.root / "model.json"
+
+    @property
     def backend(self) -> Path:
         """The folder of Pulumi's `file://` backend."""
         return self.root / "state"

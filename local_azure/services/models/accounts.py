@@ -1,25 +1,34 @@
-"""Azure OpenAI accounts (`dataplane.ModelService`): an endpoint each that asks for a token; no routes yet."""
+"""Azure OpenAI accounts (`dataplane.ModelService`): an HTTPS endpoint each, with a chat model behind it."""
 
 import asyncio
-from typing import Any
 
 from aiohttp import web
 
 from local_azure.arm.ids import key, name_of
 from local_azure.arm.store import Store
+from local_azure.home import Home
+from local_azure.services.models.front import Clocks, Front, Shared
+from local_azure.services.models.upstream import Upstream
 from local_azure.services.ports import ADDRESS, Ports
 from local_azure.services.tls import Tls
-from local_azure.services.tokens import TokenError, Tokens
-
-AUDIENCES = ("https://cognitiveservices.azure.com", "https://ai.azure.com")
+from local_azure.services.tokens import Tokens
 
 
 class ModelAccounts:
     """Each account listens on a port of its own, as it has a host name of its own on Azure."""
 
-    def __init__(self, store: Store, tokens: Tokens, tls: Tls, ports: Ports) -> None:
-        self._store = store
-        self._tokens = tokens
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        tokens: Tokens,
+        tls: Tls,
+        ports: Ports,
+        *,
+        clocks: Clocks | None = None,
+    ) -> None:
+        self._upstream = Upstream()
+        self._shared = Shared(store, tokens, self._upstream, home.model_file, clocks or Clocks())
         self._tls = tls
         self._ports = ports
         self._runners: dict[str, web.ServerRunner] = {}
@@ -33,7 +42,7 @@ class ModelAccounts:
             if account not in self._endpoints:
                 listener = self._ports.hold(_port_name(account_id))
                 runner = web.ServerRunner(
-                    web.Server(self._handler(account_id), access_log=None), shutdown_timeout=2
+                    web.Server(Front(account_id, self._shared), access_log=None), shutdown_timeout=2
                 )
                 await runner.setup()
                 await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
@@ -49,6 +58,7 @@ class ModelAccounts:
     async def close(self) -> None:
         for account in list(self._runners):
             await self._close(account)
+        await self._upstream.close()
 
     def states(self) -> list[tuple[str, str]]:
         """Name and endpoint of each open account, for `status`."""
@@ -59,37 +69,6 @@ class ModelAccounts:
         runner = self._runners.pop(account, None)
         if runner is not None:
             await runner.cleanup()
-
-    def _handler(self, account_id: str) -> Any:
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer":
-                return self._refuse_key(account_id, request)
-            try:
-                self._tokens.verify(token.strip(), AUDIENCES)
-            except TokenError as error:
-                return _error(401, "Unauthorized", f"Access token is missing, invalid, or expired: {error}.")
-            return _error(404, "404", "Resource not found")
-
-        return handle
-
-    def _refuse_key(self, account_id: str, request: web.BaseRequest) -> web.Response:
-        properties: dict[str, Any] = (self._store.get(account_id) or {}).get("properties", {})
-        if "api-key" in request.headers and properties.get("disableLocalAuth"):
-            return _error(
-                403, "AuthenticationTypeDisabled", "Key based authentication is disabled for this resource."
-            )
-        return _error(
-            401,
-            "401",
-            "Access denied due to invalid subscription key or wrong API endpoint. "
-            "Make sure to provide a valid key for an active subscription and use a correct regional API "
-            "endpoint for your resource.",
-        )
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
 def _port_name(account_id: str) -> str:

@@ -1,0 +1,56 @@
+"""What an account's model was asked lately, for tests and people; kept in memory, never in a log."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_REQUESTS = 200
+MOST_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Exchange:
+    time: str
+    principal_id: str
+    deployment: str
+    api_version: str
+    request: object
+    """The body; None when it was no JSON."""
+    status: int
+    answer: object
+    """The body; None for a stream."""
+    scripted: bool
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "time": self.time,
+            "principalId": self.principal_id,
+            "deployment": self.deployment,
+            "apiVersion": self.api_version,
+            "status": self.status,
+            "scripted": self.scripted,
+            "request": self.request,
+            "answer": self.answer,
+        }
+
+
+@dataclass
+class Record:
+    """The newest exchanges, oldest first: at most 200, with bodies of at most 8 MiB."""
+
+    _kept: deque[tuple[Exchange, int]] = field(default_factory=deque[tuple[Exchange, int]])
+    _size: int = 0
+
+    def add(self, exchange: Exchange, size: int) -> None:
+        """`size` of the request's body, in bytes."""
+        self._kept.append((exchange, size))
+        self._size += size
+        while len(self._kept) > MOST_REQUESTS or (self._size > MOST_BYTES and len(self._kept) > 1):
+            self._size -= self._kept.popleft()[1]
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._size = 0
+
+    def exchanges(self) -> list[Exchange]:
+        return [exchange for exchange, _ in self._kept]

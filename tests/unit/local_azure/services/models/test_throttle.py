@@ -1,0 +1,64 @@
+from dataclasses import dataclass
+
+import pytest
+
+from local_azure.services.models.throttle import NEVER, Limiter, Limits
+
+
+@dataclass
+class Clock:
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_requests_above_the_minute_s_number_wait_until_the_first_is_a_minute_old(clock: Clock) -> None:
+    limiter, limits = Limiter(clock), Limits(tokens=1000, requests=2)
+    assert limiter.admit(1, limits).exceeded is None
+    clock.seconds = 10
+    assert limiter.admit(1, limits).exceeded is None
+    clock.seconds = 20.5
+    refused = limiter.admit(1, limits)
+    assert (refused.exceeded, refused.retry_after) == ("call", 40)
+    clock.seconds += refused.retry_after
+    assert limiter.admit(1, limits).exceeded is None
+
+
+def test_tokens_wait_until_enough_are_free_and_no_longer(clock: Clock) -> None:
+    limiter, limits = Limiter(clock), Limits(tokens=100, requests=100)
+    limiter.admit(30, limits)
+    clock.seconds = 10
+    limiter.admit(60, limits)
+    clock.seconds = 15
+    few, many = limiter.admit(40, limits), limiter.admit(80, limits)
+    assert (few.exceeded, few.retry_after) == ("token", 45)
+    assert (many.exceeded, many.retry_after) == ("token", 55)
+    clock.seconds = 60
+    assert limiter.admit(40, limits).exceeded is None
+
+
+def test_a_refused_request_uses_nothing_up(clock: Clock) -> None:
+    limiter, limits = Limiter(clock), Limits(tokens=100, requests=100)
+    limiter.admit(90, limits)
+    for _ in range(5):
+        assert limiter.admit(50, limits).exceeded == "token"
+    assert limiter.admit(10, limits).exceeded is None
+
+
+def test_a_request_larger_than_the_limit_itself_never_fits(clock: Clock) -> None:
+    refused = Limiter(clock).admit(101, Limits(tokens=100, requests=1))
+    assert (refused.exceeded, refused.retry_after) == ("token", NEVER)
+
+
+def test_the_headers_say_what_is_left(clock: Clock) -> None:
+    headers = Limiter(clock).admit(30, Limits(tokens=100, requests=6)).headers
+    assert headers["x-ratelimit-limit-tokens"] == "100"
+    assert headers["x-ratelimit-remaining-tokens"] == "70"
+    assert headers["x-ratelimit-limit-requests"] == "6"
+    assert headers["x-ratelimit-remaining-requests"] == "5"
