@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from local_azure.engine.commands import arguments, operations, stacks, state
+from local_azure.engine.commands import arguments, operations, settings, stacks, state
 from local_azure.engine.commands.output import CANCELLED, FAILED, NAME, UsageError, note, say
 from local_azure.engine.errors import EngineError
 
@@ -18,7 +18,7 @@ def parser() -> arguments.Parser:
         description=f"{NAME}: runs Pulumi programs against local Azure where there is no Pulumi CLI.",
     )
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True, parser_class=arguments.Parser)
-    for group in (operations, stacks, state):
+    for group in (operations, settings, stacks, state):
         group.add_to(verbs, shared)
     version = verbs.add_parser("version", parents=[shared[0]], help="say what this is")
     version.set_defaults(run=_version)

@@ -187,6 +187,11 @@ def _setting(node: "yaml.Node", crypter: "Crypter | None", path: Path) -> Settin
     return Setting(json.dumps(value, separators=(",", ":")), structured=True, secret=hidden)
 
 
+def file_settings(file: StackFile, crypter: "Crypter | None") -> dict[str, Setting]:
+    """What stands in the stack's file, decrypted; without the project's defaults."""
+    return {key: _setting(node, crypter, file.path) for key, node in file.raw.items()}
+
+
 # --- schema -----------------------------------------------------------------
 
 _SCHEMA_KEYS = {"type", "items", "default", "value", "description", "secret"}
@@ -265,7 +270,7 @@ def read_config(project: Project, stack: str, file: StackFile, crypter: "Crypter
 
     Raises ConfigError with the CLI's wording; every wrong type is named in one message.
     """
-    settings = {key: _setting(node, crypter, file.path) for key, node in file.raw.items()}
+    settings = file_settings(file, crypter)
     missing: list[str] = []
     for key, declared in sorted(project.schema.items()):
         entry = _entry(declared)
