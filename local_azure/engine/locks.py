@@ -111,7 +111,10 @@ def locked(backend: Path, project: str, stack: str) -> Generator[None]:
         "hostname": _host(),
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
     }
-    path.write_text(json.dumps(content))
+    # In one step: a lock that a kill cut off in the middle would name nobody, and stand for ever.
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(content))
+    unfinished.replace(path)
     try:
         # Two may have looked at the same moment: the lock counts only when no other stands beside it.
         _refuse(backend, project, stack, path)
