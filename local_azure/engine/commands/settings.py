@@ -201,7 +201,7 @@ class _File:
     def remove(self, keys: Keys) -> None:
         inner: Any = self._content.get("config")
         for part in keys[:-1]:
-            inner = cast(Any, inner)[part] if _has(inner, part) else None
+            inner = inner[part] if _has(inner, part) else None
         if _has(inner, keys[-1]):
             del inner[keys[-1]]
 
