@@ -93,10 +93,13 @@ class _Job:
         basis: Basis = "base" if self.base else "deployed"
         made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
-            if self.base is not None:
+            if self.base is None:
+                done = self._run(stack)
+            else:
                 self._bring_up(self.base, stack)
-            note(f"{stack}: previewing")
-            done = self.head.run("preview", "--stack", stack, "--json", may_fail=True)
+                with _kept(self.head.folder / f"Pulumi.{stack}.yaml"):
+                    done = self._run(stack)
+            state = None if done.code else self.head.export(stack)  # a failed one has no picture
         except PulumiError as error:
             return plan.failed(stack, self.commit, made, basis, str(error))
         document = _document(done)
@@ -108,12 +111,16 @@ class _Job:
             commit=self.commit,
             made=made,
             basis=basis,
-            state=self._state(stack),
+            state=state,
             size_of=self._size,
         )
         if done.code and not report.failures:
             return plan.failed(stack, self.commit, made, basis, done.stderr)
         return report
+
+    def _run(self, stack: str) -> Completed:
+        note(f"{stack}: previewing")
+        return self.head.run("preview", "--stack", stack, "--json", may_fail=True)
 
     def _bring_up(self, base: Pulumi, stack: str) -> None:
         """A stack that the base does not have is made, empty: all of it is new."""
@@ -124,13 +131,6 @@ class _Job:
             if there:
                 note(f"{stack}: bringing the base up on local Azure")
                 base.run("up", "--stack", stack, "--yes", "--skip-preview")
-
-    def _state(self, stack: str) -> dict[str, Any] | None:
-        try:
-            return self.head.export(stack)
-        except PulumiError as error:
-            note(f"{stack}: the picture lacks what stays as it is: {error}")
-            return None
 
     def _size(self, path: str) -> int | None:
         file = self.head.folder / path
@@ -147,7 +147,7 @@ def _document(done: Completed) -> dict[str, Any] | None:
 
 @contextmanager
 def _kept(file: Path) -> Generator[None]:
-    """The CLI writes the salt of a new stack's secrets into its file, which is a checkout's here."""
+    """The CLI writes the salt of the local stack's secrets into its file, which is a checkout's here."""
     content = file.read_bytes() if file.exists() else None
     try:
         yield
