@@ -48,7 +48,8 @@ exit codes:
 @dataclass(frozen=True)
 class Outcome:
     """`failure` says what failed, empty where nothing did. `found` are the smoke test's lines, `unsettled`
-    what another `up` would change. `went_back_to` was deployed instead; `its_failure` says why it failed too.
+    what another `up` would change. `went_back_to` was deployed instead; `its_failure` says why it failed too;
+    `nothing_before`: there was no good release to go back to.
     """
 
     code: Code
@@ -59,6 +60,7 @@ class Outcome:
     unsettled: tuple[str, ...] = ()
     went_back_to: Release | None = None
     its_failure: str = ""
+    nothing_before: bool = False
 
 
 class Environment(Protocol):
@@ -165,7 +167,7 @@ class Releases:
         note(f"Package {release.package_hash} failed: {why}")
         previous = before(self.history(), release.package_hash)
         if previous is None:
-            return Outcome(Code.BROKEN, stack, release, why)
+            return Outcome(Code.BROKEN, stack, release, why, nothing_before=True)
         note(f"Deploying package {previous.package_hash} again (commit {previous.commit or 'unknown'}) …")
         again = self._released(previous.package_hash, previous.commit)
         try:

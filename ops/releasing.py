@@ -131,7 +131,7 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.its_failure:
         tell("why: {}", outcome.its_failure)
     if outcome.code == Code.BROKEN:
-        if not back:
+        if outcome.nothing_before:
             tell("there is no good package to go back to")
         tell(
             "next: {} lists what was good; docs/runbook.md", f"python -m ops rollback --stack {outcome.stack}"

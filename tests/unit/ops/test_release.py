@@ -358,6 +358,8 @@ def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> 
     outcome = world.back("a")
 
     assert outcome.code == Code.BROKEN
+    assert "IS BROKEN" in markdown(outcome)
+    assert "no good package to go back to" not in plain(outcome)
     assert world.results()[0] == ("a", "failed")
 
 
