@@ -1,0 +1,223 @@
+"""`python -m ops drift` against a stack that somebody edits in the portal: each edit is found, nothing else.
+
+Every test puts the stack back with the command that drift names, and finds nothing then.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.package import HASH_FILE, content_hash, zip_bytes
+from tests.workspace import PROJECT, STACK, Workspace, workspace
+
+ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+SECRET = "s3cret-of-the-portal"
+BY_HAND = "11111111-2222-4333-8444-555555555555"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def module_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("drift"), request.param) as made:
+        (made.root / ".github").mkdir()
+        shutil.copy(PROJECT / ".github" / "owners.toml", made.root / ".github")
+        made.up()
+        yield made
+
+
+@pytest.fixture
+def stack(module_stack: Workspace) -> Iterator[Workspace]:
+    """Put back afterwards, so that each test starts without drift."""
+    yield module_stack
+    module_stack.up("--refresh")
+
+
+def ops(stack: Workspace, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return stack.run("exec", "--", sys.executable, "-m", "ops", *words, check=False, **environment)
+
+
+def drift(stack: Workspace) -> set[tuple[str, str, str]]:
+    """Kind and name of each finding, and each change, or what went along."""
+    done = ops(stack, "drift", "--stack", STACK, "--json")
+    assert done.returncode in (0, 3), done.stderr
+    (report,) = json.loads(done.stdout)
+    assert report["unnamed"] == 0
+    assert (done.returncode == 3) == bool(report["findings"])
+    assert SECRET not in done.stdout + done.stderr
+    return {
+        (finding["kind"], finding["name"], told)
+        for finding in report["findings"]
+        for told in (
+            [f"{change['kind']} {change['path']}" for change in finding["changes"]]
+            or ["with " + " ".join(sorted(finding["goneWith"]))]
+        )
+    }
+
+
+def edit(stack: Workspace, *edits: tuple[str, str, Any]) -> None:
+    environment = {**stack.environment, "PYTHONPATH": f"{stack.root}:{PROJECT}"}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "local_azure", "exec", "--"),
+            *(sys.executable, str(PROJECT / "tests" / "portal.py")),
+        ],
+        cwd=stack.root,
+        env=environment,
+        input=json.dumps(edits),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def id_of(stack: Workspace, name: str) -> str:
+    (found,) = (one["id"] for one in stack.resources() if one["urn"].endswith(f"::{name}") and one.get("id"))
+    return found
+
+
+def settings(stack: Workspace) -> dict[str, str]:
+    (site,) = (one for one in stack.resources() if one["urn"].endswith("::function-app"))
+    return {one["name"]: one["value"] for one in site["inputs"]["siteConfig"]["appSettings"]}
+
+
+def other_package(stack: Workspace) -> Path:
+    """The package that runs, with one more line in it."""
+    with zipfile.ZipFile(stack.root / ".build" / "function_app.zip") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist() if name != HASH_FILE}
+    entries["function_app.py"] += b"\n# somebody's own\n"
+    path = stack.root / "other.zip"
+    path.write_bytes(zip_bytes(entries))
+    path.write_bytes(zip_bytes({**entries, HASH_FILE: content_hash(path).encode()}))
+    return path
+
+
+def test_a_stack_that_nobody_touched_has_no_drift_and_looking_changes_nothing(stack: Workspace) -> None:
+    state, arm = stack.state_file().read_bytes(), stack.arm()
+
+    assert drift(stack) == set()
+
+    assert stack.state_file().read_bytes() == state
+    assert stack.arm() == arm
+
+
+def test_each_edit_of_the_portal_is_found_and_nothing_else(stack: Workspace) -> None:
+    account, site = id_of(stack, "storage-account"), id_of(stack, "function-app")
+    deployed = settings(stack)
+    changed = {**deployed, "CHAT_MODEL_IS_REASONING": SECRET, "ADDED_BY_HAND": SECRET}
+    del changed["HTTP_AUTH_LEVEL"]
+    principal = next(
+        one["outputs"]["principalId"] for one in stack.resources() if one["urn"].endswith("::app-identity")
+    )
+    role = f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
+    grant = {"principalId": principal, "roleDefinitionId": role, "principalType": "ServicePrincipal"}
+    tags = {"project": "assistant", "stack": STACK, "environment": STACK}
+    less = {key: value for key, value in tags.items() if key != "stack"}
+
+    edit(
+        stack,
+        ("publish", "", str(other_package(stack))),  # first: the site cannot reach a closed account
+        ("patch", account, {"properties": {"minimumTlsVersion": "TLS1_0", "allowSharedKeyAccess": True}}),
+        ("patch", account, {"properties": {"publicNetworkAccess": "Disabled"}}),
+        ("patch", account, {"properties": {"isLocalUserEnabled": True, "supportsHttpsTrafficOnly": False}}),
+        ("patch", id_of(stack, "log-workspace"), {"tags": {**tags, "by-hand": "yes"}}),
+        ("patch", id_of(stack, "app-insights"), {"tags": {**tags, "environment": "mine"}}),
+        ("patch", id_of(stack, "plan"), {"tags": less}),
+        ("patch", id_of(stack, "chat-model"), {"sku": {"name": "GlobalStandard", "capacity": 1}}),
+        (
+            "put",
+            f"{account}/providers/Microsoft.Authorization/roleAssignments/{BY_HAND}",
+            {"properties": grant},
+        ),
+        ("settings", site, changed),
+    )
+
+    assert drift(stack) == {
+        ("changed", "storage-account", "changed minimumTlsVersion"),
+        ("changed", "storage-account", "changed allowSharedKeyAccess"),
+        ("changed", "storage-account", "changed publicNetworkAccess"),
+        ("changed", "storage-account", "changed enableHttpsTrafficOnly"),
+        ("changed", "storage-account", "added isLocalUserEnabled"),  # of which the program says nothing
+        ("changed", "log-workspace", "added tags.by-hand"),
+        ("changed", "app-insights", "changed tags.environment"),
+        ("changed", "plan", "removed tags.stack"),
+        ("changed", "chat-model", "changed sku.capacity"),
+        ("added", BY_HAND, f"added role {READER} for ServicePrincipal {principal} on {account}"),
+        ("changed", "function-app", "changed siteConfig.appSettings.CHAT_MODEL_IS_REASONING"),
+        ("changed", "function-app", "added siteConfig.appSettings.ADDED_BY_HAND"),
+        ("changed", "function-app", "removed siteConfig.appSettings.HTTP_AUTH_LEVEL"),
+        ("changed", "deployed-code", "changed package_hash"),
+    }
+
+    stack.up("--refresh")
+    edit(stack, ("delete", f"{account}/providers/Microsoft.Authorization/roleAssignments/{BY_HAND}", None))
+    assert {name for _, name, _ in drift(stack)} <= {"function-app"}
+    assert ops(stack, "drift", "--stack", STACK, "--restore-app-settings").returncode == 0
+    assert drift(stack) == set()
+
+
+def test_what_was_deleted_is_found_with_what_went_along(stack: Workspace) -> None:
+    stack.config("deletionProtection", True)
+    stack.up()
+    table, lock = id_of(stack, "chat-state"), id_of(stack, "keep-data")
+    edit(stack, ("delete", lock, None))
+    assert drift(stack) == {("gone", "keep-data", "with ")}
+    stack.config("deletionProtection", None)
+    stack.up("--refresh")
+
+    edit(
+        stack,
+        ("delete", table, None),
+        ("delete", id_of(stack, "queue-contributor"), None),
+        ("delete", id_of(stack, "function-app"), None),
+    )
+
+    assert drift(stack) == {
+        ("gone", "chat-state", "with "),
+        ("gone", "queue-contributor", "with "),
+        ("gone", "function-app", "with deployed-code no-ftp-password no-scm-password"),
+    }
+    stack.up("--refresh")
+    assert drift(stack) == set()
+    assert stack.put("back-again").status == 202
+
+
+def test_a_group_that_is_gone_is_one_finding(stack: Workspace) -> None:
+    edit(stack, ("delete", id_of(stack, "group"), None))
+
+    account = id_of(stack, "openai-account")
+    try:
+        (finding,) = drift(stack)
+
+        assert finding[:2] == ("gone", "group")
+        assert {"chat-state", "function-app", "openai-account", "app-identity"} <= set(finding[2].split())
+        assert "az cognitiveservices account purge" in ops(stack, "drift", "--stack", STACK).stdout
+    finally:
+        edit(stack, ("purge", account, "eastus2"))
+
+
+def test_an_identity_that_is_gone_is_found(stack: Workspace) -> None:
+    edit(stack, ("delete", id_of(stack, "app-identity"), None))
+
+    found = {(kind, name) for kind, name, _ in drift(stack)}
+
+    assert ("gone", "app-identity") in found
+    assert found <= {("gone", "app-identity"), ("changed", "deployed-code")}, "the app may fail without it"
+
+
+def test_a_stack_that_cannot_be_looked_at_is_no_clean_one(stack: Workspace) -> None:
+    done = ops(stack, "drift", "--stack", STACK, "--stack", "nowhere")
+
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert f"{STACK}: no drift" in done.stdout
