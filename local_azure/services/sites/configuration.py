@@ -18,6 +18,11 @@ class Configuration:
         """`AzureWebJobsStorage`, `AzureWebJobsStorage__clientId` or the same with `:`."""
         return self._values.get(_key(name))
 
+    def has_section(self, name: str) -> bool:
+        """Whether `NAME` or anything below it is set."""
+        section = _key(name)
+        return any(one == section or one.startswith(f"{section}:") for one in self._values)
+
     def resolve(self, text: str) -> str:
         """The text with each `%NAME%` replaced. Raises MissingSettingError."""
 

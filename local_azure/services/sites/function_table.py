@@ -1,35 +1,61 @@
-"""What the host makes of indexed functions: those that serve, their routes, and those that are in error."""
+"""What the host makes of indexed functions: those that run, their triggers, and those that are in error."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local_azure.services.sites import routes
+from local_azure.services.sites import input_binding, routes, skills
+from local_azure.services.sites.binding_template import TemplateFormatError
 from local_azure.services.sites.bindings import assistant_create
 from local_azure.services.sites.bundle import BUILT_IN_TYPES, Bundle
 from local_azure.services.sites.configuration import Configuration, MissingSettingError
+from local_azure.services.sites.input_binding import InputBinding, PropertyError
+from local_azure.services.sites.routes import Route
+from local_azure.services.sites.skills import SkillTrigger
 from local_azure.services.sites.worker_process import IndexedFunction
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-z$][a-z0-9_$]*", re.IGNORECASE)
-_PERFORMED = BUILT_IN_TYPES | {assistant_create.BINDING_TYPE}
+_HTTP = "httptrigger"
+_TRIGGERS = (_HTTP, skills.TRIGGER_TYPE)
+_PERFORMED = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
+
+
+@dataclass(frozen=True)
+class HttpTrigger:
+    auth_level: str
+    """`anonymous`, `function` or `admin`."""
+    route: Route
 
 
 @dataclass(frozen=True)
 class Function:
     name: str
-    auth_level: str
-    """`anonymous`, `function` or `admin`."""
+    trigger: HttpTrigger | SkillTrigger
     outputs: Mapping[str, str]
     """Binding type, in lower case, by name; without HTTP outputs."""
+    inputs: tuple[InputBinding, ...] = ()
 
 
 @dataclass(frozen=True)
 class FunctionTable:
     functions: Mapping[str, Function]
-    routes: tuple[routes.Route, ...]
     errors: tuple[str, ...]
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """In the order of the functions, which decides between two that match."""
+        triggers = (one.trigger for one in self.functions.values())
+        return tuple(trigger.route for trigger in triggers if isinstance(trigger, HttpTrigger))
+
+    def skills(self, configuration: Configuration) -> tuple[tuple[str, SkillTrigger], ...]:
+        """Function and trigger of each skill that a model may call: a disabled function is none."""
+        return tuple(
+            (one.name, one.trigger)
+            for one in self.functions.values()
+            if isinstance(one.trigger, SkillTrigger) and not configuration.is_disabled(one.name)
+        )
 
 
 class _FunctionError(ValueError):
@@ -40,47 +66,93 @@ def build(
     indexed: Sequence[IndexedFunction], prefix: str, bundle: Bundle | None, configuration: Configuration
 ) -> FunctionTable:
     functions: dict[str, Function] = {}
-    found: list[routes.Route] = []
     errors: list[str] = []
     types = bundle.types if bundle else BUILT_IN_TYPES
     for one in indexed:
         try:
-            function, route = _function(one, prefix, types, configuration)
-        except (_FunctionError, routes.TemplateError, MissingSettingError) as error:
+            function = _function(one, prefix, types, configuration)
+            _check_skill(function, functions, configuration)
+        except (
+            _FunctionError,
+            routes.TemplateError,
+            MissingSettingError,
+            TemplateFormatError,
+            PropertyError,
+        ) as error:
             errors.append(f"The '{one.name}' function is in error: {error}")
         else:
             functions[function.name] = function
-            found.append(route)
-    return FunctionTable(functions, tuple(found), tuple(errors))
+    return FunctionTable(functions, tuple(errors))
 
 
 def _function(
     indexed: IndexedFunction, prefix: str, types: frozenset[str], configuration: Configuration
-) -> tuple[Function, routes.Route]:
+) -> Function:
     _check_names(indexed)
     _check_types(indexed, types)
-    for binding in indexed.bindings:
-        for value in binding.values():
-            # The host resolves %NAME% in every binding before the function starts.
-            if isinstance(value, str):
-                configuration.resolve(value)
-    trigger = next(one for one in indexed.bindings if one["type"].lower() == "httptrigger")
-    route = str(trigger.get("route") or indexed.name)
+    bindings = [_resolved(binding, configuration) for binding in indexed.bindings]
+    trigger = next(one for one in bindings if _type(one) in _TRIGGERS)
+    outputs = {
+        str(one["name"]): _type(one)
+        for one in bindings
+        if str(one.get("direction", "IN")).upper() == "OUT" and _type(one) != "http"
+    }
+    inputs = tuple(input_binding.parse(one) for one in bindings if _type(one) in input_binding.TYPES)
+    if _type(trigger) == _HTTP:
+        return Function(indexed.name, _http_trigger(indexed.name, trigger, prefix), outputs, inputs)
+    return Function(indexed.name, _skill_trigger(indexed.name, trigger), outputs, inputs)
+
+
+def _http_trigger(function: str, trigger: Mapping[str, Any], prefix: str) -> HttpTrigger:
+    route = str(trigger.get("route") or function)
     if route.strip("/").lower().startswith("admin"):
         raise _FunctionError("The specified route conflicts with one or more built in routes.")
     template = routes.parse(routes.compose(prefix, route) if not route.startswith("/") else route)
     methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
-    outputs = {
-        str(one["name"]): str(one["type"]).lower()
-        for one in indexed.bindings
-        if _direction(one) == "OUT" and str(one["type"]).lower() != "http"
-    }
     auth_level = str(trigger.get("authLevel") or "function").lower()
-    return Function(indexed.name, auth_level, outputs), routes.Route(indexed.name, template, methods)
+    return HttpTrigger(auth_level, Route(function, template, methods))
 
 
-def _direction(binding: Mapping[str, Any]) -> str:
-    return str(binding.get("direction", "IN")).upper()
+def _skill_trigger(function: str, trigger: Mapping[str, Any]) -> SkillTrigger:
+    description = trigger.get("functionDescription")
+    if description is None:
+        raise _FunctionError("Value cannot be null. (Parameter 'functionDescription')")
+    name, schema = trigger.get("functionName"), trigger.get("parameterDescriptionJson")
+    return SkillTrigger(
+        parameter=str(trigger["name"]),
+        skill=function if name is None else str(name),
+        description=str(description),
+        parameters_json=None if schema is None else str(schema),
+    )
+
+
+def _check_skill(new: Function, functions: Mapping[str, Function], configuration: Configuration) -> None:
+    trigger = new.trigger
+    if not isinstance(trigger, SkillTrigger) or configuration.is_disabled(new.name):
+        return
+    for other in functions.values():
+        if (
+            isinstance(other.trigger, SkillTrigger)
+            and other.trigger.skill.lower() == trigger.skill.lower()
+            and not configuration.is_disabled(other.name)
+        ):
+            raise _FunctionError(
+                f"The listener for function 'Functions.{new.name}' was unable to start. An item with the "
+                f"same key has already been added. Key: {trigger.skill} "
+                f"(the skill of function '{other.name}')."
+            )
+
+
+def _resolved(binding: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """The host resolves %NAME% in every binding before the function starts."""
+    return {
+        name: configuration.resolve(value) if isinstance(value, str) else value
+        for name, value in binding.items()
+    }
+
+
+def _type(binding: Mapping[str, Any]) -> str:
+    return str(binding["type"]).lower()
 
 
 def _check_names(indexed: IndexedFunction) -> None:
@@ -109,5 +181,5 @@ def _check_types(indexed: IndexedFunction, types: frozenset[str]) -> None:
         raise _FunctionError(
             f"Local Azure does not perform the binding type(s) '{', '.join(missing)}'; Azure does."
         )
-    if "httptrigger" not in (kind.lower() for kind in used):
-        raise _FunctionError("Local Azure runs functions with an HTTP trigger only.")
+    if not any(kind.lower() in _TRIGGERS for kind in used):
+        raise _FunctionError(f"The function has no trigger that local Azure runs: {', '.join(_TRIGGERS)}.")

@@ -25,6 +25,7 @@ from typing import Any
 from aiohttp import web
 
 from local_azure.services.sites import (
+    binding_data,
     bundle,
     cors,
     function_table,
@@ -32,25 +33,20 @@ from local_azure.services.sites import (
     host_json,
     keys,
     request_target,
-    responses,
     routes,
     status,
 )
-from local_azure.services.sites.bindings import assistant_create
+from local_azure.services.sites.bindings import assistant_service
 from local_azure.services.sites.bundle import Bundle, BundleError
 from local_azure.services.sites.configuration import Configuration
-from local_azure.services.sites.function_table import FunctionTable
+from local_azure.services.sites.function_table import FunctionTable, HttpTrigger
 from local_azure.services.sites.host_config import HostConfig
 from local_azure.services.sites.host_json import HostJson, HostJsonError
+from local_azure.services.sites.invoker import Call, InvocationError, Invoker, NotReadyError
 from local_azure.services.sites.responses import Response
+from local_azure.services.sites.skills import Returned, Skills
 from local_azure.services.sites.status import HostRecord
-from local_azure.services.sites.worker_process import (
-    HandlerError,
-    Indexed,
-    Result,
-    WorkerExitedError,
-    WorkerProcess,
-)
+from local_azure.services.sites.worker_process import Indexed, Input, WorkerProcess
 
 log = logging.getLogger("Host.Startup")
 
@@ -59,9 +55,6 @@ BODY_LIMIT = 104_857_600
 
 HTTP_TIMEOUT = 230.0
 """Seconds that Azure's front end waits for an answer (Docs: Functions scale and hosting)."""
-
-WORKER_PATIENCE = 20.0
-"""Seconds that a request waits for a worker that is being started again."""
 
 DRAIN_PATIENCE = 3.5
 """Seconds for running requests after a stop; the supervisor kills after five."""
@@ -80,15 +73,17 @@ class Host:
     def __init__(self, config: HostConfig, environment: Mapping[str, str]) -> None:
         self.config = config
         self.settings = HostJson()
-        self.table = FunctionTable({}, (), ())
+        self.table = FunctionTable({}, ())
         self.record = HostRecord(
             os.getpid(), "Starting", False, time.time(), uuid.uuid4().hex, config.site, config.deployment
         )
         self._environment = environment
         self._configuration = Configuration(environment)
         self._keys = keys.load_or_create(Path(config.keys_file))
-        self._assistants = assistant_create.AssistantService(self._configuration)
-        self._worker: WorkerProcess | None = None
+        self._skills = Skills(self._run_skill)
+        self._assistants = assistant_service.AssistantService(self._configuration, self._skills)
+        self._invoker = Invoker(self._assistants)
+        self._routes: tuple[routes.Route, ...] = ()
         self._body_limit = int(self._configuration.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
         self._invocations: set[asyncio.Task[Response]] = set()
 
@@ -122,6 +117,10 @@ class Host:
         self.table = function_table.build(
             indexed.functions, self.settings.route_prefix, found, self._configuration
         )
+        self._routes = self.table.routes
+        if self.config.raw_routes:
+            self._routes = tuple(routes.without_constraints(route) for route in self._routes)
+        self._skills.register(self.table.skills(self._configuration))
         errors += self.table.errors
         for error in errors:
             log.error("%s", error)
@@ -139,8 +138,9 @@ class Host:
         return fit
 
     async def _index(self, root: Path) -> Indexed:
-        self._worker = WorkerProcess(self.config.python, root, self._environment, self._log_of_worker)
-        return await self._worker.start()
+        worker = WorkerProcess(self.config.python, root, self._environment, self._log_of_worker)
+        self._invoker.worker = worker
+        return await worker.start()
 
     def _log_of_worker(self, category: str, level: int, message: str) -> None:
         logging.getLogger(category).log(level, "%s", message)
@@ -149,16 +149,15 @@ class Host:
         status.write(Path(self.config.status_file), self.record)
 
     async def warm_up(self) -> None:
-        """Imports what the first request with an output binding would wait for."""
-        kinds = {kind for one in self.table.functions.values() for kind in one.outputs.values()}
-        if assistant_create.BINDING_TYPE in kinds:
-            await asyncio.to_thread(assistant_create.import_clients)
+        """Imports what the first request with a binding of the extension would wait for."""
+        if any(one.inputs or one.outputs for one in self.table.functions.values()):
+            await asyncio.to_thread(assistant_service.import_clients)
 
     async def close(self) -> None:
         if self._invocations:
             await asyncio.wait(self._invocations, timeout=DRAIN_PATIENCE)
-        if self._worker is not None:
-            await self._worker.stop()
+        if self._invoker.worker is not None:
+            await self._invoker.worker.stop()
         await self._assistants.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -194,11 +193,13 @@ class Host:
             return self._admin(request.method, path.lower().rstrip("/"), key)
         if self.record.state == "Error":
             return _text(503, "Function host is not running.")
-        found = routes.find(self.table.routes, request.method, path)
+        found = routes.find(self._routes, request.method, path)
         if found is None:
             return Response(404)
         function = self.table.functions[found.function]
-        if not self._keys.opens(key, function.auth_level):
+        if isinstance(function.trigger, HttpTrigger) and not self._keys.opens(
+            key, function.trigger.auth_level
+        ):
             return Response(401)
         if self._configuration.is_disabled(function.name):
             return Response(404)
@@ -226,48 +227,37 @@ class Host:
             return Response(400)  # the client hung up: nobody reads this
         except TimeoutError:
             return Response(408)
-        http = {
+        http: dict[str, Any] = {
             "method": request.method,
             "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
             "headers": _headers(request),
             "query": request_target.query_values(query),
             "params": dict(found.values),
         }
+
         # A task of its own: neither the front end's limit nor a client that
         # hangs up ends an invocation on Azure.
-        task = asyncio.create_task(self._invoke(found.function, http, body))
+        def data() -> binding_data.BindingData:
+            return binding_data.of_request(body, query, http["headers"], http["params"])
+
+        task = asyncio.create_task(self._invoke(found.function, Call(data, http, body)))
         self._invocations.add(task)
         task.add_done_callback(self._invocations.discard)
         done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
         return task.result() if done else Response(504)
 
-    async def _invoke(self, function: str, http: Mapping[str, Any], body: bytes) -> Response:
-        logger = logging.getLogger(f"Function.{function}")
-        worker = self._worker
-        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_PATIENCE)):
-            return _text(503, "Function host is not running.")
-        logger.info("Executing 'Functions.%s'", function)
-        started = time.monotonic()
+    async def _invoke(self, function: str, call: Call) -> Response:
         try:
-            result = await worker.invoke(function, http, body)
-            answer = responses.convert(result.response, result.content)
-            await self._output(function, result)
-        except (HandlerError, WorkerExitedError, responses.BadResponseError) as error:
-            logger.error("Executed 'Functions.%s' (Failed)\n%s", function, error)
+            return (await self._invoker.run(self.table.functions[function], call)).response
+        except NotReadyError:
+            return _text(503, "Function host is not running.")
+        except InvocationError:
             return Response(500)
-        except Exception as error:  # noqa: BLE001 # an SDK may raise anything; the log says what
-            # 202 is never sent when an output failed: outputs are awaited first (WorkerFunctionInvoker).
-            logger.error("Executed 'Functions.%s' (Failed): %s: %s", function, type(error).__name__, error)
-            return Response(500)
-        took = (time.monotonic() - started) * 1000
-        logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function, took)
-        return answer
 
-    async def _output(self, function: str, result: Result) -> None:
-        for name, kind in self.table.functions[function].outputs.items():
-            output = result.outputs.get(name)
-            if output is not None and kind == assistant_create.BINDING_TYPE:
-                await self._assistants.output(output.kind, output.value)
+    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> Returned:
+        value = Input(None if argument is None else "string", argument)
+        outcome = await self._invoker.run(self.table.functions[function], Call(trigger=(parameter, value)))
+        return outcome.returned
 
     def _homepage(self) -> Response:
         if (self._configuration.get("AzureWebJobsDisableHomepage") or "").lower() in ("true", "1"):

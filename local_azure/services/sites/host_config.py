@@ -27,6 +27,8 @@ class HostConfig:
     python: str
     notices: tuple[str, ...] = ()
     cors: Cors = field(default_factory=Cors)
+    raw_routes: bool = False
+    """Route constraints are off: what the extension does with any id can be seen."""
 
 
 def write(file: Path, config: HostConfig) -> None:

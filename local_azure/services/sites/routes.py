@@ -7,7 +7,7 @@ trailing slash does not count, an empty segment matches nothing.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -72,6 +72,15 @@ def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
             if values is not None:
                 return Match(route.function, values)
     return None
+
+
+def without_constraints(route: Route) -> Route:
+    """The same route for every value of its parameters."""
+    segments = tuple(
+        tuple(replace(part, constraints=()) if isinstance(part, Parameter) else part for part in segment)
+        for segment in route.template.segments
+    )
+    return replace(route, template=replace(route.template, segments=segments))
 
 
 def match(template: Template, path: str) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 import sys
@@ -52,6 +53,14 @@ T = TypeVar("T")
 HOST_DEADLINE = 150.0
 """Seconds for a host to start; indexing alone may take 120."""
 
+RAW_ROUTES_VARIABLE = "LOCAL_AZURE_RAW_ROUTES"
+"""`1` in the environment of local Azure turns the route constraints of every site off."""
+
+_RAW_NOTICE = (
+    f"{RAW_ROUTES_VARIABLE} is 1: route constraints are off, and any id reaches the bindings. "
+    f"Restart local Azure without it."
+)
+
 _PROJECT = Path(local_azure.__file__).parents[1]
 
 
@@ -76,6 +85,7 @@ class _Launch:
     python: str
     notices: tuple[str, ...]
     cors: Cors
+    raw_routes: bool
 
 
 @dataclass(frozen=True)
@@ -258,7 +268,10 @@ class Site:
             certificates=platform.tls.client_environment(),
         )
         settings = {**environment.app_settings(site), **variables}
-        return _Launch(deployment, settings, python, (notice,) if notice else (), _cors(site))
+        # Of the daemon's own environment: no app setting, so nothing on Azure can turn constraints off.
+        raw_routes = os.environ.get(RAW_ROUTES_VARIABLE) == "1"
+        notices = tuple(one for one in (notice, _RAW_NOTICE if raw_routes else None) if one)
+        return _Launch(deployment, settings, python, notices, _cors(site), raw_routes)
 
     async def _start(self, launch: _Launch) -> _Running:
         """Returns when the host has settled: it serves, or it has found its package bad."""
@@ -281,6 +294,7 @@ class Site:
             python=launch.python,
             notices=launch.notices,
             cors=launch.cors,
+            raw_routes=launch.raw_routes,
         )
         host_config.write(config_file, config)
         command = Command(

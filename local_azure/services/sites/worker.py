@@ -61,6 +61,11 @@ class Function(typing.NamedTuple):
         return next(one for one in self.bindings if one["type"].lower().endswith("trigger"))
 
     @property
+    def inputs(self) -> list[Message]:
+        """The trigger too."""
+        return [one for one in self.bindings if one["direction"].upper() != "OUT"]
+
+    @property
     def outputs(self) -> list[Message]:
         return [one for one in self.bindings if one["direction"].upper() == "OUT"]
 
@@ -139,14 +144,12 @@ class Worker:
             outs = {
                 one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"
             }
-            arguments = {
-                **outs,
-                function.trigger["name"]: self._decode(function.trigger, message["http"], body),
-            }
+            arguments = {**outs, **self._decode(function, message, body)}
             if function.takes_context:
                 arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
             result = await self._call(function, arguments)
             answer["outputs"], answer["response"], content = self._encode(function, outs, result)
+            answer["returned"] = self._returned(function, result)
         except BaseException as error:  # noqa: BLE001 # a handler may raise anything, SystemExit too
             answer |= {
                 "ok": False,
@@ -163,20 +166,19 @@ class Worker:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, lambda: context.run(function.handler, **arguments))
 
-    def _decode(self, trigger: Message, http: Message, body: bytes) -> typing.Any:
-        def texts(values: dict[str, str]) -> dict[str, Datum]:
-            return {name: Datum(value, "string") for name, value in values.items()}
-
-        converter = self._library.get_binding_registry().get(trigger["type"])
-        value = {
-            "method": Datum(http["method"], "string"),
-            "url": Datum(http["url"], "string"),
-            "headers": texts(http["headers"]),
-            "query": texts(http["query"]),
-            "params": texts(http["params"]),
-            "body": Datum(body, "bytes"),
-        }
-        return converter.decode(Datum(value, "http"), trigger_metadata={})
+    def _decode(self, function: Function, message: Message, body: bytes) -> Message:
+        found: Message = {}
+        for binding in function.inputs:
+            converter = self._library.get_binding_registry().get(binding["type"])
+            if binding["type"].lower() == "httptrigger":
+                datum = http_datum(message["http"], body)
+            else:
+                given = message["inputs"][binding["name"]]
+                datum = Datum(given["value"], given["type"])
+            # Without a converter a text is what the handler gets, `bytes` in its annotation or not.
+            value = datum.value if converter is None else converter.decode(datum, trigger_metadata={})
+            found[binding["name"]] = value
+        return found
 
     def _encode(
         self, function: Function, outs: Message, result: typing.Any
@@ -198,6 +200,11 @@ class Worker:
                 if datum.type == "bytes":
                     outputs[name]["value"] = base64.b64encode(datum.value).decode()
         return outputs, response, content
+
+    def _returned(self, function: Function, result: typing.Any) -> Message | None:
+        """A trigger without a converter hands the result to its extension, as a skill's does."""
+        kind = function.trigger["type"]
+        return None if self._library.get_binding_registry().get(kind) is not None else encode_return(result)
 
 
 class LogHandler(logging.Handler):
@@ -264,22 +271,55 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
             f"cannot load the {name} function: the following parameters are declared in Python "
             f"but not in the function definition: {sorted(unbound)}"
         )
-    for parameter in parameters.values():
-        _check_annotation(name, parameter, bound[parameter.name], library)
+    annotations = typing.get_type_hints(handler)
+    for parameter in parameters:
+        if parameter in annotations:
+            _check_annotation(name, annotations[parameter], bound[parameter], library)
     return Function(name, handler, bindings, takes_context)
 
 
-def _check_annotation(name: str, parameter: inspect.Parameter, binding: Message, library: typing.Any) -> None:
-    annotation = parameter.annotation
-    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
-        return
+def _check_annotation(name: str, annotation: typing.Any, binding: Message, library: typing.Any) -> None:
+    parameter, kind = binding["name"], binding["type"]
     is_out = (typing.get_origin(annotation) or annotation) is library.Out
     if is_out != (binding["direction"].upper() == "OUT"):
         raise LoadError(
-            f"cannot load the {name} function: binding {parameter.name} is declared to have the "
+            f"cannot load the {name} function: binding {parameter} is declared to have the "
             f"{binding['direction'].lower()!r} direction, but its annotation in Python is "
             f"{'' if is_out else 'not '}a subclass of azure.functions.Out"
         )
+    if is_out:
+        return
+    if not isinstance(annotation, type):
+        raise LoadError(
+            f"cannot load the {name} function: binding {parameter} has invalid non-type annotation "
+            f"{annotation!r}"
+        )
+    converter = library.get_binding_registry().get(kind)
+    fits = (
+        issubclass(annotation, (str, bytes))
+        if converter is None
+        else converter.check_input_type_annotation(annotation)
+    )
+    if not fits:
+        raise LoadError(
+            f'cannot load the {name} function: type of {parameter} binding in function.json "{kind}" does '
+            f'not match its Python annotation "{annotation.__name__}"'
+        )
+
+
+def http_datum(http: Message, body: bytes) -> Datum:
+    def texts(values: dict[str, str]) -> dict[str, Datum]:
+        return {name: Datum(value, "string") for name, value in values.items()}
+
+    value = {
+        "method": Datum(http["method"], "string"),
+        "url": Datum(http["url"], "string"),
+        "headers": texts(http["headers"]),
+        "query": texts(http["query"]),
+        "params": texts(http["params"]),
+        "body": Datum(body, "bytes"),
+    }
+    return Datum(value, "http")
 
 
 def generic_datum(value: typing.Any) -> Datum:
@@ -290,6 +330,21 @@ def generic_datum(value: typing.Any) -> Datum:
         return Datum(bytes(value), "bytes")
     if isinstance(value, (dict, list)):
         return Datum(json.dumps(value), "json")
+    raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
+
+
+def encode_return(value: typing.Any) -> Message | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return {"type": "string", "value": value}
+    if isinstance(value, (bytes, bytearray)):
+        return {"type": "string", "value": base64.b64encode(value).decode()}
+    if isinstance(value, (dict, list, float)):
+        return {"type": "json", "value": json.dumps(value)}
+    if isinstance(value, int):
+        # A bool is an int before the worker asks whether it is a bool.
+        return {"type": "json", "value": json.dumps(int(value))}
     raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
 
 

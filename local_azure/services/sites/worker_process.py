@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -48,6 +48,14 @@ class Indexed:
 
 
 @dataclass(frozen=True)
+class Input:
+    """A value for the worker; None has no type."""
+
+    type: Literal["string", "json"] | None
+    value: str | None
+
+
+@dataclass(frozen=True)
 class Output:
     kind: Literal["string", "json", "bytes"]
     value: str | bytes
@@ -60,6 +68,8 @@ class Result:
     outputs: Mapping[str, Output]
     response: Mapping[str, Any] | None
     content: bytes
+    returned: Output | None = None
+    """What a function with a generic trigger gave back."""
 
 
 LogSink = Callable[[str, int, str], None]
@@ -101,15 +111,27 @@ class WorkerProcess:
             await asyncio.wait_for(self._ready.wait(), seconds)
         return self.ready
 
-    async def invoke(self, function: str, http: Mapping[str, Any], body: bytes) -> Result:
-        """Raises HandlerError and WorkerExitedError."""
+    async def invoke(
+        self,
+        function: str,
+        http: Mapping[str, Any] | None = None,
+        body: bytes = b"",
+        inputs: Mapping[str, Input] | None = None,
+    ) -> Result:
+        """`inputs`: the values of all other bindings by name. Raises HandlerError and WorkerExitedError."""
         if self._writer is None:
             raise WorkerExitedError("The worker is not running.")
         invocation = str(uuid.uuid4())
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting[invocation] = future
         try:
-            message = {"kind": "invoke", "id": invocation, "function": function, "http": http}
+            message = {
+                "kind": "invoke",
+                "id": invocation,
+                "function": function,
+                "http": http,
+                "inputs": {name: asdict(one) for name, one in (inputs or {}).items()},
+            }
             self._writer.write(worker.encode(message, body))
             await self._writer.drain()
             return await future
@@ -230,4 +252,10 @@ def _result(message: Mapping[str, Any], content: bytes) -> Result:
         name: Output(one["type"], base64.b64decode(one["value"]) if one["type"] == "bytes" else one["value"])
         for name, one in message["outputs"].items()
     }
-    return Result(outputs, message["response"], content)
+    returned: Mapping[str, Any] | None = message.get("returned")
+    return Result(
+        outputs,
+        message["response"],
+        content,
+        Output(returned["type"], returned["value"]) if returned is not None else None,
+    )

@@ -5,21 +5,17 @@ is taken. What `json.dumps` writes is not touched by that.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
+from local_azure.services.sites.bindings.dotnet import ISO
+
 Kind = Literal["string", "json", "bytes"]
 
 DEFAULT_INSTRUCTIONS = "You are a helpful assistant."
 DEFAULT_COLLECTION = "ChatState"
-
-_ISO = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?",
-    re.ASCII,
-)
 
 
 class PayloadError(ValueError):
@@ -109,7 +105,7 @@ def _reformat_dates(value: object) -> object:
         return [_reformat_dates(one) for one in cast("list[object]", value)]
     if type(value) is not str:
         return value
-    found = _ISO.fullmatch(value)
+    found = ISO.fullmatch(value)
     if found is None:
         return value
     clock, fraction, zone = found.groups()

@@ -1,54 +1,196 @@
 """The rows of one assistant in table storage, with the types and the order of the extension's classes."""
 
-import time
-from datetime import UTC, datetime
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from azure.data.tables import EdmType
+
+from local_azure.services.sites.bindings import dotnet
+from local_azure.services.sites.bindings.dotnet import Instant
+from local_azure.services.sites.bindings.errors import BindingError
 
 Value = str | int | bool | tuple[str, EdmType]
 Row = dict[str, Value]
 
 STATE_ROW_KEY = "state"
+MESSAGE_PREFIX = "msg-"
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """`arguments` is JSON text, as far as the model kept to that."""
+
+    id: str
+    function_name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Message:
+    content: str | None
+    role: str
+    """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 wrote lower case."""
+    created_at: Instant
+    name: str | None = None
+    """A tool's answer names the call here."""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass
+class State:
+    partition_key: str
+    exists: bool
+    created_at: Instant
+    last_updated_at: Instant
+    total_messages: int
+    total_tokens: int
+
+
+@dataclass
+class Conversation:
+    state: State
+    messages: list[Message] = field(default_factory=list[Message])
 
 
 def message_row_key(number: int) -> str:
     """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
-    return f"msg-{number:04X}"
+    return f"{MESSAGE_PREFIX}{number:04X}"
 
 
-def timestamp(nanoseconds: int | None = None) -> tuple[str, EdmType]:
-    """A UTC clock reading with the seven digits of .NET; a datetime object would be written with six."""
-    now = time.time_ns() if nanoseconds is None else nanoseconds
-    seconds, rest = divmod(now, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{rest // 100:07d}Z", EdmType.DATETIME
-
-
-def system_message(partition_key: str, content: str) -> Row:
-    return {
+def message_row(partition_key: str, number: int, message: Message) -> Row:
+    row: dict[str, Value | None] = {
         "PartitionKey": partition_key,
-        "RowKey": message_row_key(1),
-        "Content": content,
-        "Role": "System",
-        "CreatedAt": timestamp(),
-        "ToolCalls": "",
+        "RowKey": message_row_key(number),
+        "Content": message.content,
+        "Name": message.name,
+        "Role": message.role,
+        "CreatedAt": _date(message.created_at),
+        "ToolCalls": tool_calls_text(message.tool_calls),
     }
+    return {name: value for name, value in row.items() if value is not None}
 
 
-def state(partition_key: str, total_messages: int) -> Row:
-    created, updated = timestamp(), timestamp()
+def state_row(state: State) -> Row:
     return {
-        "PartitionKey": partition_key,
+        "PartitionKey": state.partition_key,
         "RowKey": STATE_ROW_KEY,
-        "Exists": True,
-        "CreatedAt": created,
-        "LastUpdatedAt": updated,
-        "TotalMessages": total_messages,
-        "TotalTokens": 0,
+        "Exists": state.exists,
+        "CreatedAt": _date(state.created_at),
+        "LastUpdatedAt": _date(state.last_updated_at),
+        "TotalMessages": state.total_messages,
+        "TotalTokens": state.total_tokens,
     }
 
 
 def created(partition_key: str, instructions: str | None) -> list[Row]:
     """What one insert transaction writes: the system message, unless it is blank, then the state."""
-    messages = [system_message(partition_key, instructions)] if instructions and instructions.strip() else []
-    return [*messages, state(partition_key, len(messages))]
+    messages = (
+        [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
+        if instructions and instructions.strip()
+        else []
+    )
+    state = State(partition_key, True, dotnet.now(), dotnet.now(), len(messages), 0)
+    return [*messages, state_row(state)]
+
+
+def tool_calls_text(calls: Sequence[ToolCall]) -> str:
+    """The column ToolCalls: empty, or the JSON of System.Text.Json."""
+    quoted = dotnet.system_text
+    items = [
+        f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
+        f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
+        for call in calls
+    ]
+    return f"[{','.join(items)}]" if items else ""
+
+
+def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
+    """Raises BindingError where arguments are no JSON: the extension fails too, until a create."""
+    if not text:
+        return ()
+    try:
+        items = cast("list[dict[str, Any]] | None", json.loads(text))
+    except ValueError as error:
+        raise BindingError(f"The column ToolCalls holds no JSON: {error}") from error
+    return tuple(_tool_call(item) for item in items or ())
+
+
+def _tool_call(item: Mapping[str, Any]) -> ToolCall:
+    arguments = str(item.get("functionArguments", ""))
+    try:
+        json.loads(arguments, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise BindingError(
+            f"The arguments {arguments!r} of the stored tool call {item.get('functionName')!r} are no JSON: "
+            f"{error}. The conversation stays unreadable until it is created anew."
+        ) from error
+    return ToolCall(str(item.get("id", "")), str(item.get("functionName", "")), arguments.strip(" \t\r\n"))
+
+
+def _refuse(constant: str) -> float:
+    msg = f"{constant} is no JSON"
+    raise ValueError(msg)
+
+
+def read_message(entity: Mapping[str, Any]) -> Message:
+    role = _string(entity, "Role")
+    if role is None:
+        raise BindingError(f"Row {entity['RowKey']!r} has no Role.")
+    return Message(
+        content=_string(entity, "Content"),
+        role=role,
+        created_at=_instant(entity, "CreatedAt"),
+        name=_string(entity, "Name"),
+        tool_calls=parse_tool_calls(_string(entity, "ToolCalls")),
+    )
+
+
+def read_state(entity: Mapping[str, Any]) -> State:
+    return State(
+        partition_key=str(entity["PartitionKey"]),
+        exists=entity.get("Exists") is True,
+        created_at=_instant(entity, "CreatedAt"),
+        last_updated_at=_instant(entity, "LastUpdatedAt"),
+        total_messages=_int32(entity, "TotalMessages"),
+        total_tokens=_int32(entity, "TotalTokens"),
+    )
+
+
+def _date(moment: Instant) -> tuple[str, EdmType]:
+    # A datetime object would be written with six digits.
+    return moment, EdmType.DATETIME
+
+
+def _string(entity: Mapping[str, Any], name: str) -> str | None:
+    value: object = entity.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong_type(entity, name, "String")
+
+
+def _instant(entity: Mapping[str, Any], name: str) -> Instant:
+    value = entity.get(name)
+    if value is None:
+        return dotnet.NEVER
+    text: object = getattr(value, "tables_service_value", None)
+    if not isinstance(text, str):
+        raise _wrong_type(entity, name, "DateTime")
+    return dotnet.instant(text)
+
+
+def _int32(entity: Mapping[str, Any], name: str) -> int:
+    value: object = entity.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and -math.pow(2, 31) <= value < math.pow(2, 31):
+        return value
+    raise _wrong_type(entity, name, "Int32")
+
+
+def _wrong_type(entity: Mapping[str, Any], name: str, expected: str) -> BindingError:
+    return BindingError(
+        f"Row {entity['RowKey']!r}: cannot return {type(entity[name]).__name__} {name} as {expected}."
+    )

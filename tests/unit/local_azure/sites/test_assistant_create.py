@@ -5,16 +5,22 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ResourceExistsError
 
-from local_azure.services.sites.bindings import assistant_create
-from local_azure.services.sites.bindings.assistant_create import AssistantService, OutputError
+from local_azure.services.sites.bindings import assistant_create, connections
+from local_azure.services.sites.bindings.assistant_service import AssistantService
+from local_azure.services.sites.bindings.errors import BindingError
 from local_azure.services.sites.bindings.payload import AssistantCreateRequest
 from local_azure.services.sites.configuration import Configuration
+from local_azure.services.sites.skills import Returned, Skills
 
 IDENTITY = {
     "AzureWebJobsStorage__tableServiceUri": "https://127.0.0.1:1/account",
     "AzureWebJobsStorage__credential": "managedidentity",
     "AzureWebJobsStorage__clientId": "client",
 }
+
+
+async def no_skill(_function: str, _parameter: str, _argument: str | None) -> Returned:
+    raise AssertionError
 
 
 class RecordingTable:
@@ -58,7 +64,7 @@ async def test_the_id_goes_into_the_filter_unescaped() -> None:
 
 async def test_a_null_id_fails_after_the_empty_partition_was_emptied() -> None:
     table = RecordingTable(1)
-    with pytest.raises(OutputError, match="PartitionKey"):
+    with pytest.raises(BindingError, match="PartitionKey"):
         await assistant_create.create_assistant(table, AssistantCreateRequest(None))
     assert table.calls == ["create table", "PartitionKey eq ''", ["delete"]]
 
@@ -75,25 +81,23 @@ async def test_a_null_id_fails_after_the_empty_partition_was_emptied() -> None:
 def test_storage_without_an_identity_says_what_is_missing(
     settings: dict[str, str], setting: str | None, says: str
 ) -> None:
-    with pytest.raises(OutputError, match=says):
-        assistant_create.storage_settings(Configuration(settings), setting)
+    with pytest.raises(BindingError, match=says):
+        connections.table_service_uri(Configuration(settings), setting)
 
 
 def test_an_unknown_credential_is_refused() -> None:
-    found = assistant_create.storage_settings(
-        Configuration({**IDENTITY, "AzureWebJobsStorage__credential": "secret"}), "AzureWebJobsStorage"
-    )
-    with pytest.raises(OutputError, match="'secret'"):
-        assistant_create.managed_identity(found, None)
+    settings = Configuration({**IDENTITY, "AzureWebJobsStorage__credential": "secret"})
+    with pytest.raises(BindingError, match="'secret'"):
+        connections.managed_identity(connections.identity(settings, "AzureWebJobsStorage"), None)
 
 
 async def test_the_first_client_serves_later_collections_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = AssistantService(Configuration(IDENTITY))
+    service = AssistantService(Configuration(IDENTITY), Skills(no_skill))
     tables: dict[str | None, RecordingTable] = {}
 
-    def connect(_settings: object, collection: str | None) -> RecordingTable:
+    def connect(_uri: str, _section: str, collection: str | None) -> RecordingTable:
         return tables.setdefault(collection, RecordingTable(0))
 
     monkeypatch.setattr(service, "_connect", connect)

@@ -4,6 +4,7 @@ import pytest
 
 from local_azure.services.sites import bundle, function_table
 from local_azure.services.sites.configuration import Configuration
+from local_azure.services.sites.function_table import HttpTrigger
 from local_azure.services.sites.worker_process import IndexedFunction
 
 PREVIEW = bundle.resolve(bundle.PREVIEW, "[4.45.0, 4.46.0)")
@@ -27,6 +28,7 @@ def function(name: str = "Create", *more: dict[str, Any], **trigger: Any) -> Ind
     return IndexedFunction(name, tuple(bindings))
 
 
+POST = {"direction": "IN", "type": "assistantPost", "name": "state", "id": "{id}", "userMessage": "x"}
 CREATE = {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
 
 
@@ -41,7 +43,9 @@ def test_a_function_of_the_preview_bundle_serves() -> None:
     table = function_table.build([function("Create", CREATE)], "api", PREVIEW, Configuration({}))
     assert table.errors == ()
     assert table.functions["Create"].outputs == {"requests": "assistantcreate"}
-    assert table.functions["Create"].auth_level == "function"
+    trigger = table.functions["Create"].trigger
+    assert isinstance(trigger, HttpTrigger)
+    assert trigger.auth_level == "function"
     assert table.routes[0].template.text == "api/a/{id}"
     assert table.routes[0].methods == {"PUT"}
 
@@ -60,7 +64,11 @@ def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bun
         (function(route="/a"), "cannot start with '/'"),
         (function(route="a/{id"), "incomplete parameter"),
         (function(route="admin/x"), "conflicts with one or more built in routes"),
-        (function("Post", {"direction": "IN", "type": "assistantPost", "name": "state"}), "does not perform"),
+        (function("Read", {"direction": "IN", "type": "textCompletion", "name": "t"}), "does not perform"),
+        (function("Post", {**POST, "id": "{assistantId"}), "Missing closing bracket at position 1"),
+        (function("Post", {**POST, "id": "{a b}"}), "The parameter name 'a b' is invalid"),
+        (function("Post", {**POST, "isReasoningModel": "%CHAT%"}), "'%CHAT%' does not resolve"),
+        (function("Post", {**POST, "isReasoningModel": "maybe"}), "Could not convert string to boolean"),
         (function("Q", {"direction": "OUT", "type": "queue", "name": "m"}), "'queue' are not registered"),
         (function("Create", {**CREATE, "model": "%CHAT%"}), "'%CHAT%' does not resolve"),
     ],

@@ -1,0 +1,48 @@
+"""What a request gives to binding expressions (HttpTriggerAttributeBindingProvider of the WebJobs SDK)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from local_azure.services.sites.bindings import dotnet
+
+BindingData = Mapping[str, object]
+"""By name in lower case; values are texts, or objects and arrays of a JSON body."""
+
+
+class JsonObject(dict[str, object]):
+    """An object of a JSON body. Newtonsoft.Json has parsed its members, and dates are dates by then."""
+
+
+def of_request(
+    body: bytes, query: Sequence[tuple[str, str]], headers: Mapping[str, str], route: Mapping[str, str]
+) -> BindingData:
+    """Members of a JSON body, then the query (but `code`), then the route: what comes later wins.
+
+    `Query` and `Headers` are there too, unless the request has brought one of that
+    name: a body `{"Query": {"message": "x"}}` takes the place of the whole query.
+    """
+    data: dict[str, object] = _of_body(body)
+    # Of duplicates the last counts, and an empty value is a value here.
+    values = {name.lower(): value for name, value in query}
+    data.update({name: value for name, value in values.items() if name != "code"})
+    data.update({name.lower(): value for name, value in route.items()})
+    data.setdefault("query", values)
+    data.setdefault("headers", dict(headers))
+    return data
+
+
+def _of_body(body: bytes) -> dict[str, object]:
+    """No object, or no JSON at all, is no error: there may be no expression that needs it."""
+    try:
+        parsed: object = json.loads(body.decode("utf-8-sig"), object_hook=JsonObject)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(parsed, JsonObject):
+        return {}
+    found: dict[str, object] = {}
+    for name, value in parsed.items():
+        kept = cast("object", value) if isinstance(value, (dict, list)) else dotnet.text_of(value)
+        if kept is not None:
+            found[name.lower()] = kept
+    return found

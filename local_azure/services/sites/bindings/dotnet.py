@@ -1,0 +1,168 @@
+"""How .NET writes and reads what the extension keeps in rows and hands to workers: JSON, dates, numbers."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import cast
+
+Instant = str
+"""UTC with seven digits and `Z`, such as `2026-11-25T10:00:00.1234567Z`; sorts by time."""
+
+NEVER: Instant = "0001-01-01T00:00:00.0000000Z"
+"""`default(DateTime)`."""
+
+ISO = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
+)
+"""What Newtonsoft.Json takes for a date wherever it parses a string without a type in mind."""
+
+_SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_NEWTONSOFT = {
+    **{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]},
+    **_SHORT,
+}
+_SYSTEM_TEXT = {
+    **{chr(code): f"\\u{code:04X}" for code in [*range(0x20), 0x7F]},
+    **{character: f"\\u{ord(character):04X}" for character in "\"&'+<>`"},
+    **{character: escape for character, escape in _SHORT.items() if character != '"'},
+}
+_NEWTONSOFT_TABLE = str.maketrans(_NEWTONSOFT)
+_SYSTEM_TEXT_TABLE = str.maketrans(_SYSTEM_TEXT)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def newtonsoft(value: object) -> str:
+    """`JsonConvert.SerializeObject`: no spaces, characters beyond ASCII as they are."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value).items()
+        return f"{{{','.join(f'{newtonsoft(name)}:{newtonsoft(one)}' for name, one in members)}}}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{','.join(newtonsoft(one) for one in cast('Sequence[object]', value))}]"
+    if isinstance(value, str):
+        return f'"{value.translate(_NEWTONSOFT_TABLE)}"'
+    if isinstance(value, float):
+        return number(value) if math.isfinite(value) else f'"{number(value)}"'
+    return json.dumps(value)
+
+
+def system_text(value: str) -> str:
+    """A string as `System.Text.Json` writes it by default: HTML's characters and all beyond ASCII escaped."""
+
+    def escaped(found: re.Match[str]) -> str:
+        units = found.group().encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
+
+    return f'"{_BEYOND_ASCII.sub(escaped, value.translate(_SYSTEM_TEXT_TABLE))}"'
+
+
+def number(value: float) -> str:
+    """A double in the invariant culture: `1.0` stays `1.0` in JSON, exponents are `E+20`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return re.sub(r"e([+-])(\d+)", lambda found: f"E{found[1]}{found[2]}", repr(value))
+
+
+def text_of(token: object) -> str | None:
+    """`(string)token` of a parsed JSON value; an ISO date-time is a date by then. Raises ValueError."""
+    if token is None:
+        return None
+    if isinstance(token, bool):
+        return "True" if token else "False"
+    if isinstance(token, float):
+        return number(token).removesuffix(".0")
+    if isinstance(token, str):
+        found = ISO.fullmatch(token)
+        return token if found is None else _invariant_date(token, found)
+    if isinstance(token, int):
+        return str(token)
+    msg = f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String."
+    raise ValueError(msg)
+
+
+def _invariant_date(token: str, found: re.Match[str]) -> str:
+    try:
+        moment = datetime.fromisoformat(found[1] + (found[3] if found[3] and found[3] != "Z" else ""))
+    except ValueError:
+        return token
+    # An offset becomes local time, which in Azure is UTC.
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return f"{moment.month:02}/{moment.day:02}/{moment.year:04} {moment:%H:%M:%S}"
+
+
+def now() -> Instant:
+    return instant_of(time.time_ns())
+
+
+def instant_of(nanoseconds: int) -> Instant:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest // 100:07d}Z"
+
+
+def instant(text: str) -> Instant:
+    """A date of table storage (`…Z`, any number of digits) in full."""
+    found = ISO.fullmatch(text)
+    if found is None:
+        msg = f"{text!r} is no date-time of table storage"
+        raise ValueError(msg)
+    return f"{found[1]}.{(found[2] or '').ljust(7, '0')}Z"
+
+
+def newtonsoft_date(moment: Instant) -> str:
+    """Trailing zeros of the fraction trimmed; `default(DateTime)` has no kind, and so no `Z`."""
+    if moment == NEVER:
+        return "0001-01-01T00:00:00"
+    return f"{moment.removesuffix('Z').rstrip('0').removesuffix('.')}Z"
+
+
+_DATE_FORMS = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y-%m-%dT%H:%M",
+    "%m/%d/%Y",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+)
+_LONG = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?\s?(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def parse_date(text: str) -> Instant | None:
+    """`DateTime.TryParse(…).ToUniversalTime()` where local time is UTC; None where it refuses.
+
+    The forms that people and programs send are known here, not each that .NET guesses at.
+    """
+    text = text.strip()
+    if not text.isascii():
+        return None
+    found = _LONG.fullmatch(text)
+    try:
+        if found is not None:
+            day, clock, fraction, zone = found.groups()
+            moment = datetime.fromisoformat(f"{day}T{clock}")
+            if zone and zone.upper() != "Z":
+                hours, minutes = int(zone[1:3]), int(zone[-2:])
+                offset = timedelta(hours=hours, minutes=minutes)
+                moment += offset if zone[0] == "-" else -offset
+            return f"{moment.isoformat()}.{(fraction or '').ljust(7, '0')}Z"
+    except (ValueError, OverflowError):
+        return None
+    for form in _DATE_FORMS:
+        try:
+            return f"{datetime.strptime(text, form).isoformat()}.0000000Z"  # noqa: DTZ007 # local is UTC
+        except ValueError:
+            continue
+    try:
+        parsed = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return f"{parsed.replace(tzinfo=None).isoformat()}.0000000Z" if text.endswith("GMT") else None
