@@ -1,0 +1,248 @@
+"""`python -m ops deploy` and `rollback` on local Azure: what runs afterwards, whatever happens on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workspace import COMMAND_DEADLINE, PROJECT, STACK, Workspace, workspace
+
+ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+IMPATIENT = ("--patience", "3")
+
+
+class Releases:
+    """A stack and the code that lies in its checkout."""
+
+    def __init__(self, stack: Workspace) -> None:
+        self.stack = stack
+        self.main = stack.root / "function_app" / "function_app.py"
+        self.create = stack.root / "function_app" / "assistants" / "create.py"
+        self.committed = {path: path.read_text() for path in (self.main, self.create)}
+        self.summary = stack.root / "summary.md"
+        self.first = ""
+
+    def code(self, comment: str) -> None:
+        """Good code, of its own hash."""
+        for path, text in self.committed.items():
+            path.write_text(text)
+        self.main.write_text(f"{self.committed[self.main]}\n# {comment}\n")
+
+    def code_that_answers_500(self) -> None:
+        self.code("answers 500")
+        good = "    return json_response({"
+        assert good in self.committed[self.create]
+        bad = self.committed[self.create].replace(good, f'    raise RuntimeError("no good")\n{good}')
+        self.create.write_text(bad)
+
+    def code_that_cannot_be_imported(self) -> None:
+        self.code("cannot be imported")
+        self.main.write_text(f"{self.committed[self.main]}\nimport a_module_that_nobody_has\n")
+
+    def run(self, command: str, *words: str, code: int = 0) -> str:
+        """Everything that the command printed; neither the app's keys nor a token may be in it."""
+        self.summary.unlink(missing_ok=True)
+        done = self.stack.run(
+            *self._words(command, *words),
+            check=False,
+            GITHUB_STEP_SUMMARY=str(self.summary),
+            GITHUB_SHA=f"commit of {self.main.read_text().rpartition('# ')[2].strip()}",
+        )
+        told = done.stdout + done.stderr
+        assert done.returncode == code, told
+        for keys in self.stack.home.sites.rglob("keys.json"):
+            secrets: list[Any] = [*json.loads(keys.read_text()).values()]
+            assert not [each for each in secrets if isinstance(each, str) and len(each) > 20 and each in told]
+        return told
+
+    def spawn(self, command: str, *words: str) -> "subprocess.Popen[str]":
+        return self.stack.spawn(*self._words(command, *words))
+
+    def _words(self, command: str, *words: str) -> list[str]:
+        return ["exec", "--", sys.executable, "-m", "ops", command, "--stack", STACK, *words]
+
+    def runs(self) -> str:
+        outputs = self.stack.outputs()
+        answer = self.stack.request("GET", f"{outputs['functionAppUrl']}/api/health")
+        return str(answer.json()["package"])
+
+    def results(self) -> list[str]:
+        """Of the stack's list, newest first."""
+        path = self.stack.root / ".build" / "archive" / "releases" / "assistant" / f"{STACK}.json"
+        return [each["result"] for each in json.loads(path.read_text())["releases"]]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def releases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+    """With one good release, `first`."""
+    with workspace(tmp_path_factory.mktemp("release"), request.param) as made:
+        releases = Releases(made)
+        releases.code("first")
+        told = releases.run("deploy")
+        assert "there is nothing to go back to" in told
+        assert "its rows are in ChatState, and removed again" in told
+        releases.first = releases.runs()
+        yield releases
+
+
+@pytest.fixture
+def first(releases: Releases) -> str:
+    """The hash of the first release's code, which runs and is the newest good one."""
+    releases.code("first")
+    if releases.runs() != releases.first or releases.results()[0] != "good":
+        releases.run("deploy")
+    return releases.first
+
+
+def test_a_package_that_fails_its_smoke_test_gives_way_to_the_one_before(
+    releases: Releases, first: str
+) -> None:
+    releases.code_that_answers_500()
+
+    told = releases.run("deploy", *IMPATIENT, code=3)
+
+    assert releases.runs() == first
+    assert releases.stack.put("served-again").status == 202
+    assert releases.results()[:2] == ["good", "failed"]
+    summary = releases.summary.read_text()
+    for text in (told, summary):
+        for part in (first, "answers 500", "commit of first", "commit of answers 500"):
+            assert part in text
+    releases.code("first")
+    assert releases.stack.planned() == {}
+    assert "smoke-test" not in releases.stack.run("rows", "ChatState").stdout.replace("served-again", "")
+
+
+def test_code_that_cannot_run_gives_way_to_the_one_before(releases: Releases, first: str) -> None:
+    releases.code_that_cannot_be_imported()
+
+    told = releases.run("deploy", code=3)
+
+    assert "a_module_that_nobody_has" in told
+    assert releases.runs() == first
+    assert releases.results()[:2] == ["good", "failed"]
+
+
+def test_a_rollback_goes_back_and_the_next_deploy_forward_again(releases: Releases, first: str) -> None:
+    releases.code("second")
+    releases.run("deploy")
+    second = releases.runs()
+    assert second != first
+
+    assert first in releases.run("rollback", "--dry-run")
+    assert releases.runs() == second
+
+    releases.run("rollback")
+    assert releases.runs() == first
+    assert "no good release before" in releases.run("rollback", code=1)
+    assert releases.runs() == first
+
+    releases.run("deploy", "--hash", second)
+    assert releases.runs() == second
+    releases.run("rollback", "--to", first)
+    assert releases.runs() == first
+
+
+def test_a_deploy_that_was_killed_while_it_pushed_can_be_run_again(releases: Releases, first: str) -> None:
+    releases.code("killed")
+    process = releases.spawn("deploy")
+    try:
+        _wait_for(process, "Pushing the package")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    releases.run("deploy")
+
+    assert releases.runs() != first
+    assert releases.results()[0] == "good"
+
+
+def test_a_deploy_that_was_killed_while_it_pushed_leaves_a_stack_that_can_go_back(
+    releases: Releases, first: str
+) -> None:
+    releases.code("killed again")
+    process = releases.spawn("deploy")
+    try:
+        _wait_for(process, "Pushing the package")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    releases.run("rollback", "--to", first)
+
+    assert releases.runs() == first
+    releases.code("first")
+    assert releases.stack.planned() == {}
+
+
+def test_data_is_not_lost_by_a_deploy(releases: Releases, first: str) -> None:
+    releases.stack.config("location", "swedencentral")
+    try:
+        told = releases.run("deploy", code=1)
+    finally:
+        releases.stack.config("location", None)
+
+    assert "DATA" in told
+    assert "--allow-data-loss" in told
+    assert releases.runs() == first
+    assert releases.stack.planned() == {}
+
+
+def test_a_dry_run_changes_nothing(releases: Releases, first: str) -> None:
+    releases.code("only looked at")
+    before = _files(releases.stack.root / ".build" / "archive")
+
+    told = releases.run("deploy", "--dry-run")
+
+    assert "deployed-code (update)" in told
+    assert releases.runs() == first
+    assert _files(releases.stack.root / ".build" / "archive") == before
+
+
+def test_packages_can_be_kept_in_a_container_with_a_token_only(releases: Releases, first: str) -> None:
+    (account,) = (one for one in releases.stack.resources() if one["urn"].endswith("::storage-account"))
+    container = f"{account['id']}/blobServices/default/containers/packages"
+    made = subprocess.run(
+        [
+            *(sys.executable, "-m", "local_azure", "exec", "--"),
+            *(sys.executable, str(PROJECT / "tests" / "portal.py")),
+        ],
+        cwd=releases.stack.root,
+        env={**releases.stack.environment, "PYTHONPATH": f"{releases.stack.root}:{PROJECT}"},
+        input=json.dumps([["put", container, {"properties": {}}]]),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_DEADLINE,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    url = f"{account['outputs']['primaryEndpoints']['blob'].rstrip('/')}/packages"
+
+    releases.run("deploy", "--archive", url)
+    told = releases.run("deploy", "--archive", url, "--hash", first)
+
+    assert first in told
+    assert releases.runs() == first
+
+
+def _files(folder: Path) -> set[tuple[str, int]]:
+    return {(str(path), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def _wait_for(process: "subprocess.Popen[str]", text: str) -> None:
+    end = time.monotonic() + COMMAND_DEADLINE
+    seen: list[str] = []
+    for line in process.stdout or ():
+        seen.append(line)
+        if text in line:
+            return
+        assert time.monotonic() < end, "".join(seen)
+    raise AssertionError(f"{text!r} was not printed:\n{''.join(seen)}")
