@@ -105,6 +105,12 @@ def tagged_groups(azure: Azure, project: str) -> list[Group]:
     return sorted(groups, key=lambda one: one.name)
 
 
+def group_names(azure: Azure) -> set[str]:
+    """Of all groups in the subscription, lower case."""
+    with _told("the resource groups cannot be listed"):
+        return {str(group.name).lower() for group in azure.resources.resource_groups.list()}
+
+
 def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
     """Every soft-deleted model account of the subscription, whoever made it."""
     with _told("the deleted model accounts cannot be listed"):

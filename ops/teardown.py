@@ -15,6 +15,7 @@ from ops.leftovers import (
     Naming,
     delete_group,
     deleted_accounts,
+    group_names,
     purge,
     state_files,
     tagged_groups,
@@ -69,6 +70,8 @@ class TearDown:
         destroyed = self._destroy(stack, exported)
         self._remove_leftovers(stack, traces)
         if ephemeral:
+            if not destroyed:
+                self._prove_gone(stack, traces)
             if exists:
                 self.pulumi.remove_stack(stack, force=not destroyed)
             for name in state_files(files, project).get(stack, ()):
@@ -94,24 +97,15 @@ class TearDown:
         return True
 
     def _remove_leftovers(self, stack: str, traces: Traces) -> None:
-        for group in self._groups(stack, traces):
-            if self._is_its(stack, traces, group):
+        for group in self._groups(stack):
+            if is_owned(group, stack, traces, self.naming):
                 delete_group(self.azure, group.name)
         for account in self._accounts(stack, traces):
             purge(self.azure, account)
 
-    def _groups(self, stack: str, traces: Traces) -> list[Group]:
+    def _groups(self, stack: str) -> list[Group]:
         """What the tags call the stack's; one with a foreign name too."""
-        return [
-            group
-            for group in tagged_groups(self.azure, self.pulumi.project)
-            if group.stack == stack or group.name.lower() in traces.groups
-        ]
-
-    def _is_its(self, stack: str, traces: Traces, group: Group) -> bool:
-        if group.name.lower() in traces.groups:
-            return True
-        return pull_request_of(stack) is not None and group.name.lower() in self.naming.group_of(stack)
+        return [group for group in tagged_groups(self.azure, self.pulumi.project) if group.stack == stack]
 
     def _accounts(self, stack: str, traces: Traces) -> list[DeletedAccount]:
         return [
@@ -120,8 +114,17 @@ class TearDown:
             if account.place in traces.accounts or self.naming.stack_of(account) == stack
         ]
 
+    def _prove_gone(self, stack: str, traces: Traces) -> None:
+        """Before a state is thrown away that still names resources. A group may have lost its tags."""
+        left = sorted(traces.groups & group_names(self.azure))
+        if left:
+            raise OpsError(
+                f"stack {stack} could not be destroyed, and its resource group {', '.join(left)} is not "
+                "tagged as its own, so it stays too. Look at it; to delete it: az group delete --name NAME"
+            )
+
     def _verify(self, stack: str, traces: Traces, *, removed: bool) -> None:
-        left = [f"the resource group {group.name}" for group in self._groups(stack, traces)]
+        left = [f"the resource group {group.name}" for group in self._groups(stack)]
         left += [f"the deleted model account {account.name}" for account in self._accounts(stack, traces)]
         if removed and stack in self.pulumi.stacks():
             left.append(f"the stack {stack}")
@@ -129,10 +132,22 @@ class TearDown:
             raise OpsError(f"of stack {stack} there is still: {', '.join(left)}. Run this again")
 
 
+def is_owned(group: Group, stack: str, traces: Traces, naming: Naming) -> bool:
+    """Whether a group that is tagged as the stack's may be deleted: its state or its name must say so too."""
+    if group.stack != stack:
+        return False
+    name = group.name.lower()
+    return name in traces.groups or (pull_request_of(stack) is not None and name in naming.group_of(stack))
+
+
 def traces_of(exported: dict[str, Any]) -> Traces:
+    """What the stack only reads (`ResourceGroup.get`) is another's."""
     groups: set[str] = set()
     accounts: set[tuple[str, str, str]] = set()
-    for resource in map(state.resource, state.entries(exported)):
+    for entry in state.entries(exported):
+        if entry.get("external"):
+            continue
+        resource = state.resource(entry)
         if resource.type == GROUP:
             groups.add(resource.id.rpartition("/")[2].lower())
         elif resource.type == PURGED_ACCOUNT:

@@ -29,6 +29,9 @@ LABEL = "test-stack"
 PART = "test-stack"
 
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
+_EXISTS = "cannot create already existing resource"
+"""azure-native's words, where Azure would take the PUT as an update."""
+
 _TOLD_LINES = 40
 """Of what failed, in the comment; all of it stands in the run's log."""
 
@@ -112,7 +115,7 @@ class _Stand:
             with _step("mending the stack"):
                 mend(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
         with _step("pulumi up"):
-            self.pulumi.up(self.stack)
+            self._up()
         with _step("a second pulumi up, which must change nothing"):
             self.pulumi.up(self.stack, "--expect-no-changes")
         with _step("looking for the deployed app"):
@@ -123,6 +126,20 @@ class _Stand:
         with _step("the end-to-end tests"):
             run_tests(self.pulumi, target, key)
         return target
+
+    def _up(self) -> None:
+        try:
+            self.pulumi.up(self.stack)
+        except PulumiError as error:
+            if _EXISTS not in error.output:
+                raise
+            note(
+                f"Something of {self.stack} is in Azure and not in its state, as after a job that was "
+                "killed: it is made anew."
+            )
+            TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
+            self.pulumi.make_stack(self.stack)
+            self.pulumi.up(self.stack)
 
     def _tell(self, markdown: str) -> None:
         update_part(self.github, self.number, PART, markdown)

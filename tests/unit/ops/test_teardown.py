@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from ops.files import FolderFiles
-from ops.leftovers import state_files
+from ops.leftovers import Group, Naming, state_files
 from ops.teardown import (
     GROUP,
     GUARD,
     PURGED_ACCOUNT,
     ProtectedStackError,
+    Traces,
+    is_owned,
     outside,
     refuse_protected,
     traces_of,
@@ -41,6 +43,27 @@ def test_groups_and_model_accounts_are_known_from_the_state_also_when_they_wait_
 
     assert traces.groups == {"rg-a", "rg-before"}
     assert traces.accounts == {("eastus2", "rg-a", "oai-a")}
+
+
+def test_a_group_that_the_program_only_reads_is_not_its_own() -> None:
+    read = resource("prod", GROUP, id=f"{PREFIX}/resourceGroups/rg-prod", external=True)
+
+    assert traces_of(exported(read)).groups == frozenset()
+    assert outside(exported(read), set()) == ["prod"]
+
+
+def test_a_group_is_owned_when_its_tag_and_its_state_or_its_name_say_so() -> None:
+    naming = Naming("00000000-0000-4000-8000-000000000000", "assistant", ("",))
+    (computed,) = naming.group_of("pr-7")
+    known = Traces(frozenset({"rg-known"}), frozenset())
+
+    assert is_owned(Group("RG-known", "pr-7"), "pr-7", known, naming)
+    assert is_owned(Group(computed, "pr-7"), "pr-7", known, naming)
+    assert is_owned(Group("rg-known", "dev"), "dev", known, naming)
+
+    assert not is_owned(Group("rg-known", "prod"), "pr-7", known, naming), "another stack's tag"
+    assert not is_owned(Group("rg-other", "pr-7"), "pr-7", known, naming), "a copied tag"
+    assert not is_owned(Group(naming.group_of("dev")[0], "dev"), "dev", known, naming), "only for test stacks"
 
 
 @pytest.mark.parametrize("empty", [{}, {"deployment": None}, {"deployment": {}}])
