@@ -14,6 +14,7 @@ examples:
   python -m local_azure portal list        what is in it; `portal --help` says how to change it
   python -m local_azure status             what runs, and where
   python -m local_azure rows ChatState     the rows of a table
+  python -m local_azure model requests     what its chat model was asked
   python -m local_azure reset              remove all of it
 
 All files stand in .local, or in the folder that {ENVIRONMENT_VARIABLE} names.
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument("--account", metavar="NAME", help="storage account (default: the only one)")
     rows.add_argument("--partition", metavar="KEY", help="only the rows with this PartitionKey")
 
+    _add_model(commands)
+
     pulumi = _add(
         commands,
         "pulumi",
@@ -97,6 +100,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ARGS")
     return parser
+
+
+def _add_model(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+    model = _add(
+        commands, "model", "model", "look at and steer the chat model behind the OpenAI accounts", "model -h"
+    )
+    actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+    script = _add(
+        actions, "script", "model", "queue exact answers from a JSON file", "model script answers.json"
+    )
+    script.add_argument("file", metavar="FILE", help="the script; - for standard input")
+    requests = _add(
+        actions, "requests", "model", "show what was asked lately, with the answers", "model requests --json"
+    )
+    requests.add_argument("--json", action="store_true", help="print JSON, bodies whole")
+    clear = _add(actions, "clear", "model", "drop queued answers and kept requests", "model clear")
+    for action in (script, requests, clear):
+        action.add_argument("--account", metavar="NAME", help="OpenAI account (default: the only one)")
+    use = _add(
+        actions,
+        "use",
+        "model",
+        "send every request to a server with OpenAI's API, or to the stand-in again",
+        "model use http://127.0.0.1:11434/v1 --model llama3.2",
+    )
+    use.add_argument("url", metavar="URL|local", help="its URL up to /v1, or `local` for the stand-in")
+    use.add_argument("--model", metavar="NAME", help="its model (default: the deployed model's name)")
+    use.add_argument("--key-variable", metavar="NAME", help="environment variable that holds its key")
 
 
 def _add(

@@ -47,6 +47,18 @@ def arm(
     return answer.body
 
 
+def model(home: Home, run: Run, method: str, endpoint: str, body: object) -> dict[str, Any]:
+    """What steers the chat model of the OpenAI account with that endpoint. Raises CommandError."""
+    from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID  # noqa: PLC0415
+    from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key  # noqa: PLC0415
+
+    token = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
+    headers = {"Authorization": f"Bearer {token}"}
+    return _call(
+        home, run, method, "/local-azure/model", headers, body=body, port=urlsplit(endpoint).port
+    ).body
+
+
 @dataclass(frozen=True)
 class _Answer:
     status: int
@@ -55,12 +67,19 @@ class _Answer:
 
 
 def _call(
-    home: Home, run: Run, method: str, path: str, headers: dict[str, str], *, body: object = None
+    home: Home,
+    run: Run,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    *,
+    body: object = None,
+    port: int | None = None,
 ) -> _Answer:
+    """`port`: the gateway's by default."""
+    port = port or run.gateway_port
     context = ssl.create_default_context(cafile=str(home.ca_file))
-    connection = http.client.HTTPSConnection(
-        "127.0.0.1", run.gateway_port, timeout=_PATIENCE, context=context
-    )
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_PATIENCE, context=context)
     try:
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {**headers, "Content-Type": "application/json"})
@@ -68,7 +87,7 @@ def _call(
         received = answer.read()
     except OSError as error:
         raise CommandError(
-            f"local Azure (process {run.pid}) does not answer on port {run.gateway_port}: {error}. "
+            f"local Azure (process {run.pid}) does not answer on port {port}: {error}. "
             f"`python -m local_azure logs daemon` shows what it does."
         ) from error
     finally:

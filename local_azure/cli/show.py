@@ -61,7 +61,7 @@ def _print(lines: list[str], prefix: str) -> None:
 
 def keys(home: Home, arguments: argparse.Namespace) -> int:
     run = running(home)
-    site = _named(home, _SITES, arguments.app, "function app")
+    site = named(home, _SITES, arguments.app, "function app")
     answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
     there: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
     if arguments.name is None:
@@ -76,7 +76,7 @@ def keys(home: Home, arguments: argparse.Namespace) -> int:
 
 def rows(home: Home, arguments: argparse.Namespace) -> int:
     running(home)
-    account = _named(home, _ACCOUNTS, arguments.account, "storage account")
+    account = named(home, _ACCOUNTS, arguments.account, "storage account")
     endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
     found = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
     count = f"{len(found)} row{'' if len(found) == 1 else 's'}"
@@ -127,7 +127,7 @@ def running(home: Home) -> Run:
     return run
 
 
-def _named(home: Home, resource_type: str, name: str | None, kind: str) -> Resource:
+def named(home: Home, resource_type: str, name: str | None, kind: str) -> Resource:
     """The resource of that name; without a name, the only one there is. Raises CommandError."""
     there = Store(home.store_file).list(resource_type)
     names = ", ".join(resource["name"] for resource in there) or "none"

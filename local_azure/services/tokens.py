@@ -23,6 +23,7 @@ DEVELOPER = "developer"
 
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 STORAGE_AUDIENCES = ("https://storage.azure.com",)
+MODEL_AUDIENCES = ("https://cognitiveservices.azure.com", "https://ai.azure.com")
 
 # Azurite takes only issuers that it knows: those of Azure's clouds and this test cloud's.
 ISSUER = f"https://sts.windows-ppe.net/{TENANT_ID}/"

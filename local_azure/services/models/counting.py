@@ -60,6 +60,12 @@ def text_of(content: object) -> str:
     return content if isinstance(content, str) else ""
 
 
+def choices_of(schema: Mapping[str, Any]) -> list[Any]:
+    """The values of `enum`. The service checks no more of a schema than local Azure does."""
+    found: object = schema.get("enum")
+    return cast("list[Any]", found) if isinstance(found, list) else []
+
+
 def cut(text: str, tokens: int, encoding: Encoding) -> str | None:
     """The text's first tokens, or None when it has no more than those."""
     found = encoding.encode_ordinary(text[: _PIECE * 2])
@@ -91,9 +97,9 @@ def _of_tool(function: Mapping[str, Any], encoding: Encoding) -> int:
     for name, value in properties.items():
         schema = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         total += _PROPERTY + tokens_of(f"{name}:{schema.get('type', '')}:{_description(schema)}", encoding)
-        if schema.get("enum"):
-            items = [tokens_of(str(item), encoding) + _ENUM_ITEM for item in schema["enum"]]
-            total += _ENUM + sum(items)
+        choices = choices_of(schema)
+        if choices:
+            total += _ENUM + sum(tokens_of(str(item), encoding) + _ENUM_ITEM for item in choices)
     return total
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -36,9 +36,8 @@ from local_azure.services.models.replies import reply
 from local_azure.services.models.request import ChatRequest, check, check_length, parse
 from local_azure.services.models.throttle import Limiter, Limits
 from local_azure.services.models.upstream import Upstream, key_is_set
-from local_azure.services.tokens import TokenError, Tokens
+from local_azure.services.tokens import MODEL_AUDIENCES, TokenError, Tokens
 
-AUDIENCES = ("https://cognitiveservices.azure.com", "https://ai.azure.com")
 CONTROL_PATH = "/local-azure/model"
 
 # Docs: Azure OpenAI API version lifecycle. The first ones with tools, up to the last before /openai/v1.
@@ -133,7 +132,7 @@ class Front:
             keys_off = "api-key" in request.headers and account.get("disableLocalAuth")
             raise RefusedError(errors.KEYS_OFF if keys_off else errors.WRONG_KEY)
         try:
-            return self._tokens.verify(token.strip(), AUDIENCES)
+            return self._tokens.verify(token.strip(), MODEL_AUDIENCES)
         except TokenError as error:
             raise RefusedError(errors.bad_token(str(error))) from error
 
@@ -185,6 +184,7 @@ class Front:
                 response, whole = await self._upstream.forward(
                     request, body, remote, target.model.name, headers
                 )
+                self._settle(target, asked, whole)
                 self._keep(call, response.status, whole)
                 return response
             _refuse_what_the_stand_in_cannot(asked)
@@ -197,6 +197,7 @@ class Front:
             created=int(self._clocks.now().timestamp()),
             encoding=encoding,
         )
+        self._settle(target, asked, whole)
         self._keep(call, 200, whole)
         return web.json_response(whole, headers=headers)
 
@@ -225,13 +226,22 @@ class Front:
         """The headers that say what is left. Raises RefusedError with 429."""
         if target.limits is None:
             return {}
-        limiter = self._limiters.setdefault(target.deployment.lower(), Limiter(self._clocks.monotonic))
-        verdict = limiter.admit(tokens, target.limits)
+        verdict = self._limiter(target).admit(tokens, target.limits)
         if verdict.exceeded is not None:
             raise RefusedError(
                 errors.throttled(verdict.exceeded, api_version, verdict.retry_after, verdict.headers)
             )
         return verdict.headers
+
+    def _limiter(self, target: Target) -> Limiter:
+        return self._limiters.setdefault(target.deployment.lower(), Limiter(self._clocks.monotonic))
+
+    def _settle(self, target: Target, asked: ChatRequest, answer: object) -> None:
+        """Counts an answer whose length the request had not limited."""
+        usage: object = cast("dict[str, Any]", answer).get("usage") if isinstance(answer, dict) else None
+        tokens = cast("dict[str, Any]", usage).get("completion_tokens") if isinstance(usage, dict) else None
+        if asked.most_tokens is None and isinstance(tokens, int):
+            self._limiter(target).spend(tokens)
 
     async def _control(self, request: web.BaseRequest, principal: str) -> web.Response:
         """GET: what was asked; POST: steps to queue; DELETE: forgets both."""

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from local_azure.services.models.counting import text_of
+from local_azure.services.models.counting import choices_of, text_of
 
 _ECHO = 2000
 _FILLER = frozenset({"get", "fetch", "read", "show", "current", "my", "the", "a", "an", "all", "of"})
@@ -131,12 +131,12 @@ def _arguments(said: str, function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> object:
-    kinds: list[str] | str = schema.get("type", "string")
-    kind = kinds if isinstance(kinds, str) else next(iter(kinds), "string")
-    if schema.get("enum"):
-        choices: list[Any] = schema["enum"]
+    kinds: object = schema.get("type")
+    kind = next(iter(cast("list[object]", kinds)), None) if isinstance(kinds, list) else kinds
+    choices = choices_of(schema)
+    if choices:
         return next((one for one in choices if str(one).lower() in text.lower()), choices[0])
-    if kind in {"integer", "number"}:
+    if kind in ("integer", "number"):
         number = re.search(r"-?\d+(\.\d+)?", text)
         value = float(number[0]) if number else 0.0
         return int(value) if kind == "integer" or value.is_integer() else value

@@ -1,8 +1,10 @@
 """The rate limits of one deployment (Docs: Manage Azure OpenAI quota, "Understanding rate limits").
 
-What a request may use at most counts when it comes in: the tokens of its prompt and its `max_tokens`. Azure
-lets the minute begin anew for all; here it slides, so that a client waits for no longer than it must. The
-one and ten second windows in which Azure spreads requests are not kept.
+What a request may use at most counts when it comes in: the tokens of its prompt and its `max_tokens`.
+Without `max_tokens` Azure reserves the whole context until the real count is known, and refuses nothing for
+that by itself (Microsoft Q&A 1381398); here the answer's tokens count as soon as it is there. Azure begins
+the minute anew for all requests at once; here it slides, so that `Retry-After` is exact. The one and ten
+second windows in which Azure spreads requests are not kept.
 """
 
 import math
@@ -13,7 +15,7 @@ from typing import Literal
 
 MINUTE = 60.0
 NEVER = 86_400
-"""Seconds that Azure names for a request that is larger than the limit itself (microsoft issues quote it)."""
+"""Seconds that Azure names for a request that is larger than the limit itself (users quote it in issues)."""
 
 
 @dataclass(frozen=True)
@@ -37,44 +39,54 @@ class Limiter:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` in seconds, as time.monotonic."""
         self._clock = clock
-        self._admitted: deque[tuple[float, int]] = deque()
+        self._requests: deque[float] = deque()
+        self._spent: deque[tuple[float, int]] = deque()
         self._tokens = 0
 
     def admit(self, tokens: int, limits: Limits) -> Verdict:
         """Counts the request when both limits have room for it, and nothing when they have not."""
         now = self._clock()
-        while self._admitted and self._admitted[0][0] <= now - MINUTE:
-            self._tokens -= self._admitted.popleft()[1]
+        self._forget(now - MINUTE)
         if tokens > limits.tokens:
             return Verdict("token", NEVER, self._headers(limits, now))
         if self._tokens + tokens > limits.tokens:
             return Verdict("token", self._until_free(tokens, limits.tokens, now), self._headers(limits, now))
-        if len(self._admitted) >= limits.requests:
-            surplus = len(self._admitted) - limits.requests
-            return Verdict("call", self._left(self._admitted[surplus][0], now), self._headers(limits, now))
-        self._admitted.append((now, tokens))
-        self._tokens += tokens
+        if len(self._requests) >= limits.requests:
+            first = self._requests[len(self._requests) - limits.requests]
+            return Verdict("call", self._left(first, now), self._headers(limits, now))
+        self._requests.append(now)
+        self.spend(tokens)
         return Verdict(None, 0, self._headers(limits, now))
+
+    def spend(self, tokens: int) -> None:
+        """Counts tokens that no request announced: those of an answer without `max_tokens`."""
+        self._spent.append((self._clock(), tokens))
+        self._tokens += tokens
+
+    def _forget(self, until: float) -> None:
+        while self._requests and self._requests[0] <= until:
+            self._requests.popleft()
+        while self._spent and self._spent[0][0] <= until:
+            self._tokens -= self._spent.popleft()[1]
 
     def _until_free(self, tokens: int, limit: int, now: float) -> int:
         used = self._tokens
-        for admitted, counted in self._admitted:
+        for spent, counted in self._spent:
             used -= counted
             if used + tokens <= limit:
-                return self._left(admitted, now)
+                return self._left(spent, now)
         raise AssertionError("a request within the limit fits when nothing else counts")
 
     @staticmethod
-    def _left(admitted: float, now: float) -> int:
-        return max(1, math.ceil(admitted + MINUTE - now))
+    def _left(begun: float, now: float) -> int:
+        return max(1, math.ceil(begun + MINUTE - now))
 
     def _headers(self, limits: Limits, now: float) -> dict[str, str]:
-        reset = str(self._left(self._admitted[0][0], now) if self._admitted else 0)
         return {
             "x-ratelimit-limit-requests": str(limits.requests),
             "x-ratelimit-limit-tokens": str(limits.tokens),
-            "x-ratelimit-remaining-requests": str(max(0, limits.requests - len(self._admitted))),
+            "x-ratelimit-remaining-requests": str(max(0, limits.requests - len(self._requests))),
             "x-ratelimit-remaining-tokens": str(max(0, limits.tokens - self._tokens)),
-            "x-ratelimit-reset-requests": reset,
-            "x-ratelimit-reset-tokens": reset,
+            "x-ratelimit-reset-requests": str(self._left(self._requests[0], now) if self._requests else 0),
+            "x-ratelimit-reset-tokens": str(self._left(self._spent[0][0], now) if self._spent else 0),
         }

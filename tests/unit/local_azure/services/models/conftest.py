@@ -15,15 +15,15 @@ from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resou
 from local_azure.home import Home
 from local_azure.services import tls as certificates
 from local_azure.services.models.accounts import ModelAccounts
-from local_azure.services.models.front import AUDIENCES, CONTROL_PATH, Clocks
+from local_azure.services.models.front import CONTROL_PATH, Clocks
 from local_azure.services.ports import Ports
 from local_azure.services.tls import Tls
-from local_azure.services.tokens import Tokens
+from local_azure.services.tokens import MODEL_AUDIENCES, Tokens
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")
 ACCOUNT = ids.build(GROUP, "Microsoft.CognitiveServices/accounts", "oai")
 TOKENS = Tokens(b"k" * 32)
-DEVELOPER = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, AUDIENCES[0]).token
+DEVELOPER = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
 VERSION = "2024-10-21"
 
 

@@ -1,11 +1,10 @@
 import aiohttp
 import pytest
 
-from local_azure.services.models.front import AUDIENCES
-from local_azure.services.tokens import ARM_AUDIENCES
+from local_azure.services.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
 from tests.unit.local_azure.services.models.conftest import ACCOUNT, DEVELOPER_PRINCIPAL_ID, TOKENS, Model
 
-EXPIRED = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, AUDIENCES[0], lifetime=-1).token
+EXPIRED = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0], lifetime=-1).token
 PATH = "openai/deployments/chat/chat/completions"
 
 
@@ -29,7 +28,7 @@ async def test_an_account_keeps_its_own_local_endpoint(model: Model) -> None:
             (401, "Unauthorized"),
         ),
         (
-            {"Authorization": f"Bearer {TOKENS.issue(DEVELOPER_PRINCIPAL_ID, AUDIENCES[1]).token}"},
+            {"Authorization": f"Bearer {TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[1]).token}"},
             (404, "404"),
         ),
     ],

@@ -14,11 +14,12 @@ from local_azure.arm import ids
 from local_azure.arm.access import ROLE_ASSIGNMENT_TYPE
 from local_azure.arm.store import Resource
 from local_azure.services.models import backend
-from local_azure.services.models.front import AUDIENCES, CONTROL_PATH
+from local_azure.services.models.front import CONTROL_PATH
+from local_azure.services.tokens import MODEL_AUDIENCES
 from tests.unit.local_azure.services.models.conftest import ACCOUNT, DEVELOPER, TOKENS, VERSION, Model
 
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"
-APP = TOKENS.issue(APP_PRINCIPAL, AUDIENCES[0]).token
+APP = TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 ADD_TODO: dict[str, Any] = {
     "type": "function",
@@ -185,6 +186,14 @@ async def test_capacity_limits_tokens_with_max_tokens_counted(model: Model) -> N
     assert "exceeded token rate limit" in answer.error["message"]
     answer = await model.ask("hello", deployment="small", max_tokens=2000)
     assert (answer.status, answer.headers["Retry-After"]) == (429, "86400")
+
+
+async def test_an_answer_without_max_tokens_counts_as_long_as_it_is(model: Model) -> None:
+    model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
+    first = await model.ask("hello", deployment="small")
+    second = await model.ask("hello", deployment="small")
+    used = first.body["usage"]["total_tokens"] + second.body["usage"]["prompt_tokens"]
+    assert second.headers["x-ratelimit-remaining-tokens"] == str(1000 - used)
 
 
 async def test_one_deployment_s_limit_is_not_another_s(model: Model) -> None:

@@ -51,6 +51,17 @@ def test_a_refused_request_uses_nothing_up(clock: Clock) -> None:
     assert limiter.admit(10, limits).exceeded is None
 
 
+def test_tokens_of_an_answer_count_beside_the_request(clock: Clock) -> None:
+    limiter, limits = Limiter(clock), Limits(tokens=100, requests=2)
+    limiter.admit(10, limits)
+    clock.seconds = 5
+    limiter.spend(300)
+    refused = limiter.admit(10, limits)
+    assert (refused.exceeded, refused.retry_after) == ("token", 60)
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "0"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "1"
+
+
 def test_a_request_larger_than_the_limit_itself_never_fits(clock: Clock) -> None:
     refused = Limiter(clock).admit(101, Limits(tokens=100, requests=1))
     assert (refused.exceeded, refused.retry_after) == ("token", NEVER)

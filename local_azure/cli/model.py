@@ -1,0 +1,116 @@
+"""`model`: scripts and requests of the chat model behind the OpenAI accounts, and which model answers."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from local_azure import run_state
+from local_azure.cli import gateway
+from local_azure.cli.output import CommandError, note, say
+from local_azure.cli.show import named, running
+from local_azure.home import Home
+from local_azure.services.models import backend
+
+_ACCOUNTS = "Microsoft.CognitiveServices/accounts"
+_SHOWN = 100
+"""Characters of a message in `model requests`."""
+
+
+def script(home: Home, arguments: argparse.Namespace) -> int:
+    content = _script(arguments.file)
+    state = _control(home, arguments, "POST", content)
+    note(f"{state['queued']} answer{'s' if state['queued'] != 1 else ''} queued.")
+    return 0
+
+
+def requests(home: Home, arguments: argparse.Namespace) -> int:
+    asked: list[dict[str, Any]] = _control(home, arguments, "GET")["requests"]
+    if arguments.json:
+        say(json.dumps(asked, indent=2, ensure_ascii=False))
+        return 0
+    note(f"{len(asked)} request{'s' if len(asked) != 1 else ''}, oldest first")
+    for one in asked:
+        say("\n".join(_lines(one)))
+    return 0
+
+
+def clear(home: Home, arguments: argparse.Namespace) -> int:
+    _control(home, arguments, "DELETE")
+    note("Queued answers and kept requests are gone.")
+    return 0
+
+
+def use(home: Home, arguments: argparse.Namespace) -> int:
+    try:
+        if arguments.url == "local":
+            if arguments.model is not None or arguments.key_variable is not None:
+                raise CommandError("`model use local` takes neither --model nor --key-variable.")
+            chosen = None
+        else:
+            chosen = backend.remote(arguments.url, arguments.model, arguments.key_variable)
+    except backend.BackendError as error:
+        raise CommandError(str(error)) from error
+    home.prepare()
+    backend.write(home.model_file, chosen)
+    if chosen is None:
+        note("Local Azure's stand-in answers chat requests.")
+        return 0
+    note(
+        f"{chosen.url} answers chat requests. What Azure refuses is still refused, scripts still come first."
+    )
+    if chosen.key_variable is not None and run_state.find(home) is not None:
+        note(
+            f"The key is read from {chosen.key_variable} as it stood where local Azure was started: "
+            "`python -m local_azure stop`, then `start` from a shell that has it."
+        )
+    return 0
+
+
+def _script(name: str) -> object:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise CommandError(f"{name} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandError(f"{name} is no JSON: {error}.") from error
+
+
+def _control(
+    home: Home, arguments: argparse.Namespace, method: str, content: object = None
+) -> dict[str, Any]:
+    run = running(home)
+    account = named(home, _ACCOUNTS, arguments.account, "OpenAI account")
+    endpoint = str(account.get("properties", {}).get("endpoint", ""))
+    return gateway.model(home, run, method, endpoint, content)
+
+
+def _lines(one: dict[str, Any]) -> list[str]:
+    answer: dict[str, Any] = one["answer"] or {}
+    usage: dict[str, Any] = answer.get("usage") or {}
+    tokens = f"  {usage['prompt_tokens']} + {usage['completion_tokens']} tokens" if usage else ""
+    script = "  (script)" if one["scripted"] else ""
+    lines = [f"{one['time']}  {one['status']}  {one['deployment']}{tokens}{script}"]
+    asked: dict[str, Any] = one["request"] or {}
+    messages: list[Any] = asked["messages"] if isinstance(asked.get("messages"), list) else []
+    lines += [f"    {_message(message)}" for message in messages[-1:]]
+    if "error" in answer:
+        lines.append(f"    error: {_short(answer['error'].get('message'))}")
+    lines += [f"    {_message(choice['message'])}" for choice in answer.get("choices", ())[:1]]
+    return lines
+
+
+def _message(message: object) -> str:
+    if not isinstance(message, dict):
+        return _short(message)
+    found = cast("dict[str, Any]", message)
+    calls: list[Any] = found.get("tool_calls") or []
+    called = [f"{one['function']['name']}({one['function']['arguments']})" for one in calls]
+    return f"{found.get('role')}: {_short(', '.join(called) or found.get('content'))}"
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
