@@ -1,6 +1,5 @@
 """The resources that local Azure holds, in ARM's own JSON shape, in one file."""
 
-import copy
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,16 +32,22 @@ class Resource(TypedDict, total=False):
 class Store:
     """Owned by one event loop. Every change is on disk, whole, before the call returns.
 
-    Resources go in and out as copies: changing what `get` returned changes nothing here.
+    Resources go in and out as copies: changing what `get` returned changes nothing here. They are kept as
+    the JSON text of the file, so that a change costs one resource and not all of them: with ten stacks,
+    writing all anew took 50 ms, and nothing else went on meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises DamagedStoreError when the file is there but cannot be read."""
         self._path = path
-        self._resources = {ids.key(resource["id"]): resource for resource in _load(path)}
+        self._texts: dict[str, str] = {}
+        self._types: dict[str, str] = {}
+        for resource in _load(path):
+            self._keep(resource)
 
     def get(self, resource_id: str) -> Resource | None:
-        return copy.deepcopy(self._resources.get(ids.key(resource_id)))
+        text = self._texts.get(ids.key(resource_id))
+        return None if text is None else json.loads(text)
 
     def require(self, resource_id: str) -> Resource:
         """The resource, or ArmError 404: ResourceGroupNotFound, ParentResourceNotFound, ResourceNotFound."""
@@ -53,34 +58,35 @@ class Store:
 
     def put(self, resource: Resource) -> None:
         """Adds the resource, or replaces the one with the same id."""
-        self._resources[ids.key(resource["id"])] = copy.deepcopy(resource)
+        self._keep(resource)
         self._save()
 
     def delete(self, resource_id: str) -> None:
         """Removes the resource and everything below it, locks and role assignments included."""
-        gone = [one for one in self._resources if ids.is_at_or_below(one, resource_id)]
+        gone = [one for one in self._texts if ids.is_at_or_below(one, resource_id)]
         for one in gone:
-            del self._resources[one]
+            del self._texts[one], self._types[one]
         if gone:
             self._save()
 
     def forget(self, resource_id: str) -> None:
         """Removes this one record and nothing below it: the properties of a service that has children."""
-        if self._resources.pop(ids.key(resource_id), None) is not None:
+        if self._texts.pop(ids.key(resource_id), None) is not None:
+            del self._types[ids.key(resource_id)]
             self._save()
 
     def list(self, resource_type: str | None = None, under: str | None = None) -> list[Resource]:
         """Resources in the order of their creation: of a type, and below (not at) an id."""
         return [
-            copy.deepcopy(resource)
-            for key, resource in self._resources.items()
-            if (resource_type is None or resource["type"].lower() == resource_type.lower())
+            json.loads(text)
+            for key, text in self._texts.items()
+            if (resource_type is None or self._types[key] == resource_type.lower())
             and (under is None or (ids.is_at_or_below(key, under) and key != ids.key(under)))
         ]
 
     def _not_found(self, resource_id: str) -> ArmError:
         group = ids.resource_group_of(resource_id)
-        if group is not None and ids.key(group) not in self._resources:
+        if group is not None and ids.key(group) not in self._texts:
             return ArmError(
                 404, "ResourceGroupNotFound", f"Resource group '{ids.name_of(group)}' could not be found."
             )
@@ -88,7 +94,7 @@ class Store:
         if len(names) > 1:
             namespace, first, *_ = kind.split("/")
             top = ids.build(scope, f"{namespace}/{first}", names[0])
-            if ids.key(top) not in self._resources:
+            if ids.key(top) not in self._texts:
                 return ArmError(
                     404,
                     "ParentResourceNotFound",
@@ -104,11 +110,18 @@ class Store:
             f"For more details please go to https://aka.ms/ARMResourceNotFoundFix",
         )
 
+    def _keep(self, resource: Resource) -> None:
+        key = ids.key(resource["id"])
+        self._texts[key] = json.dumps(resource)
+        self._types[key] = resource["type"].lower()
+
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"version": FORMAT_VERSION, "resources": list(self._resources.values())}
+        content = (
+            f'{{"version": {FORMAT_VERSION}, "resources": [\n' + ",\n".join(self._texts.values()) + "\n]}\n"
+        )
         temporary = self._path.with_name(self._path.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        temporary.write_text(content, encoding="utf-8")
         temporary.replace(self._path)
 
 
@@ -137,9 +150,11 @@ def _resources_of(content: object, path: Path) -> list[Resource]:
         raise _damaged(path, "`resources` is no list")
     found: list[Resource] = []
     for number, item in enumerate(cast("list[Any]", resources)):
-        if not isinstance(item, dict) or not isinstance(cast("dict[str, Any]", item).get("id"), str):
-            raise _damaged(path, f"resource {number} has no id")
-        found.append(cast("Resource", item))
+        members = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+        missing = [name for name in ("id", "type") if not isinstance(members.get(name), str)]
+        if missing:
+            raise _damaged(path, f"resource {number} has no {' and no '.join(missing)}")
+        found.append(cast("Resource", members))
     return found
 
 
