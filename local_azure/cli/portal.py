@@ -87,6 +87,8 @@ def _list(portal: _Portal, arguments: argparse.Namespace) -> None:
         shown: list[Any] = portal.arm("GET", _DELETED)["value"]
     else:
         shown = [one for one in portal.resources() if arguments.all or ids.is_tracked(one["id"])]
+    # Each group with what is in it; the store has them as they were made.
+    shown.sort(key=lambda one: ids.key(ids.resource_group_of(one["id"]) or ""))
     if arguments.json:
         keys = ("id", "name", "type", "location", "tags")
         say(
