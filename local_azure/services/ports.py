@@ -86,14 +86,22 @@ class Ports:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, for a child that opens it itself."""
+    """A port that nobody listens on now, for a child that opens it itself.
+
+    It is never given out again by this process: until the child has opened it, it looks free.
+    """
     with _listen_anywhere(set()) as held:
-        return held.getsockname()[1]
+        port: int = held.getsockname()[1]
+    _promised.add(port)
+    return port
+
+
+_promised: set[int] = set()
 
 
 def _listen_anywhere(used: set[int]) -> socket.socket:
     for port in random.sample(_RANGE, 200):
-        if port not in used:
+        if port not in used and port not in _promised:
             try:
                 return _listen(port)
             except OSError:

@@ -47,7 +47,8 @@ class ProcessError(Exception):
     """A child that did not become ready; the message ends with the last lines of its log."""
 
 
-Ready = Callable[[], Awaitable[bool]]
+Ready = Callable[[int], Awaitable[bool]]
+"""Asked with the child's process id, again and again until it answers True."""
 
 
 class Supervised:
@@ -129,7 +130,7 @@ class Supervised:
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         name, loop = self.command.name, asyncio.get_running_loop()
         end, pause = loop.time() + self._deadline, 0.01
-        while not await self._ready():
+        while not await self._ready(process.pid):
             if process.returncode is not None:
                 raise ProcessError(
                     f"{name} ended with code {process.returncode} before it was ready.{self._last_lines()}"

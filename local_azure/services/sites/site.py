@@ -307,7 +307,7 @@ class Site:
             pass_fds=(self._socket.fileno(),),
         )
 
-        async def settled() -> bool:
+        async def settled(_pid: int) -> bool:
             return status.read(status_file) is not None
 
         return _Running(await Supervised.start(command, settled, HOST_DEADLINE), launch, status_file)

@@ -3,14 +3,15 @@
 import asyncio
 import base64
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from local_azure.services import node
 from local_azure.services.ports import ADDRESS, free_port
-from local_azure.services.processes import Command, ProcessError, Supervised
+from local_azure.services.processes import Command, ProcessError, Ready, Supervised
 from local_azure.services.storage.rights import Service
 from local_azure.services.tls import Tls
 
@@ -39,7 +40,7 @@ async def start(account: str, location: Path, log: Path, tls: Tls) -> Azurite:
         argv = [*_argv(script, location, tls), *_listening(ports)]
         command = _command(account, argv, location, log)
         try:
-            return Azurite(await Supervised.start(command, lambda: _listens(ports), _DEADLINE), ports)  # noqa: B023
+            return Azurite(await Supervised.start(command, _listens_on(ports.values()), _DEADLINE), ports)
         except ProcessError as failed:
             error = failed
             if "EADDRINUSE" not in str(failed):
@@ -80,13 +81,20 @@ def _listening(ports: Mapping[Service, int]) -> list[str]:
     return argv
 
 
-async def _listens(ports: Mapping[Service, int]) -> bool:
-    for port in ports.values():
+def _listens_on(ports: Collection[int]) -> Ready:
+    """Ready when the child itself listens on all of them.
+
+    An answer is not enough: it may be another Azurite's, which was quicker to take one of the ports.
+    """
+
+    def own(pid: int) -> set[int]:
         try:
-            _, writer = await asyncio.open_connection(ADDRESS, port)
-        except OSError:
-            return False
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-    return True
+            found = psutil.Process(pid).net_connections("tcp4")
+        except psutil.Error:
+            return set()
+        return {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+
+    async def ready(pid: int) -> bool:
+        return set(ports) <= await asyncio.to_thread(own, pid)
+
+    return ready

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.services.ports import Ports, PortTakenError
+from local_azure.services import ports as module
+from local_azure.services.ports import Ports, PortTakenError, free_port
 
 
 def _port(listener: socket.socket) -> int:
@@ -50,3 +51,17 @@ def test_a_forgotten_port_is_free_for_others(tmp_path: Path) -> None:
     ports.hold("storage account a blob").close()
     ports.forget("storage account a blob")
     assert json.loads((tmp_path / "ports.json").read_text()) == {}
+
+
+def test_a_port_that_was_promised_to_a_child_is_given_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten Azurites that start together open their ports seconds later."""
+    monkeypatch.setattr(module, "_RANGE", range(20000, 20300))
+    monkeypatch.setattr(module, "_promised", set[int]())
+
+    promised = [free_port() for _ in range(100)]
+
+    assert len(set(promised)) == 100
+    with Ports(tmp_path / "ports.json").hold("site app1") as held:
+        assert _port(held) not in promised

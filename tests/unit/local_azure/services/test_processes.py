@@ -32,8 +32,8 @@ def command(tmp_path: Path, script: str, **env: str) -> Command:
     )
 
 
-def exists(file: Path) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
+def exists(file: Path) -> Callable[[int], Awaitable[bool]]:
+    async def look(_pid: int) -> bool:
         return await asyncio.to_thread(file.exists)
 
     return look
@@ -95,7 +95,7 @@ async def test_a_child_sees_its_own_environment_and_no_other(
     }
     program = Command("child", ["env", "-0"], given, tmp_path, tmp_path / "seen")
 
-    async def ready() -> bool:
+    async def ready(_pid: int) -> bool:
         return await asyncio.to_thread(lambda: (tmp_path / "seen").read_bytes().endswith(b"\0"))
 
     # `env` ends at once: whether it was seen alive does not matter here.
@@ -152,7 +152,7 @@ async def test_a_child_gets_the_descriptors_that_were_passed(
         )
         said: list[bytes] = []
 
-        async def ready() -> bool:
+        async def ready(_pid: int) -> bool:
             said.append(await asyncio.to_thread(os.read, read, 2))
             return True
 
@@ -183,7 +183,7 @@ sys.path.insert(0, {str(PROJECT)!r})
 from local_azure.services.processes import Command, Supervised
 folder = pathlib.Path({str(tmp_path)!r})
 async def main():
-    async def ready():
+    async def ready(_pid):
         return (folder / "child").exists()
     script = "sleep 60 & echo $! > grandchild; echo $$ > new; mv new child; wait"
     command = Command("child", ["/bin/sh", "-c", script], {{"PATH": "/usr/bin:/bin"}}, folder, folder / "log")

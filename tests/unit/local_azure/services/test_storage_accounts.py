@@ -13,6 +13,8 @@ from azure.storage.blob import BlobServiceClient
 
 from local_azure.arm import ids
 from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.services.ports import free_port
+from local_azure.services.storage import azurite
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
 
@@ -269,3 +271,20 @@ async def raw(
         ) as answer,
     ):
         return answer.status, dict(answer.headers), await answer.read()
+
+
+async def test_an_account_whose_port_is_taken_meanwhile_gets_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another Azurite listens there, so that an answer on the port proves nothing."""
+    other = next(iter(world.accounts._accounts.values())).azurite.ports["blob"]  # pyright: ignore[reportPrivateUsage]
+    ports = iter([other])
+    monkeypatch.setattr(azurite, "free_port", lambda: next(ports, None) or free_port())
+
+    second = await azurite.start("acc2", world.home.storage / "acc2", world.home.logs / "acc2.log", world.tls)
+
+    try:
+        assert other not in second.ports.values()
+        assert second.process.alive
+    finally:
+        await second.process.stop()
