@@ -13,9 +13,9 @@ PREVIEW = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
 EXPERIMENTAL = "Microsoft.Azure.Functions.ExtensionBundle.Experimental"
 
 PERFORMED_OPENAI = "0.19.0-alpha"
-"""The version of the extension whose assistantCreate is performed here."""
+"""The version of the extension whose assistant bindings are performed here."""
 
-BUILT_IN_TYPES = frozenset({"httptrigger", "http"})
+BUILT_IN_TYPES = frozenset({"httptrigger", "http", "timertrigger"})
 """Binding types that the host knows without a bundle, in lower case."""
 
 OPENAI_TYPES = frozenset(

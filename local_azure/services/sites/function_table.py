@@ -5,20 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local_azure.services.sites import input_binding, routes, skills
+from local_azure.services.sites import input_binding, ncrontab, routes, skills, timers
 from local_azure.services.sites.binding_template import TemplateFormatError
 from local_azure.services.sites.bindings import assistant_create
 from local_azure.services.sites.bundle import BUILT_IN_TYPES, Bundle
 from local_azure.services.sites.configuration import Configuration, MissingSettingError
 from local_azure.services.sites.input_binding import InputBinding, PropertyError
+from local_azure.services.sites.ncrontab import ScheduleError
 from local_azure.services.sites.routes import Route
 from local_azure.services.sites.skills import SkillTrigger
+from local_azure.services.sites.timers import TimerTrigger
 from local_azure.services.sites.worker_process import IndexedFunction
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-z$][a-z0-9_$]*", re.IGNORECASE)
 _HTTP = "httptrigger"
-_TRIGGERS = (_HTTP, skills.TRIGGER_TYPE)
+_TRIGGERS = (_HTTP, skills.TRIGGER_TYPE, timers.TRIGGER_TYPE)
 _PERFORMED = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
 
 
@@ -32,7 +34,7 @@ class HttpTrigger:
 @dataclass(frozen=True)
 class Function:
     name: str
-    trigger: HttpTrigger | SkillTrigger
+    trigger: HttpTrigger | SkillTrigger | TimerTrigger
     outputs: Mapping[str, str]
     """Binding type, in lower case, by name; without HTTP outputs."""
     inputs: tuple[InputBinding, ...] = ()
@@ -48,6 +50,14 @@ class FunctionTable:
         """In the order of the functions, which decides between two that match."""
         triggers = (one.trigger for one in self.functions.values())
         return tuple(trigger.route for trigger in triggers if isinstance(trigger, HttpTrigger))
+
+    def timers(self, configuration: Configuration) -> tuple[tuple[str, TimerTrigger], ...]:
+        """Function and trigger of each timer that is not disabled."""
+        return tuple(
+            (one.name, one.trigger)
+            for one in self.functions.values()
+            if isinstance(one.trigger, TimerTrigger) and not configuration.is_disabled(one.name)
+        )
 
     def skills(self, configuration: Configuration) -> tuple[tuple[str, SkillTrigger], ...]:
         """Function and trigger of each skill that a model may call: a disabled function is none."""
@@ -78,6 +88,7 @@ def build(
             MissingSettingError,
             TemplateFormatError,
             PropertyError,
+            ScheduleError,
         ) as error:
             errors.append(f"The '{one.name}' function is in error: {error}")
         else:
@@ -100,7 +111,12 @@ def _function(
     inputs = tuple(input_binding.parse(one) for one in bindings if _type(one) in input_binding.TYPES)
     if _type(trigger) == _HTTP:
         return Function(indexed.name, _http_trigger(indexed.name, trigger, prefix), outputs, inputs)
-    return Function(indexed.name, _skill_trigger(indexed.name, trigger), outputs, inputs)
+    made = (
+        _timer_trigger(trigger)
+        if _type(trigger) == timers.TRIGGER_TYPE
+        else _skill_trigger(indexed.name, trigger)
+    )
+    return Function(indexed.name, made, outputs, inputs)
 
 
 def _http_trigger(function: str, trigger: Mapping[str, Any], prefix: str) -> HttpTrigger:
@@ -123,6 +139,17 @@ def _skill_trigger(function: str, trigger: Mapping[str, Any]) -> SkillTrigger:
         skill=function if name is None else str(name),
         description=str(description),
         parameters_json=None if schema is None else str(schema),
+    )
+
+
+def _timer_trigger(trigger: Mapping[str, Any]) -> TimerTrigger:
+    schedule = ncrontab.parse(str(trigger.get("schedule") or ""))
+    return TimerTrigger(
+        parameter=str(trigger["name"]),
+        schedule=schedule,
+        run_on_startup=trigger.get("runOnStartup") is True,
+        # Runs that are seconds apart are not remembered, as in the extension.
+        use_monitor=trigger.get("useMonitor") is not False and not schedule.is_within_a_minute(),
     )
 
 

@@ -16,11 +16,11 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
 
@@ -35,6 +35,7 @@ from local_azure.services.sites import (
     request_target,
     routes,
     status,
+    timers,
 )
 from local_azure.services.sites.bindings import assistant_service
 from local_azure.services.sites.bundle import Bundle, BundleError
@@ -46,9 +47,12 @@ from local_azure.services.sites.invoker import Call, InvocationError, Invoker, N
 from local_azure.services.sites.responses import Response
 from local_azure.services.sites.skills import Returned, Skills
 from local_azure.services.sites.status import HostRecord
+from local_azure.services.sites.timers import Timer, TimerTrigger
 from local_azure.services.sites.worker_process import Indexed, Input, WorkerProcess
 
 log = logging.getLogger("Host.Startup")
+
+T = TypeVar("T")
 
 BODY_LIMIT = 104_857_600
 """Bytes; `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` changes it."""
@@ -85,7 +89,8 @@ class Host:
         self._invoker = Invoker(self._assistants)
         self._routes: tuple[routes.Route, ...] = ()
         self._body_limit = int(self._configuration.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
-        self._invocations: set[asyncio.Task[Response]] = set()
+        self._invocations: set[asyncio.Task[Any]] = set()
+        self._timers: list[asyncio.Task[None]] = []
 
     async def load(self) -> bool:
         """Reads and indexes the package; False when it is not fit to take the place of an older one."""
@@ -153,7 +158,28 @@ class Host:
         if any(one.inputs or one.outputs for one in self.table.functions.values()):
             await asyncio.to_thread(assistant_service.import_clients)
 
+    def start_timers(self) -> None:
+        """For the host that serves: two with the same timers would run them twice."""
+        folder = Path(self.config.keys_file).parent / "timers"
+        for function, trigger in self.table.timers(self._configuration):
+            timer = Timer(function, trigger, folder, self._run_timer)
+            self._timers.append(asyncio.create_task(self._keep_timer(timer, function)))
+
+    async def _keep_timer(self, timer: Timer, function: str) -> None:
+        try:
+            await timer.keep()
+        except Exception:
+            log.exception("The listener for function 'Functions.%s' has stopped", function)
+
+    async def _run_timer(self, function: str, parameter: str, info: str) -> None:
+        call = Call(trigger=(parameter, Input("json", info)))
+        # A host that stops lets what runs come to its end.
+        with suppress(NotReadyError, InvocationError):
+            await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], call)))
+
     async def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
         if self._invocations:
             await asyncio.wait(self._invocations, timeout=DRAIN_PATIENCE)
         if self._invoker.worker is not None:
@@ -190,7 +216,7 @@ class Host:
         if path == "/":
             return self._homepage()
         if path.lower().rstrip("/").startswith("/admin"):
-            return self._admin(request.method, path.lower().rstrip("/"), key)
+            return await self._admin(request, path.lower().rstrip("/"), key)
         if self.record.state == "Error":
             return _text(503, "Function host is not running.")
         found = routes.find(self._routes, request.method, path)
@@ -213,6 +239,26 @@ class Host:
         raw_query: str,
         query: list[tuple[str, str]],
     ) -> Response:
+        body = await self._body(request)
+        if isinstance(body, Response):
+            return body
+        http: dict[str, Any] = {
+            "method": request.method,
+            "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
+            "headers": _headers(request),
+            "query": request_target.query_values(query),
+            "params": dict(found.values),
+        }
+
+        def data() -> binding_data.BindingData:
+            return binding_data.of_request(body, query, http["headers"], http["params"])
+
+        task = self._start(self._invoke(found.function, Call(data, http, body)))
+        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
+        return task.result() if done else Response(504)
+
+    async def _body(self, request: web.BaseRequest) -> bytes | Response:
+        """The body, or why there is none."""
         length = request.content_length or 0
         if length > self._body_limit:
             return Response(413)
@@ -222,29 +268,18 @@ class Host:
         # (Azure/azure-functions-host #4926).
         try:
             async with asyncio.timeout(HTTP_TIMEOUT):
-                body = await request.content.readexactly(length) if length > 0 else b""
+                return await request.content.readexactly(length) if length > 0 else b""
         except (asyncio.IncompleteReadError, ConnectionError):
             return Response(400)  # the client hung up: nobody reads this
         except TimeoutError:
             return Response(408)
-        http: dict[str, Any] = {
-            "method": request.method,
-            "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
-            "headers": _headers(request),
-            "query": request_target.query_values(query),
-            "params": dict(found.values),
-        }
 
-        # A task of its own: neither the front end's limit nor a client that
-        # hangs up ends an invocation on Azure.
-        def data() -> binding_data.BindingData:
-            return binding_data.of_request(body, query, http["headers"], http["params"])
-
-        task = asyncio.create_task(self._invoke(found.function, Call(data, http, body)))
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task of its own: neither the front end's limit nor a client that hangs up ends it on Azure."""
+        task = asyncio.create_task(work)
         self._invocations.add(task)
         task.add_done_callback(self._invocations.discard)
-        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
-        return task.result() if done else Response(504)
+        return task
 
     async def _invoke(self, function: str, call: Call) -> Response:
         try:
@@ -264,14 +299,52 @@ class Host:
             return Response(204)
         return Response(200, (("Content-Type", "text/html"),), _HOMEPAGE)
 
-    def _admin(self, method: str, path: str, key: str | None) -> Response:
-        if path == "/admin/host/ping" and method in ("GET", "POST"):
+    async def _admin(self, request: web.BaseRequest, path: str, key: str | None) -> Response:
+        if path == "/admin/host/ping" and request.method in ("GET", "POST"):
             return _json({"hostState": self.record.state}, ("Cache-Control", "no-store, no-cache"))
-        if path == "/admin/host/status" and method == "GET":
+        if path == "/admin/host/status" and request.method == "GET":
             if not self._keys.opens(key, "admin"):
                 return Response(401)
             return _json(status.host_status(self.record))
+        name = path.removeprefix("/admin/functions/")
+        if name != path and "/" not in name and request.method == "POST":
+            if not self._keys.opens(key, "admin"):
+                return Response(401)
+            return await self._run_by_hand(request, name)
         return Response(404)
+
+    async def _run_by_hand(self, request: web.BaseRequest, name: str) -> Response:
+        """202 at once, also for a function that is disabled; how the run ends stands in the log."""
+        if self.record.state == "Error":
+            return _text(503, "Function host is not running.")
+        body = await self._body(request)
+        if isinstance(body, Response):
+            return body
+        if request.content_type != "application/json":
+            return Response(415)
+        try:
+            content: object = json.loads(body)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            return _text(400, 'The body is no JSON object such as {"input": "text"}.')
+        function = next((one for one in self.table.functions.values() if one.name.lower() == name), None)
+        if function is None:
+            return Response(404)
+        trigger = function.trigger
+        if isinstance(trigger, TimerTrigger):
+            self._start(self._run_timer(function.name, trigger.parameter, timers.by_hand(trigger)))
+        else:
+            # Azure takes the call, too, and then cannot make the trigger's value of a text.
+            kind = "an HttpRequest" if isinstance(trigger, HttpTrigger) else "a SkillInvocationContext"
+            given = cast("dict[str, object]", content).get("input")
+            logging.getLogger(f"Function.{function.name}").error(
+                "Executed 'Functions.%s' (Failed): the input %r is not %s: only timers can be run by hand.",
+                function.name,
+                given,
+                kind,
+            )
+        return Response(202)
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:
@@ -348,6 +421,7 @@ async def run(config: HostConfig) -> None:
     await web.SockSite(runner, listener, ssl_context=_tls(config), backlog=128).start()
     host.record = replace(host.record, serving=True)
     host.save_record()
+    host.start_timers()
     log.info(
         "Job host started for %s: functions %s",
         config.deployment or "a site without code",
