@@ -558,7 +558,8 @@ async def test_refresh_shows_what_changed_in_azure(engine: Engine, changes: Inpu
     for name, value in changes.get("properties", {}).items():
         before = stored["properties"][name]
         stored["properties"][name] = {**before, **value} if isinstance(value, dict) else value
-    engine.store.put({**stored, **changes, "properties": stored["properties"]})
+    stored.update({name: value for name, value in changes.items() if name != "properties"})
+    engine.store.put(stored)
 
     read = await engine.refresh(stack.ACCOUNT, account)
 
@@ -679,3 +680,22 @@ async def test_lifecycle_rules_have_names_of_their_own_and_something_to_do(engin
         assert said in await refused(engine.create(token, "rules", wrong))
     made = await engine.create(token, "rules", lifecycle(("a", expire), ("b", expire)))
     assert made.id.endswith("/storageAccounts/assistantsa/managementPolicies/default")
+
+
+@pytest.mark.parametrize("level", ["CanNotDelete", "ReadOnly"])
+async def test_a_lock_below_a_group_keeps_the_whole_group(engine: Engine, level: str) -> None:
+    made = await make_stack(engine)
+    await engine.create(stack.LOCK, "l", {"scope": made.account.id, "lockName": "keep", "level": level})
+    before = engine.store.list()
+
+    assert "ScopeLocked" in await refused(engine.delete(stack.GROUP, made.group.id))
+
+    assert engine.store.list() == before
+
+
+async def test_tags_that_azure_does_not_take_are_refused(engine: Engine) -> None:
+    tags = {f"t{number}": "" for number in range(51)}
+    assert "TooManyTags" in await refused(
+        engine.create(stack.GROUP, "rg", {"resourceGroupName": "rg", "tags": tags})
+    )
+    assert engine.store.list() == []
