@@ -39,8 +39,8 @@ class RecordingTable:
         for number in range(self.existing):
             yield {"PartitionKey": "a", "RowKey": f"msg-{number:04X}", "Content": "old"}
 
-    async def submit_transaction(self, operations: Sequence[tuple[str, Mapping[str, Any]]]) -> object:
-        self.calls.append([operation for operation, _ in operations])
+    async def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> object:
+        self.calls.append([operation[0] for operation in operations])
         return None
 
 
@@ -67,6 +67,20 @@ async def test_a_null_id_fails_after_the_empty_partition_was_emptied() -> None:
     with pytest.raises(BindingError, match="PartitionKey"):
         await assistant_create.create_assistant(table, AssistantCreateRequest(None))
     assert table.calls == ["create table", "PartitionKey eq ''", ["delete"]]
+
+
+async def test_hazard_5_a_create_that_fails_half_way_has_lost_the_old_rows() -> None:
+    class Failing(RecordingTable):
+        async def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> object:
+            await super().submit_transaction(operations)
+            if operations[0][0] == "create":
+                raise ConnectionError
+            return None
+
+    table = Failing(150)
+    with pytest.raises(ConnectionError):
+        await assistant_create.create_assistant(table, AssistantCreateRequest("a", "x"))
+    assert table.calls[2:] == [["delete"] * 100, ["delete"] * 50, ["create", "create"]]
 
 
 @pytest.mark.parametrize(

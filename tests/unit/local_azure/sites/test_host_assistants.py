@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +13,13 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import EdmType
 
-from tests.unit.local_azure.sites.harness import Answer, LocalAzure, TestSite, host_json, until
+from local_azure.arm import ids
+from local_azure.arm.store import Resource
+from local_azure.services.models.accounts import ModelAccounts
+from local_azure.services.models.front import CONTROL_PATH
+from local_azure.services.ports import Ports
+from local_azure.services.tokens import MODEL_AUDIENCES
+from tests.unit.local_azure.sites.harness import GROUP, Answer, LocalAzure, TestSite, host_json, send, until
 from tests.unit.local_azure.sites.model import ScriptedModel, refuses, says, scripted_model
 
 APP = r"""
@@ -73,6 +81,7 @@ def Duplicate(x: str) -> str:
     return "never"
 """
 CODE = {"host.json": host_json(), "function_app.py": APP}
+OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 START = "2000-01-01T00:00:00Z"
 
 
@@ -686,3 +695,77 @@ def test_rows_that_the_extension_of_old_wrote_are_read(site: TestSite, model: Sc
     model.script(says("ok"))
     assert post(site, "old").status == 200
     assert model.requests[0].body["messages"][0] == {"role": "system", "content": "old"}
+
+
+# Local Azure's own chat model
+
+
+@dataclass(frozen=True)
+class OpenAI:
+    azure: LocalAzure
+    account: str
+    endpoint: str
+
+    def script(self, *steps: object) -> None:
+        content = json.dumps(steps).encode()
+        address = self.endpoint.removeprefix("https://").rstrip("/")
+        for method, body in (("DELETE", None), ("POST", content)):
+            headers = {"Authorization": f"Bearer {self.azure.token(audience=MODEL_AUDIENCES[0])}"}
+            answer = send(self.azure.tls, address, method, CONTROL_PATH, headers, body)
+            assert answer.status == 200, answer
+
+
+@pytest.fixture(scope="module")
+def openai(local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    account = ids.build(GROUP, "Microsoft.CognitiveServices/accounts", "oai")
+    deployment = ids.build(GROUP, "Microsoft.CognitiveServices/accounts/deployments", "oai", "chat")
+    ports = Ports(tmp_path_factory.mktemp("openai") / "ports.json")
+    accounts = ModelAccounts(local_azure.home, local_azure.store, local_azure.tokens, local_azure.tls, ports)
+    model = {"format": "OpenAI", "name": "gpt-5.4-mini", "version": "2026-03-17"}
+    kind = "Microsoft.CognitiveServices/accounts"
+    resources: list[Resource] = [
+        {"id": account, "name": "oai", "type": kind, "location": "eastus2", "properties": {}},
+        {
+            "id": deployment,
+            "name": "chat",
+            "type": f"{kind}/deployments",
+            "sku": {"name": "GlobalStandard", "capacity": 50},
+            "properties": {"model": model, "provisioningState": "Succeeded"},
+        },
+    ]
+    for resource in resources:
+        local_azure.do(partial(local_azure.store.put, resource))
+    yield OpenAI(local_azure, account, local_azure.run(accounts.open_account(account, "oai")))
+    local_azure.run(accounts.close())
+
+
+def test_a_skill_is_called_by_local_azures_model(new_site: Callable[..., TestSite], openai: OpenAI) -> None:
+    site = new_site(AzureOpenAI__endpoint=openai.endpoint, CHAT_MODEL="chat")
+    deployed(site)
+    openai.azure.assign(site.principal.id, OPENAI_USER, openai.account)
+    create(site, "local")
+    openai.script(
+        {"error": {"status": 429, "code": "429", "message": "Slow down."}, "headers": {"Retry-After": "0"}},
+        {"toolCalls": [{"name": "AddTodo", "arguments": {"task": "milk"}}]},
+        {"text": "Noted."},
+    )
+    answer = site.send("POST", "/api/body/local", b'{"message": "remember milk"}')
+    assert answer.status == 200, site.log[-3000:]
+    assert [one["content"] for one in answer.json()["recentMessages"]] == ["", "Noted."]
+    assert answer.json()["totalTokens"] > 0
+    until(lambda: "remembered 'milk'" in site.log, "the skill's own log")
+    # Without a script it answers too, from what has become history.
+    assert site.send("POST", "/api/body/local", b'{"message": "and now?"}').status == 200
+    # A gpt-5 model refuses max_tokens: the binding without isReasoningModel fails.
+    assert post(site, "local").status == 500
+    until(lambda: "max_tokens" in site.log, "reason in the log")
+
+
+def test_without_the_role_the_model_does_not_answer(
+    new_site: Callable[..., TestSite], openai: OpenAI
+) -> None:
+    site = deployed(new_site(AzureOpenAI__endpoint=openai.endpoint, CHAT_MODEL="chat"))
+    create(site, "norole")
+    assert site.send("POST", "/api/body/norole", b'{"message": "hi"}').status == 500
+    until(lambda: "HTTP 401" in site.log or "HTTP 403" in site.log, "reason in the log")
+    assert contents(site, "norole") == [("System", "Be nice")]

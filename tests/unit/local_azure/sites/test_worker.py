@@ -25,6 +25,11 @@ import azure.functions as func
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 """
 
+POST = """
+@app.route(route="a")
+@app.assistant_post_input(arg_name="state", id="a", user_message="b")
+"""
+
 APP = (
     START
     + """
@@ -278,6 +283,22 @@ asyncio.run(main())
             "does not have a trigger",
         ),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        (
+            START + POST + "def a(req, state: dict): pass",
+            'type of state binding in function.json "assistantPost" does not match .* annotation "dict"',
+        ),
+        (
+            "from __future__ import annotations" + START + POST + "def a(req, state: int): pass",
+            'does not match its Python annotation "int"',
+        ),
+        (
+            START + POST + "def a(req, state: str | None): pass",
+            r"binding state has invalid non-type annotation str \| None",
+        ),
+        (
+            START + "@app.timer_trigger(arg_name='t', schedule='0 0 0 * * *')\ndef a(t: str): pass",
+            'type of t binding in function.json "timerTrigger" does not match',
+        ),
     ],
 )
 async def test_an_app_that_cannot_be_indexed_says_why(tmp_path: Path, source: str, says: str) -> None:
