@@ -43,7 +43,9 @@ from local_azure.engine.values import (
     secret,
 )
 
-Result = Literal["SUCCESS", "FAIL", "SKIP"]
+Result = Literal["SUCCESS", "FAIL"]
+"""What the program is told. The CLI's third, SKIP, is unknown to the SDK that the program runs on (3.272),
+which takes whatever is not SUCCESS for a failure."""
 T = TypeVar("T")
 _INIT_ERROR_KEY = "#initerror"
 
@@ -180,20 +182,17 @@ class Deployment:
     async def _outcome(
         self, urn: str, kind: str, custom: bool, work: Coroutine[Any, Any, Outcome]
     ) -> Outcome:
-        result: Result = "FAIL"
         try:
             return await work
-        except StepFailedError:
+        except (StepFailedError, StoppedError):
             pass
-        except StoppedError:
-            result = "SKIP"
         except (CallError, ProviderError, UnsupportedValueError) as error:
             self.report("error", str(error), urn)
         except Exception:  # noqa: BLE001 - a defect here must not leave the program waiting for ever
             self.report("error", f"the embedded engine failed: {traceback.format_exc()}", urn)
         self.failed = True
         self._out.add(urn)
-        return Outcome(Resource(urn, kind, custom), result)
+        return Outcome(Resource(urn, kind, custom), "FAIL")
 
     def _inherit(self, goal: Goal) -> None:
         parent = self._goals.get(goal.parent)
@@ -302,7 +301,7 @@ class Deployment:
         if new.needs() & self._out:
             self._out.add(urn)
             self._operated.add(urn)
-            return Outcome(new, "SKIP")
+            return Outcome(new, "FAIL")
         if not self.preview and has_unknown(cast(Value, goal.properties)):
             raise ProviderError(f"resource {goal.name} has inputs that are unknown outside a preview")
         provider = self.provider(reference) if reference else None
@@ -737,7 +736,7 @@ class Deployment:
         )
         if new.needs() & self._out:
             self._out.add(urn)
-            return Outcome(new, "SKIP")
+            return Outcome(new, "FAIL")
         replacing = old is not None and not old.external and old.id != resource_id
         step = Step("read-replacement" if replacing else "read", old, new)
         self._operated.add(urn)

@@ -109,3 +109,20 @@ def test_unprotected_in_the_program_it_can_be_destroyed(protected: Playground) -
     protected.engine("destroy", "--yes", "-s", "local")
 
     assert protected.names() == []
+
+
+def test_what_depends_on_a_refused_resource_is_left_out_without_a_traceback(play: Playground) -> None:
+    program = """
+below = Thing("below", fixed=1, opts=Opts(delete_before_replace=True))
+Thing("kept", fixed=below.made, opts=Opts(protect=True))
+Thing("after", above=below.made)
+"""
+    play.program(program)
+    play.up()
+    play.program(program.replace("fixed=1", "fixed=2"))
+
+    out = play.fails("preview", "-s", "local")
+
+    assert "as part of replacing" in out
+    assert "Traceback" not in out
+    assert "no value defined" not in out
