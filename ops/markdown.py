@@ -50,12 +50,16 @@ def fence(text: str, lines: int, most: int) -> str:
 
     Of a long text the first lines and the last: a traceback says at its end what went wrong.
     """
-    shown = [cut(visible(line), most) for line in re.split(r"\r\n|\r|\n", text)]
+    # Backticks may stand here, as messages name commands in them: the fence is longer than any run of them.
+    plain = ["`".join(map(visible, line.split("`"))) for line in re.split(r"\r\n|\r|\n", text)]
+    shown = [cut(line, most) for line in plain]
     if len(shown) > lines:
         head = (lines - 1) // 2
         tail = lines - 1 - head
         shown = [*shown[:head], f"… {len(shown) - head - tail} lines …", *shown[-tail:]]
-    return "\n".join(["```text", *shown, "```"])
+    runs: list[str] = re.findall(r"`+", "\n".join(shown))
+    mark = "`" * max([3, *(len(run) + 1 for run in runs)])
+    return "\n".join([f"{mark}text", *shown, mark])
 
 
 def size(text: str) -> int:

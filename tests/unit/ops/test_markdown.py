@@ -68,6 +68,10 @@ def test_a_fence_is_closed_only_by_ours() -> None:
     assert found.outside.strip() == "after"
 
 
+def test_a_command_in_a_message_keeps_its_backticks() -> None:
+    assert "run `pulumi up`" in fence("run `pulumi up`", 24, 300)
+
+
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     lines = fence("\n".join(f"line {number}" for number in range(100)), 9, 300).splitlines()
     assert lines[1] == "line 0"

@@ -287,13 +287,17 @@ def assert_only_ours(found: Parsed, markdown: str, listed: list[Report]) -> None
     assert found.tags.count("details") == sum(bool(one.changed) for one in listed)
     assert found.tags.count("table") == 1
     assert found.tags.count("tr") == 1 + len(listed)
-    assert found.tags.count("pre") == markdown.count("\n```text\n") + markdown.count("\n```mermaid\n")
+    assert found.tags.count("pre") == len(_fences(markdown))
     assert found.tags.count("li") == len(re.findall(r"^ *- ", markdown, re.MULTILINE)) - _in_fences(markdown)
 
 
+def _fences(markdown: str) -> list[str]:
+    found = re.finditer(r"^(`{3,})(?:text|mermaid)\n.*?^\1$", markdown, re.MULTILINE | re.DOTALL)
+    return [fence[0] for fence in found]
+
+
 def _in_fences(markdown: str) -> int:
-    fences = re.findall(r"^```(?:text|mermaid)\n.*?^```$", markdown, re.MULTILINE | re.DOTALL)
-    return sum(len(re.findall(r"^ *- ", fence, re.MULTILINE)) for fence in fences)
+    return sum(len(re.findall(r"^ *- ", fence, re.MULTILINE)) for fence in _fences(markdown))
 
 
 @settings(max_examples=60, deadline=None)
