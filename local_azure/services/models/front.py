@@ -32,7 +32,7 @@ from local_azure.services.models.completion import completion, cut_to_limit
 from local_azure.services.models.counting import Encoding, o200k_base, prompt_tokens
 from local_azure.services.models.errors import Refusal, RefusedError, not_here, refused
 from local_azure.services.models.record import Exchange, Record
-from local_azure.services.models.replies import reply
+from local_azure.services.models.replies import Reply, reply
 from local_azure.services.models.request import ChatRequest, check, check_length, parse
 from local_azure.services.models.throttle import Limiter, Limits
 from local_azure.services.models.upstream import Upstream, key_is_set
@@ -166,28 +166,18 @@ class Front:
         encoding = await _encoding()
         counted = await _count(asked, encoding, len(call.content))
         check_length(counted, asked.most_tokens, target.model.chat)
+        remote = None if self._script else self._remote()
+        if remote is None:
+            _refuse_what_no_model_here_does(asked, scripted=bool(self._script))
         headers |= self._admit(target, call.api_version, counted + (asked.most_tokens or 0) * asked.choices)
+        if remote is not None:
+            response, whole = await self._upstream.forward(request, body, remote, target.model.name, headers)
+            self._settle(target, asked, whole)
+            self._keep(call, response.status, whole)
+            return response
         if self._script:
-            step = self._script.popleft()
-            call.scripted = True
-            await asyncio.sleep(step.delay)
-            headers |= step.headers
-            if isinstance(step.answer, Refusal):
-                raise RefusedError(step.answer)
-            answer = step.answer
+            answer = await self._scripted(call, headers)
         else:
-            try:
-                remote = backend.read(self._backend_file)
-            except backend.BackendError as error:
-                raise RefusedError(refused(502, "502", str(error))) from error
-            if remote is not None:
-                response, whole = await self._upstream.forward(
-                    request, body, remote, target.model.name, headers
-                )
-                self._settle(target, asked, whole)
-                self._keep(call, response.status, whole)
-                return response
-            _refuse_what_the_stand_in_cannot(asked)
             answer = cut_to_limit(reply(body, target.model_name), asked, encoding)
         whole = completion(
             answer,
@@ -200,6 +190,22 @@ class Front:
         self._settle(target, asked, whole)
         self._keep(call, 200, whole)
         return web.json_response(whole, headers=headers)
+
+    async def _scripted(self, call: "_Call", headers: dict[str, str]) -> Reply:
+        """The next step's reply, when it is due. Raises RefusedError with the step's error."""
+        step = self._script.popleft()
+        call.scripted = True
+        await asyncio.sleep(step.delay)
+        headers |= step.headers
+        if isinstance(step.answer, Refusal):
+            raise RefusedError(step.answer)
+        return step.answer
+
+    def _remote(self) -> backend.Remote | None:
+        try:
+            return backend.read(self._backend_file)
+        except backend.BackendError as error:
+            raise RefusedError(refused(502, "502", str(error))) from error
 
     def _target(self, name: str) -> Target:
         """The deployment, ready to answer. Raises RefusedError."""
@@ -264,10 +270,7 @@ class Front:
         return web.json_response(self._state())
 
     def _state(self) -> dict[str, Any]:
-        try:
-            remote = backend.read(self._backend_file)
-        except backend.BackendError as error:
-            raise RefusedError(refused(500, "500", str(error))) from error
+        remote = self._remote()
         return {
             "url": remote.url if remote else None,
             "keyVariable": remote.key_variable if remote else None,
@@ -310,12 +313,12 @@ class _Call:
     scripted: bool = False
 
 
-def _refuse_what_the_stand_in_cannot(asked: ChatRequest) -> None:
+def _refuse_what_no_model_here_does(asked: ChatRequest, *, scripted: bool) -> None:
     if asked.stream:
         raise RefusedError(not_here("stream", "stream"))
     form: object = asked.body.get("response_format")
-    kind = form.get("type") if isinstance(form, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # JSON
-    if kind in {"json_object", "json_schema"}:
+    kind: object = cast("dict[str, Any]", form).get("type") if isinstance(form, dict) else None
+    if kind in ("json_object", "json_schema") and not scripted:
         raise RefusedError(not_here(f"answer in the format '{kind}'", "response_format"))
 
 

@@ -13,6 +13,7 @@ A script is a JSON list of steps; each answers one request that the service woul
 `arguments` as a string goes out as it is, broken JSON too.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -23,6 +24,7 @@ from local_azure.services.models.replies import Call, Reply, call
 MOST_STEPS = 1000
 MOST_DELAY = 300.0
 _MEMBERS = ("text", "toolCalls", "error", "headers", "delaySeconds", "finishReason")
+_OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
 _REASONS = ("stop", "length", "tool_calls", "content_filter")
 
 
@@ -63,11 +65,10 @@ def _step(content: object, name: str, problems: list[str]) -> Step | None:
     delay, headers = step.get("delaySeconds", 0), step.get("headers", {})
     if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MOST_DELAY:
         problems.append(f"{name}: delaySeconds is {delay!r}; it is a number from 0 to {MOST_DELAY:g}.")
-    if not isinstance(headers, dict) or not all(
-        isinstance(value, str) and not set(key + value) & set("\r\n\0")
-        for key, value in cast("dict[str, object]", headers).items()
-    ):
-        problems.append(f"{name}: headers is an object of strings without line breaks.")
+    if not isinstance(headers, dict) or not all(map(_is_header, cast("dict[str, object]", headers).items())):
+        problems.append(
+            f"{name}: headers is an object of texts on one line, without {', '.join(sorted(_OWN_HEADERS))}."
+        )
     if ("error" in step) == ("text" in step or "toolCalls" in step):
         problems.append(f"{name} has either `error`, or `text` or `toolCalls` or both of these.")
         return None
@@ -75,6 +76,17 @@ def _step(content: object, name: str, problems: list[str]) -> Step | None:
     if answer is None or len(problems) > before:
         return None
     return Step(answer, float(delay), cast("dict[str, str]", headers))
+
+
+def _is_header(header: tuple[str, object]) -> bool:
+    name, value = header
+    return (
+        re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
+        and name.lower() not in _OWN_HEADERS
+        and isinstance(value, str)
+        and value.isprintable()
+        and value.isascii()
+    )
 
 
 def _error(content: object, name: str, problems: list[str]) -> Refusal | None:

@@ -268,6 +268,23 @@ async def test_what_the_stand_in_cannot_is_said(model: Model) -> None:
         answer = await model.ask("hello", **one)
         assert (answer.status, answer.error["code"]) == (400, "local_azure_limit")
         assert "model use URL" in answer.error["message"]
+        assert "x-ratelimit-remaining-requests" not in answer.headers  # it used nothing up
+
+
+async def test_a_script_may_answer_in_json_but_not_as_a_stream(model: Model) -> None:
+    await model.script({"text": "{}"})
+    assert (await model.ask("hello", stream=True)).error["param"] == "stream"
+    assert (await model.ask("hello", response_format={"type": "json_object"})).message["content"] == "{}"
+
+
+async def test_a_body_beyond_measure_is_refused(model: Model) -> None:
+    path = f"openai/deployments/chat/chat/completions?api-version={VERSION}"
+    assert (await model.send("POST", path, b" " * (17 * 1024 * 1024))).status == 413
+
+
+async def test_a_conversation_longer_than_the_context_is_refused(model: Model) -> None:
+    answer = await model.ask("word " * 273_000)
+    assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
 
 
 async def test_prompts_stay_out_of_the_daemon_s_log(model: Model, caplog: pytest.LogCaptureFixture) -> None:
