@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 RUN := .venv/bin/python
 CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
 
-.PHONY: help setup policy-setup local preview down test check format lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 test: check ## Check the code and run every test
 	@$(RUN) -m pytest -n 2 --dist loadfile
+
+ten: setup ## Ten test stacks at once on one local Azure, up and down
+	@TEST_STACKS=10 $(RUN) -m pytest tests/engine/test_environments.py -k side_by_side --durations=0
 
 check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 	@$(RUN) -m ruff check $(CODE)

@@ -76,6 +76,7 @@ class TearDown:
                 self.pulumi.remove_stack(stack, force=not destroyed)
             for name in state_files(files, project).get(stack, ()):
                 files.delete(name)
+            (self.pulumi.folder / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
         self._verify(stack, traces, removed=ephemeral)
 
     def _destroy(self, stack: str, exported: dict[str, Any]) -> bool:

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     if not arguments.json:
         say(_listing(items, now))
-    done = [] if arguments.dry_run else _remove_all(items, arguments.limit, pulumi, github, tear_down)
+    done = [] if arguments.dry_run else _remove_all(items, arguments.limit, github, tear_down)
     if arguments.json:
         say(json.dumps(_document(items, done), indent=2))
     elif done:
@@ -93,29 +93,24 @@ def _ask(github: GitHub, number: int) -> Asked:
     return Asked(found.state)
 
 
-def _remove_all(
-    items: Sequence[Item], limit: int, pulumi: Pulumi, github: GitHub, tear_down: TearDown
-) -> list[Done]:
+def _remove_all(items: Sequence[Item], limit: int, github: GitHub, tear_down: TearDown) -> list[Done]:
     """One after the other; one that fails does not stop the next."""
     removable = [item for item in items if item.action == "remove"]
     done: list[Done] = []
     for item in removable[:limit]:
         note(f"Removing the {item.found.kind} {item.found.name}.")
-        done.append(_remove(item, pulumi, github, tear_down))
+        done.append(_remove(item, github, tear_down))
     return done + [Done(item, _BEYOND, f"--limit {limit}: run this again") for item in removable[limit:]]
 
 
-def _remove(item: Item, pulumi: Pulumi, github: GitHub, tear_down: TearDown) -> Done:
+def _remove(item: Item, github: GitHub, tear_down: TearDown) -> Done:
     # Minutes may have passed since the list was made.
     number = pull_request_of(item.found.stack) or 0
     (again,) = decide([item.found], {number: _ask(github, number)})
     if again.action != "remove":
         return Done(item, _LEFT, again.why)
     try:
-        if item.found.kind == "stack file":
-            (pulumi.folder / item.found.name).unlink(missing_ok=True)
-        else:
-            tear_down(item.found.stack)
+        tear_down(item.found.stack)
     except LockedError as error:
         return Done(item, _LEFT if error.alive else _FAILED, str(error))
     except (OpsError, OSError) as error:

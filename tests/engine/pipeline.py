@@ -1,0 +1,98 @@
+"""A clone in which `python -m ops` works on local Azure and on a stand-in for GitHub, as in a pipeline."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local_azure import run_state
+from local_azure.cli.environment import pulumi_environment
+from ops.azure import Azure
+from tests.github_server import FakeGitHub, github_server
+from tests.workspace import PROJECT, Workspace, workspace
+
+LABEL = "test-stack"
+
+# What a runner that runs these very tests has set.
+_NO_RUNNER = {"GITHUB_ACTIONS": "", "GITHUB_EVENT_NAME": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_RUN_ID": ""}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    clone: Workspace
+    github: FakeGitHub
+
+    def ops(self, *words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.clone.run(*self._words(*words), check=check, **self._environment(environment))
+
+    def spawn(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """In a session of its own, so that all of it can be killed at once."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "local_azure", *self._words(*words)],
+            cwd=self.clone.root,
+            env={**self.clone.environment, **self._environment(environment)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def pulumi(self, stack: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.clone.run("pulumi", *words, "--stack", stack, check=check)
+
+    def azure(self, monkeypatch: pytest.MonkeyPatch) -> Azure:
+        """Azure's SDK on this local Azure, signed in as the developer."""
+        run = run_state.find(self.clone.home)
+        assert run is not None, "local Azure does not run"
+        environment = pulumi_environment(self.clone.home, run, {})
+        for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "NO_PROXY"):
+            monkeypatch.setenv(name, environment[name])
+        return Azure.sign_in(environment)
+
+    def comment(self, number: int) -> str:
+        bodies = self.github.bodies(number)
+        assert len(bodies) <= 1, "one comment per pull request"
+        return bodies[0] if bodies else ""
+
+    def state_files(self, stack: str) -> list[str]:
+        """Whatever the backend holds of a stack."""
+        root = self.clone.home.backend
+        return [
+            path.relative_to(root).as_posix()
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+            and (path.name.startswith((f"{stack}.", f"{stack}-")) or path.parent.name == stack)
+        ]
+
+    def arm_names(self, text: str) -> list[str]:
+        """Ids in local Azure with a text in them, soft-deleted ones too."""
+        store = self.clone.home.store_file
+        ids: list[str] = re.findall(r'"id": ?"([^"]*)"', store.read_text() if store.exists() else "")
+        return [one for one in ids if text in one]
+
+    def _words(self, *words: str) -> tuple[str, ...]:
+        return ("exec", "--", sys.executable, "-m", "ops", *words)
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        return {**_NO_RUNNER, **self.github.environment(), **more}
+
+
+@contextmanager
+def pipeline(root: Path, engine: str) -> Generator[Pipeline]:
+    with github_server() as github, workspace(root, engine) as made:
+        for name in ("e2e", "__init__.py", "conftest.py", "workspace.py"):
+            source, target = PROJECT / "tests" / name, root / "tests" / name
+            target.parent.mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, target)
+        shutil.copy2(PROJECT / "pyproject.toml", root / "pyproject.toml")
+        made.run("start")
+        yield Pipeline(made, github)
