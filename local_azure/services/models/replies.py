@@ -104,7 +104,7 @@ def _tool(said: str, tools: Sequence[Mapping[str, Any]], choice: object) -> Mapp
 
 def _words(name: str) -> list[str]:
     """`AddTodo`, `add_todo` and `add-todo` are add and todo."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).replace("ToDo", "Todo").replace("To Do", "Todo")
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).replace("To Do", "Todo")
     return [word.lower() for word in re.findall(r"[^\W_]+", spaced)]
 
 

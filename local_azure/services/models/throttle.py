@@ -55,12 +55,15 @@ class Limiter:
             first = self._requests[len(self._requests) - limits.requests]
             return Verdict("call", self._left(first, now), self._headers(limits, now))
         self._requests.append(now)
-        self.spend(tokens)
+        self._spend(now, tokens)
         return Verdict(None, 0, self._headers(limits, now))
 
     def spend(self, tokens: int) -> None:
         """Counts tokens that no request announced: those of an answer without `max_tokens`."""
-        self._spent.append((self._clock(), tokens))
+        self._spend(self._clock(), tokens)
+
+    def _spend(self, now: float, tokens: int) -> None:
+        self._spent.append((now, tokens))
         self._tokens += tokens
 
     def _forget(self, until: float) -> None:
