@@ -7,7 +7,7 @@ from typing import Any
 from local_azure.services.sites import binding_template
 from local_azure.services.sites.binding_data import BindingData
 from local_azure.services.sites.binding_template import Template
-from local_azure.services.sites.bindings import assistant_post, assistant_query
+from local_azure.services.sites.bindings import assistant_post, assistant_query, dotnet
 from local_azure.services.sites.bindings.assistant_post import PostRequest
 from local_azure.services.sites.bindings.assistant_query import QueryRequest
 from local_azure.services.sites.bindings.assistant_service import AssistantService
@@ -79,7 +79,7 @@ def _property(member: str, value: object) -> Template | str | bool | None:
 async def read(binding: InputBinding, service: AssistantService, data: BindingData, function: str) -> str:
     """The value that the handler gets. Raises BindingError, and whatever storage and model raise."""
     values: dict[str, Any] = {
-        name: value.bind(data, function) if isinstance(value, Template) else value
+        name: dotnet.well_formed(value.bind(data, function)) if isinstance(value, Template) else value
         for name, value in binding.properties.items()
     }
     if binding.type == assistant_query.BINDING_TYPE:

@@ -1,10 +1,11 @@
 """Timer triggers: each runs by its schedule, and what was missed while nothing ran is run once."""
 
 import asyncio
+import fcntl
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ log = logging.getLogger("Host.Triggers.Timer")
 TRIGGER_TYPE = "timertrigger"
 LONGEST_SLEEP = 3600.0
 """Seconds: a laptop that was asleep, or whose clock was set, is found out by then."""
+
+LOCK_INTERVAL = 0.2
+"""Seconds between two looks whether the host before this one has ended."""
 
 NEVER = "0001-01-01T00:00:00"
 
@@ -92,11 +96,26 @@ class Timer:
             await self._fire(now, past_due=past_due, scheduled=False)
 
     async def keep(self) -> None:
-        """Until it is cancelled."""
-        await self.start()
-        while True:
-            await self.wait()
-            await self._fire(self._now(), past_due=False, scheduled=True)
+        """Until it is cancelled. One host at a time: a new one waits for the end of the one before it."""
+        async with self._alone():
+            await self.start()
+            while True:
+                await self.wait()
+                await self._fire(self._now(), past_due=False, scheduled=True)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """In place of the extension's singleton lock on a blob; this one ends with the process."""
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._file.with_suffix(".lock").open("w") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(LOCK_INTERVAL)
+                else:
+                    break
+            yield
 
     async def wait(self) -> None:
         """Returns at the next occurrence."""

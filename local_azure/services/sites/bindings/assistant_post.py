@@ -166,7 +166,7 @@ async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete
             )
             return
         for call in answer.tool_calls:
-            result = await _run_skill(turn.assistant_id, call, skills)
+            result = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
             content = f"Function Name: '{call.function_name}' and Function Result: '{result}'"
             turn.add(Message(content, "Tool", dotnet.now(), name=call.id))
 

@@ -139,6 +139,11 @@ class AssistantService:
         if not model:
             raise BindingError("Value cannot be an empty string. (Parameter 'model'): chatModel is empty.")
         key = (setting(f"{connection}__key") if has_section else None) or setting("AZURE_OPENAI_KEY")
+        if not key and not endpoint.lower().startswith("https://"):
+            raise BindingError(
+                f"Bearer token authentication is not permitted for non TLS protected (https) endpoints: "
+                f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
+            )
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
         authorize = _by_key(key) if key else _by_token(self._credential(connection if has_section else ""))
         return ChatClient(self._http(), endpoint, model, authorize)

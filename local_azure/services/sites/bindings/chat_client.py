@@ -64,7 +64,7 @@ class ChatClient:
                     raise BindingError(f"Retry failed after {len(BACKOFF) + 1} tries: {reason}") from error
                 await asyncio.sleep(delay)
                 continue
-            if status < 400:
+            if 200 <= status < 300:
                 return parse_completion(answer)
             if delay is None or status not in RETRIED:
                 raise BindingError(_failure(status, answer))
@@ -75,7 +75,9 @@ class ChatClient:
     async def _send(self, body: Mapping[str, Any]) -> tuple[int, float | None, object]:
         headers = await self._authorize()
         limit = aiohttp.ClientTimeout(total=ATTEMPT_LIMIT)
-        async with self._session.post(self._url, json=body, headers=headers, timeout=limit) as response:
+        async with self._session.post(
+            self._url, json=body, headers=headers, timeout=limit, allow_redirects=False
+        ) as response:
             try:
                 answer: object = await response.json(content_type=None)
             except ValueError:

@@ -60,6 +60,13 @@ def system_text(value: str) -> str:
     return f'"{_BEYOND_ASCII.sub(escaped, value.translate(_SYSTEM_TEXT_TABLE))}"'
 
 
+def well_formed(text: str) -> str:
+    """A half of a surrogate pair that stands alone becomes U+FFFD, as wherever .NET writes UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def number(value: float) -> str:
     """A double in the invariant culture: `1.0` stays `1.0` in JSON, exponents are `E+20`."""
     if not math.isfinite(value):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from local_azure.services.sites.bindings.dotnet import ISO
+from local_azure.services.sites.bindings.dotnet import ISO, well_formed
 
 Kind = Literal["string", "json", "bytes"]
 
@@ -88,8 +88,10 @@ _MEMBERS: Mapping[str, str] = {
 
 
 def _text(name: str, value: object) -> str | None:
-    if value is None or type(value) is str:
-        return value
+    if value is None:
+        return None
+    if type(value) is str:
+        return well_formed(value)
     if isinstance(value, _NumberText):
         return str(value)
     if isinstance(value, bool):

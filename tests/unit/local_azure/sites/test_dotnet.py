@@ -17,6 +17,11 @@ def test_json_of_newtonsoft(value: object, expected: str) -> None:
     assert dotnet.newtonsoft(value) == expected
 
 
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    assert dotnet.well_formed("a\ud800b\udfff") == "a\ufffdb\ufffd"
+    assert dotnet.well_formed("a\U0001f600ä") == "a\U0001f600ä"
+
+
 def test_strings_of_system_text_json() -> None:
     assert dotnet.system_text("a\"\\/\t\x01\x7f\x85é\U0001f600<>&'+`") == (
         r'"a\u0022\\/\t\u0001\u007F\u0085\u00E9\uD83D\uDE00\u003C\u003E\u0026\u0027\u002B\u0060"'

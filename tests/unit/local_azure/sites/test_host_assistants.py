@@ -251,6 +251,24 @@ def test_a_blank_message_is_a_message(site: TestSite, model: ScriptedModel) -> N
     assert post(site, "blank", " ").status == 200
 
 
+def test_half_a_surrogate_pair_is_no_failure(site: TestSite, model: ScriptedModel) -> None:
+    create(site, "halves")
+    model.script(says("ok"))
+    assert site.send("POST", "/api/body/halves", b'{"message": "a\\ud800"}').status == 200
+    assert contents(site, "halves")[1] == ("User", "a\ufffd")
+
+
+def test_a_message_that_no_row_takes_is_lost_after_the_model_was_paid(
+    site: TestSite, model: ScriptedModel
+) -> None:
+    create(site, "long")
+    model.script(says("ok"))
+    body = json.dumps({"message": "x" * 32_769}).encode()
+    assert site.send("POST", "/api/body/long", body).status == 500
+    assert len(model.requests) == 1
+    assert contents(site, "long") == [("System", "Be nice")]
+
+
 def test_a_model_that_fails_leaves_no_row(site: TestSite, model: ScriptedModel) -> None:
     create(site, "refused")
     model.script(refuses(400, "content_filter", "not that"))
@@ -653,6 +671,7 @@ def test_the_first_model_of_a_connection_serves_later_ones(
     [
         ({"OPENAI_API_KEY": "sk-x"}, "Local Azure calls nobody outside"),
         ({"AzureOpenAI__endpoint": ""}, "'AzureOpenAI' is missing required 'Endpoint'"),
+        ({"AzureOpenAI__endpoint": "http://127.0.0.1:1/"}, "not permitted for non TLS protected"),
     ],
 )
 def test_a_connection_that_leads_nowhere_says_why(

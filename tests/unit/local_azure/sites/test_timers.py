@@ -1,5 +1,6 @@
 """Timers with a clock of the test's own, and through the host."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 
 from local_azure.services.sites import ncrontab, timers
 from local_azure.services.sites.timers import Timer, TimerTrigger
-from tests.unit.local_azure.sites.harness import LocalAzure, TestSite, host_json, until
+from tests.unit.local_azure.sites.harness import DEADLINE, LocalAzure, TestSite, host_json, until
 
 HOURLY = "0 0 * * * *"
 START = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)
@@ -21,11 +22,13 @@ class Clock:
         self.now = START
         self.folder = folder
         self.runs: list[dict[str, Any]] = []
+        self.fired: asyncio.Queue[None] = asyncio.Queue()
         self.takes = timedelta()
 
     async def run(self, _function: str, parameter: str, info: str) -> None:
         assert parameter == "timer"
         self.runs.append(json.loads(info))
+        self.fired.put_nowait(None)
         self.now += self.takes
 
     def timer(self, schedule: str = HOURLY, **options: Any) -> Timer:
@@ -101,6 +104,21 @@ async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock
     # The start counts, not the end: what came due meanwhile is run once, at once.
     assert timer.next == at("11:00:00")
     await timer.wait()
+
+
+async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
+    first = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    second = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    try:
+        await asyncio.wait_for(clock.fired.get(), DEADLINE)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(clock.fired.get(), 2 * timers.LOCK_INTERVAL)
+        first.cancel()
+        await asyncio.wait_for(clock.fired.get(), DEADLINE)
+    finally:
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
 
 
 def test_the_app_sees_names_of_the_extension() -> None:
