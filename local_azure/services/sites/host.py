@@ -223,9 +223,8 @@ class Host:
         if found is None:
             return Response(404)
         function = self.table.functions[found.function]
-        if isinstance(function.trigger, HttpTrigger) and not self._keys.opens(
-            key, function.trigger.auth_level
-        ):
+        trigger = function.trigger
+        if not isinstance(trigger, HttpTrigger) or not self._keys.opens(key, trigger.auth_level):
             return Response(401)
         if self._configuration.is_disabled(function.name):
             return Response(404)
@@ -324,7 +323,7 @@ class Host:
             return Response(415)
         try:
             content: object = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             return _text(400, 'The body is no JSON object such as {"input": "text"}.')

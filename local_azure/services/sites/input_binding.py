@@ -50,7 +50,7 @@ class InputBinding:
     name: str
     type: str
     """In lower case."""
-    properties: Mapping[str, Template | str | bool | None]
+    properties: Mapping[str, Template | str | bool]
 
 
 def parse(binding: Mapping[str, Any]) -> InputBinding:
@@ -60,18 +60,16 @@ def parse(binding: Mapping[str, Any]) -> InputBinding:
     properties = {
         members[name.lower()]: _property(members[name.lower()], value)
         for name, value in binding.items()
-        if name.lower() in members
+        if name.lower() in members and value is not None
     }
     return InputBinding(str(binding["name"]), kind, properties)
 
 
-def _property(member: str, value: object) -> Template | str | bool | None:
+def _property(member: str, value: object) -> Template | str | bool:
     if member == "is_reasoning_model":
         if str(value).strip().lower() in ("true", "false"):
             return str(value).strip().lower() == "true"
         raise PropertyError(f"Could not convert string to boolean: {value!r}. Property 'isReasoningModel'.")
-    if value is None:
-        return None
     text = value if isinstance(value, str) else str(value)
     return text if member in _NO_TEMPLATE else binding_template.parse(text)
 

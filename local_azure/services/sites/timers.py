@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 
 from local_azure.services.sites.ncrontab import Schedule
@@ -17,6 +17,8 @@ log = logging.getLogger("Host.Triggers.Timer")
 TRIGGER_TYPE = "timertrigger"
 LONGEST_SLEEP = 3600.0
 """Seconds: a laptop that was asleep, or whose clock was set, is found out by then."""
+
+SHOWN_OCCURRENCES = 5
 
 LOCK_INTERVAL = 0.2
 """Seconds between two looks whether the host before this one has ended."""
@@ -87,6 +89,17 @@ class Timer:
     async def start(self) -> None:
         """Runs at once what is past due, or what `runOnStartup` asks for."""
         now = self._now()
+        schedule = self._trigger.schedule
+        upcoming = [schedule.after(now)]
+        while len(upcoming) < SHOWN_OCCURRENCES and upcoming[-1].year < MAXYEAR:
+            upcoming.append(schedule.after(upcoming[-1]))
+        log.info(
+            "The next %d occurrences of the '%s' schedule (Cron: '%s') will be: %s",
+            len(upcoming),
+            self._function,
+            schedule.text,
+            ", ".join(f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in upcoming),
+        )
         past_due = False
         if self._trigger.use_monitor:
             past_due = self._check_past_due(now)

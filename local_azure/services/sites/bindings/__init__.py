@@ -1,1 +1,1 @@
-"""What the host does for an output binding after the handler has returned."""
+"""The bindings of the Azure OpenAI extension for assistants: what it reads, writes and asks the model."""
