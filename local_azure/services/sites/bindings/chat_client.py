@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -57,7 +59,7 @@ class ChatClient:
         body = {**request, "model": self.deployment}
         for delay in (*BACKOFF, None):
             try:
-                status, retry_after, answer = await self._send(body)
+                status, wanted_delay, answer = await self._send(body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if delay is None:
                     reason = str(error) or type(error).__name__
@@ -69,7 +71,7 @@ class ChatClient:
             if delay is None or status not in RETRIED:
                 raise BindingError(_failure(status, answer))
             log.debug("The model answered %d; it is asked again", status)
-            await asyncio.sleep(delay if retry_after is None else retry_after)
+            await asyncio.sleep(delay if wanted_delay is None else wanted_delay)
         raise AssertionError
 
     async def _send(self, body: Mapping[str, Any]) -> tuple[int, float | None, object]:
@@ -88,10 +90,10 @@ class ChatClient:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds; a date counts for nothing, since the SDK parses the header's name instead of its value."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
+        with suppress(KeyError, ValueError):
+            seconds = float(headers[name]) * unit
+            if math.isfinite(seconds):
+                return max(0.0, seconds)
     return None
 
 
