@@ -36,7 +36,8 @@ def test_a_post_needs_an_id_and_a_message(missing: str, value: str | None) -> No
     given: dict[str, Any] = {"id": "a", "user_message": " ", missing: value}
     with pytest.raises(BindingError, match="must"):
         assistant_post.check(PostRequest(**given))
-    assistant_post.check(PostRequest(**{**given, missing: "x"}))
+    given[missing] = "x"
+    assistant_post.check(PostRequest(**given))
 
 
 def test_a_role_that_the_extension_does_not_know_fails() -> None:
