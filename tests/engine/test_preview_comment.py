@@ -141,7 +141,7 @@ def test_a_resource_that_goes_is_told_on_top(stack: Workspace, tmp_path: Path) -
 def test_a_program_that_fails_is_told_with_its_last_words(stack: Workspace, tmp_path: Path) -> None:
     (stack.root / "__main__.py").write_text('raise RuntimeError("no such thing: @octocat `x`")\n')
     report, comment = preview(stack, tmp_path, 1)
-    assert "RuntimeError: no such thing: @octocat \\u0060x\\u0060\n" in comment
+    assert "RuntimeError: no such thing: @octocat `x`\n" in comment
     assert f"### The preview of `{STACK}` failed" in comment
     assert report.failures
 

@@ -48,7 +48,7 @@ def delete() -> None:
 
 def test_a_soft_deleted_account_is_purged_and_waited_for(azure: Azure) -> None:
     azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
-    poll = {"Location": f"https://{azure.host}{OPERATION}", "Retry-After": "0"}
+    poll = {"Location": f"https://{azure.host}{OPERATION}", "Retry-After": "1"}
     azure.answers(f"DELETE {DELETED}", Reply(202, "", poll))
     azure.answers(f"GET {OPERATION}", Reply(202, "", poll), Reply(204))
 
