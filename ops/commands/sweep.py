@@ -8,18 +8,18 @@ exit codes: 0 nothing is left to remove; 1 something could not be removed; 3 mor
 
 import argparse
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from infra.stacks import pull_request_of
+from ops import summary
 from ops.engine import Pulumi
 from ops.github import GitHub
 from ops.leftovers import deleted_accounts, state_files, tagged_groups
 from ops.locks import LockedError
+from ops.markdown import code
 from ops.mend import run_state_of
 from ops.output import OpsError, note, say
 from ops.sweeping import Asked, Item, Seen, age, decide, find
@@ -28,7 +28,7 @@ from ops.teardown import TearDown
 LIMIT = 10
 FAILED, MORE_LEFT = 1, 3
 
-_SIGNS = frozenset("\\`*_{}[]<>()#+!|~&@:")
+_NOTHING = "Nothing of any pull request's test stack is there."
 _REMOVED, _LEFT, _FAILED, _BEYOND = "removed", "left", "failed", "beyond the limit"
 
 
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps(_document(items, done), indent=2))
     elif done:
         say(_report(done))
-    _summarise(items, done, now)
+    summary.write(_page(items, done, now))
     if any(one.result == _FAILED for one in done):
         return FAILED
     return MORE_LEFT if any(one.result == _BEYOND for one in done) else 0
@@ -121,7 +121,7 @@ def _remove(item: Item, github: GitHub, tear_down: TearDown) -> Done:
 
 def _listing(items: Sequence[Item], now: datetime) -> str:
     if not items:
-        return "Nothing of any pull request's test stack is there."
+        return _NOTHING
     rows = [("ACTION", "KIND", "NAME", "WHAT", "AGE", "WHY")]
     rows += [_row(item, now) for item in items]
     return _table(rows)
@@ -169,28 +169,20 @@ def _document(items: Sequence[Item], done: Sequence[Done]) -> dict[str, Any]:
     }
 
 
-def _summarise(
-    items: Sequence[Item], done: Sequence[Done], now: datetime, environment: Mapping[str, str] = os.environ
-) -> None:
-    """The page of the run on GitHub."""
-    file = environment.get("GITHUB_STEP_SUMMARY")
-    if not file:
-        return
+def _page(items: Sequence[Item], done: Sequence[Done], now: datetime) -> str:
+    """For the run's summary on GitHub."""
     results = {one.item: one for one in done}
     lines = ["### Sweep of test stacks", ""]
     if not items:
-        lines.append("Nothing of any pull request's test stack is there.")
-    else:
-        lines += ["| result | kind | name | what | age | why |", "|---|---|---|---|---|---|"]
+        return "\n".join([*lines, _NOTHING, ""])
+    lines += ["| result | kind | name | what | age | why |", "|---|---|---|---|---|---|"]
     for item in items:
         action, *rest, why = _row(item, now)
         one = results.get(item)
         cells = (one.result if one else action, *rest, _one_line(one.why) if one else why)
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
-    with Path(file).open("a", encoding="utf-8") as summary:
-        summary.write("\n".join(lines) + "\n\n")
+    return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:
-    """As it is: nothing in it becomes Markdown or HTML."""
-    return "".join(f"&#{ord(sign)};" if sign in _SIGNS else sign for sign in text)
+    return code(text, 400).replace("|", "\\|")  # a table takes the sign for its own in code too

@@ -20,6 +20,7 @@ from ops.azure import Azure
 from ops.comment import update_part
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
 from ops.github import GitHub, PullRequest
+from ops.markdown import fence, size
 from ops.mend import mend, run_state_of
 from ops.output import OpsError, note, say
 from ops.smoke import Target, target_of
@@ -32,7 +33,7 @@ _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 _EXISTS = "cannot create already existing resource"
 """azure-native's words, where Azure would take the PUT as an update."""
 
-_TOLD_LINES = 40
+_TOLD_LINES, _TOLD_BYTES = 40, 5_000
 """Of what failed, in the comment; all of it stands in the run's log."""
 
 
@@ -285,9 +286,9 @@ def _in_run(url: str) -> str:
 
 
 def _block(text: str) -> str:
-    """The last lines, as they are: a fence that is longer than any in the text."""
-    lines = [line.rstrip()[:300] for line in text.strip().splitlines()][-_TOLD_LINES:]
-    shown = "\n".join(f"  {line}" for line in lines).encode()[-5_000:].decode(errors="ignore")
-    longest = max((len(run) for run in re.findall("~+", shown)), default=0)
-    fence = "~" * max(3, longest + 1)
-    return f"{fence}text\n{shown}\n{fence}"
+    """As it is, and as much of it as fits."""
+    lengths = range(_TOLD_LINES, 0, -4)
+    # At the beginning of a line such a comment would separate the parts of ours.
+    told = text.strip().replace("<!--", " <!--")
+    blocks = (fence(told, lines, 200) for lines in lengths)
+    return next(block for block in blocks if size(block) <= _TOLD_BYTES)

@@ -239,7 +239,7 @@ def test_twenty_orphans_of_fifty_stacks_go_and_nothing_else_also_when_it_is_kill
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(rf"^failed +stack +pr-{LOCKED} +stack pr-{LOCKED} is locked", done.stdout, re.MULTILINE)
     assert len(re.findall(r"^failed", done.stdout, re.MULTILINE)) == 1, done.stdout
-    assert f"| failed | stack | pr-{LOCKED} |" in summary.read_text()
+    assert f"| `failed` | `stack` | `pr-{LOCKED}` |" in summary.read_text()
 
     # Exactly those are gone.
     assert before - world.stacks() == set(pr(WHOLE_CLOSED, *CLOSED, *EMPTY))

@@ -52,23 +52,20 @@ def test_the_comment_says_how_to_call_a_stack_and_holds_no_key() -> None:
     assert "az functionapp keys list --resource-group rg-pr-7 --name func-pr-7" in text
 
 
-HOSTILE = "~~~\n~~~~\n<!-- part: preview -->\n<!-- end of test-stack -->\n@everyone [x](javascript:1) `a`\n"
+HOSTILE = "~~~\n```\n````\n<!-- part: preview -->\n<!-- end of test-stack -->\n@everyone [x](javascript:1)\n"
+LONG = ["x" * 100_000, "\u6f22" * 10_000, "\u6f22\n" * 10_000]
 
 
-@pytest.mark.parametrize("text", [HOSTILE, HOSTILE * 500, "x" * 100_000, "é" * 10_000, ""])
+@pytest.mark.parametrize("text", [HOSTILE, HOSTILE * 500, *LONG, ""])
 def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str) -> None:
-    for comment in (
-        failed("pr-7", StepError("pulumi up", "exit code 1", text), "https://x/1"),
-        left("pr-7", text, ""),
-    ):
-        before, fence, block = comment.partition("~~~")
-        marks = fence + block[: len(block) - len(block.lstrip("~"))]
-        inside, _, after = block.lstrip("~").partition(f"\n{marks}")
+    error = StepError("pulumi up", "exit code 1", text)
 
-        assert "~" not in before
-        assert not after.strip("~")
-        assert marks not in inside
-        assert not any(line.startswith("<!--") for line in comment.splitlines())
+    for comment in (failed("pr-7", error, "https://x/1"), left("pr-7", text or "why", "")):
+        lines = comment.splitlines()
+        (opening,) = [number for number, line in enumerate(lines) if line.endswith("`text")]
+        mark = lines[opening].removesuffix("text")
+        assert [number for number, line in enumerate(lines) if line.strip() == mark] == [len(lines) - 1]
+        assert not any(line.startswith("<!--") for line in lines)
         assert len(comment.encode()) <= PART_LIMITS[test_stack.PART]
 
 
