@@ -286,9 +286,9 @@ def _in_run(url: str) -> str:
 
 
 def _block(text: str) -> str:
-    """As it is, and as much of it as fits."""
-    lengths = range(_TOLD_LINES, 0, -4)
+    """Its last lines as they are, and as many as fit: Pulumi tells what failed at the end."""
     # At the beginning of a line such a comment would separate the parts of ours.
-    told = text.strip().replace("<!--", " <!--")
-    blocks = (fence(told, lines, 200) for lines in lengths)
+    told = text.strip().replace("<!--", " <!--").splitlines()
+    lengths = range(_TOLD_LINES, 0, -4)
+    blocks = (fence("\n".join(told[-lines:]), lines, 200) for lines in lengths)
     return next(block for block in blocks if size(block) <= _TOLD_BYTES)
