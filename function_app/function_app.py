@@ -1,10 +1,13 @@
 """The Functions host's entry point: the routes of the assistants API."""
 
 import azure.functions as func
-from assistants import create, health
-from assistants.settings import load
+from assistants import create, health, read, remove
+from assistants.settings import current
+from assistants.storage import tables
 
-settings = load()
+settings = current()
 app = func.FunctionApp(http_auth_level=settings.http_auth_level)
-app.register_functions(create.blueprint(settings))
+app.register_functions(create.blueprint(settings, tables()))
+app.register_functions(read.blueprint(settings, tables()))
+app.register_functions(remove.blueprint(tables()))
 app.register_functions(health.blueprint())

@@ -180,7 +180,7 @@ def test_without_a_key_the_answer_is_401(target: Target, assistant_id: str) -> N
     assert target.rows(assistant_id) == []
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("method", ["PATCH", "HEAD"])
 def test_another_method_is_404(target: Target, assistant_id: str, method: str) -> None:
     assert target.send(method, f"/{assistant_id}").status == 404
 
@@ -190,3 +190,20 @@ def test_health_answers_the_hash_of_the_package_without_a_key(target: Target) ->
 
     assert answer.status == 200
     assert re.fullmatch(r"[0-9a-f]{64}", answer.json()["package"])
+
+
+def test_an_assistant_is_created_once_shown_listed_and_deleted(target: Target, assistant_id: str) -> None:
+    created = target.send("PUT", f"/{assistant_id}", headers={"if-none-match": "*"})
+    assert (created.status, created.headers["Assistant-Replaced"]) == (202, "false")
+    assert target.send("PUT", f"/{assistant_id}", headers={"if-none-match": "*"}).status == 412
+    assert put(target, assistant_id).headers["Assistant-Replaced"] == "true"
+
+    shown = target.send("GET", f"/{assistant_id}").json()
+    assert (shown["assistantId"], shown["totalMessages"], shown["messages"]) == (assistant_id, 1, [])
+    listed = target.send("GET", "?limit=100").json()
+    assert assistant_id in {one["assistantId"] for one in listed["assistants"]}
+
+    assert [target.send("DELETE", f"/{assistant_id}").status for _ in range(2)] == [204, 204]
+    assert target.rows(assistant_id) == []
+    gone = target.send("GET", f"/{assistant_id}")
+    assert (gone.status, gone.headers["Content-Type"]) == (404, "application/problem+json")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import azure.functions as func
 import pytest
-from assistants.create import CHAT_STORAGE_CONNECTION_SETTING, create_request
+from assistants.create import create_request
+from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
 from infra import program
 from infra.app_settings import STORAGE_CONNECTION
@@ -24,11 +25,10 @@ READ_BY_THE_PLATFORM = {
     "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "Python worker: the package's azure-functions wins",
     "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that it stands in the local example only",
 }
+SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
 # The extension's chat bindings (assistantPost), which share the connection that the stack makes. The app has
 # no such binding yet; the first one takes its name off this list.
-KEPT_FOR_CHAT = re.compile(
-    r"AzureOpenAI__(credential|clientId|endpoint)|CHAT_MODEL_(DEPLOYMENT_NAME|IS_REASONING)"
-)
+KEPT_FOR_CHAT = re.compile(r"AzureOpenAI__(credential|clientId|endpoint)|CHAT_MODEL_DEPLOYMENT_NAME")
 # What the extension needs of an identity-based connection (azure-functions-openai-extension #112).
 CONNECTION = ("credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri")
 EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"}
@@ -83,15 +83,16 @@ def is_connection_part(name: str, connections: set[str]) -> bool:
 
 
 def test_the_app_reads_settings_of_its_own() -> None:
-    assert read_by_code() == {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"}
+    assert {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS", "TODO_TABLE"} <= read_by_code()
 
 
 def test_everything_that_the_app_reads_is_set(infra_settings: dict[str, str]) -> None:
-    assert read_by_code() <= infra_settings.keys()
+    own = read_by_code() - SET_BY_THE_PLATFORM - {STORAGE_CONNECTION}
+    assert own <= infra_settings.keys()
 
 
 def test_everything_that_the_bindings_name_is_set(infra_settings: dict[str, str]) -> None:
-    assert named_by_bindings() == {STORAGE_CONNECTION} == {CHAT_STORAGE_CONNECTION_SETTING}
+    assert named_by_bindings() == {STORAGE_CONNECTION} == {APP_STORAGE_CONNECTION}
     for part in CONNECTION:
         assert infra_settings[f"{STORAGE_CONNECTION}__{part}"]
     assert STORAGE_CONNECTION not in infra_settings

@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 from assistants import health
 from assistants.checks import MAX_INSTRUCTIONS_UNITS
-from assistants.settings import DEFAULT_INSTRUCTIONS, load
+from assistants.settings import DEFAULT_INSTRUCTIONS, current, load
 
 APP = Path(__file__).parents[3] / "function_app"
 
@@ -20,6 +20,7 @@ APP = Path(__file__).parents[3] / "function_app"
 def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     for name in ("HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"):
         monkeypatch.delenv(name, raising=False)
+    current.cache_clear()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
@@ -29,32 +30,31 @@ def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dic
     }
 
 
-def test_emits_the_bindings_that_the_host_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert indexed(monkeypatch, {}) == {
-        "CreateAssistant": [
-            {"direction": "OUT", "type": "assistantCreate", "name": "requests"},
-            {
-                "direction": "IN",
-                "type": "httpTrigger",
-                "name": "req",
-                "methods": ["PUT"],
-                "authLevel": "FUNCTION",
-                "route": "assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}",
-            },
-            {"direction": "OUT", "type": "http", "name": "$return"},
-        ],
-        "Health": [
-            {
-                "direction": "IN",
-                "type": "httpTrigger",
-                "name": "req",
-                "methods": ["GET"],
-                "authLevel": "ANONYMOUS",
-                "route": "health",
-            },
-            {"direction": "OUT", "type": "http", "name": "$return"},
-        ],
+ID = "{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}"
+
+
+def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    triggers = {
+        name: next(one for one in bindings if one["type"].endswith("Trigger"))
+        for name, bindings in indexed(monkeypatch, {}).items()
     }
+    assert {
+        name: (trigger["methods"], trigger["route"], trigger["authLevel"])
+        for name, trigger in triggers.items()
+        if trigger["type"] == "httpTrigger"
+    } == {
+        "CreateAssistant": (["PUT"], f"assistants/{ID}", "FUNCTION"),
+        "DeleteAssistant": (["DELETE"], f"assistants/{ID}", "FUNCTION"),
+        "GetAssistant": (["GET"], f"assistants/{ID}", "FUNCTION"),
+        "ListAssistants": (["GET"], "assistants", "FUNCTION"),
+        "Health": (["GET"], "health", "ANONYMOUS"),
+    }
+
+
+def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    output, _, answer = indexed(monkeypatch, {})["CreateAssistant"]
+    assert output == {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
+    assert answer == {"direction": "OUT", "type": "http", "name": "$return"}
 
 
 @pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])
