@@ -52,7 +52,8 @@ def fence(text: str, lines: int, most: int) -> str:
     """
     # Backticks may stand here, as messages name commands in them: the fence is longer than any run of them.
     plain = ["`".join(map(visible, line.split("`"))) for line in re.split(r"\r\n|\r|\n", text)]
-    shown = [cut(line, most) for line in plain]
+    # A comment at the beginning of a line separates the parts of ours (ops/comment.py).
+    shown = [cut(f" {line}" if line.startswith("<!--") else line, most) for line in plain]
     if len(shown) > lines:
         head = (lines - 1) // 2
         tail = lines - 1 - head

@@ -43,7 +43,7 @@ def target_of(history: list[Release], wanted: str | None, runs: str, stack: str)
         if target is None:
             raise OpsError(
                 f"stack {stack} has no good release before {running or 'what runs'}. "
-                "To deploy another package of the archive: python -m ops deploy --hash HASH"
+                f"To deploy another package of the archive: python -m ops deploy --stack {stack} --hash HASH"
             )
         return target
     checked_hash(wanted)

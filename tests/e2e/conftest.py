@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableClient
 from azure.identity import DefaultAzureCredential
 
@@ -44,7 +45,13 @@ class Target:
 
     def rows(self, assistant_id: str) -> list[dict[str, Any]]:
         found = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
-        return [dict(row) for row in found]
+        try:
+            return [dict(row) for row in found]
+        except HttpResponseError as error:
+            if error.status_code != 403 or "E2E_ASSISTANTS_URL" not in os.environ:
+                raise
+            # A pipeline's deployer makes the stack and may not read its conversations.
+            pytest.skip(f"no role to read {self.table.table_name}: Storage Table Data Reader on the account")
 
 
 @pytest.fixture(scope="session")

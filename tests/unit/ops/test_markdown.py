@@ -72,6 +72,10 @@ def test_a_command_in_a_message_keeps_its_backticks() -> None:
     assert "run `pulumi up`" in fence("run `pulumi up`", 24, 300)
 
 
+def test_no_line_of_a_message_separates_the_parts_of_a_comment() -> None:
+    assert "\n <!-- end of preview -->" in fence("x\n<!-- end of preview -->", 24, 300)
+
+
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     lines = fence("\n".join(f"line {number}" for number in range(100)), 9, 300).splitlines()
     assert lines[1] == "line 0"
