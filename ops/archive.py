@@ -8,30 +8,19 @@ out is checked against its name. The folder is for one machine (`file:///…`), 
 pipeline (`https://<account>.blob.core.windows.net/<container>`, signed in with Entra).
 """
 
-import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, cast, get_args
 from urllib.parse import unquote, urlsplit
 
-from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import (
-    AzureError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
-from filelock import FileLock
 
 from infra.package import PROJECT_ROOT, PackageError, content_hash
+from ops.files import ChangedError, ContainerFiles, Files, FolderFiles, write_whole
 from ops.output import OpsError
 
 URL_VARIABLE = "ASSISTANT_ARCHIVE"
@@ -47,7 +36,7 @@ _TRIES = 20
 
 
 class ArchiveError(OpsError):
-    """The archive cannot be read or written, or holds something else than it says."""
+    """The archive is none, or holds something else than it says."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +54,10 @@ class Release:
     note: str = ""
 
 
-class _Changed(Exception):  # noqa: N818 # not an error: somebody else was first
-    """The file is no longer the one that was read."""
-
-
-class _Files(Protocol):
-    """Files by name. An empty etag stands for a file that is not there."""
-
-    def exists(self, name: str) -> bool: ...
-
-    def read(self, name: str) -> tuple[bytes, str]:
-        """Content and etag."""
-        ...
-
-    def write(self, name: str, data: bytes, etag: str) -> None:
-        """Raises _Changed where the file is not the one of the etag."""
-        ...
-
-
 class Archive:
-    """Every method raises ArchiveError."""
+    """Every method raises ArchiveError, and FilesError where its files cannot be read or written."""
 
-    def __init__(self, files: _Files, url: str) -> None:
+    def __init__(self, files: Files, url: str) -> None:
         self._files, self.url = files, url
 
     def add(self, package: Path) -> str:
@@ -94,8 +65,8 @@ class Archive:
         package_hash = _content_hash(package)
         name = f"{package_hash}.zip"
         if not self._files.exists(name):
-            with suppress(_Changed):  # the same bytes, by somebody else
-                self._files.write(name, package.read_bytes(), "")
+            with suppress(ChangedError):  # the same bytes, by somebody else
+                self._files.write(name, package.read_bytes(), over="")
         return package_hash
 
     def holds(self, package_hash: str) -> bool:
@@ -106,14 +77,13 @@ class Archive:
         path = folder / f"{checked_hash(package_hash)}.zip"
         if path.is_file() and _matches(path, package_hash):
             return path
-        data, etag = self._files.read(path.name)
-        if not etag:
+        kept = self._files.read(path.name)
+        if kept is None:
             raise ArchiveError(
                 f"package {package_hash} is not in {self.url}. "
                 "Build its commit: git checkout COMMIT, make package, python -m ops deploy --package FILE"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        write_whole(path, kept.content)
         if not _matches(path, package_hash):
             path.unlink()
             raise ArchiveError(
@@ -138,24 +108,24 @@ class Archive:
                 return after
             document = {"version": _FORMAT, "releases": [asdict(release) for release in after]}
             try:
-                self._files.write(name, json.dumps(document, indent=1).encode(), etag)
-            except _Changed:
+                self._files.write(name, json.dumps(document, indent=1).encode(), over=etag)
+            except ChangedError:
                 continue
             return after
         raise ArchiveError(f"{self.url}/{name} was changed by others {_TRIES} times in turn; run this again")
 
     def _read_releases(self, name: str) -> tuple[list[Release], str]:
-        data, etag = self._files.read(name)
-        if not etag:
+        kept = self._files.read(name)
+        if kept is None:
             return [], ""
         try:
-            document: dict[str, Any] = json.loads(data)
+            document: dict[str, Any] = json.loads(kept.content)
             if document["version"] != _FORMAT:
                 raise ArchiveError(
                     f"{self.url}/{name} has version {document['version']!r}, expected {_FORMAT}: "
                     "it was written by a newer `ops`; take the newest commit"
                 )
-            return [_release(entry) for entry in document["releases"]], etag
+            return [_release(entry) for entry in document["releases"]], kept.etag
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArchiveError(f"{self.url}/{name} is no list of releases: {error}") from error
 
@@ -166,12 +136,13 @@ def open_archive(url: str, credential: Callable[[], TokenCredential]) -> Archive
     `credential` is asked only where the archive is in Azure.
     """
     if not url:
-        return Archive(_Folder(DEFAULT_FOLDER), DEFAULT_FOLDER.as_uri())
+        return Archive(FolderFiles(DEFAULT_FOLDER), DEFAULT_FOLDER.as_uri())
     parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path:
-        return Archive(_Folder(Path(unquote(parts.path))), url)
+        return Archive(FolderFiles(Path(unquote(parts.path))), url)
     if parts.scheme == "https" and parts.path.strip("/") and not parts.query:
-        return Archive(_Container(url.rstrip("/"), credential), url.rstrip("/"))
+        container = url.rstrip("/")
+        return Archive(ContainerFiles(container, "", credential, container), container)
     raise ArchiveError(
         f"the archive is {parts._replace(query='').geturl()!r}: it must be file:///FOLDER or "
         "https://ACCOUNT.blob.core.windows.net/CONTAINER, without a signature"
@@ -238,89 +209,6 @@ def gone_back(releases: list[Release], release: Release, target: Release) -> lis
     return after
 
 
-# Where files lie
-
-
-class _Folder:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def exists(self, name: str) -> bool:
-        return (self._root / name).is_file()
-
-    def read(self, name: str) -> tuple[bytes, str]:
-        try:
-            data = (self._root / name).read_bytes()
-        except FileNotFoundError:
-            return b"", ""
-        except OSError as error:
-            raise ArchiveError(f"{self._root / name} cannot be read: {error.strerror}") from error
-        return data, hashlib.sha256(data).hexdigest()
-
-    def write(self, name: str, data: bytes, etag: str) -> None:
-        path = self._root / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_name(f".{path.name}.lock")):
-                if self.read(name)[1] != etag:
-                    raise _Changed
-                _replace(path, data)
-        except OSError as error:
-            raise ArchiveError(f"{path} cannot be written: {error.strerror}") from error
-
-
-class _Container:
-    def __init__(self, url: str, credential: Callable[[], TokenCredential]) -> None:
-        self._url, self._credential = url, credential
-
-    @cached_property
-    def _client(self) -> Any:  # a ContainerClient, whose methods leave their options untyped
-        from azure.storage.blob import ContainerClient  # noqa: PLC0415 # takes long, and is not always needed
-
-        return ContainerClient.from_container_url(self._url, self._credential())
-
-    def exists(self, name: str) -> bool:
-        try:
-            return bool(self._client.get_blob_client(name).exists())
-        except AzureError as error:
-            raise self._problem("read", name, error) from error
-
-    def read(self, name: str) -> tuple[bytes, str]:
-        try:
-            blob = self._client.download_blob(name)
-            return cast(bytes, blob.readall()), str(blob.properties.etag)
-        except ResourceNotFoundError as error:
-            if _code(error) == "ContainerNotFound":
-                raise self._problem("read", name, error) from error
-            return b"", ""
-        except AzureError as error:
-            raise self._problem("read", name, error) from error
-
-    def write(self, name: str, data: bytes, etag: str) -> None:
-        condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
-        )
-        try:
-            self._client.upload_blob(name, data, overwrite=bool(etag), **condition)
-        except (ResourceExistsError, ResourceModifiedError) as error:
-            raise _Changed from error
-        except AzureError as error:
-            raise self._problem("written", name, error) from error
-
-    def _problem(self, what: str, name: str, error: AzureError) -> ArchiveError:
-        hint = (
-            " It takes the role Storage Blob Data Contributor, or Reader to read only."
-            if _code(error).startswith("Authorization")
-            else ""
-        )
-        return ArchiveError(f"{self._url}/{name} cannot be {what}: {str(error).splitlines()[0]}{hint}")
-
-
-def _code(error: AzureError) -> str:
-    """Storage's own code of a refusal."""
-    return str(getattr(error, "error_code", "") or "")
-
-
 def _list_name(project: str, stack: str) -> str:
     for part in (project, stack):
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part):
@@ -347,15 +235,3 @@ def _matches(path: Path, package_hash: str) -> bool:
         return content_hash(path) == package_hash
     except PackageError:
         return False
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """In one step: a killed process leaves the file of before."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

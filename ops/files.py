@@ -1,11 +1,12 @@
-"""Small texts beside the state, in the folder of a `file://` backend or the container of an `azblob://` one.
+"""Files by name, in a folder or in a blob container: what stands beside the state, and the archive.
 
-Names are paths below the backend's root, as Pulumi's own are (`.pulumi/locks/…`). Every function raises
-FilesError where the backend cannot be read or written.
+Names are paths below the root, as Pulumi's own are (`.pulumi/locks/…`). Every function raises FilesError
+where the files cannot be read or written.
 """
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from filelock import FileLock
 
 from ops.output import OpsError
 
@@ -25,14 +32,18 @@ _ATTRIBUTES = ".attrs"
 
 
 class FilesError(OpsError):
-    """The backend's files cannot be read or written."""
+    """The files cannot be read or written."""
+
+
+class ChangedError(Exception):
+    """The file is no longer the one that was read: somebody else was first."""
 
 
 @dataclass(frozen=True)
-class Text:
+class File:
     """`etag` stands for exactly this content."""
 
-    content: str
+    content: bytes
     etag: str
 
 
@@ -43,9 +54,16 @@ class Files(Protocol):
         """Names of all files below a folder, sorted; `prefix` ends with a slash."""
         ...
 
-    def read(self, name: str) -> Text | None: ...
+    def exists(self, name: str) -> bool: ...
 
-    def write(self, name: str, content: str) -> None: ...
+    def read(self, name: str) -> File | None: ...
+
+    def write(self, name: str, content: bytes, over: str | None = None) -> None:
+        """Over whatever stands there; or over the file of that etag only, empty for none.
+
+        Raises ChangedError.
+        """
+        ...
 
     def delete(self, name: str, etag: str = "") -> bool:
         """False where there is no such file, or it is no longer the one of the etag."""
@@ -100,21 +118,29 @@ class FolderFiles:
             path.relative_to(self._root).as_posix() for path in found if not path.name.endswith(_ATTRIBUTES)
         )
 
-    def read(self, name: str) -> Text | None:
+    def exists(self, name: str) -> bool:
+        return (self._root / name).is_file()
+
+    def read(self, name: str) -> File | None:
         with _told(self.url, f"{name} cannot be read"):
             try:
                 content = (self._root / name).read_bytes()
             except FileNotFoundError:
                 return None
-        return Text(content.decode(errors="replace"), hashlib.sha256(content).hexdigest())
+        return File(content, hashlib.sha256(content).hexdigest())
 
-    def write(self, name: str, content: str) -> None:
+    def write(self, name: str, content: bytes, over: str | None = None) -> None:
         path = self._root / name
         with _told(self.url, f"{name} cannot be written"):
+            if over is None:
+                write_whole(path, content)
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            whole.write_text(content, encoding="utf-8")
-            whole.replace(path)
+            with FileLock(path.with_name(f".{path.name}.lock")):
+                there = self.read(name)
+                if (there.etag if there else "") != over:
+                    raise ChangedError
+                write_whole(path, content)
 
     def delete(self, name: str, etag: str = "") -> bool:
         there = self.read(name)
@@ -151,30 +177,53 @@ class ContainerFiles:
             ]
         return sorted(name.removeprefix(self._prefix) for name in found)
 
-    def read(self, name: str) -> Text | None:
+    def exists(self, name: str) -> bool:
+        with _told(self.url, f"{name} cannot be read"):
+            return bool(self._client.get_blob_client(self._prefix + name).exists())
+
+    def read(self, name: str) -> File | None:
         with _told(self.url, f"{name} cannot be read"):
             try:
                 blob = self._client.download_blob(self._prefix + name)
-                return Text(cast(bytes, blob.readall()).decode(errors="replace"), str(blob.properties.etag))
+                return File(cast(bytes, blob.readall()), str(blob.properties.etag))
             except ResourceNotFoundError as error:
                 if _code(error) == "ContainerNotFound":
                     raise
                 return None
 
-    def write(self, name: str, content: str) -> None:
+    def write(self, name: str, content: bytes, over: str | None = None) -> None:
         with _told(self.url, f"{name} cannot be written"):
-            self._client.upload_blob(self._prefix + name, content.encode(), overwrite=True)
+            try:
+                self._client.upload_blob(
+                    self._prefix + name, content, overwrite=over != "", **_only_if(over or "")
+                )
+            except (ResourceExistsError, ResourceModifiedError) as error:
+                raise ChangedError from error
 
     def delete(self, name: str, etag: str = "") -> bool:
-        condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
-        )
         with _told(self.url, f"{name} cannot be deleted"):
             try:
-                self._client.delete_blob(self._prefix + name, **condition)
+                self._client.delete_blob(self._prefix + name, **_only_if(etag))
             except (ResourceNotFoundError, ResourceModifiedError):
                 return False
         return True
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """In one step: a killed process leaves the file of before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _only_if(etag: str) -> dict[str, Any]:
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
 
 
 @contextmanager
@@ -185,7 +234,7 @@ def _told(url: str, what: str) -> Generator[None]:
         raise FilesError(f"{url}: {what}: {error.strerror or error}") from error
     except AzureError as error:
         hint = (
-            " It takes the role Storage Blob Data Contributor on the container."
+            " It takes the role Storage Blob Data Contributor on the container, or Reader to read only."
             if _code(error).startswith("Authorization")
             else ""
         )

@@ -219,7 +219,7 @@ def claimed(
 
     def write(pid: int) -> None:
         content = {"version": _VERSION, **asdict(replace(claim, pid=pid))}
-        files.write(name, json.dumps(content, indent=1))
+        files.write(name, json.dumps(content, indent=1).encode())
 
     write(0)
     try:

@@ -17,6 +17,7 @@ from infra.package import PROJECT_ROOT
 from infra.publish import AFTERWARDS
 from ops.archive import Archive, ArchiveError, Release, before, begun, finished, gone_back
 from ops.engine import PulumiError
+from ops.files import FilesError
 from ops.output import note
 from ops.plan import clean
 from ops.smoke import SmokeError
@@ -173,7 +174,7 @@ class Releases:
         try:
             package = self.archive.fetch(previous.package_hash, PACKAGES)
             found = self._attempt(again, package, push_again=True)
-        except ArchiveError as error:
+        except (ArchiveError, FilesError) as error:
             return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, its_failure=str(error))
         except _Failed as too:
             self._finish(again, "failed", too.reason)

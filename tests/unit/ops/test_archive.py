@@ -24,6 +24,7 @@ from ops.archive import (
     good_releases,
     open_archive,
 )
+from ops.files import FilesError
 from tests.unit.ops.conftest import BlobAccount
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -219,14 +220,14 @@ def test_a_refusal_of_the_container_names_the_role(blob_account: BlobAccount, tm
     url = container(blob_account, "refused")
     archive = open_archive(url, lambda: blob_account.stranger)
 
-    with pytest.raises(ArchiveError, match="Storage Blob Data"):
+    with pytest.raises(FilesError, match="Storage Blob Data"):
         archive.add(package(tmp_path))
 
 
 def test_a_container_that_is_not_there_is_no_empty_list(blob_account: BlobAccount) -> None:
     archive = open_archive(f"{blob_account.url}/nowhere", lambda: blob_account.owner)
 
-    with pytest.raises(ArchiveError, match="cannot be read"):
+    with pytest.raises(FilesError, match="cannot be read"):
         archive.releases("assistant", "dev")
 
 

@@ -44,14 +44,14 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Files]:
 
 
 def test_what_was_written_is_read_and_listed(files: Files) -> None:
-    files.write(".ops/claims/p/s/one.json", "first")
-    files.write(".ops/claims/p/s/one.json", "second")
-    files.write(".ops/claims/p/other/two.json", "")
+    files.write(".ops/claims/p/s/one.json", b"first")
+    files.write(".ops/claims/p/s/one.json", b"second")
+    files.write(".ops/claims/p/other/two.json", b"")
 
     found = files.read(".ops/claims/p/s/one.json")
 
     assert found is not None
-    assert found.content == "second"
+    assert found.content == b"second"
     assert files.names(".ops/claims/p/s/") == [".ops/claims/p/s/one.json"]
     assert files.names(".ops/") == [".ops/claims/p/other/two.json", ".ops/claims/p/s/one.json"]
 
@@ -63,10 +63,10 @@ def test_what_is_not_there_is_none(files: Files) -> None:
 
 
 def test_only_the_content_that_was_seen_is_deleted(files: Files) -> None:
-    files.write("a/b.json", "seen")
+    files.write("a/b.json", b"seen")
     seen = files.read("a/b.json")
     assert seen is not None
-    files.write("a/b.json", "another")
+    files.write("a/b.json", b"another")
 
     assert not files.delete("a/b.json", seen.etag)
 
@@ -78,7 +78,7 @@ def test_only_the_content_that_was_seen_is_deleted(files: Files) -> None:
 
 def test_a_folder_keeps_nothing_of_a_deleted_file(tmp_path: Path) -> None:
     files = FolderFiles(tmp_path)
-    files.write(".pulumi/locks/organization/p/s/x.json", "{}")
+    files.write(".pulumi/locks/organization/p/s/x.json", b"{}")
     (tmp_path / ".pulumi/locks/organization/p/s/x.json.attrs").write_text("{}")
 
     files.delete(".pulumi/locks/organization/p/s/x.json")

@@ -114,7 +114,7 @@ def write_lock(
 ) -> str:
     name = f".pulumi/locks/organization/{PROJECT}/{STACK}/{uuid4()}.json"
     content = {"pid": pid, "username": "me", "hostname": host, "timestamp": since}
-    files.write(name, json.dumps(content))
+    files.write(name, json.dumps(content).encode())
     return name
 
 
@@ -156,7 +156,7 @@ def test_nothing_is_removed_while_one_lock_is_not_proven_to_be_stranded(files: F
 
 
 def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None:
-    files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", "")
+    files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", b"")
 
     with pytest.raises(LockedError, match="cannot be read"):
         release_stranded(files, PROJECT, STACK, LAPTOP_GONE, nobody_asks)
@@ -195,8 +195,8 @@ def test_a_claim_is_gone_when_its_command_has_ended(files: FolderFiles) -> None:
 
 
 def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
-    files.write(f".ops/claims/{PROJECT}/{STACK}/x.json", '{"version": 2}')
-    files.write(f".ops/claims/{PROJECT}/{STACK}/y.json", "[]")
+    files.write(f".ops/claims/{PROJECT}/{STACK}/x.json", b'{"version": 2}')
+    files.write(f".ops/claims/{PROJECT}/{STACK}/y.json", b"[]")
 
     assert read_claims(files, PROJECT, STACK) == {}
 

@@ -128,7 +128,7 @@ def test_files_beside_the_state_are_told_by_their_stack(tmp_path: Path) -> None:
         ".pulumi/meta.yaml",
     ]
     for name in (*kept, *others, ".pulumi/history/assistant/dev/dev-1.history.json"):
-        files.write(name, "")
+        files.write(name, b"")
 
     found = state_files(files, "assistant")
 
