@@ -1,7 +1,7 @@
 """The Functions host's entry point: the routes of the assistants API."""
 
 import azure.functions as func
-from assistants import create, health, read, remove
+from assistants import chat, create, health, read, remove
 from assistants.settings import current
 from assistants.storage import tables
 
@@ -11,3 +11,4 @@ app.register_functions(create.blueprint(settings, tables()))
 app.register_functions(read.blueprint(settings, tables()))
 app.register_functions(remove.blueprint(tables()))
 app.register_functions(health.blueprint())
+app.register_functions(chat.blueprint(settings.chat_page))

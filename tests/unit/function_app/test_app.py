@@ -48,6 +48,7 @@ def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: py
         "GetAssistant": (["GET"], f"assistants/{ID}", "FUNCTION"),
         "ListAssistants": (["GET"], "assistants", "FUNCTION"),
         "Health": (["GET"], "health", "ANONYMOUS"),
+        "ChatPage": (["GET"], "chat", "ANONYMOUS"),
     }
 
 
