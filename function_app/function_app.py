@@ -1,13 +1,14 @@
 """The Functions host's entry point: the routes of the assistants API."""
 
 import azure.functions as func
-from assistants import chat, create, health, read, remove
+from assistants import chat, create, health, post, read, remove
 from assistants.settings import current
 from assistants.storage import tables
 
 settings = current()
 app = func.FunctionApp(http_auth_level=settings.http_auth_level)
 app.register_functions(create.blueprint(settings, tables()))
+app.register_functions(post.blueprint(settings, tables()))
 app.register_functions(read.blueprint(settings, tables()))
 app.register_functions(remove.blueprint(tables()))
 app.register_functions(health.blueprint())

@@ -58,8 +58,11 @@ def not_found(assistant_id: str) -> func.HttpResponse:
     return problem(404, f"There is no assistant {assistant_id}.")
 
 
-def busy(assistant_id: str, retry_after: int) -> func.HttpResponse:
-    return problem(409, f"Another request is writing the assistant {assistant_id}.", retry_after=retry_after)
+def busy(
+    assistant_id: str, retry_after: int, members: Mapping[str, object] | None = None
+) -> func.HttpResponse:
+    detail = f"Another request is writing the assistant {assistant_id}."
+    return problem(409, detail, retry_after=retry_after, members=members)
 
 
 def answered(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:

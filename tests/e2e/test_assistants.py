@@ -207,3 +207,46 @@ def test_an_assistant_is_created_once_shown_listed_and_deleted(target: Target, a
     assert target.rows(assistant_id) == []
     gone = target.send("GET", f"/{assistant_id}")
     assert (gone.status, gone.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def post(target: Target, assistant_id: str, message: str) -> Answer:
+    content = json.dumps({"message": message}).encode()
+    headers = {"content-type": "application/json"}
+    return target.send("POST", f"/{assistant_id}/messages", content, headers)
+
+
+@pytest.mark.parametrize("message", ["Hello!", "2026-11-25T10:00:00.000Z", 'ü 🙂 " \\ {x} %41\r\n' * 500])
+def test_a_message_is_answered_and_stored_as_it_is(target: Target, assistant_id: str, message: str) -> None:
+    put(target, assistant_id)
+
+    answer = post(target, assistant_id, message)
+
+    assert answer.status == 200, answer.body
+    body = answer.json()
+    assert body["reply"] == body["messages"][-1]["content"] != ""
+    assert [one["role"] for one in body["messages"]] == ["User", "Assistant"]
+    assert body["totalTokens"] > 0
+    (stored,) = [row["Content"] for row in target.rows(assistant_id) if row["RowKey"] == "msg-0002"]
+    assert stored == message
+    assert target.send("GET", f"/{assistant_id}").json()["messages"] == body["messages"]
+
+
+def test_the_documentations_forms_answer_as_the_extensions_sample(target: Target, assistant_id: str) -> None:
+    put(target, assistant_id, {"instructions": "Be brief."})
+    told = target.send("POST", f"/{assistant_id}?message=Hi%20there")
+    assert (told.status, told.headers["Content-Type"].split(";")[0]) == (200, "text/plain")
+
+    asked = target.send("GET", f"/{assistant_id}?timestampUTC=2020-01-01T00:00:00Z").json()
+
+    assert (asked["id"], asked["exists"], asked["totalMessages"]) == (assistant_id, True, 3)
+    roles = [one["role"] for one in asked["recentMessages"] if one["role"] != "System"]
+    assert roles == ["User", "Assistant"]
+    assert asked["recentMessages"][-1]["content"] == told.body.decode()
+
+
+def test_a_message_to_nobody_is_404_and_one_without_words_400(target: Target, assistant_id: str) -> None:
+    for answer in (post(target, assistant_id, "Hi"), target.send("POST", f"/{assistant_id}?message=Hi")):
+        assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    for answer in (post(target, assistant_id, ""), target.send("POST", f"/{assistant_id}?message=")):
+        assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert target.rows(assistant_id) == []

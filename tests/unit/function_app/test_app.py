@@ -46,6 +46,9 @@ def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: py
         "CreateAssistant": (["PUT"], f"assistants/{ID}", "FUNCTION"),
         "DeleteAssistant": (["DELETE"], f"assistants/{ID}", "FUNCTION"),
         "GetAssistant": (["GET"], f"assistants/{ID}", "FUNCTION"),
+        "PostUserQuery": (["POST"], f"assistants/{ID}", "FUNCTION"),
+        "PostMessage": (["POST"], f"assistants/{ID}/messages", "FUNCTION"),
+        "RunAssistant": (["POST"], f"assistants/{ID}/run", "FUNCTION"),
         "ListAssistants": (["GET"], "assistants", "FUNCTION"),
         "Health": (["GET"], "health", "ANONYMOUS"),
         "ChatPage": (["GET"], "chat", "ANONYMOUS"),
@@ -56,6 +59,29 @@ def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch
     output, _, answer = indexed(monkeypatch, {})["CreateAssistant"]
     assert output == {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
     assert answer == {"direction": "OUT", "type": "http", "name": "$return"}
+
+
+def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "CHAT_MODEL_IS_REASONING": "false",
+        "CHAT_MODEL_MAX_TOKENS": "77",
+        "CHAT_MODEL_TEMPERATURE": "1.2",
+    }
+    bindings = indexed(monkeypatch, found)["RunAssistant"]
+    assert next(one for one in bindings if one["type"] == "assistantPost") == {
+        "direction": "IN",
+        "type": "assistantPost",
+        "name": "state",
+        "id": "{assistantId}",
+        "userMessage": "{message}{rest}",
+        "aiConnectionName": "AzureOpenAI",
+        "chatModel": "%CHAT_MODEL_DEPLOYMENT_NAME%",
+        "chatStorageConnectionSetting": "AzureWebJobsStorage",
+        "collectionName": "ChatState",
+        "temperature": "1.2",
+        "maxTokens": "77",
+        "isReasoningModel": False,
+    }
 
 
 @pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])
