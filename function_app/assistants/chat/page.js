@@ -367,7 +367,10 @@ function onSubmit(id, action) {
 
 onSubmit("connect", () => {
   sessionStorage.setItem("key", at("key").value.trim());
-  wait("Connecting…", connect);
+  wait("Connecting…", async (signal) => {
+    await connect(signal);
+    (at("assistants").querySelector("button") ?? at("id")).focus();
+  });
 });
 onSubmit("create", () => wait("Creating…", create));
 onSubmit("send", sendNow);

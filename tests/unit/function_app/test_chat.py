@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import azure.functions as func
 import pytest
@@ -25,6 +25,7 @@ from tests.chromium import chromium
 APP = Path(__file__).parents[3] / "function_app"
 ORIGIN = "https://app.example"
 KEY = "a-key-of-the-test"
+AXE = Path(__file__).parents[2] / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 # How it is served
@@ -109,13 +110,13 @@ def test_the_package_ships_the_page() -> None:
 
 
 class Api:
-    """The page at its address, and answers of an API that a test sets: (method, path) -> answer."""
+    """The page at its address, and answers of an API that a test sets: (method, path) -> answer, None: never."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.requests: list[Request] = []
         self.console: list[str] = []
-        self.answers: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {}
+        self.answers: dict[tuple[str, str], Callable[[Request], dict[str, Any] | None]] = {}
         self.answer("GET", "", {"assistants": [state()]})
         self.answer("GET", "/ada", {**state(), "messages": []})
         page.on("console", self._hear)
@@ -160,7 +161,8 @@ class Api:
         if answer is None:
             route.abort()
             return
-        route.fulfill(**answer(request))
+        if found := answer(request):
+            route.fulfill(**found)
 
 
 def state(messages: int = 0, tokens: int = 0) -> dict[str, Any]:
@@ -294,6 +296,47 @@ def test_a_refusal_keeps_the_message_and_counts_down_until_it_may_be_sent(api: A
     expect(api.page.get_by_role("button", name="Stop waiting")).to_be_hidden()
     api.page.keyboard.press("Escape")
     expect(api.page.get_by_role("alert")).to_be_hidden()
+
+
+def test_escape_ends_the_wait_and_keeps_the_message(api: Api) -> None:
+    api.answers["POST", "/ada/messages"] = lambda _: None
+    api.open_ada()
+    field = api.page.get_by_label("Message", exact=True)
+    field.fill("keep me")
+    field.press("Enter")
+    expect(api.page.get_by_role("button", name="Stop waiting")).to_be_visible()
+    sent = len(api.requests)
+    field.press("Enter")
+    api.page.keyboard.press("Escape")
+
+    expect(api.page.get_by_role("status")).to_contain_text("reload to see")
+    expect(field).to_have_value("keep me")
+    expect(field).to_be_focused()
+    assert len(api.requests) == sent
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(api: Api, scheme: Literal["light", "dark"]) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: run `make browser`")
+    call = {"id": "call_1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
+    talk = [message(1, "User", "one"), message(2, "Assistant", "", toolCalls=[call])]
+    api.answer(
+        "GET", "/ada", {**state(3), "messages": [*talk, message(3, "Tool", "done", toolCallId="call_1")]}
+    )
+    api.answer("POST", "/ada/messages", {"title": "Conflict", "detail": "Busy."}, 409, {"retry-after": "60"})
+    api.page.emulate_media(color_scheme=scheme)
+    api.open_ada()
+    api.page.locator("#side > summary").click()
+    api.page.get_by_label("Message", exact=True).fill("three")
+    api.page.keyboard.press("Enter")
+    expect(api.page.get_by_role("alert")).to_be_visible()
+
+    api.page.evaluate(AXE.read_text())
+    found = api.page.evaluate("axe.run()")
+
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert len(found["passes"]) > 20
 
 
 def test_a_message_that_was_stored_without_a_reply_is_shown(api: Api) -> None:
