@@ -110,7 +110,7 @@ def test_the_package_ships_the_page() -> None:
 
 
 class Api:
-    """The page at its address, and answers of an API that a test sets: (method, path) -> answer, None: never."""
+    """The page at its address, and the answers of an API that a test sets; None is one that never comes."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
