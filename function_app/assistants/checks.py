@@ -74,15 +74,29 @@ def id_problems(assistant_id: str) -> list[Problem]:
     return [Problem("path", "assistantId", rule)]
 
 
+def text_problems(text: str, most: int) -> list[str]:
+    """Why this text cannot be stored, each as the end of a sentence. `most` is in UTF-16 units."""
+    problems: list[str] = []
+    units = utf16_units(text)
+    if units > most:
+        problems.append(f"has {units} UTF-16 code units: the most is {most}")
+    if found := _NOT_STORABLE.search(text):
+        problems.append(
+            f"holds U+{ord(found.group()):04X} at position {found.start()}: control characters other than"
+            " tab, line feed and carriage return, lone surrogates, U+FFFE and U+FFFF cannot be stored"
+        )
+    return problems
+
+
 def instructions_problems(instructions: str) -> list[str]:
     """Why this text cannot be a system prompt, each as the end of a sentence."""
-    return _text_problems(instructions, MAX_INSTRUCTIONS_UNITS)
+    return text_problems(instructions, MAX_INSTRUCTIONS_UNITS)
 
 
 def message_problems(message: str) -> list[str]:
     """Why this text cannot be a user's message, each as the end of a sentence."""
     # The extension refuses an empty one by a bare 500; blanks it takes.
-    return _text_problems(message, MAX_MESSAGE_UNITS) if message else ["must not be empty"]
+    return text_problems(message, MAX_MESSAGE_UNITS) if message else ["must not be empty"]
 
 
 def parse_create_body(body: bytes) -> tuple[CreateBody, list[Problem]]:
@@ -161,19 +175,6 @@ def parse_token(query: Mapping[str, str], kind: str, rule: re.Pattern[str]) -> t
     if found != kind or not rule.fullmatch(place) or encode_token(kind, place) != text:
         return "", [Problem("query", "continuationToken", "is none that this request has given out")]
     return place, []
-
-
-def _text_problems(text: str, most: int) -> list[str]:
-    problems: list[str] = []
-    units = utf16_units(text)
-    if units > most:
-        problems.append(f"has {units} UTF-16 code units: the most is {most}")
-    if found := _NOT_STORABLE.search(text):
-        problems.append(
-            f"holds U+{ord(found.group()):04X} at position {found.start()}: control characters other than"
-            " tab, line feed and carriage return, lone surrogates, U+FFFE and U+FFFF cannot be stored"
-        )
-    return problems
 
 
 class _Object:

@@ -5,7 +5,7 @@ one is lost (azure-functions-openai-extension, AssistantService.cs: both add the
 """
 
 import contextlib
-import uuid
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,7 +82,7 @@ def _take(table: Any, assistant_id: str, purpose: str, seconds: int) -> Lease | 
     row = {
         "PartitionKey": assistant_id,
         "RowKey": _ROW,
-        "Owner": uuid.uuid4().hex,
+        "Owner": os.urandom(16).hex(),
         "Purpose": purpose,
         "ExpiresAt": datetime.now(UTC) + timedelta(seconds=seconds),
     }

@@ -51,11 +51,11 @@ Run = Callable[[str, str, str], Called]
 
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
-    waiting = concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post")
+    waiting = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
     run = functools.partial(run_assistant, settings.site_host)
 
     async def wait(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-        return await asyncio.get_running_loop().run_in_executor(waiting, answered, handle)
+        return await asyncio.get_running_loop().run_in_executor(waiting(), answered, handle)
 
     @routes.function_name("PostMessage")
     @routes.route(route=routing.MESSAGES, methods=["POST"])

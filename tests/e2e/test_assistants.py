@@ -250,3 +250,19 @@ def test_a_message_to_nobody_is_404_and_one_without_words_400(target: Target, as
     for answer in (post(target, assistant_id, ""), target.send("POST", f"/{assistant_id}?message=")):
         assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
     assert target.rows(assistant_id) == []
+
+
+def test_an_assistant_uses_its_skills(target: Target, assistant_id: str) -> None:
+    put(target, assistant_id)
+    task = f"buy milk {assistant_id[-8:]}"
+
+    added = post(target, assistant_id, f"Please add a todo: {task}").json()
+    asked = post(target, assistant_id, f"Please get todos: {assistant_id[-8:]}").json()
+
+    calls = {call["id"]: call["functionName"] for one in added["messages"] for call in one["toolCalls"]}
+    results = {one["toolCallId"]: one["content"] for one in added["messages"] if one["role"] == "Tool"}
+    assert set(calls.values()) == {"AddTodo"}
+    assert results.keys() == calls.keys()
+    assert any(f"Added: {task}" in result for result in results.values())
+    assert any(f"- {task}" in one["content"] for one in asked["messages"] if one["role"] == "Tool")
+    assert added["reply"] == added["messages"][-1]["content"] != ""
