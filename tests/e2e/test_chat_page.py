@@ -51,7 +51,7 @@ def say(page: Page, text: str) -> None:
     expect(field).to_have_value("", timeout=TURN_MS)
 
 
-def test_create_talk_reload_and_delete_by_the_keyboard(page: Page, target: Target) -> None:
+def test_create_talk_use_a_skill_reload_and_delete_by_the_keyboard(page: Page, target: Target) -> None:
     assistant_id = f"e2e-{uuid.uuid4().hex}"
     log = page.get_by_role("log")
     expect(page.get_by_label("Key", exact=True)).to_be_focused()
@@ -73,7 +73,8 @@ def test_create_talk_reload_and_delete_by_the_keyboard(page: Page, target: Targe
     say(page, "Good morning")
     expect(log.locator(".Assistant")).to_have_count(1)
     say(page, "Please add a todo: buy milk")
-    expect(log.locator(".Assistant")).to_have_count(2)
+    expect(log.locator(".call").filter(has_text="AddTodo")).to_contain_text("buy milk")
+    expect(log.locator(".Tool")).to_have_count(1)
     before = log.inner_text()
     rows = target.rows(assistant_id)
     [state] = [row for row in rows if row["RowKey"] == "state"]
