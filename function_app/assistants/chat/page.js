@@ -366,7 +366,13 @@ function onSubmit(id, action) {
 }
 
 onSubmit("connect", () => {
-  sessionStorage.setItem("key", at("key").value.trim());
+  const key = at("key").value.trim();
+  if (/[^!-~]/.test(key)) {
+    // A header cannot carry it, and what fetch says then is not for people.
+    showProblem(new Refused("This is no function key", { detail: "It has blanks or letters that no key has: copy it again." }));
+    return;
+  }
+  sessionStorage.setItem("key", key);
   wait("Connecting…", async (signal) => {
     await connect(signal);
     (at("assistants").querySelector("button") ?? at("id")).focus();

@@ -359,6 +359,13 @@ def test_a_wrong_key_is_said_and_the_key_has_the_focus(api: Api) -> None:
     expect(api.page.get_by_label("Key", exact=True)).to_be_focused()
 
 
+def test_what_no_header_can_carry_is_no_key(api: Api) -> None:
+    api.open("schlüssel für 🙂")
+
+    expect(api.page.get_by_role("alert")).to_contain_text("This is no function key")
+    assert api.requests == []
+
+
 def test_no_answer_is_said(api: Api) -> None:
     del api.answers["GET", ""]
     api.open()
