@@ -2,7 +2,7 @@
 
 import azure.functions as func
 import skills
-from assistants import chat, create, health, post, read, remove, retention
+from assistants import chat, create, health, openapi, post, read, remove, retention
 from assistants.settings import current
 from assistants.storage import tables
 
@@ -14,6 +14,7 @@ app.register_functions(read.blueprint(settings, tables()))
 app.register_functions(remove.blueprint(tables()))
 app.register_functions(retention.blueprint(settings, tables()))
 app.register_functions(health.blueprint())
+app.register_functions(openapi.blueprint(settings))
 app.register_functions(chat.blueprint(settings.chat_page))
 for blueprint in skills.blueprints():
     app.register_functions(blueprint)

@@ -266,3 +266,11 @@ def test_an_assistant_uses_its_skills(target: Target, assistant_id: str) -> None
     assert any(f"Added: {task}" in result for result in results.values())
     assert any(f"- {task}" in one["content"] for one in asked["messages"] if one["role"] == "Tool")
     assert added["reply"] == added["messages"][-1]["content"] != ""
+
+
+def test_the_openapi_document_needs_no_key_and_names_this_api(target: Target) -> None:
+    url = target.assistants_url.removesuffix("/assistants")
+    answer = target.send_to(f"{url}/openapi.json", "GET")
+    assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, "application/json")
+    assert answer.json()["openapi"].startswith("3.1")
+    assert "/assistants/{assistantId}/messages" in answer.json()["paths"]

@@ -51,6 +51,7 @@ def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: py
         "RunAssistant": (["POST"], f"assistants/{ID}/run", "FUNCTION"),
         "ListAssistants": (["GET"], "assistants", "FUNCTION"),
         "Health": (["GET"], "health", "ANONYMOUS"),
+        "OpenApi": (["GET"], "openapi.json", "ANONYMOUS"),
         "ChatPage": (["GET"], "chat", "ANONYMOUS"),
     }
 
