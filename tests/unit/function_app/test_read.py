@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from assistants import read
 from assistants.settings import Settings
 from assistants.storage import Tables
+from azure.data.tables.aio import TableClient
 
+from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
 from tests.unit.function_app.conftest import conversation, request, rows_of
 from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING
 
@@ -241,3 +243,38 @@ def test_the_cost_of_a_page_grows_neither_with_the_table_nor_with_conversations(
         assert len(body["assistants"]) == 5
         costs.append(counting.calls)
     assert costs[0] == costs[1] > 0
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "2020-01-01",
+        "2026-11-25T08:00:01Z",
+        "2026-11-25T08:00:01.12345Z",
+        "2026-11-25T08%3A00%3A02.0Z",
+        "2030-01-01",
+    ],
+)
+async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
+    settings: Settings, tables: Tables, timestamp: str
+) -> None:
+    conversation(
+        tables.chat_state, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é"
+    )
+    row = tables.chat_state.get_entity("a", "msg-0003")
+    row["ToolCalls"] = (
+        '[{"id":"c1","functionName":"AddTodo","functionArguments":"{\\u0022a\\u0022:\\u0022\\u00FC\\u0022}",'
+        '"kind":"Function"}]'
+    )
+    tables.chat_state.update_entity(row)
+    async with TableClient.from_connection_string(
+        settings.storage.connection_string, table_name="ChatState"
+    ) as table:
+        for assistant_id in ("a", "missing"):
+            binding = await query_state(
+                cast("Any", table), QueryRequest(id=assistant_id), parse_timestamp(timestamp)
+            )
+            response = read.respond(
+                request("GET", assistant_id, query={"timestampUTC": timestamp}), settings, tables
+            )
+            assert response.get_body().decode() == binding
