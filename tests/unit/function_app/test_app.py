@@ -30,7 +30,7 @@ def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dic
     }
 
 
-ID = "{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}"
+ID = r"{assistantId:maxlength(64):regex(^(?-i:[A-Za-z0-9_-]+)\z)}"
 
 
 def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
