@@ -33,7 +33,7 @@ AXE = Path(__file__).parents[2] / "browser" / "node_modules" / "axe-core" / "axe
 
 def policy() -> dict[str, str]:
     text = chat.page().headers["Content-Security-Policy"]
-    return dict((directive.split(" ", 1)) for directive in text.split("; "))  # type: ignore[misc] # each has two parts
+    return {name: value for name, _, value in (part.partition(" ") for part in text.split("; "))}
 
 
 def chat_page(shown: bool) -> Any:
@@ -134,8 +134,8 @@ class Api:
         }
         self.answers[method, path] = lambda _: found
 
-    def open(self, key: str = KEY) -> None:
-        self.page.goto(f"{ORIGIN}/api/chat")
+    def open(self, key: str = KEY, path: str = "/api/chat") -> None:
+        self.page.goto(f"{ORIGIN}{path}")
         self.page.get_by_label("Key", exact=True).fill(key)
         self.page.keyboard.press("Enter")
 
@@ -151,7 +151,7 @@ class Api:
 
     def _answer(self, route: Route, request: Request) -> None:
         url = request.url.removeprefix(ORIGIN).split("?")[0]
-        if url == "/api/chat":
+        if url.rstrip("/") == "/api/chat":
             shown = chat.page()
             headers = {**shown.headers, "content-type": "text/html; charset=utf-8"}
             route.fulfill(status=200, body=shown.body, headers=headers)
@@ -357,6 +357,12 @@ def test_a_wrong_key_is_said_and_the_key_has_the_focus(api: Api) -> None:
 
     expect(api.page.get_by_role("alert")).to_contain_text("The function key is missing or wrong.")
     expect(api.page.get_by_label("Key", exact=True)).to_be_focused()
+
+
+def test_a_slash_behind_the_address_changes_nothing(api: Api) -> None:
+    api.open(path="/api/chat/")
+
+    expect(api.page.get_by_role("button", name="ada")).to_be_visible()
 
 
 def test_what_no_header_can_carry_is_no_key(api: Api) -> None:
