@@ -10,12 +10,14 @@ import os
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 from local_azure.engine import graph
-from local_azure.engine.aliases import Alias, Identity, alias_urns
+from local_azure.engine.aliases import Identity, alias_urns
+from local_azure.engine.differences import inverted, must_write, replacing_on
 from local_azure.engine.events import NO_CHANGE, Diff, Listener, Message, Severity, Step
+from local_azure.engine.goals import Goal, Outcome, inherit
 from local_azure.engine.journal import Journal
 from local_azure.engine.providers import Failure, Live, Provider, ProviderError, Registry
 from local_azure.engine.rpc import CallError
@@ -37,17 +39,11 @@ from local_azure.engine.values import (
     has_unknown,
     is_secret,
     keep_old,
-    parse_path,
-    path_contains,
     same,
     secret,
 )
 
-Result = Literal["SUCCESS", "FAIL"]
-"""What the program is told. The CLI's third, SKIP, is unknown to the SDK that the program runs on (3.272),
-which takes whatever is not SUCCESS for a failure."""
 T = TypeVar("T")
-_INIT_ERROR_KEY = "#initerror"
 
 
 class StepFailedError(Exception):
@@ -56,42 +52,6 @@ class StepFailedError(Exception):
 
 class StoppedError(Exception):
     """No new steps are started any more."""
-
-
-@dataclass
-class Goal:
-    """What a program wants of one resource."""
-
-    type: str
-    name: str
-    custom: bool
-    properties: Properties
-    parent: str = ""
-    protect: bool | None = None
-    dependencies: list[str] = field(default_factory=lambda: cast("list[str]", []))
-    property_dependencies: dict[str, list[str]] = field(
-        default_factory=lambda: cast("dict[str, list[str]]", {})
-    )
-    provider: str = ""
-    version: str = ""
-    download_url: str = ""
-    delete_before_replace: bool | None = None
-    ignore_changes: list[str] = field(default_factory=lambda: cast("list[str]", []))
-    replace_on_changes: list[str] = field(default_factory=lambda: cast("list[str]", []))
-    additional_secret_outputs: list[str] = field(default_factory=lambda: cast("list[str]", []))
-    aliases: list[Alias] = field(default_factory=lambda: cast("list[Alias]", []))
-    custom_timeouts: dict[str, float] = field(default_factory=lambda: cast("dict[str, float]", {}))
-    import_id: str = ""
-    retain_on_delete: bool | None = None
-    deleted_with: str = ""
-    source_position: str = ""
-    stack_trace: list[dict[str, Any]] = field(default_factory=lambda: cast("list[dict[str, Any]]", []))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    resource: Resource
-    result: Result = "SUCCESS"
 
 
 @dataclass(frozen=True)
@@ -166,7 +126,8 @@ class Deployment:
 
     async def register(self, goal: Goal) -> Outcome:
         """The resource as it stands afterwards. A failure is reported and is the outcome's result."""
-        self._inherit(goal)
+        if parent := self._goals.get(goal.parent):
+            inherit(goal, parent)
         urn = make_urn(self.target.stack, self.target.project, goal.parent, goal.type, goal.name)
         return await self._guarded(urn, goal.type, goal.custom, self._register(urn, goal))
 
@@ -193,20 +154,6 @@ class Deployment:
         self.failed = True
         self._out.add(urn)
         return Outcome(Resource(urn, kind, custom), "FAIL")
-
-    def _inherit(self, goal: Goal) -> None:
-        parent = self._goals.get(goal.parent)
-        if parent is None:
-            return
-        goal.deleted_with = goal.deleted_with or parent.deleted_with
-        goal.protect = parent.protect if goal.protect is None else goal.protect
-        goal.retain_on_delete = (
-            parent.retain_on_delete if goal.retain_on_delete is None else goal.retain_on_delete
-        )
-        if not goal.provider and parent.provider:
-            package = split_reference(parent.provider)[0].split("::")[2].removeprefix("pulumi:providers:")
-            if not goal.custom or package == goal.type.partition(":")[0]:
-                goal.provider = parent.provider
 
     def _claim(self, urn: str, goal: Goal) -> None:
         if self.stopping:
@@ -931,31 +878,6 @@ def _refusal(stack: str, protected: Sequence[Resource]) -> str:
     )
 
 
-def inverted(diff: Diff) -> Diff:
-    detailed = (
-        {path: item.inverted() for path, item in diff.detailed.items()} if diff.detailed else diff.detailed
-    )
-    return replace(diff, replaces=(), detailed=detailed)
-
-
-def replacing_on(diff: Diff, paths: Sequence[str], unwell: bool) -> Diff:
-    """`replaceOnChanges`: changes at these paths become replacements."""
-    if not paths or not (diff.changes or unwell):
-        return diff
-    outer = [parse_path(path) for path in paths]
-
-    def hit(path: str) -> bool:
-        return any(path_contains(one, parse_path(path)) for one in outer)
-
-    detailed = diff.detailed
-    if detailed is not None:
-        detailed = {path: item.replacing() if hit(path) else item for path, item in detailed.items()}
-    replaces = list(dict.fromkeys([*diff.replaces, *(key for key in diff.changed if hit(key))]))
-    if unwell and hit(_INIT_ERROR_KEY):
-        return replace(diff, changes=True, replaces=[*replaces, _INIT_ERROR_KEY], detailed=detailed)
-    return replace(diff, replaces=replaces, detailed=detailed)
-
-
 def _mark_secret_outputs(resource: Resource) -> None:
     """Outputs that the program names as secret, and those whose input of the same name is one."""
     if resource.outputs is None:
@@ -967,33 +889,3 @@ def _mark_secret_outputs(resource: Resource) -> None:
         for key, value in resource.outputs.items()
     }
     resource.outputs = marked
-
-
-_COMPARED = (
-    "urn",
-    "type",
-    "custom",
-    "custom_timeouts",
-    "retain_on_delete",
-    "provider",
-    "parent",
-    "deleted_with",
-    "protect",
-)
-
-
-def must_write(old: Resource, new: Resource) -> bool:
-    """Whether an unchanged resource differs in something that a run killed right now must have saved."""
-    if any(getattr(old, name) != getattr(new, name) for name in _COMPARED):
-        return True
-    if sorted(old.dependencies) != sorted(new.dependencies):
-        return True
-    old_keys, new_keys = old.property_dependencies, new.property_dependencies
-    if {key: sorted(urns) for key, urns in old_keys.items()} != {
-        key: sorted(urns) for key, urns in new_keys.items()
-    }:
-        return True
-    return not (
-        same(cast(Value, old.inputs), cast(Value, new.inputs))
-        and same(cast(Value, old.outputs or {}), cast(Value, new.outputs or {}))
-    )

@@ -13,8 +13,9 @@ from google.protobuf.empty_pb2 import Empty
 
 from local_azure.engine.aliases import Alias
 from local_azure.engine.config import Project
-from local_azure.engine.deployment import Deployment, Goal, StepFailedError
+from local_azure.engine.deployment import Deployment, StepFailedError
 from local_azure.engine.events import Listener, Message, Severity
+from local_azure.engine.goals import Goal
 from local_azure.engine.protos import alias_pb2, engine_pb2, resource_pb2, source_pb2
 from local_azure.engine.providers import ProviderError
 from local_azure.engine.rpc import AbortError, CallError, Method, Server

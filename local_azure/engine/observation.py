@@ -5,7 +5,8 @@ A program that fails, or whose settings are refused, stops the command before it
 
 import asyncio
 
-from local_azure.engine.deployment import Deployment, Goal, Outcome
+from local_azure.engine.deployment import Deployment
+from local_azure.engine.goals import Goal, Outcome
 from local_azure.engine.state import STACK_TYPE, Resource
 from local_azure.engine.values import UNKNOWN, Properties
 
