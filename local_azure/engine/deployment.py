@@ -10,12 +10,12 @@ import os
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from local_azure.engine import graph
 from local_azure.engine.aliases import Identity, alias_urns
-from local_azure.engine.differences import inverted, must_write, replacing_on
+from local_azure.engine.differences import must_write, replacing_on
 from local_azure.engine.events import NO_CHANGE, Diff, Listener, Message, Severity, Step
 from local_azure.engine.goals import Goal, Outcome, inherit
 from local_azure.engine.journal import Journal
@@ -28,7 +28,6 @@ from local_azure.engine.state import (
     make_urn,
     now,
     provider_type,
-    referenceable,
     split_reference,
 )
 from local_azure.engine.values import (
@@ -88,28 +87,28 @@ class Deployment:
         self.failed = False
         self.stopping = False
         self.root_urn = ""
-        self._journal = journal
-        self._registry = registry
+        self.journal = journal
+        self.registry = registry
         self._listener = listener
         self._slots = asyncio.Semaphore(parallel or 4 * (os.cpu_count() or 1))
         self._defaults: dict[tuple[str, str, str], asyncio.Task[str]] = {}
         self._tasks: set[asyncio.Task[Outcome]] = set()
         self._goals: dict[str, Goal] = {}
-        self._news: dict[str, Resource] = {}
+        self.news: dict[str, Resource] = {}
         self._stack_outputs: Properties | None = None
-        self._aliased: dict[str, str] = {}  # old URN -> URN of this run
+        self.aliased: dict[str, str] = {}  # old URN -> URN of this run
         self._aliases: dict[str, str] = {}  # URN of this run -> old URN
         self._seen: set[str] = set()
-        self._operated: set[str] = set()
-        self._replaced: set[str] = set()
-        self._deleted: set[str] = set()
-        self._deleted_early: set[int] = set()
+        self.operated: set[str] = set()
+        self.replaced: set[str] = set()
+        self.deleted: set[str] = set()
+        self.deleted_early: set[int] = set()
         self._out: set[str] = set()  # failed, or skipped because of a failure
-        self._set_base(journal.base)
+        self.set_base(journal.base)
 
-    def _set_base(self, resources: Sequence[Resource]) -> None:
-        self._base = list(resources)
-        self._olds = {item.urn: item for item in self._base if not item.delete}
+    def set_base(self, resources: Sequence[Resource]) -> None:
+        self.base = list(resources)
+        self.olds = {item.urn: item for item in self.base if not item.delete}
 
     # --- reporting ----------------------------------------------------------
 
@@ -167,16 +166,16 @@ class Deployment:
     def _find_old(self, urn: str, goal: Goal) -> Resource | None:
         identity = Identity(self.target.stack, self.target.project, goal.parent, goal.type, goal.name)
         for candidate in (urn, *alias_urns(identity, goal.aliases, self._aliases)):
-            old = self._olds.get(candidate)
+            old = self.olds.get(candidate)
             if old is None:
                 continue
             if candidate != urn:
-                if candidate in self._seen or candidate in self._aliased:
+                if candidate in self._seen or candidate in self.aliased:
                     raise ProviderError(
                         f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' "
                         "conflicting with another resource"
                     )
-                self._aliased[candidate] = urn
+                self.aliased[candidate] = urn
                 self._aliases[urn] = candidate
             return old
         return None
@@ -208,7 +207,7 @@ class Deployment:
         return f"{outcome.resource.urn}::{outcome.resource.id}"
 
     def provider(self, reference: str) -> Provider:
-        found = self._registry.get(reference)
+        found = self.registry.get(reference)
         if found is None:
             raise ProviderError(f"unknown provider {reference!r}")
         return found
@@ -247,34 +246,34 @@ class Deployment:
         )
         if new.needs() & self._out:
             self._out.add(urn)
-            self._operated.add(urn)
+            self.operated.add(urn)
             return Outcome(new, "FAIL")
         if not self.preview and has_unknown(cast(Value, goal.properties)):
             raise ProviderError(f"resource {goal.name} has inputs that are unknown outside a preview")
         provider = self.provider(reference) if reference else None
         job = _Registration(goal, old, new, provider, os.urandom(32))
         await self._advance(job)
-        self._news[urn] = new
+        self.news[urn] = new
         return Outcome(new)
 
     async def _advance(self, job: _Registration) -> None:
         old, new, goal = job.old, job.new, job.goal
-        fresh = old is None or old.external or old.taint or new.urn in self._deleted
+        fresh = old is None or old.external or old.taint or new.urn in self.deleted
         if old is not None:
             new.inputs = keep_old(old.inputs, new.inputs, goal.ignore_changes)
         await self._check(job, None if fresh or old is None else old.inputs)
         if old is None:
-            self._operated.add(new.urn)
+            self.operated.add(new.urn)
             await self._create(job, "create")
-        elif new.urn in self._deleted:
+        elif new.urn in self.deleted:
             await self._recreate(job, old)
         elif old.external:
-            self._operated.add(new.urn)
+            self.operated.add(new.urn)
             await self._create(job, "create-replacement", replaced=old, delete_later=True)
-            self._step(Step("replace", old, new), done=True)
+            self.step(Step("replace", old, new), done=True)
         else:
             diff = await self._diff(job, old)
-            if new.urn in self._deleted:
+            if new.urn in self.deleted:
                 # Meanwhile something that it depends on was deleted before its replacement, and this with it.
                 await self._recreate(job, old)
             else:
@@ -282,14 +281,14 @@ class Deployment:
 
     async def _recreate(self, job: _Registration, old: Resource) -> None:
         """The old one was deleted early, as it depends on something deleted before its replacement."""
-        self._deleted.discard(job.new.urn)
-        self._mark_replaced(job.new.urn)
-        self._step(Step("replace", old, job.new), done=True)
+        self.deleted.discard(job.new.urn)
+        self.mark_replaced(job.new.urn)
+        self.step(Step("replace", old, job.new), done=True)
         await self._create(job, "create-replacement", replaced=old)
 
-    def _mark_replaced(self, urn: str) -> None:
-        self._replaced.add(urn)
-        self._operated.add(urn)
+    def mark_replaced(self, urn: str) -> None:
+        self.replaced.add(urn)
+        self.operated.add(urn)
 
     # --- check and diff -----------------------------------------------------
 
@@ -298,7 +297,7 @@ class Deployment:
         news = new.inputs if olds is not None else job.goal.properties
         failures: list[Failure] = []
         if new.is_provider:
-            new.inputs, failures = await self._registry.check(new.urn, new.type, olds, news)
+            new.inputs, failures = await self.registry.check(new.urn, new.type, olds, news)
         elif job.provider is not None:
             new.inputs, failures = await job.provider.check(
                 new.urn, olds, news, job.seed, preview=self.preview
@@ -321,12 +320,12 @@ class Deployment:
         new = job.new
         if old.taint:
             return Diff(changes=True, replaces=["id"])
-        if new.deleted_with and new.deleted_with in self._replaced:
+        if new.deleted_with and new.deleted_with in self.replaced:
             return Diff(changes=True, replaces=["deletedWith"])
         if await self._provider_changed(old, new):
             return Diff(changes=True, replaces=["provider"])
         if new.is_provider:
-            return await self._registry.diff(new.urn, new.type, old, new.inputs, job.goal.ignore_changes)
+            return await self.registry.diff(new.urn, new.type, old, new.inputs, job.goal.ignore_changes)
         if job.provider is None:
             return Diff(changes=not same(cast(Value, old.inputs), cast(Value, new.inputs)))
         diff = await job.provider.diff(
@@ -349,13 +348,13 @@ class Deployment:
             return True
         old_urn, old_id = split_reference(old.provider)
         new_urn, _ = split_reference(new.provider)
-        if self._aliased.get(old_urn) == new_urn:
+        if self.aliased.get(old_urn) == new_urn:
             return False
-        before = next((item for item in self._base if item.urn == old_urn and item.id == old_id), None)
-        after = self._news.get(new_urn)
+        before = next((item for item in self.base if item.urn == old_urn and item.id == old_id), None)
+        after = self.news.get(new_urn)
         if before is None or after is None:
             return old_urn != new_urn
-        return (await self._registry.diff(new_urn, after.type, before, after.inputs, [])).replace
+        return (await self.registry.diff(new_urn, after.type, before, after.inputs, [])).replace
 
     # --- what follows from a difference -------------------------------------
 
@@ -366,10 +365,10 @@ class Deployment:
             await self._replace(job, old, diff)
         elif diff.changes or old.init_errors:
             # Nothing changed but the last operation left it unwell: an update lets the provider go on.
-            self._operated.add(new.urn)
+            self.operated.add(new.urn)
             await self._update(job, old, diff)
         else:
-            self._operated.add(new.urn)
+            self.operated.add(new.urn)
             await self._same(old, new)
 
     async def _replace(self, job: _Registration, old: Resource, diff: Diff) -> None:
@@ -384,7 +383,7 @@ class Deployment:
             )
             if not self.preview:
                 raise StepFailedError
-        self._mark_replaced(new.urn)
+        self.mark_replaced(new.urn)
         if not old.taint:
             # The new resource takes nothing over from the old one, its generated name least of all.
             await self._check(job, None)
@@ -393,10 +392,10 @@ class Deployment:
         )
         if not before:
             await self._create(job, "create-replacement", replaced=old, delete_later=True, diff=diff)
-            self._step(Step("replace", old, new, diff), done=True)
+            self.step(Step("replace", old, new, diff), done=True)
             return
         for dependent in reversed(await self._replaced_with(old)):
-            if id(dependent) in self._deleted_early:
+            if id(dependent) in self.deleted_early:
                 continue
             if dependent.protect and not dependent.delete:
                 self.report(
@@ -407,14 +406,14 @@ class Deployment:
                     new.urn,
                 )
                 raise StepFailedError
-            self._deleted.add(dependent.urn)
-            self._deleted_early.add(id(dependent))
+            self.deleted.add(dependent.urn)
+            self.deleted_early.add(id(dependent))
             await self._delete(dependent, "delete-replaced", pending_replacement=not dependent.delete)
         if not old.pending_replacement:
-            self._deleted.add(old.urn)
+            self.deleted.add(old.urn)
             await self._delete(old, "delete-replaced", pending_replacement=True)
-            self._deleted.discard(old.urn)
-        self._step(Step("replace", old, new, diff), done=True)
+            self.deleted.discard(old.urn)
+        self.step(Step("replace", old, new, diff), done=True)
         await self._create(job, "create-replacement", replaced=old, diff=diff)
 
     async def _replaced_with(self, root: Resource) -> list[Resource]:
@@ -425,13 +424,13 @@ class Deployment:
         """
         gone = {root.urn}
         found: list[Resource] = []
-        for candidate in graph.dependents(self._base, root, self._operated | self._deleted):
+        for candidate in graph.dependents(self.base, root, self.operated | self.deleted):
             if await self._must_go(candidate, gone):
                 found.append(candidate)
                 gone.add(candidate.urn)
         listed = {id(item) for item in found}
         return found + [
-            item for item in self._olds.values() if item.deleted_with == root.urn and id(item) not in listed
+            item for item in self.olds.values() if item.deleted_with == root.urn and id(item) not in listed
         ]
 
     async def _must_go(self, resource: Resource, gone: set[str]) -> bool:
@@ -446,11 +445,11 @@ class Deployment:
             key: UNKNOWN if key in moved else value for key, value in resource.inputs.items()
         }
         if resource.is_provider:
-            diff = await self._registry.diff(
+            diff = await self.registry.diff(
                 resource.urn, resource.type, resource, inputs, resource.ignore_changes
             )
         else:
-            provider = await self._ensure(resource.provider)
+            provider = await self.ensure(resource.provider)
             diff = await provider.diff(
                 resource,
                 resource.inputs,
@@ -461,27 +460,27 @@ class Deployment:
             )
         return diff is not None and replacing_on(diff, resource.replace_on_changes, unwell=False).replace
 
-    async def _ensure(self, reference: str) -> Provider:
+    async def ensure(self, reference: str) -> Provider:
         """The provider of a resource in the state, also where this run's program does not use it."""
-        if found := self._registry.get(reference):
+        if found := self.registry.get(reference):
             return found
         urn, resource_id = split_reference(reference)
-        resource = next((item for item in self._base if item.urn == urn and item.id == resource_id), None)
+        resource = next((item for item in self.base if item.urn == urn and item.id == resource_id), None)
         if resource is None:
             raise ProviderError(f"could not find provider {reference!r} in the state")
-        return await self._registry.load(resource)
+        return await self.registry.load(resource)
 
     # --- steps --------------------------------------------------------------
 
-    def _step(self, step: Step, *, done: bool = False) -> None:
+    def step(self, step: Step, *, done: bool = False) -> None:
         self._listener.step(step, "done" if done else "begin")
 
-    async def _apply(self, step: Step, work: Callable[[], Awaitable[T]]) -> T:
+    async def apply(self, step: Step, work: Callable[[], Awaitable[T]]) -> T:
         """One step's work with its events. Raises StepFailedError (reported), StoppedError (not begun)."""
         async with self._slots:
             if self.stopping:
                 raise StoppedError
-            self._step(step)
+            self.step(step)
             try:
                 return await work()
             except (CallError, ProviderError) as error:
@@ -495,18 +494,18 @@ class Deployment:
                 raise StepFailedError from None
 
     def _finish(self, step: Step) -> None:
-        self._step(step, done=True)
+        self.step(step, done=True)
 
     async def _same(self, old: Resource, new: Resource) -> None:
         step = Step("same", old, new)
-        self._step(step)
+        self.step(step)
         new.id, new.outputs = old.id, old.outputs
         new.import_id = old.import_id
         if new.is_provider:
             # Inputs as they were: the provider has called the difference none.
-            self._registry.add(await self._registry.plugin_of(new.type), new.urn, new.id, old.inputs)
+            self.registry.add(await self.registry.plugin_of(new.type), new.urn, new.id, old.inputs)
         _mark_secret_outputs(new)
-        self._journal.end(None, add=new, remove=old, save=must_write(old, new))
+        self.journal.end(None, add=new, remove=old, save=must_write(old, new))
         self._finish(step)
 
     async def _create(
@@ -522,11 +521,11 @@ class Deployment:
         step = Step(op, replaced, new, diff)
 
         async def work() -> None:
-            operation = self._journal.begin("creating", new)
+            operation = self.journal.begin("creating", new)
             try:
                 live = await self._create_live(job)
             except Exception:
-                self._journal.end(operation)
+                self.journal.end(operation)
                 raise
             new.id, new.outputs = live.id, live.outputs
             new.created = new.modified = now()
@@ -535,11 +534,11 @@ class Deployment:
             if replaced is not None and delete_later:
                 replaced.delete = True
             taken = replaced is not None and (replaced.pending_replacement and not delete_later)
-            self._journal.end(operation, add=new, remove=replaced if taken else None)
+            self.journal.end(operation, add=new, remove=replaced if taken else None)
             if live.failed:
                 raise ProviderError("\n".join(live.failed.reasons))
 
-        await self._apply(step, work)
+        await self.apply(step, work)
         self._finish(step)
 
     async def _create_live(self, job: _Registration) -> Live:
@@ -548,8 +547,8 @@ class Deployment:
             return Live("", {})
         if new.is_provider:
             resource_id = UNKNOWN if self.preview else str(uuid.uuid4())
-            self._registry.add(await self._registry.plugin_of(new.type), new.urn, resource_id, new.inputs)
-            return Live(resource_id, self._registry.outputs(new.inputs))
+            self.registry.add(await self.registry.plugin_of(new.type), new.urn, resource_id, new.inputs)
+            return Live(resource_id, self.registry.outputs(new.inputs))
         if job.provider is None:
             raise ProviderError(f"resource {new.urn} has no provider")
         return await job.provider.create(new, preview=self.preview)
@@ -560,17 +559,17 @@ class Deployment:
 
         async def work() -> None:
             new.id = old.id
-            operation = self._journal.begin("updating", new)
+            operation = self.journal.begin("updating", new)
             try:
                 if new.is_provider:
-                    self._registry.add(await self._registry.plugin_of(new.type), new.urn, new.id, new.inputs)
-                    live = Live(new.id, self._registry.outputs(new.inputs))
+                    self.registry.add(await self.registry.plugin_of(new.type), new.urn, new.id, new.inputs)
+                    live = Live(new.id, self.registry.outputs(new.inputs))
                 elif job.provider is not None:
                     live = await job.provider.update(old, new, preview=self.preview)
                 else:
                     live = Live("", old.outputs or {})
             except Exception:
-                self._journal.end(operation)
+                self.journal.end(operation)
                 raise
             new.outputs = live.outputs
             if new.custom:
@@ -580,11 +579,11 @@ class Deployment:
                 new.init_errors = live.failed.reasons
                 new.inputs = old.inputs
             _mark_secret_outputs(new)
-            self._journal.end(operation, add=new, remove=old)
+            self.journal.end(operation, add=new, remove=old)
             if live.failed:
                 raise ProviderError("\n".join(live.failed.reasons))
 
-        await self._apply(step, work)
+        await self.apply(step, work)
         self._finish(step)
 
     async def _delete(self, old: Resource, op: str, *, pending_replacement: bool = False) -> None:
@@ -599,27 +598,27 @@ class Deployment:
                     "resource, either remove the `protect` flag from the resource in your Pulumi program and "
                     f"run `pulumi up`, or use the command:\n`pulumi state unprotect '{old.urn}'`"
                 )
-            operation = self._journal.begin("deleting", old)
+            operation = self.journal.begin("deleting", old)
             try:
                 await self._delete_live(old)
             except Exception:
-                self._journal.end(operation)
+                self.journal.end(operation)
                 raise
             # Deleted, and its replacement is to come: it stays in the state so that a next run creates it.
             old.pending_replacement = pending_replacement
-            self._journal.end(operation, remove=None if pending_replacement else old)
+            self.journal.end(operation, remove=None if pending_replacement else old)
 
-        await self._apply(step, work)
+        await self.apply(step, work)
         self._finish(step)
 
     async def _delete_live(self, old: Resource) -> None:
-        gone_with = old.deleted_with and old.deleted_with in self._deleted
+        gone_with = old.deleted_with and old.deleted_with in self.deleted
         if self.preview or old.external or old.retain_on_delete or gone_with or not old.custom:
             return
         if old.is_provider:
-            self._registry.forget(f"{old.urn}::{old.id}")
+            self.registry.forget(f"{old.urn}::{old.id}")
             return
-        await (await self._ensure(old.provider)).delete(old)
+        await (await self.ensure(old.provider)).delete(old)
 
     # --- outputs of components and of the stack -----------------------------
 
@@ -631,17 +630,17 @@ class Deployment:
         self._set_outputs(urn, outputs)
 
     def _set_outputs(self, urn: str, outputs: Properties) -> None:
-        new = self._news.get(urn)
+        new = self.news.get(urn)
         if new is None:
             if urn not in self._out:
                 self.report("error", f"outputs were registered for the unknown resource {urn}")
             return
         new.outputs = outputs
-        old = self._olds.get(self._aliases.get(urn, urn))
+        old = self.olds.get(self._aliases.get(urn, urn))
         if old is None or not same(cast(Value, old.outputs or {}), cast(Value, outputs)):
-            self._journal.save()
+            self.journal.save()
         else:
-            self._journal.touch()
+            self.journal.touch()
 
     def _finalize_stack(self) -> None:
         if self._stack_outputs is None:
@@ -649,7 +648,7 @@ class Deployment:
         outputs = self._stack_outputs
         if self.failed or self.stopping:
             # An output that is missing or unknown after a failure is no output that was taken away.
-            old = self._olds.get(self.root_urn)
+            old = self.olds.get(self.root_urn)
             known = {key: value for key, value in outputs.items() if not has_unknown(value)}
             outputs = ((old.outputs or {}) if old else {}) | known
         self._set_outputs(self.root_urn, outputs)
@@ -686,29 +685,29 @@ class Deployment:
             return Outcome(new, "FAIL")
         replacing = old is not None and not old.external and old.id != resource_id
         step = Step("read-replacement" if replacing else "read", old, new)
-        self._operated.add(urn)
+        self.operated.add(urn)
 
         async def work() -> None:
             if resource_id == UNKNOWN:
                 new.outputs = {}
                 return
-            operation = self._journal.begin("reading", new)
+            operation = self.journal.begin("reading", new)
             try:
                 live = await self.provider(reference).read(new, new.inputs, new.inputs)
                 if not live.id and not live.outputs:
                     raise ProviderError(f"resource '{resource_id}' does not exist")
             except Exception:
-                self._journal.end(operation)
+                self.journal.end(operation)
                 raise
             new.id, new.outputs = live.id or resource_id, live.outputs
             _mark_secret_outputs(new)
             if replacing and old is not None:
                 old.delete = True
-            self._journal.end(operation, add=new, remove=None if replacing else old)
+            self.journal.end(operation, add=new, remove=None if replacing else old)
 
-        await self._apply(step, work)
+        await self.apply(step, work)
         self._finish(step)
-        self._news[urn] = new
+        self.news[urn] = new
         return Outcome(new)
 
     # --- the end of a run ---------------------------------------------------
@@ -722,33 +721,33 @@ class Deployment:
         if not self.failed and not self.stopping:
             await self._delete_unregistered()
         self._finalize_stack()
-        self._journal.flush()
+        self.journal.flush()
 
     def _is_operated(self, urn: str) -> bool:
-        return self._aliased.get(urn, urn) in self._operated
+        return self.aliased.get(urn, urn) in self.operated
 
     async def _delete_unregistered(self, kept: Collection[int] = ()) -> None:
         condemned: dict[int, str] = {}
         pending: list[Resource] = []
-        for resource in self._base:
+        for resource in self.base:
             if id(resource) in kept:
                 continue
             if resource.delete:
-                if id(resource) not in self._deleted_early:
+                if id(resource) not in self.deleted_early:
                     condemned[id(resource)] = "delete-replaced"
-                    self._deleted.add(resource.urn)
+                    self.deleted.add(resource.urn)
             elif not self._is_operated(resource.urn):
                 if resource.pending_replacement:
                     pending.append(resource)
                 else:
                     condemned[id(resource)] = "delete"
-                self._deleted.add(resource.urn)
+                self.deleted.add(resource.urn)
         for resource in pending:
             # Deleted by an earlier run and wanted no more: only the state knows it still.
             step = Step("remove-pending-replace", resource, None)
-            self._step(step)
-            self._journal.end(None, remove=resource)
-            self._step(step, done=True)
+            self.step(step)
+            self.journal.end(None, remove=resource)
+            self.step(step, done=True)
         await self._delete_all(condemned)
 
     async def destroy(self, *, exclude_protected: bool = False) -> int:
@@ -757,20 +756,20 @@ class Deployment:
         Where something is protected nothing is deleted, unless what is protected and
         what that needs is excluded.
         """
-        protected = [resource for resource in self._base if resource.protect and not resource.delete]
+        protected = [resource for resource in self.base if resource.protect and not resource.delete]
         kept: set[int] = set()
         if exclude_protected:
-            kept = {id(resource) for resource in protected} | graph.required_by(self._base, protected)
+            kept = {id(resource) for resource in protected} | graph.required_by(self.base, protected)
         elif protected and not self.preview:
             # The CLI without a preview deletes what it can, and then fails: a stack in halves helps nobody.
             self.report("error", _refusal(self.target.stack, protected))
             return 0
         await self._delete_unregistered(kept)
-        self._journal.flush()
+        self.journal.flush()
         return len(kept)
 
     async def _delete_all(self, ops: dict[int, str]) -> None:
-        resources = list(self._base)
+        resources = list(self.base)
         condemned = [resource for resource in resources if id(resource) in ops]
         blocked: set[int] = set()
         for wave in graph.delete_waves(resources, condemned):
@@ -789,68 +788,6 @@ class Deployment:
                 return
             # A protected resource stays, and with it all that it needs; the rest is deleted all the same.
             blocked |= graph.required_by(resources, failed)
-
-    async def refresh(self, *, logical: bool) -> None:
-        """Brings the state up to what the providers have; what is gone leaves the state.
-
-        `logical`: what it finds is what the run changes, as nothing follows it.
-        """
-        resources = list(self._base)
-        found = await asyncio.gather(*(self._guarded_refresh(resource, logical) for resource in resources))
-        kept = [item for item in found if item is not None]
-        self._set_base(referenceable(kept))
-        self._journal.rebase(self._base)
-
-    async def _guarded_refresh(self, old: Resource, logical: bool) -> Resource | None:
-        try:
-            return await self._refresh(old, logical)
-        except (StepFailedError, StoppedError):
-            return old
-
-    async def _refresh(self, old: Resource, logical: bool) -> Resource | None:
-        step = Step("refresh", old, old, logical=logical)
-        if not old.custom or old.is_provider or old.pending_replacement:
-            self._step(step)
-            self._step(Step("same", old, old, logical=logical), done=True)
-            return old
-
-        async def work() -> tuple[Resource | None, Diff]:
-            provider = await self._ensure(old.provider)
-            live = await provider.read(old, old.inputs, old.outputs or {})
-            if live.failed:
-                self.report(
-                    "warning",
-                    "Refreshed resource is in an unhealthy state:\n* " + "\n* ".join(live.failed.reasons),
-                    old.urn,
-                )
-            if not live.id:
-                return None, NO_CHANGE
-            inputs = old.inputs if live.inputs is None else live.inputs
-            new = replace(
-                old,
-                id=live.id,
-                inputs=inputs,
-                outputs=live.outputs,
-                init_errors=live.failed.reasons if live.failed else [],
-            )
-            moved = not same(cast(Value, inputs), cast(Value, old.inputs))
-            if moved or not same(cast(Value, live.outputs), cast(Value, old.outputs or {})):
-                new.modified = now()
-            if old.external:
-                return new, Diff(changes=new.modified != old.modified)
-            # What an `up` right after would change back, told the other way round.
-            diff = await provider.diff(
-                new, new.inputs, live.outputs, old.inputs, old.ignore_changes, unknowns=self.preview
-            )
-            return new, inverted(diff or NO_CHANGE)
-
-        new, diff = await self._apply(step, work)
-        if new is None:
-            self._step(Step("delete", old, None, logical=logical), done=True)
-        else:
-            op = "update" if diff.changes else "same"
-            self._step(Step(op, old, new, diff, logical=logical), done=True)
-        return new
 
     def warn_of_unfinished(self, operations: Sequence[tuple[str, str]]) -> None:
         """Operations (kind, URN) that an interrupted run left in the state."""

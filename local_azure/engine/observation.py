@@ -24,10 +24,10 @@ class Observation(Deployment):
         if old is not None:
             found.id, found.outputs = old.id, old.outputs
         if found.is_provider and old is not None:
-            await self._registry.load(old)
+            await self.registry.load(old)
         elif found.is_provider:
             found.id = UNKNOWN
-            self._registry.add(await self._registry.plugin_of(goal.type), urn, UNKNOWN, goal.properties)
+            self.registry.add(await self.registry.plugin_of(goal.type), urn, UNKNOWN, goal.properties)
         return Outcome(found)
 
     async def _read(self, urn: str, goal: Goal, resource_id: str) -> Outcome:

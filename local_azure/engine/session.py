@@ -23,6 +23,7 @@ from local_azure.engine.monitor import EngineService, MonitorService
 from local_azure.engine.observation import Observation
 from local_azure.engine.programs import Processes, start
 from local_azure.engine.providers import Plugins, Registry, debug_ports
+from local_azure.engine.refresh import refresh
 from local_azure.engine.rpc import Server
 from local_azure.engine.state import (
     ENGINE_VERSION,
@@ -257,7 +258,7 @@ class Run:
     async def _carry_out(self, deployment: Deployment, services: _Services) -> int:
         """Returns how many resources a destroy kept."""
         if self.kind == "refresh" or self.refresh:
-            await deployment.refresh(logical=self.kind == "refresh")
+            await refresh(deployment, logical=self.kind == "refresh")
         if self.kind == "destroy":
             return await deployment.destroy(exclude_protected=self.exclude_protected)
         if self.kind == "update" and self.processes is not None:
