@@ -3,10 +3,15 @@
 The key of the caller goes with it. It is never logged.
 """
 
+import functools
 import json
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 # Seconds: a little less than the 230 of Azure's front end, so that the client still gets an answer.
 TIMEOUT = 220
@@ -34,8 +39,7 @@ class Called:
 
 def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> Called:
     """Run the bound function and wait for it. `assistant_id` has passed the checks. Raises nothing."""
-    import http.client  # noqa: PLC0415 # only posts need them
-    import ssl  # noqa: PLC0415 # as above
+    import http.client  # noqa: PLC0415 # only posts need it
 
     headers = {"Content-Type": "application/json"}
     if _KEY.fullmatch(key):
@@ -44,9 +48,7 @@ def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> 
     connection = (
         http.client.HTTPConnection(site_host, timeout=_CONNECT_TIMEOUT)
         if _CORE_TOOLS.fullmatch(site_host)
-        else http.client.HTTPSConnection(
-            site_host, timeout=_CONNECT_TIMEOUT, context=ssl.create_default_context()
-        )
+        else http.client.HTTPSConnection(site_host, timeout=_CONNECT_TIMEOUT, context=_trusted())
     )
     try:
         connection.connect()
@@ -64,6 +66,14 @@ def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> 
     if status == 200:
         return Called(Outcome.DONE, status)
     return Called(Outcome.FAILED if status == 500 else Outcome.REFUSED, status)
+
+
+@functools.cache
+def _trusted() -> "ssl.SSLContext":
+    """Made once: to read all the certificates takes longer than the rest of a post."""
+    import ssl  # noqa: PLC0415 # only posts need it
+
+    return ssl.create_default_context()
 
 
 def encode_body(message: str) -> bytes:
