@@ -5,6 +5,7 @@ tests/unit/function_app/test_hostile.py hands the same ids to the code behind th
 
 import http.client
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,10 @@ from tests import hostile
 from tests.e2e.conftest import Target
 from tests.hostile import VICTIM
 from tests.workspace import Answer
+
+pytestmark = pytest.mark.skipif(
+    "E2E_ASSISTANTS_URL" in os.environ, reason="compares a table that nobody else writes: local Azure only"
+)
 
 JSON = {"content-type": "application/json"}
 HELLO = json.dumps({"message": "Hello"}).encode()
@@ -92,6 +97,10 @@ def whole_table(target: Target) -> list[str]:
     return [json.dumps(row) for page in pages for row in json.loads(page)["value"]]
 
 
+def is_of(assistant_id: str, row: str) -> bool:
+    return json.loads(row)["PartitionKey"] == assistant_id
+
+
 def as_paths(assistant_id: str) -> list[str]:
     """Escaped once, and twice."""
     once = quote(assistant_id, safe="")
@@ -116,7 +125,7 @@ def test_no_hostile_id_of_the_list_is_taken_or_changes_anything(
         for path in [*paths, assistant_id] if name in hostile.SLASHES else paths:
             attack(client, path)
     assert whole_table(target) == before
-    assert victim in before[0]
+    assert [row for row in before if is_of(victim, row)]
 
 
 def test_no_hostile_id_that_can_be_thought_of_is_taken_or_changes_anything(
@@ -131,7 +140,7 @@ def test_no_hostile_id_that_can_be_thought_of_is_taken_or_changes_anything(
 
     each()
     assert whole_table(target) == before
-    assert victim in before[0]
+    assert [row for row in before if is_of(victim, row)]
 
 
 def exchange(client: Client, assistant_id: str, text: str) -> list[Answer]:
@@ -149,12 +158,12 @@ def test_texts_are_stored_as_they_came_in_rows_that_the_extension_can_read(
     client: Client, target: Target, victim: str
 ) -> None:
     own = f"e2e-{uuid.uuid4().hex}"
-    others = [row for row in whole_table(target) if own not in row]
+    others = whole_table(target)
 
     def each(text: str) -> None:
         answers = exchange(client, own, text)
         assert [answer.status for answer in answers] == [202, *[200] * (len(answers) - 1)], answers[-1].body
-        rows = [json.loads(row) for row in whole_table(target) if own in row]
+        rows = [json.loads(row) for row in whole_table(target) if is_of(own, row)]
         stored = [row["Content"] for row in rows if row.get("Role") in ("System", "User")]
         # Blank instructions make no row.
         assert stored == [text] * (len(answers) if text.strip() else len(answers) - 1)
@@ -165,7 +174,7 @@ def test_texts_are_stored_as_they_came_in_rows_that_the_extension_can_read(
     examples(max_examples=20, **FIXED)(given(hostile.texts())(each))()  # pyright: ignore[reportArgumentType] # as above
     assert client.send("DELETE", f"/{own}").status == 204
     assert whole_table(target) == others
-    assert victim in others[0]
+    assert [row for row in others if is_of(victim, row)]
 
 
 @pytest.mark.parametrize("text", hostile.REFUSED_TEXTS.values(), ids=hostile.REFUSED_TEXTS)
@@ -179,7 +188,7 @@ def test_a_text_that_cannot_be_stored_is_refused_and_changes_nothing(
 
 
 def test_every_row_of_this_module_is_one_that_the_extension_can_read(target: Target, victim: str) -> None:
-    rows = [json.loads(row) for row in whole_table(target) if victim in row]
+    rows = [json.loads(row) for row in whole_table(target) if is_of(victim, row)]
     assert [row.get("Role") for row in rows] == ["System", "User", "Assistant", "Tool", "Assistant", None]
     assert unreadable(rows) == []
 
