@@ -22,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
+import psutil
+
 from ops.files import Files
 from ops.output import OpsError, note
 
@@ -128,13 +130,13 @@ class Verdict:
 
 
 def process_runs(pid: int) -> bool:
+    """False for a zombie, too: in a container without an init nobody waits for an orphan that was killed."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except OSError:  # somebody else's
+    except psutil.AccessDenied:  # somebody else's
         return True
-    return True
 
 
 def judge(lock: Lock, claims: Sequence[Claim], here: Here, run_state: RunStateOf) -> Verdict:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local_azure import process_ids
 from local_azure.engine import cut_off
 from local_azure.engine.errors import EngineError
 
@@ -35,20 +36,10 @@ class Lock:
     @property
     def stranded(self) -> bool:
         """Whether its process is known to be gone: it was on this host and does not run."""
-        return self.host == _host() and not _runs(self.pid)
+        return self.host == _host() and not process_ids.runs(self.pid)
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} (pid {self.pid}) since {self.since}"
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _folder(backend: Path, project: str, stack: str) -> Path:

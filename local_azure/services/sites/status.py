@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from local_azure import process_ids
+
 VERSION = "4.1037.0.0"
 """The host whose behaviour this one follows."""
 
@@ -47,11 +49,7 @@ def read(file: Path) -> HostRecord | None:
     for name in ("functions", "errors", "notices"):
         content[name] = tuple(content[name])
     record = HostRecord(**content)
-    try:
-        os.kill(record.pid, 0)
-    except OSError:
-        return None
-    return record
+    return record if process_ids.runs(record.pid) else None
 
 
 def host_status(record: HostRecord) -> dict[str, object]:
