@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 RUN := .venv/bin/python
 CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
 
-.PHONY: help setup policy-setup local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup browser local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ setup: ## Install what is locked into .venv and node_modules (every other target
 		if command -v python3 >/dev/null 2>&1; then python3 scripts/setup.py; \
 		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
 	else $(PYTHON) scripts/setup.py; fi
+
+browser: setup ## Install the Chromium that the tests of the chat page run (70 MB; Linux x86_64)
+	@$(RUN) scripts/setup.py --browser
 
 policy-setup: setup ## Install what `pulumi --policy-pack policy` needs into policy/.venv
 	@$(RUN) scripts/setup.py --policy
@@ -32,7 +35,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 	@$(RUN) -m local_azure pulumi destroy --stack local --yes
 	@$(RUN) -m local_azure stop
 
-test: check ## Check the code and run every test
+test: check browser ## Check the code and run every test
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
@@ -73,5 +76,5 @@ bench: setup ## Print the figures of the README as ratios
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@rm -rf .venv policy/.venv .build .local node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv policy/.venv .build .local node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ import pulumi
 
 from infra.identity import AppIdentity
 from infra.monitoring import Monitoring
+from infra.names import LEASE_TABLE, TODO_TABLE
 from infra.openai import ChatModel
 from infra.settings import Settings
 from infra.storage import ChatStorage
@@ -38,15 +39,26 @@ def app_settings(
         f"{MODEL_CONNECTION}__clientId": identity.client_id,
         f"{MODEL_CONNECTION}__endpoint": model.endpoint,
         "CHAT_MODEL_DEPLOYMENT_NAME": model.deployment_name,
-        "CHAT_MODEL_IS_REASONING": "true" if settings.model.is_reasoning else "false",
+        "CHAT_MODEL_IS_REASONING": _switch(settings.model.is_reasoning),
+        "CHAT_MODEL_MAX_TOKENS": str(settings.model.max_tokens),
+        "CHAT_MODEL_TEMPERATURE": settings.model.temperature,
+        "LEASE_TABLE": LEASE_TABLE,
+        "TODO_TABLE": TODO_TABLE,
         "APPLICATIONINSIGHTS_CONNECTION_STRING": monitoring.connection_string,
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": pulumi.Output.format(
             "ClientId={0};Authorization=AAD", identity.client_id
         ),
         "HTTP_AUTH_LEVEL": settings.host.http_auth_level,
+        "EXPOSE_INSTRUCTIONS": _switch(settings.host.expose_instructions),
+        "CHAT_PAGE": _switch(settings.host.chat_page),
+        "ASSISTANT_RETENTION_DAYS": str(settings.host.assistant_retention_days),
         # The package's azure-functions wins over the worker's older one (openai-extension #82).
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
     }
     if settings.host.default_instructions:
         found["DEFAULT_INSTRUCTIONS"] = settings.host.default_instructions
     return found
+
+
+def _switch(on: bool) -> str:
+    return "true" if on else "false"

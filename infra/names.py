@@ -15,6 +15,12 @@ from dataclasses import dataclass
 CHAT_STATE_TABLE = "ChatState"
 """The extension's own default, and what the function app's payload names."""
 
+LEASE_TABLE = "AssistantLeases"
+"""Who is writing which assistant."""
+
+TODO_TABLE = "Todos"
+"""The to-do list that the app's skills keep."""
+
 DEPLOYMENT_CONTAINER = "deployments"
 """Where One Deploy keeps the package that instances start from."""
 

@@ -31,7 +31,7 @@ LOCK_FILE = f"{APP_FOLDER}/requirements.txt"
 DEFAULT_OUT = Path(".build/function_app.zip")
 # All that is shipped of function_app/, as patterns below it. Whatever else lies there stays at home:
 # local.settings.json, caches, editors' files.
-SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py")
+SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py", "assistants/chat/page.*", "skills/*.py")
 HASH_FILE = "package_hash.txt"
 PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
 """Names a zip to deploy instead of one built from this checkout: the same bytes in every environment."""

@@ -125,6 +125,12 @@ def instructions(text: str) -> str:
     return text
 
 
+def temperature(text: str) -> str:
+    if not re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", text):
+        raise RefusedError("must be a number from 0 to 2 with at most two decimals, as 0.5", ("0.5", ""))
+    return text
+
+
 def always_ready(text: str) -> Mapping[str, int]:
     groups = _json(text, dict, "a map of scale group to number of instances", (None, ""), ("1", ".http"))
     for name, count in groups.items():

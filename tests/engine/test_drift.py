@@ -114,7 +114,7 @@ def test_a_stack_that_nobody_touched_has_no_drift_and_looking_changes_nothing(st
 def test_each_edit_of_the_portal_is_found_and_nothing_else(stack: Workspace) -> None:
     account, site = id_of(stack, "storage-account"), id_of(stack, "function-app")
     deployed = settings(stack)
-    changed = {**deployed, "CHAT_MODEL_IS_REASONING": SECRET, "ADDED_BY_HAND": SECRET}
+    changed = {**deployed, "CHAT_MODEL_DEPLOYMENT_NAME": SECRET, "ADDED_BY_HAND": SECRET}
     del changed["HTTP_AUTH_LEVEL"]
     principal = next(
         one["outputs"]["principalId"] for one in stack.resources() if one["urn"].endswith("::app-identity")
@@ -153,7 +153,7 @@ def test_each_edit_of_the_portal_is_found_and_nothing_else(stack: Workspace) -> 
         ("changed", "plan", "removed tags.stack"),
         ("changed", "chat-model", "changed sku.capacity"),
         ("added", BY_HAND, f"added role {READER} for ServicePrincipal {principal} on {account}"),
-        ("changed", "function-app", "changed siteConfig.appSettings.CHAT_MODEL_IS_REASONING"),
+        ("changed", "function-app", "changed siteConfig.appSettings.CHAT_MODEL_DEPLOYMENT_NAME"),
         ("changed", "function-app", "added siteConfig.appSettings.ADDED_BY_HAND"),
         ("changed", "function-app", "removed siteConfig.appSettings.HTTP_AUTH_LEVEL"),
         ("changed", "deployed-code", "changed package_hash"),

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import azure.functions as func
 import pytest
-from assistants.create import CHAT_STORAGE_CONNECTION_SETTING, create_request
+from assistants.create import create_request
+from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
+from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
 from infra import program
-from infra.app_settings import STORAGE_CONNECTION
+from infra.app_settings import MODEL_CONNECTION, STORAGE_CONNECTION
 from infra.package import Package
 from tests.unit.infra.recording import run_program
 
@@ -24,13 +26,9 @@ READ_BY_THE_PLATFORM = {
     "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "Python worker: the package's azure-functions wins",
     "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that it stands in the local example only",
 }
-# The extension's chat bindings (assistantPost), which share the connection that the stack makes. The app has
-# no such binding yet; the first one takes its name off this list.
-KEPT_FOR_CHAT = re.compile(
-    r"AzureOpenAI__(credential|clientId|endpoint)|CHAT_MODEL_(DEPLOYMENT_NAME|IS_REASONING)"
-)
+SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
 # What the extension needs of an identity-based connection (azure-functions-openai-extension #112).
-CONNECTION = ("credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri")
+CONNECTION = ("credential", "clientId", "endpoint", "blobServiceUri", "queueServiceUri", "tableServiceUri")
 EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"}
 
 
@@ -83,16 +81,22 @@ def is_connection_part(name: str, connections: set[str]) -> bool:
 
 
 def test_the_app_reads_settings_of_its_own() -> None:
-    assert read_by_code() == {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"}
+    assert {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS", "TODO_TABLE"} <= read_by_code()
 
 
 def test_everything_that_the_app_reads_is_set(infra_settings: dict[str, str]) -> None:
-    assert read_by_code() <= infra_settings.keys()
+    own = read_by_code() - SET_BY_THE_PLATFORM - {STORAGE_CONNECTION}
+    assert own <= infra_settings.keys()
 
 
 def test_everything_that_the_bindings_name_is_set(infra_settings: dict[str, str]) -> None:
-    assert named_by_bindings() == {STORAGE_CONNECTION} == {CHAT_STORAGE_CONNECTION_SETTING}
-    for part in CONNECTION:
+    connections = {STORAGE_CONNECTION, MODEL_CONNECTION}
+    assert connections == {APP_STORAGE_CONNECTION, APP_MODEL_CONNECTION}
+    assert named_by_bindings() == {*connections, "CHAT_MODEL_DEPLOYMENT_NAME"}
+    assert infra_settings["CHAT_MODEL_DEPLOYMENT_NAME"]
+    for part in ("credential", "clientId", "endpoint"):
+        assert infra_settings[f"{MODEL_CONNECTION}__{part}"]
+    for part in ("credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri"):
         assert infra_settings[f"{STORAGE_CONNECTION}__{part}"]
     assert STORAGE_CONNECTION not in infra_settings
 
@@ -101,9 +105,8 @@ def test_everything_that_is_set_has_a_reader(infra_settings: dict[str, str]) -> 
     unread = {
         name
         for name in infra_settings
-        if name not in read_by_code()
+        if name not in read_by_code() | named_by_bindings()
         and name not in READ_BY_THE_PLATFORM
-        and not KEPT_FOR_CHAT.fullmatch(name)
         and not (is_connection_part(name, named_by_bindings()) and name.partition("__")[2] in CONNECTION)
     }
     assert unread == set()
@@ -113,13 +116,12 @@ def test_the_reasons_are_for_settings_that_are_set(
     infra_settings: dict[str, str], example: dict[str, str]
 ) -> None:
     assert READ_BY_THE_PLATFORM.keys() <= infra_settings.keys() | example.keys()
-    assert any(KEPT_FOR_CHAT.fullmatch(name) for name in infra_settings)
 
 
 def test_the_local_example_sets_what_the_app_needs_and_nothing_that_azure_does_not(
     infra_settings: dict[str, str], example: dict[str, str]
 ) -> None:
-    assert named_by_bindings() <= example.keys()
+    assert named_by_bindings() <= {name.partition("__")[0] for name in example}
     assert "HTTP_AUTH_LEVEL" in example
     only_local = {STORAGE_CONNECTION: "UseDevelopmentStorage=true", "FUNCTIONS_WORKER_RUNTIME": "python"}
     assert {name: example[name] for name in example.keys() - infra_settings.keys()} == only_local

@@ -88,7 +88,8 @@ def test_the_lock_files_name_no_registry() -> None:
     ):
         assert not re.search(r"https?://|^-", (PROJECT / name).read_text(), re.MULTILINE), name
     # Its remaining addresses are the authors' own, for donations.
-    assert '"resolved"' not in (PROJECT / "package-lock.json").read_text()
+    for name in ("package-lock.json", f"{setup.BROWSER}/package-lock.json"):
+        assert '"resolved"' not in (PROJECT / name).read_text()
 
 
 def test_setup_explains_itself() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from local_azure.engine.aliases import Alias, Identity, alias_urns
 from local_azure.engine.crypto import Crypter, SecretsError
-from local_azure.engine.deployment import replacing_on
+from local_azure.engine.differences import replacing_on
 from local_azure.engine.events import Diff, PropertyDiff
 from local_azure.engine.graph import delete_waves, dependents, required_by
 from local_azure.engine.monitor import seconds

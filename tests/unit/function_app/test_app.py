@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 from assistants import health
 from assistants.checks import MAX_INSTRUCTIONS_UNITS
-from assistants.settings import DEFAULT_INSTRUCTIONS, load
+from assistants.settings import DEFAULT_INSTRUCTIONS, current, load
 
 APP = Path(__file__).parents[3] / "function_app"
 
@@ -20,6 +20,7 @@ APP = Path(__file__).parents[3] / "function_app"
 def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     for name in ("HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"):
         monkeypatch.delenv(name, raising=False)
+    current.cache_clear()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
@@ -29,31 +30,58 @@ def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dic
     }
 
 
-def test_emits_the_bindings_that_the_host_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert indexed(monkeypatch, {}) == {
-        "CreateAssistant": [
-            {"direction": "OUT", "type": "assistantCreate", "name": "requests"},
-            {
-                "direction": "IN",
-                "type": "httpTrigger",
-                "name": "req",
-                "methods": ["PUT"],
-                "authLevel": "FUNCTION",
-                "route": "assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}",
-            },
-            {"direction": "OUT", "type": "http", "name": "$return"},
-        ],
-        "Health": [
-            {
-                "direction": "IN",
-                "type": "httpTrigger",
-                "name": "req",
-                "methods": ["GET"],
-                "authLevel": "ANONYMOUS",
-                "route": "health",
-            },
-            {"direction": "OUT", "type": "http", "name": "$return"},
-        ],
+ID = r"{assistantId:maxlength(64):regex(^(?-i:[A-Za-z0-9_-]+)\z)}"
+
+
+def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    triggers = {
+        name: next(one for one in bindings if one["type"].endswith("Trigger"))
+        for name, bindings in indexed(monkeypatch, {}).items()
+    }
+    assert {
+        name: (trigger["methods"], trigger["route"], trigger["authLevel"])
+        for name, trigger in triggers.items()
+        if trigger["type"] == "httpTrigger"
+    } == {
+        "CreateAssistant": (["PUT"], f"assistants/{ID}", "FUNCTION"),
+        "DeleteAssistant": (["DELETE"], f"assistants/{ID}", "FUNCTION"),
+        "GetAssistant": (["GET"], f"assistants/{ID}", "FUNCTION"),
+        "PostUserQuery": (["POST"], f"assistants/{ID}", "FUNCTION"),
+        "PostMessage": (["POST"], f"assistants/{ID}/messages", "FUNCTION"),
+        "RunAssistant": (["POST"], f"assistants/{ID}/run", "FUNCTION"),
+        "ListAssistants": (["GET"], "assistants", "FUNCTION"),
+        "Health": (["GET"], "health", "ANONYMOUS"),
+        "OpenApi": (["GET"], "openapi.json", "ANONYMOUS"),
+        "ChatPage": (["GET"], "chat", "ANONYMOUS"),
+    }
+
+
+def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    output, _, answer = indexed(monkeypatch, {})["CreateAssistant"]
+    assert output == {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
+    assert answer == {"direction": "OUT", "type": "http", "name": "$return"}
+
+
+def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "CHAT_MODEL_IS_REASONING": "false",
+        "CHAT_MODEL_MAX_TOKENS": "77",
+        "CHAT_MODEL_TEMPERATURE": "1.2",
+    }
+    bindings = indexed(monkeypatch, found)["RunAssistant"]
+    assert next(one for one in bindings if one["type"] == "assistantPost") == {
+        "direction": "IN",
+        "type": "assistantPost",
+        "name": "state",
+        "id": "{assistantId}",
+        "userMessage": "{message}{rest}",
+        "aiConnectionName": "AzureOpenAI",
+        "chatModel": "%CHAT_MODEL_DEPLOYMENT_NAME%",
+        "chatStorageConnectionSetting": "AzureWebJobsStorage",
+        "collectionName": "ChatState",
+        "temperature": "1.2",
+        "maxTokens": "77",
+        "isReasoningModel": False,
     }
 
 
@@ -118,7 +146,7 @@ def test_only_the_settings_module_reads_the_environment() -> None:
 def test_an_import_brings_no_library_but_azure_functions() -> None:
     extra = _modules("import function_app") - _modules("import azure.functions")
     outside = {name.partition(".")[0] for name in extra} - sys.stdlib_module_names
-    assert outside == {"function_app", "assistants"}
+    assert outside == {"function_app", "assistants", "skills"}
 
 
 def _modules(statement: str) -> set[str]:

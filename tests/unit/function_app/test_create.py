@@ -8,6 +8,7 @@ import pytest
 from assistants import checks
 from assistants.create import blueprint, respond
 from assistants.settings import DEFAULT_INSTRUCTIONS, Settings
+from azure.core.exceptions import ResourceNotFoundError
 from azure.functions.http import HttpRequest as HostRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +65,20 @@ class RecordingOut(func.Out[bytes]):
         return self.values[-1]
 
 
+class NoRows:
+    """Every table, with nothing in it."""
+
+    def get_entity(self, _partition: str, _row: str) -> None:
+        raise ResourceNotFoundError
+
+
+class NoTables:
+    leases = chat_state = NoRows()
+
+
+NOTHING: Any = NoTables()
+
+
 def request(body: bytes = b"", assistant_id: str = "hello") -> func.HttpRequest:
     return HostRequest(
         method="PUT",
@@ -78,7 +93,7 @@ def request(body: bytes = b"", assistant_id: str = "hello") -> func.HttpRequest:
 
 def put(body: bytes = b"", assistant_id: str = "hello") -> tuple[func.HttpResponse, list[dict[str, Any]]]:
     out = RecordingOut()
-    response = respond(request(body, assistant_id), out, DEFAULT_INSTRUCTIONS)
+    response = respond(request(body, assistant_id), out, DEFAULT_INSTRUCTIONS, NOTHING)
     return response, [json.loads(value) for value in out.values]
 
 
@@ -115,7 +130,7 @@ def test_answers_202_with_the_id_and_sets_the_documented_request() -> None:
 
 def test_the_registered_function_uses_the_default_of_the_settings() -> None:
     app = func.FunctionApp()
-    app.register_functions(blueprint(Settings(func.AuthLevel.FUNCTION, "Be brief.")))
+    app.register_functions(blueprint(Settings(func.AuthLevel.FUNCTION, "Be brief."), NOTHING))
     (function,) = app.get_functions()
     out = RecordingOut()
     response = function.get_user_function()(request(), out)

@@ -375,7 +375,8 @@ def test_a_lock_line_that_is_no_requirement_is_refused(line: str) -> None:
 def test_the_lock_serves_every_supported_python(python_version: str) -> None:
     lock = (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
     pinned = [requirement.specifier.partition("==")[0] for requirement in parse_lock(lock, python_version)]
-    assert sorted(pinned) == ["azure-functions", "markupsafe", "werkzeug"]
+    # What the app imports, and one library with code for one Python version only.
+    assert {"azure-functions", "azure-data-tables", "markupsafe"} <= set(pinned)
 
 
 def test_the_lock_names_no_registry() -> None:

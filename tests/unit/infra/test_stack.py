@@ -24,7 +24,7 @@ TREE = {
         *("purged-account", "deletion-guard"),
     },
     "identity": {"app-identity"},
-    "storage": {"storage-account", "chat-state", "deployments"},
+    "storage": {"storage-account", "chat-state", "todos", "leases", "deployments"},
     "monitoring": {"log-workspace", "app-insights"},
     "openai": {"openai-account", "chat-model"},
     "roles": {"blob-owner", "queue-contributor", "table-contributor", "openai-user", "metrics-publisher"},
@@ -291,9 +291,16 @@ def test_the_app_settings_are_exactly_these_and_each_is_azures_own_answer(run_st
         "AzureOpenAI__endpoint": "https://openai.endpoint-of-azure.test/",
         "CHAT_MODEL_DEPLOYMENT_NAME": "deployment-of-azure",
         "CHAT_MODEL_IS_REASONING": "true",
+        "CHAT_MODEL_MAX_TOKENS": "4096",
+        "CHAT_MODEL_TEMPERATURE": "0.5",
+        "LEASE_TABLE": "AssistantLeases",
+        "TODO_TABLE": "Todos",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "connection-string-of-azure",
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=client-id-of-azure;Authorization=AAD",
         "HTTP_AUTH_LEVEL": "function",
+        "EXPOSE_INSTRUCTIONS": "true",
+        "CHAT_PAGE": "true",
+        "ASSISTANT_RETENTION_DAYS": "0",
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
     }
 
@@ -305,11 +312,19 @@ def test_settings_of_the_stack_reach_the_app(run_stack: RunStack) -> None:
         "modelName": "gpt-4.1-mini",
         "modelVersion": "2025-04-14",
         "modelIsReasoning": False,
+        "modelMaxTokens": 1000,
+        "modelTemperature": "1.2",
+        "exposeInstructions": False,
+        "chatPage": False,
+        "assistantRetentionDays": 90,
     }
     found = run_stack(config).app_settings()
     assert found["HTTP_AUTH_LEVEL"] == "anonymous"
     assert found["DEFAULT_INSTRUCTIONS"] == "Be brief."
     assert found["CHAT_MODEL_IS_REASONING"] == "false"
+    assert (found["CHAT_MODEL_MAX_TOKENS"], found["CHAT_MODEL_TEMPERATURE"]) == ("1000", "1.2")
+    assert (found["EXPOSE_INSTRUCTIONS"], found["CHAT_PAGE"]) == ("false", "false")
+    assert found["ASSISTANT_RETENTION_DAYS"] == "90"
 
 
 def test_no_app_setting_is_one_that_flex_refuses_or_that_would_bring_a_key(run_stack: RunStack) -> None:
@@ -350,6 +365,8 @@ def test_deletion_protection_protects_and_locks_the_conversations(run_stack: Run
         "group",
         "storage-account",
         "chat-state",
+        "todos",
+        "leases",
         "openai-account",
     }
     (lock,) = run.of_type("azure-native:authorization:ManagementLockByScope")
@@ -365,7 +382,9 @@ def test_the_lock_goes_before_anything_below_it(run_stack: RunStack) -> None:
         for resource in run.resources.values()
         if resource.inputs.get("scope") == id_of("storage-account")
     } - {"keep-data"}
-    assert {"storage-account", "chat-state", "deployments"} | below <= run["keep-data"].dependencies
+    assert {"storage-account", "chat-state", "todos", "leases", "deployments"} | below <= run[
+        "keep-data"
+    ].dependencies
 
 
 # --- what the stack gives away -------------------------------------------------------------------

@@ -92,6 +92,8 @@ def test_production_without_protection_is_found(run_stack: RunStack) -> None:
         "group",
         "storage-account",
         "chat-state",
+        "todos",
+        "leases",
         "openai-account",
     }
     assert {one.rule for one in violations} == {"protected-production"}

@@ -1,0 +1,418 @@
+// Whatever the API answers is put in as text: the page's policy allows no HTML from a script either.
+const at = (id) => document.getElementById(id);
+// Beside this page, whatever the app's route prefix is, with or without a slash at the end.
+const api = location.pathname.replace(/\/*$/, "").replace(/[^/]*$/, "assistants");
+const PAGE = 100;
+
+let assistant = null; // the id of the open one
+let running = null; // the AbortController of the request that the person waits for
+let notBefore = 0; // when the app wants to be asked again, as Date.now() counts
+let ticking = null;
+
+class Refused extends Error {
+  constructor(title, { status = 0, detail = "", errors = [], messageStored, retryAfter = 0 } = {}) {
+    super(title);
+    Object.assign(this, { status, detail, errors, messageStored, retryAfter });
+  }
+}
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+// The API
+
+function retryAfter(header) {
+  if (!header) return 0;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  return Math.min(Math.max(Math.ceil(seconds) || 0, 0), 600);
+}
+
+const WITHOUT_BODY = {
+  401: "The function key is missing or wrong.",
+  404: "The app has no such route: the id breaks the rule, or the app is another one.",
+};
+
+async function call(method, path, { body, headers = {}, signal } = {}) {
+  const key = sessionStorage.getItem("key");
+  let answer;
+  let text;
+  try {
+    answer = await fetch(api + path, {
+      method,
+      signal,
+      body: body && JSON.stringify(body),
+      headers: {
+        ...(key && { "x-functions-key": key }),
+        ...(body && { "content-type": "application/json" }),
+        ...headers,
+      },
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    });
+    text = await answer.text();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The app did not answer", { detail: `${error.message}. Is it running, and are you online?` });
+  }
+  let content = null;
+  try {
+    content = text && JSON.parse(text);
+  } catch {
+    // A gateway answers in HTML; the status says enough.
+  }
+  if (answer.ok && (content || answer.status === 204)) return content;
+  const problem = content && typeof content === "object" ? content : {};
+  throw new Refused(`${answer.status} ${problem.title ?? answer.statusText}`.trim(), {
+    ...problem,
+    status: answer.status,
+    detail: problem.detail ?? WITHOUT_BODY[answer.status] ?? "The answer has no description of the problem.",
+    retryAfter: retryAfter(answer.headers.get("retry-after")),
+  });
+}
+
+const one = (id) => `/${encodeURIComponent(id)}`;
+
+async function conversation(id, signal) {
+  const messages = [];
+  let asked = "&includeInstructions=true";
+  let hidden = false;
+  let token = "";
+  let state;
+  do {
+    try {
+      state = await call("GET", `${one(id)}?limit=${PAGE}${asked}${token}`, { signal });
+    } catch (error) {
+      if (error.status !== 403 || !asked) throw error;
+      asked = ""; // The setting exposeInstructions is off.
+      hidden = true;
+      continue;
+    }
+    messages.push(...state.messages);
+    token = state.continuationToken ? `&continuationToken=${encodeURIComponent(state.continuationToken)}` : "";
+  } while (token || !state);
+  return { ...state, messages, hidden };
+}
+
+// What is shown
+
+function when(text) {
+  const moment = new Date(text);
+  if (Number.isNaN(moment.getTime())) return String(text);
+  return make("time", { dateTime: text, title: text }, moment.toLocaleString());
+}
+
+function toolCall(call) {
+  return make(
+    "div",
+    { className: "call" },
+    make("div", { className: "meta" }, make("b", {}, `calls ${call.functionName}`), make("code", {}, call.id)),
+    make("pre", { dir: "auto" }, call.functionArguments),
+  );
+}
+
+function entry(message) {
+  const meta = make("div", { className: "meta" }, make("b", {}, message.role));
+  if (message.number) meta.append(`#${message.number}`);
+  if (message.toolCallId) meta.append(make("span", {}, "result of ", make("code", {}, message.toolCallId)));
+  if (message.createdAt) meta.append(when(message.createdAt));
+  const item = make("li", {}, meta);
+  if (["System", "User", "Assistant", "Tool"].includes(message.role)) item.className = message.role;
+  if (message.content) item.append(make("div", { className: "text", dir: "auto" }, message.content));
+  item.append(...(message.toolCalls ?? []).map(toolCall));
+  return item;
+}
+
+function showFacts(state) {
+  const facts = [
+    ["Messages", state.totalMessages],
+    ["Tokens", state.totalTokens],
+    ["Created", state.createdAt && when(state.createdAt)],
+    ["Instructions", state.hidden && "not shown by this app"],
+  ];
+  at("facts").replaceChildren(
+    ...facts
+      .filter(([, value]) => value || value === 0)
+      .map(([name, value]) => make("div", { id: `fact-${name}` }, make("dt", {}, name), make("dd", {}, value))),
+  );
+}
+
+function setFact(name, value) {
+  at(`fact-${name}`)?.querySelector("dd").replaceChildren(String(value));
+}
+
+function showConversation(state) {
+  const log = at("log");
+  log.ariaLive = "off"; // A whole conversation is not read out, only what comes after it.
+  at("title").replaceChildren(make("bdi", {}, state.assistantId));
+  at("messages").replaceChildren(...state.messages.map(entry));
+  showFacts(state);
+  at("open").hidden = false;
+  at("welcome").hidden = true;
+  requestAnimationFrame(() => (log.ariaLive = "polite"));
+}
+
+function close() {
+  assistant = null;
+  sessionStorage.removeItem("assistant");
+  at("open").hidden = true;
+  at("welcome").hidden = false;
+  markOpen();
+}
+
+function say(text) {
+  at("status").textContent = text;
+}
+
+function showProblem(error) {
+  if (error.name === "AbortError") return;
+  const shown = at("problem");
+  const dismiss = make("button", { type: "button", onclick: clearProblem }, "Dismiss");
+  const stored = {
+    true: "Your message is stored, and shown above.",
+    false: "Your message is not stored.",
+    null: "Whether your message is stored is not known yet: reload before you send it again.",
+  }[error.messageStored];
+  shown.replaceChildren(make("b", {}, error.message), make("p", { dir: "auto" }, error.detail ?? ""));
+  const others = (Array.isArray(error.errors) ? error.errors : []).map((e) => make("li", {}, `${e.name ?? e.in}: ${e.detail}`));
+  if (others.length > 1) shown.append(make("ul", {}, ...others));
+  if (stored) shown.append(make("p", {}, stored));
+  shown.append(dismiss);
+  shown.hidden = false;
+  shown.scrollIntoView({ block: "nearest" });
+  say("");
+  if (error.retryAfter) notBefore = Date.now() + error.retryAfter * 1000;
+  if (error.status === 401) {
+    at("side").open = true;
+    at("key").focus();
+  }
+}
+
+function clearProblem() {
+  const hadFocus = at("problem").contains(document.activeElement);
+  at("problem").hidden = true;
+  at("problem").replaceChildren();
+  if (hadFocus) focusMessage();
+}
+
+// A phone's keyboard would cover what was just opened.
+function focusMessage() {
+  if (!at("open").hidden && !matchMedia("(pointer: coarse)").matches) at("message").focus();
+}
+
+// The time that is waited, or that is left until the app may be asked again; a timer is not read out.
+function tick(since) {
+  clearInterval(ticking);
+  const show = () => {
+    const left = Math.ceil((notBefore - Date.now()) / 1000);
+    if (running) at("timer").textContent = `Waiting, ${Math.floor((Date.now() - since) / 1000)} s.`;
+    else if (left > 0) at("timer").textContent = `Try again in ${left} s.`;
+    else {
+      clearInterval(ticking);
+      at("timer").textContent = "";
+    }
+    // Not `disabled`, which would take the focus away.
+    at("submit").ariaDisabled = String(Boolean(running) || left > 0);
+  };
+  ticking = setInterval(show, 250);
+  show();
+}
+
+// One request at a time that the person waits for; Escape ends the wait.
+async function wait(text, action) {
+  if (running) return;
+  clearProblem();
+  running = new AbortController();
+  tick(Date.now());
+  say(text);
+  at("conversation").ariaBusy = "true";
+  at("stop").hidden = false;
+  try {
+    await action(running.signal);
+  } catch (error) {
+    if (error.name === "AbortError") say("Stopped waiting. What was asked may still be done: reload to see.");
+    else if (error instanceof Refused) showProblem(error);
+    else throw error;
+  } finally {
+    running = null;
+    at("conversation").ariaBusy = "false";
+    if (document.activeElement === at("stop")) at("message").focus();
+    at("stop").hidden = true;
+    tick();
+  }
+}
+
+// The list
+
+let next = "";
+
+function listed(state) {
+  const open = () => wait(`Opening ${state.assistantId}…`, (signal) => openAssistant(state.assistantId, signal));
+  const button = make("button", { type: "button", onclick: open }, make("bdi", {}, state.assistantId));
+  button.dataset.id = state.assistantId;
+  button.append(make("small", {}, `${state.totalMessages} messages, ${state.totalTokens} tokens`));
+  return make("li", {}, button);
+}
+
+function markOpen() {
+  for (const button of at("assistants").querySelectorAll("button"))
+    if (button.dataset.id === assistant) button.ariaCurrent = "true";
+    else button.removeAttribute("aria-current");
+}
+
+async function list(signal, more = false) {
+  const token = more ? `&continuationToken=${encodeURIComponent(next)}` : "";
+  const answer = await call("GET", `?limit=${PAGE}${token}`, { signal });
+  if (!more) at("assistants").replaceChildren();
+  at("assistants").append(...answer.assistants.map(listed));
+  next = answer.continuationToken ?? "";
+  at("more").hidden = !next;
+  at("none").hidden = at("assistants").childElementCount > 0;
+  at("list").hidden = at("create").hidden = false;
+  markOpen();
+}
+
+// What a person does
+
+async function connect(signal) {
+  await list(signal);
+  if (!at("id").value) suggestId();
+  say("Connected.");
+}
+
+// Who has a key may read any assistant whose id they know, so the suggested one cannot be guessed.
+function suggestId() {
+  const random = crypto.getRandomValues(new Uint8Array(8));
+  at("id").value = `chat-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+async function openAssistant(id, signal) {
+  const state = await conversation(id, signal).catch((error) => {
+    if (error.status === 404) close();
+    throw error;
+  });
+  assistant = id;
+  sessionStorage.setItem("assistant", id);
+  showConversation(state);
+  markOpen();
+  if (matchMedia("(max-width: 51.99rem)").matches) at("side").open = false;
+  at("messages").lastElementChild?.scrollIntoView({ block: "nearest" });
+  say(`${id}: ${state.totalMessages} messages.`);
+  focusMessage();
+}
+
+async function create(signal) {
+  const id = at("id").value;
+  const instructions = at("instructions").value;
+  await call("PUT", one(id), {
+    signal,
+    // A conversation that exists is not begun anew by a slip: that takes a delete.
+    headers: { "if-none-match": "*" },
+    body: instructions ? { instructions } : undefined,
+  });
+  at("instructions").value = "";
+  suggestId();
+  await list(signal);
+  await openAssistant(id, signal);
+}
+
+async function send(signal) {
+  const field = at("message");
+  const message = field.value;
+  const id = assistant;
+  let answer;
+  try {
+    answer = await call("POST", `${one(id)}/messages`, { signal, body: { message } });
+  } catch (error) {
+    if (error.messageStored) await openAssistant(id, signal).catch(() => {});
+    throw error;
+  }
+  // What was typed while the reply was awaited is the next message.
+  if (field.value === message) field.value = "";
+  const added = answer.messages.map(entry);
+  at("messages").append(...added);
+  added.at(-1)?.scrollIntoView({ block: "nearest" });
+  setFact("Messages", answer.totalMessages);
+  setFact("Tokens", answer.totalTokens);
+  const small = at("assistants").querySelector("[aria-current] small");
+  if (small) small.textContent = `${answer.totalMessages} messages, ${answer.totalTokens} tokens`;
+  say(`${answer.totalTokens} tokens.`);
+  focusMessage();
+}
+
+async function remove(signal) {
+  const id = assistant;
+  await call("DELETE", one(id), { signal });
+  close();
+  await list(signal);
+  at("side").open = true;
+  say(`${id} is deleted.`);
+  at("id").focus();
+}
+
+function sendNow() {
+  if (!assistant || running || Date.now() < notBefore || !at("send").reportValidity()) return;
+  wait("Waiting for the reply…", send);
+}
+
+function onSubmit(id, action) {
+  at(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+onSubmit("connect", () => {
+  const key = at("key").value.trim();
+  if (/[^!-~]/.test(key)) {
+    // A header cannot carry it, and what fetch says then is not for people.
+    showProblem(new Refused("This is no function key", { detail: "It has blanks or letters that no key has: copy it again." }));
+    return;
+  }
+  sessionStorage.setItem("key", key);
+  wait("Connecting…", async (signal) => {
+    await connect(signal);
+    (at("assistants").querySelector("button") ?? at("id")).focus();
+  });
+});
+onSubmit("create", () => wait("Creating…", create));
+onSubmit("send", sendNow);
+at("message").addEventListener("keydown", (event) => {
+  // While an input method composes, Enter takes its candidate.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  sendNow();
+});
+at("more").addEventListener("click", () => wait("Listing…", (signal) => list(signal, true)));
+at("reload").addEventListener("click", () => wait("Reloading…", (signal) => openAssistant(assistant, signal)));
+at("delete").addEventListener("click", () => {
+  at("confirm-title").replaceChildren("Delete ", make("bdi", {}, assistant), "?");
+  at("confirm").showModal();
+});
+at("confirm-no").addEventListener("click", () => at("confirm").close());
+at("confirm-yes").addEventListener("click", () => {
+  at("confirm").close();
+  wait("Deleting…", remove);
+});
+at("stop").addEventListener("click", () => running?.abort());
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || at("confirm").open) return;
+  if (running) running.abort();
+  else if (!at("problem").hidden) clearProblem();
+});
+
+// A reload goes on where the tab was.
+if (sessionStorage.getItem("key") === null) {
+  say("Type the function key to begin.");
+  at("key").focus();
+} else {
+  at("key").value = sessionStorage.getItem("key");
+  const before = sessionStorage.getItem("assistant");
+  wait("Connecting…", async (signal) => {
+    await connect(signal);
+    if (before) await openAssistant(before, signal);
+  });
+}

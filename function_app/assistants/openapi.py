@@ -1,0 +1,491 @@
+"""`GET /api/openapi.json`: the whole API as an OpenAPI 3.1 document. It holds no secret, so it needs no key.
+
+Tests hold it against the routes and the answers of the app. `RunAssistant` is not in it: that is
+the app's own.
+"""
+
+import functools
+from typing import Any
+
+import azure.functions as func
+
+from assistants import checks
+from assistants.create import REPLACED
+from assistants.responses import answered, json_response
+from assistants.settings import Settings
+
+Json = dict[str, Any]
+
+# The characters of `checks` as a pattern that JSON Schema's dialect and others read alike.
+_STORABLE = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\ufffe\\uffff]*$"
+_MOMENT = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[-+ ][0-9]{2}:[0-9]{2})?)?$"
+)
+_WHEN = "2026-11-25T08:00:00.1234567Z"
+
+
+def blueprint(settings: Settings) -> func.Blueprint:
+    routes = func.Blueprint()
+    found = functools.cache(lambda: document(settings))
+
+    @routes.function_name("OpenApi")
+    @routes.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    def open_api(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
+        return answered(lambda: json_response(found(), 200))
+
+    return routes
+
+
+def document(settings: Settings) -> Json:
+    """What the app answers with these settings."""
+    with_key = settings.http_auth_level is not func.AuthLevel.ANONYMOUS
+    found: Json = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Assistants",
+            "version": "1.0.0",
+            "description": "Create AI assistants, talk to them, list and delete them.",
+        },
+        "servers": [{"url": "/api"}],
+        "paths": _paths(settings),
+        "components": {"schemas": _schemas()},
+    }
+    if with_key:
+        found["components"]["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+            "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
+        }
+        found["security"] = [{"key": []}, {"keyInQuery": []}]
+    return found
+
+
+def _paths(settings: Settings) -> Json:
+    found: Json = {
+        "/assistants": {"get": _list()},
+        "/assistants/{assistantId}": {
+            "parameters": [_id()],
+            "put": _create(),
+            "post": _post_as_text(),
+            "get": _get(settings),
+            "delete": _delete(),
+        },
+        "/assistants/{assistantId}/messages": {"parameters": [_id()], "post": _post()},
+        "/health": {
+            "get": {
+                "operationId": "health",
+                "summary": "Which package answers",
+                "security": [],
+                "responses": {"200": _json("It runs.", "Health")},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "openApi",
+                "summary": "This document",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "OpenAPI 3.1",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                    **_failures(),
+                },
+            }
+        },
+    }
+    if settings.chat_page:
+        found["/chat"] = {
+            "get": {
+                "operationId": "chatPage",
+                "summary": "A page to talk to assistants",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "The page",
+                        "content": {"text/html": {"schema": {"type": "string"}}},
+                    }
+                },
+            }
+        }
+    if settings.http_auth_level is not func.AuthLevel.ANONYMOUS:
+        for item in found.values():
+            for operation in item.values():
+                if isinstance(operation, dict) and "security" not in operation:
+                    operation["responses"]["401"] = {"description": "No key, or a wrong one. No body."}
+    return found
+
+
+def _create() -> Json:
+    return {
+        "operationId": "createAssistant",
+        "summary": "Create an assistant, or begin its conversation anew",
+        "parameters": [
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "`*`: only where there is none yet",
+                "schema": {"const": "*"},
+            }
+        ],
+        "requestBody": {
+            "required": False,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "instructions": {
+                                **_text(checks.MAX_INSTRUCTIONS_UNITS),
+                                "description": "The system prompt; blank for none, absent for the default",
+                            }
+                        },
+                    },
+                    "example": {"instructions": "Answer in German."},
+                }
+            },
+        },
+        "responses": {
+            "202": {
+                **_json("The rows are written.", "Created"),
+                "headers": {
+                    REPLACED: {
+                        "description": "Whether there was a conversation, which is gone now",
+                        "required": True,
+                        "schema": {"enum": ["true", "false"]},
+                    }
+                },
+            },
+            "400": _problem("The id, the header or the body breaks a rule.", "InvalidRequest"),
+            "404": _no_route(),
+            "409": _busy(),
+            "412": _problem("If-None-Match: * was sent, and there is one."),
+            **_failures(),
+        },
+    }
+
+
+def _post() -> Json:
+    return {
+        "operationId": "postMessage",
+        "summary": "Say something to an assistant and wait for its reply",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["message"],
+                        "properties": {"message": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1}},
+                    },
+                    "example": {"message": "Add a todo: buy milk"},
+                }
+            },
+        },
+        "responses": {
+            "200": _json("The reply, and all that the message has added.", "Exchange"),
+            "400": _problem("The id or the body breaks a rule.", "InvalidRequest"),
+            **_post_failures(),
+        },
+    }
+
+
+def _post_as_text() -> Json:
+    return {
+        "operationId": "postUserQuery",
+        "summary": "As postMessage, in the form of the bindings' documentation",
+        "parameters": [
+            {
+                "name": "message",
+                "in": "query",
+                "required": True,
+                "schema": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1},
+                "example": "Hello",
+            }
+        ],
+        "responses": {
+            "200": {
+                "description": "The reply, which may be empty",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+            "400": _problem("The id or the message breaks a rule.", "InvalidRequest"),
+            **_post_failures(),
+        },
+    }
+
+
+def _get(settings: Settings) -> Json:
+    responses = {
+        "200": {
+            "description": "A page of messages; with `timestampUTC` what the binding assistantQuery gives.",
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [_ref("Conversation"), _ref("AssistantState")]},
+                    "example": {**_ASSISTANT, "messages": [_MESSAGE]},
+                }
+            },
+        },
+        "400": _problem("The id or a parameter breaks a rule.", "InvalidRequest"),
+        "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
+        **_failures(),
+    }
+    if not settings.expose_instructions:
+        responses["403"] = _problem("The setting exposeInstructions does not let instructions be shown.")
+    return {
+        "operationId": "getAssistant",
+        "summary": "State and messages of an assistant",
+        "parameters": [
+            _limit(),
+            _token(),
+            _query("since", "Only later messages", {"type": "string", "pattern": _MOMENT}, _WHEN),
+            _query("includeInstructions", "The system prompt too", {"enum": ["true", "false"]}, "false"),
+            _query(
+                "timestampUTC",
+                "The form of the bindings' documentation; excludes the other parameters",
+                {"type": "string", "pattern": _MOMENT},
+            ),
+        ],
+        "responses": responses,
+    }
+
+
+def _list() -> Json:
+    return {
+        "operationId": "listAssistants",
+        "summary": "Assistants by id",
+        "parameters": [_limit(), _token()],
+        "responses": {
+            "200": _json("A page", "Assistants"),
+            "400": _problem("A parameter breaks a rule.", "InvalidRequest"),
+            **_failures(),
+        },
+    }
+
+
+def _delete() -> Json:
+    return {
+        "operationId": "deleteAssistant",
+        "summary": "Delete an assistant and its messages",
+        "responses": {
+            "204": {"description": "There is none any more."},
+            "400": _problem("The id breaks the rule.", "InvalidRequest"),
+            "404": _no_route(),
+            "409": _busy(),
+            **_failures(),
+        },
+    }
+
+
+def _id() -> Json:
+    return {
+        "name": "assistantId",
+        "in": "path",
+        "required": True,
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": checks.MAX_ID_CHARACTERS,
+            "pattern": "^[A-Za-z0-9_-]+$",
+        },
+        "example": "hello",
+    }
+
+
+def _query(name: str, description: str, schema: Json, example: object = None) -> Json:
+    found = {"name": name, "in": "query", "description": description, "schema": schema}
+    return found if example is None else {**found, "example": example}
+
+
+def _limit() -> Json:
+    schema = {"type": "integer", "minimum": 1, "maximum": checks.MAX_PAGE, "default": checks.DEFAULT_PAGE}
+    return _query("limit", "How many at most", schema, 10)
+
+
+def _token() -> Json:
+    return _query("continuationToken", "From the page before, as it came", {"type": "string"})
+
+
+def _text(most: int) -> Json:
+    # JSON Schema counts characters; one beyond U+FFFF counts as two here.
+    return {"type": "string", "maxLength": most, "pattern": _STORABLE}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(description: str, schema: str) -> Json:
+    media = {"schema": _ref(schema), "example": _EXAMPLES[schema]}
+    return {"description": description, "content": {"application/json": media}}
+
+
+def _problem(description: str, schema: str = "Problem", *, retry: bool = False) -> Json:
+    found: Json = {
+        "description": description,
+        "content": {"application/problem+json": {"schema": _ref(schema)}},
+    }
+    if retry:
+        found["headers"] = {
+            "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}
+        }
+    return found
+
+
+def _no_route() -> Json:
+    return {"description": "The id breaks the rule. No body."}
+
+
+def _busy() -> Json:
+    return _problem("Another request is writing the assistant.", retry=True)
+
+
+def _failures() -> Json:
+    return {
+        "500": _problem("A failure that the app's log tells of."),
+        "503": _problem("Storage does not answer just now.", retry=True),
+    }
+
+
+def _post_failures() -> Json:
+    return {
+        "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
+        "409": _problem(
+            "Another request is writing, has written meanwhile, or the conversation cannot go on.",
+            retry=True,
+        ),
+        "500": _problem("A failure that the app's log tells of."),
+        "502": _problem("The key is good for one function only, or the rows cannot be read."),
+        "503": _problem("The model, its rate limit, or storage: send the request again.", retry=True),
+        "504": _problem("No answer in time; the message may still be stored."),
+    }
+
+
+_STRING: Json = {"type": "string"}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_ASSISTANT: Json = {
+    "assistantId": "hello",
+    "createdAt": _WHEN,
+    "lastUpdatedAt": _WHEN,
+    "totalMessages": 3,
+    "totalTokens": 120,
+}
+_MESSAGE: Json = {"number": 2, "role": "User", "content": "Hello", "createdAt": _WHEN, "toolCalls": []}
+_REPLY: Json = {**_MESSAGE, "number": 3, "role": "Assistant", "content": "Good morning."}
+_EXAMPLES: Json = {
+    "Assistants": {"assistants": [_ASSISTANT]},
+    "Created": {"assistantId": "hello"},
+    "Exchange": {
+        "assistantId": "hello",
+        "reply": "Good morning.",
+        "messages": [_MESSAGE, _REPLY],
+        "totalMessages": 3,
+        "totalTokens": 120,
+    },
+    "Health": {"status": "ok", "package": "5f2c…"},
+}
+
+
+def _schemas() -> Json:
+    assistant = {
+        "assistantId": _STRING,
+        "createdAt": _TIME,
+        "lastUpdatedAt": _TIME,
+        "totalMessages": _COUNT,
+        "totalTokens": {**_COUNT, "description": "Of the last call to the model"},
+    }
+    token = {"continuationToken": {**_STRING, "description": "There while there is more"}}
+    problem = {
+        "type": {"const": "about:blank"},
+        "title": _STRING,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": _STRING,
+    }
+    stored: Json = {
+        "messageStored": {
+            "type": ["boolean", "null"],
+            "description": "Whether the message is in the conversation; null where that is not known",
+        }
+    }
+    error = {
+        "in": {"enum": ["path", "query", "header", "body"]},
+        "name": _STRING,
+        "detail": _STRING,
+        "pointer": {**_STRING, "description": "RFC 6901, as a URI fragment; only for a body"},
+    }
+    return {
+        "Assistant": _object(assistant),
+        "Assistants": _object({"assistants": _list_of("Assistant")}, token),
+        "Message": _object(
+            {
+                "number": {"type": "integer", "minimum": 1},
+                "role": {"enum": ["System", "User", "Assistant", "Tool"]},
+                "content": _STRING,
+                "createdAt": _TIME,
+                "toolCalls": _list_of("ToolCall"),
+            },
+            {"toolCallId": {**_STRING, "description": "Of a Tool message: the call whose result it is"}},
+        ),
+        "ToolCall": _object(
+            {
+                "id": _STRING,
+                "functionName": _STRING,
+                "functionArguments": {**_STRING, "description": "As the model wrote it, mostly JSON"},
+                "kind": _STRING,
+            }
+        ),
+        "Conversation": _object({**assistant, "messages": _list_of("Message")}, token),
+        "Exchange": _object(
+            {
+                "assistantId": _STRING,
+                "reply": _STRING,
+                "messages": _list_of("Message"),
+                "totalMessages": _COUNT,
+                "totalTokens": _COUNT,
+            }
+        ),
+        "AssistantState": _object(
+            {
+                "id": _STRING,
+                "exists": {"type": "boolean"},
+                # .NET's date that was never set has no offset, and so is no RFC 3339 date-time.
+                "createdAt": _STRING,
+                "lastUpdatedAt": _STRING,
+                "totalMessages": _COUNT,
+                "totalTokens": _COUNT,
+                "recentMessages": {
+                    "type": "array",
+                    "items": _object(
+                        {"content": {"type": ["string", "null"]}, "role": _STRING, "toolCalls": _STRING}
+                    ),
+                },
+            }
+        ),
+        "Created": _object({"assistantId": _STRING}),
+        "Health": _object({"status": {"const": "ok"}, "package": _STRING}),
+        "Problem": _object(problem, stored),
+        "InvalidRequest": _object(
+            {
+                **problem,
+                "errors": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {**_object(error), "required": ["in", "detail"]},
+                },
+            }
+        ),
+    }
+
+
+def _object(required: Json, optional: Json | None = None) -> Json:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _list_of(name: str) -> Json:
+    return {"type": "array", "items": _ref(name)}

@@ -1,0 +1,207 @@
+"""`POST /api/assistants/{id}/messages`, and the documentation's own `POST /api/assistants/{id}?message=`.
+
+The extension's `assistantPost` is an input binding: it reads, asks the model and writes before any Python
+runs, answers whatever goes wrong by a bare 500, and loses one of two posts at once. So both requests
+come to a front without a binding, which checks, takes the lease and then calls the function that has
+the binding (`RunAssistant`) over HTTP, as a client would. What became of it is told by the rows.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+
+from assistants import checks, conversations, leases, routing
+from assistants.checks import Problem
+from assistants.conversations import Message, State
+from assistants.leases import Held
+from assistants.own_call import Called, Outcome, run_assistant
+from assistants.responses import answered, bad_request, busy, json_response, not_found, problem
+from assistants.settings import CHAT_STATE_TABLE, MODEL_CONNECTION, STORAGE_CONNECTION, Settings
+from assistants.storage import Tables
+
+# A front waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
+# them would leave no thread for the functions that they wait for: the skills.
+_WAITING_THREADS = 64
+_RETRY_MODEL_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What one message has added, and the state behind it."""
+
+    state: State
+    messages: Sequence[Message]
+
+    @property
+    def reply(self) -> str:
+        """The last message of the assistant that is not empty; one that only calls tools is."""
+        said = [one.content for one in self.messages if one.role == "Assistant" and one.content]
+        return said[-1] if said else ""
+
+
+Run = Callable[[str, str, str], Called]
+"""Asks the bound function; assistant id, message and key."""
+
+
+def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
+    routes = func.Blueprint()
+    waiting = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
+    run = functools.partial(run_assistant, settings.site_host)
+
+    async def wait(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+        return await asyncio.get_running_loop().run_in_executor(waiting(), answered, handle)
+
+    @routes.function_name("PostMessage")
+    @routes.route(route=routing.MESSAGES, methods=["POST"])
+    async def post_message(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
+        return await wait(lambda: respond(req, settings, tables, run))
+
+    @routes.function_name("PostUserQuery")
+    @routes.route(route=routing.ASSISTANT, methods=["POST"])
+    async def post_user_query(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
+        return await wait(lambda: respond_as_text(req, settings, tables, run))
+
+    # The message in two parts: the host parses a JSON body, and rewrites a text that is a date (own_call.py).
+    @routes.function_name("RunAssistant")
+    @routes.route(route=routing.RUN, methods=["POST"])
+    @routes.assistant_post_input(  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
+        arg_name="state",
+        id="{assistantId}",
+        user_message="{message}{rest}",
+        ai_connection_name=MODEL_CONNECTION,
+        chat_model="%CHAT_MODEL_DEPLOYMENT_NAME%",
+        chat_storage_connection_setting=STORAGE_CONNECTION,
+        collection_name=CHAT_STATE_TABLE,
+        temperature=settings.model.temperature,
+        max_tokens=str(settings.model.max_tokens),
+        is_reasoning_model=settings.model.is_reasoning,
+    )
+    async def run_bound(req: func.HttpRequest, state: str) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
+        del req
+        return func.HttpResponse(state, mimetype="application/json")
+
+    return routes
+
+
+def respond(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
+    """200 with the reply and what was added; else a problem that says whether the message is stored."""
+    assistant_id = req.route_params.get("assistantId", "")
+    message, problems = checks.parse_message_body(req.get_body())
+    problems = checks.id_problems(assistant_id) + problems
+    if problems:
+        return bad_request(problems)
+    found = exchange(assistant_id, message, _key(req, settings), tables, run)
+    if isinstance(found, func.HttpResponse):
+        return found
+    return json_response(
+        {
+            "assistantId": assistant_id,
+            "reply": found.reply,
+            "messages": [one.shown() for one in found.messages],
+            "totalMessages": found.state.total_messages,
+            "totalTokens": found.state.total_tokens,
+        },
+        200,
+    )
+
+
+def respond_as_text(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
+    """200 with the reply as text, as the extension's sample answers; else as `respond`."""
+    assistant_id = req.route_params.get("assistantId", "")
+    message = req.params.get("message", "")
+    problems = checks.id_problems(assistant_id)
+    problems += [Problem("query", "message", detail) for detail in checks.message_problems(message)]
+    if problems:
+        return bad_request(problems)
+    found = exchange(assistant_id, message, _key(req, settings), tables, run)
+    if isinstance(found, func.HttpResponse):
+        return found
+    return func.HttpResponse(found.reply, mimetype="text/plain")
+
+
+def exchange(
+    assistant_id: str, message: str, key: str, tables: Tables, run: Run
+) -> Exchange | func.HttpResponse:
+    """Post one checked message to a conversation that nobody else writes meanwhile."""
+    if conversations.get_state(tables.chat_state, assistant_id) is None:
+        return not_found(assistant_id)
+    lease = leases.acquire(tables.leases, assistant_id)
+    if isinstance(lease, Held):
+        return busy(assistant_id, lease.retry_after, members={"messageStored": False})
+    called = Called(Outcome.REFUSED)
+    try:
+        # Again, since somebody may have written or deleted before the lease.
+        before = conversations.get_state(tables.chat_state, assistant_id)
+        if before is None:
+            return not_found(assistant_id)
+        called = run(assistant_id, message, key)
+        return _result(assistant_id, message, before, called, tables)
+    finally:
+        # What has not answered may still write: then nobody else writes until the lease ends.
+        if called.outcome is not Outcome.LOST:
+            leases.release(tables.leases, lease)
+
+
+def _result(
+    assistant_id: str, message: str, before: State, called: Called, tables: Tables
+) -> Exchange | func.HttpResponse:
+    """The rows decide: all of an exchange is written in one transaction, or nothing."""
+    try:
+        state, messages = conversations.exchange_after(tables.chat_state, assistant_id, before.total_messages)
+    except Exception:
+        logging.exception("The rows of the exchange cannot be read")
+        stored = True if called.outcome is Outcome.DONE else None
+        return _failed(502, "The rows could not be read afterwards: GET shows what was added.", stored)
+    if state is None:
+        return _failed(404, f"The assistant {assistant_id} was deleted meanwhile.", False)
+    if messages and messages[0].role == "User" and messages[0].content == message:
+        return Exchange(state, messages)
+    if messages or state.created_at != before.created_at:
+        return _failed(409, "Somebody else wrote the conversation meanwhile.", False, retry_after=1)
+    return _not_written(assistant_id, called, tables)
+
+
+def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.HttpResponse:
+    match called.outcome:
+        case Outcome.LOST:
+            return _failed(504, "There was no answer in time. The message may still be stored.", None)
+        case Outcome.UNREACHABLE:
+            return _failed(503, "The app does not answer itself just now.", False, retry_after=5)
+        case Outcome.REFUSED if called.status in (429, 503):
+            return _failed(503, "The app has no room for the request just now.", False, retry_after=5)
+        case Outcome.REFUSED if called.status in (401, 403):
+            detail = "The key is good for this function only. Send a host key, as the one called default."
+            return _failed(502, detail, False)
+        case Outcome.FAILED:
+            if reason := conversations.unanswered(tables.chat_state, assistant_id):
+                detail = f"The conversation cannot go on: {reason}. PUT or DELETE the assistant."
+                return _failed(409, detail, False)
+            # The host keeps to itself what failed; a model's limit is the most frequent.
+            detail = (
+                "The model or the storage refused: most often the model's rate limit, which passes, else a"
+                " filter or a conversation that has become too long. The app's log has the reason."
+            )
+            return _failed(503, detail, False, retry_after=_RETRY_MODEL_SECONDS)
+        case _:
+            logging.error("RunAssistant answered %s and no rows were written", called.status)
+            return _failed(502, "The app's own function answered, but nothing was written.", False)
+
+
+def _failed(
+    status: int, detail: str, stored: bool | None, *, retry_after: int | None = None
+) -> func.HttpResponse:
+    return problem(status, detail, retry_after=retry_after, members={"messageStored": stored})
+
+
+def _key(req: func.HttpRequest, settings: Settings) -> str:
+    """The key that the host has let in, "" where it asks for none."""
+    if settings.http_auth_level is func.AuthLevel.ANONYMOUS:
+        return ""
+    headers: Any = req.headers
+    return str(headers.get("x-functions-key") or req.params.get("code") or "")

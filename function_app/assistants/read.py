@@ -1,0 +1,146 @@
+"""`GET /api/assistants` and `GET /api/assistants/{assistantId}`.
+
+Both read the tables themselves. The extension's `assistantQuery` binding has no pages, gives the
+system prompt to everybody, and answers a request without `timestampUTC` by a bare 500.
+"""
+
+import itertools
+import json
+import re
+
+import azure.functions as func
+
+from assistants import checks, conversations, routing
+from assistants.checks import Moment, Problem
+from assistants.conversations import NEVER, State
+from assistants.responses import answered, bad_request, json_response, not_found, problem
+from assistants.settings import Settings
+from assistants.storage import Tables
+
+_ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
+_PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
+# A page ends after so many partitions that are no assistants, so that none takes for ever.
+_MAX_STRAYS = 50
+# What Newtonsoft.Json escapes beside what `json` does.
+_NEWTONSOFT = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
+    routes = func.Blueprint()
+
+    @routes.function_name("GetAssistant")
+    @routes.route(route=routing.ASSISTANT, methods=["GET"])
+    def get_assistant(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
+        return answered(lambda: respond(req, settings, tables))
+
+    @routes.function_name("ListAssistants")
+    @routes.route(route=routing.ASSISTANTS, methods=["GET"])
+    def list_assistants(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
+        return answered(lambda: respond_list(req, tables))
+
+    return routes
+
+
+def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
+    """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers."""
+    if "timestampUTC" in req.params:
+        return _respond_as_binding(req, settings, tables)
+    assistant_id = req.route_params.get("assistantId", "")
+    limit, limit_problems = checks.parse_limit(req.params)
+    after, token_problems = checks.parse_token(req.params, "m", _ROW_KEY)
+    since, since_problems = checks.parse_moment(req.params, "since")
+    asked, switch_problems = checks.parse_switch(req.params, "includeInstructions")
+    problems = [
+        *checks.id_problems(assistant_id),
+        *limit_problems,
+        *token_problems,
+        *since_problems,
+        *switch_problems,
+    ]
+    if problems:
+        return bad_request(problems)
+    if asked and not settings.expose_instructions:
+        return problem(403, "The setting exposeInstructions does not let instructions be shown.")
+    state = conversations.get_state(tables.chat_state, assistant_id)
+    if state is None:
+        return not_found(assistant_id)
+    found = conversations.messages_after(
+        tables.chat_state, assistant_id, after, since=since, with_instructions=asked
+    )
+    messages = list(itertools.islice(found, limit + 1))
+    page = messages[:limit]
+    body = {**state.shown(), "messages": [message.shown() for message in page]}
+    if len(messages) > limit:
+        body["continuationToken"] = checks.encode_token("m", page[-1].row_key)
+    return json_response(body, 200)
+
+
+def _respond_as_binding(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
+    assistant_id = req.route_params.get("assistantId", "")
+    since, problems = checks.parse_moment(req.params, "timestampUTC")
+    mixed = [
+        name for name in ("limit", "continuationToken", "since", "includeInstructions") if name in req.params
+    ]
+    problems += [Problem("query", name, "cannot be given with timestampUTC") for name in mixed]
+    problems = checks.id_problems(assistant_id) + problems
+    if problems or since is None:
+        return bad_request(problems)
+    return func.HttpResponse(
+        as_binding(assistant_id, since, settings, tables), status_code=200, mimetype="application/json"
+    )
+
+
+def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tables) -> str:
+    """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
+
+    Only the system prompt is left out where the settings do not let it be shown.
+    """
+    found = conversations.get_state(tables.chat_state, assistant_id)
+    state = found or State(assistant_id, NEVER, NEVER, 0, 0)
+    recent = (
+        conversations.messages_after(
+            tables.chat_state, assistant_id, "", since=since, with_instructions=settings.expose_instructions
+        )
+        if found
+        else ()
+    )
+    body = {
+        "id": assistant_id,
+        "exists": found is not None,
+        "createdAt": state.created_at,
+        "lastUpdatedAt": state.last_updated_at,
+        "totalMessages": state.total_messages,
+        "totalTokens": state.total_tokens,
+        "recentMessages": [
+            {"content": message.content, "role": message.role, "toolCalls": message.tool_calls}
+            for message in recent
+        ],
+    }
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).translate(_NEWTONSOFT)
+
+
+def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
+    """A page of assistants by id."""
+    limit, problems = checks.parse_limit(req.params)
+    after, token_problems = checks.parse_token(req.params, "a", _PARTITION)
+    problems += token_problems
+    if problems:
+        return bad_request(problems)
+    states: list[State] = []
+    strays = 0
+    more = False
+    place = after
+    for found in conversations.states_after(tables.chat_state, after):
+        if len(states) == limit or strays == _MAX_STRAYS:
+            more = True
+            break
+        if isinstance(found, State):
+            states.append(found)
+            place = found.assistant_id
+        else:
+            strays += 1
+            place = found
+    body: dict[str, object] = {"assistants": [state.shown() for state in states]}
+    if more:
+        body["continuationToken"] = checks.encode_token("a", place)
+    return json_response(body, 200)

@@ -1,0 +1,90 @@
+"""What a client is told when the model refuses, and when two write at once. On a local Azure of its own."""
+
+import json
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Target
+from tests.workspace import Answer, Workspace
+
+pytestmark = pytest.mark.skipif(
+    "E2E_ASSISTANTS_URL" in os.environ, reason="scripts the model of a local Azure of its own"
+)
+
+
+@pytest.fixture
+def assistant_id(target: Target) -> str:
+    made = f"e2e-{uuid.uuid4().hex}"
+    assert target.send("PUT", f"/{made}").status == 202
+    return made
+
+
+def script(local: Workspace, folder: Path, *replies: object) -> None:
+    file = folder / "script.json"
+    file.write_text(json.dumps(replies))
+    local.run("model", "clear")
+    local.run("model", "script", str(file))
+
+
+def post(target: Target, assistant_id: str, message: str) -> Answer:
+    content = json.dumps({"message": message}).encode()
+    return target.send("POST", f"/{assistant_id}/messages", content, {"content-type": "application/json"})
+
+
+def test_a_model_at_its_limit_is_a_503_with_retry_after_and_nothing_is_stored(
+    target: Target, local: Workspace, tmp_path: Path, assistant_id: str
+) -> None:
+    before = target.rows(assistant_id)
+    limit = {"error": {"status": 429}, "headers": {"Retry-After": "0"}}
+    script(local, tmp_path, *[limit] * 4)  # the extension's client tries three more times
+
+    answer = post(target, assistant_id, "Hi")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.json()["messageStored"] is False
+    assert target.rows(assistant_id) == before
+    assert post(target, assistant_id, "Hi again").status == 200
+
+
+def test_of_posts_at_once_each_is_stored_or_refused_by_409(
+    target: Target, local: Workspace, tmp_path: Path, assistant_id: str
+) -> None:
+    script(local, tmp_path, {"text": "Slowly.", "delaySeconds": 1})
+    answers: dict[str, Answer] = {}
+
+    def one(message: str) -> None:
+        answers[message] = post(target, assistant_id, message)
+
+    threads = [threading.Thread(target=one, args=(f"text {number}",)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    stored = {row["Content"] for row in target.rows(assistant_id) if row.get("Role") == "User"}
+    assert {message for message, answer in answers.items() if answer.status == 200} == stored
+    refused = [answer for answer in answers.values() if answer.status != 200]
+    assert stored
+    assert {answer.status for answer in refused} <= {409}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert all(answer.json()["messageStored"] is False for answer in refused)
+
+
+def test_arguments_that_were_cut_off_end_a_conversation_and_the_answer_says_how_to_go_on(
+    target: Target, local: Workspace, tmp_path: Path, assistant_id: str
+) -> None:
+    cut = {"toolCalls": [{"name": "AddTodo", "arguments": '{"taskDescription": "mi'}]}
+    script(local, tmp_path, cut, {"text": "Done."})
+    post(target, assistant_id, "Add milk")
+
+    answer = post(target, assistant_id, "And?")
+
+    assert answer.status == 409
+    assert "are no JSON" in answer.json()["detail"]
+    assert target.send("PUT", f"/{assistant_id}").status == 202
+    assert post(target, assistant_id, "And now?").status == 200

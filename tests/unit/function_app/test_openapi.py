@@ -1,0 +1,188 @@
+"""The OpenAPI document against the app: its routes, its checks, its answers."""
+
+import json
+import re
+import runpy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import azure.functions as func
+import pytest
+from assistants import checks, create, leases, openapi, post, read, remove
+from assistants.settings import Settings, current
+from assistants.storage import Tables
+from jsonschema import Draft202012Validator
+
+from tests.unit.function_app.conftest import conversation, request
+from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING, RecordingOut
+from tests.unit.function_app.test_post import FAILED, Run, adding
+
+APP = Path(__file__).parents[3] / "function_app"
+ID = "/assistants/{assistantId}"
+# The app's own: the front of a message calls it, nobody else.
+INTERNAL = {"RunAssistant"}
+
+
+@pytest.fixture
+def document(settings: Settings) -> dict[str, Any]:
+    return openapi.document(replace(settings, chat_page=True))
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield path, method.upper(), operation
+
+
+def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    return Draft202012Validator({**schema, "components": document["components"]})
+
+
+def test_every_route_of_the_app_is_in_it_and_no_other(document: dict[str, Any]) -> None:
+    current.cache_clear()
+    app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
+    found: set[tuple[str, str, bool]] = set()
+    for function in app.get_functions():
+        for binding in map(json.loads, function.get_raw_bindings()):
+            if binding["type"] == "httpTrigger" and function.get_function_name() not in INTERNAL:
+                path = re.sub(r"\{(\w+):.*\)\}", r"{\1}", binding["route"])
+                found |= {
+                    (f"/{path}", method, binding["authLevel"] == "ANONYMOUS") for method in binding["methods"]
+                }
+    told = {
+        (path, method, operation.get("security") == []) for path, method, operation in operations(document)
+    }
+    assert told == found
+
+
+def test_it_follows_the_settings(settings: Settings) -> None:
+    open_to_all = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS, expose_instructions=False)
+    anonymous, keyed = openapi.document(open_to_all), openapi.document(settings)
+    assert "security" not in anonymous
+    assert "/chat" not in anonymous["paths"]
+    responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
+    assert ["401" in one for one in responses] == [False, True]
+    assert ["403" in one for one in responses] == [True, False]
+
+
+def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, Any]) -> None:
+    seen = 0
+
+    def visit(node: Any) -> None:
+        nonlocal seen
+        if isinstance(node, dict):
+            found = cast("dict[str, Any]", node)
+            if "schema" in found:
+                Draft202012Validator.check_schema(found["schema"])
+                if "example" in found:
+                    validator(document, found["schema"]).validate(found["example"])
+                    seen += 1
+            for one in found.values():
+                visit(one)
+        elif isinstance(node, list):
+            for one in cast("list[Any]", node):
+                visit(one)
+
+    visit(document["paths"])
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    assert seen >= 10
+
+
+def test_it_allows_exactly_the_ids_that_the_app_allows(document: dict[str, Any]) -> None:
+    (parameter,) = document["paths"][ID]["parameters"]
+    allowed = validator(document, parameter["schema"]).is_valid
+    for assistant_id in [*GOOD_IDS, *HOSTILE_IDS]:
+        # JSON Schema's `$` is the end; Python's also stands before a final newline.
+        if not assistant_id.endswith("\n"):
+            assert allowed(assistant_id) is not bool(checks.id_problems(assistant_id)), assistant_id
+
+
+@pytest.mark.parametrize("text", ["", "a", "\t\r\n", "a\x00", "\x1f", "\ufffe", "ä\u2028🙂", "a" * 32_769])
+def test_it_allows_exactly_the_texts_that_the_app_allows(document: dict[str, Any], text: str) -> None:
+    def allowed(path: str, method: str, member: str) -> bool:
+        content = document["paths"][path][method]["requestBody"]["content"]
+        return validator(document, content["application/json"]["schema"]).is_valid({member: text})
+
+    assert allowed(ID, "put", "instructions") is not bool(checks.instructions_problems(text))
+    assert allowed(f"{ID}/messages", "post", "message") is not bool(checks.message_problems(text))
+
+
+def test_every_answer_is_one_that_it_tells_of(
+    document: dict[str, Any], settings: Settings, tables: Tables
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    conversation(tables.chat_state, "busy")
+    leases.acquire(tables.leases, "busy")
+    message = json.dumps({"message": "Hi"}).encode()
+    call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
+    done = Run(
+        write=adding(
+            tables,
+            {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])},
+            {"Role": "Tool", "Content": "done", "Name": "c1"},
+            {"Role": "Assistant", "Content": "Added."},
+        )
+    )
+
+    def put(assistant_id: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        asked = request("PUT", assistant_id, body=body, headers=named)
+        return create.respond(asked, RecordingOut(), "x", tables)
+
+    def get(assistant_id: str, **query: str) -> func.HttpResponse:
+        return read.respond(request("GET", assistant_id, query=query), settings, tables)
+
+    def say(assistant_id: str, body: bytes, run: Run) -> func.HttpResponse:
+        return post.respond(request("POST", assistant_id, body=body), settings, tables, run)
+
+    def ask(assistant_id: str, run: Run, **query: str) -> func.HttpResponse:
+        asked = request("POST", assistant_id, query=query)
+        return post.respond_as_text(asked, settings, tables, run)
+
+    def listed(**query: str) -> func.HttpResponse:
+        return read.respond_list(request("GET", query=query), tables)
+
+    messages = f"{ID}/messages"
+    answers = [
+        (ID, "put", 202, put("new")),
+        (ID, "put", 400, put("a", b"[1]")),
+        (ID, "put", 400, put("a", If_None_Match="x")),
+        (ID, "put", 409, put("busy")),
+        (ID, "put", 412, put("a", If_None_Match="*")),
+        (ID, "get", 200, get("a", limit="1", includeInstructions="true")),
+        (ID, "get", 200, get("a", timestampUTC="2020-01-01")),
+        (ID, "get", 200, get("none", timestampUTC="2020-01-01")),
+        (ID, "get", 400, get("a", limit="x")),
+        (ID, "get", 404, get("none")),
+        (messages, "post", 200, say("a", message, done)),
+        (messages, "post", 400, say("a", b"", done)),
+        (messages, "post", 404, say("none", message, done)),
+        (messages, "post", 409, say("busy", message, done)),
+        (messages, "post", 503, say("a", message, Run(FAILED))),
+        (ID, "post", 200, ask("a", done, message="Hi")),
+        (ID, "post", 400, ask("a", done)),
+        (ID, "get", 200, get("a")),
+        ("/assistants", "get", 200, listed(limit="1")),
+        ("/assistants", "get", 400, listed(continuationToken="x")),
+        (ID, "delete", 409, remove.respond(request("DELETE", "busy"), tables)),
+        (ID, "delete", 204, remove.respond(request("DELETE", "a"), tables)),
+        (ID, "delete", 400, remove.respond(request("DELETE", "a'b"), NOTHING)),
+    ]
+    for path, method, status, answer in answers:
+        where = f"{method} {path} {status}"
+        assert answer.status_code == status, where
+        told = document["paths"][path][method]["responses"][str(status)]
+        content: dict[str, Any] = told.get("content", {})
+        if not content:
+            assert answer.get_body() == b"", where
+            continue
+        (mimetype,) = content
+        assert answer.mimetype == mimetype, where
+        if mimetype != "text/plain":
+            validator(document, content[mimetype]["schema"]).validate(json.loads(answer.get_body()))
+        required = {name for name, one in told.get("headers", {}).items() if one.get("required")}
+        assert required <= set(answer.headers.keys()), where

@@ -1,0 +1,280 @@
+"""Pages of assistants and of their messages, against a table service."""
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from assistants import read
+from assistants.settings import Settings
+from assistants.storage import Tables
+from azure.data.tables.aio import TableClient
+
+from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
+from tests.unit.function_app.conftest import conversation, request, rows_of
+from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING
+
+
+def get(settings: Settings, tables: Tables, assistant_id: str, **query: str) -> tuple[int, dict[str, Any]]:
+    response = read.respond(request("GET", assistant_id, query=query), settings, tables)
+    return response.status_code, json.loads(response.get_body())
+
+
+def listed(tables: Tables, **query: str) -> tuple[int, dict[str, Any]]:
+    response = read.respond_list(request("GET", query=query), tables)
+    return response.status_code, json.loads(response.get_body())
+
+
+def test_a_conversation_is_shown_without_its_system_prompt(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+
+    assert get(settings, tables, "a") == (
+        200,
+        {
+            "assistantId": "a",
+            "createdAt": "2026-11-25T08:00:00Z",
+            "lastUpdatedAt": "2026-11-25T08:00:00.7654321Z",
+            "totalMessages": 3,
+            "totalTokens": 7,
+            "messages": [
+                {
+                    "number": 2,
+                    "role": "User",
+                    "content": "Hi",
+                    "createdAt": "2026-11-25T08:00:01.12345Z",
+                    "toolCalls": [],
+                },
+                {
+                    "number": 3,
+                    "role": "Assistant",
+                    "content": "Hello.",
+                    "createdAt": "2026-11-25T08:00:02.12345Z",
+                    "toolCalls": [],
+                },
+            ],
+        },
+    )
+
+
+def test_the_system_prompt_is_shown_if_asked_for(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a", instructions="Sprich Deutsch. \u2028")
+
+    _, body = get(settings, tables, "a", includeInstructions="true")
+
+    assert [(one["role"], one["content"]) for one in body["messages"]] == [
+        ("System", "Sprich Deutsch. \u2028")
+    ]
+
+
+def test_the_system_prompt_is_refused_where_the_setting_says_so(settings: Settings, tables: Tables) -> None:
+    hidden = replace(settings, expose_instructions=False)
+    conversation(tables.chat_state, "a", "Hi")
+
+    status, body = get(hidden, tables, "a", includeInstructions="true")
+    assert (status, body["title"]) == (403, "Forbidden")
+    _, raw = get(hidden, tables, "a", timestampUTC="2020-01-01")
+    assert [one["role"] for one in raw["recentMessages"]] == ["User"]
+
+
+def test_pages_give_every_message_once_and_end_without_a_token(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
+    found: list[int] = []
+    query = {"limit": "7"}
+    while True:
+        _, body = get(settings, tables, "a", **query)
+        found += [one["number"] for one in body["messages"]]
+        if "continuationToken" not in body:
+            break
+        assert len(body["messages"]) == 7
+        query["continuationToken"] = body["continuationToken"]
+    assert found == list(range(2, 42))
+
+
+@pytest.mark.parametrize(
+    ("since", "numbers"),
+    [
+        ("2026-11-25T08:00:01.12345Z", [3]),
+        ("2026-11-25T08:00:01.1234499Z", [2, 3]),
+        ("2026-11-25T08:00:01", [2, 3]),
+        ("2026-11-25T10:00:01.1234500+02:00", [3]),
+        ("2026-11-25T10:00:01.1234500 02:00", [3]),
+        ("2026-11-25T07:00:01.1234500%2D01:00", [3]),
+        ("2026-11-25", [2, 3]),
+        ("0001-01-01", [2, 3]),
+        ("2026-11-26", []),
+    ],
+)
+def test_only_messages_later_than_since_are_given(
+    settings: Settings, tables: Tables, since: str, numbers: list[int]
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    _, body = get(settings, tables, "a", since=since)
+    assert [one["number"] for one in body["messages"]] == numbers
+
+
+def test_tool_calls_and_their_results_are_shown_as_they_are(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a", "Add milk", "")
+    row = tables.chat_state.get_entity("a", "msg-0003")
+    call = {"id": "c1", "functionName": "AddTodo", "functionArguments": '{"task":"mil', "kind": "Function"}
+    row["ToolCalls"] = json.dumps([call])
+    tables.chat_state.update_entity(row)
+    tables.chat_state.create_entity(
+        {"PartitionKey": "a", "RowKey": "msg-0004", "Content": "done", "Role": "Tool", "Name": "c1"}
+    )
+
+    _, body = get(settings, tables, "a")
+
+    assert body["messages"][1]["toolCalls"] == [call]
+    assert body["messages"][2]["toolCallId"] == "c1"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "-1"},
+        {"limit": "\u0661"},
+        {"since": "yesterday"},
+        {"since": "2026-13-01"},
+        {"since": "0001-01-01T00:00:00+23:00"},
+        {"since": "2026-11-25T08:00:00Z' or PartitionKey ne '"},
+        {"includeInstructions": "yes"},
+        {"continuationToken": "x"},
+        {"continuationToken": "YTphYQ"},  # of the list of assistants
+        {"continuationToken": "bTptc2ctMDAwMScgb3I"},  # msg-0001' or
+        {"continuationToken": "\u00e4"},
+        {"timestampUTC": ""},
+        {"timestampUTC": "soon"},
+        {"timestampUTC": "2026-01-01", "limit": "3"},
+    ],
+    ids=str,
+)
+def test_a_wrong_parameter_is_a_400_that_names_it_and_reads_no_row(
+    settings: Settings, query: dict[str, str]
+) -> None:
+    status, body = get(settings, NOTHING, "a", **query)
+    assert (status, body["errors"][0]["in"]) == (400, "query")
+    assert body["errors"][0]["name"] in query
+
+
+@pytest.mark.parametrize("assistant_id", [one for one in HOSTILE_IDS if one])
+def test_a_hostile_id_reaches_no_table(settings: Settings, assistant_id: str) -> None:
+    nothing: Any = None
+    for query in ({}, {"timestampUTC": "2026-01-01"}):
+        status, _ = get(settings, nothing, assistant_id, **query)
+        assert status == 400
+
+
+def test_a_missing_assistant_is_a_404_problem(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "other", "Hi")
+    response = read.respond(request("GET", "a"), settings, tables)
+    assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+
+
+def test_with_a_timestamp_a_missing_assistant_is_what_the_extension_says(
+    settings: Settings, tables: Tables
+) -> None:
+    response = read.respond(request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables)
+    assert response.get_body().decode() == (
+        '{"id":"a","exists":false,"createdAt":"0001-01-01T00:00:00","lastUpdatedAt":"0001-01-01T00:00:00",'
+        '"totalMessages":0,"totalTokens":0,"recentMessages":[]}'
+    )
+
+
+def test_assistants_are_listed_by_id_in_pages(tables: Tables) -> None:
+    for assistant_id in GOOD_IDS:
+        conversation(tables.chat_state, assistant_id, "Hi")
+    found: list[str] = []
+    query = {"limit": "5"}
+    while True:
+        _, body = listed(tables, **query)
+        found += [one["assistantId"] for one in body["assistants"]]
+        if "continuationToken" not in body:
+            break
+        query["continuationToken"] = body["continuationToken"]
+    assert found == sorted(GOOD_IDS)
+
+
+def test_what_is_no_assistant_is_not_listed(tables: Tables) -> None:
+    conversation(tables.chat_state, "a")
+    conversation(tables.chat_state, "b'c")
+    tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
+    _, body = listed(tables)
+    assert [one["assistantId"] for one in body["assistants"]] == ["a"]
+    assert "continuationToken" not in body
+    assert len(rows_of(tables.chat_state, "b'c")) == 2
+
+
+@pytest.mark.parametrize("query", [{"limit": "x"}, {"continuationToken": "bTptc2ctMDAwMQ"}], ids=str)
+def test_a_list_refuses_what_it_has_not_given_out(query: dict[str, str]) -> None:
+    status, body = listed(NOTHING, **query)
+    assert (status, body["errors"][0]["name"]) == (400, next(iter(query)))
+
+
+class Counting:
+    """A table client that counts what is asked of the service."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._table, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            def count(_response: Any) -> None:
+                self.calls += 1
+
+            return method(*arguments, raw_response_hook=count, **options)
+
+        return counted
+
+
+def test_the_cost_of_a_page_grows_neither_with_the_table_nor_with_conversations(tables: Tables) -> None:
+    costs: list[int] = []
+    for size in (10, 60):
+        for number in range(size):
+            if not rows_of(tables.chat_state, f"a{number:03}"):
+                conversation(tables.chat_state, f"a{number:03}", *("text",) * (size // 4))
+        counting = Counting(tables.chat_state)
+        stand_in: Any = type("Counted", (), {"chat_state": counting})
+        _, body = listed(stand_in, limit="5")
+        assert len(body["assistants"]) == 5
+        costs.append(counting.calls)
+    assert costs[0] == costs[1] > 0
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "2020-01-01",
+        "2026-11-25T08:00:01Z",
+        "2026-11-25T08:00:01.12345Z",
+        "2026-11-25T08%3A00%3A02.0Z",
+        "2030-01-01",
+    ],
+)
+async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
+    settings: Settings, tables: Tables, timestamp: str
+) -> None:
+    conversation(
+        tables.chat_state, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é"
+    )
+    row = tables.chat_state.get_entity("a", "msg-0003")
+    row["ToolCalls"] = (
+        '[{"id":"c1","functionName":"AddTodo","functionArguments":"{\\u0022a\\u0022:\\u0022\\u00FC\\u0022}",'
+        '"kind":"Function"}]'
+    )
+    tables.chat_state.update_entity(row)
+    async with TableClient.from_connection_string(
+        settings.storage.connection_string, table_name="ChatState"
+    ) as table:
+        for assistant_id in ("a", "missing"):
+            binding = await query_state(
+                cast("Any", table), QueryRequest(id=assistant_id), parse_timestamp(timestamp)
+            )
+            response = read.respond(
+                request("GET", assistant_id, query={"timestampUTC": timestamp}), settings, tables
+            )
+            assert response.get_body().decode() == binding

@@ -1,0 +1,62 @@
+"""The timer that deletes idle assistants."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import azure.functions as func
+import pytest
+from assistants import leases, retention
+from assistants.retention import Swept, sweep
+from assistants.settings import Settings
+from assistants.storage import Tables
+
+from tests.unit.function_app.conftest import conversation, rows_of
+
+LONG_AGO = "2020-01-01T08:00:00"
+IDLE_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def left(tables: Tables) -> set[str]:
+    return {row["PartitionKey"] for row in tables.chat_state.list_entities()}
+
+
+@pytest.mark.parametrize("start", ["0", "c", "z"])
+def test_who_was_idle_for_too_long_goes_wherever_the_run_begins(tables: Tables, start: str) -> None:
+    for assistant_id in ("a", "c", "x", "x'y"):
+        conversation(tables.chat_state, assistant_id, "Hi", "Hello.", at=LONG_AGO)
+    conversation(tables.chat_state, "b", "Hi")
+
+    assert sweep(tables, IDLE_SINCE, start=start) == Swept(3, finished=True)
+
+    assert left(tables) == {"b", "x'y"}, "a partition that no request can name is not the app's"
+
+
+def test_a_run_has_an_end_and_says_that_there_is_more(tables: Tables) -> None:
+    for assistant_id in ("a", "b", "c"):
+        conversation(tables.chat_state, assistant_id, at=LONG_AGO)
+    assert sweep(tables, IDLE_SINCE, start="b", max_deleted=2) == Swept(2, finished=False)
+    assert left(tables) == {"a"}
+    assert sweep(tables, IDLE_SINCE, start="b", max_seconds=-1) == Swept(0, finished=False)
+
+
+def test_who_is_written_just_now_stays(tables: Tables) -> None:
+    conversation(tables.chat_state, "a", at=LONG_AGO)
+    leases.acquire(tables.leases, "a")
+    assert sweep(tables, IDLE_SINCE, start="a") == Swept(0, finished=True)
+    assert len(rows_of(tables.chat_state, "a")) == 2
+
+
+@pytest.mark.parametrize(("days", "rows"), [(0, 2), (30, 0)])
+def test_the_timer_does_nothing_unless_days_are_set(
+    settings: Settings, tables: Tables, days: int, rows: int
+) -> None:
+    conversation(tables.chat_state, "a", at=LONG_AGO)
+    app = func.FunctionApp()
+    app.register_functions(retention.blueprint(replace(settings, retention_days=days), tables))
+    (function,) = app.get_functions()
+    timer: Any = None
+
+    function.get_user_function()(timer)
+
+    assert len(rows_of(tables.chat_state, "a")) == rows

@@ -1,0 +1,99 @@
+"""The skills: what the model is offered, and what they do."""
+
+import ast
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+import skills
+from assistants.storage import Tables
+from skills import clock, todos
+
+from tests.unit.function_app.test_create import SMILE
+
+SKILLS = Path(skills.__file__).parent
+
+
+def triggers() -> dict[str, dict[str, Any]]:
+    app = func.FunctionApp()
+    for blueprint in skills.blueprints():
+        app.register_functions(blueprint)
+    return {
+        str(function.get_function_name()): json.loads(function.get_raw_bindings()[0])
+        for function in app.get_functions()
+    }
+
+
+def test_every_module_of_the_folder_is_found_and_each_of_its_functions_is_a_skill() -> None:
+    declared = {
+        call.args[0].value
+        for path in SKILLS.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "skills.function_name"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    found = triggers()
+    assert found.keys() == declared == {"AddTodo", "GetTodos", "GetCurrentTime"}
+    assert {one["type"] for one in found.values()} == {"assistantSkillTrigger"}
+    assert all(one["functionDescription"] for one in found.values())
+
+
+def test_names_differ_by_more_than_case_as_the_extension_asks() -> None:
+    names = [name.lower() for name in triggers()]
+    assert len(set(names)) == len(names)
+
+
+def test_tasks_are_listed_the_newest_first(tables: Tables) -> None:
+    assert todos.listed(tables.todos, "") == "There are no tasks."
+    assert todos.add(tables.todos, " buy milk ") == "Added: buy milk"
+    assert todos.add(tables.todos, "call\nMum " + SMILE) == f"Added: call\nMum {SMILE}"
+    assert todos.listed(tables.todos, "") == f"- call Mum {SMILE}\n- buy milk"
+    assert todos.listed(tables.todos, "MILK") == "- buy milk"
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("a" * 1001, "1001 UTF-16 code units"),
+        ("a\x00b", r"U\+0000"),
+        ("a\ud800", r"U\+D800"),
+    ],
+)
+def test_a_task_that_cannot_be_stored_is_not_and_the_model_is_told_why(
+    tables: Tables, task: str, reason: str
+) -> None:
+    assert re.search(reason, todos.add(tables.todos, task))
+    assert todos.listed(tables.todos, "") == "There are no tasks."
+
+
+def test_a_long_list_fits_into_the_row_that_it_becomes(tables: Tables) -> None:
+    for number in range(60):
+        todos.add(tables.todos, f"{number} " + "ä" * 990)
+    text = todos.listed(tables.todos, "")
+    # The host writes the result as JSON in JSON, and the table counts UTF-16 units.
+    assert len(json.dumps(text, ensure_ascii=False)) < 32_768 - 200
+    assert text.splitlines()[0].startswith("- 59 ")
+    assert text.endswith("There are more tasks, which are older.")
+
+
+@pytest.mark.parametrize("zone", ["", "UTC", "utc", "Europe/Berlin", "Asia/Kathmandu", None])
+def test_the_time_is_told_in_the_zone_that_was_asked_for(zone: Any) -> None:
+    text = clock.get_current_time(zone)
+    moment, weekday, name = re.fullmatch(r"(\S+), a (\w+), in (\S+)", text).groups()  # type: ignore[union-attr]
+    told = datetime.fromisoformat(moment)
+    assert abs((datetime.now(UTC) - told).total_seconds()) < 10
+    assert (weekday, name) == (f"{told:%A}", zone or "UTC")
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Base", "../../etc/passwd", "/etc/passwd", "a" * 5000, "\x00", "Europe"]
+)
+def test_a_zone_that_is_none_is_told_so(zone: str) -> None:
+    assert clock.get_current_time(zone).startswith("There is no such time zone")
