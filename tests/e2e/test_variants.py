@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from tests.e2e.conftest import Target
-from tests.unit.function_app.test_variants import TWO_LINES, VARIANTS
+from tests.variants import TWO_LINES, VARIANTS
 
 
 def content(target: Target, assistant_id: str) -> list[str]:

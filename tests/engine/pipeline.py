@@ -86,13 +86,16 @@ class Pipeline:
 @contextmanager
 def pipeline(root: Path, engine: str) -> Generator[Pipeline]:
     with github_server() as github, workspace(root, engine) as made:
-        for name in ("e2e", "__init__.py", "conftest.py", "workspace.py"):
-            source, target = PROJECT / "tests" / name, root / "tests" / name
-            target.parent.mkdir(exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, target)
+        # What tests/e2e needs; the browser is large, and shared.
+        (root / "tests" / "browser").mkdir(parents=True)
+        (root / "tests" / "browser" / "node_modules").symlink_to(
+            PROJECT / "tests" / "browser" / "node_modules"
+        )
+        for source in (PROJECT / "tests").glob("*.py"):
+            shutil.copy2(source, root / "tests")
+        shutil.copytree(
+            PROJECT / "tests" / "e2e", root / "tests" / "e2e", ignore=shutil.ignore_patterns("__pycache__")
+        )
         shutil.copy2(PROJECT / "pyproject.toml", root / "pyproject.toml")
         made.run("start")
         yield Pipeline(made, github)

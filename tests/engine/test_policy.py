@@ -64,7 +64,8 @@ def test_a_preview_of_production_without_protection_is_found(engine: Workspace) 
     finally:
         path.write_bytes(before)
 
-    assert {one.resource for one in found} == {"group", "storage-account", "chat-state", "openai-account"}
+    tables = {"chat-state", "todos", "leases"}
+    assert {one.resource for one in found} == {"group", "storage-account", "openai-account", *tables}
     assert {one.rule for one in found} == {"protected-production"}
 
 
