@@ -1,4 +1,4 @@
-"""One local Azure for all tests of a session, in a thread with its event loop."""
+"""One local Azure for all tests of a session, in a thread with its event loop; its table is a module's own."""
 
 import asyncio
 import threading
@@ -22,6 +22,8 @@ from local_azure.services.tokens import Tokens
 from tests.unit.local_azure.provider.support import FakeModels
 from tests.unit.local_azure.sites.harness import GROUP, LocalAzure, TestSite
 
+CHAT_STATE = "ChatState"
+
 
 @pytest.fixture(scope="session")
 def azure_loop() -> Iterator[asyncio.AbstractEventLoop]:
@@ -35,7 +37,7 @@ def azure_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="session")
-def local_azure(
+def running_azure(
     azure_loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalAzure]:
     home = Home(tmp_path_factory.mktemp("azure"))
@@ -68,7 +70,7 @@ def local_azure(
         started.append(runner)
         endpoints = await storage.open_account(account)
         await storage.create_container(account, "deployments")
-        await storage.create_table(account, "ChatState")
+        await storage.create_table(account, CHAT_STATE)
         return LocalAzure(home, azure_loop, store, tokens, tls, storage, sites, account, endpoints)
 
     async def stop() -> None:
@@ -79,6 +81,14 @@ def local_azure(
         yield asyncio.run_coroutine_threadsafe(start(), azure_loop).result(60)
     finally:
         asyncio.run_coroutine_threadsafe(stop(), azure_loop).result(60)
+
+
+@pytest.fixture(scope="module")
+def local_azure(running_azure: LocalAzure) -> Iterator[LocalAzure]:
+    """Modules name their assistants alike."""
+    yield running_azure
+    running_azure.run(running_azure.storage.delete_table(running_azure.account, CHAT_STATE))
+    running_azure.run(running_azure.storage.create_table(running_azure.account, CHAT_STATE))
 
 
 @pytest.fixture
