@@ -1,4 +1,4 @@
-"""One local Azure for all tests of a session, in a thread with its event loop; its table is a module's own."""
+"""One local Azure for all tests of a session, in a thread of its own; its table is empty for each module."""
 
 import asyncio
 import threading
