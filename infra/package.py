@@ -14,7 +14,6 @@ import ast
 import hashlib
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from infra import whole_file
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
@@ -105,8 +106,8 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
         "content_hash": content_hash,
         "size": len(data),
     }
-    _write(out, data)
-    _write(_record_file(out), json.dumps(record, indent=1).encode())
+    whole_file.write(out, data)
+    whole_file.write(_record_file(out), json.dumps(record, indent=1).encode())
     return package
 
 
@@ -139,7 +140,7 @@ def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
         )
     kept = root / ".build" / "packages" / f"{found}.zip"
     if not kept.is_file() or kept.read_bytes() != data:
-        _write(kept, data)
+        whole_file.write(kept, data)
     return Package(_relative(kept, root), found, len(data))
 
 
@@ -405,19 +406,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step: two builds at once leave one of two whole files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

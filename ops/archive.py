@@ -19,8 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 from azure.core.credentials import TokenCredential
 
+from infra import whole_file
 from infra.package import PROJECT_ROOT, PackageError, content_hash
-from ops.files import ChangedError, ContainerFiles, Files, FolderFiles, write_whole
+from ops.files import ChangedError, ContainerFiles, Files, FolderFiles
 from ops.output import OpsError
 
 URL_VARIABLE = "ASSISTANT_ARCHIVE"
@@ -83,7 +84,7 @@ class Archive:
                 f"package {package_hash} is not in {self.url}. "
                 "Build its commit: git checkout COMMIT, make package, python -m ops deploy --package FILE"
             )
-        write_whole(path, kept.content)
+        whole_file.write(path, kept.content)
         if not _matches(path, package_hash):
             path.unlink()
             raise ArchiveError(

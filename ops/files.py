@@ -6,7 +6,6 @@ where the files cannot be read or written.
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from azure.core.exceptions import (
 )
 from filelock import FileLock
 
+from infra import whole_file
 from ops.output import OpsError
 
 _ATTRIBUTES = ".attrs"
@@ -133,14 +133,14 @@ class FolderFiles:
         path = self._root / name
         with _told(self.url, f"{name} cannot be written"):
             if over is None:
-                write_whole(path, content)
+                whole_file.write(path, content)
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f".{path.name}.lock")):
                 there = self.read(name)
                 if (there.etag if there else "") != over:
                     raise ChangedError
-                write_whole(path, content)
+                whole_file.write(path, content)
 
     def delete(self, name: str, etag: str = "") -> bool:
         there = self.read(name)
@@ -207,19 +207,6 @@ class ContainerFiles:
             except (ResourceNotFoundError, ResourceModifiedError):
                 return False
         return True
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """In one step: a killed process leaves the file of before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _only_if(etag: str) -> dict[str, Any]:
