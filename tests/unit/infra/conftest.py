@@ -1,10 +1,14 @@
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from infra import program
 from infra.package import Package
+from tests.unit.infra.loopback import Azure, loopback
 from tests.unit.infra.recording import Run, run_program
 
 PACKAGE = Package(path=".build/function_app.zip", content_hash="0123456789abcdef" * 4, size=1)
@@ -16,6 +20,12 @@ class RunStack(Protocol):
     ) -> Run: ...
 
 
+@pytest.fixture(autouse=True)
+def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain failure of a dynamic provider shortens the tracebacks of its process: not of this one."""
+    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
+
+
 @pytest.fixture
 def run_stack(monkeypatch: pytest.MonkeyPatch) -> RunStack:
     """Runs the whole program; only the package is not built, since its wheels come from the network."""
@@ -25,3 +35,14 @@ def run_stack(monkeypatch: pytest.MonkeyPatch) -> RunStack:
 
     monkeypatch.setattr(program, "build_package", build_package)
     return run_program
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
+    """A server that plays Azure, and somebody signed in to it."""
+    with loopback(tmp_path) as server:
+        for name in [name for name in os.environ if name.startswith(("ARM_", "AZURE_"))]:
+            monkeypatch.delenv(name)
+        for name, value in server.signs_in().items():
+            monkeypatch.setenv(name, value)
+        yield server

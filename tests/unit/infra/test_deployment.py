@@ -3,9 +3,7 @@
 import base64
 import io
 import json
-import os
 import sys
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from infra.deployment import DeployedCodeProvider
 from infra.package import PackageError, content_hash, zip_bytes
 from infra.publish import Clock, DeploymentError
 from infra.signin import SignInError
-from tests.unit.infra.loopback import FUNCTIONS, HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply, loopback
+from tests.unit.infra.loopback import FUNCTIONS, HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply
 
 PACKAGE = zip_bytes({"function_app.py": b'@bp.function_name("CreateAssistant")\ndef create(): ...\n'})
 INPUTS = {
@@ -32,26 +30,15 @@ INPUTS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain failure shortens the tracebacks of its process: not of this one."""
-    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
-
-
 @pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
+def azure(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Azure:
     """A site that takes the package, somebody signed in, and a project folder that holds it."""
-    with loopback(tmp_path) as server:
-        for name in [name for name in os.environ if name.startswith(("ARM_", "AZURE_"))]:
-            monkeypatch.delenv(name)
-        for name, value in server.signs_in().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(deployment, "PROJECT_ROOT", tmp_path)
-        path = tmp_path / INPUTS["package_path"]
-        path.parent.mkdir()
-        path.write_bytes(PACKAGE)
-        server.runs(content_hash(path), "CreateAssistant")
-        yield server
+    monkeypatch.setattr(deployment, "PROJECT_ROOT", tmp_path)
+    path = tmp_path / INPUTS["package_path"]
+    path.parent.mkdir()
+    path.write_bytes(PACKAGE)
+    azure.runs(content_hash(path), "CreateAssistant")
+    return azure
 
 
 def provider(config: dict[str, Any] | None = None) -> DeployedCodeProvider:

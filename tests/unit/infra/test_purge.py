@@ -1,9 +1,5 @@
 """The soft-deleted model account goes with the stack, or the error says what to do."""
 
-import os
-import sys
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +7,7 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 
 from infra.purge import PurgedAccountProvider, PurgeError
-from tests.unit.infra.loopback import Azure, Reply, loopback
+from tests.unit.infra.loopback import Azure, Reply
 
 INPUTS = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
 DELETED = (
@@ -19,21 +15,6 @@ DELETED = (
     "/deletedAccounts/oai"
 )
 OPERATION = "/subscriptions/s/operations/1"
-
-
-@pytest.fixture(autouse=True)
-def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
-
-
-@pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
-    with loopback(tmp_path) as server:
-        for name in [name for name in os.environ if name.startswith(("ARM_", "AZURE_"))]:
-            monkeypatch.delenv(name)
-        for name, value in server.signs_in().items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 def provider() -> PurgedAccountProvider:
