@@ -101,7 +101,9 @@ INSTANCE_MEMORY = _key("instanceMemoryMB", 2048, rules.integer_of((512, 2048, 40
 # ARM may take less than 40 (terraform-provider-azurerm allows 1), but the service documents 40.
 MAXIMUM_INSTANCES = _key("maximumInstanceCount", 100, rules.integer(40, 1000, "instances"))
 ALWAYS_READY = _key("alwaysReady", {}, rules.always_ready)
-HTTP_CONCURRENCY = _key("httpConcurrency", 16, rules.integer(1, 1000, "requests"))
+# A post is two requests: its front waits for the function that has the binding. With one at a time every
+# post would need a second instance.
+HTTP_CONCURRENCY = _key("httpConcurrency", 16, rules.integer(2, 1000, "requests"))
 HTTP_AUTH_LEVEL = _key("httpAuthLevel", "function", rules.auth_level)
 DEFAULT_INSTRUCTIONS = _key("defaultInstructions", "", rules.instructions)
 EXPOSE_INSTRUCTIONS = _key("exposeInstructions", True, rules.boolean)
