@@ -22,11 +22,23 @@ LABEL = "test-stack"
 # What a runner that runs these very tests has set.
 _NO_RUNNER = {"GITHUB_ACTIONS": "", "GITHUB_EVENT_NAME": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_RUN_ID": ""}
 
+_FEW = ("e2e/__init__.py", "e2e/conftest.py", "e2e/test_variants.py")
+
 
 @dataclass(frozen=True)
 class Pipeline:
     clone: Workspace
     github: FakeGitHub
+
+    def take_every_end_to_end_test(self) -> None:
+        _copy_tests(self.clone.root, "e2e/*.py")
+        (self.clone.root / "tests" / "browser").symlink_to(PROJECT / "tests" / "browser")
+
+    def take_few_end_to_end_tests(self) -> None:
+        """As at first, for the sake of time: each `test-stack up` runs all that are there."""
+        shutil.rmtree(self.clone.root / "tests" / "e2e")
+        (self.clone.root / "tests" / "browser").unlink(missing_ok=True)
+        _copy_tests(self.clone.root, *_FEW)
 
     def ops(self, *words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.clone.run(*self._words(*words), check=check, **self._environment(environment))
@@ -86,16 +98,15 @@ class Pipeline:
 @contextmanager
 def pipeline(root: Path, engine: str) -> Generator[Pipeline]:
     with github_server() as github, workspace(root, engine) as made:
-        # What tests/e2e needs; the browser is large, and shared.
-        (root / "tests" / "browser").mkdir(parents=True)
-        (root / "tests" / "browser" / "node_modules").symlink_to(
-            PROJECT / "tests" / "browser" / "node_modules"
-        )
-        for source in (PROJECT / "tests").glob("*.py"):
-            shutil.copy2(source, root / "tests")
-        shutil.copytree(
-            PROJECT / "tests" / "e2e", root / "tests" / "e2e", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        _copy_tests(root, "*.py", *_FEW)
         shutil.copy2(PROJECT / "pyproject.toml", root / "pyproject.toml")
         made.run("start")
         yield Pipeline(made, github)
+
+
+def _copy_tests(root: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for source in (PROJECT / "tests").glob(pattern):
+            copy = root / "tests" / source.relative_to(PROJECT / "tests")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
