@@ -6,16 +6,21 @@ The key of the caller goes with it. It is never logged.
 import functools
 import json
 import re
+import threading
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import http.client
     import ssl
 
 # Seconds: a little less than the 230 of Azure's front end, so that the client still gets an answer.
 TIMEOUT = 220
 _CONNECT_TIMEOUT = 10
+# An open connection is used again within this time; front ends keep theirs for minutes.
+_IDLE_SECONDS = 20
 # What Newtonsoft.Json takes for a date in a JSON body, and the host then writes in another form.
 _DATE_LIKE = re.compile(r"[0-9].{9}T|/Date\(", re.DOTALL)
 _CORE_TOOLS = re.compile(r"localhost(:[0-9]+)?")
@@ -37,6 +42,47 @@ class Called:
     status: int | None = None
 
 
+class _Connections:
+    """Open connections to the app's own host: a TLS handshake takes longer than the rest of the call.
+
+    A POST cannot be sent twice, so that one which the other side may be closing is not used again.
+    """
+
+    def __init__(self, site_host: str) -> None:
+        self._site_host = site_host
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+
+    def take(self) -> "http.client.HTTPConnection":
+        """One that is connected. Raises OSError and HTTPException."""
+        while (found := self._pop()) is not None:
+            since, connection = found
+            if time.monotonic() - since < _IDLE_SECONDS and not _closed(connection):
+                return connection
+            connection.close()
+        connection = _new(self._site_host)
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        connection.sock.settimeout(TIMEOUT)
+        return connection
+
+    def give(self, connection: "http.client.HTTPConnection") -> None:
+        """Keep it open, unless its last answer has closed it."""
+        if connection.sock is not None:  # pyright: ignore[reportUnnecessaryComparison] # typeshed leaves out None
+            now = time.monotonic()
+            with self._lock:
+                while self._idle and now - self._idle[0][0] > _IDLE_SECONDS:
+                    self._idle.pop(0)[1].close()
+                self._idle.append((now, connection))
+
+    def _pop(self) -> "tuple[float, http.client.HTTPConnection] | None":
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+
 def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> Called:
     """Run the bound function and wait for it. `assistant_id` has passed the checks. Raises nothing."""
     import http.client  # noqa: PLC0415 # only posts need it
@@ -44,28 +90,45 @@ def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> 
     headers = {"Content-Type": "application/json"}
     if _KEY.fullmatch(key):
         headers["x-functions-key"] = key
-    # Core Tools serve HTTP; everything else that names the app is HTTPS.
-    connection = (
-        http.client.HTTPConnection(site_host, timeout=_CONNECT_TIMEOUT)
-        if _CORE_TOOLS.fullmatch(site_host)
-        else http.client.HTTPSConnection(site_host, timeout=_CONNECT_TIMEOUT, context=_trusted())
-    )
+    connections = _connections(site_host)
     try:
-        connection.connect()
+        connection = connections.take()
     except (OSError, http.client.HTTPException):
-        connection.close()
         return Called(Outcome.UNREACHABLE)
     try:
-        connection.sock.settimeout(TIMEOUT)
         connection.request("POST", f"/api/assistants/{assistant_id}/run", encode_body(message), headers)
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        answer.read()
     except (OSError, http.client.HTTPException):
-        return Called(Outcome.LOST)
-    finally:
         connection.close()
-    if status == 200:
-        return Called(Outcome.DONE, status)
-    return Called(Outcome.FAILED if status == 500 else Outcome.REFUSED, status)
+        return Called(Outcome.LOST)
+    connections.give(connection)
+    if answer.status == 200:
+        return Called(Outcome.DONE, answer.status)
+    return Called(Outcome.FAILED if answer.status == 500 else Outcome.REFUSED, answer.status)
+
+
+@functools.cache
+def _connections(site_host: str) -> _Connections:
+    return _Connections(site_host)
+
+
+def _new(site_host: str) -> "http.client.HTTPConnection":
+    import http.client  # noqa: PLC0415 # only posts need it
+
+    # Core Tools serve HTTP; everything else that names the app is HTTPS.
+    if _CORE_TOOLS.fullmatch(site_host):
+        return http.client.HTTPConnection(site_host, timeout=_CONNECT_TIMEOUT)
+    return http.client.HTTPSConnection(site_host, timeout=_CONNECT_TIMEOUT, context=_trusted())
+
+
+def _closed(connection: "http.client.HTTPConnection") -> bool:
+    """Whether the other side has said something unasked: that it closes, most often."""
+    import selectors  # noqa: PLC0415 # only posts need it
+
+    with selectors.DefaultSelector() as heard:
+        heard.register(connection.sock, selectors.EVENT_READ)
+        return bool(heard.select(0))
 
 
 @functools.cache

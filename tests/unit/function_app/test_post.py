@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import leases, own_call, post
+from assistants import leases, post
 from assistants.leases import Lease
 from assistants.own_call import Called, Outcome
 from assistants.settings import Settings
@@ -292,22 +292,3 @@ def test_the_key_goes_with_the_call_wherever_the_client_put_it(settings: Setting
     anonymous = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS)
     send(anonymous, tables, run, x_functions_key="not looked at by the host")
     assert [key for _, _, key in run.asked] == ["k1", "k2", ""]
-
-
-@pytest.mark.parametrize(
-    ("message", "parts"),
-    [
-        ("Hi", ("Hi", "")),
-        ("2026-11-25T10:00:00.000Z", ("2026", "-11-25T10:00:00.000Z")),
-        ("/Date(1700000000000)/", ("/Dat", "e(1700000000000)/")),
-        ("2026-11-25", ("2026-11-25", "")),
-    ],
-)
-def test_a_message_that_is_a_date_reaches_the_host_in_two_parts(message: str, parts: tuple[str, str]) -> None:
-    assert json.loads(own_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}
-
-
-def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
-    from local_azure.services.ports import ADDRESS, free_port
-
-    assert own_call.run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)

@@ -1,0 +1,167 @@
+"""The app's call of its own bound function: one request each, over connections that stay open."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from assistants import own_call
+from assistants.own_call import Called, Outcome, run_assistant
+
+from local_azure.services.ports import ADDRESS, free_port
+
+DONE = Called(Outcome.DONE, 200)
+
+
+class App(ThreadingHTTPServer):
+    """Answers every POST by `status`; `close` is asked after each answer whether to hang up."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((ADDRESS, 0), Handler)
+        self.status = 200
+        self.connections = 0
+        self.requests: list[tuple[str, str, str]] = []
+        self.hang_up: Callable[[], bool] = lambda: False
+        self.hung_up = threading.Event()
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: App  # pyright: ignore[reportIncompatibleVariableOverride] # the one that makes it
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.requests.append((self.path, self.headers.get("x-functions-key", ""), body))
+        if self.server.status == 0:
+            self.close_connection = True  # no answer at all
+            return
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+        self.close_connection = self.server.hang_up()
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+        self.server.hung_up.set()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the library's name
+        pass
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    server = App()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_bound_function_gets_the_message_and_the_callers_key(app: App) -> None:
+    assert run_assistant(app.host, "a-1", "Hi", "k3y") == DONE
+    assert app.requests == [("/api/assistants/a-1/run", "k3y", '{"message": "Hi", "rest": ""}')]
+
+
+def test_a_key_that_no_header_can_carry_is_left_out(app: App) -> None:
+    assert run_assistant(app.host, "a", "Hi", "k\r\nX-Other: 1") == DONE
+    assert [key for _, key, _ in app.requests] == [""]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(500, Outcome.FAILED), (401, Outcome.REFUSED)])
+def test_what_is_not_200_is_told_by_its_status(app: App, status: int, outcome: Outcome) -> None:
+    app.status = status
+    assert run_assistant(app.host, "a", "Hi", "") == Called(outcome, status)
+
+
+def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
+    app.status = 500
+    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.FAILED, 500)
+    app.status = 200
+    assert [run_assistant(app.host, "a", "Hi", "") for _ in range(3)] == [DONE] * 3
+    assert (app.connections, len(app.requests)) == (1, 4)
+
+
+def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> None:
+    app.hang_up = lambda: True
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.hung_up.wait(10)
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert (app.connections, len(app.requests)) == (2, 2)
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    monkeypatch.setattr(own_call, "_IDLE_SECONDS", 0)
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.connections == 2
+
+
+def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> None:
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    app.status = 0
+    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.LOST)
+    assert len(app.requests) == 2
+    app.status = 200
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.connections == 2
+
+
+def test_calls_at_once_have_a_connection_each(app: App) -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def wait() -> bool:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait()
+        return False
+
+    app.hang_up = wait
+    outcomes: list[Called] = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(run_assistant(app.host, "a", "Hi", "")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert outcomes == [DONE] * 3
+
+
+def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
+    assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+
+
+def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
+    """Nothing was sent, so nothing is stored."""
+    assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+    assert app.requests == []
+
+
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        ("Hi", ("Hi", "")),
+        ("2026-11-25T10:00:00.000Z", ("2026", "-11-25T10:00:00.000Z")),
+        ("/Date(1700000000000)/", ("/Dat", "e(1700000000000)/")),
+        ("2026-11-25", ("2026-11-25", "")),
+    ],
+)
+def test_a_message_that_is_a_date_reaches_the_host_in_two_parts(message: str, parts: tuple[str, str]) -> None:
+    assert json.loads(own_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}
