@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from tests.unit.function_app.test_create import SMILE
 SKILLS = Path(skills.__file__).parent
 
 
-def triggers() -> dict[str, dict[str, Any]]:
+def functions() -> dict[str, Any]:
     app = func.FunctionApp()
     for blueprint in skills.blueprints():
         app.register_functions(blueprint)
-    return {
-        str(function.get_function_name()): json.loads(function.get_raw_bindings()[0])
-        for function in app.get_functions()
-    }
+    return {str(function.get_function_name()): function for function in app.get_functions()}
+
+
+def triggers() -> dict[str, dict[str, Any]]:
+    return {name: json.loads(function.get_raw_bindings()[0]) for name, function in functions().items()}
 
 
 def test_every_module_of_the_folder_is_found_and_each_of_its_functions_is_a_skill() -> None:
@@ -97,3 +99,20 @@ def test_the_time_is_told_in_the_zone_that_was_asked_for(zone: Any) -> None:
 )
 def test_a_zone_that_is_none_is_told_so(zone: str) -> None:
     assert clock.get_current_time(zone).startswith("There is no such time zone")
+
+
+def test_the_skill_of_the_readme_is_found_when_its_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (SKILLS.parent.parent / "README.md").read_text()
+    found = re.search(r"here `function_app/skills/(dice)\.py`.*?```python\n(.*?)```", readme, re.DOTALL)
+    assert found is not None
+    (tmp_path / f"{found[1]}.py").write_text(found[2])
+    monkeypatch.setattr(skills, "__path__", [*skills.__path__, str(tmp_path)])
+    try:
+        roll = functions()["RollDice"]
+    finally:
+        sys.modules.pop(f"skills.{found[1]}", None)
+
+    assert json.loads(roll.get_raw_bindings()[0])["type"] == "assistantSkillTrigger"
+    assert roll.get_user_function()("1") == "1"
