@@ -37,7 +37,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last.
 test: check browser ## Check the code and run every test
-	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
 	@TEST_STACKS=10 $(RUN) -m pytest tests/engine/test_environments.py -k side_by_side --durations=0
