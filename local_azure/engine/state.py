@@ -24,7 +24,13 @@ class StateError(EngineError):
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(moment: datetime) -> str:
+    """A time in UTC as Go writes it (RFC3339Nano): no zeros at the end. The CLI writes what it read anew."""
+    text = moment.isoformat().removesuffix("+00:00")
+    return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
 # --- URNs -------------------------------------------------------------------

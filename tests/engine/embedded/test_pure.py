@@ -1,5 +1,7 @@
 """The engine's pure parts: values, paths, order, aliases, durations, secrets."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from local_azure.engine.aliases import Alias, Identity, alias_urns
@@ -8,7 +10,7 @@ from local_azure.engine.differences import replacing_on
 from local_azure.engine.events import Diff, PropertyDiff
 from local_azure.engine.graph import delete_waves, dependents, required_by
 from local_azure.engine.monitor import seconds
-from local_azure.engine.state import Resource, make_urn, referenceable
+from local_azure.engine.state import Resource, make_urn, referenceable, timestamp
 from local_azure.engine.values import (
     UNKNOWN,
     Properties,
@@ -229,3 +231,12 @@ def test_secrets_come_back_only_with_the_right_passphrase() -> None:
         Crypter.unlock("wrong", made.salt)
     with pytest.raises(SecretsError, match="malformed"):
         Crypter.unlock("right", "v1")
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "text"),
+    [(123456, "07:00:50.123456Z"), (120, "07:00:50.00012Z"), (500000, "07:00:50.5Z"), (0, "07:00:50Z")],
+)
+def test_a_timestamp_is_written_as_the_cli_writes_it(microsecond: int, text: str) -> None:
+    moment = datetime(2026, 11, 25, 7, 0, 50, microsecond, tzinfo=UTC)
+    assert timestamp(moment) == f"2026-11-25T{text}"
