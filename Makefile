@@ -37,10 +37,10 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last.
 test: check browser ## Check the code and run every test
-	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
-	@TEST_STACKS=10 $(RUN) -m pytest tests/engine/test_environments.py -k side_by_side --durations=0
+	@TEST_STACKS=10 $(RUN) -m pytest tests/engine/test_environments.py tests/engine/test_many_stacks.py -k "side_by_side or stacks_come_and_go" --durations=0
 
 check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 	@$(RUN) -m ruff check $(CODE)

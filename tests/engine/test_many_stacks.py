@@ -1,6 +1,7 @@
 """Stacks of several pull requests on one local Azure at the same time, as pipelines bring them up."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from tests.workspace import COMMAND_DEADLINE, Workspace, workspace
 
-STACKS = [f"pr-{number}" for number in range(1, 11)]
+STACKS = [f"pr-{number}" for number in range(1, 1 + int(os.environ.get("TEST_STACKS", "4")))]
 DEADLINE = 3 * COMMAND_DEADLINE
 
 
@@ -42,7 +43,8 @@ def rows(made: Workspace, stack: str) -> str:
 
 
 @pytest.mark.parametrize("engine", ["embedded"])
-def test_ten_stacks_come_and_go_at_once_and_none_disturbs_another(engine: str, tmp_path: Path) -> None:
+def test_stacks_come_and_go_at_once_and_none_disturbs_another(engine: str, tmp_path: Path) -> None:
+    """Four here, for the sake of time: `make ten` proves ten."""
     with workspace(tmp_path / "many", engine) as made, ThreadPoolExecutor(len(STACKS)) as pool:
         for stack in STACKS:
             shutil.copy(made.root / "Pulumi.local.yaml", made.root / f"Pulumi.{stack}.yaml")

@@ -1,6 +1,5 @@
 """The app's call of its own bound function: one request each, over connections that stay open."""
 
-import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ DONE = Called(Outcome.DONE, 200)
 
 
 class App(ThreadingHTTPServer):
-    """Answers every POST by `status`; `close` is asked after each answer whether to hang up."""
+    """Answers every POST by `status`, 0 being none at all, and counts."""
 
     daemon_threads = True
 
@@ -25,7 +24,8 @@ class App(ThreadingHTTPServer):
         self.status = 200
         self.connections = 0
         self.requests: list[tuple[str, str, str]] = []
-        self.hang_up: Callable[[], bool] = lambda: False
+        self.before_answer: Callable[[], object] = lambda: None
+        self.hang_up = False
         self.hung_up = threading.Event()
 
     @property
@@ -47,11 +47,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.status == 0:
             self.close_connection = True  # no answer at all
             return
+        self.server.before_answer()
         self.send_response(self.server.status)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
-        self.close_connection = self.server.hang_up()
+        self.close_connection = self.server.hang_up
 
     def finish(self) -> None:
         super().finish()
@@ -97,7 +98,7 @@ def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
 
 
 def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> None:
-    app.hang_up = lambda: True
+    app.hang_up = True
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.hung_up.wait(10)
     assert run_assistant(app.host, "a", "Hi", "") == DONE
@@ -124,14 +125,7 @@ def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> N
 
 
 def test_calls_at_once_have_a_connection_each(app: App) -> None:
-    together = threading.Barrier(3, timeout=10)
-
-    def wait() -> bool:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            together.wait()
-        return False
-
-    app.hang_up = wait
+    app.before_answer = threading.Barrier(3, timeout=20).wait  # each is answered when all have asked
     outcomes: list[Called] = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(run_assistant(app.host, "a", "Hi", "")))
@@ -141,7 +135,7 @@ def test_calls_at_once_have_a_connection_each(app: App) -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert outcomes == [DONE] * 3
+    assert (outcomes, app.connections) == ([DONE] * 3, 3)
 
 
 def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
