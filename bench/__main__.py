@@ -139,13 +139,16 @@ def import_time() -> Figure:
     return ratio("import of function_app / import of azure.functions", measured, 1.25, ("app", "library"))
 
 
+def tables(stack: Workspace) -> Any:
+    """A TableServiceClient, whose methods leave their options untyped."""
+    ca_file = str(stack.home.ca_file)
+    return TableServiceClient(stack.table_endpoint(), credential=stack.developer(), connection_verify=ca_file)
+
+
 def put_through_the_host(stack: Workspace) -> Figure:
     """A PUT, and the table operations of the create done directly; both keep their connections."""
     outputs = stack.outputs()
-    ca_file = str(stack.home.ca_file)
-    service: Any = TableServiceClient(
-        stack.table_endpoint(), credential=stack.developer(), connection_verify=ca_file
-    )
+    service = tables(stack)
     table = service.get_table_client("ChatState")
     url = urllib.parse.urlsplit(str(outputs["assistantsUrl"]))
     connection = http.client.HTTPSConnection(url.netloc, context=stack.trusted())
@@ -178,9 +181,7 @@ def post_through_the_host(stack: Workspace) -> Figure:
     Both keep their connections, and both write to conversations that grow alike.
     """
     outputs = stack.outputs()
-    service: Any = TableServiceClient(
-        stack.table_endpoint(), credential=stack.developer(), connection_verify=str(stack.home.ca_file)
-    )
+    service = tables(stack)
     table, leases = service.get_table_client("ChatState"), service.get_table_client("AssistantLeases")
     app, model = (urllib.parse.urlsplit(str(outputs[name])) for name in ("assistantsUrl", "openaiEndpoint"))
     to_app = http.client.HTTPSConnection(app.netloc, context=stack.trusted())

@@ -5,6 +5,7 @@ the app's own.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import azure.functions as func
@@ -127,24 +128,15 @@ def _create() -> Json:
                 "schema": {"const": "*"},
             }
         ],
-        "requestBody": {
-            "required": False,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {
-                            "instructions": {
-                                **_text(checks.MAX_INSTRUCTIONS_UNITS),
-                                "description": "The system prompt; blank for none, absent for the default",
-                            }
-                        },
-                    },
-                    "example": {"instructions": "Answer in German."},
+        "requestBody": _body(
+            {
+                "instructions": {
+                    **_text(checks.MAX_INSTRUCTIONS_UNITS),
+                    "description": "The system prompt; blank for none, absent for the default",
                 }
             },
-        },
+            {"instructions": "Answer in German."},
+        ),
         "responses": {
             "202": {
                 **_json("The rows are written.", "Created"),
@@ -169,20 +161,11 @@ def _post() -> Json:
     return {
         "operationId": "postMessage",
         "summary": "Say something to an assistant and wait for its reply",
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["message"],
-                        "properties": {"message": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1}},
-                    },
-                    "example": {"message": "Add a todo: buy milk"},
-                }
-            },
-        },
+        "requestBody": _body(
+            {"message": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1}},
+            {"message": "Add a todo: buy milk"},
+            required=["message"],
+        ),
         "responses": {
             "200": _json("The reply, and all that the message has added.", "Exchange"),
             "400": _problem("The id or the body breaks a rule.", "InvalidRequest"),
@@ -275,6 +258,15 @@ def _delete() -> Json:
             **_failures(),
         },
     }
+
+
+def _body(properties: Json, example: Json, *, required: Sequence[str] = ()) -> Json:
+    """An object of these members and no others; it may be left out where none is required."""
+    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
+    if required:
+        schema["required"] = [*required]
+    media = {"schema": schema, "example": example}
+    return {"required": bool(required), "content": {"application/json": media}}
 
 
 def _id() -> Json:

@@ -5,6 +5,7 @@ A real stack where `E2E_ASSISTANTS_URL` is set (with `E2E_FUNCTION_KEY` and
 DefaultAzureCredential without these), else a local Azure of their own.
 """
 
+import json
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,10 @@ class Target:
         self, url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         return send(self.trusted, method, url, body, headers)
+
+    def post(self, assistant_id: str, message: str) -> Answer:
+        content = json.dumps({"message": message}).encode()
+        return self.send("POST", f"/{assistant_id}/messages", content, {"content-type": "application/json"})
 
     def rows(self, assistant_id: str) -> list[dict[str, Any]]:
         found = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})

@@ -209,17 +209,11 @@ def test_an_assistant_is_created_once_shown_listed_and_deleted(target: Target, a
     assert (gone.status, gone.headers["Content-Type"]) == (404, "application/problem+json")
 
 
-def post(target: Target, assistant_id: str, message: str) -> Answer:
-    content = json.dumps({"message": message}).encode()
-    headers = {"content-type": "application/json"}
-    return target.send("POST", f"/{assistant_id}/messages", content, headers)
-
-
 @pytest.mark.parametrize("message", ["Hello!", "2026-11-25T10:00:00.000Z", 'ü 🙂 " \\ {x} %41\r\n' * 100])
 def test_a_message_is_answered_and_stored_as_it_is(target: Target, assistant_id: str, message: str) -> None:
     put(target, assistant_id)
 
-    answer = post(target, assistant_id, message)
+    answer = target.post(assistant_id, message)
 
     assert answer.status == 200, answer.body
     body = answer.json()
@@ -245,9 +239,9 @@ def test_the_documentations_forms_answer_as_the_extensions_sample(target: Target
 
 
 def test_a_message_to_nobody_is_404_and_one_without_words_400(target: Target, assistant_id: str) -> None:
-    for answer in (post(target, assistant_id, "Hi"), target.send("POST", f"/{assistant_id}?message=Hi")):
+    for answer in (target.post(assistant_id, "Hi"), target.send("POST", f"/{assistant_id}?message=Hi")):
         assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
-    for answer in (post(target, assistant_id, ""), target.send("POST", f"/{assistant_id}?message=")):
+    for answer in (target.post(assistant_id, ""), target.send("POST", f"/{assistant_id}?message=")):
         assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
     assert target.rows(assistant_id) == []
 
@@ -256,8 +250,8 @@ def test_an_assistant_uses_its_skills(target: Target, assistant_id: str) -> None
     put(target, assistant_id)
     task = f"buy milk {assistant_id[-8:]}"
 
-    added = post(target, assistant_id, f"Please add a todo: {task}").json()
-    asked = post(target, assistant_id, f"Please get todos: {assistant_id[-8:]}").json()
+    added = target.post(assistant_id, f"Please add a todo: {task}").json()
+    asked = target.post(assistant_id, f"Please get todos: {assistant_id[-8:]}").json()
 
     calls = {call["id"]: call["functionName"] for one in added["messages"] for call in one["toolCalls"]}
     results = {one["toolCallId"]: one["content"] for one in added["messages"] if one["role"] == "Tool"}

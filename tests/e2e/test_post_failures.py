@@ -30,11 +30,6 @@ def script(local: Workspace, folder: Path, *replies: object) -> None:
     local.run("model", "script", str(file))
 
 
-def post(target: Target, assistant_id: str, message: str) -> Answer:
-    content = json.dumps({"message": message}).encode()
-    return target.send("POST", f"/{assistant_id}/messages", content, {"content-type": "application/json"})
-
-
 def test_a_model_at_its_limit_is_a_503_with_retry_after_and_nothing_is_stored(
     target: Target, local: Workspace, tmp_path: Path, assistant_id: str
 ) -> None:
@@ -42,13 +37,13 @@ def test_a_model_at_its_limit_is_a_503_with_retry_after_and_nothing_is_stored(
     limit = {"error": {"status": 429}, "headers": {"Retry-After": "0"}}
     script(local, tmp_path, *[limit] * 4)  # the extension's client tries three more times
 
-    answer = post(target, assistant_id, "Hi")
+    answer = target.post(assistant_id, "Hi")
 
     assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.json()["messageStored"] is False
     assert target.rows(assistant_id) == before
-    assert post(target, assistant_id, "Hi again").status == 200
+    assert target.post(assistant_id, "Hi again").status == 200
 
 
 def test_of_posts_at_once_each_is_stored_or_refused_by_409(
@@ -58,7 +53,7 @@ def test_of_posts_at_once_each_is_stored_or_refused_by_409(
     answers: dict[str, Answer] = {}
 
     def one(message: str) -> None:
-        answers[message] = post(target, assistant_id, message)
+        answers[message] = target.post(assistant_id, message)
 
     threads = [threading.Thread(target=one, args=(f"text {number}",)) for number in range(5)]
     for thread in threads:
@@ -80,11 +75,11 @@ def test_arguments_that_were_cut_off_end_a_conversation_and_the_answer_says_how_
 ) -> None:
     cut = {"toolCalls": [{"name": "AddTodo", "arguments": '{"taskDescription": "mi'}]}
     script(local, tmp_path, cut, {"text": "Done."})
-    post(target, assistant_id, "Add milk")
+    target.post(assistant_id, "Add milk")
 
-    answer = post(target, assistant_id, "And?")
+    answer = target.post(assistant_id, "And?")
 
     assert answer.status == 409
     assert "are no JSON" in answer.json()["detail"]
     assert target.send("PUT", f"/{assistant_id}").status == 202
-    assert post(target, assistant_id, "And now?").status == 200
+    assert target.post(assistant_id, "And now?").status == 200

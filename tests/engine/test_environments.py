@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,8 +58,10 @@ def poll(look: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """With all that it started, as a runner that is taken away."""
+def killed(at: Pipeline, action: str, number: int, look: Callable[[], Any], what: str) -> None:
+    """`test-stack`, killed when `look` finds something: all of it, as with a runner that is taken away."""
+    process = at.spawn("test-stack", action, "--pr", str(number))
+    poll(look, what)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -157,17 +158,13 @@ def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
 
 def test_a_job_that_is_killed_anywhere_leaves_a_stack_that_the_next_one_finishes(at: Pipeline) -> None:
     at.github.add_pull_request(10)
-    up = at.spawn("test-stack", "up", "--pr", "10")
-    poll(lambda: at.arm_names("-pr-10-"), "the first resource")
-    kill(up)
+    killed(at, "up", 10, lambda: at.arm_names("-pr-10-"), "the first resource")
 
     at.ops("test-stack", "up", "--pr", "10")
     assert "`pr-10` is ready" in at.comment(10)
 
     before = len(at.arm_names("-pr-10-"))
-    down = at.spawn("test-stack", "down", "--pr", "10")
-    poll(lambda: len(at.arm_names("-pr-10-")) < before, "the first deletion")
-    kill(down)
+    killed(at, "down", 10, lambda: len(at.arm_names("-pr-10-")) < before, "the first deletion")
 
     at.ops("test-stack", "down", "--pr", "10")
     nothing_is_left(at, 10)
@@ -175,9 +172,7 @@ def test_a_job_that_is_killed_anywhere_leaves_a_stack_that_the_next_one_finishes
 
 def test_an_up_that_was_killed_is_taken_down(at: Pipeline) -> None:
     at.github.add_pull_request(11)
-    up = at.spawn("test-stack", "up", "--pr", "11")
-    poll(lambda: at.arm_names("/Microsoft.CognitiveServices/"), "the model account")
-    kill(up)
+    killed(at, "up", 11, lambda: at.arm_names("/Microsoft.CognitiveServices/"), "the model account")
 
     at.ops("test-stack", "down", "--pr", "11")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local_azure import process_ids
 from local_azure.home import PROJECT
 from local_azure.services import processes
 from local_azure.services.processes import Command, ProcessError, Supervised
@@ -172,7 +173,7 @@ async def test_stop_ends_a_child_that_ignores_sigterm_and_its_own_children(
     grandchild = int((tmp_path / "grandchild").read_text())
     await child.stop()
     assert child.pid is None
-    await until(lambda: not _runs(grandchild))
+    await until(lambda: not process_ids.runs(grandchild))
 
 
 def test_children_end_when_their_daemon_is_killed(tmp_path: Path) -> None:
@@ -197,12 +198,12 @@ asyncio.run(main())
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         pids = [int((tmp_path / name).read_text()) for name in ("child", "grandchild")]
-        assert all(_runs(pid) for pid in pids)
+        assert all(process_ids.runs(pid) for pid in pids)
     finally:
         process.kill()
         process.communicate()
     end = time.monotonic() + DEADLINE
-    while any(_runs(pid) for pid in pids):
+    while any(process_ids.runs(pid) for pid in pids):
         assert time.monotonic() < end, "a child outlives its daemon"
         time.sleep(0.02)
 
@@ -213,10 +214,3 @@ def test_a_log_that_grew_too_long_moves_to_a_second_file(tmp_path: Path) -> None
     processes.keep_small(file)
     assert file.stat().st_size == 0
     assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT + 1
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

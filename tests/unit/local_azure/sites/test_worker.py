@@ -1,5 +1,4 @@
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -8,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from local_azure import process_ids
 from local_azure.services.sites.worker_process import (
     HandlerError,
     Indexed,
@@ -241,15 +240,7 @@ asyncio.run(main())
     assert await host.wait() == -signal.SIGKILL
     pid = int((tmp_path / "pid").read_text())
 
-    def gone() -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        # Dead, and not yet waited for by whoever inherited it.
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-    await asyncio.to_thread(until, gone, "end of the worker")
+    await asyncio.to_thread(until, lambda: not process_ids.runs(pid), "end of the worker")
 
 
 @pytest.mark.parametrize(
