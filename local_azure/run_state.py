@@ -1,7 +1,8 @@
 """Whether local Azure runs, and where it answers: one lock file and one file with its ports.
 
-The lock is the kernel's (flock), so a crash leaves none behind; the file with
-the ports counts only while the lock is held.
+Both are locked by the daemon, with the kernel's flock, so that a crash leaves
+none behind. The ports have a lock of their own: those of a daemon that was
+killed would otherwise count again as soon as the next one holds the first.
 """
 
 import fcntl
@@ -11,7 +12,6 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from local_azure.home import Home
 
@@ -33,37 +33,40 @@ class LockHeldError(Exception):
     """Another process runs local Azure in this home."""
 
 
-def write(home: Home, run: Run) -> None:
+def write(home: Home, run: Run) -> int:
+    """Says that the daemon is ready, until it ends or removes the file; the file descriptor that says so."""
     temporary = home.run_file.with_name(f".{home.run_file.name}.tmp")
-    temporary.write_text(json.dumps(asdict(run)) + "\n")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    os.write(handle, f"{json.dumps(asdict(run))}\n".encode())
     temporary.replace(home.run_file)
+    return handle
 
 
 def find(home: Home) -> Run | None:
     """The local Azure that is ready in this home."""
-    if not is_held(home):
-        return None
     try:
-        content: Any = json.loads(home.run_file.read_text())
-    except (FileNotFoundError, ValueError):
+        with home.run_file.open() as file:
+            return Run(**json.load(file)) if _is_locked(file.fileno()) else None
+    except FileNotFoundError:
         return None
-    return Run(**content)
 
 
 def is_held(home: Home) -> bool:
     """Whether a daemon is there: starting, ready or stopping."""
     try:
-        handle = os.open(home.lock_file, os.O_RDONLY)
+        with home.lock_file.open() as file:
+            return _is_locked(file.fileno())
     except FileNotFoundError:
         return False
+
+
+def _is_locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    else:
-        return False
-    finally:
-        os.close(handle)
+    return False
 
 
 def holder(home: Home) -> int | None:

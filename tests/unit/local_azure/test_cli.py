@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_azure import process_ids
+from local_azure import process_ids, run_state
 from local_azure.arm import ids
 from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
@@ -156,6 +156,7 @@ def test_what_is_in_the_store_is_open_again_after_stop_and_after_kill(home: Home
     assert endpoints(home) == before
     (account,) = json.loads(good(cli(home, "status", "--json")))["storageAccounts"]
     os.kill(pid_of(home), signal.SIGKILL)
+    until(lambda: not run_state.is_held(home))
     until(lambda: not process_ids.runs(account["pid"]))
     assert cli(home, "status").returncode == 3
     good(cli(home, "start"))

@@ -177,7 +177,7 @@ def world(
             await runner.cleanup()
 
     run = Run(os.getpid(), 0.0, 1, port)
-    run_state.write(home, run)
+    ready = run_state.write(home, run)
     environment = pulumi_environment(home, run, os.environ)
     for name in set(os.environ) - set(environment):
         monkeypatch.delenv(name)
@@ -187,4 +187,5 @@ def world(
     try:
         yield World(loop, azure, tokens, Clients.sign_in(), *fakes, clock)
     finally:
+        os.close(ready)
         asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
