@@ -129,6 +129,7 @@ def _pull_request(found: _Members) -> PullRequest:
         head_branch=head.get("ref", str),
         base_branch=found.of("base").get("ref", str),
         labels=frozenset(label.get("name", str) for label in found.all("labels")),
+        author=found.of("user").get("login", str),
     )
 
 

@@ -46,6 +46,7 @@ class PullRequest:
     head_branch: str
     base_branch: str
     labels: frozenset[str]
+    author: str
 
 
 class GitHub:
@@ -274,6 +275,7 @@ def _pull_request(found: "_PullRequest") -> PullRequest:
         head_branch=head.ref,
         base_branch=found.base.ref,
         labels=frozenset(label.name for label in found.labels),
+        author=found.user.login,
     )
 
 

@@ -273,7 +273,7 @@ def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> lis
         lines += [_change_line(change) for change in written.changes if change[0] is one]
     beyond = sum(one.left_out for one in report.changed)
     parts = [
-        f"<details><summary><b>{report.stack}</b>: {_summary(report)}</summary>",
+        f"<details><summary><code>{report.stack}</code>: {_summary(report)}</summary>",
         *(["\n".join(lines)] if lines else []),
         *written.pictures,
     ]

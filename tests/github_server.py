@@ -92,6 +92,7 @@ class FakeGitHub:
         branch: str = "topic",
         base: str = "main",
         labels: tuple[str, ...] = (),
+        author: str = "octocat",
     ) -> None:
         head_owner = (head_repository or "someone/gone").partition("/")[0]
         self.pulls[number] = {
@@ -100,6 +101,7 @@ class FakeGitHub:
             "number": number,
             "state": state,
             "title": f"Change {number}",
+            "user": {"login": author},
             "merged_at": "2026-11-24T10:00:00Z" if merged else None,
             "labels": [{"id": next(self._ids), "name": label} for label in labels],
             "head": {

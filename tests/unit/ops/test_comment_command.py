@@ -78,6 +78,26 @@ def test_a_forks_run_is_told_on_the_pull_request_of_its_head(
     assert "/actions/runs/5000)" in body  # the run that previewed, not the one that comments
 
 
+WARNING = "The pull request's own code did that"
+
+
+def test_a_forks_report_cannot_leave_out_the_warning(
+    fake_github: FakeGitHub, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_github.add_pull_request(8, sha=HEAD, head_repository=FORK, branch="shorter-answers")
+    assert tell(reports, "workflow_run.completed.fork", monkeypatch) == 0
+    assert WARNING in fake_github.bodies(8)[0]
+
+
+@pytest.mark.parametrize(("author", "warned"), [("dependabot[bot]", True), ("octocat", False)])
+def test_what_dependabot_brings_cannot_leave_it_out_either(
+    fake_github: FakeGitHub, reports: Path, author: str, warned: bool
+) -> None:
+    fake_github.add_pull_request(7, sha=HEAD, author=author)
+    assert main(["comment", "--reports", str(reports), "--pr", "7"]) == 0
+    assert (WARNING in fake_github.bodies(7)[0]) == warned
+
+
 @pytest.mark.parametrize("event", ["pull_request.opened", "workflow_run.completed.fork"])
 def test_an_older_commit_is_not_told_any_more(
     fake_github: FakeGitHub,

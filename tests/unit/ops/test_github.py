@@ -28,7 +28,7 @@ def test_a_pull_request_is_read_with_its_head_and_labels(fake_github: FakeGitHub
         7, head_repository="fork/assistants", branch="a/b", labels=("test-stack", "x")
     )
     assert repository.pull_request(7) == PullRequest(
-        7, "open", "a" * 40, "fork/assistants", "a/b", "main", frozenset({"test-stack", "x"})
+        7, "open", "a" * 40, "fork/assistants", "a/b", "main", frozenset({"test-stack", "x"}), "octocat"
     )
 
 
