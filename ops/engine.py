@@ -144,7 +144,7 @@ class Pulumi:
             return
         provider = self.environment.get(SECRETS_PROVIDER_VARIABLE, "")
         chosen = ("--secrets-provider", provider) if provider else ()
-        self.run("stack", "init", stack, "--no-select", *chosen)
+        self._claimed(stack, "stack", "init", stack, "--no-select", *chosen)
 
     def preview(self, stack: str, *flags: str) -> dict[str, Any]:
         """The document of `pulumi preview --json` (pulumi/pulumi pkg/display/json.go)."""
@@ -167,11 +167,13 @@ class Pulumi:
 
     def remove_stack(self, stack: str, *, force: bool = False) -> None:
         """With its history and stack file; `force` also where its state names resources."""
-        self.run("stack", "rm", stack, "--yes", *(("--force",) if force else ()))
+        self._claimed(stack, "stack", "rm", stack, "--yes", *(("--force",) if force else ()))
 
     def _change(self, verb: str, stack: str, *flags: str) -> Completed:
+        return self._claimed(stack, verb, "--stack", stack, "--yes", *flags)
+
+    def _claimed(self, stack: str, *words: str) -> Completed:
         """A command that takes the stack's lock, claimed before (see ops.locks)."""
-        words = (verb, "--stack", stack, "--yes", *flags)
         try:
             files = self.files
         except FilesError:  # another backend keeps its own locks; nothing is ever proven about ours there

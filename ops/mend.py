@@ -19,18 +19,31 @@ def run_state_of(environment: Mapping[str, str] = os.environ) -> RunStateOf:
     return state
 
 
+def make(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+    """Make the stack unless it exists; a job that was killed while it did may have left its lock only.
+
+    Raises LockedError where somebody may hold it.
+    """
+    _release(pulumi, stack, run_state)
+    pulumi.make_stack(stack)
+
+
 def mend(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
     """Remove stranded locks, and forget what was being made when a job was killed.
 
     Raises LockedError where somebody may hold the stack. What was being made is not lost: it stands in
     the stack's resource group, and a destroy takes that along.
     """
-    here = Here.find(pulumi.files, pulumi.environment)
-    release_stranded(pulumi.files, pulumi.project, stack, here, run_state)
+    _release(pulumi, stack, run_state)
     pending = pending_operations(pulumi.export(stack))
     if pending:
         note(f"Stack {stack} was left in the middle of: {', '.join(pending)}.")
         pulumi.refresh(stack, "--clear-pending-creates")
+
+
+def _release(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+    here = Here.find(pulumi.files, pulumi.environment)
+    release_stranded(pulumi.files, pulumi.project, stack, here, run_state)
 
 
 def pending_operations(exported: Mapping[str, Any]) -> list[str]:

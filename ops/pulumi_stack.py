@@ -11,7 +11,7 @@ from requests import RequestException, Session
 from infra.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
 from ops.azure import Azure
 from ops.engine import Pulumi
-from ops.mend import mend, run_state_of
+from ops.mend import make, mend, run_state_of
 from ops.output import OpsError
 from ops.smoke import PATIENCE, ChatStateTable, SmokeTest, Target, target_of
 from ops.state import resources
@@ -44,8 +44,8 @@ class PulumiStack:
         return self.stack in self._pulumi.stacks()
 
     def make(self) -> None:
-        """Make the stack unless it exists."""
-        self._pulumi.make_stack(self.stack)
+        """Make the stack unless it exists. Raises LockedError."""
+        make(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
     def mend(self) -> None:
         """Make it usable again after a killed job. Raises LockedError."""

@@ -21,8 +21,9 @@ from ops.comment import update_part
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
 from ops.github import GitHub, PullRequest
 from ops.markdown import fence, size
-from ops.mend import mend, run_state_of
+from ops.mend import make, mend, run_state_of
 from ops.output import OpsError, note, say
+from ops.plan import clean
 from ops.smoke import Target, target_of
 from ops.teardown import TearDown
 
@@ -110,11 +111,9 @@ class _Stand:
         return 0
 
     def _bring_up(self, exists: bool) -> Target:
-        with _step("making the stack"):
-            self.pulumi.make_stack(self.stack)
-        if exists:
-            with _step("mending the stack"):
-                mend(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
+        prepare = mend if exists else make
+        with _step(f"{'mending' if exists else 'making'} the stack"):
+            prepare(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
         with _step("pulumi up"):
             self._up()
         with _step("a second pulumi up, which must change nothing"):
@@ -286,9 +285,12 @@ def _in_run(url: str) -> str:
 
 
 def _block(text: str) -> str:
-    """Its last lines as they are, and as many as fit: Pulumi tells what failed at the end."""
+    """Its last lines, as many as fit: Pulumi tells what failed at the end.
+
+    GitHub hides secrets in a job's log, not in a comment.
+    """
     # At the beginning of a line such a comment would separate the parts of ours.
-    told = text.strip().replace("<!--", " <!--").splitlines()
+    told = clean(text).replace("<!--", " <!--").splitlines()
     lengths = range(_TOLD_LINES, 0, -4)
     blocks = (fence("\n".join(told[-lines:]), lines, 200) for lines in lengths)
     return next(block for block in blocks if size(block) <= _TOLD_BYTES)

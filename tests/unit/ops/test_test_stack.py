@@ -18,7 +18,7 @@ TARGET = Target(
 def pull_request(
     state: str = "open", head: str | None = REPOSITORY, labels: tuple[str, ...] = (test_stack.LABEL,)
 ) -> PullRequest:
-    return PullRequest(7, state, "a" * 40, head, "topic", "main", frozenset(labels))  # type: ignore[arg-type]
+    return PullRequest(7, state, "a" * 40, head, "topic", "main", frozenset(labels), "octocat")  # type: ignore[arg-type]
 
 
 def test_an_open_labelled_pull_request_of_the_repository_may_have_one() -> None:
@@ -72,3 +72,13 @@ def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str)
 def test_every_state_of_a_stack_names_it() -> None:
     for comment in (working("pr-7", ""), destroyed("pr-7")):
         assert "`pr-7`" in comment
+
+
+@pytest.mark.parametrize(
+    "secret", ["AccountKey=c2VjcmV0", f"ghp_{'a' * 36}", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"]
+)
+def test_what_looks_like_a_secret_is_not_told(secret: str) -> None:
+    told = f"error: it answered 403 to {secret} and gave up"
+    for comment in (failed("pr-7", StepError("pulumi up", "", told), ""), left("pr-7", told, "")):
+        assert secret not in comment
+        assert "it answered 403 to [hidden] and gave up" in comment
