@@ -172,10 +172,13 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 def main(words: list[str]) -> int:
     arguments = _arguments(words)
-    # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
-    command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.function)
     try:
+        # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
+        command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.function)
         return command(Home.find(), arguments)
+    except ModuleNotFoundError as error:
+        note(f"error: {sys.executable} has no {error.name}: run `make setup`, then `. .venv/bin/activate`")
+        return 1
     except (CommandError, HomeError) as error:
         note(f"error: {error}")
         return 1

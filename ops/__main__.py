@@ -45,7 +45,11 @@ def _help() -> argparse.ArgumentParser:
 
 def main(words: list[str]) -> int:
     name = _help().parse_args(words[:1]).command
-    module = import_module(f"ops.commands.{name.replace('-', '_')}")
+    try:
+        module = import_module(f"ops.commands.{name.replace('-', '_')}")
+    except ModuleNotFoundError as error:
+        note(f"error: {sys.executable} has no {error.name}: run `make setup`, then `. .venv/bin/activate`")
+        return 1
     parser = argparse.ArgumentParser(
         prog=f"python -m ops {name}",
         description=module.__doc__,
