@@ -206,16 +206,21 @@ class Site:
         async with self._turn:
             site = self._platform.store.require(self.id)
             new = await self._start(await self._plan(site, deployment_id))
-            record = status.read(new.status_file)
-            if record is None or not record.serving:
+            try:
+                record = status.read(new.status_file)
+                if record is None or not record.serving:
+                    await new.process.stop()
+                    return "; ".join(record.errors) if record else "The host ended while it was checked."
+                await asyncio.to_thread(
+                    self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
+                )
+                temporary = self._active_file.with_suffix(".tmp")
+                temporary.write_text(deployment_id)
+                temporary.replace(self._active_file)
+            except BaseException:
+                # It takes requests already, and nothing else knows of it yet.
                 await new.process.stop()
-                return "; ".join(record.errors) if record else "The host ended while it was checked."
-            await asyncio.to_thread(
-                self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
-            )
-            temporary = self._active_file.with_suffix(".tmp")
-            temporary.write_text(deployment_id)
-            temporary.replace(self._active_file)
+                raise
             await self._replace(new)
         return None
 

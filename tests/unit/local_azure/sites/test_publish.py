@@ -6,14 +6,23 @@ import threading
 import uuid
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from azure.core.credentials import AccessToken
 from azure.storage.blob import ContainerClient
 
+from local_azure.services.sites.deployment_storage import (
+    RELEASED_PACKAGE,
+    DeploymentStorage,
+    InaccessibleStorageError,
+)
 from tests.unit.local_azure.sites.harness import (
     BLOB_OWNER,
+    DEADLINE,
     WEBSITE_CONTRIBUTOR,
     TestSite,
     host_json,
@@ -233,6 +242,55 @@ def test_no_request_fails_while_new_code_takes_over(site: TestSite) -> None:
         for thread in threads:
             thread.join()
     assert set(answers) == {"old", "new"}
+
+
+def hosts(site: TestSite) -> list[int]:
+    """Process ids of every host of the site."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "local_azure.services.sites.host" in command and f"/{site.name}/" in command:
+                found.append(process.pid)
+    return found
+
+
+def test_a_host_whose_package_cannot_be_kept_ends(site: TestSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = DeploymentStorage.upload
+
+    def without_the_role(storage: DeploymentStorage, blob: str, file: Path) -> None:
+        if blob == RELEASED_PACKAGE:
+            raise InaccessibleStorageError("403")
+        upload(storage, blob, file)
+
+    monkeypatch.setattr(DeploymentStorage, "upload", without_the_role)
+    before = hosts(site)
+    assert site.deploy(code("new"))["status"] == 3
+    assert (len(before), hosts(site)) == (1, before)
+
+
+def test_a_site_that_is_deleted_while_its_package_is_kept_leaves_no_host(
+    site: TestSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = DeploymentStorage.upload
+    reached, end = threading.Event(), threading.Event()
+
+    def slow(storage: DeploymentStorage, blob: str, file: Path) -> None:
+        if blob == RELEASED_PACKAGE:
+            reached.set()
+            end.wait(DEADLINE)
+        else:
+            upload(storage, blob, file)
+
+    monkeypatch.setattr(DeploymentStorage, "upload", slow)
+    try:
+        assert site.publish(package({"host.json": host_json(), **code("new")})).status == 202
+        assert reached.wait(DEADLINE)
+        assert len(hosts(site)) == 2
+        site.azure.run(site.azure.sites.delete_site(site.id))
+    finally:
+        end.set()
+    assert hosts(site) == []
 
 
 def test_new_settings_reach_the_app_on_the_same_port(site: TestSite) -> None:
