@@ -27,6 +27,7 @@ from local_azure.home import Home, HomeError
 from local_azure.provider.resource import Azure
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
+from local_azure.services import processes
 from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.models.accounts import ModelAccounts
@@ -43,7 +44,9 @@ ACCOUNTS = "Microsoft.Storage/storageAccounts"
 MODELS = "Microsoft.CognitiveServices/accounts"
 SITES = "Microsoft.Web/sites"
 
-_LOOK = 5.0
+_LOOK = 1.0
+"""Seconds between two looks at the home: until then, one that was removed has two local Azures."""
+
 _EXPECTED = (ArmError, DamagedStoreError, HomeError, LockHeldError, PortTakenError, ProcessError, SetupError)
 
 
@@ -83,6 +86,7 @@ class Daemon:
             await site.start()
             await self._open_all()
             server, self._provider_port = await serve(Provider(self._azure), 0)
+            self._end_without_a_home()
             run_state.write(
                 self._home,
                 Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
@@ -92,6 +96,7 @@ class Daemon:
             )
             await self._until(stop)
         finally:
+            self._end_without_a_home()
             log.info("stopping")
             self._home.run_file.unlink(missing_ok=True)
             if server is not None:
@@ -105,12 +110,21 @@ class Daemon:
 
     async def _until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if not run_state.still_holds(self._home, self._lock):
-                log.error("%s was removed: nothing is left to serve", self._home.root)
-                return
+            self._end_without_a_home()
             keep_small(self._home.logs / "daemon.log")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _LOOK)
+
+    def _end_without_a_home(self) -> None:
+        """At once, when the home was removed: what stands in its folder by now is another local Azure's.
+
+        An orderly stop would remove that one's run.json, and write and remove files of sites and
+        storage accounts, which have the same names there.
+        """
+        if not run_state.still_holds(self._home, self._lock):
+            log.error("%s was removed: nothing is left to serve", self._home.root)
+            processes.kill_all()
+            os._exit(1)
 
     async def _open_all(self) -> None:
         """Opens what the store holds: accounts side by side, then the sites that use them."""

@@ -90,6 +90,7 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
 
     def look() -> Run | None:
         found = run_state.find(home)
+        # Another daemon that holds the lock is waited for: of a `start` that was interrupted, say.
         if found is None and process.poll() is not None and not run_state.is_held(home):
             raise CommandError(f"local Azure did not start:\n{_reason(said())}\n(from {log})")
         return found
@@ -101,7 +102,13 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
         lambda: said().rpartition("\n")[2].rpartition(" INFO ")[2],
     )
     if run is None:
-        os.kill(process.pid, signal.SIGTERM)
+        process.terminate()
+        holder = run_state.holder(home)
+        if run_state.is_held(home) and holder != process.pid:
+            raise CommandError(
+                f"process {holder} runs local Azure in {home.root} and was not ready within "
+                f"{_START_DEADLINE:g} s: end it with `python -m local_azure stop`, then start again."
+            )
         raise CommandError(f"local Azure was not ready within {_START_DEADLINE:g} s:\n{said()}\n(from {log})")
     return run
 

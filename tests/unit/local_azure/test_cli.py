@@ -19,6 +19,8 @@ import pytest
 from local_azure import process_ids, run_state
 from local_azure.arm import ids
 from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
+from local_azure.cli import control
+from local_azure.cli.output import CommandError
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 
 DEADLINE = 60.0
@@ -112,11 +114,33 @@ def test_two_starts_at_once_make_one_local_azure(home: Home) -> None:
     until(lambda: daemons(home) == [])
 
 
-def test_a_daemon_whose_home_was_removed_ends(home: Home) -> None:
-    """`rm -rf .local` would otherwise leave a process that no command can find."""
+def test_a_daemon_whose_home_was_removed_ends_and_leaves_the_next_one_alone(home: Home) -> None:
+    """`rm -rf .local` leaves a process that no command can find, and that knows of no other in its folder."""
     good(cli(home, "start"))
-    shutil.rmtree(home.root)
-    until(lambda: daemons(home) == [])
+    old = pid_of(home)
+    # So that it looks for its home when the next one is ready.
+    os.kill(old, signal.SIGSTOP)
+    try:
+        shutil.rmtree(home.root)
+        good(cli(home, "start"))
+    finally:
+        os.kill(old, signal.SIGCONT)
+    new = pid_of(home)
+    until(lambda: daemons(home) == [new])
+    good(cli(home, "status"))
+
+
+def test_a_start_beside_a_daemon_that_does_not_get_ready_says_how_to_end_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.prepare()
+    lock = run_state.hold(home)
+    monkeypatch.setattr(control, "_START_DEADLINE", 0)
+    try:
+        with pytest.raises(CommandError, match=f"process {os.getpid()} (.|\n)*python -m local_azure stop"):
+            control.launch(home)
+    finally:
+        os.close(lock)
 
 
 def test_two_homes_run_side_by_side(home: Home, tmp_path: Path) -> None:

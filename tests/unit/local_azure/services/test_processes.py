@@ -208,6 +208,32 @@ asyncio.run(main())
         time.sleep(0.02)
 
 
+def test_killing_all_children_gives_none_of_them_time_to_save(tmp_path: Path) -> None:
+    daemon = f"""
+import asyncio, os, pathlib, sys
+sys.path.insert(0, {str(PROJECT)!r})
+from local_azure.services import processes
+folder = pathlib.Path({str(tmp_path)!r})
+async def main():
+    async def ready(_pid):
+        return (folder / "child").exists()
+    script = "trap 'touch saved' TERM; echo $$ > new; mv new child; while :; do sleep 0.05; done"
+    environment = {{"PATH": "/usr/bin:/bin"}}
+    command = processes.Command("child", ["/bin/sh", "-c", script], environment, folder, folder / "log")
+    await processes.Supervised.start(command, ready, {DEADLINE})
+    processes.kill_all()
+    os._exit(0)
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", daemon], check=True)
+    child = int((tmp_path / "child").read_text())
+    end = time.monotonic() + DEADLINE
+    while process_ids.runs(child):
+        assert time.monotonic() < end, "a child outlives its daemon"
+        time.sleep(0.02)
+    assert not (tmp_path / "saved").exists()
+
+
 def test_a_log_that_grew_too_long_moves_to_a_second_file(tmp_path: Path) -> None:
     file = tmp_path / "child.log"
     file.write_bytes(b"x" * (processes.LOG_LIMIT + 1))
