@@ -16,6 +16,7 @@ import certifi
 import trustme
 from cryptography import x509
 
+from local_azure import whole_file
 from local_azure.home import Home
 
 ADDRESS = "127.0.0.1"
@@ -60,7 +61,7 @@ def ensure(home: Home, environment: Mapping[str, str] | None = None) -> Tls:
     if not _good(tls):
         _make(home, tls)
     authorities = _authorities(os.environ if environment is None else environment, tls.ca_bundle_file)
-    _replace(tls.ca_bundle_file, authorities + b"\n" + tls.ca_file.read_bytes(), 0o644)
+    whole_file.write(tls.ca_bundle_file, authorities + b"\n" + tls.ca_file.read_bytes(), 0o644)
     return tls
 
 
@@ -72,13 +73,12 @@ def _good(tls: Tls) -> bool:
 
 
 def _make(home: Home, tls: Tls) -> None:
-    home.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = trustme.CA(organization_name="Local Azure", organization_unit_name=str(home.root)[-60:])
     certificate = authority.issue_cert(ADDRESS, not_after=datetime.now(UTC) + _LIFETIME)
-    _replace(tls.key_file, certificate.private_key_pem.bytes(), 0o600)
+    whole_file.write(tls.key_file, certificate.private_key_pem.bytes(), 0o600)
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
-    _replace(tls.certificate_file, chain, 0o644)
-    _replace(tls.ca_file, authority.cert_pem.bytes(), 0o644)
+    whole_file.write(tls.certificate_file, chain, 0o644)
+    whole_file.write(tls.ca_file, authority.cert_pem.bytes(), 0o644)
 
 
 def _authorities(environment: Mapping[str, str], own: Path) -> bytes:
@@ -90,10 +90,3 @@ def _authorities(environment: Mapping[str, str], own: Path) -> bytes:
         Path(certifi.where())
     ]
     return b"\n".join(file.read_bytes() for file in files)
-
-
-def _replace(file: Path, content: bytes, mode: int) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.touch(mode=mode)
-    temporary.write_bytes(content)
-    temporary.replace(file)

@@ -16,6 +16,7 @@ from typing import cast
 
 import jwt
 
+from local_azure import whole_file
 from local_azure.arm.store import TENANT_ID
 
 DEVELOPER = "developer"
@@ -124,8 +125,6 @@ def load_key(file: Path) -> bytes:
     """The signing key kept in `file` (mode 0600); made when it is not there."""
     if file.exists():
         return file.read_bytes()
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secrets.token_bytes(32)
-    file.touch(mode=0o600)
-    file.write_bytes(key)
+    whole_file.write(file, key, 0o600)
     return key

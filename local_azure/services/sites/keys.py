@@ -2,11 +2,12 @@
 
 import hmac
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from local_azure import whole_file
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,5 @@ def load_or_create(file: Path) -> HostKeys:
         content = cast("dict[str, Any]", json.loads(file.read_text()))
         return HostKeys(str(content["master"]), str(content["default"]))
     keys = HostKeys(secrets.token_urlsafe(40), secrets.token_urlsafe(40))
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        json.dump(asdict(keys), output)
+    whole_file.write(file, json.dumps(asdict(keys)).encode(), 0o600)
     return keys

@@ -1,0 +1,50 @@
+import resource
+import stat
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local_azure import whole_file
+from local_azure.services import tokens
+from local_azure.services.sites import keys
+
+
+@contextmanager
+def full_disk() -> Generator[None]:
+    """Files can be made, and nothing can be written into them."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_has_its_content_and_its_mode(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "folder" / "file"
+    whole_file.write(file, b"old", mode)
+    whole_file.write(file, b"new", mode)
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"new", mode)
+
+
+def test_a_write_that_fails_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    whole_file.write(file, b"old", 0o600)
+    with pytest.raises(OSError, match="too large"), full_disk():
+        whole_file.write(file, b"new", 0o600)
+    assert (file.read_bytes(), list(tmp_path.iterdir())) == (b"old", [file])
+
+
+@pytest.mark.parametrize("make", [tokens.load_key, keys.load_or_create])
+def test_a_secret_that_could_not_be_written_is_made_the_next_time(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    """An empty file would be taken for the secret."""
+    file = tmp_path / "secret"
+    with pytest.raises(OSError, match="too large"), full_disk():
+        make(file)
+    assert make(file)
+    assert make(file) == make(file)
