@@ -99,7 +99,7 @@ class Tokens:
             raise TokenError("the token has expired") from error
         except jwt.InvalidAudienceError as error:
             raise TokenError("the token is for another audience") from error
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
             raise TokenError(f"the token is not valid: {error}") from error
         return str(claims["oid"])
 
@@ -113,9 +113,11 @@ class Tokens:
         text, _, signature = header.partition(".")
         try:
             owner = urlsafe_b64decode(text.encode()).decode()
+            # Refuses what aiohttp makes of a byte that is no UTF-8: a lone surrogate.
+            given = signature.encode()
         except ValueError:
             return None
-        return owner if hmac.compare_digest(signature.encode(), self._signature(owner).encode()) else None
+        return owner if hmac.compare_digest(given, self._signature(owner).encode()) else None
 
     def _signature(self, owner: str) -> str:
         return hmac.new(self._header_key, owner.lower().encode(), hashlib.sha256).hexdigest()

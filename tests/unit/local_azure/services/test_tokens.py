@@ -54,12 +54,18 @@ def test_an_unsigned_token_is_refused() -> None:
         Tokens(KEY).verify(unsigned, STORAGE_AUDIENCES)
 
 
+@pytest.mark.parametrize("token", ["", "nonsense", "ä.b.c", "a.b.\udce4"])
+def test_a_made_up_token_is_refused(token: str) -> None:
+    with pytest.raises(TokenError, match="not valid"):
+        Tokens(KEY).verify(token, STORAGE_AUDIENCES)
+
+
 def test_a_header_names_its_owner_and_survives_a_restart() -> None:
     assert Tokens(KEY).owner_of(Tokens(KEY).header_for(DEVELOPER)) == DEVELOPER
     assert Tokens(KEY).owner_of(Tokens(KEY).header_for(SITE)) == SITE.lower()
 
 
-@pytest.mark.parametrize("header", ["", "nonsense", "ä.b", "%%%.1"])
+@pytest.mark.parametrize("header", ["", "nonsense", "ä.b", "%%%.1", "ZGV2ZWxvcGVy.ä", "ZGV2ZWxvcGVy.\udce4"])
 def test_a_made_up_header_has_no_owner(header: str) -> None:
     assert Tokens(KEY).owner_of(header) is None
 
