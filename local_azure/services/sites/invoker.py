@@ -114,7 +114,13 @@ class Invoker:
 
 
 def _returned(output: Output | None) -> Returned:
-    """As `JsonConvert.SerializeObject` writes what the host makes of it."""
+    """As `JsonConvert.SerializeObject` of AssistantSkillManager writes what the host makes of it.
+
+    That is the only encoding of a `str`: without a converter for assistantSkillTrigger in azure.functions
+    the worker sends it as it is (GenericBinding.encode, datum_as_proto: TypedData.string), and so the host
+    takes it (GrpcMessageConversionExtensions.ToObject). Encoded twice is what a handler has encoded
+    itself, as the extension's Python sample does with `json.dumps`.
+    """
     if output is None:
         return Returned(None)
     if output.kind == "json":
