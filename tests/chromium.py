@@ -8,9 +8,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 BROUGHT = Path(__file__).parent / "browser" / "node_modules" / "chromium"
+expect.set_options(timeout=30_000)
 INSTALLED = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
     "--no-sandbox",  # it refuses to run as root with one, and sees nothing but this project's own page

@@ -1,6 +1,13 @@
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 WITHOUT_CLI = "the Pulumi CLI is not on PATH (https://www.pulumi.com/docs/iac/download-install/)"
 

@@ -36,7 +36,7 @@ CLONED = (
 )
 SHARED = (".venv", "node_modules")
 STACK = "local"
-COMMAND_DEADLINE = 240.0
+COMMAND_DEADLINE = 900.0
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def clone(root: Path) -> None:
         (root / name).symlink_to(PROJECT / name)
     wheels = PROJECT / ".build" / "wheels"
     if wheels.is_dir():
-        shutil.copytree(wheels, root / ".build" / "wheels")
+        shutil.copytree(wheels, root / ".build" / "wheels", ignore=shutil.ignore_patterns("download-*"))
 
 
 @contextlib.contextmanager

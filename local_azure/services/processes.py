@@ -130,8 +130,11 @@ class Supervised:
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         name, loop = self.command.name, asyncio.get_running_loop()
         end, pause = loop.time() + self._deadline, 0.01
-        while not await self._ready(process.pid):
-            if process.returncode is not None:
+        while True:
+            ended = process.returncode is not None  # asked first: what it did before its end counts
+            if await self._ready(process.pid):
+                return
+            if ended:
                 raise ProcessError(
                     f"{name} ended with code {process.returncode} before it was ready.{self._last_lines()}"
                 )

@@ -16,7 +16,7 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +45,7 @@ from local_azure.services.sites.host_config import HostConfig
 from local_azure.services.sites.host_json import HostJson, HostJsonError
 from local_azure.services.sites.invoker import Call, InvocationError, Invoker, NotReadyError
 from local_azure.services.sites.responses import Response
+from local_azure.services.sites.server import Server
 from local_azure.services.sites.skills import Returned, Skills
 from local_azure.services.sites.status import HostRecord
 from local_azure.services.sites.timers import Timer, TimerTrigger
@@ -62,9 +63,6 @@ HTTP_TIMEOUT = 230.0
 
 DRAIN_PATIENCE = 3.5
 """Seconds for running requests after a stop; the supervisor kills after five."""
-
-LINGER = 0.2
-"""Seconds after the end of listening, for connections that were just taken and still send their request."""
 
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head>"
@@ -177,11 +175,13 @@ class Host:
         with suppress(NotReadyError, InvocationError):
             await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], call)))
 
-    async def close(self) -> None:
+    async def close(self, awaits_requests: Callable[[], bool] = lambda: False) -> None:
+        """Ends when what runs has ended; `awaits_requests` says whether more is on its way."""
         for timer in self._timers:
             timer.cancel()
-        if self._invocations:
-            await asyncio.wait(self._invocations, timeout=DRAIN_PATIENCE)
+        end = time.monotonic() + DRAIN_PATIENCE
+        while (self._invocations or awaits_requests()) and time.monotonic() < end:  # noqa: ASYNC110 # time decides, too
+            await asyncio.sleep(0.02)
         if self._invoker.worker is not None:
             await self._invoker.worker.stop()
         await self._assistants.close()
@@ -413,9 +413,11 @@ async def run(config: HostConfig) -> None:
         await stopped.wait()
         await host.close()
         return
-    runner = web.ServerRunner(web.Server(host.handle, access_log=None), shutdown_timeout=1)
+    server = Server(host.handle)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
-    listener = socket.socket(fileno=os.dup(config.socket))
+    # The inherited descriptor itself: a second one would hold the port until this process has ended.
+    listener = socket.socket(fileno=config.socket)
     listener.setblocking(False)
     await web.SockSite(runner, listener, ssl_context=_tls(config), backlog=128).start()
     host.record = replace(host.record, serving=True)
@@ -429,17 +431,17 @@ async def run(config: HostConfig) -> None:
     warming = asyncio.create_task(host.warm_up())
     await stopped.wait()
     await _stop_listening(runner)
-    await host.close()
+    await host.close(server.awaits_requests)
     await runner.cleanup()
     with suppress(asyncio.CancelledError):
         await warming
 
 
 async def _stop_listening(runner: web.ServerRunner) -> None:
-    """New connections are left to the next host on this socket; open requests are finished."""
+    """New connections are left to the next host on this socket."""
     for site in list(runner.sites):
         await site.stop()
-    await asyncio.sleep(LINGER)
+    await asyncio.sleep(0)  # asyncio makes the protocol of a connection that it took in a task of its own
 
 
 def _is_active(config: HostConfig) -> bool:

@@ -236,7 +236,7 @@ def test_no_request_fails_while_new_code_takes_over(site: TestSite) -> None:
         thread.start()
     try:
         assert site.deploy(code("new"))["status"] == 4
-        until(lambda: answers[-1] == "new", "the new code answers")
+        until(lambda: answers[-1:] == ["new"], "the new code answers")
     finally:
         stop.set()
         for thread in threads:

@@ -224,9 +224,9 @@ async def test_a_script_waits_for_a_request_that_reaches_the_model(model: Model)
 
 
 async def test_a_delay_holds_up_only_its_own_answer(model: Model) -> None:
-    await model.script({"text": "Late.", "delaySeconds": 0.3}, {"text": "Soon."})
+    await model.script({"text": "Late.", "delaySeconds": 3}, {"text": "Soon."})
     late = asyncio.create_task(model.ask("hello"))
-    deadline = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + 30
     while (await model.send("GET", CONTROL_PATH)).body["queued"] == 2:
         assert asyncio.get_running_loop().time() < deadline
     assert (await model.ask("hello")).message["content"] == "Soon."
