@@ -32,7 +32,7 @@ from local_azure.services import tls as certificates
 from local_azure.services.gateway import Gateway
 from local_azure.services.models.accounts import ModelAccounts
 from local_azure.services.node import SetupError, script
-from local_azure.services.ports import ADDRESS, Ports, PortTakenError
+from local_azure.services.ports import ADDRESS, PortRangeError, Ports, PortTakenError
 from local_azure.services.processes import ProcessError, keep_small
 from local_azure.services.sites.service import Sites
 from local_azure.services.storage.accounts import StorageAccounts
@@ -47,7 +47,16 @@ SITES = "Microsoft.Web/sites"
 _LOOK = 1.0
 """Seconds between two looks at the home: until then, one that was removed has two local Azures."""
 
-_EXPECTED = (ArmError, DamagedStoreError, HomeError, LockHeldError, PortTakenError, ProcessError, SetupError)
+_EXPECTED = (
+    ArmError,
+    DamagedStoreError,
+    HomeError,
+    LockHeldError,
+    PortRangeError,
+    PortTakenError,
+    ProcessError,
+    SetupError,
+)
 
 
 class StartError(Exception):

@@ -1,13 +1,22 @@
+import os
 import shutil
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from local_azure.services.ports import RANGE_VARIABLE
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+# Local Azures remember their ports while they are stopped, when a test of another process might take one.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    width = 12_000 // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    first = 20_000 + width * int(worker.removeprefix("gw"))
+    os.environ[RANGE_VARIABLE] = f"{first}-{first + width - 1}"
 
 WITHOUT_CLI = "the Pulumi CLI is not on PATH (https://www.pulumi.com/docs/iac/download-install/)"
 

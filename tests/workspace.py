@@ -20,6 +20,7 @@ from azure.core.credentials import TokenCredential
 from local_azure.arm.store import Store
 from local_azure.cli.developer import Developer
 from local_azure.home import Home
+from local_azure.services.ports import RANGE_VARIABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
@@ -204,7 +205,7 @@ def workspace(root: Path, engine: str) -> Generator[Workspace]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PULUMI_", "ARM_", "LOCAL_AZURE_"))
+        if name == RANGE_VARIABLE or not name.startswith(("PULUMI_", "ARM_", "LOCAL_AZURE_"))
     }
     environment["LOCAL_AZURE_ENGINE"] = engine
     made = Workspace(root, engine, environment)

@@ -5,7 +5,9 @@ with every start would make every stack differ from its state.
 """
 
 import json
+import os
 import random
+import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +21,12 @@ ADDRESS = "127.0.0.1"
 # ports of outgoing connections: one of those would sooner or later sit on a
 # remembered port while local Azure is stopped.
 _RANGE = range(20000, 32000)
+RANGE_VARIABLE = "LOCAL_AZURE_PORTS"
+"""Names another range, as `20000-20999`: new ports are taken from it, remembered ones stay."""
+
+
+class PortRangeError(Exception):
+    """What the variable says is no range of ports."""
 
 
 class PortTakenError(Exception):
@@ -100,13 +108,27 @@ _promised: set[int] = set()
 
 
 def _listen_anywhere(used: set[int]) -> socket.socket:
-    for port in random.sample(_RANGE, 200):
+    ports = _range()
+    for port in random.sample(ports, min(200, len(ports))):
         if port not in used and port not in _promised:
             try:
                 return _listen(port)
             except OSError:
                 continue
     return _listen(0)
+
+
+def _range() -> range:
+    text = os.environ.get(RANGE_VARIABLE)
+    if not text:
+        return _RANGE
+    match = re.fullmatch(r"(\d{4,5})-(\d{4,5})", text)
+    first, last = map(int, match.groups()) if match else (0, 0)
+    if not 1024 <= first < last <= 65535:
+        raise PortRangeError(
+            f"{RANGE_VARIABLE} is {text!r}: it must be FIRST-LAST, from 1024 to 65535, as 20000-20999"
+        )
+    return range(first, last + 1)
 
 
 def _listen(port: int) -> socket.socket:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_azure.services import ports as module
-from local_azure.services.ports import Ports, PortTakenError, free_port
+from local_azure.services.ports import RANGE_VARIABLE, PortRangeError, Ports, PortTakenError, free_port
 
 
 def _port(listener: socket.socket) -> int:
@@ -57,7 +57,7 @@ def test_a_port_that_was_promised_to_a_child_is_given_to_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten Azurites that start together open their ports seconds later."""
-    monkeypatch.setattr(module, "_RANGE", range(20000, 20300))
+    monkeypatch.setenv(RANGE_VARIABLE, "20000-20299")
     monkeypatch.setattr(module, "_promised", set[int]())
 
     promised = [free_port() for _ in range(100)]
@@ -65,3 +65,16 @@ def test_a_port_that_was_promised_to_a_child_is_given_to_nobody_else(
     assert len(set(promised)) == 100
     with Ports(tmp_path / "ports.json").hold("site app1") as held:
         assert _port(held) not in promised
+
+
+def test_new_ports_come_from_the_range_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RANGE_VARIABLE, "21000-21049")
+    with Ports(tmp_path / "ports.json").hold("site app1") as held:
+        assert 21000 <= _port(held) <= 21049
+
+
+@pytest.mark.parametrize("text", ["20000", "20999-20000", "80-99", "60000-70000", "a-b", "20000 - 20999"])
+def test_what_is_no_range_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(RANGE_VARIABLE, text)
+    with pytest.raises(PortRangeError, match=f"{RANGE_VARIABLE} is '{text}': it must be FIRST-LAST"):
+        Ports(tmp_path / "ports.json").hold("site app1")
