@@ -263,7 +263,7 @@ REFERENCE = "GH-1"
 def drawn_reports(draw: st.DrawFn) -> Report:
     return report(
         *draw(st.lists(resources, max_size=6)),
-        stack=REFERENCE + draw(st.from_regex(r"[A-Za-z0-9_.-]{0,30}", fullmatch=True)),
+        stack=REFERENCE + draw(st.from_regex(r"[a-z0-9_.-]{0,30}", fullmatch=True)),
         basis=draw(st.sampled_from(["deployed", "base"])),
         failures=tuple(draw(st.lists(st.builds(Failure, names, hostile), max_size=1))),
         package=draw(
@@ -305,7 +305,7 @@ def _in_fences(markdown: str) -> int:
     return sum(len(re.findall(r"^ *- ", fence, re.MULTILINE)) for fence in _fences(markdown))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(reports, min_size=1, max_size=3), st.sampled_from([20_000, ROOM]))
 def test_hostile_names_and_values_stay_text(listed: list[Report], room: int) -> None:
     markdown = comment(listed, room=room, run_url=RUN_URL)
@@ -314,7 +314,7 @@ def test_hostile_names_and_values_stay_text(listed: list[Report], room: int) -> 
     assert not re.search(r"^<!-- ", markdown, re.MULTILINE)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(reports, min_size=1, max_size=3), st.integers(5, 60), st.integers(1, 40))
 def test_a_cut_comment_is_whole(listed: list[Report], times: int, more: int) -> None:
     """The same, so long that it must be cut somewhere."""
@@ -345,7 +345,7 @@ LINE = re.compile(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(reports)
 def test_hostile_names_are_no_mermaid(one: Report) -> None:
     drawn = picture(one)
@@ -356,7 +356,7 @@ def test_hostile_names_are_no_mermaid(one: Report) -> None:
         assert len(drawn) < 50_000  # Mermaid's maxTextSize
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(reports, min_size=1, max_size=3))
 def test_hostile_text_starts_no_line_of_a_log(listed: list[Report]) -> None:
     """GitHub runs a log's line that begins with `::` as a command."""

@@ -111,7 +111,7 @@ def odd_schema(**schema: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example(body=odd_schema(enum=5), model=MODELS[0])
 @example(body=odd_schema(type=5), model=MODELS[0])
 @example(body=odd_schema(type=[[]]), model=MODELS[0])
