@@ -101,7 +101,7 @@ def hold(home: Home) -> int:
     handle = os.open(home.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     # Whoever only asks holds a shared lock for a moment. No longer than that: a daemon that waited
     # for another one's end would take its place when that one is told to stop.
-    deadline = time.monotonic() + 0.1
+    deadline = time.monotonic() + 0.5
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
