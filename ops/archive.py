@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import unquote, urlsplit
@@ -44,8 +45,8 @@ class ArchiveError(OpsError):
 class Release:
     """One deployment. `time` is ISO 8601 in UTC; `commit` may be empty; `note` says why it failed.
 
-    `unfinished` was begun: what the site runs is not known. `rolled back` was good, and then somebody went
-    back to an earlier one.
+    `unfinished` was begun: what the site runs is not known. `rolled back` was good until somebody went back
+    from it to an earlier one.
     """
 
     package_hash: str
@@ -193,21 +194,31 @@ def good_releases(releases: list[Release]) -> list[Release]:
 
 
 def before(releases: list[Release], package_hash: str) -> Release | None:
-    """The good release to go back to from a package: the newest good one that is another."""
+    """The newest good release of another package; of any, where the hash is empty."""
     return next((each for each in good_releases(releases) if each.package_hash != package_hash), None)
 
 
-def gone_back(releases: list[Release], release: Release, target: Release) -> list[Release]:
-    """With `release`, which deployed the target again, as good, and every good one newer than the target
-    marked: a later rollback does not come back to those."""
-    after: list[Release] = [replace(release, result="good")]
-    newer = True
-    for each in releases:
-        if each == release:
-            continue
-        newer = newer and each.package_hash != target.package_hash
-        after.append(replace(each, result="rolled back") if newer and each.result == "good" else each)
-    return after
+def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
+    """Where a rollback goes. `runs` is the hash that the site answers, empty where it answers none.
+
+    Only a good newest release is gone back from, or what runs in its place: somebody may have deployed by
+    hand. Of any other newest release it is not known, or known to be bad, what new instances start from; the
+    newest good one is deployed again, also where the site still answers it.
+    """
+    newest = next(iter(releases), None)
+    if newest is None or newest.result != "good":
+        return before(releases, "")
+    return before(releases, runs or newest.package_hash)
+
+
+def gone_back(releases: list[Release], target: Release) -> list[Release]:
+    """With every good one newer than the target marked: a later rollback does not come back to those.
+
+    Said before the target is pushed: a rollback that was killed and runs again then has the same target.
+    """
+    newer = list(takewhile(lambda each: each != target, releases))
+    marked = [replace(each, result="rolled back") if each.result == "good" else each for each in newer]
+    return [*marked, *releases[len(newer) :]]
 
 
 def _list_name(project: str, stack: str) -> str:

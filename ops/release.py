@@ -132,6 +132,7 @@ class Releases:
         """Deploy a good release again; those after it are no longer what a later rollback goes to."""
         release = self._released(target.package_hash, target.commit)
         ran = self.environment.answered()
+        self._change(lambda releases: gone_back(releases, target))
         try:
             found = self._attempt(release, package, push_again=True)
         except _Failed as failed:
@@ -139,7 +140,7 @@ class Releases:
                 return self._not_pushed(release, failed.reason, ran)
             self._finish(release, "failed", failed.reason)
             return Outcome(Code.BROKEN, self.environment.stack, release, failed.reason)
-        self._change(lambda releases: gone_back(releases, release, target))
+        self._finish(release, "good")
         return self._settled(release, package, found)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:

@@ -1,13 +1,19 @@
 """Deploy a package that was good before, by hand.
 
-Without --to it is the good release before the one that runs; a second rollback goes further back.
-What was deployed since is no longer gone back to. The next `deploy` goes forward again.
+Without --to, the newest release decides:
+
+  good         the newest good release of another package than the site runs; where it answers none,
+               of another package than the newest release
+  any other    the newest good release: what was begun or failed after it is undone
+
+A second rollback goes further back: what was good and was gone back from is not gone back to again.
+The next `deploy` goes forward again.
 """
 
 import argparse
 
 from ops import releasing, summary
-from ops.archive import Release, before, checked_hash, good_releases
+from ops.archive import Release, checked_hash, to_go_back_to
 from ops.output import OpsError, note, say
 from ops.release import PACKAGES, Code
 
@@ -37,12 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
 def target_of(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
     """Raises OpsError where there is no such good release."""
     if not wanted:
-        # What runs is asked, not assumed: the newest entry may have failed, or somebody deployed by hand.
-        running = runs or next((each.package_hash for each in good_releases(history)), "")
-        target = before(history, running)
+        target = to_go_back_to(history, runs)
         if target is None:
             raise OpsError(
-                f"stack {stack} has no good release before {running or 'what runs'}. "
+                f"stack {stack} has no good release to go back to. "
                 f"To deploy another package of the archive: python -m ops deploy --stack {stack} --hash HASH"
             )
         return target

@@ -141,7 +141,7 @@ def test_a_rollback_goes_back_and_the_next_deploy_forward_again(releases: Releas
 
     releases.run("rollback")
     assert releases.runs() == first
-    assert "no good release before" in releases.run("rollback", code=1)
+    assert "no good release to go back to" in releases.run("rollback", code=1)
     assert releases.runs() == first
 
     releases.run("deploy", "--hash", second)
@@ -175,8 +175,9 @@ def test_a_deploy_that_was_killed_while_it_pushed_leaves_a_stack_that_can_go_bac
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert releases.results()[0] == "unfinished"
 
-    releases.run("rollback", "--to", first)
+    releases.run("rollback")
 
     assert releases.runs() == first
     releases.code("first")

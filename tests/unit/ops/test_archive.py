@@ -4,6 +4,7 @@ import secrets
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,21 +265,28 @@ def test_the_first_deployment_has_nothing_to_go_back_to() -> None:
 def test_a_second_rollback_goes_further_back_and_not_forth() -> None:
     releases = [release(C), release(B), release(A)]
 
-    first, second = release(B, "unfinished", "4"), release(A, "unfinished", "5")
-    once = gone_back(begun(releases, first), first, release(B))
+    once = _rolled_back(releases, release(B), "4")
     assert before(once, B) == release(A)
-    twice = gone_back(begun(once, second), second, release(A))
+    twice = _rolled_back(once, release(A), "5")
     assert before(twice, A) is None
     assert [each.result for each in twice] == ["good", "rolled back", "rolled back", "rolled back", "good"]
 
 
 def test_a_rollback_over_several_leaves_none_of_them_to_come_back_to() -> None:
-    releases = [release(C), release(B), release(A)]
-    back = release(A, "unfinished", "4")
-
-    after = gone_back(begun(releases, back), back, release(A))
+    after = _rolled_back([release(C), release(B), release(A)], release(A), "4")
 
     assert [each.result for each in after] == ["good", "rolled back", "rolled back", "good"]
+
+
+def test_a_rollback_to_a_package_that_failed_since_marks_what_lies_between() -> None:
+    releases = [release(A, "failed", "4"), release(B), release(A)]
+
+    assert [each.result for each in gone_back(releases, release(A))] == ["failed", "rolled back", "good"]
+
+
+def _rolled_back(releases: list[Release], target: Release, time: str) -> list[Release]:
+    back = replace(target, result="unfinished", time=time)
+    return finished(begun(gone_back(releases, target), back), back, "good")
 
 
 def test_a_deployment_that_was_killed_and_runs_again_has_one_entry() -> None:

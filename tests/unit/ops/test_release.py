@@ -11,7 +11,7 @@ from azure.core.credentials import TokenCredential
 from infra.package import content_hash, zip_bytes
 from infra.publish import AFTERWARDS
 from ops import release as module
-from ops.archive import Archive, Release, open_archive
+from ops.archive import Archive, Release, open_archive, to_go_back_to
 from ops.engine import PulumiError
 from ops.output import OpsError
 from ops.release import Code, Outcome, Releases
@@ -361,6 +361,22 @@ def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> 
     assert "IS BROKEN" in markdown(outcome)
     assert "no good package to go back to" not in plain(outcome)
     assert world.results()[0] == ("a", "failed")
+
+
+@pytest.mark.parametrize("step", ["push", "up", "smoke"])
+def test_a_rollback_that_was_killed_has_the_same_target_when_it_runs_again(world: World, step: str) -> None:
+    for code in ("z", "a", "b"):
+        world.deploy(code)
+    world.stack.killed_at = step
+    with pytest.raises(KeyboardInterrupt):
+        world.back("a")
+
+    target = to_go_back_to(world.releases.history(), world.stack.answered())
+
+    assert target is not None
+    assert target.package_hash == world.hash("a")
+    assert world.releases.roll_back(target, world.package("a")).code == Code.DONE
+    assert world.results() == [("a", "good"), ("b", "rolled back"), ("a", "good"), ("z", "good")]
 
 
 def test_a_hostile_reason_does_not_become_markdown() -> None:

@@ -21,24 +21,78 @@ def step(op: str, kind: str, name: str) -> dict[str, str]:
     return {"op": op, "urn": f"urn:pulumi:prod::assistant::assistant:storage:ChatStorage${kind}::{name}"}
 
 
-def test_a_rollback_goes_to_the_good_release_before_the_package_that_runs() -> None:
-    history = [release(C, "failed"), release(B), release(A)]
+UNLISTED = "d" * 64
 
-    assert target_of(history, None, B, "prod") == release(A)
-    assert target_of(history, None, C, "prod") == release(B)
+# The list, newest first; what the site answers; where a rollback goes.
+TARGETS: list[tuple[str, list[Release], str, Release | None]] = [
+    ("the newest is good and runs", [release(B), release(A)], B, release(A)),
+    ("the newest is good and nothing answers", [release(B), release(A)], "", release(A)),
+    ("an older one runs than the newest good", [release(C), release(B), release(A)], B, release(C)),
+    ("what runs is in no list", [release(B), release(A)], UNLISTED, release(B)),
+    (
+        "it went back over a failed one",
+        [release(B), release(C, "failed"), release(B), release(A)],
+        B,
+        release(A),
+    ),
+    ("what failed runs after all", [release(B), release(C, "failed"), release(B), release(A)], C, release(B)),
+    ("the only one is good and runs", [release(A)], A, None),
+    ("the only one is good and nothing answers", [release(A)], "", None),
+    ("the only one is good and another runs", [release(A)], UNLISTED, release(A)),
+    ("a good one before failed since", [release(B), release(A, "failed"), release(A)], B, None),
+    *(
+        case
+        for result in ("unfinished", "failed", "rolled back")
+        for runs in ("", A, B, C, UNLISTED)
+        for case in (
+            (
+                f"the newest is {result}, {runs[:1]} runs",
+                [release(C, result), release(B), release(A)],
+                runs,
+                release(B),
+            ),
+            (
+                f"the only good one is below what is {result}, {runs[:1]} runs",
+                [release(C, result), release(A)],
+                runs,
+                release(A),
+            ),
+            (
+                f"none is good below what is {result}, {runs[:1]} runs",
+                [release(C, result), release(A, "failed")],
+                runs,
+                None,
+            ),
+        )
+    ),
+    ("the good one was begun again", [release(B, "unfinished"), release(B), release(A)], B, release(B)),
+    ("going back was begun", [release(A, "unfinished"), release(B, "failed"), release(A)], "", release(A)),
+    (
+        "going back by hand was begun",
+        [release(A, "unfinished"), release(B, "rolled back"), release(A)],
+        B,
+        release(A),
+    ),
+    (
+        "the one gone back to failed too",
+        [release(B, "failed"), release(C, "failed"), release(B), release(A)],
+        "",
+        release(A),
+    ),
+    ("nothing was released", [], "", None),
+    ("nothing was released and something runs", [], UNLISTED, None),
+]
 
 
-def test_an_app_that_answers_nothing_is_rolled_back_from_the_newest_good_release() -> None:
-    assert target_of([release(B), release(A)], None, "", "prod") == release(A)
-
-
-def test_a_package_that_nobody_listed_is_rolled_back_to_the_newest_good_release() -> None:
-    assert target_of([release(B), release(A)], None, "d" * 64, "prod") == release(B)
-
-
-def test_without_an_earlier_good_release_a_rollback_says_so() -> None:
-    with pytest.raises(OpsError, match="no good release before"):
-        target_of([release(B), release(A, "failed")], None, B, "prod")
+@pytest.mark.parametrize(
+    ("history", "runs", "target"), [pytest.param(*case, id=name) for name, *case in TARGETS]
+)
+def test_where_a_rollback_goes(history: list[Release], runs: str, target: Release | None) -> None:
+    if target is not None:
+        assert target_of(history, None, runs, "prod") == target
+        return
+    with pytest.raises(OpsError, match="no good release to go back to"):
+        target_of(history, None, runs, "prod")
 
 
 @pytest.mark.parametrize("result", ["good", "rolled back"])
