@@ -17,6 +17,7 @@ from requests import RequestException, Session
 from requests.exceptions import SSLError
 
 from infra.package import PUSH_AGAIN_VARIABLE
+from infra.signin import SignInError
 
 # Roles take about a minute to reach the site, and up to ten (docs: Troubleshoot Azure RBAC).
 PUSH_DEADLINE = 12 * 60.0
@@ -129,7 +130,8 @@ def _growing(longest: float) -> Iterator[float]:
 
 
 class Publisher:
-    """What is done to one site. `token` gives a bearer token, `say` shows a line of progress."""
+    """What is done to one site. `token` gives a bearer token or raises SignInError, `say` shows a line of
+    progress."""
 
     def __init__(
         self,
@@ -148,7 +150,7 @@ class Publisher:
     def publish(self, package: BinaryIO, content_hash: str, functions: frozenset[str]) -> None:
         """Push the package and return when the site answers its hash and lists its functions.
 
-        Raises DeploymentError.
+        Raises DeploymentError, and SignInError where nothing was pushed.
         """
         deadline = _Deadline(self._clock, PUSH_DEADLINE)
         deployment = self._push(package, deadline)
@@ -157,7 +159,7 @@ class Publisher:
                 deadline.pause(5.0, f"deployment {deployment} met another one")
                 deployment = self._push(package, deadline)
             self._prove(content_hash, functions)
-        except DeploymentError as error:
+        except (DeploymentError, SignInError) as error:
             raise DeploymentError(f"{error}\n{AFTERWARDS}") from error
 
     def running(self) -> str | None:

@@ -5,6 +5,7 @@ provider reads: the stack's `azure-native:*` config, then the `ARM_*` environmen
 provider's order of precedence (pulumi/pulumi-azure-native auth_azidentity.go).
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from azure.identity import (
     DefaultAzureCredential,
     ManagedIdentityCredential,
 )
-from requests import RequestException, Session
+from requests import HTTPError, RequestException, Session
 
 # azure-native's config key, and the variables that stand in for it, the first one set counting.
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -66,6 +67,11 @@ _NEEDS: dict[Kind, tuple[str, ...]] = {
     "OIDC token file": _APPLICATION,
     "OIDC token request": (*_APPLICATION, "oidcRequestToken"),
 }
+
+
+_TOKEN_PAUSES = (1.0, 4.0, 10.0)
+"""Seconds before GitHub's token endpoint is asked again. It stumbles now and then: GitHub's own client tries
+up to ten times more (actions/toolkit packages/core/src/oidc-utils.ts)."""
 
 
 class SignInError(Exception):
@@ -189,8 +195,7 @@ def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> T
             case "OIDC token":
                 return assertion(lambda: settings["oidcToken"])
             case "OIDC token file":
-                # Read again for each exchange: the one who wrote it renews it.
-                return assertion(lambda: Path(settings["oidcTokenFilePath"]).read_text().strip())
+                return assertion(lambda: _token_of_file(Path(settings["oidcTokenFilePath"])))
             case "OIDC token request":
                 return assertion(lambda: _requested_token(settings, session))
             case "managed identity":
@@ -262,19 +267,50 @@ def _described_by(host: str, name: str, session: Session) -> Cloud:
         ) from error
 
 
-def _requested_token(settings: Mapping[str, str], session: Session) -> str:
-    """GitHub's token endpoint (docs: Configuring OpenID Connect in Azure)."""
+# azure-identity asks both of these in the middle of a request of an SDK, which lets an AzureError be told by
+# whoever made that request.
+
+
+def _token_of_file(path: Path) -> str:
+    """Read again for each exchange: the one who wrote it renews it. Raises ClientAuthenticationError."""
     try:
-        answer = session.get(
-            settings["oidcRequestUrl"],
-            params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
-            headers={"Authorization": f"Bearer {settings['oidcRequestToken']}", "Accept": "application/json"},
-            timeout=(10, 30),
-        )
-        answer.raise_for_status()
-        return str(answer.json()["value"])
-    except (RequestException, ValueError, KeyError, TypeError) as error:
-        raise SignInError(f"The OIDC token endpoint gave no token: {error}") from error
+        return path.read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ClientAuthenticationError(f"the OIDC token in {path} cannot be read: {error}") from error
+
+
+def _requested_token(
+    settings: Mapping[str, str], session: Session, sleep: Callable[[float], None] = time.sleep
+) -> str:
+    """GitHub's token endpoint (docs: Configuring OpenID Connect in Azure).
+
+    Raises ClientAuthenticationError.
+    """
+    pauses = iter(_TOKEN_PAUSES)
+    while True:
+        try:
+            answer = session.get(
+                settings["oidcRequestUrl"],
+                params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
+                headers={
+                    "Authorization": f"Bearer {settings['oidcRequestToken']}",
+                    "Accept": "application/json",
+                },
+                timeout=(10, 30),
+            )
+            answer.raise_for_status()
+            return str(answer.json()["value"])
+        except (RequestException, ValueError, KeyError, TypeError) as error:
+            pause = next(pauses, None)
+            if pause is None or _is_refusal(error):
+                raise ClientAuthenticationError(f"the OIDC token endpoint gave no token: {error}") from error
+        sleep(pause)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether asking again is of no use."""
+    response = error.response if isinstance(error, HTTPError) else None
+    return response is not None and 400 <= response.status_code < 500 and response.status_code != 429
 
 
 def _is_true(settings: Mapping[str, str], key: str) -> bool:

@@ -24,7 +24,7 @@ from uuid import uuid4
 
 import psutil
 
-from ops.files import Files
+from ops.files import Files, FilesError
 from ops.output import OpsError, note
 
 _VERSION = 1
@@ -227,7 +227,11 @@ def claimed(
     try:
         yield write
     finally:
-        files.delete(name)
+        # One that stays proves nothing once its process has ended, and must not hide how that ended.
+        try:
+            files.delete(name)
+        except FilesError as error:
+            note(f"warning: {error}")
 
 
 def verdicts(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> list[Verdict]:

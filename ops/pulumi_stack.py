@@ -80,10 +80,11 @@ class PulumiStack:
         try:
             keys = self._azure.web.web_apps.list_host_keys(target.resource_group, target.site_name)
         except AzureError as error:
-            raise OpsError(
-                f"the function keys of {target.site_name} cannot be listed: {str(error).splitlines()[0]}. "
-                "It takes the right Microsoft.Web/sites/host/listkeys/action (Website Contributor has it)"
-            ) from error
+            why = str(error).splitlines()[0]
+            if getattr(error, "status_code", None) == 403:
+                right = "Microsoft.Web/sites/host/listkeys/action"
+                why = f"{why}. It takes the right {right} (Website Contributor has it)"
+            raise OpsError(f"the function keys of {target.site_name} cannot be listed: {why}") from error
         return (keys.function_keys or {}).get("default", "")
 
     def _outputs(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ as long as it does, or the site answers another package than the state names, no
 instances would start from, and the package is pushed also where the state names it already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -15,10 +16,9 @@ from typing import Literal, Protocol
 
 from infra.package import PROJECT_ROOT
 from infra.publish import AFTERWARDS
-from ops.archive import Archive, ArchiveError, Release, before, begun, finished, gone_back
+from ops.archive import Archive, Release, before, begun, finished, gone_back
 from ops.engine import PulumiError
-from ops.files import FilesError
-from ops.output import note
+from ops.output import OpsError, note
 from ops.plan import clean
 from ops.smoke import SmokeError
 
@@ -33,6 +33,7 @@ class Code(IntEnum):
     WENT_BACK = 3
     BROKEN = 4
     NOT_SETTLED = 5
+    UNPROVEN = 6
 
 
 EXIT_CODES = """\
@@ -42,15 +43,17 @@ exit codes:
   2  wrong usage
   3  the package failed, and the previous good one was deployed again and passed
   4  the package failed, and no good one runs: somebody has to look now
-  5  the package runs and passed, but another `up` would change something
+  5  the package runs and passed, but another `up` would change something, or could not be previewed
+  6  a package was deployed and could not be tested, or the list of releases could not be written: nobody
+     knows whether it is good, and the list calls it unfinished. Deploy it again, or roll back
 """
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`failure` says what failed, empty where nothing did. `found` are the smoke test's lines, `unsettled`
-    what another `up` would change. `went_back_to` was deployed instead; `its_failure` says why it failed too;
-    `nothing_before`: there was no good release to go back to.
+    """`failure` says what failed or could not be done, empty where nothing. `found` are the smoke test's
+    lines, `unsettled` what another `up` would change. `went_back_to` was deployed instead; `its_failure` is
+    what `failure` is of it; `nothing_before`: there was no good release to go back to.
     """
 
     code: Code
@@ -86,7 +89,7 @@ class Environment(Protocol):
         ...
 
     def unsettled(self, package: Path) -> list[str]:
-        """The names of what another `up` would change."""
+        """The names of what another `up` would change. Raises OpsError."""
         ...
 
 
@@ -96,6 +99,10 @@ class _Failed(Exception):  # noqa: N818 # a finding
     def __init__(self, reason: str, *, pushed: bool) -> None:
         super().__init__(reason)
         self.reason, self.pushed = reason, pushed
+
+
+class _Unproven(Exception):  # noqa: N818 # a finding
+    """The package is deployed, and whether it is good is not known."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,9 @@ class Releases:
         except _Failed as failed:
             if not failed.pushed:
                 return self._not_pushed(release, failed.reason, ran)
-            return self._after_failure(release, failed.reason)
-        self._finish(release, "good")
+            return self._after_failure(release, failed.reason, previous)
+        except _Unproven as unproven:
+            return Outcome(Code.UNPROVEN, self.environment.stack, release, str(unproven))
         return self._settled(release, package, found)
 
     def roll_back(self, target: Release, package: Path) -> Outcome:
@@ -138,13 +146,18 @@ class Releases:
         except _Failed as failed:
             if not failed.pushed:
                 return self._not_pushed(release, failed.reason, ran)
-            self._finish(release, "failed", failed.reason)
+            self._note_failed(release, failed.reason)
             return Outcome(Code.BROKEN, self.environment.stack, release, failed.reason)
-        self._finish(release, "good")
+        except _Unproven as unproven:
+            return Outcome(Code.UNPROVEN, self.environment.stack, release, str(unproven))
         return self._settled(release, package, found)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:
-        """Raises _Failed where the package is not well."""
+        """Raises _Failed where the package is not well, _Unproven where that cannot be told.
+
+        What hinders the test, as a right that is missing or a network that is down, would hinder it as well
+        after going back: so it is left to a person which of the two packages runs untested.
+        """
         self._change(lambda releases: begun(releases, release))
         try:
             self.environment.up(package, push_again=push_again)
@@ -153,21 +166,30 @@ class Releases:
             raise _Failed(f"`pulumi up` failed: {_reason(error.output)}", pushed=pushed) from error
         note("Smoke test …")
         try:
-            return self.environment.smoke(release.package_hash)
+            found = self.environment.smoke(release.package_hash)
         except SmokeError as error:
             raise _Failed(f"the smoke test failed: {error}", pushed=True) from error
+        except OpsError as error:
+            raise _Unproven(f"the smoke test could not be made: {error}") from error
+        try:
+            self._finish(release, "good")
+        except OpsError as error:
+            raise _Unproven(f"the smoke test passed, but that could not be noted: {error}") from error
+        return found
 
     def _not_pushed(self, release: Release, why: str, ran: str) -> Outcome:
         """`up` failed before it came to the package: another package would fare no better."""
-        self._change(lambda releases: [each for each in releases if each != release])
-        still_runs = not ran or self.environment.answered() == ran
+        with _noted():
+            self._change(lambda releases: [each for each in releases if each != release])
+        still_runs = True
+        with _noted():
+            still_runs = not ran or self.environment.answered() == ran
         return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, why)
 
-    def _after_failure(self, release: Release, why: str) -> Outcome:
+    def _after_failure(self, release: Release, why: str, previous: Release | None) -> Outcome:
         stack = self.environment.stack
-        self._finish(release, "failed", why)
         note(f"Package {release.package_hash} failed: {why}")
-        previous = before(self.history(), release.package_hash)
+        self._note_failed(release, why)
         if previous is None:
             return Outcome(Code.BROKEN, stack, release, why, nothing_before=True)
         note(f"Deploying package {previous.package_hash} again (commit {previous.commit or 'unknown'}) …")
@@ -175,18 +197,24 @@ class Releases:
         try:
             package = self.archive.fetch(previous.package_hash, PACKAGES)
             found = self._attempt(again, package, push_again=True)
-        except (ArchiveError, FilesError) as error:
+        except OpsError as error:
             return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, its_failure=str(error))
         except _Failed as too:
-            self._finish(again, "failed", too.reason)
+            self._note_failed(again, too.reason)
             return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, its_failure=too.reason)
-        self._finish(again, "good")
+        except _Unproven as unproven:
+            return Outcome(Code.UNPROVEN, stack, release, why, went_back_to=again, its_failure=str(unproven))
         return Outcome(Code.WENT_BACK, stack, release, why, tuple(found), went_back_to=again)
 
     def _settled(self, release: Release, package: Path, found: list[str]) -> Outcome:
-        unsettled = tuple(self.environment.unsettled(package))
-        code = Code.NOT_SETTLED if unsettled else Code.DONE
-        return Outcome(code, self.environment.stack, release, found=tuple(found), unsettled=unsettled)
+        unsettled: tuple[str, ...] = ()
+        failure = ""
+        try:
+            unsettled = tuple(self.environment.unsettled(package))
+        except OpsError as error:
+            failure = f"another `pulumi up` could not be previewed: {error}"
+        code = Code.NOT_SETTLED if unsettled or failure else Code.DONE
+        return Outcome(code, self.environment.stack, release, failure, tuple(found), unsettled)
 
     def _uncertain(self, answered: str) -> bool:
         """Whether the site may start from another package than the state names."""
@@ -199,11 +227,24 @@ class Releases:
     def _released(self, package_hash: str, commit: str) -> Release:
         return Release(package_hash, commit, self.now(), "unfinished")
 
+    def _note_failed(self, release: Release, why: str) -> None:
+        with _noted():
+            self._finish(release, "failed", why)
+
     def _finish(self, release: Release, result: Literal["good", "failed"], why: str = "") -> None:
         self._change(lambda releases: finished(releases, release, result, why[:500]))
 
     def _change(self, change: Callable[[list[Release]], list[Release]]) -> None:
         self.archive.change_releases(self.project, self.environment.stack, change)
+
+
+@contextmanager
+def _noted() -> Generator[None]:
+    """For what comes after a failure, and may neither hide it nor stop what is done about it."""
+    try:
+        yield
+    except OpsError as error:
+        note(f"warning: {error}")
 
 
 def _reason(output: str) -> str:

@@ -98,6 +98,7 @@ def markdown(outcome: Outcome) -> str:
         Code.WENT_BACK: f"⚠️ {stack} was rolled back",
         Code.BROKEN: f"🚨 {stack} IS BROKEN: somebody has to look now",
         Code.NOT_SETTLED: f"⚠️ {stack} is deployed, but is not settled",
+        Code.UNPROVEN: f"⚠️ {stack} runs a package that is not proven to be good",
     }[outcome.code]
     return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
 
@@ -111,9 +112,14 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
         flat = [" ".join(value.split()) for value in values]
         lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
 
-    failed = outcome.code not in (Code.DONE, Code.NOT_SETTLED)
+    if outcome.code in (Code.DONE, Code.NOT_SETTLED):
+        which = "package"
+    elif outcome.code == Code.UNPROVEN and not back:
+        which = "NOT PROVEN: package"
+    else:
+        which = "FAILED: package"
     tell(
-        f"{'FAILED: package' if failed else 'package'} {{}} of commit {{}} on stack {{}}",
+        f"{which} {{}} of commit {{}} on stack {{}}",
         release.package_hash,
         release.commit or "unknown",
         outcome.stack,
@@ -121,10 +127,15 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.failure:
         tell("why: {}", outcome.failure)
     if back:
+        deployed = "deployed again"
+        if outcome.its_failure:
+            deployed = (
+                "NOT PROVEN EITHER, deployed again"
+                if outcome.code == Code.UNPROVEN
+                else "THE PREVIOUS PACKAGE FAILED TOO"
+            )
         tell(
-            "THE PREVIOUS PACKAGE FAILED TOO: {} of commit {}"
-            if outcome.its_failure
-            else "deployed again: package {} of commit {}",
+            f"{deployed}: package {{}} of commit {{}}",
             back.package_hash,
             back.commit or "unknown",
         )
@@ -135,6 +146,12 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
             tell("there is no good package to go back to")
         tell(
             "next: {} lists what was good; docs/runbook.md", f"python -m ops rollback --stack {outcome.stack}"
+        )
+    if outcome.code == Code.UNPROVEN:
+        tell(
+            "next: {} deploys and tests it again, {} goes back; docs/runbook.md",
+            f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
+            f"python -m ops rollback --stack {outcome.stack}",
         )
     for line in outcome.found:
         tell("smoke test: {}", line)

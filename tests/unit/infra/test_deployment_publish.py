@@ -2,14 +2,15 @@
 
 import io
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from requests import Session
 
+from infra.publish import AFTERWARDS, DeploymentError, Publisher, Site
 from infra.publish import Clock as RealClock
-from infra.publish import DeploymentError, Publisher, Site
+from infra.signin import SignInError
 from tests.unit.infra.loopback import (
     DEPLOYMENT,
     FUNCTIONS,
@@ -53,12 +54,14 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
 class Bench:
     """A publisher of the scripted site, with what it said and how long it slept."""
 
-    def __init__(self, azure: Azure, *, scm_host: str | None = None) -> None:
+    def __init__(
+        self, azure: Azure, *, scm_host: str | None = None, token: Callable[[], str] = lambda: "tok3n"
+    ) -> None:
         self.clock, self.said = Clock(), list[str]()
         self.publisher = Publisher(
             Site(SITE_ID, azure.host, scm_host or azure.host),
             f"https://{azure.host}",
-            token=lambda: "tok3n",
+            token=token,
             session=Session(),
             say=self.said.append,
             clock=RealClock(lambda: self.clock.time, self.clock.sleep),
@@ -213,6 +216,22 @@ def test_a_failed_deployment_says_why_in_the_hosts_words(azure: Azure) -> None:
     assert "d1 failed. Zip extraction failed\nUploading\nNo module named 'x'" in message
     assert "ASSISTANT_PUSH_AGAIN=1 pulumi up" in message
     assert azure.requests(HEALTH) == []
+
+
+def test_signing_in_that_fails_after_the_push_says_what_that_means_for_the_site(azure: Azure) -> None:
+    tokens = iter(["tok3n"])
+
+    def token() -> str:
+        for each in tokens:
+            return each
+        raise SignInError("no token")
+
+    bench = Bench(azure, token=token)
+    message = bench.failure()
+    assert "no token" in message
+    assert AFTERWARDS in message
+    with pytest.raises(SignInError):
+        bench.publish()  # nothing was pushed
 
 
 def test_a_failed_deployment_without_a_reason_says_so(azure: Azure) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from requests import Session
 
 from infra import signin
@@ -166,12 +167,51 @@ def test_githubs_token_endpoint_is_asked_for_the_audience_of_entra(azure: Azure)
     assert asked.headers["Authorization"] == "Bearer bearer"
 
 
-@pytest.mark.parametrize("reply", [Reply(403, "no"), Reply(200, "no json"), Reply(200, {}), Reply(200, [])])
-def test_a_token_endpoint_without_a_token_is_an_error(azure: Azure, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "hiccup", [Reply(0), Reply(500), Reply(503, "busy"), Reply(429), Reply(200, "no json")]
+)
+def test_a_token_endpoint_that_stumbles_is_asked_again(azure: Azure, hiccup: Reply) -> None:
+    azure.answers(OIDC, hiccup, hiccup, Reply(200, {"value": "jwt"}))
+    slept: list[float] = []
+    assert requested_token(azure, slept) == "jwt"
+    assert slept == [1.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [(Reply(403, "no"), 1), (Reply(404), 1), (Reply(500), 4), (Reply(200, {}), 4), (Reply(200, []), 4)],
+)
+def test_a_token_endpoint_without_a_token_is_an_error_of_signing_in(
+    azure: Azure, reply: Reply, asked: int
+) -> None:
     azure.answers(OIDC, reply)
+    with pytest.raises(ClientAuthenticationError, match="gave no token"):
+        requested_token(azure, [])
+    assert len(azure.requests(OIDC)) == asked
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"ARM_OIDC_TOKEN_FILE_PATH": "/nowhere/token"}, "/nowhere/token cannot be read"),
+        ({"ARM_OIDC_REQUEST_URL": "https://{host}/oidc", "ARM_OIDC_REQUEST_TOKEN": "t"}, "gave no token"),
+    ],
+)
+def test_without_an_oidc_token_a_request_of_azures_sdk_fails_as_its_own_errors_do(
+    azure: Azure, environment: dict[str, str], told: str
+) -> None:
+    azure.answers(OIDC, Reply(403, "no"))
+    known = {key: value.replace("{host}", azure.host) for key, value in environment.items()}
+    found = settings({"ARM_USE_OIDC": "true", **known, **APPLICATION})
+    with pytest.raises(AzureError, match=told):
+        signin.credential(found, CLOUDS["public"], Session()).get_token("https://x/.default")
+    with pytest.raises(SignInError, match=rf"Signing in by OIDC token.*{told}"):
+        token_source(found, CLOUDS["public"], Session())()
+
+
+def requested_token(azure: Azure, slept: list[float]) -> str:
     found = {"oidcRequestUrl": f"https://{azure.host}/oidc", "oidcRequestToken": "bearer"}
-    with pytest.raises(SignInError, match="gave no token"):
-        signin._requested_token(found, Session())  # pyright: ignore[reportPrivateUsage] # as above
+    return signin._requested_token(found, Session(), slept.append)  # pyright: ignore[reportPrivateUsage] # as above
 
 
 def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from ops.files import FolderFiles
+from ops.files import FilesError, FolderFiles
 from ops.locks import (
     Claim,
     Here,
@@ -192,6 +192,21 @@ def test_a_claim_is_gone_when_its_command_has_ended(files: FolderFiles) -> None:
         assert claim.pid == os.getpid()
 
     assert files.names("") == []
+
+
+def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
+    files: FolderFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreachable(_name: str, _etag: str = "") -> bool:
+        raise FilesError("the claim cannot be deleted")
+
+    monkeypatch.setattr(files, "delete", unreachable)
+    with pytest.raises(OpsError, match="up failed"), claimed(files, PROJECT, STACK, "pulumi up", here()):
+        raise OpsError("up failed")
+    with claimed(files, PROJECT, STACK, "pulumi up", here()):
+        pass
+
+    assert capsys.readouterr().err.count("the claim cannot be deleted") == 2
 
 
 def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:

@@ -13,6 +13,7 @@ from infra.publish import AFTERWARDS
 from ops import release as module
 from ops.archive import Archive, Release, open_archive, to_go_back_to
 from ops.engine import PulumiError
+from ops.files import FilesError
 from ops.output import OpsError
 from ops.release import Code, Outcome, Releases
 from ops.releasing import markdown, plain
@@ -246,19 +247,167 @@ def test_a_previous_package_that_is_gone_from_the_archive_is_said_before_and_aft
     assert "warning: the previous good package" in capsys.readouterr().err
 
 
-def test_what_cannot_be_tested_is_neither_good_nor_failed(
+def untestable(world: World, *codes: str) -> None:
+    """A smoke test that cannot be made for these packages."""
+    hashes, smoke = {world.hash(code) for code in codes}, world.stack.smoke
+
+    def refused(package_hash: str) -> list[str]:
+        if package_hash in hashes:
+            raise OpsError("the function keys cannot be listed")
+        return smoke(package_hash)
+
+    world.stack.smoke = refused
+
+
+def unwritable(monkeypatch: pytest.MonkeyPatch, result: str) -> None:
+    """A list of releases that cannot be written once its newest entry has this result."""
+    change_releases = Archive.change_releases
+
+    def write(
+        archive: Archive, project: str, stack: str, change: Callable[[list[Release]], list[Release]]
+    ) -> list[Release]:
+        if [each.result for each in change(archive.releases(project, stack))[:1]] == [result]:
+            raise FilesError("the list cannot be written")
+        return change_releases(archive, project, stack, change)
+
+    monkeypatch.setattr(Archive, "change_releases", write)
+
+
+def test_what_cannot_be_tested_stays_neither_good_nor_failed_and_that_is_said(world: World) -> None:
+    world.deploy("a")
+    untestable(world, "b")
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.UNPROVEN
+    assert world.stack.starts_from == world.hash("b")
+    assert world.results() == [("b", "unfinished"), ("a", "good")]
+    for told in (plain(outcome), markdown(outcome)):
+        for part in (
+            "the function keys cannot be listed",
+            f"ops deploy --stack prod --hash {world.hash('b')}",
+            "ops rollback --stack prod",
+        ):
+            assert part in told
+    assert "FAILED" not in plain(outcome)
+
+
+def test_what_could_not_be_tested_is_pushed_and_tested_when_it_is_deployed_again(world: World) -> None:
+    world.deploy("a")
+    smoke = world.stack.smoke
+    untestable(world, "b")
+    world.deploy("b")
+    world.stack.smoke = smoke
+
+    assert world.deploy("b").code == Code.DONE
+
+    assert world.stack.pushes == [world.hash("a"), world.hash("b"), world.hash("b")]
+    assert world.results() == [("b", "good"), ("a", "good")]
+
+
+def test_a_previous_package_that_cannot_be_tested_is_not_said_to_have_passed(world: World) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b")}
+    untestable(world, "a")
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.UNPROVEN
+    assert world.stack.starts_from == world.hash("a")
+    assert world.results()[:2] == [("a", "unfinished"), ("b", "failed")]
+    told = plain(outcome)
+    for part in ("FAILED: package", "PUT answers 500", "NOT PROVEN EITHER", "cannot be listed"):
+        assert part in told
+    assert f"ops deploy --stack prod --hash {world.hash('a')}" in told
+
+
+def test_a_rollback_that_cannot_be_tested_is_said_so(world: World) -> None:
+    world.deploy("a")
+    world.deploy("b")
+    untestable(world, "a")
+
+    assert world.back("a").code == Code.UNPROVEN
+
+    assert world.results() == [("a", "unfinished"), ("b", "rolled back"), ("a", "good")]
+
+
+def test_a_package_that_passed_and_could_not_be_noted_is_not_said_to_have_changed_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deploy("a")
+    unwritable(monkeypatch, "good")
 
-    def refused(_package_hash: str) -> list[str]:
-        raise OpsError("the function keys cannot be listed")
+    outcome = world.deploy("b")
 
-    monkeypatch.setattr(world.stack, "smoke", refused)
-    with pytest.raises(OpsError, match="function keys"):
-        world.deploy("b")
+    assert outcome.code == Code.UNPROVEN
+    assert "the smoke test passed, but that could not be noted" in plain(outcome)
 
-    assert world.results() == [("b", "unfinished"), ("a", "good")]
+
+def test_a_failure_that_cannot_be_noted_goes_back_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b")}
+    unwritable(monkeypatch, "failed")
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.WENT_BACK
+    assert world.stack.starts_from == world.hash("a")
+    assert "the list cannot be written" in capsys.readouterr().err
+
+
+def test_going_back_without_a_list_is_said_loudly(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy("a")
+    world.stack.bad = {world.hash("b")}
+    smoke = world.stack.smoke
+
+    def lose_list(package_hash: str) -> list[str]:
+        unwritable(monkeypatch, "unfinished")
+        return smoke(package_hash)
+
+    world.stack.smoke = lose_list
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.BROKEN
+    assert outcome.its_failure == "the list cannot be written"
+    assert "PUT answers 500" in outcome.failure
+
+
+def test_an_up_that_failed_keeps_its_reason_where_nobody_can_say_what_runs(world: World) -> None:
+    world.deploy("a")
+    world.stack.up_fails = "the state cannot be reached"
+    ran = iter([world.hash("a")])
+
+    def answered() -> str:
+        for each in ran:
+            return each
+        raise PulumiError(("stack", "output"), 255, "the state cannot be reached either")
+
+    world.stack.answered = answered
+
+    outcome = world.deploy("b")
+
+    assert outcome.code == Code.FAILED
+    assert "the state cannot be reached" in outcome.failure
+
+
+def test_another_up_that_cannot_be_previewed_does_not_hide_that_the_package_is_good(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_package: Path) -> list[str]:
+        raise PulumiError(("preview",), 255, "error: no token")
+
+    monkeypatch.setattr(world.stack, "unsettled", refused)
+
+    outcome = world.deploy("a")
+
+    assert outcome.code == Code.NOT_SETTLED
+    assert world.results() == [("a", "good")]
+    assert outcome.found == ("PUT answers 202",)
+    assert "another `pulumi up` could not be previewed" in plain(outcome)
+    assert "no token" in plain(outcome)
 
 
 def test_a_deployment_after_which_another_up_would_change_something_is_told_apart(world: World) -> None:

@@ -21,6 +21,7 @@ class Rows:
     def __init__(self, *, may_read: bool = True, may_remove: bool = True, kept: bool = True) -> None:
         self.may_read, self.may_remove, self.kept = may_read, may_remove, kept
         self.held: set[str] = set()
+        self.unreachable: Exception | None = None
 
     def rows(self, assistant_id: str) -> list[str]:
         if not self.may_read:
@@ -30,6 +31,8 @@ class Rows:
     def remove(self, assistant_id: str) -> None:
         if not self.may_remove:
             raise PermissionError
+        if self.unreachable is not None:
+            raise self.unreachable
         self.held.discard(assistant_id)
 
 
@@ -191,6 +194,33 @@ def test_rows_that_cannot_be_removed_are_said(app: App) -> None:
     found = app.test()
 
     assert f"the rows of {app.puts[-1]} stay" in found[-1]
+
+
+UNREACHABLE = [OpsError("the table cannot be changed: no token"), SmokeError("the table is not there")]
+
+
+@pytest.mark.parametrize("unreachable", UNREACHABLE)
+def test_what_keeps_rows_from_being_removed_does_not_hide_what_the_test_found(
+    app: App, unreachable: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.answer, app.table.unreachable = Reply(500, ""), unreachable
+
+    with pytest.raises(SmokeError, match="answers 500"):
+        app.test()
+
+    assert str(unreachable) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unreachable", UNREACHABLE)
+def test_what_keeps_rows_from_being_removed_says_nothing_about_the_package(
+    app: App, unreachable: Exception
+) -> None:
+    app.table.unreachable = unreachable
+
+    found = app.test()
+
+    assert f"the rows of {app.puts[-1]} stay: {unreachable}" in found[-1]
+    assert "removed again" not in found[-1]
 
 
 def exported(*listed: dict[str, Any]) -> dict[str, Any]:
