@@ -30,6 +30,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
 LOCK_FILE = f"{APP_FOLDER}/requirements.txt"
 DEFAULT_OUT = Path(".build/function_app.zip")
+GIVEN_FOLDER = ".build/packages"
+"""Where packages lie that were built before, each under its hash."""
 # All that is shipped of function_app/, as patterns below it. Whatever else lies there stays at home:
 # local.settings.json, caches, editors' files.
 SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py", "assistants/chat/page.*", "skills/*.py")
@@ -114,7 +116,7 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
 def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
     """A zip that was built before, as a pipeline hands it from one environment to the next.
 
-    It is copied to `.build/packages`, so that the state names no folder of one machine. Raises PackageError
+    It is copied to GIVEN_FOLDER, so that the state names no folder of one machine. Raises PackageError
     where it is not what `build_package` made, or was made for another Python.
     """
     data = _read(path)
@@ -138,7 +140,7 @@ def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
             f"Build it with `python -m infra.package --python {python_version} --out {path}`, "
             f"or unset {PACKAGE_VARIABLE} to build from this checkout."
         )
-    kept = root / ".build" / "packages" / f"{found}.zip"
+    kept = root / GIVEN_FOLDER / f"{found}.zip"
     if not kept.is_file() or kept.read_bytes() != data:
         whole_file.write(kept, data)
     return Package(_relative(kept, root), found, len(data))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from infra.package import GIVEN_FOLDER
 from ops.output import OpsError
 from ops.owners import GONE, Owner, rule_for
 from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_name, resource
@@ -95,6 +96,20 @@ def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
         for each in stack
         if each.type == DEPLOYED_CODE and each.outputs.get("package_hash") != answered
     ]
+
+
+def released(stack: Sequence[Resource]) -> bool:
+    """Whether the stack's package was handed to `up`, as `ops deploy` does, and not built from a checkout.
+
+    Either side counts: an `up` that finds the same package deployed keeps the outputs that were there.
+    """
+    given = [
+        str(side.get("package_path", "")).startswith(f"{GIVEN_FOLDER}/")
+        for each in stack
+        if each.type == DEPLOYED_CODE
+        for side in (each.inputs, each.outputs)
+    ]
+    return any(given)
 
 
 def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:

@@ -7,7 +7,6 @@ from typing import Any
 from ops.drift import APP_SETTINGS, Change, Finding
 from ops.markdown import code
 from ops.owners import Owner
-from ops.state import DEPLOYED_CODE
 from ops.words import lost_with
 
 _ROOM = 60_000
@@ -20,11 +19,13 @@ _COMMAND_SHOWN = 400
 
 @dataclass(frozen=True)
 class Report:
-    """`unnamed` is how many changed resources Pulumi counts without saying which."""
+    """`unnamed` is how many changed resources Pulumi counts without saying which; `released` whether the
+    stack's package came from `ops deploy`."""
 
     stack: str
     findings: Sequence[Finding]
     unnamed: int = 0
+    released: bool = False
 
     @property
     def clean(self) -> bool:
@@ -40,16 +41,20 @@ def title(report: Report) -> str:
     return f"Drift: {report.stack} differs from its program's state"
 
 
-def fix(stack: str, finding: Finding) -> str:
-    """The command that puts the finding right."""
-    if finding.type == DEPLOYED_CODE and finding.kind == "changed":
-        return f"python -m ops deploy --stack {stack} --hash {finding.changes[0].was}"
+def fix(report: Report, finding: Finding) -> str:
+    """The command that puts the finding right.
+
+    It names no package: the report may be a day old, and another one deployed or gone back to since. A plain
+    `up` builds the checkout's, which is right only for a stack that was made so.
+    """
     if finding.kind == "added":
         return f"az role assignment delete --ids {finding.id}"
     if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
-        return f"python -m ops drift --stack {stack} --restore-app-settings"
+        return f"python -m ops drift --stack {report.stack} --restore-app-settings"
     purge = f"{finding.purge} && " if finding.purge else ""
-    return f"{purge}pulumi up --refresh --stack {stack}"
+    if report.released:
+        return f"{purge}python -m ops deploy --stack {report.stack} --again"
+    return f"{purge}pulumi up --refresh --stack {report.stack}"
 
 
 def text(report: Report) -> str:
@@ -60,7 +65,7 @@ def text(report: Report) -> str:
         lines += [
             f"  {_headline(finding)}",
             *(f"    {_change(change)}" for change in finding.changes),
-            f"    {finding.owner}: {fix(report.stack, finding)}",
+            f"    {finding.owner}: {fix(report, finding)}",
         ]
     return "\n".join([*lines, *_rest(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")])
 
@@ -80,7 +85,7 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
             who = f" ({names[owner]})" if owner in names else ""
             lines += [f"### For the {owner}{who}", ""]
         for finding in found:
-            item = _item(report.stack, finding)
+            item = _item(report, finding)
             room -= sum(len(line.encode()) + 1 for line in item)
             if room < 0:
                 left_out += 1
@@ -113,7 +118,7 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
                     "id": finding.id,
                     "owner": finding.owner.value,
                     "place": finding.place,
-                    "fix": fix(report.stack, finding),
+                    "fix": fix(report, finding),
                     "goneWith": list(finding.gone_with),
                     "changes": [
                         {"path": change.path, "kind": change.kind, "was": change.was, "now": change.now}
@@ -127,7 +132,7 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
     ]
 
 
-def _item(stack: str, finding: Finding) -> list[str]:
+def _item(report: Report, finding: Finding) -> list[str]:
     lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
     if finding.gone_with:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
@@ -140,7 +145,7 @@ def _item(stack: str, finding: Finding) -> list[str]:
     if len(finding.changes) > _CHANGES_SHOWN:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
-        f"  - to put it back: {code(fix(stack, finding), _COMMAND_SHOWN)}",
+        f"  - to put it back: {code(fix(report, finding), _COMMAND_SHOWN)}",
         f"  - to keep it: change {code(finding.place)}",
     ]
     return lines

@@ -12,6 +12,7 @@ from ops.drift import (
     app_settings,
     code,
     refreshed,
+    released,
     role_assignments,
     settings_of,
     site_of,
@@ -55,7 +56,7 @@ class Eye:
         if site:
             found += app_settings(site, self._app_settings(site))
         found += role_assignments(here, self._role_assignments(here))
-        return Report(stack, found, unnamed(preview, code_changed=bool(changed_code)))
+        return Report(stack, found, unnamed(preview, code_changed=bool(changed_code)), released(state))
 
     def restore_app_settings(self, stack: str) -> None:
         """Write the site's whole set as the state names it."""

@@ -19,11 +19,23 @@ from ops.words import lost_with
 
 
 class PulumiStack:
-    """An `Environment`: a Pulumi stack, and Azure through its SDK."""
+    """An `Environment`: a Pulumi stack, and Azure through its SDK.
 
-    def __init__(self, pulumi: Pulumi, stack: str, azure: Azure, patience: float = PATIENCE) -> None:
+    `refresh`: what was changed in Azure behind the program's back is looked for, and put back.
+    """
+
+    def __init__(
+        self,
+        pulumi: Pulumi,
+        stack: str,
+        azure: Azure,
+        patience: float = PATIENCE,
+        *,
+        refresh: bool = False,
+    ) -> None:
         self.stack = stack
         self._pulumi, self._azure, self._patience = pulumi, azure, patience
+        self._flags = ("--refresh",) if refresh else ()
         self._session = Session()
 
     def answered(self) -> str:
@@ -55,14 +67,14 @@ class PulumiStack:
         return str(self._outputs().get("packageHash") or "")
 
     def preview(self, package: Path) -> dict[str, Any]:
-        return self._with(package).preview(self.stack)
+        return self._with(package).preview(self.stack, *self._flags)
 
     def up(self, package: Path, *, push_again: bool) -> None:
         more = {PUSH_AGAIN_VARIABLE: "1"} if push_again else {}
-        self._with(package, more).up(self.stack)
+        self._with(package, more).up(self.stack, *self._flags)
 
     def unsettled(self, package: Path) -> list[str]:
-        return changes(self.preview(package))
+        return changes(self._with(package).preview(self.stack))
 
     def smoke(self, package_hash: str) -> list[str]:
         target = target_of(resources(self._pulumi.export(self.stack)))

@@ -14,7 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
-from infra.package import PROJECT_ROOT
+from infra.package import GIVEN_FOLDER, PROJECT_ROOT
 from infra.publish import AFTERWARDS
 from ops.archive import Archive, Release, before, begun, finished, gone_back
 from ops.engine import PulumiError
@@ -22,7 +22,7 @@ from ops.output import OpsError, note
 from ops.plan import clean
 from ops.smoke import SmokeError
 
-PACKAGES = PROJECT_ROOT / ".build" / "packages"
+PACKAGES = PROJECT_ROOT / GIVEN_FOLDER
 
 
 class Code(IntEnum):

@@ -45,11 +45,11 @@ class Work:
     releases: Releases
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace) -> "Work":
+    def of(cls, arguments: argparse.Namespace, *, refresh: bool = False) -> "Work":
         """Raises OpsError."""
         pulumi, azure = Pulumi(), Azure.sign_in()
         archive = open_archive(arguments.archive, lambda: azure.credential)
-        environment = PulumiStack(pulumi, arguments.stack, azure, arguments.patience)
+        environment = PulumiStack(pulumi, arguments.stack, azure, arguments.patience, refresh=refresh)
         return cls(arguments.stack, archive, environment, Releases(environment, archive, pulumi.project))
 
 

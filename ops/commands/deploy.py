@@ -5,6 +5,12 @@ The same package goes from environment to environment by its hash:
   python -m ops deploy --stack dev --package .build/function_app.zip   # kept in the archive, too
   python -m ops deploy --stack test --hash HASH                        # from the archive
   python -m ops deploy --stack prod --hash HASH
+
+What was changed in Azure behind the program's back is put back with the package that the stack has:
+
+  python -m ops deploy --stack prod --again
+
+A plain `pulumi up` would deploy the code of the checkout instead, with no test and no way back.
 """
 
 import argparse
@@ -14,7 +20,7 @@ from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, PackageError, build_pack
 from ops import releasing, summary
 from ops.archive import before
 from ops.output import OpsError, note, say
-from ops.pulumi_stack import changes, data_lost
+from ops.pulumi_stack import PulumiStack, changes, data_lost
 from ops.release import PACKAGES, Code
 
 
@@ -25,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--package", type=Path, metavar="FILE", help="a zip of `make package`; default: build this checkout"
     )
     which.add_argument("--hash", metavar="HASH", help="a package in the archive")
+    which.add_argument(
+        "--again",
+        action="store_true",
+        help="the package that the stack has now, from the archive, after a refresh of the stack's state",
+    )
     parser.add_argument(
         "--commit",
         metavar="SHA",
@@ -40,9 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    work = releasing.Work.of(arguments)
-    if arguments.hash:
-        package, package_hash = work.archive.fetch(arguments.hash, PACKAGES), arguments.hash
+    work = releasing.Work.of(arguments, refresh=arguments.again)
+    package_hash = _recorded(work.environment) if arguments.again else arguments.hash
+    if package_hash is not None:
+        package = work.archive.fetch(package_hash, PACKAGES)
     else:
         package, package_hash = _built(arguments.package)
     history = work.releases.history()
@@ -69,6 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
     say(releasing.plain(outcome))
     summary.write(releasing.markdown(outcome))
     return outcome.code
+
+
+def _recorded(environment: PulumiStack) -> str:
+    package_hash = environment.recorded()
+    if not package_hash:
+        raise OpsError(
+            f"stack {environment.stack} has no package yet. "
+            f"To deploy one: python -m ops deploy --stack {environment.stack} --hash HASH"
+        )
+    return package_hash
 
 
 def _built(package: Path | None) -> tuple[Path, str]:

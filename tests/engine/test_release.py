@@ -130,7 +130,9 @@ def test_code_that_cannot_run_gives_way_to_the_one_before(releases: Releases, fi
     assert releases.results()[:2] == ["good", "failed"]
 
 
-def test_a_rollback_goes_back_and_the_next_deploy_forward_again(releases: Releases, first: str) -> None:
+def test_a_rollback_goes_back_stays_when_the_stack_is_mended_and_the_next_deploy_goes_forward_again(
+    releases: Releases, first: str
+) -> None:
     releases.code("second")
     releases.run("deploy")
     second = releases.runs()
@@ -143,6 +145,14 @@ def test_a_rollback_goes_back_and_the_next_deploy_forward_again(releases: Releas
     assert releases.runs() == first
     assert "no good release to go back to" in releases.run("rollback", code=1)
     assert releases.runs() == first
+
+    group = releases.stack.outputs()["resourceGroupName"]
+    releases.stack.run("portal", "tag", "set", group, "by-hand", "yes")
+    releases.stack.run("portal", "delete", "tables/ChatState")
+    releases.run("deploy", "--again")
+    assert releases.runs() == first, "and not the code of the checkout"
+    assert "by-hand" not in json.dumps(releases.stack.arm())
+    assert releases.results()[:3] == ["good", "rolled back", "good"]
 
     releases.run("deploy", "--hash", second)
     assert releases.runs() == second

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra.package import DEFAULT_OUT, GIVEN_FOLDER
 from ops.drift import (
     Change,
     Finding,
@@ -14,6 +15,7 @@ from ops.drift import (
     code,
     differences,
     refreshed,
+    released,
     role_assignments,
     unnamed,
 )
@@ -151,7 +153,7 @@ def test_a_model_account_that_is_gone_is_purged_before_it_is_made_again() -> Non
 
     (finding,) = refreshed(preview(step("delete", entry("group", GROUP)), step("delete", account)))
 
-    assert fix("prod", finding) == (
+    assert fix(Report("prod", [finding]), finding) == (
         "az cognitiveservices account purge --location eastus2 --resource-group rg-1 --name oai-1"
         " && pulumi up --refresh --stack prod"
     )
@@ -185,13 +187,48 @@ def test_other_code_is_found_once_whether_or_not_the_document_shows_it() -> None
     (finding,) = code([state], "b" * 64)
 
     assert finding.changes == (Change("package_hash", "changed", "a" * 64, "b" * 64),)
-    assert (finding.owner, fix("prod", finding)) == (
-        Owner.ON_CALL,
-        f"python -m ops deploy --stack prod --hash {'a' * 64}",
-    )
+    assert finding.owner == Owner.ON_CALL
     assert refreshed(preview(shown)) == []
     assert unnamed(preview(shown), code_changed=True) == 0
     assert unnamed({"steps": [], "changeSummary": {"update": 1}}, code_changed=True) == 0
+
+
+GIVEN, BUILT = f"{GIVEN_FOLDER}/{'a' * 64}.zip", DEFAULT_OUT.as_posix()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "is_released"),
+    [
+        (GIVEN, GIVEN, True),
+        (GIVEN, BUILT, True),  # found deployed already, by an `up` of a checkout
+        (BUILT, GIVEN, True),  # the other way round
+        (BUILT, BUILT, False),
+    ],
+)
+def test_the_state_says_whether_a_stacks_package_was_released_or_built_from_a_checkout(
+    inputs: str, outputs: str, is_released: bool
+) -> None:
+    deployed = entry("deployed-code", SITE_ID, package_path=inputs) | {"outputs": {"package_path": outputs}}
+
+    assert released([site(), resource(deployed)]) is is_released
+    assert not released([site()])
+
+
+@pytest.mark.parametrize("changed", ["group", "deployed-code"])
+def test_a_released_stack_is_mended_with_the_package_that_it_has_when_the_command_is_run(
+    changed: str,
+) -> None:
+    before = entry(changed, GROUP) | {"outputs": {"package_hash": "a" * 64}}
+    (finding,) = (
+        code([resource(before)], "b" * 64)
+        if changed == "deployed-code"
+        else refreshed(preview(step("update", before, {**before, "inputs": {"tags": {"owner": "me"}}})))
+    )
+
+    assert (
+        fix(Report("prod", [finding], released=True), finding) == "python -m ops deploy --stack prod --again"
+    )
+    assert fix(Report("prod", [finding]), finding) == "pulumi up --refresh --stack prod"
 
 
 def test_an_app_that_answers_no_package_is_drift_too() -> None:
@@ -221,7 +258,7 @@ def test_app_settings_are_compared_by_name_and_no_value_is_told() -> None:
     )
     report = Report("prod", [finding])
     assert "s3cret" not in text(report) + markdown(report, {}) + json.dumps(as_json([report]))
-    assert "--restore-app-settings" in fix("prod", finding)
+    assert "--restore-app-settings" in fix(report, finding)
 
 
 def test_the_same_app_settings_in_another_order_are_no_drift() -> None:
@@ -263,7 +300,7 @@ def test_a_role_that_was_given_by_hand_is_found_on_the_stacks_own_scopes_only() 
     found = role_assignments(stack, actual)
 
     assert [finding.name for finding in found] == ["by-hand", "on-the-group"]
-    assert fix("prod", found[0]) == f"az role assignment delete --ids {actual[1].id}"
+    assert fix(Report("prod", found), found[0]) == f"az role assignment delete --ids {actual[1].id}"
     assert "Owner for User u" in text(Report("prod", found))
 
 
