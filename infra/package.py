@@ -124,15 +124,11 @@ def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         named = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
-        tags = [archive.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL")]
     problems: list[str] = []
     if named != found:
         problems.append(f"its content hash is {found}, and {HASH_FILE} in it says {named}")
-    made_for = {
-        f"3.{minor}" for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)
-    }
-    if made_for - {python_version}:
-        versions = ", ".join(sorted(made_for))
+    if unfit := made_for(io.BytesIO(data)) - {python_version}:
+        versions = ", ".join(sorted(unfit))
         problems.append(f"it was made for Python {versions}, and pythonVersion is {python_version}")
     if problems:
         raise PackageError(
@@ -156,6 +152,16 @@ def content_hash(package: Path | BinaryIO) -> str:
         raise PackageError(
             f"{package} cannot be read as a zip ({error}). Run `python -m infra.package` to build it."
         ) from error
+
+
+def made_for(package: Path | BinaryIO) -> frozenset[str]:
+    """The Pythons that the wheels in a built zip are for; none where all of them are for any."""
+    with zipfile.ZipFile(package) as archive:
+        tags = [
+            archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/WHEEL")
+        ]
+    found = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
+    return frozenset(f"3.{minor}" for minor in found)
 
 
 def function_names(package: Path | BinaryIO) -> frozenset[str]:
@@ -410,19 +416,46 @@ def _read(path: Path) -> bytes:
         raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def _one_python(stacks: Sequence[str]) -> str:
+    """Raises PackageError where no package could run on all of them."""
+    from infra.settings import python_version_of  # noqa: PLC0415 # it imports this module, and takes a second
+
+    wanted = {stack: python_version_of(stack) for stack in stacks}
+    if len(set(wanted.values())) > 1:
+        told = ", ".join(f"{version} for {stack}" for stack, version in wanted.items())
+        version = wanted[stacks[-1]]
+        mends = [
+            f"  pulumi config set pythonVersion {version} --stack {stack}"
+            for stack in wanted
+            if wanted[stack] != version
+        ]
+        raise PackageError(
+            f"pythonVersion is {told}, and one package goes to all of them: it runs on one Python only. "
+            "Set the same, as:\n" + "\n".join(mends)
+        )
+    return wanted[stacks[0]]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m infra.package",
         description="Build the zip that `pulumi up` deploys; show its path, content hash, size and files.",
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--python", default=DEFAULT_PYTHON, choices=SUPPORTED_PYTHON, help="default: %(default)s"
+    )
+    which.add_argument(
+        "--stack",
+        action="append",
+        metavar="S",
+        help="for the pythonVersion of this stack; may be repeated, for a package that goes to all of them",
     )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s in the project")
     options = parser.parse_args(arguments)
     out: Path = options.out if options.out == DEFAULT_OUT else options.out.resolve()
     try:
-        package = build_package(options.python, out=out)
+        package = build_package(_one_python(options.stack) if options.stack else options.python, out=out)
         with zipfile.ZipFile(PROJECT_ROOT / package.path) as archive:
             files = [f"  {entry.file_size:>9,}  {entry.filename}" for entry in archive.infolist()]
     except PackageError as error:

@@ -127,20 +127,33 @@ def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
     if pull_request_of(pulumi.get_stack()) is not None:
-        raw |= ephemeral_config(PROJECT_ROOT / EPHEMERAL_CONFIG, f"{pulumi.get_project()}:")
+        raw |= file_config(PROJECT_ROOT / EPHEMERAL_CONFIG, f"{pulumi.get_project()}:")
     return parse(raw, today=datetime.now(UTC).date(), stack=pulumi.get_stack(), secret_keys=secret_keys)
 
 
-def ephemeral_config(path: Path, namespace: str) -> dict[str, str]:
-    """What the committed file sets for every stack of a pull request, as text as the engine hands it over.
+def file_config(path: Path, namespace: str) -> dict[str, str]:
+    """What a stack's file sets, as text as the engine hands it over.
 
-    It stands above the stack's own config: all that the program sees there are the defaults of Pulumi.yaml.
+    The committed file of all pull requests stands above a stack's own config: all that the program sees there
+    are the defaults of Pulumi.yaml.
     """
-    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    config: dict[str, Any] = content.get("config") or {}
     return {
         name.removeprefix(namespace): value if isinstance(value, str) else json.dumps(value)
-        for name, value in content["config"].items()
+        for name, value in config.items()
     }
+
+
+def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
+    """The `pythonVersion` of a stack, from its file in a checkout: what a package for it is built for.
+
+    It is not checked here: the program does that, and before it whoever builds or takes a package.
+    """
+    file = root / (f"Pulumi.{stack}.yaml" if pull_request_of(stack) is None else EPHEMERAL_CONFIG)
+    project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    config = file_config(file, f"{project}:") if file.is_file() else {}
+    return str(config.get(PYTHON_VERSION.name, PYTHON_VERSION.default))
 
 
 def parse(

@@ -15,7 +15,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from infra.names import Names, names
-from infra.settings import NAME_SUFFIX, ephemeral_config
+from infra.settings import NAME_SUFFIX, file_config
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.azure import Azure
 from ops.files import Files
@@ -65,7 +65,7 @@ class Naming:
     @classmethod
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
         """With the committed suffix, and with none, as it may have been committed lately."""
-        config = ephemeral_config(folder / EPHEMERAL_CONFIG, f"{project}:")
+        config = file_config(folder / EPHEMERAL_CONFIG, f"{project}:")
         committed = NAME_SUFFIX.read(config.get(NAME_SUFFIX.name, ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
 

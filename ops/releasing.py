@@ -5,7 +5,10 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from infra.package import made_for
+from infra.settings import python_version_of
 from ops import markdown as written
 from ops.archive import URL_VARIABLE, Archive, Release, open_archive
 from ops.azure import Azure
@@ -68,6 +71,20 @@ def _checked_out() -> str:
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
+    """Raises OpsError where the stack's Python is another than the package's: before anything is changed."""
+    wanted, made = python_version_of(stack), made_for(package)
+    if made - {wanted}:
+        version = ", ".join(sorted(made))
+        raise OpsError(
+            f"package {package_hash} was made for Python {version}, and pythonVersion of stack {stack} is "
+            f"{wanted}: nothing was changed. To go on with this package: "
+            f"pulumi config set pythonVersion {version} --stack {stack}. To build one for {wanted}: "
+            f"python -m infra.package --stack {stack} --out FILE, "
+            f"python -m ops deploy --stack {stack} --package FILE"
+        )
 
 
 def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:

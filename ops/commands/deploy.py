@@ -16,7 +16,8 @@ A plain `pulumi up` would deploy the code of the checkout instead, with no test 
 import argparse
 from pathlib import Path
 
-from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, PackageError, build_package, content_hash
+from infra.package import PROJECT_ROOT, PackageError, build_package, content_hash
+from infra.settings import python_version_of
 from ops import releasing, summary
 from ops.archive import before
 from ops.output import OpsError, note, say
@@ -28,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     releasing.add_arguments(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--package", type=Path, metavar="FILE", help="a zip of `make package`; default: build this checkout"
+        "--package",
+        type=Path,
+        metavar="FILE",
+        help="a zip of `python -m infra.package --stack S`; default: build this checkout",
     )
     which.add_argument("--hash", metavar="HASH", help="a package in the archive")
     which.add_argument(
@@ -56,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if package_hash is not None:
         package = work.archive.fetch(package_hash, PACKAGES)
     else:
-        package, package_hash = _built(arguments.package)
+        package, package_hash = package_of(arguments.package, work.stack)
+    releasing.refuse_other_python(package, package_hash, work.stack)
     history = work.releases.history()
     commit = arguments.commit or releasing.commit_of(history, package_hash)
     previous = before(history, package_hash)
@@ -93,9 +98,10 @@ def _recorded(environment: PulumiStack) -> str:
     return package_hash
 
 
-def _built(package: Path | None) -> tuple[Path, str]:
+def package_of(given: Path | None, stack: str) -> tuple[Path, str]:
+    """A package and its hash: the one given, or one of this checkout. Raises OpsError."""
     try:
-        path = package or PROJECT_ROOT / build_package(DEFAULT_PYTHON).path
+        path = given or PROJECT_ROOT / build_package(python_version_of(stack)).path
         return path.resolve(), content_hash(path)
     except PackageError as error:
         raise OpsError(str(error)) from error

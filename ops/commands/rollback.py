@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     _show(history, runs)
     target = target_of(history, arguments.to, runs, work.stack)
     package = work.archive.fetch(target.package_hash, PACKAGES)
+    releasing.refuse_other_python(package, target.package_hash, work.stack)
     if arguments.dry_run:
         say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
         return Code.DONE

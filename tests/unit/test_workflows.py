@@ -300,7 +300,7 @@ def test_each_call_of_ops_is_understood_by_its_command(call: str) -> None:
 
 def test_the_named_stacks_have_settings() -> None:
     named = {
-        *re.findall(r"--stack ([a-z]\S*)", "\n".join(job.runs for job in JOBS.values())),
+        *re.findall(r"--stack ([a-z][\w-]*)", "\n".join(job.runs for job in JOBS.values())),
         *JOBS["drift/drift"].job["strategy"]["matrix"]["stack"],
         *JOBS["rollback/rollback"].workflow["on"]["workflow_dispatch"]["inputs"]["stack"]["options"],
         *(job.job["with"]["stack"] for job in JOBS.values() if "with" in job.job),
@@ -317,6 +317,8 @@ def test_the_package_goes_from_dev_to_test_to_prod_by_one_hash() -> None:
         ["package", "test"],
     ]
     assert {stage["with"]["hash"] for stage in stages.values()} == {"${{ needs.package.outputs.hash }}"}
+    built_for = re.findall(r"--stack ([a-z][\w-]*)", JOBS["deploy/package"].runs)
+    assert built_for == list(stages), "one Python for all stages"
 
 
 def test_each_job_signs_in_as_the_identity_that_its_environment_allows() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import package
+from infra import package, settings
 from infra.package import (
     HASH_FILE,
     PROJECT_ROOT,
@@ -526,6 +526,30 @@ def test_a_given_package_for_another_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"made for Python 3.11, and pythonVersion is 3.12"):
         given_package(path, "3.12", root=tmp_path)
     assert given_package(path, "3.11", root=tmp_path)
+
+
+def test_a_package_for_several_stacks_is_built_for_the_python_that_they_share(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pythons = {"dev": "3.11", "test": "3.12", "prod": "3.12"}
+    built_for: list[str] = []
+
+    def build(python_version: str, out: Path) -> package.Package:
+        built_for.append(python_version)
+        raise PackageError(f"not built here: {out}")
+
+    monkeypatch.setattr(settings, "python_version_of", pythons.__getitem__)
+    monkeypatch.setattr(package, "build_package", build)
+
+    package.main(["--stack", "test", "--stack", "prod"])
+    package.main(["--stack", "dev"])
+    assert built_for == ["3.12", "3.11"]
+
+    assert package.main(["--stack", "dev", "--stack", "test", "--stack", "prod"]) == 1
+    assert built_for == ["3.12", "3.11"]
+    told = capsys.readouterr().err
+    assert "pythonVersion is 3.11 for dev, 3.12 for test, 3.12 for prod" in told
+    assert told.endswith("  pulumi config set pythonVersion 3.12 --stack dev\n")
 
 
 @pytest.mark.parametrize("content", [None, b"no zip"])

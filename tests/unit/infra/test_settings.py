@@ -2,6 +2,7 @@ import json
 import re
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -12,7 +13,7 @@ from pulumi.runtime import set_all_config
 from infra import settings
 from infra.models import CHAT_MODELS
 from infra.rules import OWN_TAGS
-from infra.settings import KEYS, parse
+from infra.settings import KEYS, parse, python_version_of
 from infra.stack_config import InvalidSettingsError, Problem
 from infra.stacks import PULL_REQUEST_TAG
 from tests.unit.infra.conftest import RunStack
@@ -378,6 +379,28 @@ def test_the_stack_of_a_pull_request_takes_its_settings_from_the_committed_file(
 
 def test_no_other_stack_takes_settings_from_the_pull_requests_file(run_stack: RunStack) -> None:
     assert "environment" not in run_stack(stack="pr-x")["group"].inputs["tags"]
+
+
+@pytest.mark.parametrize(
+    ("stack", "file", "content", "version"),
+    [
+        ("dev", "Pulumi.dev.yaml", 'config:\n  assistant:pythonVersion: "3.11"\n', "3.11"),
+        ("dev", "Pulumi.dev.yaml", "config:\n  assistant:pythonVersion: 3.11\n", "3.11"),
+        ("pr-7", "Pulumi.pr.yaml", 'config:\n  assistant:pythonVersion: "3.11"\n', "3.11"),
+        ("pr-7", "Pulumi.pr-7.yaml", 'config:\n  assistant:pythonVersion: "3.11"\n', "3.12"),
+        ("dev", "Pulumi.dev.yaml", "config:\n  assistant:location: eastus2\n", "3.12"),
+        ("dev", "Pulumi.dev.yaml", "encryptionsalt: v1:x\n", "3.12"),
+        ("dev", "Pulumi.dev.yaml", "", "3.12"),
+        ("dev", "Pulumi.prod.yaml", 'config:\n  assistant:pythonVersion: "3.11"\n', "3.12"),
+    ],
+)
+def test_a_package_is_built_for_the_python_of_the_stacks_file(
+    tmp_path: Path, stack: str, file: str, content: str, version: str
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: assistant\n")
+    (tmp_path / file).write_text(content)
+
+    assert python_version_of(stack, tmp_path) == version
 
 
 def test_what_is_wrong_in_the_pull_requests_file_is_mended_there() -> None:

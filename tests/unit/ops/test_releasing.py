@@ -1,10 +1,14 @@
 """What `deploy` and `rollback` decide before they begin."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.package import Package, content_hash, zip_bytes
+from ops import releasing
 from ops.archive import Release
+from ops.commands import deploy
 from ops.commands.rollback import target_of
 from ops.output import OpsError
 from ops.pulumi_stack import changes, data_lost
@@ -113,6 +117,49 @@ def test_a_packages_commit_is_the_one_of_its_first_deployment_or_the_workflows()
 
     assert commit_of(history, A, {"GITHUB_SHA": "now"}) == "first"
     assert commit_of(history, B, {"GITHUB_SHA": "now"}) == "now"
+
+
+def package_for(folder: Path, *tags: str) -> Path:
+    path = folder / "package.zip"
+    wheels = {f"w{tag}.dist-info/WHEEL": f"Tag: {tag}\n".encode() for tag in tags}
+    path.write_bytes(zip_bytes({"function_app.py": b"", **wheels}))
+    return path
+
+
+def test_a_package_for_another_python_than_the_stacks_is_refused_before_anything_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pythons = {"dev": "3.11", "prod": "3.12"}
+    monkeypatch.setattr(releasing, "python_version_of", pythons.__getitem__)
+    package = package_for(tmp_path, "cp312-cp312-manylinux2014_x86_64", "cp38-abi3-any", "py3-none-any")
+
+    releasing.refuse_other_python(package, A, "prod")
+    with pytest.raises(OpsError) as refused:
+        releasing.refuse_other_python(package, A, "dev")
+
+    for told in (
+        f"package {A} was made for Python 3.12, and pythonVersion of stack dev is 3.11: nothing was changed",
+        "pulumi config set pythonVersion 3.12 --stack dev",
+        "python -m infra.package --stack dev --out FILE",
+    ):
+        assert told in str(refused.value)
+
+
+def test_a_package_of_this_checkout_is_built_for_the_python_of_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_for: list[str] = []
+    path = package_for(tmp_path)
+
+    def build(python_version: str) -> Package:
+        built_for.append(python_version)
+        return Package(str(path), A, 1)
+
+    monkeypatch.setattr(deploy, "python_version_of", {"dev": "3.11"}.__getitem__)
+    monkeypatch.setattr(deploy, "build_package", build)
+
+    assert deploy.package_of(None, "dev") == (path, content_hash(path))
+    assert built_for == ["3.11"]
 
 
 def test_what_keeps_data_and_would_go_is_named_once() -> None:
