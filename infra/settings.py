@@ -123,12 +123,17 @@ REGIONAL_MEMORY_MB = 512_000
 """Memory of all Flex Consumption instances of a subscription in one region."""
 
 
+def today() -> date:
+    """The day on which a model must not have retired."""
+    return datetime.now(UTC).date()
+
+
 def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
     if pull_request_of(pulumi.get_stack()) is not None:
         raw |= file_config(PROJECT_ROOT / EPHEMERAL_CONFIG, f"{pulumi.get_project()}:")
-    return parse(raw, today=datetime.now(UTC).date(), stack=pulumi.get_stack(), secret_keys=secret_keys)
+    return parse(raw, today=today(), stack=pulumi.get_stack(), secret_keys=secret_keys)
 
 
 def file_config(path: Path, namespace: str) -> dict[str, str]:

@@ -7,17 +7,23 @@ import runpy
 from collections.abc import Generator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 from pulumi.runtime import rpc, set_all_config, set_mocks
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from infra import settings
+
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = "assistant"
 SUBSCRIPTION_ID = "11111111-2222-4333-8444-555555555555"
+TODAY = date(2026, 11, 25)
+"""No model of these tests has retired yet."""
 EMPTY: dict[str, Any] = {}
 ARM = f"/subscriptions/{SUBSCRIPTION_ID}"
 
@@ -197,7 +203,8 @@ def run_program(
             set_mocks(recorder.azure, project=project, stack=stack, preview=preview, monitor=recorder)
             # set_mocks makes a stack; the program shall have its own, as under the language host.
             set_root_resource(cast("Any", None))
-            loop.run_until_complete(run_in_stack(lambda: _run_file(ROOT / program)))
+            with patch.object(settings, "today", lambda: TODAY):
+                loop.run_until_complete(run_in_stack(lambda: _run_file(ROOT / program)))
         return recorder.run
 
     return copy_context().run(run)

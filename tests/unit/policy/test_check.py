@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,9 @@ def test_what_cannot_be_judged_ends_with_2_and_the_rest_is_judged(
 def test_a_waived_violation_is_advice_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "waivers.toml").write_text(SOUND.replace("2026-12-31", waivers.today().isoformat()))
+    (tmp_path / "waivers.toml").write_text(
+        SOUND.replace("2026-12-31", (waivers.today() + timedelta(days=1)).isoformat())
+    )
     monkeypatch.setattr(waivers, "FILE", tmp_path / "waivers.toml")
     stack = sound()
     put("deployments", "publicAccess", "Blob")(stack)
