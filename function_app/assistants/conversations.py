@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from assistants.checks import ID, Moment
@@ -42,6 +43,10 @@ class State:
             "totalMessages": self.total_messages,
             "totalTokens": self.total_tokens,
         }
+
+    def created_after(self, moment: datetime) -> bool:
+        """`moment` is in UTC."""
+        return _padded(self.created_at) > moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
 @dataclass(frozen=True)

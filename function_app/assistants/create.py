@@ -6,7 +6,7 @@ import azure.functions as func
 
 from assistants import checks, conversations, leases, routing
 from assistants.checks import Problem
-from assistants.leases import Held, Lease
+from assistants.leases import Held
 from assistants.responses import answered, bad_request, busy, json_response, problem
 from assistants.settings import CHAT_STATE_TABLE, STORAGE_CONNECTION, Settings
 from assistants.storage import Tables
@@ -34,8 +34,7 @@ def respond(
     """202 and the create request set as output; else a problem and no output.
 
     The host writes the rows before it sends the answer, so a client that reads 202 finds them. It
-    writes them after this has returned, so no lease can be held meanwhile: that nobody is writing is
-    only looked at.
+    writes them after this has returned, so the claim stays, and ends by their being there.
     """
     assistant_id = req.route_params.get("assistantId", "")
     body, problems = checks.parse_create_body(req.get_body())
@@ -45,31 +44,23 @@ def respond(
     problems = checks.id_problems(assistant_id) + problems
     if problems:
         return bad_request(problems)
-    if precondition:
-        replaces = False
-        refusal = _refuse_existing(assistant_id, tables)
-    else:
-        refusal = _busy(leases.held(tables.leases, assistant_id), assistant_id)
-        replaces = refusal is None and conversations.get_state(tables.chat_state, assistant_id) is not None
-    if refusal is not None:
-        return refusal
+    existing = conversations.get_state(tables.chat_state, assistant_id)
+    if precondition and existing:
+        return _refuse_existing(assistant_id)
+    claimed = leases.claim(tables, assistant_id, existing)
+    if isinstance(claimed, Held):
+        return busy(assistant_id, claimed.retry_after)
+    # Again, since somebody may have created it before the claim.
+    if precondition and conversations.get_state(tables.chat_state, assistant_id):
+        leases.release(tables.leases, claimed)
+        return _refuse_existing(assistant_id)
     instructions = default_instructions if body.instructions is None else body.instructions
     requests.set(create_request(assistant_id, instructions))
-    return json_response({"assistantId": assistant_id}, 202, {REPLACED: "true" if replaces else "false"})
+    return json_response({"assistantId": assistant_id}, 202, {REPLACED: "true" if existing else "false"})
 
 
-def _refuse_existing(assistant_id: str, tables: Tables) -> func.HttpResponse | None:
-    """412 where there is one. Else the claim stays until it ends: of two creates at once one is refused."""
-    claimed = leases.claim(tables.leases, assistant_id)
-    if conversations.get_state(tables.chat_state, assistant_id) is None:
-        return _busy(claimed, assistant_id)
-    if isinstance(claimed, Lease):
-        leases.release(tables.leases, claimed)
+def _refuse_existing(assistant_id: str) -> func.HttpResponse:
     return problem(412, f"There is an assistant {assistant_id}, and If-None-Match: * asks not to replace it.")
-
-
-def _busy(found: Lease | Held | None, assistant_id: str) -> func.HttpResponse | None:
-    return busy(assistant_id, found.retry_after) if isinstance(found, Held) else None
 
 
 def create_request(assistant_id: str, instructions: str) -> bytes:

@@ -1,7 +1,8 @@
 """One writer at a time for each assistant, by a row in a table of the app's own.
 
 The extension writes a conversation without any: of two posts at once both pay for the model and
-one is lost (azure-functions-openai-extension, AssistantService.cs: both add the same row key).
+one is lost, of two creates one fails, and a create beside a post leaves rows that no state counts
+(azure-functions-openai-extension, AssistantService.cs).
 """
 
 import contextlib
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assistants.storage import insert
+from assistants import conversations
+from assistants.conversations import State
+from assistants.storage import Tables, insert
 
 LEASE_SECONDS = 300
 """Longer than the 230 s that Azure's front end gives a request, so that a lease outlives its own."""
 
 CLAIM_SECONDS = 30
-"""For a create that must not replace: from its check until the extension has written the rows."""
+"""For a create: from its check until the extension has written the rows, which takes well under a second."""
 
 _ROW = "lease"
 _POST, _CLAIM = "post", "create"
@@ -37,27 +40,20 @@ class Held:
     retry_after: int
 
 
-def acquire(table: Any, assistant_id: str) -> Lease | Held:
+def acquire(tables: Tables, assistant_id: str, state: State | None = None) -> Lease | Held:
     """The right to write until `release`, or until LEASE_SECONDS have passed.
 
-    Only for an assistant that exists, or to delete: a claim to create gives way.
+    `state` is what the caller has read just before, if it has.
     """
-    return _take(table, assistant_id, _POST, LEASE_SECONDS)
+    return _take(tables, assistant_id, state, _POST, LEASE_SECONDS)
 
 
-def claim(table: Any, assistant_id: str) -> Lease | Held:
-    """The right to create, which nobody else has for CLAIM_SECONDS unless the assistant is there before."""
-    return _take(table, assistant_id, _CLAIM, CLAIM_SECONDS)
+def claim(tables: Tables, assistant_id: str, state: State | None = None) -> Lease | Held:
+    """The right to create, until there is a state from after the claim, or CLAIM_SECONDS have passed.
 
-
-def held(table: Any, assistant_id: str) -> Held | None:
-    """Whether somebody is writing, without becoming a writer."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
-
-    try:
-        return _held(table.get_entity(assistant_id, _ROW), _POST)
-    except ResourceNotFoundError:
-        return None
+    Nobody gives it back: the extension writes the rows when the code that took it has returned.
+    """
+    return _take(tables, assistant_id, state, _CLAIM, CLAIM_SECONDS)
 
 
 def release(table: Any, lease: Lease) -> None:
@@ -71,7 +67,7 @@ def release(table: Any, lease: Lease) -> None:
         )
 
 
-def _take(table: Any, assistant_id: str, purpose: str, seconds: int) -> Lease | Held:
+def _take(tables: Tables, assistant_id: str, state: State | None, purpose: str, seconds: int) -> Lease | Held:
     from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
     from azure.core.exceptions import (  # noqa: PLC0415 # as above
         ResourceExistsError,
@@ -79,6 +75,7 @@ def _take(table: Any, assistant_id: str, purpose: str, seconds: int) -> Lease | 
         ResourceNotFoundError,
     )
 
+    table = tables.leases
     row = {
         "PartitionKey": assistant_id,
         "RowKey": _ROW,
@@ -86,27 +83,38 @@ def _take(table: Any, assistant_id: str, purpose: str, seconds: int) -> Lease | 
         "Purpose": purpose,
         "ExpiresAt": datetime.now(UTC) + timedelta(seconds=seconds),
     }
-    try:
-        return Lease(assistant_id, insert(table, row)["etag"])
-    except ResourceExistsError:
-        pass
-    try:
-        found = table.get_entity(assistant_id, _ROW)
-        if found.get("Owner") == row["Owner"]:
-            return Lease(assistant_id, found.metadata["etag"])  # a retry found the row of its first try
-        if other := _held(found, purpose):
-            return other
-        taken = table.update_entity(
-            row, mode="replace", etag=found.metadata["etag"], match_condition=MatchConditions.IfNotModified
-        )
-        return Lease(assistant_id, taken["etag"])
-    except (ResourceModifiedError, ResourceNotFoundError):
-        return Held(1)  # given back, or taken over by another, between two of the calls above
+    # Where nobody has posted, the row of the create is most likely still there: no insert can succeed.
+    created_only = state is not None and state.total_messages <= 1
+    for attempt in range(2):
+        if attempt or not created_only:
+            with contextlib.suppress(ResourceExistsError):
+                return Lease(assistant_id, insert(table, row)["etag"])
+        # Given back, or taken over by another, between two of the calls.
+        with contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+            found = table.get_entity(assistant_id, _ROW)
+            if found.get("Owner") == row["Owner"]:
+                # The SDK's retry of an insert or update found the row of the first try.
+                return Lease(assistant_id, found.metadata["etag"])
+            if other := _held(tables, found, state):
+                return other
+            taken = table.update_entity(
+                row,
+                mode="replace",
+                etag=found.metadata["etag"],
+                match_condition=MatchConditions.IfNotModified,
+            )
+            return Lease(assistant_id, taken["etag"])
+    return Held(1)
 
 
-def _held(row: Any, purpose: str) -> Held | None:
+def _held(tables: Tables, row: Any, state: State | None) -> Held | None:
     left = (row["ExpiresAt"] - datetime.now(UTC)).total_seconds()
-    # Who posts or deletes has seen that the assistant is there, so its create is over.
-    if left <= 0 or (purpose == _POST and row.get("Purpose") == _CLAIM):
+    if left <= 0 or (row["Purpose"] == _CLAIM and _has_created(tables, row, state)):
         return None
     return Held(max(1, min(_RETRY_SECONDS, round(left))))
+
+
+def _has_created(tables: Tables, row: Any, state: State | None) -> bool:
+    """Whether the rows of this claim are written: one instance has set both times, by one clock."""
+    state = state or conversations.get_state(tables.chat_state, row["PartitionKey"])
+    return state is not None and state.created_after(row["ExpiresAt"] - timedelta(seconds=CLAIM_SECONDS))

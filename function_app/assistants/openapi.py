@@ -153,6 +153,7 @@ def _create() -> Json:
             "409": _busy(),
             "412": _problem("If-None-Match: * was sent, and there is one."),
             **_failures(),
+            "500": _problem("A failure that the app's log tells of. Without a body: in writing the rows."),
         },
     }
 

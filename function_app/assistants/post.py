@@ -129,17 +129,23 @@ def exchange(
     assistant_id: str, message: str, key: str, tables: Tables, run: Run
 ) -> Exchange | func.HttpResponse:
     """Post one checked message to a conversation that nobody else writes meanwhile."""
-    if conversations.get_state(tables.chat_state, assistant_id) is None:
+    table = tables.chat_state
+    known = conversations.get_state(table, assistant_id)
+    if known is None:
         return not_found(assistant_id)
-    lease = leases.acquire(tables.leases, assistant_id)
+    lease = leases.acquire(tables, assistant_id, known)
     if isinstance(lease, Held):
         return busy(assistant_id, lease.retry_after, members={"messageStored": False})
     called = Called(Outcome.REFUSED)
     try:
-        # Again, since somebody may have written or deleted before the lease.
-        before = conversations.get_state(tables.chat_state, assistant_id)
+        # Again, since somebody may have written, begun it anew or deleted it before the lease.
+        before, rows = conversations.exchange_after(table, assistant_id, known.total_messages)
         if before is None:
             return not_found(assistant_id)
+        last = conversations.row_key(before.total_messages)
+        if stray := [one.row_key for one in rows if one.row_key > last]:
+            # The extension would write over them, or their answers be taken for the new message's.
+            return _cannot_go_on(f"{stray[0]} lies behind {last}, the last message that its state counts")
         called = run(assistant_id, message, key)
         return _result(assistant_id, message, before, called, tables)
     finally:
@@ -180,8 +186,7 @@ def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.Http
             return _failed(502, detail, False)
         case Outcome.FAILED:
             if reason := conversations.unanswered(tables.chat_state, assistant_id):
-                detail = f"The conversation cannot go on: {reason}. PUT or DELETE the assistant."
-                return _failed(409, detail, False)
+                return _cannot_go_on(reason)
             # The host keeps to itself what failed; a model's limit is the most frequent.
             detail = (
                 "The model or the storage refused: most often the model's rate limit, which passes, else a"
@@ -191,6 +196,11 @@ def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.Http
         case _:
             logging.error("RunAssistant answered %s and no rows were written", called.status)
             return _failed(502, "The app's own function answered, but nothing was written.", False)
+
+
+def _cannot_go_on(reason: str) -> func.HttpResponse:
+    """409 without `Retry-After`, since it never passes."""
+    return _failed(409, f"The conversation cannot go on: {reason}. PUT or DELETE the assistant.", False)
 
 
 def _failed(

@@ -30,7 +30,7 @@ def respond(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
 
 def remove(assistant_id: str, tables: Tables) -> Held | None:
     """Delete all rows of one assistant and its lease, or say who is writing it."""
-    lease = leases.acquire(tables.leases, assistant_id)
+    lease = leases.acquire(tables, assistant_id)
     if isinstance(lease, Held):
         return lease
     try:

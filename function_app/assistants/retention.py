@@ -86,7 +86,7 @@ def _idle(table: Any, idle_since: datetime, start: str) -> Iterator[str]:
 
 def _remove_if_idle(tables: Tables, assistant_id: str, idle_since: datetime) -> bool:
     """Whoever writes just now is not idle, nor is who has written since the query."""
-    lease = leases.acquire(tables.leases, assistant_id)
+    lease = leases.acquire(tables, assistant_id)
     if isinstance(lease, Held):
         return False
     try:

@@ -70,6 +70,43 @@ def test_of_posts_at_once_each_is_stored_or_refused_by_409(
     assert all(answer.json()["messageStored"] is False for answer in refused)
 
 
+def test_of_a_post_and_puts_at_once_each_is_done_whole_or_refused_by_409(
+    target: Target, local: Workspace, tmp_path: Path, assistant_id: str
+) -> None:
+    script(local, tmp_path, *[{"text": "Slowly.", "delaySeconds": 0.3}] * 4)
+    for turn in range(4):
+        statuses: list[int] = []
+        together = threading.Barrier(4)
+
+        def one(
+            number: int, turn: int = turn, said: list[int] = statuses, at: threading.Barrier = together
+        ) -> None:
+            at.wait(30)
+            answer = (
+                target.send("PUT", f"/{assistant_id}")
+                if number
+                else target.post(assistant_id, f"text {turn}")
+            )
+            said.append(answer.status)
+
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+        assert len(statuses) == 4
+        assert set(statuses) <= {200, 202, 409}, statuses
+        rows = {row["RowKey"]: row for row in target.rows(assistant_id)}
+        numbers = range(1, rows.pop("state")["TotalMessages"] + 1)
+        assert list(rows) == [f"msg-{number:04X}" for number in numbers]
+
+    local.run("model", "clear")
+    answer = target.post(assistant_id, "the last one")
+    assert answer.status == 200
+    assert "the last one" in answer.json()["reply"]
+
+
 def test_arguments_that_were_cut_off_end_a_conversation_and_the_answer_says_how_to_go_on(
     target: Target, local: Workspace, tmp_path: Path, assistant_id: str
 ) -> None:

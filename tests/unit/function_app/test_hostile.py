@@ -172,9 +172,8 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
         assert posted.pop() == message
         sent = recorder.taken()
         assert {re.sub(r"^/\w+/", "", one.path) for one in sent} <= own
-        assert [one.query["$filter"] for one in sent if "$filter" in one.query] == [
-            f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"
-        ]
+        asked = [one.query["$filter"] for one in sent if "$filter" in one.query]
+        assert asked == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
 
     each()
 

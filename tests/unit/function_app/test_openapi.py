@@ -116,7 +116,7 @@ def test_every_answer_is_one_that_it_tells_of(
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     conversation(tables.chat_state, "busy")
-    leases.acquire(tables.leases, "busy")
+    leases.acquire(tables, "busy")
     message = json.dumps({"message": "Hi"}).encode()
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
     done = Run(

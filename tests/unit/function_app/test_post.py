@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import leases, post
+from assistants import conversations, leases, post
 from assistants.leases import Lease
 from assistants.own_call import Called, Outcome
 from assistants.settings import Settings
@@ -17,6 +17,7 @@ from azure.data.tables import EdmType
 
 from tests.unit.function_app.conftest import conversation, request, rows_of
 from tests.unit.function_app.test_create import HOSTILE_IDS, NOTHING, SMILE
+from tests.unit.function_app.test_remove import created, put
 
 DONE = Called(Outcome.DONE, 200)
 FAILED = Called(Outcome.FAILED, 500)
@@ -173,7 +174,7 @@ def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a")
-    first = leases.acquire(tables.leases, "a")
+    first = leases.acquire(tables, "a")
     run = Run()
 
     response = send(settings, tables, run)
@@ -183,6 +184,57 @@ def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
     assert isinstance(first, Lease)
     leases.release(tables.leases, first)
     assert send(settings, tables, Run(write=adding(tables))).status_code == 200
+
+
+def test_until_the_rows_of_a_create_are_there_the_answer_is_409_and_the_model_is_not_asked(
+    settings: Settings, tables: Tables
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    assert put(tables, "a") == (202, "true", 1)
+    run = Run()
+
+    response = send(settings, tables, run)
+
+    assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
+    created(tables, "a")
+    assert send(settings, tables, Run(write=adding(tables))).status_code == 200
+    assert rows_of(tables.leases, "a") == []
+
+
+@pytest.mark.parametrize("total", [1, 3])
+def test_messages_that_the_state_does_not_count_end_a_conversation_before_the_model_is_asked(
+    settings: Settings, tables: Tables, total: int
+) -> None:
+    conversation(tables.chat_state, "a", *("text",) * 4)
+    state = tables.chat_state.get_entity("a", "state")
+    tables.chat_state.update_entity({**state, "TotalMessages": total})
+    run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
+
+    response = send(settings, tables, run)
+
+    assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
+    assert "Retry-After" not in response.headers
+    assert f"msg-{total + 1:04X} lies behind msg-{total:04X}" in body_of(response)["detail"]
+    assert rows_of(tables.leases, "a") == []
+
+
+@pytest.mark.parametrize("meanwhile", [0, 1, 6])
+def test_what_another_wrote_before_the_lease_was_taken_is_neither_taken_for_damage_nor_for_the_answer(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch, meanwhile: int
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    acquire = leases.acquire
+
+    def after_another(*arguments: Any) -> Any:
+        conversations.delete(tables.chat_state, "a")
+        conversation(tables.chat_state, "a", *("text",) * meanwhile)
+        return acquire(*arguments)
+
+    monkeypatch.setattr(leases, "acquire", after_another)
+    response = send(settings, tables, Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."})))
+
+    assert response.status_code == 200
+    assert [one["content"] for one in body_of(response)["messages"]] == ["Hi", "Yes."]
 
 
 def test_of_many_posts_at_once_each_is_stored_or_told_that_it_is_not(

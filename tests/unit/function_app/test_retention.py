@@ -42,7 +42,7 @@ def test_a_run_has_an_end_and_says_that_there_is_more(tables: Tables) -> None:
 
 def test_who_is_written_just_now_stays(tables: Tables) -> None:
     conversation(tables.chat_state, "a", at=LONG_AGO)
-    leases.acquire(tables.leases, "a")
+    leases.acquire(tables, "a")
     assert sweep(tables, IDLE_SINCE, start="a") == Swept(0, finished=True)
     assert len(rows_of(tables.chat_state, "a")) == 2
 

@@ -1,18 +1,21 @@
 """Two hundred assistants cost what ten do: requests to the table and rows in the answers, not time."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from assistants import read, remove
+from assistants import leases, post, read, remove
 from assistants.settings import Settings
 from assistants.storage import Tables
 from azure.data.tables import EdmType
 
-from tests.unit.function_app.conftest import request
+from tests.unit.function_app.conftest import conversation, request
 from tests.unit.function_app.table_recorder import Recorder, recorded
+from tests.unit.function_app.test_post import Run, adding
+from tests.unit.function_app.test_remove import created, put
 
 FEW, MANY = 10, 200
 MESSAGES = 50
@@ -71,13 +74,45 @@ def page(tables: Tables, recorder: Recorder, **query: str) -> tuple[dict[str, An
     return json.loads(response.get_body()), (len(asked), sum(one.rows for one in asked))
 
 
+@pytest.fixture
+def seen(settings: Settings, recorder: Recorder) -> Tables:
+    """The same tables, behind the recorder."""
+    storage = replace(settings.storage, connection_string=recorder.connection_string)
+    return Tables(replace(settings, storage=storage))
+
+
+def calls(recorder: Recorder) -> list[str]:
+    """What was asked, as `GET ChatState` with the account and the keys left out."""
+    return [f"{one.method} {re.sub(r'^/[^/]+/|[(].*', '', one.path)}" for one in recorder.taken()]
+
+
+def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
+    settings: Settings, tables: Tables, seen: Tables, recorder: Recorder
+) -> None:
+    lease = settings.storage.lease_table
+    conversation(tables.chat_state, "other")
+    leases.acquire(tables, "other")  # makes the table
+    recorder.taken()
+
+    assert put(seen, "a") == (202, "false", 1)
+    assert calls(recorder) == ["GET ChatState", f"POST {lease}"]
+    created(tables, "a")
+    assert put(seen, "a") == (202, "true", 1)
+    assert calls(recorder) == ["GET ChatState", f"GET {lease}", f"PUT {lease}"]
+    created(tables, "a")
+    run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
+    for taken in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
+        asked = request("POST", "a", body=b'{"message": "Hi"}')
+        assert post.respond(asked, settings, seen, run).status_code == 200
+        assert calls(recorder) == ["GET ChatState", *taken, *["GET ChatState"] * 2, f"DELETE {lease}"]
+    assert put(seen, "a") == (202, "true", 1)
+    assert calls(recorder) == ["GET ChatState", f"POST {lease}"]
+
+
 def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_one(
-    settings: Settings, tables: Tables, recorder: Recorder
+    tables: Tables, seen: Tables, recorder: Recorder
 ) -> None:
     table = tables.chat_state
-    seen = Tables(
-        replace(settings, storage=replace(settings.storage, connection_string=recorder.connection_string))
-    )
     for number in range(FEW):
         write(table, name(number))
     _, whole_of_few = page(seen, recorder, limit=str(FEW))
