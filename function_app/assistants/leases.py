@@ -6,6 +6,7 @@ one is lost, of two creates one fails, and a create beside a post leaves rows th
 """
 
 import contextlib
+import itertools
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,16 @@ def release(table: Any, lease: Lease) -> None:
         table.delete_entity(
             lease.assistant_id, _ROW, etag=lease.etag, match_condition=MatchConditions.IfNotModified
         )
+
+
+def remove_ended(table: Any, most: int) -> None:
+    """Delete what nobody gives back: after a create without a post, or an instance that died."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+
+    ended = table.query_entities("ExpiresAt lt @now", parameters={"now": datetime.now(UTC)})
+    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+        for row in itertools.islice(ended, most):
+            release(table, Lease(str(row["PartitionKey"]), row.metadata["etag"]))
 
 
 def _take(tables: Tables, assistant_id: str, state: State | None, purpose: str, seconds: int) -> Lease | Held:

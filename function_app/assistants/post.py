@@ -144,7 +144,7 @@ def exchange(
             return not_found(assistant_id)
         last = conversations.row_key(before.total_messages)
         if stray := [one.row_key for one in rows if one.row_key > last]:
-            # The extension would write over them, or their answers be taken for the new message's.
+            # A key of the next rows is taken, or an answer among these would be given for the next one.
             return _cannot_go_on(f"{stray[0]} lies behind {last}, the last message that its state counts")
         called = run(assistant_id, message, key)
         return _result(assistant_id, message, before, called, tables)

@@ -1,4 +1,4 @@
-"""A timer that deletes assistants which nobody has used for longer than the settings say."""
+"""A timer that deletes leases that ended, and assistants that were idle for longer than the settings say."""
 
 import logging
 import os
@@ -20,6 +20,7 @@ from assistants.storage import Tables
 # Within the ten minutes that the shortest plan gives a function, and what one run may do at most.
 MAX_SECONDS = 240.0
 MAX_DELETED = 1000
+MAX_LEASES = 5000
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     @timers.timer_trigger(arg_name="timer", schedule="0 17 3 * * *")  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
     def remove_idle_assistants(timer: func.TimerRequest) -> None:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         del timer
+        leases.remove_ended(tables.leases, MAX_LEASES)
         if not settings.retention_days:
             return
         idle_since = datetime.now(UTC) - timedelta(days=settings.retention_days)

@@ -47,11 +47,29 @@ def test_who_is_written_just_now_stays(tables: Tables) -> None:
     assert len(rows_of(tables.chat_state, "a")) == 2
 
 
+def test_leases_that_ended_go_and_those_that_stand_stay(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases.remove_ended(tables.leases, 10)  # there is no table yet
+    for assistant_id in ("a", "b"):
+        leases.acquire(tables, assistant_id)
+    monkeypatch.setattr(leases, "CLAIM_SECONDS", -1)
+    for assistant_id in ("c", "d", "e"):
+        leases.claim(tables, assistant_id)
+
+    for most, left_over in ((2, 3), (10, 2)):
+        leases.remove_ended(tables.leases, most)
+        assert len(list(tables.leases.list_entities())) == left_over
+    assert {row["PartitionKey"] for row in tables.leases.list_entities()} == {"a", "b"}
+
+
 @pytest.mark.parametrize(("days", "rows"), [(0, 2), (30, 0)])
-def test_the_timer_does_nothing_unless_days_are_set(
-    settings: Settings, tables: Tables, days: int, rows: int
+def test_the_timer_deletes_ended_leases_and_assistants_only_where_days_are_set(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch, days: int, rows: int
 ) -> None:
     conversation(tables.chat_state, "a", at=LONG_AGO)
+    monkeypatch.setattr(leases, "CLAIM_SECONDS", -1)
+    leases.claim(tables, "never written")
     app = func.FunctionApp()
     app.register_functions(retention.blueprint(replace(settings, retention_days=days), tables))
     (function,) = app.get_functions()
@@ -60,3 +78,4 @@ def test_the_timer_does_nothing_unless_days_are_set(
     function.get_user_function()(timer)
 
     assert len(rows_of(tables.chat_state, "a")) == rows
+    assert list(tables.leases.list_entities()) == []
