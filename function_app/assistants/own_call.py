@@ -21,6 +21,8 @@ TIMEOUT = 220
 _CONNECT_TIMEOUT = 10
 # An open connection is used again within this time; front ends keep theirs for minutes.
 _IDLE_SECONDS = 20
+# What a front end answers when it gives up on the host, which may run and write nevertheless.
+_GAVE_UP = (408, 502, 504)
 # What Newtonsoft.Json takes for a date in a JSON body, and the host then writes in another form.
 _DATE_LIKE = re.compile(r"[0-9].{9}T|/Date\(", re.DOTALL)
 _CORE_TOOLS = re.compile(r"localhost(:[0-9]+)?")
@@ -33,7 +35,7 @@ class Outcome(Enum):
     FAILED = "answered 500: the binding failed"
     REFUSED = "answered something else, without running"
     UNREACHABLE = "was not reached"
-    LOST = "was reached and gave no answer"
+    LOST = "was reached and gave no answer of its own"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> 
     connections.give(connection)
     if answer.status == 200:
         return Called(Outcome.DONE, answer.status)
+    if answer.status in _GAVE_UP:
+        return Called(Outcome.LOST, answer.status)
     return Called(Outcome.FAILED if answer.status == 500 else Outcome.REFUSED, answer.status)
 
 

@@ -176,6 +176,7 @@ def _result(
 def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.HttpResponse:
     match called.outcome:
         case Outcome.LOST:
+            logging.warning("RunAssistant gave no answer of its own; status: %s", called.status)
             return _failed(504, "There was no answer in time. The message may still be stored.", None)
         case Outcome.UNREACHABLE:
             return _failed(503, "The app does not answer itself just now.", False, retry_after=5)

@@ -83,7 +83,15 @@ def test_a_key_that_no_header_can_carry_is_left_out(app: App) -> None:
     assert [key for _, key, _ in app.requests] == [""]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(500, Outcome.FAILED), (401, Outcome.REFUSED)])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (500, Outcome.FAILED),
+        *((status, Outcome.REFUSED) for status in (401, 403, 404, 429, 503)),
+        # A front end's own: the function behind it may still run.
+        *((status, Outcome.LOST) for status in (408, 502, 504)),
+    ],
+)
 def test_what_is_not_200_is_told_by_its_status(app: App, status: int, outcome: Outcome) -> None:
     app.status = status
     assert run_assistant(app.host, "a", "Hi", "") == Called(outcome, status)
