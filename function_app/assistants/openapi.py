@@ -349,7 +349,10 @@ def _post_failures() -> Json:
         ),
         "500": _problem("A failure that the app's log tells of."),
         "502": _problem("The key is good for one function only, or the rows cannot be read."),
-        "503": _problem("The model, its rate limit, or storage: send the request again.", retry=True),
+        "503": _problem(
+            "The model, its rate limit, or storage. Skills may have run; `detail` says what never passes.",
+            retry=True,
+        ),
         "504": _problem("No answer in time; the message may still be stored."),
     }
 

@@ -29,6 +29,14 @@ from assistants.storage import Tables
 # them would leave no thread for the functions that they wait for: the skills.
 _WAITING_THREADS = 64
 _RETRY_MODEL_SECONDS = 10
+# The host answers every one of these by the same 500 without a body, and no row tells them apart.
+_MODEL_OR_STORAGE = (
+    "The model or the storage refused, and only the app's log has the reason. Most often it is the model's"
+    " rate limit, which passes. What does not pass: a filter, a conversation that has become too long, a"
+    f" reply or a skill's result of more than {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new"
+    " messages at once. Skills that the model called may have run, and would run again: look before you"
+    " send it again."
+)
 
 
 @dataclass(frozen=True)
@@ -188,12 +196,7 @@ def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.Http
         case Outcome.FAILED:
             if reason := conversations.unanswered(tables.chat_state, assistant_id):
                 return _cannot_go_on(reason)
-            # The host keeps to itself what failed; a model's limit is the most frequent.
-            detail = (
-                "The model or the storage refused: most often the model's rate limit, which passes, else a"
-                " filter or a conversation that has become too long. The app's log has the reason."
-            )
-            return _failed(503, detail, False, retry_after=_RETRY_MODEL_SECONDS)
+            return _failed(503, _MODEL_OR_STORAGE, False, retry_after=_RETRY_MODEL_SECONDS)
         case _:
             logging.error("RunAssistant answered %s and no rows were written", called.status)
             return _failed(502, "The app's own function answered, but nothing was written.", False)

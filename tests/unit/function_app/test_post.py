@@ -287,6 +287,19 @@ def test_a_call_that_wrote_nothing_is_a_problem_that_says_so(
     assert problem_of(settings, tables, Run(called)) == expected
 
 
+def test_a_failure_that_may_never_pass_says_so_and_that_skills_may_have_run(
+    settings: Settings, tables: Tables
+) -> None:
+    conversation(tables.chat_state, "a")
+    detail = body_of(send(settings, tables, Run(FAILED)))["detail"]
+    for said in (
+        "more than 32768 UTF-16 units",
+        "more than 99 new messages",
+        "Skills that the model called may",
+    ):
+        assert said in detail
+
+
 def test_after_a_lost_call_nobody_writes_until_the_lease_ends(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     send(settings, tables, Run(Called(Outcome.LOST)))
