@@ -57,6 +57,16 @@ def claim(tables: Tables, assistant_id: str, state: State | None = None) -> Leas
     return _take(tables, assistant_id, state, _CLAIM, CLAIM_SECONDS)
 
 
+def held(table: Any, assistant_id: str) -> Held | None:
+    """Who may be writing, for a caller that has found no state."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+
+    try:
+        return _unended(table.get_entity(assistant_id, _ROW))
+    except ResourceNotFoundError:
+        return None
+
+
 def release(table: Any, lease: Lease) -> None:
     """Give it back, unless it ended and somebody else has it by now."""
     from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
@@ -119,10 +129,13 @@ def _take(tables: Tables, assistant_id: str, state: State | None, purpose: str, 
 
 
 def _held(tables: Tables, row: Any, state: State | None) -> Held | None:
+    found = _unended(row)
+    return None if found and row["Purpose"] == _CLAIM and _has_created(tables, row, state) else found
+
+
+def _unended(row: Any) -> Held | None:
     left = (row["ExpiresAt"] - datetime.now(UTC)).total_seconds()
-    if left <= 0 or (row["Purpose"] == _CLAIM and _has_created(tables, row, state)):
-        return None
-    return Held(max(1, min(_RETRY_SECONDS, round(left))))
+    return Held(max(1, min(_RETRY_SECONDS, round(left)))) if left > 0 else None
 
 
 def _has_created(tables: Tables, row: Any, state: State | None) -> bool:

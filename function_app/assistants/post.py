@@ -139,11 +139,12 @@ def exchange(
     """Post one checked message to a conversation that nobody else writes meanwhile."""
     table = tables.chat_state
     known = conversations.get_state(table, assistant_id)
-    if known is None:
-        return not_found(assistant_id)
-    lease = leases.acquire(tables, assistant_id, known)
+    # Between the deletes and the insert of a create that replaces there is no state: that is no 404.
+    lease = leases.acquire(tables, assistant_id, known) if known else leases.held(tables.leases, assistant_id)
     if isinstance(lease, Held):
         return busy(assistant_id, lease.retry_after, members={"messageStored": False})
+    if known is None or lease is None:
+        return not_found(assistant_id)
     called = Called(Outcome.REFUSED)
     try:
         # Again, since somebody may have written, begun it anew or deleted it before the lease.

@@ -103,7 +103,7 @@ def test_of_a_post_and_puts_at_once_each_is_done_whole_or_refused_by_409(
 
     local.run("model", "clear")
     answer = target.post(assistant_id, "the last one")
-    assert answer.status == 200
+    assert answer.status == 200, answer.body
     assert "the last one" in answer.json()["reply"]
 
 

@@ -201,6 +201,15 @@ def test_until_the_rows_of_a_create_are_there_the_answer_is_409_and_the_model_is
     assert rows_of(tables.leases, "a") == []
 
 
+def test_between_the_deletes_and_the_insert_of_a_create_the_answer_is_409_and_not_404(
+    settings: Settings, tables: Tables
+) -> None:
+    conversation(tables.chat_state, "a")
+    put(tables, "a")
+    conversations.delete(tables.chat_state, "a")
+    assert problem_of(settings, tables, Run()) == (409, False, "5")
+
+
 @pytest.mark.parametrize("total", [1, 3])
 def test_messages_that_the_state_does_not_count_end_a_conversation_before_the_model_is_asked(
     settings: Settings, tables: Tables, total: int
