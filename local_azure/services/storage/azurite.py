@@ -55,7 +55,8 @@ def _command(account: str, argv: list[str], location: Path, log: Path) -> Comman
     return Command(
         name=f"Azurite of storage account {account}",
         argv=argv,
-        env={"AZURITE_ACCOUNTS": f"{account}:{key}"},
+        # With its code compiled once for all (Node's module compile cache), it starts in three quarters.
+        env={"AZURITE_ACCOUNTS": f"{account}:{key}", "NODE_COMPILE_CACHE": str(node.COMPILED)},
         cwd=location,
         log=log,
     )
