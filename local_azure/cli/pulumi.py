@@ -65,9 +65,14 @@ def become_engine(
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
-    if project is not None and stack is not None:
+    if project is not None:
         _clear_stranded(Path(environment[BACKEND_VARIABLE].removeprefix("file://")), project, stack)
-        if stack == default_stack and _needs_stack(words) and not _exists(home, project, stack):
+        if (
+            stack is not None
+            and stack == default_stack
+            and _needs_stack(words)
+            and not _exists(home, project, stack)
+        ):
             _create(engine, environment, stack, folder)
     if not quiet:
         name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
@@ -124,11 +129,13 @@ def _create(engine: list[str], environment: Mapping[str, str], stack: str, folde
         raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
 
 
-def _clear_stranded(backend: Path, project: str, stack: str) -> None:
-    from local_azure.engine.locks import clear_stranded  # noqa: PLC0415 # only for this command
+def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
+    """Of every stack where none is named: the CLI lists none while the state of one is cut off."""
+    from local_azure.engine.locks import clear_stranded, locked_stacks  # noqa: PLC0415 # only for this command
 
-    for notice in clear_stranded(backend, project, stack):
-        note(f"Local Azure: {notice}.")
+    for each in locked_stacks(backend, project) if stack is None else [stack]:
+        for notice in clear_stranded(backend, project, each):
+            note(f"Local Azure: {notice}.")
 
 
 def _needs_stack(words: list[str]) -> bool:

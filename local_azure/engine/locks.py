@@ -43,7 +43,16 @@ class Lock:
 
 
 def _folder(backend: Path, project: str, stack: str) -> Path:
-    return backend / ".pulumi" / "locks" / "organization" / project / stack
+    return _project_folder(backend, project) / stack
+
+
+def _project_folder(backend: Path, project: str) -> Path:
+    return backend / ".pulumi" / "locks" / "organization" / project
+
+
+def locked_stacks(backend: Path, project: str) -> list[str]:
+    """The stacks that somebody holds, or held when it was killed."""
+    return sorted({lock.parent.name for lock in _project_folder(backend, project).glob("*/*.json")})
 
 
 def locks(backend: Path, project: str, stack: str) -> list[Lock]:

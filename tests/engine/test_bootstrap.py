@@ -260,7 +260,7 @@ def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(t
         (made.root / "exported.json").write_text(exported)
 
         assert there.stacks() == []
-        there.make_stack(STACK)
+        there.run("stack", "init", STACK, "--no-select")
         there.run("stack", "import", "--stack", STACK, "--file", str(made.root / "exported.json"))
 
         assert resources_of(there.export(STACK)) == resources_of(json.loads(exported))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,33 @@ def test_a_program_in_a_program_has_the_same_pulumi(home: Home, project: Path, c
     assert shown(run(inner, environment(home, cli), project))["cli"] == ["preview"]
     done = run([*inner[:-1], "stack", "ls", "--json"], environment(home), project)
     assert shown(done) == []
+
+
+def test_a_stack_that_a_killed_pulumi_left_does_not_keep_others_from_being_listed(
+    home: Home, project: Path, cli: Path
+) -> None:
+    """With an attributes file that was cut off the CLI ends every `stack ls` with «error: EOF»."""
+    home.prepare()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    held = {
+        "pid": gone.pid,
+        "username": "me",
+        "hostname": socket.gethostname(),
+        "timestamp": "2026-11-25T12:00:00Z",
+    }
+    lock = home.backend / ".pulumi" / "locks" / "organization" / "demo" / "pr-7" / "x.json"
+    state = home.backend / ".pulumi" / "stacks" / "demo" / "pr-7.json"
+    for file, content in ((lock, json.dumps(held)), (state, "{}")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    attributes = state.with_name("pr-7.json.attrs")
+    attributes.touch()
+    try:
+        shown(run(["pulumi", "stack", "ls", "--json"], environment(home, cli), project))
+        assert not attributes.exists()
+    finally:
+        state.unlink()
 
 
 def test_the_programs_own_folder_and_path_change_nothing(home: Home, project: Path, cli: Path) -> None:
