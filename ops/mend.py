@@ -24,7 +24,7 @@ def make(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
 
     Raises LockedError where somebody may hold it.
     """
-    _release(pulumi, stack, run_state)
+    release(pulumi, stack, run_state)
     pulumi.make_stack(stack)
 
 
@@ -34,14 +34,15 @@ def mend(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
     Raises LockedError where somebody may hold the stack. What was being made is not lost: it stands in
     the stack's resource group, and a destroy takes that along.
     """
-    _release(pulumi, stack, run_state)
+    release(pulumi, stack, run_state)
     pending = pending_operations(pulumi.export(stack))
     if pending:
         note(f"Stack {stack} was left in the middle of: {', '.join(pending)}.")
         pulumi.refresh(stack, "--clear-pending-creates")
 
 
-def _release(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+def release(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+    """Remove the stack's stranded locks. Raises LockedError where somebody may hold it."""
     here = Here.find(pulumi.files, pulumi.environment)
     release_stranded(pulumi.files, pulumi.project, stack, here, run_state)
 

@@ -20,7 +20,8 @@ from ops.leftovers import (
     state_files,
     tagged_groups,
 )
-from ops.locks import Here, RunStateOf, read_locks, release_stranded
+from ops.locks import RunStateOf, read_locks
+from ops.mend import release
 from ops.output import OpsError, note
 
 GROUP = "azure-native:resources:ResourceGroup"
@@ -63,7 +64,7 @@ class TearDown:
         ephemeral = pull_request_of(stack) is not None
         exists = stack in self.pulumi.stacks()
         files, project = self.pulumi.files, self.pulumi.project
-        release_stranded(files, project, stack, Here.find(files, self.pulumi.environment), self.run_state)
+        release(self.pulumi, stack, self.run_state)
         exported = self.pulumi.export(stack) if exists else {}
         refuse_protected(stack, exported)
         traces = traces_of(exported)
