@@ -181,24 +181,36 @@ async def test_stop_ends_a_child_that_ignores_sigterm_and_its_own_children(
     await until(lambda: not process_ids.runs(grandchild))
 
 
-def test_children_end_when_their_daemon_is_killed(tmp_path: Path) -> None:
-    """Neither the kernel nor the daemon tells them on macOS, and a kill -9 gives the daemon no last word."""
-    daemon = f"""
-import asyncio, pathlib, sys
+def daemon(folder: Path, script: str, then: str) -> str:
+    """The program of a daemon that starts a child, waits until `child` is in the folder, and does `then`."""
+    return f"""
+import asyncio, os, pathlib, sys
 sys.path.insert(0, {str(PROJECT)!r})
-from local_azure.services.processes import Command, Supervised
-folder = pathlib.Path({str(tmp_path)!r})
+from local_azure.services import processes
+folder = pathlib.Path({str(folder)!r})
 async def main():
     async def ready(_pid):
         return (folder / "child").exists()
-    script = "sleep 60 & echo $! > grandchild; echo $$ > new; mv new child; wait"
-    command = Command("child", ["/bin/sh", "-c", script], {{"PATH": "/usr/bin:/bin"}}, folder, folder / "log")
-    await Supervised.start(command, ready, {DEADLINE})
-    print("ready", flush=True)
-    await asyncio.sleep(60)
+    environment = {{"PATH": "/usr/bin:/bin"}}
+    command = processes.Command("child", ["/bin/sh", "-c", {script!r}], environment, folder, folder / "log")
+    await processes.Supervised.start(command, ready, {DEADLINE})
+    {then}
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", daemon], stdout=subprocess.PIPE)
+
+
+def wait_until_gone(*pids: int) -> None:
+    end = time.monotonic() + DEADLINE
+    while any(process_ids.runs(pid) for pid in pids):
+        assert time.monotonic() < end, "a child outlives its daemon"
+        time.sleep(0.02)
+
+
+def test_children_end_when_their_daemon_is_killed(tmp_path: Path) -> None:
+    """Neither the kernel nor the daemon tells them on macOS, and a kill -9 gives the daemon no last word."""
+    script = "sleep 60 & echo $! > grandchild; echo $$ > new; mv new child; wait"
+    program = daemon(tmp_path, script, "print('ready', flush=True); await asyncio.sleep(60)")
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -207,35 +219,14 @@ asyncio.run(main())
     finally:
         process.kill()
         process.communicate()
-    end = time.monotonic() + DEADLINE
-    while any(process_ids.runs(pid) for pid in pids):
-        assert time.monotonic() < end, "a child outlives its daemon"
-        time.sleep(0.02)
+    wait_until_gone(*pids)
 
 
 def test_killing_all_children_gives_none_of_them_time_to_save(tmp_path: Path) -> None:
-    daemon = f"""
-import asyncio, os, pathlib, sys
-sys.path.insert(0, {str(PROJECT)!r})
-from local_azure.services import processes
-folder = pathlib.Path({str(tmp_path)!r})
-async def main():
-    async def ready(_pid):
-        return (folder / "child").exists()
     script = "trap 'touch saved' TERM; echo $$ > new; mv new child; while :; do sleep 0.05; done"
-    environment = {{"PATH": "/usr/bin:/bin"}}
-    command = processes.Command("child", ["/bin/sh", "-c", script], environment, folder, folder / "log")
-    await processes.Supervised.start(command, ready, {DEADLINE})
-    processes.kill_all()
-    os._exit(0)
-asyncio.run(main())
-"""
-    subprocess.run([sys.executable, "-c", daemon], check=True)
-    child = int((tmp_path / "child").read_text())
-    end = time.monotonic() + DEADLINE
-    while process_ids.runs(child):
-        assert time.monotonic() < end, "a child outlives its daemon"
-        time.sleep(0.02)
+    program = daemon(tmp_path, script, "processes.kill_all(); os._exit(0)")
+    subprocess.run([sys.executable, "-c", program], check=True)
+    wait_until_gone(int((tmp_path / "child").read_text()))
     assert not (tmp_path / "saved").exists()
 
 
