@@ -7,6 +7,7 @@ sides together. Every value of something in Azure is that resource's own output.
 import pulumi
 
 from infra.identity import AppIdentity
+from infra.models import prompt_tokens
 from infra.monitoring import Monitoring
 from infra.names import LEASE_TABLE, TODO_TABLE
 from infra.openai import ChatModel
@@ -38,6 +39,7 @@ def app_settings(
         f"{MODEL_CONNECTION}__credential": "managedidentity",
         f"{MODEL_CONNECTION}__clientId": identity.client_id,
         f"{MODEL_CONNECTION}__endpoint": model.endpoint,
+        "CHAT_MODEL_CONTEXT_TOKENS": str(prompt_tokens(settings.model.name, settings.model.version)),
         "CHAT_MODEL_DEPLOYMENT_NAME": model.deployment_name,
         "CHAT_MODEL_IS_REASONING": _switch(settings.model.is_reasoning),
         "CHAT_MODEL_MAX_TOKENS": str(settings.model.max_tokens),

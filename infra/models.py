@@ -11,22 +11,33 @@ from datetime import date
 
 @dataclass(frozen=True)
 class ChatModel:
-    """One version of a model. `deprecated`: Azure refuses new deployments of it."""
+    """One version of a model. `deprecated`: Azure refuses new deployments of it.
+
+    `prompt_tokens`: the longest prompt (Docs: Foundry models sold by Azure; from gpt-5.2 on inferred).
+    """
 
     name: str
     version: str
     retires: date
     is_reasoning: bool
+    prompt_tokens: int = 272_000
     deprecated: bool = False
 
 
 # `is_reasoning`: the model refuses `max_tokens`, which the extension sends unless told otherwise
 # (azure-functions-openai-extension #151). Proven for gpt-5, gpt-5-mini and gpt-5.4-mini, else inferred.
 CHAT_MODELS = (
-    ChatModel("gpt-4o-mini", "2024-07-18", date(2027, 4, 14), is_reasoning=False, deprecated=True),
-    ChatModel("gpt-4o", "2024-11-20", date(2027, 4, 14), is_reasoning=False),
-    ChatModel("gpt-4.1", "2025-04-14", date(2027, 4, 14), is_reasoning=False),
-    ChatModel("gpt-4.1-mini", "2025-04-14", date(2027, 4, 14), is_reasoning=False),
+    ChatModel(
+        "gpt-4o-mini",
+        "2024-07-18",
+        date(2027, 4, 14),
+        is_reasoning=False,
+        prompt_tokens=128_000,
+        deprecated=True,
+    ),
+    ChatModel("gpt-4o", "2024-11-20", date(2027, 4, 14), is_reasoning=False, prompt_tokens=128_000),
+    ChatModel("gpt-4.1", "2025-04-14", date(2027, 4, 14), is_reasoning=False, prompt_tokens=1_047_576),
+    ChatModel("gpt-4.1-mini", "2025-04-14", date(2027, 4, 14), is_reasoning=False, prompt_tokens=1_047_576),
     ChatModel("gpt-5", "2025-08-07", date(2027, 2, 9), is_reasoning=True),
     ChatModel("gpt-5-mini", "2025-08-07", date(2027, 2, 9), is_reasoning=True),
     ChatModel("gpt-5-nano", "2025-08-07", date(2027, 2, 9), is_reasoning=True),
@@ -40,3 +51,10 @@ CHAT_MODELS = (
     ChatModel("gpt-5.6-sol", "2026-07-09", date(2028, 1, 11), is_reasoning=True),
     ChatModel("gpt-5.6-terra", "2026-07-09", date(2028, 1, 11), is_reasoning=True),
 )
+
+
+def prompt_tokens(name: str, version: str) -> int:
+    """The longest prompt of a model that the settings have accepted."""
+    return next(
+        model.prompt_tokens for model in CHAT_MODELS if (model.name, model.version) == (name, version)
+    )

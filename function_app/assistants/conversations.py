@@ -7,10 +7,10 @@ enters a filter only as a parameter.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from assistants.checks import ID, Moment
 
@@ -23,17 +23,20 @@ _TRANSACTION = 100
 # The table service keeps no earlier date, and refuses one in a filter.
 _FIRST_YEAR = "1601"
 _DELETE_ATTEMPTS = 3
+# JsonReaderOptions.MaxDepth: the default of System.Text.Json.
+_JSON_DEPTH = 64
 
 
 @dataclass(frozen=True)
 class State:
-    """Dates as ISO texts in UTC with up to seven digits."""
+    """Dates as ISO texts in UTC with up to seven digits. `written_at`: by the table service's clock."""
 
     assistant_id: str
     created_at: str
     last_updated_at: str
     total_messages: int
     total_tokens: int
+    written_at: datetime | None = None
 
     def shown(self) -> dict[str, object]:
         return {
@@ -43,10 +46,6 @@ class State:
             "totalMessages": self.total_messages,
             "totalTokens": self.total_tokens,
         }
-
-    def created_after(self, moment: datetime) -> bool:
-        """`moment` is in UTC."""
-        return _padded(self.created_at) > moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,13 @@ class Message:
     tool_calls: str
     name: str | None
 
+    @property
+    def number(self) -> int:
+        return int(self.row_key.removeprefix("msg-"), 16)
+
     def shown(self) -> dict[str, object]:
         found: dict[str, object] = {
-            "number": int(self.row_key.removeprefix("msg-"), 16),
+            "number": self.number,
             "role": self.role,
             "content": self.content or "",
             "createdAt": self.created_at,
@@ -145,57 +148,96 @@ def states_after(table: Any, after: str) -> Iterator[State | str]:
         yield (get_state(table, after) if ID.fullmatch(after) else None) or after
 
 
-def delete(table: Any, assistant_id: str) -> None:
-    """Delete every row. Nothing to delete is no error.
+def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> None:
+    """Delete every row, in transactions. Nothing to delete is no error.
 
-    The state goes in the first transaction, and decides: from then on the assistant is missing to
-    `GET` and to the extension, whose own last transaction fails without it and so adds no rows. What
-    a crash leaves behind are messages that nobody is shown, which the next DELETE or PUT removes.
+    `before_each` runs before each transaction: it renews the lease, and stops by raising.
+    The state goes in the first transaction, and decides: from then on the assistant is missing to `GET` and
+    to the extension. What a crash leaves behind are messages that no request returns, which the next DELETE
+    or PUT removes. Each row goes only as it was read, so that a transaction that arrives late, when another
+    request has begun the conversation anew, deletes none of the new rows.
     """
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # as above
-    from azure.data.tables import TableTransactionError  # noqa: PLC0415 # storage.py says why
+    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError  # noqa: PLC0415 # as above
+    from azure.data.tables import TableTransactionError  # noqa: PLC0415 # as above
 
     for attempt in range(_DELETE_ATTEMPTS):
         try:
-            rows = table.query_entities(
-                "PartitionKey eq @id", parameters={"id": assistant_id}, select=["PartitionKey", "RowKey"]
+            rows = list(
+                table.query_entities(
+                    "PartitionKey eq @id", parameters={"id": assistant_id}, select=["PartitionKey", "RowKey"]
+                )
             )
-            keys = sorted((str(row["RowKey"]) for row in rows), key=lambda key: (key != STATE, key))
         except ResourceNotFoundError:
             return  # there is no table yet
+        rows.sort(key=lambda row: (row["RowKey"] != STATE, row["RowKey"]))
         try:
-            for start in range(0, len(keys), _TRANSACTION):
+            for start in range(0, len(rows), _TRANSACTION):
+                before_each()
                 table.submit_transaction(
                     [
-                        ("delete", {"PartitionKey": assistant_id, "RowKey": key})
-                        for key in keys[start : start + _TRANSACTION]
+                        (
+                            "delete",
+                            {"PartitionKey": assistant_id, "RowKey": row["RowKey"]},
+                            {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified},
+                        )
+                        for row in rows[start : start + _TRANSACTION]
                     ]
                 )
-        except TableTransactionError as error:
-            # Somebody else deleted one of them meanwhile, and the whole transaction was refused.
-            if error.status_code != 404 or attempt == _DELETE_ATTEMPTS - 1:
+        except (TableTransactionError, ServiceResponseError) as error:
+            # Somebody else deleted or changed one of them, and the whole transaction was refused; or its
+            # answer was lost, and the SDK does not repeat a POST that was sent.
+            passes = isinstance(error, ServiceResponseError) or error.status_code in (404, 412)
+            if not passes or attempt == _DELETE_ATTEMPTS - 1:
                 raise
         else:
             return
 
 
-def unanswered(table: Any, assistant_id: str) -> str | None:
-    """Why a conversation can never go on, as the end of a sentence, or None.
+def why_no_reply_is_possible(messages: Iterable[Message]) -> str | None:
+    """Why the extension can never post to the conversation of all these messages again, as a clause, or None.
 
-    A model refuses a history whose tool calls have no results, and the extension cannot read arguments
-    that are no JSON, which it nevertheless stores when a reply is cut off inside them.
+    A model refuses a history whose tool calls have no results. The extension stores a tool call as the model
+    wrote it, cut off or malformed, and fails when it reads the row (recordings tool-call-rows, tools).
     """
-    calls: dict[str, str] = {}
-    for message in messages_after(table, assistant_id, ""):
+    calls: dict[str, int] = {}
+    for message in messages:
         if message.name is not None:
             calls.pop(message.name, None)
         for call in parse_tool_calls(message.tool_calls):
-            calls[str(call.get("id"))] = message.row_key
-            try:
-                json.loads(str(call.get("functionArguments")))
-            except ValueError:
-                return f"the arguments of a tool call in {message.row_key} are no JSON"
-    return f"a tool call in {min(calls.values())} has no result" if calls else None
+            arguments = call.get("functionArguments")
+            if not isinstance(arguments, str) or not is_readable_json(arguments):
+                return f"the arguments of a tool call in message {message.number} are not readable JSON"
+            if not call.get("id") or not call.get("functionName"):
+                return f"a tool call in message {message.number} has no id or no function name"
+            calls[str(call["id"])] = message.number
+    return f"a tool call in message {min(calls.values())} has no result" if calls else None
+
+
+def utf8_bytes(messages: Iterable[Message]) -> int:
+    """Of all texts and tool calls that go to the model."""
+    return sum(len((message.content or "").encode()) + len(message.tool_calls) for message in messages)
+
+
+def is_readable_json(text: str) -> bool:
+    """Whether .NET's System.Text.Json reads it: at most 64 levels, and neither NaN nor Infinity."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(constant)
+
+    try:
+        return _depth(json.loads(text, parse_constant=refuse)) <= _JSON_DEPTH
+    except (ValueError, RecursionError):
+        return False
+
+
+def _depth(value: object) -> int:
+    """How many arrays and objects stand within each other."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, cast("list[object]", value)), default=0)
+    return 0
 
 
 def parse_tool_calls(text: str) -> list[dict[str, object]]:
@@ -210,13 +252,14 @@ def parse_tool_calls(text: str) -> list[dict[str, object]]:
     return [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
 
 
-def _state(row: Mapping[str, Any]) -> State:
+def _state(row: Any) -> State:
     return State(
         str(row["PartitionKey"]),
         _date(row.get("CreatedAt")),
         _date(row.get("LastUpdatedAt")),
         int(row.get("TotalMessages") or 0),
         int(row.get("TotalTokens") or 0),
+        row.metadata["timestamp"],
     )
 
 

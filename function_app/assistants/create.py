@@ -1,17 +1,22 @@
 """`PUT /api/assistants/{assistantId}`: create an assistant, or begin an existing one anew."""
 
 import json
+import logging
 
 import azure.functions as func
 
 from assistants import checks, conversations, leases, routing
 from assistants.checks import Problem
-from assistants.leases import Held
+from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.responses import answered, bad_request, busy, json_response, problem
 from assistants.settings import CHAT_STATE_TABLE, STORAGE_CONNECTION, Settings
 from assistants.storage import Tables
 
 REPLACED = "Assistant-Replaced"
+
+# The extension deletes in transactions of 100 rows, `state` last: cut off between two of them, it leaves a
+# conversation that has lost its beginning. So the app deletes what does not fit into one, `state` first.
+_ONE_TRANSACTION = 100
 
 
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
@@ -34,7 +39,7 @@ def respond(
     """202 and the create request set as output; else a problem and no output.
 
     The host writes the rows before it sends the answer, so a client that reads 202 finds them. It
-    writes them after this has returned, so the claim stays, and ends by their being there.
+    writes them after this has returned, so the lease stays, and ends when they are there.
     """
     assistant_id = req.route_params.get("assistantId", "")
     body, problems = checks.parse_create_body(req.get_body())
@@ -47,13 +52,20 @@ def respond(
     existing = conversations.get_state(tables.chat_state, assistant_id)
     if precondition and existing:
         return _refuse_existing(assistant_id)
-    claimed = leases.claim(tables, assistant_id, existing)
-    if isinstance(claimed, Held):
-        return busy(assistant_id, claimed.retry_after)
-    # Again, since somebody may have created it before the claim.
+    lease = leases.acquire(tables, assistant_id, Purpose.CREATE, existing)
+    if isinstance(lease, LeaseConflict):
+        return busy(assistant_id, lease)
+    # Again, since somebody may have created it before the lease.
     if precondition and conversations.get_state(tables.chat_state, assistant_id):
-        leases.release(tables.leases, claimed)
+        if error := lease.release():
+            logging.warning("The lease of %s is not released and ends by itself: %r", assistant_id, error)
         return _refuse_existing(assistant_id)
+    if existing and existing.total_messages >= _ONE_TRANSACTION:
+        try:
+            conversations.delete(tables.chat_state, assistant_id, lease.renew_if_due)
+        except LeaseLostError:
+            return busy(assistant_id, leases.lost_lease())
+        lease.renew()
     instructions = default_instructions if body.instructions is None else body.instructions
     requests.set(create_request(assistant_id, instructions))
     return json_response({"assistantId": assistant_id}, 202, {REPLACED: "true" if existing else "false"})

@@ -153,7 +153,11 @@ def _create() -> Json:
             "409": _busy(),
             "412": _problem("If-None-Match: * was sent, and there is one."),
             **_failures(),
-            "500": _problem("A failure that the app's log tells of. Without a body: in writing the rows."),
+            "500": _problem(
+                "A failure; the app's log has the reason. Without a body: the extension could not write the"
+                " rows. An earlier conversation may then be gone, with no new one in its place: send GET, and"
+                " the same PUT again."
+            ),
         },
     }
 
@@ -252,7 +256,7 @@ def _delete() -> Json:
         "operationId": "deleteAssistant",
         "summary": "Delete an assistant and its messages",
         "responses": {
-            "204": {"description": "There is none any more."},
+            "204": {"description": "Deleted, or there was none."},
             "400": _problem("The id breaks the rule.", "InvalidRequest"),
             "404": _no_route(),
             "409": _busy(),
@@ -330,12 +334,16 @@ def _no_route() -> Json:
 
 
 def _busy() -> Json:
-    return _problem("Another request is writing the assistant.", retry=True)
+    return _problem(
+        "Another request is writing the assistant, or a message that got no answer may still be stored:"
+        " `lockedUntil` is the latest time at which that ends.",
+        retry=True,
+    )
 
 
 def _failures() -> Json:
     return {
-        "500": _problem("A failure that the app's log tells of."),
+        "500": _problem("A failure; the app's log has the reason."),
         "503": _problem("Storage does not answer just now.", retry=True),
     }
 
@@ -344,19 +352,26 @@ def _post_failures() -> Json:
     return {
         "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
         "409": _problem(
-            "Another request is writing, has written meanwhile, or the conversation cannot go on.",
+            "Another request is writing or has written meanwhile, or the conversation cannot go on and"
+            " `detail` says why: then there is no `Retry-After`.",
             retry=True,
         ),
-        "500": _problem("A failure that the app's log tells of."),
-        "502": _problem("The key is good for one function only, or the rows cannot be read."),
+        "500": _problem(f"A failure; the app's log has the reason. {_NO_PROBLEM}"),
+        "502": _problem(f"The key is good for one function only, or the rows cannot be read. {_NO_PROBLEM}"),
         "503": _problem(
             "The model, its rate limit, or storage. Skills may have run; `detail` says what never passes.",
             retry=True,
         ),
-        "504": _problem("No answer in time; the message may still be stored."),
+        "504": _problem(
+            "No answer in time; the message may still be stored, at the latest at `lockedUntil`."
+        ),
     }
 
 
+_NO_PROBLEM = (
+    "An answer without a problem document is not the app's: an instance ended. The message may be stored:"
+    " send GET before you send it again."
+)
 _STRING: Json = {"type": "string"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TIME: Json = {"type": "string", "format": "date-time"}
@@ -398,11 +413,15 @@ def _schemas() -> Json:
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": _STRING,
     }
-    stored: Json = {
+    optional: Json = {
         "messageStored": {
             "type": ["boolean", "null"],
             "description": "Whether the message is in the conversation; null where that is not known",
-        }
+        },
+        "lockedUntil": {
+            **_TIME,
+            "description": "The latest time until which the assistant can be neither replaced nor deleted",
+        },
     }
     error = {
         "in": {"enum": ["path", "query", "header", "body"]},
@@ -460,7 +479,7 @@ def _schemas() -> Json:
         ),
         "Created": _object({"assistantId": _STRING}),
         "Health": _object({"status": {"const": "ok"}, "package": _STRING}),
-        "Problem": _object(problem, stored),
+        "Problem": _object(problem, optional),
         "InvalidRequest": _object(
             {
                 **problem,

@@ -2,16 +2,18 @@
 
 The extension's `assistantPost` is an input binding: it reads, asks the model and writes before any Python
 runs, answers whatever goes wrong by a bare 500, and loses one of two posts at once. So both requests
-come to a front without a binding, which checks, takes the lease and then calls the function that has
-the binding (`RunAssistant`) over HTTP, as a client would. What became of it is told by the rows.
+come to a function without a binding, which checks, takes the lease and then calls the function that has
+the binding (`RunAssistant`) over HTTP, as a client would. The rows show what became of it.
 """
 
 import asyncio
 import concurrent.futures
 import functools
 import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import azure.functions as func
@@ -19,9 +21,9 @@ import azure.functions as func
 from assistants import checks, conversations, leases, routing
 from assistants.checks import Problem
 from assistants.conversations import Message, State
-from assistants.leases import Held
+from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.own_call import Called, Outcome, run_assistant
-from assistants.responses import answered, bad_request, busy, json_response, not_found, problem
+from assistants.responses import bad_request, busy, failure, json_response, problem, utc_text
 from assistants.settings import CHAT_STATE_TABLE, MODEL_CONNECTION, STORAGE_CONNECTION, Settings
 from assistants.storage import Tables
 
@@ -29,14 +31,76 @@ from assistants.storage import Tables
 # them would leave no thread for the functions that they wait for: the skills.
 _WAITING_THREADS = 64
 _RETRY_MODEL_SECONDS = 10
+# Docs: Azure OpenAI quotas and limits, "Maximum size of messages array". The service answers 400 beyond it.
+_MAX_MODEL_MESSAGES = 2048
 # The host answers every one of these by the same 500 without a body, and no row tells them apart.
 _MODEL_OR_STORAGE = (
     "The model or the storage refused, and only the app's log has the reason. Most often it is the model's"
-    " rate limit, which passes. What does not pass: a filter, a conversation that has become too long, a"
-    f" reply or a skill's result of more than {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new"
-    " messages at once. Skills that the model called may have run, and would run again: look before you"
-    " send it again."
+    " rate limit, which passes. What does not pass: a filter, a reply or a skill's result of more than"
+    f" {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once. Skills that the model"
+    " called may have run, and would run again: look before you send it again."
 )
+
+
+class PostError(Exception):
+    """Why there is no reply. `message_stored` is None where that is not known; `retry_after` is in seconds.
+
+    `locked_until`: until then, in UTC and at the latest, the message may be stored.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        message_stored: bool | None = False,
+        *,
+        retry_after: int | None = None,
+        locked_until: datetime | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.message_stored = message_stored
+        self.retry_after = retry_after
+        self.locked_until = locked_until
+
+
+@dataclass
+class PostLog:
+    """What the log gets of a post: never a text or a key.
+
+    The host drops what a thread logs that the worker has not made (azure-functions-python-worker #1158), so
+    this is written when the coroutine goes on.
+    """
+
+    assistant_id: str = ""
+    call: Called | None = None
+    message_stored: bool | None = False
+    failures: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
+    started: float = field(default_factory=time.monotonic)
+
+    def write(self, status: int) -> None:
+        for text, error in self.failures:
+            logging.warning(text, exc_info=error)
+        logging.log(
+            logging.WARNING if status >= 500 else logging.INFO,
+            "Post to assistant %s: status %d, message stored: %s, call of the extension: %s, %.1f s",
+            self.assistant_id or "(refused id)",
+            status,
+            {True: "yes", False: "no", None: "unknown"}[self.message_stored],
+            f"{self.call.outcome.name} {self.call.status}" if self.call else "none",
+            time.monotonic() - self.started,
+        )
+
+
+@dataclass(frozen=True)
+class PostRequest:
+    """`key`: that of the caller, "" where the host asks for none. `context_tokens`: 0 = not known."""
+
+    assistant_id: str
+    message: str = field(repr=False)
+    key: str = field(repr=False)
+    context_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,18 +126,24 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     waiting = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
     run = functools.partial(run_assistant, settings.site_host)
 
-    async def wait(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-        return await asyncio.get_running_loop().run_in_executor(waiting(), answered, handle)
+    async def wait(handle: Callable[[PostLog], func.HttpResponse]) -> func.HttpResponse:
+        log = PostLog()
+        try:
+            response = await asyncio.get_running_loop().run_in_executor(waiting(), handle, log)
+        except Exception as error:  # noqa: BLE001 # a bare 500 of the host would be no problem document
+            response = failure(error, {"messageStored": log.message_stored})
+        log.write(response.status_code)
+        return response
 
     @routes.function_name("PostMessage")
     @routes.route(route=routing.MESSAGES, methods=["POST"])
     async def post_message(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
-        return await wait(lambda: respond(req, settings, tables, run))
+        return await wait(lambda log: respond(req, settings, tables, run, log))
 
     @routes.function_name("PostUserQuery")
     @routes.route(route=routing.ASSISTANT, methods=["POST"])
     async def post_user_query(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
-        return await wait(lambda: respond_as_text(req, settings, tables, run))
+        return await wait(lambda log: respond_as_text(req, settings, tables, run, log))
 
     # The message in two parts: the host parses a JSON body, and rewrites a text that is a date (own_call.py).
     @routes.function_name("RunAssistant")
@@ -97,121 +167,203 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     return routes
 
 
-def respond(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
+def respond(
+    req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
+) -> func.HttpResponse:
     """200 with the reply and what was added; else a problem that says whether the message is stored."""
-    assistant_id = req.route_params.get("assistantId", "")
     message, problems = checks.parse_message_body(req.get_body())
-    problems = checks.id_problems(assistant_id) + problems
-    if problems:
+    request = _request(req, message, settings)
+    if problems := checks.id_problems(request.assistant_id) + problems:
         return bad_request(problems)
-    found = exchange(assistant_id, message, _key(req, settings), tables, run)
-    if isinstance(found, func.HttpResponse):
-        return found
-    return json_response(
-        {
-            "assistantId": assistant_id,
-            "reply": found.reply,
-            "messages": [one.shown() for one in found.messages],
-            "totalMessages": found.state.total_messages,
-            "totalTokens": found.state.total_tokens,
-        },
-        200,
-    )
+
+    def to_response(exchange: Exchange) -> func.HttpResponse:
+        return json_response(
+            {
+                "assistantId": request.assistant_id,
+                "reply": exchange.reply,
+                "messages": [message.shown() for message in exchange.messages],
+                "totalMessages": exchange.state.total_messages,
+                "totalTokens": exchange.state.total_tokens,
+            },
+            200,
+        )
+
+    return _respond(request, tables, run, log, to_response)
 
 
-def respond_as_text(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
+def respond_as_text(
+    req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
+) -> func.HttpResponse:
     """200 with the reply as text, as the extension's sample answers; else as `respond`."""
-    assistant_id = req.route_params.get("assistantId", "")
     message = req.params.get("message", "")
-    problems = checks.id_problems(assistant_id)
-    problems += [Problem("query", "message", detail) for detail in checks.message_problems(message)]
-    if problems:
+    problems = [Problem("query", "message", detail) for detail in checks.message_problems(message)]
+    request = _request(req, message, settings)
+    if problems := checks.id_problems(request.assistant_id) + problems:
         return bad_request(problems)
-    found = exchange(assistant_id, message, _key(req, settings), tables, run)
-    if isinstance(found, func.HttpResponse):
-        return found
-    return func.HttpResponse(found.reply, mimetype="text/plain")
+
+    def to_response(exchange: Exchange) -> func.HttpResponse:
+        return func.HttpResponse(exchange.reply, mimetype="text/plain")
+
+    return _respond(request, tables, run, log, to_response)
 
 
-def exchange(
-    assistant_id: str, message: str, key: str, tables: Tables, run: Run
-) -> Exchange | func.HttpResponse:
-    """Post one checked message to a conversation that nobody else writes meanwhile."""
-    table = tables.chat_state
+def _request(req: func.HttpRequest, message: str, settings: Settings) -> PostRequest:
+    assistant_id = req.route_params.get("assistantId", "")
+    return PostRequest(assistant_id, message, _key(req, settings), settings.model.context_tokens)
+
+
+def _respond(
+    request: PostRequest,
+    tables: Tables,
+    run: Run,
+    log: PostLog,
+    to_response: Callable[[Exchange], func.HttpResponse],
+) -> func.HttpResponse:
+    log.assistant_id = request.assistant_id
+    try:
+        outcome = exchange(request, tables, run, log)
+    except PostError as error:
+        log.message_stored = error.message_stored
+        return _problem(error)
+    if isinstance(outcome, LeaseConflict):
+        return busy(request.assistant_id, outcome, {"messageStored": False})
+    log.message_stored = True
+    return to_response(outcome)
+
+
+def _problem(error: PostError) -> func.HttpResponse:
+    members: dict[str, object] = {"messageStored": error.message_stored}
+    if error.locked_until:
+        members["lockedUntil"] = utc_text(error.locked_until)
+    return problem(error.status, error.detail, retry_after=error.retry_after, members=members)
+
+
+def exchange(request: PostRequest, tables: Tables, run: Run, log: PostLog) -> Exchange | LeaseConflict:
+    """Post a message to a conversation that nobody else writes meanwhile. Raises PostError."""
+    table, assistant_id = tables.chat_state, request.assistant_id
     known = conversations.get_state(table, assistant_id)
-    # Between the deletes and the insert of a create that replaces there is no state: that is no 404.
-    lease = leases.acquire(tables, assistant_id, known) if known else leases.held(tables.leases, assistant_id)
-    if isinstance(lease, Held):
-        return busy(assistant_id, lease.retry_after, members={"messageStored": False})
-    if known is None or lease is None:
-        return not_found(assistant_id)
-    called = Called(Outcome.REFUSED)
+    if known is None:
+        if conflict := leases.create_in_progress(tables, assistant_id):
+            return conflict
+        raise _not_found(assistant_id)
+    lease = leases.acquire(tables, assistant_id, Purpose.POST, known)
+    if isinstance(lease, LeaseConflict):
+        return lease
+    keep_lease = False
     try:
         # Again, since somebody may have written, begun it anew or deleted it before the lease.
         before, rows = conversations.exchange_after(table, assistant_id, known.total_messages)
         if before is None:
-            return not_found(assistant_id)
-        last = conversations.row_key(before.total_messages)
-        if stray := [one.row_key for one in rows if one.row_key > last]:
-            # A key of the next rows is taken, or an answer among these would be given for the next one.
-            return _cannot_go_on(f"{stray[0]} lies behind {last}, the last message that its state counts")
-        called = run(assistant_id, message, key)
-        return _result(assistant_id, message, before, called, tables)
+            raise _not_found(assistant_id)
+        _check_before_call(before, rows)
+        try:
+            locked_until = lease.start_call(before)
+        except LeaseLostError:
+            return leases.lost_lease()
+        # What has not answered may still write: then nobody else writes until its rows are there.
+        keep_lease, log.message_stored = True, None
+        log.call = call = run(assistant_id, request.message, request.key)
+        keep_lease = call.outcome is Outcome.LOST
+        if outcome := _read_exchange(request, before, call, tables, log):
+            keep_lease = False
+            return outcome
+        raise _why_not_written(request, before, call, tables, locked_until)
     finally:
-        # What has not answered may still write: then nobody else writes until the lease ends.
-        if called.outcome is not Outcome.LOST:
-            leases.release(tables.leases, lease)
+        if not keep_lease and (error := lease.release()):
+            log.failures.append((f"The lease of {assistant_id} is not released and ends by itself", error))
 
 
-def _result(
-    assistant_id: str, message: str, before: State, called: Called, tables: Tables
-) -> Exchange | func.HttpResponse:
-    """The rows decide: all of an exchange is written in one transaction, or nothing."""
+def _check_before_call(before: State, rows: Sequence[Message]) -> None:
+    """Raises PostError for a conversation that cannot go on, before the model is asked."""
+    last = conversations.row_key(before.total_messages)
+    if stray := [row.row_key for row in rows if row.row_key > last]:
+        # A key of the next rows is taken, or an answer among these would be given for the next one.
+        raise _cannot_go_on(f"{stray[0]} lies behind {last}, the last message that its state counts")
+    if before.total_messages >= _MAX_MODEL_MESSAGES:
+        raise _cannot_go_on(
+            f"it has {before.total_messages} messages, and with a new one no model takes more than"
+            f" {_MAX_MODEL_MESSAGES}"
+        )
+
+
+def _read_exchange(
+    request: PostRequest, before: State, call: Called, tables: Tables, log: PostLog
+) -> Exchange | None:
+    """What the call has written: all rows of an exchange are written in one transaction, or none.
+
+    Raises PostError where another request has written.
+    """
+    assistant_id = request.assistant_id
     try:
-        state, messages = conversations.exchange_after(tables.chat_state, assistant_id, before.total_messages)
-    except Exception:
-        logging.exception("The rows of the exchange cannot be read")
-        stored = True if called.outcome is Outcome.DONE else None
-        return _failed(502, "The rows could not be read afterwards: GET shows what was added.", stored)
+        state, rows = conversations.exchange_after(tables.chat_state, assistant_id, before.total_messages)
+    except Exception as error:
+        log.failures.append(("The rows of the exchange cannot be read", error))
+        stored = True if call.outcome is Outcome.DONE else None
+        detail = "The rows could not be read afterwards: GET shows what was added."
+        raise PostError(502, detail, stored) from error
     if state is None:
-        return _failed(404, f"The assistant {assistant_id} was deleted meanwhile.", False)
-    if messages and messages[0].role == "User" and messages[0].content == message:
-        return Exchange(state, messages)
-    if messages or state.created_at != before.created_at:
-        return _failed(409, "Somebody else wrote the conversation meanwhile.", False, retry_after=1)
-    return _not_written(assistant_id, called, tables)
+        raise PostError(404, f"The assistant {assistant_id} was deleted meanwhile.")
+    if not rows and state.created_at == before.created_at:
+        return None
+    if rows and rows[0].role == "User" and rows[0].content == request.message:
+        # Who comes next may have written since.
+        end = next((index for index, row in enumerate(rows) if index and row.role == "User"), len(rows))
+        return Exchange(state, rows[:end])
+    raise PostError(409, "Somebody else wrote the conversation meanwhile.", retry_after=1)
 
 
-def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.HttpResponse:
-    match called.outcome:
+def _why_not_written(
+    request: PostRequest, before: State, call: Called, tables: Tables, locked_until: datetime
+) -> PostError:
+    match call.outcome:
         case Outcome.LOST:
-            logging.warning("RunAssistant gave no answer of its own; status: %s", called.status)
-            return _failed(504, "There was no answer in time. The message may still be stored.", None)
+            return PostError(
+                504,
+                "There was no answer in time, and the message may still be stored: GET shows it. Until it is,"
+                f" or until {utc_text(locked_until)}, the assistant can be neither replaced nor deleted.",
+                None,
+                locked_until=locked_until,
+            )
         case Outcome.UNREACHABLE:
-            return _failed(503, "The app does not answer itself just now.", False, retry_after=5)
-        case Outcome.REFUSED if called.status in (429, 503):
-            return _failed(503, "The app has no room for the request just now.", False, retry_after=5)
-        case Outcome.REFUSED if called.status in (401, 403):
-            detail = "The key is good for this function only. Send a host key, as the one called default."
-            return _failed(502, detail, False)
+            return PostError(503, "The app does not answer itself just now.", retry_after=5)
+        case Outcome.REFUSED if call.status in (429, 503):
+            return PostError(503, "The app has no room for the request just now.", retry_after=5)
+        case Outcome.REFUSED if call.status in (401, 403):
+            return PostError(
+                502, "The key is good for this function only. Send a host key, as the one called default."
+            )
         case Outcome.FAILED:
-            if reason := conversations.unanswered(tables.chat_state, assistant_id):
+            messages = list(conversations.messages_after(tables.chat_state, request.assistant_id, ""))
+            reason = conversations.why_no_reply_is_possible(messages) or _too_long(request, before, messages)
+            if reason:
                 return _cannot_go_on(reason)
-            return _failed(503, _MODEL_OR_STORAGE, False, retry_after=_RETRY_MODEL_SECONDS)
+            return PostError(503, _MODEL_OR_STORAGE, retry_after=_RETRY_MODEL_SECONDS)
         case _:
-            logging.error("RunAssistant answered %s and no rows were written", called.status)
-            return _failed(502, "The app's own function answered, but nothing was written.", False)
+            return PostError(
+                502, f"The app's own function RunAssistant answered {call.status}, but nothing was written."
+            )
 
 
-def _cannot_go_on(reason: str) -> func.HttpResponse:
+def _too_long(request: PostRequest, before: State, messages: Sequence[Message]) -> str | None:
+    # A token is about four bytes of English, and fewer of most other languages: this is a low estimate.
+    message_tokens = len(request.message.encode()) // 4
+    tokens = max(before.total_tokens, conversations.utf8_bytes(messages) // 4) + message_tokens
+    if not request.context_tokens or tokens <= request.context_tokens:
+        return None
+    return f"with the new message it has about {tokens} tokens, and the model takes {request.context_tokens}"
+
+
+def _cannot_go_on(reason: str) -> PostError:
     """409 without `Retry-After`, since it never passes."""
-    return _failed(409, f"The conversation cannot go on: {reason}. PUT or DELETE the assistant.", False)
+    return PostError(
+        409,
+        f"The conversation cannot go on: {reason}. To start a new one with this id, send PUT, which replaces"
+        " all its messages; to remove it, send DELETE.",
+    )
 
 
-def _failed(
-    status: int, detail: str, stored: bool | None, *, retry_after: int | None = None
-) -> func.HttpResponse:
-    return problem(status, detail, retry_after=retry_after, members={"messageStored": stored})
+def _not_found(assistant_id: str) -> PostError:
+    return PostError(404, f"There is no assistant {assistant_id}.")
 
 
 def _key(req: func.HttpRequest, settings: Settings) -> str:

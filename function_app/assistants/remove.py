@@ -1,9 +1,12 @@
 """`DELETE /api/assistants/{assistantId}`, which is safe to repeat."""
 
+import logging
+from collections.abc import Callable
+
 import azure.functions as func
 
 from assistants import checks, conversations, leases, routing
-from assistants.leases import Held
+from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.responses import answered, bad_request, busy
 from assistants.storage import Tables
 
@@ -20,21 +23,33 @@ def blueprint(tables: Tables) -> func.Blueprint:
 
 
 def respond(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
-    """204, also when there was nothing; 409 while somebody writes."""
+    """204, also when there was nothing; 409 while another request writes, or a call may still do so."""
     assistant_id = req.route_params.get("assistantId", "")
     if problems := checks.id_problems(assistant_id):
         return bad_request(problems)
-    found = remove(assistant_id, tables)
-    return func.HttpResponse(status_code=204) if found is None else busy(assistant_id, found.retry_after)
+    outcome = remove(assistant_id, tables)
+    if isinstance(outcome, LeaseConflict):
+        return busy(assistant_id, outcome)
+    return func.HttpResponse(status_code=204)
 
 
-def remove(assistant_id: str, tables: Tables) -> Held | None:
-    """Delete all rows of one assistant and its lease, or say who is writing it."""
-    lease = leases.acquire(tables, assistant_id)
-    if isinstance(lease, Held):
+def remove(
+    assistant_id: str, tables: Tables, *, only_if: Callable[[], bool] = lambda: True
+) -> bool | LeaseConflict:
+    """Delete all rows of one assistant and its lease, or return who is writing it.
+
+    `only_if` is asked when nobody else can write any more; False where it has said no.
+    """
+    lease = leases.acquire(tables, assistant_id, Purpose.WRITE)
+    if isinstance(lease, LeaseConflict):
         return lease
     try:
-        conversations.delete(tables.chat_state, assistant_id)
+        if not only_if():
+            return False
+        conversations.delete(tables.chat_state, assistant_id, lease.renew_if_due)
+    except LeaseLostError:
+        return leases.lost_lease()
     finally:
-        leases.release(tables.leases, lease)
-    return None
+        if error := lease.release():
+            logging.warning("The lease of %s is not released and ends by itself: %r", assistant_id, error)
+    return True

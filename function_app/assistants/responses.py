@@ -3,12 +3,14 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import quote
 
 import azure.functions as func
 
 from assistants.checks import Problem
+from assistants.leases import LeaseConflict
 
 # A refusal repeats names that the client made up, so it shows neither endless ones nor endlessly many.
 _MAX_NAME_CHARACTERS = 64
@@ -59,25 +61,44 @@ def not_found(assistant_id: str) -> func.HttpResponse:
 
 
 def busy(
-    assistant_id: str, retry_after: int, members: Mapping[str, object] | None = None
+    assistant_id: str, conflict: LeaseConflict, members: Mapping[str, object] | None = None
 ) -> func.HttpResponse:
+    """409 with `Retry-After`; after `lockedUntil`, at the latest, the assistant can be written again."""
+    until = utc_text(conflict.locked_until)
     detail = f"Another request is writing the assistant {assistant_id}."
-    return problem(409, detail, retry_after=retry_after, members=members)
+    if conflict.call_pending:
+        detail = (
+            f"A message to the assistant {assistant_id} got no answer and may still be stored. Until it is,"
+            f" or until {until}, the assistant can be neither replaced nor deleted; messages can be posted,"
+            " and another id can be used at once."
+        )
+    return problem(
+        409, detail, retry_after=conflict.retry_after, members={**(members or {}), "lockedUntil": until}
+    )
 
 
 def answered(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-    """What `handle` answers; a failure becomes a problem that tells nothing of the inside.
-
-    503 where storage does not answer or is throttled, which passes; else 500. The log has the rest.
-    """
+    """What `handle` answers; a failure becomes a problem that tells nothing of the inside."""
     try:
         return handle()
-    except Exception as error:  # a bare 500 of the host would be no problem document
-        if _passes(error):
-            logging.warning("Storage does not answer: %s", type(error).__name__)
-            return problem(503, "Storage does not answer just now. Send the request again.", retry_after=5)
-        logging.exception("The request failed")
-        return problem(500, "The request failed for a reason that the app's log tells.")
+    except Exception as error:  # noqa: BLE001 # a bare 500 of the host would be no problem document
+        return failure(error)
+
+
+def failure(error: Exception, members: Mapping[str, object] | None = None) -> func.HttpResponse:
+    """503 where storage does not answer or is throttled, which passes; else 500. The log has the rest."""
+    if _passes(error):
+        logging.warning("Storage does not answer: %s", type(error).__name__)
+        detail = "Storage does not answer just now. Send the request again."
+        return problem(503, detail, retry_after=5, members=members)
+    logging.error("The request failed", exc_info=error)
+    detail = "The request failed. The app's log in Application Insights has the reason."
+    return problem(500, detail, members=members)
+
+
+def utc_text(moment: datetime) -> str:
+    """`2026-11-30T17:00:00Z`. `moment` is in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _passes(error: Exception) -> bool:

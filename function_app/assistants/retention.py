@@ -1,5 +1,6 @@
 """A timer that deletes leases that ended, and assistants that were idle for longer than the settings say."""
 
+import contextlib
 import logging
 import os
 import string
@@ -13,7 +14,7 @@ import azure.functions as func
 
 from assistants import conversations, leases
 from assistants.checks import ID
-from assistants.leases import Held
+from assistants.remove import remove
 from assistants.settings import Settings
 from assistants.storage import Tables
 
@@ -25,10 +26,14 @@ MAX_LEASES = 5000
 
 @dataclass(frozen=True)
 class Swept:
-    """`finished` is false where the run came to one of its limits: the next one goes on."""
+    """`finished` is false where the run came to one of its limits; `failed` counts what it could not delete.
+
+    Either way the next run goes on.
+    """
 
     deleted: int
     finished: bool
+    failed: int = 0
 
 
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
@@ -39,15 +44,23 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     @timers.timer_trigger(arg_name="timer", schedule="0 17 3 * * *")  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
     def remove_idle_assistants(timer: func.TimerRequest) -> None:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         del timer
-        leases.remove_ended(tables.leases, MAX_LEASES)
-        if not settings.retention_days:
-            return
-        idle_since = datetime.now(UTC) - timedelta(days=settings.retention_days)
-        swept = sweep(tables, idle_since, start=_FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)])
-        more = "" if swept.finished else "; there are more, for the next run"
-        logging.info("Deleted %d assistants idle since %s%s", swept.deleted, idle_since, more)
+        try:
+            if settings.retention_days:
+                _remove_idle(tables, settings.retention_days)
+        finally:
+            leases.remove_ended(tables.leases, MAX_LEASES)
 
     return timers
+
+
+def _remove_idle(tables: Tables, days: int) -> None:
+    """Raises RuntimeError where some could not be deleted, so that the invocation counts as failed."""
+    idle_since = datetime.now(UTC) - timedelta(days=days)
+    swept = sweep(tables, idle_since, start=_FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)])
+    more = "" if swept.finished else "; there are more, for the next run"
+    logging.info("Deleted %d assistants idle since %s%s", swept.deleted, idle_since, more)
+    if swept.failed:
+        raise RuntimeError(f"{swept.failed} idle assistants could not be deleted; the next run tries again")
 
 
 _FIRST_CHARACTERS = string.digits + string.ascii_letters + "-_"
@@ -65,37 +78,42 @@ def sweep(
 
     A run that is cut short by its limits begins elsewhere the next time, so that none is left for ever.
     """
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # storage.py says why
+
     end = time.monotonic() + max_seconds
-    deleted = 0
+    deleted = failed = 0
     for assistant_id in _idle(tables.chat_state, idle_since, start):
         if deleted == max_deleted or time.monotonic() > end:
-            return Swept(deleted, finished=False)
-        deleted += _remove_if_idle(tables, assistant_id, idle_since)
-    return Swept(deleted, finished=True)
+            return Swept(deleted, finished=False, failed=failed)
+        try:
+            deleted += _remove_if_idle(tables, assistant_id, idle_since)
+        except AzureError:
+            logging.exception("The idle assistant %s could not be deleted", assistant_id)
+            failed += 1
+    return Swept(deleted, finished=True, failed=failed)
 
 
 def _idle(table: Any, idle_since: datetime, start: str) -> Iterator[str]:
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+
     for part in ("PartitionKey ge @start", "PartitionKey lt @start"):
         # Read by the service from end to end: once a day, and only the rows that are wanted come back.
-        for row in table.query_entities(
+        rows = table.query_entities(
             f"{part} and RowKey eq @state and LastUpdatedAt lt @since",
             parameters={"start": start, "state": conversations.STATE, "since": idle_since},
             select=["PartitionKey"],
-        ):
-            if ID.fullmatch(str(row["PartitionKey"])):
-                yield str(row["PartitionKey"])
+        )
+        with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+            for row in rows:
+                if ID.fullmatch(str(row["PartitionKey"])):
+                    yield str(row["PartitionKey"])
 
 
 def _remove_if_idle(tables: Tables, assistant_id: str, idle_since: datetime) -> bool:
     """Whoever writes just now is not idle, nor is who has written since the query."""
-    lease = leases.acquire(tables, assistant_id)
-    if isinstance(lease, Held):
-        return False
-    try:
+
+    def is_still_idle() -> bool:
         state = conversations.get_state(tables.chat_state, assistant_id)
-        if state is None or state.last_updated_at >= idle_since.strftime("%Y-%m-%dT%H:%M:%S"):
-            return False
-        conversations.delete(tables.chat_state, assistant_id)
-    finally:
-        leases.release(tables.leases, lease)
-    return True
+        return state is not None and state.last_updated_at < idle_since.strftime("%Y-%m-%dT%H:%M:%S")
+
+    return remove(assistant_id, tables, only_if=is_still_idle) is True

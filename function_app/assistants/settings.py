@@ -30,6 +30,8 @@ class ModelSettings:
     is_reasoning: bool = True
     max_tokens: int = 4096
     temperature: str = "0.5"
+    context_tokens: int = 0
+    """How long a prompt may be; 0 = not known."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
                 "CHAT_MODEL_MAX_TOKENS", environment.get("CHAT_MODEL_MAX_TOKENS", "4096"), 1, 128_000
             ),
             temperature=temperature,
+            context_tokens=number(
+                "CHAT_MODEL_CONTEXT_TOKENS", environment.get("CHAT_MODEL_CONTEXT_TOKENS", "0"), 0, 10_000_000
+            ),
         ),
         storage=StorageSettings(
             table_endpoint=environment.get("AzureWebJobsStorage__tableServiceUri", ""),

@@ -68,7 +68,7 @@ class RecordingOut(func.Out[bytes]):
 class NoRows:
     """Every table, with nothing in it; what is inserted is gone at once."""
 
-    def get_entity(self, _partition: str, _row: str) -> None:
+    def get_entity(self, _partition: str, _row: str, **_options: object) -> None:
         raise ResourceNotFoundError
 
     def create_entity(self, _row: object) -> dict[str, str]:

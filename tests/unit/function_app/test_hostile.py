@@ -13,6 +13,7 @@ import azure.functions as func
 import pytest
 from assistants import checks, create, post, read, remove
 from assistants.own_call import Called, Outcome
+from assistants.post import PostLog
 from assistants.settings import Settings
 from assistants.storage import Tables
 from hypothesis import HealthCheck, example, given
@@ -73,9 +74,11 @@ def handles(found: Settings) -> dict[str, Handle]:
         "GET as the binding": lambda name: read.respond(
             request("GET", name, query={"timestampUTC": "2020-01-01"}), found, tables
         ),
-        "POST messages": lambda name: post.respond(request("POST", name, body=hello), found, tables, never),
+        "POST messages": lambda name: post.respond(
+            request("POST", name, body=hello), found, tables, never, PostLog()
+        ),
         "POST": lambda name: post.respond_as_text(
-            request("POST", name, query={"message": "Hello"}), found, tables, never
+            request("POST", name, query={"message": "Hello"}), found, tables, never, PostLog()
         ),
         "DELETE": lambda name: remove.respond(request("DELETE", name), tables),
     }
@@ -168,7 +171,9 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
     @given(hostile.texts() | st.sampled_from([*hostile.TEXTS.values()]))
     def each(message: str) -> None:
         body = json.dumps({"message": message}).encode()
-        assert post.respond(request("POST", VICTIM, body=body), seen, tables, run).status_code == 503
+        assert (
+            post.respond(request("POST", VICTIM, body=body), seen, tables, run, PostLog()).status_code == 503
+        )
         assert posted.pop() == message
         sent = recorder.taken()
         assert {re.sub(r"^/\w+/", "", one.path) for one in sent} <= own

@@ -11,6 +11,8 @@ from typing import Any, cast
 import azure.functions as func
 import pytest
 from assistants import checks, create, leases, openapi, post, read, remove
+from assistants.leases import Purpose
+from assistants.post import PostLog
 from assistants.settings import Settings, current
 from assistants.storage import Tables
 from jsonschema import Draft202012Validator
@@ -116,7 +118,7 @@ def test_every_answer_is_one_that_it_tells_of(
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     conversation(tables.chat_state, "busy")
-    leases.acquire(tables, "busy")
+    leases.acquire(tables, "busy", Purpose.POST)
     message = json.dumps({"message": "Hi"}).encode()
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
     done = Run(
@@ -137,11 +139,11 @@ def test_every_answer_is_one_that_it_tells_of(
         return read.respond(request("GET", assistant_id, query=query), settings, tables)
 
     def say(assistant_id: str, body: bytes, run: Run) -> func.HttpResponse:
-        return post.respond(request("POST", assistant_id, body=body), settings, tables, run)
+        return post.respond(request("POST", assistant_id, body=body), settings, tables, run, PostLog())
 
     def ask(assistant_id: str, run: Run, **query: str) -> func.HttpResponse:
         asked = request("POST", assistant_id, query=query)
-        return post.respond_as_text(asked, settings, tables, run)
+        return post.respond_as_text(asked, settings, tables, run, PostLog())
 
     def listed(**query: str) -> func.HttpResponse:
         return read.respond_list(request("GET", query=query), tables)

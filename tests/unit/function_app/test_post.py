@@ -1,23 +1,29 @@
 """Posting a message: what is refused before the model is asked, and what the rows tell afterwards."""
 
 import json
+import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import conversations, leases, post
-from assistants.leases import Lease
+from assistants import conversations, leases, post, remove
+from assistants.leases import Lease, Purpose
 from assistants.own_call import Called, Outcome
+from assistants.post import PostLog
 from assistants.settings import Settings
 from assistants.storage import Tables
+from azure.core.exceptions import HttpResponseError
 from azure.data.tables import EdmType
 
 from tests.unit.function_app.conftest import conversation, request, rows_of
 from tests.unit.function_app.test_create import HOSTILE_IDS, NOTHING, SMILE
-from tests.unit.function_app.test_remove import created, put
+from tests.unit.function_app.test_remove import Forwarding, created, delete, put
 
 DONE = Called(Outcome.DONE, 200)
 FAILED = Called(Outcome.FAILED, 500)
@@ -72,7 +78,7 @@ def send(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = json.dumps({"message": "Hi"} if body is None else body).encode()
     asked = request("POST", assistant_id, body=content, headers=named)
-    return post.respond(asked, settings, tables, run)
+    return post.respond(asked, settings, tables, run, PostLog())
 
 
 def body_of(response: func.HttpResponse) -> dict[str, Any]:
@@ -112,7 +118,9 @@ def test_the_documentations_form_answers_the_reply_as_text(settings: Settings, t
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Grüße."}))
 
-    response = post.respond_as_text(request("POST", "a", query={"message": "Hi"}), settings, tables, run)
+    response = post.respond_as_text(
+        request("POST", "a", query={"message": "Hi"}), settings, tables, run, PostLog()
+    )
 
     assert (response.status_code, response.mimetype) == (200, "text/plain")
     assert response.get_body().decode() == "Grüße."
@@ -150,7 +158,7 @@ def test_a_refused_message_is_a_400_and_neither_table_nor_model_is_asked(
 @pytest.mark.parametrize("query", [{}, {"message": "\x00"}], ids=str)
 def test_the_documentations_form_refuses_the_same(settings: Settings, query: dict[str, str]) -> None:
     nothing: Any = None
-    response = post.respond_as_text(request("POST", "a", query=query), settings, nothing, Run())
+    response = post.respond_as_text(request("POST", "a", query=query), settings, nothing, Run(), PostLog())
     assert (response.status_code, body_of(response)["errors"][0]["in"]) == (400, "query")
 
 
@@ -160,7 +168,7 @@ def test_a_hostile_id_reaches_neither_table_nor_model(settings: Settings, assist
     run = Run()
     assert send(settings, nothing, run, assistant_id=assistant_id).status_code == 400
     asked = request("POST", assistant_id, query={"message": "Hi"})
-    assert post.respond_as_text(asked, settings, nothing, run).status_code == 400
+    assert post.respond_as_text(asked, settings, nothing, run, PostLog()).status_code == 400
     assert run.asked == []
 
 
@@ -174,7 +182,7 @@ def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a")
-    first = leases.acquire(tables, "a")
+    first = leases.acquire(tables, "a", Purpose.POST)
     run = Run()
 
     response = send(settings, tables, run)
@@ -182,7 +190,7 @@ def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
     assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
     assert int(response.headers["Retry-After"]) >= 1
     assert isinstance(first, Lease)
-    leases.release(tables.leases, first)
+    first.release()
     assert send(settings, tables, Run(write=adding(tables))).status_code == 200
 
 
@@ -206,7 +214,7 @@ def test_between_the_deletes_and_the_insert_of_a_create_the_answer_is_409_and_no
 ) -> None:
     conversation(tables.chat_state, "a")
     put(tables, "a")
-    conversations.delete(tables.chat_state, "a")
+    conversations.delete(tables.chat_state, "a", bool)
     assert problem_of(settings, tables, Run()) == (409, False, "5")
 
 
@@ -235,7 +243,7 @@ def test_what_another_wrote_before_the_lease_was_taken_is_neither_taken_for_dama
     acquire = leases.acquire
 
     def after_another(*arguments: Any) -> Any:
-        conversations.delete(tables.chat_state, "a")
+        conversations.delete(tables.chat_state, "a", bool)
         conversation(tables.chat_state, "a", *("text",) * meanwhile)
         return acquire(*arguments)
 
@@ -315,6 +323,221 @@ def test_after_a_lost_call_nobody_writes_until_the_lease_ends(settings: Settings
     assert problem_of(settings, tables, Run())[0] == 409
 
 
+LOST = Called(Outcome.LOST)
+HELLO = {"Role": "Assistant", "Content": "Hello."}
+
+
+def lose_a_call(settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A post of "Hi" that has got no answer, and whose lease has ended. Returns the answer's lockedUntil."""
+    monkeypatch.setattr(leases, "CALL_SECONDS", -1)
+    response = send(settings, tables, Run(LOST))
+    monkeypatch.undo()
+    assert response.status_code == 504
+    return body_of(response)["lockedUntil"]
+
+
+def test_a_lost_call_keeps_its_assistant_from_being_replaced_or_deleted_until_its_rows_are_there(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    locked_until = lose_a_call(settings, tables, monkeypatch)
+    rows = rows_of(tables.chat_state, "a")
+
+    assert put(tables, "a") == (409, None, 0)
+    refused = remove.respond(request("DELETE", "a"), tables)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (409, "60")
+    assert body_of(refused)["lockedUntil"][:16] == locked_until[:16]
+    assert f"until {body_of(refused)['lockedUntil']}" in body_of(refused)["detail"]
+    assert rows_of(tables.chat_state, "a") == rows
+
+    adding(tables, HELLO)("a", "Hi")
+    assert delete(tables, "a") == 204
+    assert rows_of(tables.leases, "a") == []
+
+
+def test_a_lost_call_that_writes_nothing_locks_its_assistant_for_four_hours(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a")
+    locked_until = lose_a_call(settings, tables, monkeypatch)
+    left = datetime.fromisoformat(locked_until) - datetime.now(UTC)
+    assert timedelta(hours=3, minutes=59) < left < timedelta(hours=4, minutes=1)
+
+    monkeypatch.setattr(leases, "PENDING_CALL_SECONDS", 0)
+    conversation(tables.chat_state, "b")
+    monkeypatch.setattr(leases, "CALL_SECONDS", -1)
+    send(settings, tables, Run(LOST), assistant_id="b")
+    assert delete(tables, "b") == 204
+
+
+def test_after_a_lost_call_another_message_can_be_posted(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a")
+    lose_a_call(settings, tables, monkeypatch)
+
+    assert send(settings, tables, Run(write=adding(tables, HELLO)), {"message": "Again"}).status_code == 200
+
+    # Of two calls that read the same conversation the table service takes one. Were its rows gone, it would
+    # take those of the other.
+    assert delete(tables, "a") == 409
+    assert put(tables, "a") == (409, None, 0)
+    assert send(settings, tables, Run(write=adding(tables, HELLO))).status_code == 200
+    assert delete(tables, "a") == 409, "what a later post has written is not that call's either"
+
+
+def test_a_post_after_late_rows_ends_the_lock(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a")
+    lose_a_call(settings, tables, monkeypatch)
+    adding(tables, HELLO)("a", "Hi")
+    assert send(settings, tables, Run(write=adding(tables, HELLO)), {"message": "Again"}).status_code == 200
+    assert delete(tables, "a") == 204
+
+
+def test_a_post_that_is_refused_before_its_call_keeps_what_is_known_of_a_lost_one(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a", "Hi", "Hello.")
+    lose_a_call(settings, tables, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(post, "_MAX_MODEL_MESSAGES", 3)
+        assert send(settings, tables, Run()).status_code == 409
+    assert delete(tables, "a") == 409
+    adding(tables, HELLO)("a", "Hi")
+    assert delete(tables, "a") == 204
+
+
+def test_a_worker_that_dies_after_its_call_leaves_a_lost_call(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a")
+
+    def die(_assistant_id: str, _message: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(leases, "CALL_SECONDS", -1)
+    with pytest.raises(KeyboardInterrupt):
+        send(settings, tables, Run(write=die))
+    assert delete(tables, "a") == 409
+    assert send(settings, tables, Run(write=adding(tables, HELLO))).status_code == 200
+
+
+def test_a_worker_that_dies_before_its_call_frees_its_assistant_within_30_seconds(
+    settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a")
+
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(post, "_check_before_call", die)
+    monkeypatch.setattr(Lease, "release", die)
+    with pytest.raises(KeyboardInterrupt):
+        send(settings, tables, Run())
+    (row,) = rows_of(tables.leases, "a")
+    assert row["Seconds"] <= 30
+    assert "CallSeconds" not in row
+
+
+def test_a_lease_that_cannot_be_released_leaves_the_answer_as_it_is(
+    settings: Settings, tables: Tables, caplog: pytest.LogCaptureFixture
+) -> None:
+    conversation(tables.chat_state, "a")
+    failing: Any = SimpleNamespace(chat_state=tables.chat_state, leases=WithoutDelete(tables.leases))
+    log = PostLog()
+    asked = request("POST", "a", body=b'{"message":"Hi"}')
+
+    response = post.respond(asked, settings, failing, Run(write=adding(tables, HELLO)), log)
+
+    assert (response.status_code, body_of(response)["reply"]) == (200, "Hello.")
+    log.write(response.status_code)
+    assert "The lease of a is not released and ends by itself" in caplog.text
+    assert delete(tables, "a") == 204, "its rows are there"
+
+
+class WithoutDelete(Forwarding):
+    def delete_entity(self, *_arguments: Any, **_options: Any) -> None:
+        raise HttpResponseError("AuthorizationPermissionMismatch")
+
+
+def test_an_answer_ends_where_the_next_message_begins(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a")
+
+    def with_the_next(assistant_id: str, message: str) -> None:
+        adding(tables, HELLO)(assistant_id, message)
+        adding(tables, {"Role": "Assistant", "Content": "Of the next."})(assistant_id, "Next")
+
+    body = body_of(send(settings, tables, Run(write=with_the_next)))
+    assert ([message["content"] for message in body["messages"]], body["reply"]) == (
+        ["Hi", "Hello."],
+        "Hello.",
+    )
+
+
+def test_a_conversation_of_more_messages_than_a_model_takes_is_refused_before_the_model_is_asked(
+    settings: Settings, tables: Tables
+) -> None:
+    conversation(tables.chat_state, "a")
+    state = tables.chat_state.get_entity("a", "state")
+    for total, status in ((2048, 409), (2047, 503)):
+        tables.chat_state.update_entity({**state, "TotalMessages": total})
+        run = Run(FAILED)
+        response = send(settings, tables, run)
+        assert (response.status_code, len(run.asked)) == (status, int(status == 503))
+    tables.chat_state.update_entity({**state, "TotalMessages": 2048})
+    response = send(settings, tables, Run())
+    assert (
+        "it has 2048 messages, and with a new one no model takes more than 2048"
+        in body_of(response)["detail"]
+    )
+    assert "Retry-After" not in response.headers
+
+
+@pytest.mark.parametrize(("context_tokens", "status"), [(0, 503), (100, 409), (1000, 503)])
+def test_after_a_failure_a_history_beyond_the_models_context_is_no_rate_limit(
+    settings: Settings, tables: Tables, context_tokens: int, status: int
+) -> None:
+    conversation(tables.chat_state, "a", "text " * 100)
+    model = replace(settings.model, context_tokens=context_tokens)
+
+    response = send(replace(settings, model=model), tables, Run(FAILED))
+
+    assert response.status_code == status
+    if status == 409:
+        assert "Retry-After" not in response.headers
+        assert "about 127 tokens, and the model takes 100" in body_of(response)["detail"]
+
+
+def test_the_log_of_a_post_has_id_outcome_status_and_seconds_and_neither_text_nor_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = PostLog("a", Called(Outcome.FAILED, 500), message_stored=False)
+    with caplog.at_level(logging.INFO):
+        log.write(503)
+    assert re.fullmatch(
+        r"Post to assistant a: status 503, message stored: no, call of the extension: FAILED 500, \d+\.\d s",
+        caplog.messages[-1],
+    )
+
+
+async def test_what_a_post_logs_is_logged_by_the_coroutine_and_not_by_a_thread_of_its_own(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: Any = SimpleNamespace(chat_state=None, leases=None)
+    blueprint = post.blueprint(settings, broken)
+    app = func.FunctionApp()
+    app.register_functions(blueprint)
+    (function,) = [one for one in app.get_functions() if one.get_function_name() == "PostMessage"]
+
+    response = await function.get_user_function()(request("POST", "a", body=b'{"message":"Hi"}'))
+
+    assert (response.status_code, body_of(response)["messageStored"]) == (500, False)
+    assert {record.threadName for record in caplog.records} == {"MainThread"}
+    assert "AttributeError" in caplog.text, "the stack of the failure"
+
+
 @pytest.mark.parametrize("called", [FAILED, Called(Outcome.LOST)], ids=str)
 def test_what_is_stored_is_answered_however_the_call_ended(
     settings: Settings, tables: Tables, called: Called
@@ -342,9 +565,17 @@ def test_deleted_meanwhile_is_a_404_that_says_what_is_not_stored(settings: Setti
     assert problem_of(settings, tables, Run(FAILED, delete)) == (404, False, None)
 
 
-@pytest.mark.parametrize(("arguments", "reason"), [("{}", "has no result"), ('{"task":"mi', "are no JSON")])
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("{}", "a tool call in message 3 has no result"),
+        ('{"task":"mi', "the arguments of a tool call in message 3 are not readable JSON"),
+        ("NaN", "the arguments of a tool call in message 3 are not readable JSON"),
+        (None, "the arguments of a tool call in message 3 are not readable JSON"),
+    ],
+)
 def test_a_conversation_that_can_never_go_on_is_named(
-    settings: Settings, tables: Tables, arguments: str, reason: str
+    settings: Settings, tables: Tables, arguments: str | None, reason: str
 ) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": arguments, "kind": "Function"}
     conversation(tables.chat_state, "a")
@@ -354,7 +585,30 @@ def test_a_conversation_that_can_never_go_on_is_named(
 
     assert response.status_code == 409
     assert "Retry-After" not in response.headers
-    assert f"msg-0003 {reason}" in body_of(response)["detail"]
+    assert reason in body_of(response)["detail"]
+    assert "To start a new one with this id, send PUT" in body_of(response)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "readable"),
+    [
+        ("{}", True),
+        ("5", True),
+        (' {"a": 1} \n', True),
+        ("[" * 64 + "]" * 64, True),
+        ("[" * 65 + "]" * 65, False),
+        ('{"a":' * 65 + "1" + "}" * 65, False),
+        ("[" * 100_000, False),
+        ("NaN", False),
+        ('{"a":-Infinity}', False),
+        ("", False),
+        ("{'a':1}", False),
+        ('{"a":1,}', False),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_arguments_are_read_as_the_extension_reads_them(arguments: str, readable: bool) -> None:
+    assert conversations.is_readable_json(arguments) is readable
 
 
 def test_the_key_goes_with_the_call_wherever_the_client_put_it(settings: Settings, tables: Tables) -> None:
@@ -362,7 +616,7 @@ def test_the_key_goes_with_the_call_wherever_the_client_put_it(settings: Setting
     run = Run()
     send(settings, tables, run, x_functions_key="k1")
     asked = request("POST", "a", query={"message": "Hi", "code": "k2"})
-    post.respond_as_text(asked, settings, tables, run)
+    post.respond_as_text(asked, settings, tables, run, PostLog())
     anonymous = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS)
     send(anonymous, tables, run, x_functions_key="not looked at by the host")
     assert [key for _, _, key in run.asked] == ["k1", "k2", ""]

@@ -2,14 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from assistants import conversations, leases, remove
 from assistants.create import respond as put_respond
-from assistants.leases import Held, Lease
+from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
 from assistants.storage import Tables
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from tests.unit.function_app.conftest import conversation, request, rows_of
 from tests.unit.function_app.test_create import HOSTILE_IDS, RecordingOut
@@ -29,9 +30,8 @@ def put(tables: Tables, assistant_id: str, **headers: str) -> tuple[int, str | N
 
 def created(tables: Tables, assistant_id: str) -> None:
     """What the extension makes of a create request."""
-    conversations.delete(tables.chat_state, assistant_id)
-    soon = datetime.now(UTC) + timedelta(seconds=1)  # the helper's times have no fractions
-    conversation(tables.chat_state, assistant_id, at=soon.strftime("%Y-%m-%dT%H:%M:%S"))
+    conversations.delete(tables.chat_state, assistant_id, bool)
+    conversation(tables.chat_state, assistant_id)
 
 
 def test_all_rows_of_one_go_and_all_of_others_stay(tables: Tables) -> None:
@@ -51,21 +51,28 @@ def test_it_can_be_repeated(tables: Tables) -> None:
     assert [delete(tables, "a") for _ in range(3)] == [204] * 3
 
 
-class Failing:
+class Forwarding:
+    """A table client of which a test replaces some methods."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+
+class Failing(Forwarding):
     """A table client whose process is killed behind so many transactions."""
 
     def __init__(self, table: Any, left: int) -> None:
-        self._table = table
+        super().__init__(table)
         self._left = left
 
     def submit_transaction(self, operations: Any) -> None:
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
-        self._table.submit_transaction(operations)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
+        self.table.submit_transaction(operations)
 
 
 def test_cut_off_half_way_it_leaves_nothing_that_is_shown_and_the_next_one_finishes(tables: Tables) -> None:
@@ -85,7 +92,7 @@ def test_cut_off_half_way_it_leaves_nothing_that_is_shown_and_the_next_one_finis
 def test_while_somebody_writes_neither_delete_nor_put_touches_a_row(tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Hi")
     before = rows_of(tables.chat_state, "a")
-    lease = leases.acquire(tables, "a")
+    lease = leases.acquire(tables, "a", Purpose.WRITE)
     assert isinstance(lease, Lease)
 
     response = remove.respond(request("DELETE", "a"), tables)
@@ -94,7 +101,7 @@ def test_while_somebody_writes_neither_delete_nor_put_touches_a_row(tables: Tabl
     assert put(tables, "a") == (409, None, 0)
     assert rows_of(tables.chat_state, "a") == before
 
-    leases.release(tables.leases, lease)
+    lease.release()
     assert delete(tables, "a") == 204
 
 
@@ -117,13 +124,13 @@ def test_if_none_match_leaves_an_existing_one_alone_and_creates_a_missing_one_on
 def test_if_none_match_sees_what_another_created_before_its_claim(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = leases.claim
+    acquire = leases.acquire
 
     def after_another(*arguments: Any) -> Any:
         conversation(tables.chat_state, "a")
-        return claim(*arguments)
+        return acquire(*arguments)
 
-    monkeypatch.setattr(leases, "claim", after_another)
+    monkeypatch.setattr(leases, "acquire", after_another)
     assert put(tables, "a", If_None_Match="*") == (412, None, 0)
     assert rows_of(tables.leases, "a") == []
 
@@ -152,7 +159,7 @@ def test_a_create_that_failed_stands_in_the_way_until_its_claim_ends(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", "Hi")
-    monkeypatch.setattr(leases, "CLAIM_SECONDS", -1)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
     assert put(tables, "a")[0] == 202
     monkeypatch.undo()
     assert put(tables, "a")[0] == 202
@@ -174,33 +181,135 @@ def test_a_lease_that_ended_is_taken_over_and_its_old_owner_cannot_give_it_back(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    ended = leases.acquire(tables, "a")
+    ended = leases.acquire(tables, "a", Purpose.WRITE)
     assert isinstance(ended, Lease)
     monkeypatch.undo()
 
-    taken = leases.acquire(tables, "a")
+    taken = leases.acquire(tables, "a", Purpose.WRITE)
 
     assert isinstance(taken, Lease)
-    leases.release(tables.leases, ended)
-    assert isinstance(leases.acquire(tables, "a"), Held)
+    ended.release()
+    with pytest.raises(LeaseLostError):
+        ended.renew()
+    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), LeaseConflict)
 
 
-class AnswerLost:
-    """A table client whose first answer to a write is lost: the SDK sends the request again."""
+def test_a_delete_that_takes_long_renews_its_lease_and_stops_where_it_has_lost_it(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a", *("text",) * 230)
+    monkeypatch.setattr(leases, "_RENEW_AFTER_SECONDS", 0)
+    renewals: list[str] = []
+    renew = Lease.renew
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
+    def take_over_before_the_third(lease: Lease) -> None:
+        renewals.append("renew")
+        if len(renewals) == 3:
+            row = tables.leases.get_entity("a", "lease")
+            tables.leases.update_entity({**row, "Owner": "another"})
+        renew(lease)
+
+    monkeypatch.setattr(Lease, "renew", take_over_before_the_third)
+
+    assert delete(tables, "a") == 409
+
+    assert len(renewals) == 3
+    assert len(rows_of(tables.chat_state, "a")) == 32
+    assert rows_of(tables.leases, "a")[0]["Owner"] == "another"
+
+
+def test_a_delete_that_arrives_late_deletes_nothing_of_a_conversation_begun_anew(tables: Tables) -> None:
+    conversation(tables.chat_state, "a", "Hi")
+    stale = list(tables.chat_state.query_entities("PartitionKey eq 'a'"))
+    created(tables, "a")
+    fresh = rows_of(tables.chat_state, "a")
+
+    class Stale(Forwarding):
+        def query_entities(self, *_arguments: Any, **_options: Any) -> Any:
+            return stale
+
+    with pytest.raises(HttpResponseError):
+        conversations.delete(Stale(tables.chat_state), "a", bool)
+    assert rows_of(tables.chat_state, "a") == fresh
+
+
+def test_a_delete_whose_answer_is_lost_goes_on(tables: Tables) -> None:
+    conversation(tables.chat_state, "a", *("text",) * 130)
+
+    class Lossy(Forwarding):
+        lost = False
+
+        def submit_transaction(self, operations: Any) -> None:
+            self.table.submit_transaction(operations)
+            if not self.lost:
+                self.lost = True
+                raise ServiceResponseError("lost")
+
+    lossy: Any = SimpleNamespace(chat_state=Lossy(tables.chat_state), leases=tables.leases)
+    assert delete(lossy, "a") == 204
+    assert rows_of(tables.chat_state, "a") == []
+
+
+def test_a_lease_that_cannot_be_released_does_not_undo_the_answer(
+    tables: Tables, caplog: pytest.LogCaptureFixture
+) -> None:
+    conversation(tables.chat_state, "a", "Hi")
+
+    class Unreleased(Forwarding):
+        def delete_entity(self, *_arguments: Any, **_options: Any) -> None:
+            raise ServiceRequestError("no route")
+
+    failing: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Unreleased(tables.leases))
+    assert delete(failing, "a") == 204
+    assert "The lease of a is not released" in caplog.text
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_clocks_that_differ_neither_lengthen_nor_shorten_a_lease(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    class OtherClock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(leases, "datetime", OtherClock)
+    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
+    conflict = leases.acquire(tables, "a", Purpose.WRITE)
+    assert isinstance(conflict, LeaseConflict)
+    left = (conflict.locked_until - datetime.now(UTC)).total_seconds()
+    assert 25 < left <= 32, "by the table service's clock"
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
+    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
+    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
+
+
+def test_a_row_of_the_version_before_this_one_is_a_lease(tables: Tables) -> None:
+    tables.leases.create_table()
+    row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
+    tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
+    assert delete(tables, "a") == 409
+
+
+def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(tables: Tables) -> None:
+    conversation(tables.chat_state, "short", *("text",) * 98)
+    conversation(tables.chat_state, "long", *("text",) * 230)
+    assert (put(tables, "short"), put(tables, "long")) == ((202, "true", 1),) * 2
+    assert len(rows_of(tables.chat_state, "short")) == 100
+    assert rows_of(tables.chat_state, "long") == []
+    assert delete(tables, "long") == 409, "until the extension has written"
+
+
+class AnswerLost(Forwarding):
+    """The first answer to each write is lost: the SDK repeats an update, and reports a lost insert."""
 
     def create_entity(self, *arguments: Any, **options: Any) -> Any:
-        self._table.create_entity(*arguments, **options)
-        return self._table.create_entity(*arguments, **options)
+        self.table.create_entity(*arguments, **options)
+        raise ServiceResponseError("lost")
 
     def update_entity(self, *arguments: Any, **options: Any) -> Any:
-        self._table.update_entity(*arguments, **options)
-        return self._table.update_entity(*arguments, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
+        self.table.update_entity(*arguments, **options)
+        return self.table.update_entity(*arguments, **options)
 
 
 @pytest.mark.parametrize("untouched", [False, True])
@@ -209,16 +318,32 @@ def test_a_lease_whose_answer_was_lost_is_had_all_the_same(
 ) -> None:
     conversation(tables.chat_state, "a")
     state = conversations.get_state(tables.chat_state, "a") if untouched else None
-    lossy: Any = type("Lossy", (), {"chat_state": tables.chat_state, "leases": AnswerLost(tables.leases)})
+    lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=AnswerLost(tables.leases))
 
-    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    assert isinstance(leases.acquire(lossy, "a", state), Lease), "inserted"
-    monkeypatch.undo()
-    taken = leases.acquire(lossy, "a", state)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "LEASE_SECONDS", -1)
+        assert isinstance(leases.acquire(lossy, "a", Purpose.POST, state), Lease), "inserted"
+    taken = leases.acquire(lossy, "a", Purpose.POST, state)
 
     assert isinstance(taken, Lease), "taken over"
-    leases.release(tables.leases, taken)
+    before = conversations.get_state(tables.chat_state, "a")
+    assert before
+    taken.start_call(before)
+    assert taken.release() is None
     assert rows_of(tables.leases, "a") == []
+
+
+def test_an_insert_whose_answer_was_lost_finds_another_writers_row(tables: Tables) -> None:
+    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
+
+    class Lost(Forwarding):
+        def create_entity(self, *_arguments: Any, **_options: Any) -> Any:
+            raise ServiceResponseError("lost")
+
+    lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Lost(tables.leases))
+    assert isinstance(leases.acquire(lossy, "a", Purpose.WRITE), LeaseConflict)
+    with pytest.raises(ServiceResponseError):
+        leases.acquire(lossy, "b", Purpose.WRITE)
 
 
 @pytest.mark.parametrize("assistant_id", [one for one in HOSTILE_IDS if one])

@@ -1,15 +1,17 @@
 """The timer that deletes idle assistants."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import leases, retention
+from assistants import conversations, leases, retention
+from assistants.leases import Purpose
 from assistants.retention import Swept, sweep
 from assistants.settings import Settings
 from assistants.storage import Tables
+from azure.core.exceptions import ServiceRequestError
 
 from tests.unit.function_app.conftest import conversation, rows_of
 
@@ -42,9 +44,35 @@ def test_a_run_has_an_end_and_says_that_there_is_more(tables: Tables) -> None:
 
 def test_who_is_written_just_now_stays(tables: Tables) -> None:
     conversation(tables.chat_state, "a", at=LONG_AGO)
-    leases.acquire(tables, "a")
+    leases.acquire(tables, "a", Purpose.WRITE)
     assert sweep(tables, IDLE_SINCE, start="a") == Swept(0, finished=True)
     assert len(rows_of(tables.chat_state, "a")) == 2
+
+
+def test_a_failed_removal_does_not_end_the_sweep(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for assistant_id in ("a", "b", "c"):
+        conversation(tables.chat_state, assistant_id, at=LONG_AGO)
+    delete = conversations.delete
+
+    def fail_for_b(table: Any, assistant_id: str, before_each: Any) -> None:
+        if assistant_id == "b":
+            raise ServiceRequestError("no route")
+        delete(table, assistant_id, before_each)
+
+    monkeypatch.setattr(conversations, "delete", fail_for_b)
+    assert sweep(tables, IDLE_SINCE, start="a") == Swept(2, finished=True, failed=1)
+    assert left(tables) == {"b"}
+    assert "The idle assistant b could not be deleted" in caplog.text
+
+
+def test_a_sweep_before_the_first_create_finds_no_table(tables: Tables) -> None:
+    tables.chat_state.delete_table()
+    try:
+        assert sweep(tables, IDLE_SINCE, start="a") == Swept(0, finished=True)
+    finally:
+        tables.chat_state.create_table()
 
 
 def test_leases_that_ended_go_and_those_that_stand_stay(
@@ -52,10 +80,11 @@ def test_leases_that_ended_go_and_those_that_stand_stay(
 ) -> None:
     leases.remove_ended(tables.leases, 10)  # there is no table yet
     for assistant_id in ("a", "b"):
-        leases.acquire(tables, assistant_id)
-    monkeypatch.setattr(leases, "CLAIM_SECONDS", -1)
+        leases.acquire(tables, assistant_id, Purpose.WRITE)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
+    monkeypatch.setattr(leases, "_CLOCK_DIFFERENCE", timedelta(0))
     for assistant_id in ("c", "d", "e"):
-        leases.claim(tables, assistant_id)
+        leases.acquire(tables, assistant_id, Purpose.CREATE)
 
     for most, left_over in ((2, 3), (10, 2)):
         leases.remove_ended(tables.leases, most)
@@ -68,8 +97,9 @@ def test_the_timer_deletes_ended_leases_and_assistants_only_where_days_are_set(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch, days: int, rows: int
 ) -> None:
     conversation(tables.chat_state, "a", at=LONG_AGO)
-    monkeypatch.setattr(leases, "CLAIM_SECONDS", -1)
-    leases.claim(tables, "never written")
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
+    monkeypatch.setattr(leases, "_CLOCK_DIFFERENCE", timedelta(0))
+    leases.acquire(tables, "never written", Purpose.CREATE)
     app = func.FunctionApp()
     app.register_functions(retention.blueprint(replace(settings, retention_days=days), tables))
     (function,) = app.get_functions()

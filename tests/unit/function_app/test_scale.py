@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from assistants import leases, post, read, remove
+from assistants.leases import Purpose
+from assistants.post import PostLog
 from assistants.settings import Settings
 from assistants.storage import Tables
 from azure.data.tables import EdmType
@@ -91,7 +93,7 @@ def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
 ) -> None:
     lease = settings.storage.lease_table
     conversation(tables.chat_state, "other")
-    leases.acquire(tables, "other")  # makes the table
+    leases.acquire(tables, "other", Purpose.POST)  # makes the table
     recorder.taken()
 
     assert put(seen, "a") == (202, "false", 1)
@@ -103,8 +105,15 @@ def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     for taken in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
         asked = request("POST", "a", body=b'{"message": "Hi"}')
-        assert post.respond(asked, settings, seen, run).status_code == 200
-        assert calls(recorder) == ["GET ChatState", *taken, *["GET ChatState"] * 2, f"DELETE {lease}"]
+        assert post.respond(asked, settings, seen, run, PostLog()).status_code == 200
+        assert calls(recorder) == [
+            "GET ChatState",
+            *taken,
+            "GET ChatState",
+            f"PUT {lease}",
+            "GET ChatState",
+            f"DELETE {lease}",
+        ]
     assert put(seen, "a") == (202, "true", 1)
     assert calls(recorder) == ["GET ChatState", f"POST {lease}"]
 

@@ -292,6 +292,7 @@ def test_the_app_settings_are_exactly_these_and_each_is_azures_own_answer(run_st
         "CHAT_MODEL_DEPLOYMENT_NAME": "deployment-of-azure",
         "CHAT_MODEL_IS_REASONING": "true",
         "CHAT_MODEL_MAX_TOKENS": "4096",
+        "CHAT_MODEL_CONTEXT_TOKENS": "272000",
         "CHAT_MODEL_TEMPERATURE": "0.5",
         "LEASE_TABLE": "AssistantLeases",
         "TODO_TABLE": "Todos",
