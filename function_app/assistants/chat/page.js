@@ -37,6 +37,8 @@ const WITHOUT_BODY = {
 
 async function call(method, path, { body, headers = {}, signal } = {}) {
   const key = sessionStorage.getItem("key");
+  // Whoever answers in the app's place, or nobody: the message may have been stored all the same.
+  const unknown = method === "POST" ? null : undefined;
   let answer;
   let text;
   try {
@@ -56,7 +58,8 @@ async function call(method, path, { body, headers = {}, signal } = {}) {
     text = await answer.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The app did not answer", { detail: `${error.message}. Is it running, and are you online?` });
+    const detail = `${error.message}. Is it running, and are you online?`;
+    throw new Refused("The app did not answer", { detail, messageStored: unknown });
   }
   let content = null;
   try {
@@ -66,6 +69,7 @@ async function call(method, path, { body, headers = {}, signal } = {}) {
   }
   if (answer.ok && (content || answer.status === 204)) return content;
   const problem = content && typeof content === "object" ? content : {};
+  if (answer.status >= 500 && problem.messageStored === undefined) problem.messageStored = unknown;
   throw new Refused(`${answer.status} ${problem.title ?? answer.statusText}`.trim(), {
     ...problem,
     status: answer.status,

@@ -352,6 +352,19 @@ def test_a_message_that_was_stored_without_a_reply_is_shown(api: Api) -> None:
     expect(api.page.get_by_role("alert")).to_contain_text("Your message is stored")
 
 
+@pytest.mark.parametrize("status", [None, 500, 502])
+def test_whether_a_message_without_a_problem_document_is_stored_is_not_known(
+    api: Api, status: int | None
+) -> None:
+    if status:
+        api.answer("POST", "/ada/messages", None, status)
+    api.open_ada()
+    api.page.get_by_label("Message", exact=True).fill("Hi")
+    api.page.keyboard.press("Enter")
+
+    expect(api.page.get_by_role("alert")).to_contain_text("reload before you send it again")
+
+
 def test_a_wrong_key_is_said_and_the_key_has_the_focus(api: Api) -> None:
     api.answer("GET", "", None, 401)
     api.open("wrong")
