@@ -150,6 +150,7 @@ def _create() -> Json:
             },
             "400": _problem("The id, the header or the body breaks a rule.", "InvalidRequest"),
             "404": _no_route(),
+            **_body_failures(),
             "409": _busy(),
             "412": _problem("If-None-Match: * was sent, and there is one."),
             **_failures(),
@@ -170,6 +171,7 @@ def _post() -> Json:
         "responses": {
             "200": _json("The reply, and all that the message has added.", "Exchange"),
             "400": _problem("The id or the body breaks a rule.", "InvalidRequest"),
+            **_body_failures(),
             **_post_failures(),
         },
     }
@@ -194,6 +196,7 @@ def _post_as_text() -> Json:
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
             "400": _problem("The id or the message breaks a rule.", "InvalidRequest"),
+            **_body_failures(),
             **_post_failures(),
         },
     }
@@ -331,6 +334,13 @@ def _no_route() -> Json:
 
 def _busy() -> Json:
     return _problem("Another request is writing the assistant.", retry=True)
+
+
+def _body_failures() -> Json:
+    return {
+        "411": _problem("The body was sent with Transfer-Encoding (chunked), which the app never gets."),
+        "415": _problem("The body was sent with a Content-Encoding other than identity."),
+    }
 
 
 def _failures() -> Json:

@@ -16,7 +16,7 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, routing
+from assistants import checks, conversations, leases, request_body, routing
 from assistants.checks import Problem
 from assistants.conversations import Message, State
 from assistants.leases import Held
@@ -99,6 +99,8 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
     """200 with the reply and what was added; else a problem that says whether the message is stored."""
+    if refused := request_body.refusal(req):
+        return refused
     assistant_id = req.route_params.get("assistantId", "")
     message, problems = checks.parse_message_body(req.get_body())
     problems = checks.id_problems(assistant_id) + problems
@@ -121,6 +123,8 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run)
 
 def respond_as_text(req: func.HttpRequest, settings: Settings, tables: Tables, run: Run) -> func.HttpResponse:
     """200 with the reply as text, as the extension's sample answers; else as `respond`."""
+    if refused := request_body.refusal(req):
+        return refused
     assistant_id = req.route_params.get("assistantId", "")
     message = req.params.get("message", "")
     problems = checks.id_problems(assistant_id)

@@ -136,11 +136,14 @@ def test_every_answer_is_one_that_it_tells_of(
     def get(assistant_id: str, **query: str) -> func.HttpResponse:
         return read.respond(request("GET", assistant_id, query=query), settings, tables)
 
-    def say(assistant_id: str, body: bytes, run: Run) -> func.HttpResponse:
-        return post.respond(request("POST", assistant_id, body=body), settings, tables, run)
+    def say(assistant_id: str, body: bytes, run: Run, **headers: str) -> func.HttpResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        asked = request("POST", assistant_id, body=body, headers=named)
+        return post.respond(asked, settings, tables, run)
 
-    def ask(assistant_id: str, run: Run, **query: str) -> func.HttpResponse:
-        asked = request("POST", assistant_id, query=query)
+    def ask(assistant_id: str, run: Run, chunked: bool = False, **query: str) -> func.HttpResponse:
+        headers = {"Transfer-Encoding": "chunked"} if chunked else {}
+        asked = request("POST", assistant_id, query=query, headers=headers)
         return post.respond_as_text(asked, settings, tables, run)
 
     def listed(**query: str) -> func.HttpResponse:
@@ -152,7 +155,9 @@ def test_every_answer_is_one_that_it_tells_of(
         (ID, "put", 400, put("a", b"[1]")),
         (ID, "put", 400, put("a", If_None_Match="x")),
         (ID, "put", 409, put("busy")),
+        (ID, "put", 411, put("a", Transfer_Encoding="chunked")),
         (ID, "put", 412, put("a", If_None_Match="*")),
+        (ID, "put", 415, put("a", Content_Encoding="gzip")),
         (ID, "get", 200, get("a", limit="1", includeInstructions="true")),
         (ID, "get", 200, get("a", timestampUTC="2020-01-01")),
         (ID, "get", 200, get("none", timestampUTC="2020-01-01")),
@@ -162,9 +167,12 @@ def test_every_answer_is_one_that_it_tells_of(
         (messages, "post", 400, say("a", b"", done)),
         (messages, "post", 404, say("none", message, done)),
         (messages, "post", 409, say("busy", message, done)),
+        (messages, "post", 411, say("a", message, done, Transfer_Encoding="chunked")),
+        (messages, "post", 415, say("a", message, done, Content_Encoding="br")),
         (messages, "post", 503, say("a", message, Run(FAILED))),
         (ID, "post", 200, ask("a", done, message="Hi")),
         (ID, "post", 400, ask("a", done)),
+        (ID, "post", 411, ask("a", done, chunked=True, message="Hi")),
         (ID, "get", 200, get("a")),
         ("/assistants", "get", 200, listed(limit="1")),
         ("/assistants", "get", 400, listed(continuationToken="x")),
