@@ -45,7 +45,10 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Assistants",
             "version": "1.0.0",
-            "description": "Create AI assistants, talk to them, list and delete them.",
+            "description": (
+                "Create AI assistants, talk to them, list and delete them. An empty query parameter counts as"
+                " absent; one that is given twice, or is not UTF-8, is refused. Unknown ones are ignored."
+            ),
         },
         "servers": [{"url": "/api"}],
         "paths": _paths(settings),
@@ -255,7 +258,7 @@ def _delete() -> Json:
         "operationId": "deleteAssistant",
         "summary": "Delete an assistant and its messages",
         "responses": {
-            "204": {"description": "There is none any more."},
+            "204": {"description": "There is none any more. No body, though Content-Type is text/plain."},
             "400": _problem("The id breaks the rule.", "InvalidRequest"),
             "404": _no_route(),
             "409": _busy(),

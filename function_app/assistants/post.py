@@ -128,6 +128,7 @@ def respond_as_text(req: func.HttpRequest, settings: Settings, tables: Tables, r
     assistant_id = req.route_params.get("assistantId", "")
     message = req.params.get("message", "")
     problems = checks.id_problems(assistant_id)
+    problems += checks.query_problems(req.url, "message")
     problems += [Problem("query", "message", detail) for detail in checks.message_problems(message)]
     if problems:
         return bad_request(problems)
