@@ -119,6 +119,15 @@ def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
     return message or "", problems + found
 
 
+def query_values(url: str) -> dict[str, list[str]]:
+    """The values of a URL's query by the name in lower case, in order and still escaped."""
+    values: dict[str, list[str]] = {}
+    for pair in url.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        values.setdefault(unquote_plus(name).lower(), []).append(value)
+    return values
+
+
 def query_problems(url: str, *names: str) -> list[Problem]:
     """What the host's parsed parameters no longer show: one given twice, and escapes that are not UTF-8.
 
@@ -126,10 +135,7 @@ def query_problems(url: str, *names: str) -> list[Problem]:
     an empty value; escapes that are not UTF-8 stay as they are, so that `%E9` and `%25E9` become one text
     (recordings `http/echo-all-headers`, `id/echo-bad-utf8`).
     """
-    values: dict[str, list[str]] = {}
-    for pair in url.partition("?")[2].split("&"):
-        name, _, value = pair.partition("=")
-        values.setdefault(unquote_plus(name).lower(), []).append(value)
+    values = query_values(url)
     problems: list[Problem] = []
     for name in names:
         given = values.get(name.lower(), [])

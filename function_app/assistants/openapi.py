@@ -10,7 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import checks
+from assistants import checks, routing
 from assistants.create import REPLACED
 from assistants.responses import answered, json_response
 from assistants.settings import Settings
@@ -50,7 +50,7 @@ def document(settings: Settings) -> Json:
                 " absent; one that is given twice, or is not UTF-8, is refused. Unknown ones are ignored."
             ),
         },
-        "servers": [{"url": "/api"}],
+        "servers": [{"url": routing.url_path()}],
         "paths": _paths(settings),
         "components": {"schemas": _schemas()},
     }
@@ -361,7 +361,9 @@ def _post_failures() -> Json:
             retry=True,
         ),
         "500": _problem("A failure that the app's log tells of."),
-        "502": _problem("The key is good for one function only, or the rows cannot be read."),
+        "502": _problem(
+            "The key is good for one function only, RunAssistant is missing, or the rows cannot be read."
+        ),
         "503": _problem(
             "The model, its rate limit, or storage. Skills may have run; `detail` says what never passes.",
             retry=True,

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
 
 import azure.functions as func
 
@@ -22,7 +23,13 @@ from assistants.conversations import Message, State
 from assistants.leases import Held
 from assistants.own_call import Called, Outcome, run_assistant
 from assistants.responses import answered, bad_request, busy, json_response, not_found, problem
-from assistants.settings import CHAT_STATE_TABLE, MODEL_CONNECTION, STORAGE_CONNECTION, Settings
+from assistants.settings import (
+    CHAT_STATE_TABLE,
+    MODEL_CONNECTION,
+    STORAGE_CONNECTION,
+    Settings,
+    without_separator,
+)
 from assistants.storage import Tables
 
 # A front waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
@@ -36,6 +43,10 @@ _MODEL_OR_STORAGE = (
     f" reply or a skill's result of more than {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new"
     " messages at once. Skills that the model called may have run, and would run again: look before you"
     " send it again."
+)
+_NO_RUN_ASSISTANT = (
+    "The app's own function RunAssistant is disabled or missing, so no message can be posted: remove the app"
+    " setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again."
 )
 
 
@@ -86,7 +97,7 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
         chat_model="%CHAT_MODEL_DEPLOYMENT_NAME%",
         chat_storage_connection_setting=STORAGE_CONNECTION,
         collection_name=CHAT_STATE_TABLE,
-        temperature=settings.model.temperature,
+        temperature=without_separator(settings.model.temperature),
         max_tokens=str(settings.model.max_tokens),
         is_reasoning_model=settings.model.is_reasoning,
     )
@@ -199,6 +210,9 @@ def _not_written(assistant_id: str, called: Called, tables: Tables) -> func.Http
         case Outcome.REFUSED if called.status in (401, 403):
             detail = "The key is good for this function only. Send a host key, as the one called default."
             return _failed(502, detail, False)
+        case Outcome.REFUSED if called.status == 404:
+            logging.error("RunAssistant is not there: its route answered 404")
+            return _failed(502, _NO_RUN_ASSISTANT, False)
         case Outcome.FAILED:
             if reason := conversations.unanswered(tables.chat_state, assistant_id):
                 return _cannot_go_on(reason)
@@ -220,8 +234,12 @@ def _failed(
 
 
 def _key(req: func.HttpRequest, settings: Settings) -> str:
-    """The key that the host has let in, "" where it asks for none."""
+    """The key that the client sent, "" where the host asks for none; `run_assistant` says of commas.
+
+    The host looks at the header first, then at the first `code` in any case (recordings `auth`).
+    """
     if settings.http_auth_level is func.AuthLevel.ANONYMOUS:
         return ""
     headers: Any = req.headers
-    return str(headers.get("x-functions-key") or req.params.get("code") or "")
+    codes = checks.query_values(req.url).get("code", [""])
+    return str(headers.get("x-functions-key") or unquote_plus(codes[0]))

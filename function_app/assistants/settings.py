@@ -66,6 +66,15 @@ class Settings:
     site_host: str = ""
 
 
+def without_separator(number: str) -> str:
+    """A number of at most two decimals as `50E-2`.
+
+    The extension parses the binding's numbers with the culture of the machine, which in Core Tools may take
+    a point for a separator of thousands: `0.5` would be 5.
+    """
+    return f"{round(float(number) * 100)}E-2"
+
+
 @functools.cache
 def current() -> Settings:
     """The settings of this process."""

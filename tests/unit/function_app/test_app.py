@@ -1,6 +1,7 @@
 """The app as the Functions host sees it: what it indexes, what it configures, what an import costs."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import azure.functions as func
 import pytest
 from assistants import health
 from assistants.checks import MAX_INSTRUCTIONS_UNITS
-from assistants.settings import DEFAULT_INSTRUCTIONS, current, load
+from assistants.settings import DEFAULT_INSTRUCTIONS, current, load, without_separator
 
 APP = Path(__file__).parents[3] / "function_app"
 
@@ -79,10 +80,24 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
         "chatModel": "%CHAT_MODEL_DEPLOYMENT_NAME%",
         "chatStorageConnectionSetting": "AzureWebJobsStorage",
         "collectionName": "ChatState",
-        "temperature": "1.2",
+        "temperature": "120E-2",
         "maxTokens": "77",
         "isReasoningModel": False,
     }
+
+
+def test_a_temperature_means_the_same_whatever_separates_decimals() -> None:
+    """`float.TryParse` with the culture of Core Tools' machine reads `0.5` as 5 where that is a comma."""
+    for hundredths in range(201):
+        text = f"{hundredths // 100}.{hundredths % 100:02}"
+        for written in {text, text.removesuffix("0"), text.removesuffix(".00")}:
+            emitted = without_separator(written)
+            assert (emitted, float(emitted)) == (f"{hundredths}E-2", float(written))
+
+
+def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
+    (binding,) = (one for one in indexed(monkeypatch, {})["RunAssistant"] if one["type"] == "assistantPost")
+    assert not [value for value in binding.values() if re.fullmatch(r"[0-9]+[.,][0-9]+", str(value))]
 
 
 @pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import azure.functions as func
 import pytest
-from assistants import checks, create, leases, openapi, post, read, remove
+from assistants import checks, create, leases, openapi, post, read, remove, routing
 from assistants.settings import Settings, current
 from assistants.storage import Tables
 from jsonschema import Draft202012Validator
@@ -66,6 +66,14 @@ def test_it_follows_the_settings(settings: Settings) -> None:
     responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
     assert ["401" in one for one in responses] == [False, True]
     assert ["403" in one for one in responses] == [True, False]
+
+
+@pytest.mark.parametrize(("prefix", "url"), [("v1", "/v1"), ("", "/")])
+def test_its_server_is_below_the_route_prefix(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, prefix: str, url: str
+) -> None:
+    monkeypatch.setattr(routing, "PREFIX", prefix)
+    assert openapi.document(settings)["servers"] == [{"url": url}]
 
 
 def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, Any]) -> None:
