@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from requests import RequestException, Session
 from requests.exceptions import SSLError
 
-from infra.package import PUSH_AGAIN_VARIABLE
+from infra.package import PUSH_AGAIN_VARIABLE, url_path
 from infra.signin import SignInError
 
 # Roles take about a minute to reach the site, and up to ten (docs: Troubleshoot Azure RBAC).
@@ -146,6 +146,7 @@ class Publisher:
         self._site, self._arm, self._token = site, arm_endpoint, token
         self._session, self._tell, self._clock = session, say, clock
         self._said, self._said_at = "", float("-inf")
+        self._health_url = f"https://{site.host}{url_path('health')}"
 
     def publish(self, package: BinaryIO, content_hash: str, functions: frozenset[str]) -> None:
         """Push the package and return when the site answers its hash and lists its functions.
@@ -249,7 +250,7 @@ class Publisher:
                 raise DeploymentError(
                     f"The package was deployed, but the Functions host cannot run it:\n{errors}"
                 )
-            state = f"https://{self._site.host}/api/health: {_short(health)}"
+            state = f"{self._health_url}: {_short(health)}"
             if missing and listing.status >= 400:
                 state += f"; its functions cannot be listed: {_short(listing)}"
             elif missing:
@@ -264,7 +265,7 @@ class Publisher:
     # Questions
 
     def _health(self) -> Answer:
-        return self._request("GET", f"https://{self._site.host}/api/health", signed=False)
+        return self._request("GET", self._health_url, signed=False)
 
     def _host_errors(self) -> str:
         """What the Functions host itself reports as wrong, one line each."""
