@@ -79,7 +79,10 @@ def _paths(settings: Settings) -> Json:
                 "operationId": "health",
                 "summary": "Which package answers",
                 "security": [],
-                "responses": {"200": _json("It runs.", "Health")},
+                "responses": {
+                    "200": _json("It runs.", "Health"),
+                    "500": _problem("App settings are wrong, and nothing else is served.", "Unhealthy"),
+                },
             }
         },
         "/openapi.json": {
@@ -475,6 +478,9 @@ def _schemas() -> Json:
         ),
         "Created": _object({"assistantId": _STRING}),
         "Health": _object({"status": {"const": "ok"}, "package": _STRING}),
+        "Unhealthy": _object(
+            {**problem, "package": _STRING, "problems": {"type": "array", "minItems": 1, "items": _STRING}}
+        ),
         "Problem": _object(problem, stored),
         "InvalidRequest": _object(
             {
