@@ -17,6 +17,7 @@ from assistants.responses import answered, bad_request, json_response, not_found
 from assistants.settings import Settings
 from assistants.storage import Tables
 
+_PARAMETERS = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
 # A page ends after so many partitions that are no assistants, so that none takes for ever.
@@ -43,6 +44,8 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
     """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers."""
+    if unclear := checks.query_problems(req.url, *_PARAMETERS):
+        return bad_request([*checks.id_problems(req.route_params.get("assistantId", "")), *unclear])
     if "timestampUTC" in req.params:
         return _respond_as_binding(req, settings, tables)
     assistant_id = req.route_params.get("assistantId", "")
@@ -121,6 +124,8 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
     """A page of assistants by id."""
+    if unclear := checks.query_problems(req.url, "limit", "continuationToken"):
+        return bad_request(unclear)
     limit, problems = checks.parse_limit(req.params)
     after, token_problems = checks.parse_token(req.params, "a", _PARTITION)
     problems += token_problems
