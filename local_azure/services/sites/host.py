@@ -260,11 +260,12 @@ class Host:
         """The body, or why there is none."""
         length = request.content_length or 0
         if length > self._body_limit:
-            return Response(413)
+            log.error("The request body of %d bytes is over the limit of %d bytes", length, self._body_limit)
+            return Response(500)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
-        # A body without Content-Length (chunked) does not reach the worker
-        # (Azure/azure-functions-host #4926).
+        # A body without Content-Length (chunked) does not reach the worker, its header does
+        # (Azure/azure-functions-host #4926; recorded with host 4.1037).
         try:
             async with asyncio.timeout(HTTP_TIMEOUT):
                 return await request.content.readexactly(length) if length > 0 else b""

@@ -1,5 +1,6 @@
 """The host over HTTP, with one app for all tests, and rows in a real Azurite."""
 
+import gzip
 import json
 import re
 import socket
@@ -314,15 +315,35 @@ def test_an_output_that_is_no_create_request_fails(site: TestSite, payload: obje
 
 
 def test_a_body_arrives_with_content_length_and_not_in_chunks(site: TestSite) -> None:
+    """Recordings http/chunked and http/body-101MB-chunked."""
     body = b"\x00\xff" * 50_000
     assert site.send("POST", "/api/any", body).json()["body"].encode("latin-1") == body
     answer = site.send("POST", "/api/any", body, {"Transfer-Encoding": "chunked"}, chunked=True)
     assert answer.status == 200
     assert answer.json()["body"] == ""
+    # The header is all that tells the function of a body that it was not given.
+    assert answer.json()["headers"]["transfer-encoding"] == "chunked"
+    assert "content-length" not in answer.json()["headers"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "unknown"])
+@pytest.mark.parametrize("body", [gzip.compress(b'{"b":1}'), b'{"b":1}'], ids=["gzip", "text"])
+def test_a_body_is_handed_on_as_it_was_sent(site: TestSite, encoding: str, body: bytes) -> None:
+    """Recording http/gzip-request."""
+    answer = site.send("POST", "/api/any", body, {"Content-Encoding": encoding})
+    assert answer.status == 200
+    received = answer.json()
+    assert received["body"].encode("latin-1") == body
+    assert received["headers"]["content-encoding"] == encoding
+    assert received["headers"]["content-length"] == str(len(body))
 
 
 def test_a_body_beyond_the_limit_is_refused_unread(site: TestSite) -> None:
-    assert site.send("POST", "/api/any", b"x", {"Content-Length": "104857601"}).status == 413
+    """Recordings http/body-101MB and http/body-101MB-no-key."""
+    length = {"Content-Length": "105906176"}
+    answer = site.send("POST", "/api/any", b"x", length)
+    assert (answer.status, answer.body) == (500, b"")
+    assert site.send("POST", "/api/keyed", b"x", length).status == 401
 
 
 # Requests and answers
