@@ -71,6 +71,10 @@ _HOMEPAGE = (
 )
 
 
+_UNAUTHORIZED = Response(401, (("WWW-Authenticate", "Bearer"),))
+"""Of the host's own API; a function answers 401 without the header."""
+
+
 class Host:
     def __init__(self, config: HostConfig, environment: Mapping[str, str]) -> None:
         self.config = config
@@ -211,8 +215,10 @@ class Host:
         raw_path, raw_query = request_target.split(request.raw_path)
         path = request_target.decode_path(raw_path)
         query = request_target.query_pairs(raw_query)
-        # The header wins over ?code= (AuthenticationLevelHandler).
-        key = request.headers.get("x-functions-key") or request_target.first_value(query, "code")
+        # The header, even an empty one, wins over ?code= (AuthenticationLevelHandler).
+        key = request.headers.get("x-functions-key")
+        if key is None:
+            key = request_target.first_value(query, "code")
         if path == "/":
             return self._homepage()
         if path.lower().rstrip("/").startswith("/admin"):
@@ -228,13 +234,13 @@ class Host:
             return Response(401)
         if self._configuration.is_disabled(function.name):
             return Response(404)
-        return await self._execute(request, found, raw_path, raw_query, query)
+        return await self._execute(request, found, path, raw_query, query)
 
     async def _execute(
         self,
         request: web.BaseRequest,
         found: routes.Match,
-        raw_path: str,
+        path: str,
         raw_query: str,
         query: list[tuple[str, str]],
     ) -> Response:
@@ -243,7 +249,8 @@ class Host:
             return body
         http: dict[str, Any] = {
             "method": request.method,
-            "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
+            "url": f"https://{request.host}{request_target.encode_path(path)}"
+            f"{'?' + raw_query if raw_query else ''}",
             "headers": _headers(request),
             "query": request_target.query_values(query),
             "params": dict(found.values),
@@ -304,12 +311,12 @@ class Host:
             return _json({"hostState": self.record.state}, ("Cache-Control", "no-store, no-cache"))
         if path == "/admin/host/status" and request.method == "GET":
             if not self._keys.opens(key, "admin"):
-                return Response(401)
+                return _UNAUTHORIZED
             return _json(status.host_status(self.record))
         name = path.removeprefix("/admin/functions/")
         if name != path and "/" not in name and request.method == "POST":
             if not self._keys.opens(key, "admin"):
-                return Response(401)
+                return _UNAUTHORIZED
             return await self._run_by_hand(request, name)
         return Response(404)
 
@@ -348,12 +355,11 @@ class Host:
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:
-    """Lower-case names; several headers of one name are joined (GrpcMessageConversionExtensions)."""
-    joined: dict[str, str] = {}
+    """Lower-case names; several headers of one name are joined (recording http/echo-all-headers)."""
+    given: dict[str, list[str]] = {}
     for name, value in request.headers.items():
-        lower = name.lower()
-        joined[lower] = f"{joined[lower]},{value}" if lower in joined else value
-    return joined
+        given.setdefault(name.lower(), []).append(value)
+    return {name: request_target.joined_values(values) for name, values in given.items()}
 
 
 def _text(code: int, text: str) -> Response:

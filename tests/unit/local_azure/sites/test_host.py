@@ -5,8 +5,9 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -44,6 +45,10 @@ def Seen(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="any")
 def Any(req: func.HttpRequest) -> func.HttpResponse:
     return seen(req)
+
+@app.route(route="status")
+def Status(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(status_code=int(req.params["code"]))
 
 @app.route(route="keyed", auth_level=func.AuthLevel.FUNCTION)
 def Keyed(req: func.HttpRequest) -> str:
@@ -110,6 +115,17 @@ def site(local_azure: LocalAzure) -> Iterator[TestSite]:
     assert outcome["status"] == 4, outcome
     yield made
     local_azure.run(local_azure.sites.delete_site(made.id))
+
+
+@contextmanager
+def connected(site: TestSite) -> Generator[ssl.SSLSocket]:
+    context = ssl.create_default_context(cafile=str(site.azure.tls.ca_file))
+    host, port = site.hosts.default.split(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        yield connection
 
 
 def raw(site: TestSite, payload: object) -> Answer:
@@ -287,6 +303,32 @@ def test_keys_open_functions_by_level_and_the_header_wins(site: TestSite) -> Non
     assert status("/api/any", "wrong") == 200
 
 
+def test_the_first_of_several_keys_counts_and_the_function_sees_all(site: TestSite) -> None:
+    """Recordings auth/code-twice, auth/code-upper-name and http/echo-all-headers."""
+    key = site.keys["default"]
+
+    def send(query: str, *headers: str, route: str = "keyed") -> bytes:
+        lines = [f"GET /api/{route}{query} HTTP/1.1", f"Host: {site.hosts.default}", "Connection: close"]
+        with connected(site) as connection:
+            connection.sendall("\r\n".join([*lines, *headers, "", ""]).encode())
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    good, wrong = f"x-functions-key: {key}", "X-Functions-Key: wrong"
+    for query, headers, status in [
+        ("", (good, wrong), b"200"),
+        ("", (wrong, good), b"401"),
+        (f"?code={key}&code=wrong", (), b"200"),
+        (f"?code=wrong&code={key}", (), b"401"),
+        (f"?Code={key}&CODE=wrong", (), b"200"),
+        # The header counts where it is there at all (AuthenticationLevelHandler of the host).
+        (f"?code={key}", ("x-functions-key:",), b"401"),
+    ]:
+        assert send(query, *headers).split(b" ")[1] == status, (query, headers)
+    content = send("?Code=a&CODE=b", "x-functions-key: A", "X-Functions-Key: B", route="any")
+    received = json.loads(content.partition(b"\r\n\r\n")[2])
+    assert (received["headers"]["x-functions-key"], received["params"]) == ("A,B", {"Code": "a,b"})
+
+
 def test_a_constraint_is_checked_before_the_key(site: TestSite) -> None:
     assert site.send("PUT", "/api/assistants/a%27b", headers={"x-functions-key": "wrong"}).status == 404
 
@@ -350,14 +392,22 @@ def test_a_body_beyond_the_limit_is_refused_unread(site: TestSite) -> None:
 
 
 def test_the_handler_sees_what_was_sent(site: TestSite) -> None:
+    """Recording http/echo-all-headers."""
     headers = {"X-One": "1", "Content-Type": "text/weird"}
-    found = site.send("POST", "/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k", b"hi", headers).json()
-    assert found["method"] == "POST"
-    assert found["url"] == f"https://{site.hosts.default}/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k"
-    assert found["params"] == {"a": "2", "B": "x+y z", "code": "k"}
-    assert found["route"] == {"rest": "a b+c"}
-    assert (found["headers"]["x-one"], found["headers"]["content-type"]) == ("1", "text/weird")
-    assert found["body"] == "hi"
+    received = site.send("POST", "/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k", b"hi", headers).json()
+    assert received["method"] == "POST"
+    assert received["url"] == f"https://{site.hosts.default}/api/seen/a%20b+c?a=1&a=2&B=x%2By+z&empty=&code=k"
+    assert received["params"] == {"a": "1,2", "B": "x+y z", "code": "k"}
+    assert received["route"] == {"rest": "a b+c"}
+    assert (received["headers"]["x-one"], received["headers"]["content-type"]) == ("1", "text/weird")
+    assert received["body"] == "hi"
+
+
+def test_the_url_tells_bytes_that_are_not_utf8_from_an_escaped_percent_sign(site: TestSite) -> None:
+    for message in ("caf%E9", "caf%25E9"):
+        received = site.send("GET", f"/api/seen/a?message={message}").json()
+        assert received["params"] == {"message": "caf%E9"}
+        assert received["url"].endswith(f"/api/seen/a?message={message}")
 
 
 def test_an_encoded_slash_is_a_separator_as_on_azure(site: TestSite) -> None:
@@ -368,6 +418,14 @@ def test_content_types_are_those_of_the_library(site: TestSite) -> None:
     answer = site.send("GET", "/api/any")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json"), site.log[-3000:]
     answer = site.send("GET", "/api/keyed", headers={"x-functions-key": site.keys["default"]})
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("status", [204, 304, 412])
+def test_an_answer_without_a_body_has_the_content_type_of_the_library(site: TestSite, status: int) -> None:
+    """Recordings rpc-response/204-empty-bytes, 304-empty-bytes and 412-empty-bytes."""
+    answer = site.send("GET", f"/api/status?code={status}")
+    assert (answer.status, answer.body) == (status, b"")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
@@ -382,7 +440,8 @@ def test_the_home_page_and_the_ping_need_no_key(site: TestSite) -> None:
 
 def test_the_host_status_needs_the_master_key(site: TestSite) -> None:
     target = "/admin/host/status"
-    assert site.send("GET", target).status == 401
+    refusal = site.send("GET", target)
+    assert (refusal.status, refusal.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert site.send("GET", target, headers={"x-functions-key": site.keys["default"]}).status == 401
     status = site.send("GET", target, headers={"x-functions-key": site.keys["master"]}).json()
     assert status["state"] == "Running"
@@ -392,12 +451,25 @@ def test_the_host_status_needs_the_master_key(site: TestSite) -> None:
     }
     assert {"id", "version", "versionDetails", "platformVersion", "instanceId", "computerName"} <= set(status)
     assert status["processUptime"] > 0
-    assert ["my__requests" in one for one in status["errors"]] == [True]
-    assert set(status) == set(site.host_status)
+    # As on Azure: only the developer's side of local Azure says that a function is in error.
+    assert "errors" not in status
+    assert ["my__requests" in error for error in site.host_status["errors"]] == [True]
+    assert set(site.host_status) == {*status, "errors"}
 
 
 def test_functions_in_error_are_not_listed(site: TestSite) -> None:
-    assert site.functions == ["Seen", "Any", "Keyed", "Ruled", "Off", "Fails", "Meet", "Guarded", "Raw"]
+    assert site.functions == [
+        "Seen",
+        "Any",
+        "Status",
+        "Keyed",
+        "Ruled",
+        "Off",
+        "Fails",
+        "Meet",
+        "Guarded",
+        "Raw",
+    ]
 
 
 def test_cors_is_answered_by_the_platform(site: TestSite) -> None:
@@ -508,13 +580,8 @@ def test_a_bundle_with_a_newer_extension_is_run_with_a_notice(new_site: Callable
 
 
 def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -> None:
-    context = ssl.create_default_context(cafile=str(site.azure.tls.ca_file))
-    host, port = site.hosts.default.split(":")
-    with (
-        socket.create_connection((host, int(port)), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=host) as connection,
-    ):
-        head = f"POST /api/any HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+    with connected(site) as connection:
+        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
         connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
         assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"hi")
@@ -524,14 +591,10 @@ def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -
 
 
 def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) -> None:
-    context = ssl.create_default_context(cafile=str(site.azure.tls.ca_file))
-    host, port = site.hosts.default.split(":")
     before = site.log.count("Traceback")
-    with (
-        socket.create_connection((host, int(port)), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=host) as connection,
-    ):
-        connection.sendall(f"POST /api/any HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nhi".encode())
+    with connected(site) as connection:
+        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 9\r\n\r\n"
+        connection.sendall(f"{head}hi".encode())
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):  # the request has arrived, and waits for the rest
             connection.recv(1)
