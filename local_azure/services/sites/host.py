@@ -259,7 +259,8 @@ class Host:
         def data() -> binding_data.BindingData:
             return binding_data.of_request(body, query, http["headers"], http["params"])
 
-        task = self._start(self._invoke(found.function, Call(data, http, body)))
+        call = Call(data, http, body, client_left=lambda: request.transport is None)
+        task = self._start(self._invoke(found.function, call))
         done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
         return task.result() if done else Response(504)
 

@@ -77,7 +77,7 @@ def host_status(record: HostRecord) -> dict[str, object]:
 
 
 def explained(record: HostRecord) -> dict[str, object]:
-    """`host_status` with every reason, for the developer: what `pulumi up` reads of Azure Resource Manager."""
+    """`host_status` with every reason, for the developer: `pulumi up` reads it of Resource Manager."""
     status = {**host_status(record), "errors": [*record.errors]}
     return {**status, "notices": [*record.notices]} if record.notices else status
 

@@ -92,6 +92,16 @@ def check_depth(text: str) -> None:
             raise ValueError(f"The maximum depth of {DEPTH_LIMIT} has been exceeded")
 
 
+def strict_json(text: str) -> object:
+    """As System.Text.Json reads it. Raises ValueError; numbers are floats, whatever their length."""
+    check_depth(text)
+    return json.loads(text, parse_int=float, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def text_of(token: object) -> str | None:
     """`(string)token` of a parsed JSON value; an ISO date-time is a date by then. Raises ValueError."""
     if token is None:

@@ -4,10 +4,8 @@ import gzip
 import json
 import re
 import socket
-import ssl
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -115,17 +113,6 @@ def site(local_azure: LocalAzure) -> Iterator[TestSite]:
     assert outcome["status"] == 4, outcome
     yield made
     local_azure.run(local_azure.sites.delete_site(made.id))
-
-
-@contextmanager
-def connected(site: TestSite) -> Generator[ssl.SSLSocket]:
-    context = ssl.create_default_context(cafile=str(site.azure.tls.ca_file))
-    host, port = site.hosts.default.split(":")
-    with (
-        socket.create_connection((host, int(port)), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=host) as connection,
-    ):
-        yield connection
 
 
 def raw(site: TestSite, payload: object) -> Answer:
@@ -309,7 +296,7 @@ def test_the_first_of_several_keys_counts_and_the_function_sees_all(site: TestSi
 
     def send(query: str, *headers: str, route: str = "keyed") -> bytes:
         lines = [f"GET /api/{route}{query} HTTP/1.1", f"Host: {site.hosts.default}", "Connection: close"]
-        with connected(site) as connection:
+        with site.connect() as connection:
             connection.sendall("\r\n".join([*lines, *headers, "", ""]).encode())
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -580,9 +567,9 @@ def test_a_bundle_with_a_newer_extension_is_run_with_a_notice(new_site: Callable
 
 
 def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -> None:
-    with connected(site) as connection:
-        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
-        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+    with site.connect() as connection:
+        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 2\r\n"
+        connection.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
         assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"hi")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -592,7 +579,7 @@ def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -
 
 def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) -> None:
     before = site.log.count("Traceback")
-    with connected(site) as connection:
+    with site.connect() as connection:
         head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 9\r\n\r\n"
         connection.sendall(f"{head}hi".encode())
         connection.settimeout(0.2)
