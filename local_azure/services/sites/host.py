@@ -309,7 +309,7 @@ class Host:
 
     async def _admin(self, request: web.BaseRequest, path: str, key: str | None) -> Response:
         if path == "/admin/host/ping" and request.method in ("GET", "POST"):
-            return _json({"hostState": self.record.state}, ("Cache-Control", "no-store, no-cache"))
+            return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
         if path == "/admin/host/status" and request.method == "GET":
             if not self._keys.opens(key, "admin"):
                 return _UNAUTHORIZED
@@ -367,9 +367,9 @@ def _text(code: int, text: str) -> Response:
     return Response(code, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
 
 
-def _json(content: object, *headers: tuple[str, str]) -> Response:
+def _json(content: object) -> Response:
     kind = ("Content-Type", "application/json; charset=utf-8")
-    return Response(200, (kind, *headers), json.dumps(content).encode())
+    return Response(200, (kind,), json.dumps(content).encode())
 
 
 class _LevelFilter(logging.Filter):

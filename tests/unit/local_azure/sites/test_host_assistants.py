@@ -340,9 +340,10 @@ def test_a_worker_that_dies_while_the_model_is_asked_holds_no_row_back(
     create(site, "died")
 
     def kill_worker() -> None:
-        (state,) = [each for each in site.azure.do(site.azure.sites.states) if each.name == site.name]
-        assert state.pid is not None
-        for worker in psutil.Process(state.pid).children():
+        states = site.azure.do(site.azure.sites.states)
+        pid = next(state.pid for state in states if state.name == site.name)
+        assert pid is not None
+        for worker in psutil.Process(pid).children():
             worker.kill()
             worker.wait(10)
 
