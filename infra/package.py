@@ -10,7 +10,6 @@ as a process of its own.
 """
 
 import argparse
-import ast
 import hashlib
 import io
 import json
@@ -162,29 +161,6 @@ def made_for(package: Path | BinaryIO) -> frozenset[str]:
         ]
     found = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
     return frozenset(f"3.{minor}" for minor in found)
-
-
-def function_names(package: Path | BinaryIO) -> frozenset[str]:
-    """The functions that the app's own code declares, read from its decorators without running it."""
-    names: set[str] = set()
-    with zipfile.ZipFile(package) as archive:
-        for path in archive.namelist():
-            if path.endswith(".py") and not path.startswith(SITE_PACKAGES):
-                for node in ast.walk(ast.parse(archive.read(path), path)):
-                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                        names |= _function_name(node)
-    return frozenset(names)
-
-
-def _function_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    calls = [call for call in function.decorator_list if isinstance(call, ast.Call)]
-    decorators = {call.func.attr: call.args for call in calls if isinstance(call.func, ast.Attribute)}
-    match decorators.get("function_name"):
-        case [ast.Constant(value=str(name)), *_]:
-            return {name}
-        case _:
-            triggered = any(name == "route" or name.endswith("_trigger") for name in decorators)
-            return {function.name} if triggered else set()
 
 
 def app_files(folder: Path) -> dict[str, bytes]:

@@ -188,7 +188,7 @@ def test_destroying_asks_nothing_of_azure(azure: Azure) -> None:
     assert azure.received == []
 
 
-def test_the_functions_of_the_package_have_to_be_listed(
+def test_functions_have_to_be_listed(
     azure: Azure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     timeless = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
@@ -196,4 +196,4 @@ def test_the_functions_of_the_package_have_to_be_listed(
     listed = {"value": [{"name": "app/CreateAssistant"}]}
     azure.answers(FUNCTIONS, Reply(200, {"value": []}), Reply(200, listed))
     provider().create(inputs(azure))
-    assert "not listed yet: CreateAssistant" in capsys.readouterr().err
+    assert "functions are not listed yet" in capsys.readouterr().err

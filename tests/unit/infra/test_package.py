@@ -22,7 +22,6 @@ from infra.package import (
     PackageError,
     build_package,
     content_hash,
-    function_names,
     given_package,
     parse_lock,
     zip_bytes,
@@ -383,28 +382,6 @@ def test_the_lock_names_no_registry() -> None:
     assert "://" not in (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
 
 
-@pytest.mark.parametrize(
-    ("source", "names"),
-    [
-        ('@bp.function_name("A")\n@bp.route(route="a")\ndef a(): ...', {"A"}),
-        ('@bp.route(route="a")\n@bp.function_name("A")\nasync def a(): ...', {"A"}),
-        ('@bp.route(route="a")\ndef b(): ...', {"b"}),
-        ('@bp.timer_trigger(schedule="* * *", arg_name="t")\ndef tick(): ...', {"tick"}),
-        ("@cache\n@x.y\n@x.other()\ndef c(): ...", set[str]()),
-        ('def f():\n    @bp.function_name("Inner")\n    def g(): ...', {"Inner"}),
-    ],
-)
-def test_functions_are_read_from_the_decorators(tmp_path: Path, source: str, names: set[str]) -> None:
-    path = tmp_path / "a.zip"
-    vendored = b'@bp.function_name("Vendored")\ndef v(): ...'
-    path.write_bytes(
-        zip_bytes(
-            {"a.py": source.encode(), ".python_packages/lib/site-packages/v.py": vendored, "host.json": b"{"}
-        )
-    )
-    assert function_names(path) == names
-
-
 # The real app. The wheels come from the project's own cache, which `make` fills: no test goes to the network
 # once it is warm, and only this fixture may.
 
@@ -412,19 +389,6 @@ def test_functions_are_read_from_the_decorators(tmp_path: Path, source: str, nam
 @pytest.fixture(scope="session")
 def real() -> package.Package:
     return build_package("3.12", out=Path(".build/test/function_app.zip"))
-
-
-def test_the_declared_functions_are_those_that_the_host_indexes(real: package.Package) -> None:
-    code = "import function_app as a; print(*(f.get_function_name() for f in a.app.get_functions()))"
-    indexed = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT_ROOT / "function_app",
-        env={},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert function_names(PROJECT_ROOT / real.path) == set(indexed.stdout.split())
 
 
 def test_the_package_runs_from_nothing_but_itself(real: package.Package, tmp_path: Path) -> None:
