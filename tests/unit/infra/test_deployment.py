@@ -84,6 +84,12 @@ def test_creating_deploys_and_keeps_the_inputs_only(azure: Azure) -> None:
     assert azure.requests(PUBLISH)[0].headers["Authorization"] == "Bearer tok3n"
 
 
+def test_creating_says_what_the_package_holds(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
+    provider().create(inputs(azure))
+    size = len(b'@bp.function_name("CreateAssistant")\ndef create(): ...\n')
+    assert f": 1 files of function_app/ ({size} bytes), 0 of its dependencies" in capsys.readouterr().err
+
+
 def test_updating_deploys(azure: Azure) -> None:
     updated = provider().update(SITE_ID, dict(INPUTS), inputs(azure))
     assert updated.outs is not None
