@@ -142,8 +142,8 @@ def test_storage_takes_entra_identities_only(run_stack: RunStack) -> None:
 
 
 def test_the_model_is_the_one_of_the_settings_in_its_own_region(run_stack: RunStack) -> None:
-    run = run_stack({"openaiLocation": "swedencentral", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
-    assert run["openai-account"].inputs["location"] == "swedencentral"
+    run = run_stack({"openaiLocation": "westus3", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
+    assert run["openai-account"].inputs["location"] == "westus3"
     assert run["function-app"].inputs["location"] == "eastus2"
     deployment = run["chat-model"].inputs
     assert deployment["sku"] == {"name": "DataZoneStandard", "capacity": 7}
