@@ -80,9 +80,9 @@ def test_a_region_without_the_model_is_refused_under_the_key_that_places_the_mod
 
 
 def test_a_model_of_one_region_only_by_its_sku_is_refused_elsewhere() -> None:
-    europe = {"openaiLocation": "swedencentral", "modelSku": "DataZoneStandard"}
+    europe: dict[str, object] = {"openaiLocation": "swedencentral", "modelSku": "DataZoneStandard"}
     assert "gpt-5.4-mini as DataZoneStandard" in problems_of(europe)["openaiLocation"].rule
-    parse({**europe, "modelSku": "GlobalStandard"}, today=TODAY)
+    parse({"openaiLocation": "swedencentral", "modelSku": "GlobalStandard"}, today=TODAY)
 
 
 def test_the_model_regions_are_regions_of_the_table_and_the_models_are_known() -> None:
