@@ -49,7 +49,7 @@ def main() -> None:
     place = Place(group_name=group.name, location=settings.location, names=name, tags=tags)
 
     identity = AppIdentity("identity", place=place)
-    storage = ChatStorage("storage", place=place, protect=protect)
+    storage = ChatStorage("storage", place=place, protect=protect, after=[guard])
     monitoring = Monitoring("monitoring", place=place, logs=settings.logs)
     purged = PurgedAccount(
         "purged-account",
@@ -60,7 +60,7 @@ def main() -> None:
         group_id=group.id,
         account_exists=account_exists(name.resource_group, name.openai_account),
     )
-    model = ChatModel("openai", place=place, model=settings.model, protect=protect, after=[purged])
+    model = ChatModel("openai", place=place, model=settings.model, protect=protect, after=[purged, guard])
     roles = AppRoles(
         "roles",
         principal_id=identity.principal_id,

@@ -120,11 +120,15 @@ def test_up_of_an_unchanged_stack_changes_nothing_and_a_stack_from_before_only_r
     stack.up("--expect-no-changes")
     program = stack.root / "infra" / "program.py"
     committed = program.read_text()
-    without = committed.replace(", depends_on=[guard]", "").replace(
-        "    guard = replacement_guard(", "    _ = dict("
-    )
-    assert without != committed
-    program.write_text(without.replace("guarded(name,", "a=guarded(name,"))
+    without = committed
+    for old, new in (
+        ("replacement_guard(guarded(", "dict(a=guarded("),
+        (", depends_on=[guard]", ""),
+        ("guard]", "]"),
+    ):
+        assert old in without
+        without = without.replace(old, new)
+    program.write_text(without)
     stack.up()
     program.write_text(committed)
 
