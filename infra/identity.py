@@ -71,7 +71,9 @@ class AppRoles(pulumi.ComponentResource):
                 principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,
                 role_definition_id=definition_id(subscription_id, role.id),
                 # No `description`: ARM answers an update of one with RoleAssignmentUpdateNotPermitted.
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                # Its name changes with its scope and its principal, so it can be created first: while the
+                # model account moves, the app keeps its role on the old one until the new one is complete.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
             )
             for role in APP_ROLES
         ]

@@ -45,8 +45,8 @@ class ChatModel(pulumi.ComponentResource):
                 public_network_access=cognitiveservices.PublicNetworkAccess.ENABLED,
             ),
             tags=place.tags,
-            # No data, but once deleted its name is blocked for 48 hours, and with it the app. In another
-            # region it has another name, so there it is made before the first one goes.
+            # No conversations. In another region it has another name, so there it is made before the first
+            # one goes, with which go its host name, its quota in that region and fine-tuned models.
             opts=pulumi.ResourceOptions(
                 parent=self, protect=protect, delete_before_replace=False, depends_on=after
             ),
@@ -75,3 +75,12 @@ class ChatModel(pulumi.ComponentResource):
         self.endpoint = account.properties.endpoint
         self.deployment_name = deployment.name
         self.register_outputs({"endpoint": self.endpoint, "deploymentName": self.deployment_name})
+
+
+def account_exists(group: str, account: str) -> bool:
+    """Whether Azure has the account; also true where Azure does not say, so that nothing is purged."""
+    try:
+        cognitiveservices.get_account(account_name=account, resource_group_name=group)
+    except Exception as error:  # noqa: BLE001 # all that the SDK raises; the provider's words are its text
+        return "NotFound" not in str(error)  # ResourceNotFound or ResourceGroupNotFound
+    return True

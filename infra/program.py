@@ -13,10 +13,11 @@ from infra.guard import DeletionGuard
 from infra.identity import AppIdentity, AppRoles
 from infra.monitoring import Monitoring
 from infra.names import names
-from infra.openai import ChatModel
+from infra.openai import ChatModel, account_exists
 from infra.package import PACKAGE_VARIABLE, PackageError, build_package, given_package, url_path
 from infra.place import Place
 from infra.purge import PurgedAccount
+from infra.replacement import guarded, replacement_guard
 from infra.roles import Scope
 from infra.settings import read
 from infra.stacks import own_tags
@@ -37,17 +38,18 @@ def main() -> None:
     tags = {**settings.tags, **own_tags(project, stack)}
     protect = settings.deletion_protection
 
+    guard = replacement_guard(guarded(name, settings.location, settings.model.location), protected=protect)
     group = resources.ResourceGroup(
         "group",
         resource_group_name=name.resource_group,
         location=settings.location,
         tags=tags,
-        opts=pulumi.ResourceOptions(protect=protect, delete_before_replace=True),
+        opts=pulumi.ResourceOptions(protect=protect, delete_before_replace=True, depends_on=[guard]),
     )
     place = Place(group_name=group.name, location=settings.location, names=name, tags=tags)
 
     identity = AppIdentity("identity", place=place)
-    storage = ChatStorage("storage", place=place, protect=protect)
+    storage = ChatStorage("storage", place=place, protect=protect, after=[guard])
     monitoring = Monitoring("monitoring", place=place, logs=settings.logs)
     purged = PurgedAccount(
         "purged-account",
@@ -55,8 +57,10 @@ def main() -> None:
         location=settings.model.location,
         group=name.resource_group,
         account=name.openai_account,
+        group_id=group.id,
+        account_exists=account_exists(name.resource_group, name.openai_account),
     )
-    model = ChatModel("openai", place=place, model=settings.model, protect=protect, after=[purged])
+    model = ChatModel("openai", place=place, model=settings.model, protect=protect, after=[purged, guard])
     roles = AppRoles(
         "roles",
         principal_id=identity.principal_id,

@@ -1,16 +1,27 @@
-"""What a destroyed stack would leave behind: the soft-deleted model account.
+"""The soft-deleted model account: a destroyed stack must not leave one behind, nor an `up` be blocked by one.
 
 Azure keeps a deleted account for 48 hours, and with it its name, its subdomain and its quota; azure-native
 never purges (pulumi-azure-native #2529). This resource stands before the account, so that it is deleted
 after it, and its deletion purges. A `ResourceHook` would do the same, but a plain `pulumi destroy` then
 fails, as hooks need the program to run.
+
+An account can also be deleted without this resource: in the portal, by a `destroy` or an `up` that was killed
+behind it, or with the resource group when that is replaced. So `up` purges as well: this resource is created
+and updated before the account is, updated whenever Azure has no account, and replaced with the group.
 """
 
 import os
 from typing import Any
 
-from pulumi import ResourceOptions
-from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, Resource, ResourceProvider
+from pulumi import Input, ResourceOptions
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
 
 from infra.dynamic import plain_failure, recorded, say
 
@@ -25,7 +36,7 @@ class PurgeError(Exception):
 
 
 class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
-    """Purges a model account once it is deleted. Let the account depend on it."""
+    """Purges a model account once it is deleted, and before it is created. Let the account depend on it."""
 
     def __init__(
         self,
@@ -35,14 +46,22 @@ class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
         location: str,
         group: str,
         account: str,
+        group_id: Input[str],
+        account_exists: bool,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """All names are plain, so that they are known without anything having been made."""
+        """All names are plain, so that they are known without anything having been made.
+
+        `group_id` is the output of the resource group: a group that is deleted to be replaced takes the
+        account with it, and the engine then replaces what depends on the group's outputs.
+        """
         inputs = {
             "subscription_id": subscription_id,
             "location": location,
             "group": group,
             "account": account,
+            "group_id": group_id,
+            "account_exists": account_exists,
         }
         super().__init__(PurgedAccountProvider(), name, inputs, opts)
 
@@ -57,12 +76,25 @@ class PurgedAccountProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         changed = [key for key in _INPUTS if _news[key] != _olds.get(key)]
-        return DiffResult(changes=bool(changed), replaces=changed)
+        # Unknown while the group is replaced; not in the state of stacks from before 2026-12.
+        if "group_id" in _olds and _news["group_id"] != _olds["group_id"]:
+            changed.append("group_id")
+        update = "group_id" not in _olds or not _news["account_exists"]
+        return DiffResult(changes=bool(changed) or update, replaces=changed)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
+        self._purge(props)
         return CreateResult(f"{props['location']}/{props['group']}/{props['account']}", recorded(props))
 
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        self._purge(_news)
+        return UpdateResult(recorded(_news))
+
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        self._purge(_props)
+
+    def _purge(self, props: dict[str, Any]) -> None:
+        """Purge the account if it is soft-deleted. Raises PurgeError, SignInError."""
         # What talks to Azure is imported only here, as every preview imports this module.
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
         from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient  # noqa: PLC0415
@@ -70,14 +102,14 @@ class PurgedAccountProvider(ResourceProvider):
 
         from infra import signin  # noqa: PLC0415
 
-        place = (_props["location"], _props["group"], _props["account"])
+        place = (props["location"], props["group"], props["account"])
         with plain_failure(PurgeError, signin.SignInError):
             settings = signin.read_settings(self._config, os.environ)
             session = Session()
             cloud = signin.cloud_of(settings, session)
             accounts = CognitiveServicesManagementClient(
                 signin.credential(settings, cloud, session),
-                _props["subscription_id"],
+                props["subscription_id"],
                 base_url=cloud.endpoint,
                 credential_scopes=[signin.scope_of(cloud)],
             ).deleted_accounts
@@ -87,7 +119,7 @@ class PurgedAccountProvider(ResourceProvider):
                 purge.result(PURGE_DEADLINE)
                 if not purge.done():
                     raise PurgeError(_by_hand(*place, f"it goes on after {PURGE_DEADLINE / 60:g} minutes"))
-                say(f"Purged the deleted model account {_props['account']}: its name is free again.")
+                say(f"Purged the deleted model account {props['account']}: its name is free again.")
             except ResourceNotFoundError:
                 return  # never made, purged already, or older than 48 hours
             except HttpResponseError as error:
@@ -98,7 +130,7 @@ def _by_hand(location: str, group: str, account: str, reason: str) -> str:
     return (
         f"The model account {account} is deleted, not purged: its name stays taken for 48 hours. {reason}\n"
         "Purging takes Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete on the "
-        "subscription (Contributor has it). With that right, destroy again, or run:\n"
+        "subscription (Contributor has it). With that right, run the command again, or run:\n"
         f"  az cognitiveservices account purge --location {location} --resource-group {group} "
         f"--name {account}"
     )

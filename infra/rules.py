@@ -107,6 +107,17 @@ def optional_region(text: str) -> str:
     return region(text) if text else ""
 
 
+def regions(text: str) -> tuple[str, ...]:
+    names = texts(text, "a list of regions")
+    for index, name in enumerate(names):
+        try:
+            region(name)
+        except RefusedError as refused:
+            ((better, _), *_) = refused.mends
+            raise RefusedError(f"has {name!r}: {refused.rule}", (better, f"[{index}]")) from refused
+    return names
+
+
 def suffix(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]{0,8}", text):
         better = re.sub(r"[^a-z0-9]", "", text.lower())[:8]

@@ -19,6 +19,7 @@ import yaml
 from infra import rules
 from infra.models import CHAT_MODELS, ChatModel
 from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
+from infra.regions import FLEX_REGIONS, MODEL_REGIONS, REGIONS, model_regions
 from infra.rules import Command, HttpAuthLevel, command, nearest
 from infra.stack_config import InvalidSettingsError, Key, Problem, read_values, stack_config, value_of
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
@@ -89,6 +90,7 @@ def _key(name: str, default: object, read: Callable[[str], T]) -> Key[T]:
 
 LOCATION = _key("location", "eastus2", rules.region)
 OPENAI_LOCATION = _key("openaiLocation", "", rules.optional_region)
+UNLISTED_REGIONS = _key("unlistedRegions", [], rules.regions)
 MODEL_NAME = _key("modelName", "gpt-5.4-mini", str)
 MODEL_VERSION = _key("modelVersion", "2026-03-17", str)
 MODEL_SKU = _key("modelSku", "GlobalStandard", rules.one_of("GlobalStandard", "DataZoneStandard", "Standard"))
@@ -177,6 +179,16 @@ def parse(
             value_of(values, MODEL_IS_REASONING),
             today,
         )
+    if {LOCATION.name, UNLISTED_REGIONS.name} <= values.keys():
+        problems += _location_problems(value_of(values, LOCATION), value_of(values, UNLISTED_REGIONS))
+    placed = (LOCATION, OPENAI_LOCATION, UNLISTED_REGIONS, MODEL_NAME, MODEL_SKU)
+    if {key.name for key in placed} <= values.keys() - {problem.key for problem in problems}:
+        problems += _model_region_problems(
+            value_of(values, OPENAI_LOCATION) or value_of(values, LOCATION),
+            value_of(values, UNLISTED_REGIONS),
+            value_of(values, MODEL_NAME),
+            value_of(values, MODEL_SKU),
+        )
     if {ALWAYS_READY.name, MAXIMUM_INSTANCES.name, INSTANCE_MEMORY.name} <= values.keys():
         problems += _ready_problems(
             value_of(values, ALWAYS_READY),
@@ -253,6 +265,35 @@ def _switch(usable: Sequence[ChatModel], name: str | None, is_reasoning: bool) -
         if model.is_reasoning is not is_reasoning:
             commands.append(command(MODEL_IS_REASONING.name, json.dumps(model.is_reasoning)))
     return tuple(commands)
+
+
+def _location_problems(location: str, unlisted: Sequence[str]) -> list[Problem]:
+    if location in FLEX_REGIONS or location in unlisted:
+        return []
+    rule = f"is not listed in infra/regions.py as a region with Flex Consumption. {_unlisted(location)}"
+    return [Problem(LOCATION.name, location, rule, (_move(LOCATION, location, FLEX_REGIONS),))]
+
+
+def _model_region_problems(region: str, unlisted: Sequence[str], model: str, sku: str) -> list[Problem]:
+    regions = model_regions(model, sku)
+    if region in regions or region in unlisted:
+        return []
+    if not regions:
+        skus = sorted(MODEL_REGIONS[model])
+        rule = f"is not listed in infra/regions.py for {model}, which has {', '.join(skus)}"
+        return [Problem(MODEL_SKU.name, sku, rule, (command(MODEL_SKU.name, skus[-1]),))]
+    rule = f"is not listed in infra/regions.py as a region with {model} as {sku}. {_unlisted(region)}"
+    return [Problem(OPENAI_LOCATION.name, region, rule, (_move(OPENAI_LOCATION, region, regions),))]
+
+
+def _move(key: Key[str], region: str, regions: Collection[str]) -> Command:
+    """To the region that a misspelt name probably means, else to the default or the first."""
+    meant = None if region in REGIONS else nearest(region, sorted(regions))
+    return command(key.name, meant or (LOCATION.default if LOCATION.default in regions else min(regions)))
+
+
+def _unlisted(region: str) -> str:
+    return f"Where Azure has it by now, name the region in unlistedRegions: {json.dumps([region])}"
 
 
 def _ready_problems(groups: Mapping[str, int], most: int, memory: int) -> list[Problem]:

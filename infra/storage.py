@@ -10,7 +10,10 @@ from infra.place import Place
 
 
 class ChatStorage(pulumi.ComponentResource):
-    """A storage account for Entra identities only, the app's tables and the deployment container."""
+    """A storage account for Entra identities only, the app's tables and the deployment container.
+
+    `after`: what has to be there before the account.
+    """
 
     account_id: pulumi.Output[str]
     account_name: pulumi.Output[str]
@@ -26,6 +29,7 @@ class ChatStorage(pulumi.ComponentResource):
         *,
         place: Place,
         protect: bool,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("assistant:storage:ChatStorage", name, {}, opts)
@@ -48,7 +52,9 @@ class ChatStorage(pulumi.ComponentResource):
             public_network_access=storage.PublicNetworkAccess.ENABLED,
             network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=protect, delete_before_replace=True, depends_on=after
+            ),
         )
         # Made by ARM, so it needs no key (a table has no soft delete: what is gone is gone).
         tables = [

@@ -17,8 +17,10 @@ _KINDS = {
 }
 
 _LOST_WITH = {
-    "azure-native:cognitiveservices:Account": "its model deployments and fine-tuned models",
-    "azure-native:resources:ResourceGroup": "everything in it",
+    "azure-native:cognitiveservices:Account": "its host name, its quota in that region, its deployments and "
+    "fine-tuned models",
+    "azure-native:resources:ResourceGroup": "everything in it: every conversation, the logs, "
+    "the app's host name and function keys",
     "azure-native:storage:StorageAccount": "every conversation",
     "azure-native:storage:Table": "every conversation in it",
 }

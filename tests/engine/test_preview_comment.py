@@ -52,9 +52,11 @@ def ops(stack: Workspace, *words: str, expected: int = 0, **environment: str) ->
     return done.stdout
 
 
-def preview(stack: Workspace, folder: Path, expected: int = 0, *more: str) -> tuple[Report, str]:
+def preview(
+    stack: Workspace, folder: Path, expected: int = 0, *more: str, **environment: str
+) -> tuple[Report, str]:
     """The report and the comment of a preview of the workspace's stack."""
-    ops(stack, "preview", "--stack", STACK, "--out", str(folder), *more, expected=expected)
+    ops(stack, "preview", "--stack", STACK, "--out", str(folder), *more, expected=expected, **environment)
     comment = ops(stack, "comment", "--reports", str(folder), "--pr", "7", "--dry-run")
     parsed(comment)  # every element is closed, in order
     return read(folder / f"report-{STACK}.json"), comment
@@ -116,15 +118,28 @@ def test_a_model_in_another_region_loses_the_model_account_and_no_conversation(
     stack: Workspace, tmp_path: Path
 ) -> None:
     stack.config("openaiLocation", "swedencentral")
-    _, comment = preview(stack, tmp_path)
+    allowed = f"{stack.outputs()['openaiAccountName']}@eastus2"
+    _, comment = preview(stack, tmp_path, ASSISTANT_REPLACE=allowed)
     lost = [line for line in comment.splitlines() if line.startswith("- **DATA WILL BE LOST**")]
     assert len(lost) == 1
     assert "model account `openai-account` is replaced, for its " in lost[0]
+    assert "Lost with it: its host name, its quota" in lost[0]
+
+
+def test_a_replacement_that_nobody_allowed_fails_the_preview_with_what_would_be_lost(
+    stack: Workspace, tmp_path: Path
+) -> None:
+    stack.config("location", "swedencentral")
+    _, comment = preview(stack, tmp_path, 1)
+    assert f"### The preview of `{STACK}` failed" in comment
+    for lost in ("conversations", "host name", "quota", "ASSISTANT_REPLACE=rg-"):
+        assert lost in comment
 
 
 def test_other_names_lose_everything(stack: Workspace, tmp_path: Path) -> None:
     stack.config("nameSuffix", "abc")
-    _, comment = preview(stack, tmp_path)
+    allowed = f"{stack.outputs()['resourceGroupName']}@eastus2"
+    _, comment = preview(stack, tmp_path, ASSISTANT_REPLACE=allowed)
     lost = "\n".join(line for line in comment.splitlines() if line.startswith("- **DATA WILL BE LOST**"))
     for name in ("resource group `group`", "storage account `storage-account`", "table `chat-state`"):
         assert name in lost

@@ -46,12 +46,13 @@ class Releases:
         self.code("cannot be imported")
         self.main.write_text(f"{self.committed[self.main]}\nimport a_module_that_nobody_has\n")
 
-    def run(self, command: str, *words: str, code: int = 0) -> str:
+    def run(self, command: str, *words: str, code: int = 0, replace: str = "") -> str:
         """Everything that the command printed; neither the app's keys nor a token may be in it."""
         self.summary.unlink(missing_ok=True)
         done = self.stack.run(
             *self._words(command, *words),
             check=False,
+            ASSISTANT_REPLACE=replace,
             GITHUB_STEP_SUMMARY=str(self.summary),
             GITHUB_SHA=f"commit of {self.main.read_text().rpartition('# ')[2].strip()}",
         )
@@ -196,11 +197,14 @@ def test_a_deploy_that_was_killed_while_it_pushed_leaves_a_stack_that_can_go_bac
 
 def test_data_is_not_lost_by_a_deploy(releases: Releases, first: str) -> None:
     releases.stack.config("location", "swedencentral")
+    allowed = f"{releases.stack.outputs()['resourceGroupName']}@eastus2"
     try:
-        told = releases.run("deploy", code=1)
+        refused = releases.run("deploy", code=1)
+        told = releases.run("deploy", code=1, replace=allowed)
     finally:
         releases.stack.config("location", None)
 
+    assert f"ASSISTANT_REPLACE={allowed}" in refused
     assert "DATA" in told
     assert "--allow-data-loss" in told
     assert releases.runs() == first

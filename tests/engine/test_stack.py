@@ -95,36 +95,6 @@ def test_a_change_of_an_app_setting_updates_only_the_site_and_reaches_the_app(st
     assert "Be brief." in stack.run("rows", "ChatState").stdout
 
 
-def test_a_model_account_in_another_region_is_replaced_and_the_site_follows(stack: Workspace) -> None:
-    before = stack.outputs()["openaiEndpoint"]
-    stack.config("openaiLocation", "westus3")
-
-    planned = stack.planned()
-    stack.up()
-
-    replaced = {name for name, operation in planned.items() if "replace" in operation}
-    assert replaced, planned
-    assert "delete" not in planned.values()
-    kinds = {resource["type"] for resource in stack.resources()}
-    assert "azure-native:cognitiveservices:Account" in kinds
-    assert stack.put("moved").status == 202
-    assert stack.outputs()["openaiEndpoint"].startswith("https://127.0.0.1:")
-    assert before.startswith("https://127.0.0.1:")
-    stack.up("--expect-no-changes")
-
-
-def test_a_site_in_another_region_is_replaced_and_gets_the_code_again(stack: Workspace) -> None:
-    stack.config("location", "swedencentral")
-
-    planned = stack.planned()
-    stack.up()
-
-    assert "replace" in planned["function-app"]
-    assert "replace" in planned["deployed-code"]
-    assert stack.put("moved-with-everything").status == 202
-    stack.up("--expect-no-changes")
-
-
 def test_a_refresh_finds_nothing_changed(stack: Workspace) -> None:
     stack.pulumi("refresh", "--yes", "--expect-no-changes")
     stack.up("--expect-no-changes")

@@ -46,9 +46,15 @@ from infra.purge import PurgedAccount
 for entry in json.loads(os.environ["SEED"]):
     stack, group_name, account_name = entry["stack"], entry["group"], entry["account"]
     place = dict(location=entry["location"], group=group_name, account=account_name)
-    purged = PurgedAccount(f"purged-account@{stack}", subscription_id=entry["subscription"], **place)
     group = resources.ResourceGroup(
         f"group@{stack}", resource_group_name=group_name, location=entry["location"], tags=entry["tags"]
+    )
+    purged = PurgedAccount(
+        f"purged-account@{stack}",
+        subscription_id=entry["subscription"],
+        group_id=group.id,
+        account_exists=True,
+        **place,
     )
     cognitiveservices.Account(
         f"openai-account@{stack}",

@@ -113,6 +113,8 @@ class Azure(Mocks):
         return f"{ARM}/id-of-azure/{args.name}", {**given, **of_azure.get(args.typ, dict[str, Any])()}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == "azure-native:cognitiveservices:getAccount":
+            return {}, []
         assert args.token == "azure-native:authorization:getClientConfig", args.token
         answer = {"clientId": "c", "objectId": "o", "subscriptionId": SUBSCRIPTION_ID, "tenantId": "t"}
         return answer, []

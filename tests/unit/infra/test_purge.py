@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
+from pulumi.output import Unknown
 
 from infra.purge import PurgedAccountProvider, PurgeError
 from tests.unit.infra.loopback import Azure, Reply
 
-INPUTS = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
+INPUTS: dict[str, Any] = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
+FOUND: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_exists": True}
 DELETED = (
     "/subscriptions/s/providers/Microsoft.CognitiveServices/locations/eastus2/resourceGroups/rg"
     "/deletedAccounts/oai"
@@ -58,12 +60,47 @@ def test_a_refused_purge_names_the_right_that_is_missing_and_the_command(azure: 
         delete()
 
 
+@pytest.mark.parametrize("step", ["create", "update"])
+def test_an_account_that_was_deleted_without_this_stack_is_purged_before_it_is_created(
+    azure: Azure, step: str
+) -> None:
+    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
+    azure.answers(f"DELETE {DELETED}", Reply(204))
+    missing = {**FOUND, "account_exists": False}
+
+    outputs = (
+        provider().create(missing).outs if step == "create" else provider().update("id", FOUND, missing).outs
+    )
+
+    assert outputs == missing
+    assert len(azure.requests(f"DELETE {DELETED}")) == 1
+
+
 @pytest.mark.parametrize("key", sorted(INPUTS))
 def test_another_account_is_another_resource(key: str) -> None:
-    answer = provider().diff("id", INPUTS, {**INPUTS, key: "other"})
+    answer = provider().diff("id", FOUND, {**FOUND, key: "other"})
 
     assert (answer.changes, answer.replaces) == (True, [key])
 
 
+def test_a_group_that_is_replaced_replaces_it_too() -> None:
+    """The engine asks so, with what comes from the group unknown, before it deletes the group."""
+    answer = provider().diff("id", FOUND, {**FOUND, "group_id": Unknown()})
+
+    assert (answer.changes, answer.replaces) == (True, ["group_id"])
+
+
+@pytest.mark.parametrize(
+    ("olds", "exists"), [(FOUND, False), (INPUTS, True)], ids=["account-gone", "older-state"]
+)
+def test_where_the_account_is_gone_or_the_state_is_older_it_is_updated(
+    olds: dict[str, Any], exists: bool
+) -> None:
+    answer = provider().diff("id", olds, {**FOUND, "account_exists": exists})
+
+    assert (answer.changes, answer.replaces) == (True, [])
+
+
 def test_the_same_account_is_no_change() -> None:
-    assert not provider().diff("id", {**INPUTS}, {**INPUTS, "__provider": "pickle"}).changes
+    created = {**FOUND, "account_exists": False}  # as the first `up` records it
+    assert not provider().diff("id", created, {**FOUND, "__provider": "pickle"}).changes

@@ -12,6 +12,7 @@ from pulumi.runtime import set_all_config
 
 from infra import settings
 from infra.models import CHAT_MODELS
+from infra.regions import MODEL_REGIONS, REGIONS
 from infra.rules import OWN_TAGS
 from infra.settings import KEYS, parse, python_version_of
 from infra.stack_config import InvalidSettingsError, Problem
@@ -66,6 +67,30 @@ def test_the_model_can_have_a_region_of_its_own() -> None:
     assert (found.model.location, found.location) == ("swedencentral", "eastus2")
 
 
+@pytest.mark.parametrize("key", ["location", "openaiLocation"])
+def test_a_region_that_is_not_listed_is_taken_where_a_setting_names_it(key: str) -> None:
+    settings = parse({key: "eastus99", "unlistedRegions": '["eastus99"]'}, today=TODAY)
+    assert settings.model.location == "eastus99"
+
+
+def test_a_region_without_the_model_is_refused_under_the_key_that_places_the_model() -> None:
+    (problem,) = problems_of({"location": "westus2"}).values()
+    assert (problem.key, problem.value) == ("openaiLocation", "westus2")
+    assert problem.commands == (("set", "openaiLocation", "eastus2"),)
+
+
+def test_a_model_of_one_region_only_by_its_sku_is_refused_elsewhere() -> None:
+    europe: dict[str, object] = {"openaiLocation": "swedencentral", "modelSku": "DataZoneStandard"}
+    assert "gpt-5.4-mini as DataZoneStandard" in problems_of(europe)["openaiLocation"].rule
+    parse({"openaiLocation": "swedencentral", "modelSku": "GlobalStandard"}, today=TODAY)
+
+
+def test_the_model_regions_are_regions_of_the_table_and_the_models_are_known() -> None:
+    assert MODEL_REGIONS.keys() <= {model.name for model in CHAT_MODELS}
+    for skus in MODEL_REGIONS.values():
+        assert all(regions and regions <= REGIONS.keys() for regions in skus.values())
+
+
 def test_values_arrive_as_the_types_that_components_take() -> None:
     found = parse(
         {
@@ -95,7 +120,7 @@ ACCEPTED: list[tuple[str, object]] = [
     *[("pythonVersion", value) for value in ("3.11", "3.12")],
     *[("httpAuthLevel", value) for value in ("function", "anonymous")],
     *[("logRetentionDays", value) for value in (30, 60, 90, 120, 180, 270, 365, 550, 730)],
-    *[("modelSku", value) for value in ("GlobalStandard", "DataZoneStandard", "Standard")],
+    *[("modelSku", value) for value in ("GlobalStandard", "DataZoneStandard")],
     ("modelCapacity", 1),
     ("corsOrigins", ["*"]),
     ("defaultInstructions", "x" * 32_768),
@@ -115,6 +140,15 @@ REFUSED: list[tuple[str, object, str]] = [
     ("location", "East US 2", "short name"),
     ("location", "", "short name"),
     ("openaiLocation", "Sweden Central", "short name"),
+    ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
+    ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
+    ("location", "switzerlandnorth", 'unlistedRegions: ["switzerlandnorth"]'),
+    ("openaiLocation", "westus2", "as a region with gpt-5.4-mini as GlobalStandard"),
+    ("openaiLocation", "eastus99", "as a region with gpt-5.4-mini as GlobalStandard"),
+    ("modelSku", "Standard", "for gpt-5.4-mini, which has DataZoneStandard, GlobalStandard"),
+    ("unlistedRegions", "eastus99", "list of regions"),
+    ("unlistedRegions", ["East US"], "short name"),
+    ("unlistedRegions", [7], "as text"),
     ("modelName", "gpt-5.4-mimi", "no model of infra/models.py"),
     ("modelName", "no-such-thing-at-all", "no model of infra/models.py"),
     ("modelVersion", "2026-03-18", "no version of gpt-5.4-mini"),

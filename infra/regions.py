@@ -1,0 +1,144 @@
+"""Azure regions and what is in them, as data; refreshed by hand.
+
+Azure refuses a region only when it creates a resource there, and by then `delete_before_replace` has
+deleted the one in the old region. So a region that is not listed here is refused at preview, unless the
+setting `unlistedRegions` names it.
+
+Sources, read on 2026-11-30. None of them is a promise, and quota differs by subscription:
+
+- Flex Consumption: the regions that Azure-Samples/functions-quickstart-python-http-azd (infra/main.bicep,
+  commit 0bb0f10) allows. Newest answer: `az functionapp list-flexconsumption-locations -o table`.
+- Availability zones: "Azure regions that support zone-redundant storage (ZRS)" on Microsoft Learn, standard
+  general-purpose v2. A zone-redundant Flex Consumption app needs ZRS storage, and is offered in a part of
+  these regions: `az functionapp list-flexconsumption-locations --zone-redundant=true`.
+- Models: MicrosoftDocs/azure-ai-docs, articles/foundry/openai/includes/model-matrix/region-*.md, dated
+  2026-04-30. Newest answer: `az cognitiveservices model list --location L -o table`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Region:
+    """`flex`: has Flex Consumption. `zones`: has availability zones, and with them ZRS storage."""
+
+    flex: bool = True
+    zones: bool = True
+
+
+REGIONS: Mapping[str, Region] = {
+    "australiaeast": Region(),
+    "australiasoutheast": Region(zones=False),
+    "brazilsouth": Region(),
+    "canadacentral": Region(),
+    "canadaeast": Region(flex=False, zones=False),
+    "centralindia": Region(),
+    "centralus": Region(),
+    "eastasia": Region(),
+    "eastus": Region(),
+    "eastus2": Region(),
+    "francecentral": Region(),
+    "germanywestcentral": Region(),
+    "israelcentral": Region(flex=False),
+    "italynorth": Region(),
+    "japaneast": Region(),
+    "koreacentral": Region(),
+    "mexicocentral": Region(flex=False),
+    "northcentralus": Region(zones=False),
+    "northeurope": Region(),
+    "norwayeast": Region(),
+    "polandcentral": Region(flex=False),
+    "qatarcentral": Region(flex=False),
+    "southafricanorth": Region(),
+    "southcentralus": Region(),
+    "southeastasia": Region(),
+    "southindia": Region(zones=False),
+    "spaincentral": Region(),
+    "swedencentral": Region(),
+    "switzerlandnorth": Region(flex=False),
+    "switzerlandwest": Region(flex=False, zones=False),
+    "uaenorth": Region(),
+    "uksouth": Region(),
+    "ukwest": Region(zones=False),
+    "westcentralus": Region(zones=False),
+    "westeurope": Region(),
+    "westus": Region(zones=False),
+    "westus2": Region(),
+    "westus3": Region(),
+}
+
+FLEX_REGIONS = frozenset(name for name, region in REGIONS.items() if region.flex)
+
+
+def _regions(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_US_ZONE = _regions("centralus eastus eastus2 northcentralus southcentralus westus westus3")
+_EU_ZONE = _regions(
+    "francecentral germanywestcentral italynorth polandcentral spaincentral swedencentral westeurope"
+)
+_SOME = (
+    _US_ZONE
+    | _EU_ZONE
+    | _regions(
+        "brazilsouth canadaeast norwayeast switzerlandnorth uksouth australiaeast japaneast koreacentral "
+        "southindia southafricanorth uaenorth"
+    )
+)
+_MOST = _SOME | _regions("southeastasia")
+_ALL = _MOST | _regions("canadacentral switzerlandwest")
+_STANDARD = _regions("eastus eastus2 northcentralus southcentralus swedencentral westus westus3")
+
+MODEL_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "gpt-4o": {
+        "GlobalStandard": _SOME,
+        "DataZoneStandard": _US_ZONE | _EU_ZONE,
+        "Standard": _STANDARD
+        | _regions(
+            "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia "
+            "switzerlandnorth uksouth"
+        ),
+    },
+    "gpt-4.1": {
+        "GlobalStandard": _MOST,
+        "DataZoneStandard": _US_ZONE | _EU_ZONE,
+        "Standard": _STANDARD | _regions("switzerlandnorth"),
+    },
+    "gpt-4.1-mini": {
+        "GlobalStandard": _MOST,
+        "DataZoneStandard": _US_ZONE | _EU_ZONE,
+        "Standard": _STANDARD
+        | _regions(
+            "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
+        ),
+    },
+    "gpt-5": {"GlobalStandard": _MOST, "DataZoneStandard": _US_ZONE | _EU_ZONE},
+    "gpt-5-mini": {"GlobalStandard": _MOST, "DataZoneStandard": _US_ZONE | _EU_ZONE},
+    "gpt-5-nano": {"GlobalStandard": _MOST, "DataZoneStandard": _US_ZONE | _EU_ZONE},
+    "gpt-5.1": {
+        "GlobalStandard": _ALL,
+        "DataZoneStandard": _US_ZONE | _regions("francecentral swedencentral"),
+        "Standard": _US_ZONE | _regions("swedencentral"),
+    },
+    "gpt-5.2": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.4": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE | _EU_ZONE},
+    "gpt-5.4-mini": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.4-nano": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.5": {
+        "GlobalStandard": _regions("eastus2 polandcentral southcentralus swedencentral"),
+        "DataZoneStandard": _regions("eastus2 polandcentral southcentralus swedencentral"),
+    },
+}
+"""Model name, SKU -> regions. The source is older than gpt-5.6: for a model without a row only the region is
+checked."""
+
+MODEL_ACCOUNT_REGIONS = _ALL
+"""Where the source lists any of these models."""
+
+
+def model_regions(model: str, sku: str) -> frozenset[str]:
+    """Where a deployment of the model may be made; empty for a SKU that the model does not have."""
+    skus = MODEL_REGIONS.get(model)
+    return MODEL_ACCOUNT_REGIONS if skus is None else skus.get(sku, frozenset())

@@ -1,0 +1,191 @@
+"""A wrong value deletes nothing, a replacement has to be allowed, and what was killed can be run again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from infra.replacement import REPLACE_VARIABLE
+from tests.workspace import Workspace, workspace
+
+ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+DEADLINE = 120.0
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def module_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("stack"), request.param) as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture
+def stack(module_stack: Workspace) -> Iterator[Workspace]:
+    """The stack's settings are put back; each test brings up what it has changed."""
+    file = module_stack.root / "Pulumi.local.yaml"
+    before = file.read_bytes()
+    yield module_stack
+    file.write_bytes(before)
+
+
+def replace(stack: Workspace, output: str, region: str) -> None:
+    """`pulumi up` that may replace the resource whose name an output has."""
+    allowed = f"{stack.outputs()[output]}@{region}"
+    stack.run("pulumi", "up", "--yes", "--skip-preview", "--stack", "local", ASSISTANT_REPLACE=allowed)
+
+
+def kill_when_the_account_is_deleted(stack: Workspace, *words: str, **environment: str) -> None:
+    """Run `pulumi WORDS`, and kill all of it when the model account is gone from Azure."""
+    account = f"/accounts/{stack.outputs()['openaiAccountName']}".lower()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "local_azure",
+            "pulumi",
+            *words,
+            "--yes",
+            "--skip-preview",
+            "--stack",
+            "local",
+        ],
+        cwd=stack.root,
+        env={**stack.environment, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + DEADLINE
+        while f'{account}"' in stack.home.store_file.read_text().lower():
+            assert process.poll() is None, "it ended without deleting the account"
+            assert time.monotonic() < end, "the account was not deleted"
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
+        ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
+        ("openaiLocation", "westus2", "not listed in infra/regions.py as a region with gpt-5.4-mini"),
+        ("nameSuffix", "b2", f"{REPLACE_VARIABLE}=rg-"),
+        ("location", "swedencentral", f"{REPLACE_VARIABLE}=rg-"),
+        ("openaiLocation", "westus3", f"{REPLACE_VARIABLE}=oai-"),
+    ],
+)
+def test_preview_and_up_refuse_it_and_nothing_is_deleted(
+    stack: Workspace, key: str, value: str, reason: str
+) -> None:
+    before = stack.arm()
+    stack.config(key, value)
+
+    preview = stack.pulumi("preview", check=False)
+    up = stack.up(check=False)
+
+    for run in (preview, up):
+        assert run.returncode != 0
+        assert reason in run.stdout + run.stderr
+        assert "Traceback" not in run.stdout + run.stderr
+    assert stack.arm() == before
+
+
+def test_another_stack_name_is_refused_like_another_suffix(stack: Workspace) -> None:
+    """`pulumi stack rename` changes every name; the embedded engine has no such command."""
+    if stack.engine != "cli":
+        pytest.skip("needs `pulumi stack rename`")
+    before = stack.arm()
+    stack.run("pulumi", "stack", "rename", "other", "--stack", "local")
+    try:
+        up = stack.run("pulumi", "up", "--yes", "--skip-preview", "--stack", "other", check=False)
+    finally:
+        stack.run("pulumi", "stack", "rename", "local", "--stack", "other")
+    assert up.returncode != 0
+    assert f"{REPLACE_VARIABLE}=rg-" in up.stdout + up.stderr
+    assert stack.arm() == before
+
+
+def test_up_of_an_unchanged_stack_changes_nothing_and_a_stack_from_before_only_records(
+    stack: Workspace,
+) -> None:
+    stack.up("--expect-no-changes")
+    program = stack.root / "infra" / "program.py"
+    committed = program.read_text()
+    without = committed
+    for old, new in (
+        ("replacement_guard(guarded(", "dict(a=guarded("),
+        (", depends_on=[guard]", ""),
+        ("guard]", "]"),
+    ):
+        assert old in without
+        without = without.replace(old, new)
+    program.write_text(without)
+    stack.up()
+    program.write_text(committed)
+
+    assert set(stack.planned().values()) == {"create"}
+
+    stack.up()
+    stack.up("--expect-no-changes")
+
+
+def test_an_account_that_was_deleted_in_the_portal_is_made_again(stack: Workspace) -> None:
+    account = stack.outputs()["openaiAccountName"]
+    stack.run("portal", "delete", f"accounts/{account}")
+
+    stack.up("--refresh")
+
+    assert stack.put("again").status == 202
+    stack.up("--expect-no-changes")
+
+
+def test_an_allowed_model_region_is_replaced_account_last_and_keeps_the_conversations(
+    stack: Workspace,
+) -> None:
+    assert stack.put("kept").status == 202
+    stack.config("openaiLocation", "westus3")
+
+    replace(stack, "openaiAccountName", "eastus2")
+
+    assert "kept" in stack.run("rows", "ChatState").stdout
+    assert stack.put("moved").status == 202
+    stack.up("--expect-no-changes")
+    stack.config("openaiLocation", None)
+    replace(stack, "openaiAccountName", "westus3")
+
+
+def test_an_allowed_region_purges_the_account_that_keeps_its_name(stack: Workspace) -> None:
+    """It is soft-deleted with the group and created again in the same `up`."""
+    stack.config("openaiLocation", "eastus2")
+    stack.config("location", "swedencentral")
+
+    replace(stack, "resourceGroupName", "eastus2")
+
+    assert stack.put("moved-with-everything").status == 202
+    stack.up("--expect-no-changes")
+    stack.config("location", "eastus2")
+    replace(stack, "resourceGroupName", "swedencentral")
+
+
+def test_a_destroy_and_an_allowed_up_that_were_killed_are_continued_by_up(stack: Workspace) -> None:
+    kill_when_the_account_is_deleted(stack, "destroy")
+    stack.up("--refresh")  # the state does not know that the delete was done
+    assert stack.put("after-a-killed-destroy").status == 202
+    group = stack.outputs()["resourceGroupName"]
+    stack.config("openaiLocation", "eastus2")
+    stack.config("location", "swedencentral")
+
+    kill_when_the_account_is_deleted(stack, "up", **{REPLACE_VARIABLE: f"{group}@eastus2"})
+    stack.up()
+
+    assert stack.put("after-a-killed-up").status == 202
+    stack.up("--expect-no-changes")
