@@ -89,12 +89,13 @@ class Daemon:
         gateway = Gateway(self._gateway_port, self._azure, self._tokens, self._status)
         runner = web.ServerRunner(web.Server(gateway, access_log=None), shutdown_timeout=2)
         server: Any = None
+        provider = Provider(self._azure)
         try:
             await runner.setup()
             site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
             await site.start()
             await self._open_all()
-            server, self._provider_port = await serve(Provider(self._azure), 0)
+            server, self._provider_port = await serve(provider, 0)
             self._end_without_a_home()
             run_state.write(
                 self._home,
@@ -110,6 +111,7 @@ class Daemon:
             self._home.run_file.unlink(missing_ok=True)
             if server is not None:
                 await server.stop(1.0)
+            await provider.close()
             await gateway.close()
             await self._sites.close()
             await self._storage.close()

@@ -146,12 +146,14 @@ class Site:
             await self._replace(await self._start(launch))
 
     async def stop(self) -> None:
-        await self._publish.close()
-        async with self._turn:
-            await self._replace(None)
-        await self._scm.cleanup()
-        self._socket.close()
-        self._scm_socket.close()
+        try:
+            await self._publish.close()
+            async with self._turn:
+                await self._replace(None)
+            await self._scm.cleanup()
+        finally:
+            self._socket.close()
+            self._scm_socket.close()
 
     async def delete(self) -> None:
         await self.stop()
