@@ -24,6 +24,7 @@ from local_azure.arm.errors import ArmError, DamagedStoreError
 from local_azure.arm.store import Resource, Store
 from local_azure.dataplane import Services
 from local_azure.home import Home, HomeError
+from local_azure.loopback import without_proxy
 from local_azure.provider.resource import Azure
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
@@ -226,6 +227,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--port", type=int)
     parser.add_argument("--new-ports", action="store_true")
     arguments = parser.parse_args(words)
+    os.environ.update(without_proxy(os.environ))
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,

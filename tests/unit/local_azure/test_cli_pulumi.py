@@ -167,7 +167,7 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
     expected = {
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy:1",
-        "NO_PROXY": "internal,127.0.0.1",
+        "NO_PROXY": "internal,127.0.0.1,localhost,::1",
         "PULUMI_BACKEND_URL": f"file://{home.backend}",
         "PULUMI_DEBUG_PROVIDERS": "azure-native:1111",
         "PULUMI_HOME": str(home.pulumi_home),
