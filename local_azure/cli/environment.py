@@ -38,7 +38,7 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
         **kept,
         **_OFFLINE,
         "PULUMI_HOME": str(home.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{home.backend}",
+        "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_DEBUG_PROVIDERS": f"azure-native:{run.provider_port}",
         "ARM_USE_MSI": "true",

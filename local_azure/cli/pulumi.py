@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
@@ -66,7 +67,7 @@ def become_engine(
     project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
     if project is not None:
-        _clear_stranded(Path(environment[BACKEND_VARIABLE].removeprefix("file://")), project, stack)
+        _clear_stranded(backend_folder(environment[BACKEND_VARIABLE]), project, stack)
         if (
             stack is not None
             and stack == default_stack
@@ -79,6 +80,11 @@ def become_engine(
         note(f"Local Azure: {name}, stack {stack}.")
     sys.stdout.flush()
     os.execve(engine[0], [*engine, *words], environment)  # noqa: S606 # no shell is wanted
+
+
+def backend_folder(url: str) -> Path:
+    """The folder of a `file://` URL, as the CLI reads it (pulumi/pulumi pkg/backend/diy/backend.go)."""
+    return Path(unquote(url.removeprefix("file://").partition("?")[0])).expanduser()
 
 
 def make_folders(home: Home) -> None:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.cli.environment import pulumi_environment
+from local_azure.cli.pulumi import backend_folder
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
@@ -99,7 +101,7 @@ def test_pulumi_starts_local_azure_makes_the_stack_and_hands_everything_on(
     init, up = calls(path)
     assert init["words"] == ["stack", "init", "local", "--non-interactive"]
     assert up["words"] == ["up", "--yes", "--stack", "local"]
-    assert up["env"]["PULUMI_BACKEND_URL"] == f"file://{home.backend}"
+    assert up["env"]["PULUMI_BACKEND_URL"] == home.backend.as_uri()
     assert not {"ARM_CLIENT_SECRET", "PULUMI_ACCESS_TOKEN"} & set(up["env"])
 
 
@@ -168,7 +170,7 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy:1",
         "NO_PROXY": "internal,127.0.0.1,localhost,::1",
-        "PULUMI_BACKEND_URL": f"file://{home.backend}",
+        "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_DEBUG_PROVIDERS": "azure-native:1111",
         "PULUMI_HOME": str(home.pulumi_home),
         "ARM_USE_MSI": "true",
@@ -181,6 +183,21 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
     }
     assert {name: made.get(name) for name in expected} == expected
     assert Tokens(load_key(home.token_key_file)).owner_of(made["IDENTITY_HEADER"]) == DEVELOPER
+
+
+@pytest.mark.parametrize("folder", ["a b", "a#b", "a?b=c", "a%b", "a%20b", "a\\b", "ü", "~", "a;b&c+d"])
+def test_any_folder_can_hold_the_state(tmp_path: Path, folder: str) -> None:
+    """The CLI's library reads the URL as RFC 3986 says (gocloud.dev fileblob: url.Parse, then its path)."""
+    home = Home(tmp_path / folder)
+    url = pulumi_environment(home, RUN, {})["PULUMI_BACKEND_URL"]
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("file", "", "", "")
+    assert Path(unquote(parts.path)) == backend_folder(url) == home.backend
+
+
+def test_the_callers_own_backend_is_read_as_the_cli_reads_it() -> None:
+    assert backend_folder("file:///a%20b/c?no_tmp_dir=true") == Path("/a b/c")
+    assert backend_folder("file://~/c") == Path.home() / "c"
 
 
 def test_a_stack_that_the_caller_named_stays(tmp_path: Path) -> None:
