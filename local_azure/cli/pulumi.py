@@ -1,6 +1,7 @@
 """`pulumi`: the Pulumi CLI, or the embedded engine where there is none, against local Azure."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -36,6 +37,8 @@ _NEED_STACK = frozenset(
         "import",
     }
 )
+# Commands that trust the state about what exists, unless they refresh it.
+_COMPARE_STATE = (["preview"], ["pre"], ["up"], ["update"])
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -58,16 +61,17 @@ def become_engine(
     run = ensure_running(home)
     make_folders(home)
     environment = _with_project(engine, pulumi_environment(home, run, os.environ))
-    backend = os.environ.get(BACKEND_VARIABLE, "")
-    if default_stack is None and backend.startswith("file://"):
-        environment[BACKEND_VARIABLE] = backend  # a program of `exec` that keeps a state of its own
+    own_backend = os.environ.get(BACKEND_VARIABLE, "")
+    if default_stack is None and own_backend.startswith("file://"):
+        environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` that keeps a state of its own
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
     if project is not None:
-        _clear_stranded(backend_folder(environment[BACKEND_VARIABLE]), project, stack)
+        backend = backend_folder(environment[BACKEND_VARIABLE])
+        _clear_stranded(backend, project, stack)
         if (
             stack is not None
             and stack == default_stack
@@ -75,6 +79,14 @@ def become_engine(
             and not _exists(home, project, stack)
         ):
             _create(engine, environment, stack, folder)
+        if (
+            stack is not None
+            and _command(words)[:1] in _COMPARE_STATE
+            and not any(word.startswith("--refresh") for word in words)
+            and _has_pending_deletions(backend, project, stack)
+        ):
+            note("Local Azure: the last run was killed while it deleted: --refresh is added.")
+            words = [*words, "--refresh"]
     if not quiet:
         name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
         note(f"Local Azure: {name}, stack {stack}.")
@@ -144,11 +156,14 @@ def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
             note(f"Local Azure: {notice}.")
 
 
-def _needs_stack(words: list[str]) -> bool:
+def _command(words: list[str]) -> list[str]:
+    """The command and what it is given, as `stack ls`, without options."""
     values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
-    command = [
-        word for number, word in enumerate(words) if number not in values and not word.startswith("-")
-    ][:2]
+    return [word for number, word in enumerate(words) if number not in values and not word.startswith("-")]
+
+
+def _needs_stack(words: list[str]) -> bool:
+    command = _command(words)[:2]
     if not command or any(word in {"-h", "--help"} for word in words):
         return False
     if command[0] == "stack":
@@ -175,6 +190,16 @@ def _option(words: list[str], short: str, long: str) -> str | None:
 def _exists(home: Home, project: str, stack: str) -> bool:
     folder = home.backend / ".pulumi" / "stacks" / project
     return any((folder / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
+
+
+def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:
+    """Whether the state has resources that are gone by now: Azure completes a deletion that it accepted."""
+    try:
+        checkpoint = json.loads((backend / ".pulumi" / "stacks" / project / f"{stack}.json").read_bytes())
+        pending = checkpoint["checkpoint"]["latest"]["pending_operations"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return any(operation["type"] == "deleting" for operation in pending)
 
 
 def _project(start: Path) -> str | None:

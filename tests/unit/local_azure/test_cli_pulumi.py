@@ -105,6 +105,35 @@ def test_pulumi_starts_local_azure_makes_the_stack_and_hands_everything_on(
     assert not {"ARM_CLIENT_SECRET", "PULUMI_ACCESS_TOKEN"} & set(up["env"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("deleting", ["up", "--yes"], ["up", "--yes", "--refresh"]),
+        ("deleting", ["preview"], ["preview", "--refresh"]),
+        ("deleting", ["up", "--refresh=false"], ["up", "--refresh=false"]),
+        ("deleting", ["config", "set", "up", "1"], ["config", "set", "up", "1"]),
+        ("creating", ["up", "--yes"], ["up", "--yes"]),
+    ],
+)
+def test_after_a_killed_deletion_the_next_run_looks_at_what_is_left(  # noqa: PLR0917 # fixtures and cases
+    home: Home, project: Path, path: Path, kind: str, given: list[str], words: list[str]
+) -> None:
+    home.prepare()
+    state = home.backend / ".pulumi" / "stacks" / "demo" / "local.json"
+    state.parent.mkdir(parents=True)
+    pending = [{"type": kind, "resource": {"urn": "urn:pulumi:local::demo::a:b:C::site"}}]
+    state.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"pending_operations": pending}}}))
+    done = subprocess.run(
+        command("pulumi", *given),
+        env=environment(home, path),
+        cwd=project,
+        check=False,
+        capture_output=True,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, calls(path)[-1]["words"]) == (0, words)
+
+
 def test_the_exit_code_is_pulumis(home: Home, project: Path, path: Path) -> None:
     done = subprocess.run(
         command("pulumi", "fail"), env=environment(home, path), cwd=project, check=False, timeout=DEADLINE
