@@ -185,6 +185,13 @@ def main(words: list[str]) -> int:
     except (CommandError, HomeError) as error:
         note(f"error: {error}")
         return 1
+    except PermissionError as error:
+        note(
+            f"error: {error.filename}: {error.strerror}. Local Azure's files belong to the user who "
+            f"started it: name a folder of your own in {ENVIRONMENT_VARIABLE}, or remove that one as "
+            "its owner."
+        )
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import unquote
 
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
-from local_azure.home import PROJECT, Home
+from local_azure.home import PROJECT, Home, is_file
 
 ENGINE_VARIABLE = "LOCAL_AZURE_ENGINE"
 STACK = "local"
@@ -206,9 +206,11 @@ def _project(start: Path) -> str | None:
     """The project's name, from Pulumi.yaml here or in the nearest folder above."""
     for folder in (start, *start.parents):
         for name in ("Pulumi.yaml", "Pulumi.yml"):
-            if (folder / name).is_file():
+            if is_file(folder / name):
                 import yaml  # noqa: PLC0415 # only for this command
 
-                content: Any = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-                return str(content["name"]) if content and "name" in content else None
+                try:
+                    return str(yaml.safe_load((folder / name).read_bytes())["name"])
+                except (OSError, yaml.YAMLError, KeyError, TypeError):
+                    return None  # Pulumi itself says what is wrong with the file
     return None

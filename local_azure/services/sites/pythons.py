@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from local_azure.home import is_file
+
 
 @cache
 def find_python(version: str) -> tuple[str, str | None]:
@@ -18,7 +20,7 @@ def find_python(version: str) -> tuple[str, str | None]:
         return sys.executable, None
     for folder in os.get_exec_path():
         candidate = Path(folder) / f"python{version}"
-        interpreter = _interpreter(candidate, version) if candidate.is_file() else None
+        interpreter = _interpreter(candidate, version) if is_file(candidate) else None
         if interpreter is not None:
             return interpreter, None
     return sys.executable, (
@@ -34,7 +36,7 @@ def _interpreter(candidate: Path, version: str) -> str | None:
         done = subprocess.run(
             [candidate, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=10, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: it prints what is no text
         return None
     found, _, interpreter = done.stdout.strip().partition(" ")
     return interpreter if done.returncode == 0 and found == version and interpreter else None

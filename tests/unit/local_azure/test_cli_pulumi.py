@@ -14,7 +14,7 @@ import pytest
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.cli.environment import pulumi_environment
-from local_azure.cli.pulumi import backend_folder
+from local_azure.cli.pulumi import backend_folder, which_engine
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
@@ -212,6 +212,12 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
     }
     assert {name: made.get(name) for name in expected} == expected
     assert Tokens(load_key(home.token_key_file)).owner_of(made["IDENTITY_HEADER"]) == DEVELOPER
+
+
+def test_a_folder_on_path_that_no_file_can_be_in_is_passed_over(path: Path, tmp_path: Path) -> None:
+    """As one that this user may not read: Path.is_file raises OSError for both."""
+    folders = [str(tmp_path / ("x" * 300) / "bin"), str(path)]
+    assert which_engine({"PATH": ":".join(folders)}) == [str(path / "pulumi")]
 
 
 @pytest.mark.parametrize("folder", ["a b", "a#b", "a?b=c", "a%b", "a%20b", "a\\b", "ü", "~", "a;b&c+d"])
