@@ -44,7 +44,9 @@ async def test_who_is_signed_in(engine: Engine) -> None:
 
 
 async def test_an_unknown_type_or_function_names_the_nearest(engine: Engine) -> None:
-    assert "storage:Table" in await refused(engine.check("azure-native:storage:Tabel", "t", {}))
+    message = await refused(engine.check("azure-native:storage:Tabel", "t", {}))
+    assert "storage:Table" in message
+    assert "on Azure only, unless the type is added to local_azure/provider/" in message
     assert "getClientConfig" in await refused(engine.invoke("azure-native:authorization:getClientConfi", {}))
 
 
