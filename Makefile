@@ -8,6 +8,9 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 RUN := .venv/bin/python
 CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
 
+# What runs here is this checkout, with what is installed in .venv.
+unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
+
 .PHONY: help setup policy-setup browser local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -27,6 +28,7 @@ from azure.data.tables import TableServiceClient
 
 from infra.package import SUPPORTED_PYTHON, build_package
 from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.loopback import without_proxy
 from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key
 from tests.workspace import PROJECT, STACK, Workspace, workspace
 
@@ -254,6 +256,7 @@ def second_local() -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.parse_args()
+    os.environ.update(without_proxy(os.environ))
     figures: list[Figure] = []
 
     def show(figure: Figure) -> None:

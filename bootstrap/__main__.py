@@ -6,6 +6,7 @@ import sys
 
 from bootstrap import commands
 from bootstrap.backend import Whereabouts
+from local_azure.loopback import without_proxy
 from ops.output import OpsError, note, say
 
 DEFAULT_STACK = "shared"
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(words: list[str]) -> int:
+    os.environ.update(without_proxy(os.environ))
     # All behind `pulumi` is Pulumi's, `--stack` included, which says whose state is meant.
     if words[:1] == ["pulumi"]:
         flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

@@ -40,7 +40,7 @@ class Whereabouts:
 
     @property
     def local_url(self) -> str:
-        return f"file://{self.folder}"
+        return self.folder.as_uri()
 
     @property
     def is_here(self) -> bool:

@@ -3,13 +3,22 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pulumi
 
 from infra import rules
 from infra.rules import RefusedError, command
-from infra.stack_config import InvalidSettingsError, Key, Problem, read_values, stack_config, value_of
+from infra.stack_config import (
+    InvalidSettingsError,
+    Key,
+    Problem,
+    read_stack_file,
+    read_values,
+    stack_config,
+    value_of,
+)
 
 PULUMI = ".venv/bin/python -m bootstrap pulumi"
 """Pulumi on the backend that holds the bootstrap's state, wherever that is; from the checkout's folder."""
@@ -115,12 +124,20 @@ NAME_SUFFIX = _key("nameSuffix", "", rules.suffix)
 def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
-    return parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys)
+    file = read_stack_file(Path(__file__).with_name(f"Pulumi.{pulumi.get_stack()}.yaml"))
+    return parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys, duplicates=file.duplicates)
 
 
-def parse(raw: Mapping[str, str], *, stack: str = "shared", secret_keys: Collection[str] = ()) -> Settings:
+def parse(
+    raw: Mapping[str, str],
+    *,
+    stack: str = "shared",
+    secret_keys: Collection[str] = (),
+    duplicates: Sequence[Problem] = (),
+) -> Settings:
     """Settings from the config of the project's own namespace. Pure. Raises `InvalidSettingsError`."""
     values, problems = read_values(KEYS, raw, secret_keys)
+    problems += duplicates
     if {REPOSITORY.name, OWNER_ID.name, REPOSITORY_ID.name} <= values.keys():
         problems += _id_problems(*(value_of(values, key) for key in (OWNER_ID, REPOSITORY_ID)))
     if problems:

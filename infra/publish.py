@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from requests import RequestException, Session
 from requests.exceptions import SSLError
+from requests.utils import get_environ_proxies, select_proxy
 
 from infra.package import PUSH_AGAIN_VARIABLE, url_path
 from infra.signin import SignInError
@@ -329,10 +330,11 @@ class Publisher:
             )
         except SSLError as error:
             raise DeploymentError(
-                f"{url}: the certificate is not trusted ({error}). REQUESTS_CA_BUNDLE can name an authority."
+                f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
+                "REQUESTS_CA_BUNDLE can name an authority."
             ) from error
         except RequestException as error:
-            return Answer(0, str(error))
+            return Answer(0, f"{through_proxy(url)}{error}")
         return Answer(answer.status_code, answer.text, answer.headers)
 
     def _say(self, line: str) -> None:
@@ -341,6 +343,18 @@ class Publisher:
         if line != self._said or now - self._said_at >= PROGRESS_EVERY:
             self._said, self._said_at = line, now
             self._tell(line)
+
+
+def through_proxy(url: str) -> str:
+    """What a message about a failed call begins with: the proxy of the environment that it went through.
+
+    Empty where there was none. Credentials in the proxy's URL are left out.
+    """
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
+        return ""
+    host = proxy.rpartition("://")[2].rpartition("@")[2]
+    return f"through the proxy {host} (HTTPS_PROXY or ALL_PROXY names it): "
 
 
 def _passing(answer: Answer) -> str | None:

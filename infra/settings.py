@@ -21,7 +21,16 @@ from infra.models import CHAT_MODELS, ChatModel
 from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
 from infra.regions import FLEX_REGIONS, MODEL_REGIONS, REGIONS, model_regions
 from infra.rules import Command, HttpAuthLevel, command, nearest
-from infra.stack_config import InvalidSettingsError, Key, Problem, read_values, stack_config, value_of
+from infra.stack_config import (
+    InvalidSettingsError,
+    Key,
+    Problem,
+    StackFile,
+    read_stack_file,
+    read_values,
+    stack_config,
+    value_of,
+)
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 T = TypeVar("T")
@@ -133,23 +142,27 @@ def today() -> date:
 def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
-    if pull_request_of(pulumi.get_stack()) is not None:
-        raw |= file_config(PROJECT_ROOT / EPHEMERAL_CONFIG, f"{pulumi.get_project()}:")
-    return parse(raw, today=today(), stack=pulumi.get_stack(), secret_keys=secret_keys)
+    stack = pulumi.get_stack()
+    path = _stack_file(stack, PROJECT_ROOT)
+    file = read_stack_file(path)
+    if pull_request_of(stack) is not None:
+        if not path.is_file():
+            raise pulumi.RunError(f"{path} is missing: get it back with `git checkout {path.name}`")
+        raw |= own_keys(file, pulumi.get_project())
+    return parse(raw, today=today(), stack=stack, secret_keys=secret_keys, duplicates=file.duplicates)
 
 
-def file_config(path: Path, namespace: str) -> dict[str, str]:
-    """What a stack's file sets, as text as the engine hands it over.
+def _stack_file(stack: str, root: Path) -> Path:
+    return root / (f"Pulumi.{stack}.yaml" if pull_request_of(stack) is None else EPHEMERAL_CONFIG)
+
+
+def own_keys(file: StackFile, project: str) -> dict[str, str]:
+    """What a stack's file sets, without the project's namespace.
 
     The committed file of all pull requests stands above a stack's own config: all that the program sees there
     are the defaults of Pulumi.yaml.
     """
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    config: dict[str, Any] = content.get("config") or {}
-    return {
-        name.removeprefix(namespace): value if isinstance(value, str) else json.dumps(value)
-        for name, value in config.items()
-    }
+    return {name.removeprefix(f"{project}:"): text for name, text in file.config.items()}
 
 
 def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
@@ -157,21 +170,27 @@ def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
 
     It is not checked here: the program does that, and before it whoever builds or takes a package.
     """
-    file = root / (f"Pulumi.{stack}.yaml" if pull_request_of(stack) is None else EPHEMERAL_CONFIG)
     project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    config = file_config(file, f"{project}:") if file.is_file() else {}
-    return str(config.get(PYTHON_VERSION.name, PYTHON_VERSION.default))
+    config = own_keys(read_stack_file(_stack_file(stack, root)), project)
+    return config.get(PYTHON_VERSION.name, DEFAULT_PYTHON)
 
 
 def parse(
-    raw: Mapping[str, str], *, today: date, stack: str = "dev", secret_keys: Collection[str] = ()
+    raw: Mapping[str, str],
+    *,
+    today: date,
+    stack: str = "dev",
+    secret_keys: Collection[str] = (),
+    duplicates: Sequence[Problem] = (),
 ) -> Settings:
     """Settings from the config of the project's own namespace, keys without it. Pure.
 
     Values are text as the engine hands them over; arrays and objects are JSON. `today`
-    decides which models have retired. Raises `InvalidSettingsError` with every problem.
+    decides which models have retired; `duplicates` are problems of the stack's file. Raises
+    `InvalidSettingsError` with every problem.
     """
     values, problems = read_values(KEYS, raw, secret_keys)
+    problems += duplicates
     if {MODEL_NAME.name, MODEL_VERSION.name, MODEL_IS_REASONING.name} <= values.keys():
         problems += _model_problems(
             value_of(values, MODEL_NAME),

@@ -1,16 +1,18 @@
 """How a project's settings are read: keys with rules, and one error with every problem.
 
 infra/settings.py has the keys of the main program, bootstrap/settings.py those of the project before it.
-Pure, but for `stack_config`.
+Pure, but for `stack_config` and `read_stack_file`.
 """
 
 import json
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
 
 import pulumi
+import yaml
 from pulumi.runtime import get_config_env, is_config_secret
 from pulumi.runtime.config import CONFIG
 
@@ -18,6 +20,7 @@ from infra.rules import Command, RefusedError, command, nearest
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 T = TypeVar("T")
+_yaml: Any = yaml  # its types leave nodes unknown
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,67 @@ def stack_config() -> tuple[dict[str, str], set[str]]:
         if name.startswith(namespace)
     }
     return raw, {name for name in raw if is_config_secret(namespace + name)}
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """`config` by whole key, as text as the engine hands it over; and the keys that the file has twice."""
+
+    config: Mapping[str, str]
+    duplicates: tuple[Problem, ...]
+
+
+def read_stack_file(path: Path) -> StackFile:
+    """A `Pulumi.STACK.yaml`; an empty one where there is no file. Raises `pulumi.RunError`.
+
+    YAML's libraries differ in what they make of a key that stands twice: one refuses it, another takes the
+    last.
+    """
+    try:
+        root: yaml.Node | None = _yaml.compose(path.read_bytes(), yaml.SafeLoader)
+    except FileNotFoundError:
+        root = None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        message = f"{path} cannot be read: {error}. `git diff {path.name}` shows what was changed."
+        raise pulumi.RunError(message) from error
+    config = next((value for name, value in _members(root, path.name) if name.value == "config"), None)
+    return StackFile(
+        {str(name.value): _text(value) for name, value in _members(config, f"config of {path.name}")},
+        tuple(_duplicates(root, path.name)) if root is not None else (),
+    )
+
+
+def _members(node: yaml.Node | None, what: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Names and values of a mapping; none of what is empty."""
+    if isinstance(node, yaml.MappingNode):
+        return cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+    if node is None or node.tag == "tag:yaml.org,2002:null":
+        return []
+    raise pulumi.RunError(f"{what}, line {node.start_mark.line + 1}: it must be a mapping of keys to values")
+
+
+def _text(node: yaml.Node) -> str:
+    """A scalar as it stands in the file, so that 1.10 and a date stay what they are; JSON for the rest."""
+    if isinstance(node, yaml.ScalarNode):
+        return "" if node.tag == "tag:yaml.org,2002:null" else str(node.value)
+    loader: Any = yaml.SafeLoader("")
+    return json.dumps(loader.construct_object(node, deep=True), default=str)
+
+
+def _duplicates(node: yaml.Node, file: str, path: str = "") -> Iterator[Problem]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, element in enumerate(cast("list[yaml.Node]", node.value)):
+            yield from _duplicates(element, file, f"{path}[{index}]")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for name, value in _members(node, file):
+        key, line = f"{path}.{name.value}".removeprefix(".").removeprefix("config."), name.start_mark.line + 1
+        if key in lines:
+            rule = f"stands twice in {file}, in lines {lines[key]} and {line}: remove one of them"
+            yield Problem(key, _text(value), rule, ())
+        lines[key] = line
+        yield from _duplicates(value, file, key)
 
 
 def read_values(

@@ -1,11 +1,13 @@
 """`python -m local_azure`: start, look at, use and stop a local Azure."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
 from local_azure.cli.output import CommandError, note
 from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
+from local_azure.loopback import without_proxy
 
 _EPILOG = f"""\
 examples:
@@ -157,7 +159,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _arguments(words: list[str]) -> argparse.Namespace:
+def arguments_of(words: list[str]) -> argparse.Namespace:
     """Everything behind `pulumi` is Pulumi's, options included; likewise behind `exec` and its `--`."""
     if words[:1] in (["pulumi"], ["portal"]):
         return argparse.Namespace(module=words[0], function=words[0], arguments=words[1:])
@@ -171,7 +173,8 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 
 def main(words: list[str]) -> int:
-    arguments = _arguments(words)
+    arguments = arguments_of(words)
+    os.environ.update(without_proxy(os.environ))
     try:
         # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
         command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.function)
@@ -181,6 +184,13 @@ def main(words: list[str]) -> int:
         return 1
     except (CommandError, HomeError) as error:
         note(f"error: {error}")
+        return 1
+    except PermissionError as error:
+        note(
+            f"error: {error.filename}: {error.strerror}. Local Azure's files belong to the user who "
+            f"started it: name a folder of your own in {ENVIRONMENT_VARIABLE}, or remove that one as "
+            "its owner."
+        )
         return 1
     except KeyboardInterrupt:
         return 130

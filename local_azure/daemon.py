@@ -24,6 +24,7 @@ from local_azure.arm.errors import ArmError, DamagedStoreError
 from local_azure.arm.store import Resource, Store
 from local_azure.dataplane import Services
 from local_azure.home import Home, HomeError
+from local_azure.loopback import without_proxy
 from local_azure.provider.resource import Azure
 from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
@@ -89,12 +90,13 @@ class Daemon:
         gateway = Gateway(self._gateway_port, self._azure, self._tokens, self._status)
         runner = web.ServerRunner(web.Server(gateway, access_log=None), shutdown_timeout=2)
         server: Any = None
+        provider = Provider(self._azure)
         try:
             await runner.setup()
             site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
             await site.start()
             await self._open_all()
-            server, self._provider_port = await serve(Provider(self._azure), 0)
+            server, self._provider_port = await serve(provider, 0)
             self._end_without_a_home()
             run_state.write(
                 self._home,
@@ -110,6 +112,7 @@ class Daemon:
             self._home.run_file.unlink(missing_ok=True)
             if server is not None:
                 await server.stop(1.0)
+            await provider.close()
             await gateway.close()
             await self._sites.close()
             await self._storage.close()
@@ -224,6 +227,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--port", type=int)
     parser.add_argument("--new-ports", action="store_true")
     arguments = parser.parse_args(words)
+    os.environ.update(without_proxy(os.environ))
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,

@@ -12,6 +12,14 @@ _MARK = "local-azure-home"
 _MARK_TEXT = "Everything in this folder belongs to local Azure; `python -m local_azure reset` removes it.\n"
 
 
+def is_file(path: Path) -> bool:
+    """False also for what may not be looked at, or whose name no file can have: on PATH anything may stand.
+
+    `Path.is_file` raises PermissionError below a folder of another user (before Python 3.14).
+    """
+    return os.path.isfile(path)  # noqa: PTH113 # see above
+
+
 class HomeError(Exception):
     """A folder that local Azure must not use or remove."""
 
@@ -30,19 +38,28 @@ class Home:
         chosen = os.environ.get(ENVIRONMENT_VARIABLE)
         if chosen:
             return cls(Path(chosen).resolve())
-        folder = (project or Path.cwd()).resolve()
+        try:
+            folder = (project or Path.cwd()).resolve()
+        except FileNotFoundError as error:
+            raise HomeError("the current folder does not exist any more: go to another one.") from error
         return cls((PROJECT if folder.is_relative_to(PROJECT) else folder) / ".local")
 
     @property
     def is_made(self) -> bool:
         """Whether `prepare` made this folder, so that it may be removed whole."""
-        return (self.root / _MARK).is_file()
+        return is_file(self.root / _MARK)
 
     def prepare(self) -> None:
         """Makes the folder, for its owner only. Raises HomeError for one that holds something else."""
         if self.is_made:
             return
-        foreign = self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir()))
+        try:
+            foreign = self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir()))
+        except OSError as error:
+            raise HomeError(
+                f"{self.root} cannot be looked at ({error.strerror}): name a folder of your own in "
+                f"{ENVIRONMENT_VARIABLE}."
+            ) from error
         # Asked again: another start may have made it a home meanwhile.
         if foreign and not self.is_made:
             raise HomeError(

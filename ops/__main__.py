@@ -1,10 +1,12 @@
 """`python -m ops`: what pipelines do, and a person on call does by hand."""
 
 import argparse
+import os
 import signal
 import sys
 from importlib import import_module
 
+from local_azure.loopback import without_proxy
 from ops.output import OpsError, TerminatedError, note
 
 COMMANDS = {
@@ -45,6 +47,7 @@ def _help() -> argparse.ArgumentParser:
 
 def main(words: list[str]) -> int:
     name = _help().parse_args(words[:1]).command
+    os.environ.update(without_proxy(os.environ))
     try:
         module = import_module(f"ops.commands.{name.replace('-', '_')}")
     except ModuleNotFoundError as error:

@@ -58,7 +58,7 @@ def rule_for(type_: str, path: str) -> Rule:
 def names(file: Path = FILE) -> dict[Owner, str]:
     """`@user` or `@organisation/team` of each job that the file names. Raises OpsError."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

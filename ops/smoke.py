@@ -10,7 +10,7 @@ from requests.exceptions import SSLError
 
 from infra.names import CHAT_STATE_TABLE
 from infra.package import url_path
-from infra.publish import Clock
+from infra.publish import Clock, through_proxy
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
 
@@ -153,10 +153,11 @@ class SmokeTest:
             )
         except SSLError as error:
             raise OpsError(
-                f"{url}: the certificate is not trusted ({error}). REQUESTS_CA_BUNDLE can name an authority."
+                f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
+                "REQUESTS_CA_BUNDLE can name an authority."
             ) from error
         except RequestException as error:
-            return 0, type(error).__name__
+            return 0, f"{through_proxy(url)}{type(error).__name__}"
         try:
             return answer.status_code, answer.json()
         except ValueError:

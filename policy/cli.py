@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 def _read(name: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        document = json.loads(text)
+        document = json.loads(text.removeprefix("\ufeff"))
     except (OSError, ValueError) as error:
         raise DocumentError(str(error)) from error
     if not isinstance(document, dict):

@@ -46,7 +46,7 @@ def load(rules: Collection[str], on: date, text: str | None = None) -> tuple[lis
     """The waivers that count on that day, and what is wrong with the others. `text`: else the file's."""
     where = FILE.name
     try:
-        document = tomllib.loads(FILE.read_text(encoding="utf-8") if text is None else text)
+        document = tomllib.loads(FILE.read_text(encoding="utf-8-sig") if text is None else text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return [], [f"{where}: {error}; no waiver counts"]
     entries: Any = document.get("waiver", [])

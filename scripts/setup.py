@@ -109,6 +109,17 @@ def install_python_packages(venv: Path, lock: str) -> None:
     run("pip", (*pip, "--require-hashes", "-r", lock))
 
 
+def add_checkout(venv: Path) -> None:
+    """Let the environment find the checkout's modules where the current folder does not count.
+
+    PYTHONSAFEPATH takes it off the path, and Pulumi's process for dynamic providers imports `infra`.
+    """
+    for packages in venv.glob("lib/python3.*/site-packages"):
+        file = packages / "checkout.pth"
+        if not file.is_file() or file.read_text(encoding="utf-8") != str(PROJECT):
+            file.write_text(str(PROJECT), encoding="utf-8")
+
+
 def install_venv(name: str, inputs: Sequence[str]) -> None:
     steps = partial(install_python_packages, PROJECT / name, inputs[0])
     install(f"Python packages into {name}", PROJECT / name, inputs, steps)
@@ -153,6 +164,7 @@ def main() -> None:
             install_venv("policy/.venv", POLICY_INPUTS)
             return
         install_venv(".venv", PYTHON_INPUTS)
+        add_checkout(PROJECT / ".venv")
         install("Azurite into node_modules", PROJECT / "node_modules", NODE_INPUTS, install_node_modules)
         if options.browser and browser_runs_here():
             browser = PROJECT / BROWSER / "node_modules"

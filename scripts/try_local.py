@@ -5,6 +5,7 @@ Every step is a command that a person could type; each is shown before it runs.
 
 import argparse
 import json
+import os
 import shlex
 import ssl
 import subprocess
@@ -14,6 +15,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from local_azure.home import Home
+from local_azure.loopback import without_proxy
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_AZURE = (".venv/bin/python", "-m", "local_azure")
@@ -52,8 +56,29 @@ def run(*arguments: str, quiet: bool = False) -> str:
     return done.stdout or ""
 
 
+def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
+    """Arguments of local_azure: the function key of this stack's app, whatever other stacks are up."""
+    return ("keys", outputs["functionAppName"], "--name", "default")
+
+
+def row_words(outputs: dict[str, Any]) -> tuple[str, ...]:
+    """Arguments of local_azure: the assistant's rows in this stack's storage account."""
+    return ("rows", TABLE, "--account", outputs["storageAccountName"], "--partition", ASSISTANT)
+
+
+def key_command(outputs: dict[str, Any]) -> str:
+    return shlex.join((*LOCAL_AZURE, *key_words(outputs)))
+
+
+def curl_command(outputs: dict[str, Any]) -> str:
+    direct = "--noproxy 127.0.0.1 " if urllib.request.getproxies().keys() - {"no"} else ""
+    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
+    ca = shlex.quote(os.path.relpath(Home.find(PROJECT).ca_file, PROJECT))
+    return f'curl {direct}--cacert {ca} -X PUT -H "x-functions-key: $({key_command(outputs)})" {url}'
+
+
 def put(url: str, key: str) -> tuple[int, str]:
-    trusted = ssl.create_default_context(cafile=str(PROJECT / ".local" / "ca.pem"))
+    trusted = ssl.create_default_context(cafile=str(Home.find(PROJECT).ca_file))
     request = urllib.request.Request(url, method="PUT", headers={"x-functions-key": key})  # noqa: S310 # an https URL of local Azure
     try:
         with urllib.request.urlopen(request, context=trusted, timeout=60) as answer:  # noqa: S310 # as above
@@ -65,6 +90,7 @@ def put(url: str, key: str) -> tuple[int, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make local", description=__doc__)
     parser.parse_args()
+    os.environ.update(without_proxy(os.environ))
     began = time.monotonic()
     try:
         title("1. The stack, on local Azure")
@@ -73,20 +99,19 @@ def main() -> int:
             run("pulumi", "stack", "output", "--json", "--stack", "local", quiet=True)
         )
         url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
-        key_command = (*LOCAL_AZURE, "keys", "--name", "default")
-        curl = f'curl --cacert .local/ca.pem -X PUT -H "x-functions-key: $({shlex.join(key_command)})" {url}'
+        curl = curl_command(outputs)
 
         title("2. An assistant, over HTTP")
         say(f"$ {curl}")
-        status, body = put(url, run("keys", "--name", "default", quiet=True).strip())
+        status, body = put(url, run(*key_words(outputs), quiet=True).strip())
         say(f"{status} {body}")
         if status != 202:
             say("That is not the 202 it should be; the function app's own words:")
-            run("logs")
+            run("logs", outputs["functionAppName"])
             return 1
 
         title("3. Its rows in the table")
-        run("rows", TABLE, "--partition", ASSISTANT)
+        run(*row_words(outputs))
     except StepError as failed:
         sys.stderr.write(f"make local: {failed}\n")
         return failed.code
@@ -96,7 +121,8 @@ def main() -> int:
     say("\nTry it (from this folder):")
     say(f"  {curl}")
     say("\nTalk to it in a browser (its certificate is local Azure's own, so the browser asks first):")
-    say(f"  {outputs['assistantsUrl'].removesuffix('assistants')}chat     the key: {shlex.join(key_command)}")
+    chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
+    say(f"  {chat}     the key: {key_command(outputs)}")
     say("\nThen:")
     say("  change function_app/ or a setting in Pulumi.local.yaml, `make preview`, `make local`")
     say(f"  {shlex.join(LOCAL_AZURE)} status     what runs, and where (also: logs, rows, keys)")

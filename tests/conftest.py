@@ -4,6 +4,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from local_azure.loopback import without_proxy
 from local_azure.services.ports import RANGE_VARIABLE
 
 # The same examples in every run, however slow the machine is.
@@ -11,6 +12,9 @@ settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+# The servers that tests start are on loopback addresses.
+os.environ.update(without_proxy(os.environ))
 
 # Local Azures remember their ports while they are stopped, when a test of another process might take one.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):

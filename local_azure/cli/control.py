@@ -69,7 +69,8 @@ def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> R
 def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
     home.logs.mkdir(exist_ok=True)
     log = home.logs / "daemon.log"
-    command = [sys.executable, "-m", "local_azure.daemon", str(home.root)]
+    # -E: it is this checkout's code that runs, whatever PYTHONPATH and PYTHONSAFEPATH are for.
+    command = [sys.executable, "-E", "-m", "local_azure.daemon", str(home.root)]
     command += ["--port", str(port)] if port is not None else []
     command += ["--new-ports"] if new_ports else []
     with log.open("ab") as output:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.home import Home
+from local_azure.loopback import without_proxy
 from local_azure.run_state import Run
 from local_azure.services.tls import BUNDLE_VARIABLES
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
@@ -37,7 +38,7 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
         **kept,
         **_OFFLINE,
         "PULUMI_HOME": str(home.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{home.backend}",
+        "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_DEBUG_PROVIDERS": f"azure-native:{run.provider_port}",
         "ARM_USE_MSI": "true",
@@ -47,12 +48,5 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
         "IDENTITY_ENDPOINT": f"https://{ADDRESS}:{run.gateway_port}/msi/token",
         "IDENTITY_HEADER": Tokens(load_key(home.token_key_file)).header_for(DEVELOPER),
         **dict.fromkeys(BUNDLE_VARIABLES, str(home.ca_bundle_file)),
-        **_without_proxy(inherited),
+        **without_proxy(inherited),
     }
-
-
-def _without_proxy(inherited: Mapping[str, str]) -> dict[str, str]:
-    """A proxy of the machine cannot reach this machine's own loopback."""
-    named = [name for name in ("no_proxy", "NO_PROXY") if inherited.get(name)]
-    value = ",".join(dict.fromkeys([*(inherited[name] for name in named), ADDRESS]))
-    return {"no_proxy": value, "NO_PROXY": value}

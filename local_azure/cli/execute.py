@@ -35,7 +35,7 @@ def execute(home: Home, arguments: argparse.Namespace) -> int:
     environment = program_environment(home, engine, pulumi_environment(home, run, os.environ))
     found = shutil.which(words[0], path=environment["PATH"])
     if found is None:
-        there = Path(words[0]).exists()
+        there = os.path.exists(words[0])  # noqa: PTH110 # Path.exists raises below another user's folder
         note(f"error: {words[0]}: {'it cannot be executed' if there else 'no such command'}")
         return NOT_EXECUTABLE if there else NOT_FOUND
     sys.stdout.flush()

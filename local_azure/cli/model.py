@@ -71,7 +71,7 @@ def use(home: Home, arguments: argparse.Namespace) -> int:
 def _script(name: str) -> object:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -1,18 +1,20 @@
 """`pulumi`: the Pulumi CLI, or the embedded engine where there is none, against local Azure."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+from urllib.parse import unquote
 
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
-from local_azure.home import PROJECT, Home
+from local_azure.home import PROJECT, Home, is_file
 
 ENGINE_VARIABLE = "LOCAL_AZURE_ENGINE"
 STACK = "local"
@@ -35,6 +37,8 @@ _NEED_STACK = frozenset(
         "import",
     }
 )
+# Commands that trust the state about what exists, unless they refresh it.
+_COMPARE_STATE = (["preview"], ["pre"], ["up"], ["update"])
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -57,16 +61,17 @@ def become_engine(
     run = ensure_running(home)
     make_folders(home)
     environment = _with_project(engine, pulumi_environment(home, run, os.environ))
-    backend = os.environ.get(BACKEND_VARIABLE, "")
-    if default_stack is None and backend.startswith("file://"):
-        environment[BACKEND_VARIABLE] = backend  # a program of `exec` that keeps a state of its own
+    own_backend = os.environ.get(BACKEND_VARIABLE, "")
+    if default_stack is None and own_backend.startswith("file://"):
+        environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` that keeps a state of its own
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
     stack = _named_stack(words) or environment.get("PULUMI_STACK")
     if project is not None:
-        _clear_stranded(Path(environment[BACKEND_VARIABLE].removeprefix("file://")), project, stack)
+        backend = backend_folder(environment[BACKEND_VARIABLE])
+        _clear_stranded(backend, project, stack)
         if (
             stack is not None
             and stack == default_stack
@@ -74,11 +79,24 @@ def become_engine(
             and not _exists(home, project, stack)
         ):
             _create(engine, environment, stack, folder)
+        if (
+            stack is not None
+            and _command(words)[:1] in _COMPARE_STATE
+            and not any(word.startswith("--refresh") for word in words)
+            and _has_pending_deletions(backend, project, stack)
+        ):
+            note("Local Azure: the last run was killed while it deleted: --refresh is added.")
+            words = [*words, "--refresh"]
     if not quiet:
         name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
         note(f"Local Azure: {name}, stack {stack}.")
     sys.stdout.flush()
     os.execve(engine[0], [*engine, *words], environment)  # noqa: S606 # no shell is wanted
+
+
+def backend_folder(url: str) -> Path:
+    """The folder of a `file://` URL, as the CLI reads it (pulumi/pulumi pkg/backend/diy/backend.go)."""
+    return Path(unquote(url.removeprefix("file://").partition("?")[0])).expanduser()
 
 
 def make_folders(home: Home) -> None:
@@ -138,11 +156,14 @@ def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
             note(f"Local Azure: {notice}.")
 
 
-def _needs_stack(words: list[str]) -> bool:
+def _command(words: list[str]) -> list[str]:
+    """The command and what it is given, as `stack ls`, without options."""
     values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
-    command = [
-        word for number, word in enumerate(words) if number not in values and not word.startswith("-")
-    ][:2]
+    return [word for number, word in enumerate(words) if number not in values and not word.startswith("-")]
+
+
+def _needs_stack(words: list[str]) -> bool:
+    command = _command(words)[:2]
     if not command or any(word in {"-h", "--help"} for word in words):
         return False
     if command[0] == "stack":
@@ -171,13 +192,25 @@ def _exists(home: Home, project: str, stack: str) -> bool:
     return any((folder / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
 
 
+def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:
+    """Whether the state has resources that are gone by now: Azure completes a deletion that it accepted."""
+    try:
+        checkpoint = json.loads((backend / ".pulumi" / "stacks" / project / f"{stack}.json").read_bytes())
+        pending = checkpoint["checkpoint"]["latest"]["pending_operations"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return any(operation["type"] == "deleting" for operation in pending)
+
+
 def _project(start: Path) -> str | None:
     """The project's name, from Pulumi.yaml here or in the nearest folder above."""
     for folder in (start, *start.parents):
         for name in ("Pulumi.yaml", "Pulumi.yml"):
-            if (folder / name).is_file():
+            if is_file(folder / name):
                 import yaml  # noqa: PLC0415 # only for this command
 
-                content: Any = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-                return str(content["name"]) if content and "name" in content else None
+                try:
+                    return str(yaml.safe_load((folder / name).read_bytes())["name"])
+                except (OSError, yaml.YAMLError, KeyError, TypeError):
+                    return None  # Pulumi itself says what is wrong with the file
     return None

@@ -46,7 +46,11 @@ def find_type(token: str) -> ResourceType:
     kind = TYPES.get(token)
     if kind is None:
         known = ", ".join(sorted(TYPES))
-        msg = f"local Azure has no resource type {token}.{nearest(token, TYPES)} It has: {known}"
+        msg = (
+            f"local Azure has no resource type {token}.{nearest(token, TYPES)} A stack with it can be "
+            f"previewed and deployed on Azure only, unless the type is added to "
+            f"local_azure/provider/. It has: {known}"
+        )
         raise UnknownTokenError(msg)
     return kind
 

@@ -1,8 +1,9 @@
 """The gRPC server that an engine attaches to as azure-native."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 import grpc
 import grpc.aio
@@ -12,7 +13,7 @@ from typing_extensions import override
 
 from local_azure.arm import ids
 from local_azure.arm.errors import ArmError
-from local_azure.arm.store import SUBSCRIPTION_ID
+from local_azure.arm.store import SUBSCRIPTION_ID, Resource
 from local_azure.provider import catalogue, guard, operations, schema, values
 from local_azure.provider.diff import Difference, differences
 from local_azure.provider.naming import AutoName, automatic_name
@@ -36,6 +37,7 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
 
 Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -56,6 +58,30 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._locations: dict[str, str | None] = {}
         # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.
         self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._operations: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Ends the operations whose callers are gone."""
+        for operation in self._operations:
+            operation.cancel()
+        await asyncio.gather(*self._operations, return_exceptions=True)
+
+    async def _completed(self, resource_id: str, operation: Callable[[], Awaitable[T]]) -> T:
+        """The result of an operation on one resource, after those that began before it.
+
+        gRPC cancels a handler when its caller is killed. ARM completes what it has accepted, and so does
+        this: an operation that ended half-way would leave ports, processes and rows that nothing owns.
+        """
+
+        async def in_turn() -> T:
+            async with self._turns.setdefault(resource_id.lower(), asyncio.Lock()):
+                return await operation()
+
+        task = asyncio.create_task(in_turn())
+        self._operations.add(task)
+        task.add_done_callback(self._operations.discard)
+        return await asyncio.shield(task)
 
     @override
     async def Handshake(
@@ -151,13 +177,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
         key = kind.id_of(inputs).lower()
-        # Asked for once more by an engine that was killed before it could write the answer down.
-        again = self._unconfirmed.get(key) == (request.urn, inputs)
-        if self._azure.store.get(key) is None:
-            # Before the work: the death of the engine ends this call in the middle of it.
-            self._unconfirmed[key] = (request.urn, inputs)
+
+        async def create() -> Resource:
+            # Asked for once more by an engine that was killed before it could write the answer down.
+            again = self._unconfirmed.get(key) == (request.urn, inputs)
+            if self._azure.store.get(key) is None:
+                self._unconfirmed[key] = (request.urn, inputs)
+            return await (operations.update if again else operations.create)(self._azure, kind, inputs)
+
         try:
-            resource = await (operations.update if again else operations.create)(self._azure, kind, inputs)
+            resource = await self._completed(key, create)
         except operations.StartFailedError as error:
             await _abort_half_made(context, kind, error, inputs)
         except (ArmError, operations.AlreadyExistsError) as error:
@@ -180,7 +209,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 properties=values.encode({**preview_outputs(kind, inputs), **stable})
             )
         try:
-            resource = await operations.update(self._azure, kind, inputs)
+            resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
         except operations.StartFailedError as error:
             await _abort_half_made(context, kind, error, inputs)
         except ArmError as error:
@@ -196,7 +225,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"'{request.id}' is no id of {kind.pulumi_type}; expected {kind.path}",
             )
-        resource = self._azure.store.get(request.id)
+        async with self._turns.setdefault(request.id.lower(), asyncio.Lock()):
+            resource = self._azure.store.get(request.id)
         if resource is None:
             return provider_pb2.ReadResponse()
         inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
@@ -213,7 +243,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         try:
-            await operations.delete(self._azure, request.id, catalogue.BY_ARM_TYPE)
+            await self._completed(
+                request.id, lambda: operations.delete(self._azure, request.id, catalogue.BY_ARM_TYPE)
+            )
         except ArmError as error:
             await _abort(context, error)
         return Empty()

@@ -41,7 +41,7 @@ def script(package: str, path: str) -> Path:
 
 
 def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
+    return json.loads(file.read_bytes())
 
 
 def main(arguments: list[str]) -> int:

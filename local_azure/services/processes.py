@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +15,15 @@ from typing import IO
 log = logging.getLogger(__name__)
 
 LOG_LIMIT = 5 * 1024 * 1024
-"""Bytes of one log file; what is beyond moves to a second file, `NAME.1`."""
+"""Bytes of one log file; the last so many of a longer one move to a second file, `NAME.1`.
+
+A log takes twice this much, and what the child writes between two looks.
+"""
 
 STOP_PATIENCE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
-_LOG_CHECK = 30.0
+_LOG_CHECK = 1.0
 _FIRST_BACKOFF = 0.1
 _LAST_BACKOFF = 10.0
 _LONG_ENOUGH = 30.0
@@ -134,6 +136,7 @@ class Supervised:
             ended = process.returncode is not None  # asked first: what it did before its end counts
             if await self._ready(process.pid):
                 return
+            await asyncio.to_thread(keep_small, self.command.log)
             if ended:
                 raise ProcessError(
                     f"{name} ended with code {process.returncode} before it was ready.{self._last_lines()}"
@@ -200,11 +203,12 @@ class Supervised:
 def last_lines(file: Path, count: int = 15, *, since: int = 0) -> str:
     """The end of a log, as a paragraph to put behind a message; empty when there is none.
 
-    `since` is the size in bytes from which on lines count.
+    `since` is the size in bytes from which on lines count; all do where the log was begun again.
     """
     try:
         with file.open("rb") as content:
-            content.seek(max(since, file.stat().st_size - 8192))
+            size = file.stat().st_size
+            content.seek(max(since if since <= size else 0, size - 8192))
             lines = content.read().decode(errors="replace").strip().splitlines()[-count:]
     except OSError:
         return ""
@@ -212,10 +216,13 @@ def last_lines(file: Path, count: int = 15, *, since: int = 0) -> str:
 
 
 def keep_small(file: Path) -> None:
-    """Copies and empties: the child holds the file open, for appending, and goes on at its new end."""
+    """Keeps the end and empties: the child holds the file open, for appending, and goes on at its new end."""
     try:
-        if file.stat().st_size > LOG_LIMIT:
-            shutil.copyfile(file, file.with_name(f"{file.name}.1"))
+        size = file.stat().st_size
+        if size > LOG_LIMIT:
+            with file.open("rb") as content:
+                content.seek(size - LOG_LIMIT)
+                file.with_name(f"{file.name}.1").write_bytes(content.read(LOG_LIMIT))
             os.truncate(file, 0)
     except FileNotFoundError:
         return

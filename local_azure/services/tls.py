@@ -17,7 +17,7 @@ import trustme
 from cryptography import x509
 
 from local_azure import whole_file
-from local_azure.home import Home
+from local_azure.home import Home, is_file
 
 ADDRESS = "127.0.0.1"
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -82,11 +82,11 @@ def _make(home: Home, tls: Tls) -> None:
 
 
 def _authorities(environment: Mapping[str, str], own: Path) -> bytes:
-    """What the variables named before; a folder of hashed names or a missing file counts for nothing."""
+    """What the variables named before; a folder of hashed names counts for nothing, nor does a file that is
+    missing or may not be read."""
     named = {
         Path(environment[variable]).resolve() for variable in BUNDLE_VARIABLES if environment.get(variable)
     }
-    files = sorted(file for file in named if file.is_file() and file != own.resolve()) or [
-        Path(certifi.where())
-    ]
+    readable = {file for file in named if is_file(file) and os.access(file, os.R_OK)}
+    files = sorted(readable - {own.resolve()}) or [Path(certifi.where())]
     return b"\n".join(file.read_bytes() for file in files)

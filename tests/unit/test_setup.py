@@ -64,6 +64,21 @@ def test_an_installation_that_was_cut_off_is_begun_again(
     assert runs == ["again"]
 
 
+def test_the_checkout_is_found_where_the_current_folder_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "it's a #checkout"
+    checkout.mkdir()
+    (checkout / "infra_of_it.py").write_text("")
+    monkeypatch.setattr(setup, "PROJECT", checkout)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+
+    setup.add_checkout(tmp_path / "venv")
+
+    python = [str(tmp_path / "venv" / "bin" / "python"), "-c", "import infra_of_it"]
+    subprocess.run(python, check=True, cwd=tmp_path, env={"PYTHONSAFEPATH": "1"})
+
+
 def test_the_readme_names_every_setting_and_only_make_targets_that_exist() -> None:
     readme = (PROJECT / "README.md").read_text()
     schema = (PROJECT / "Pulumi.yaml").read_text()

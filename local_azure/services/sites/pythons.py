@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from local_azure.home import is_file
+
 _SITE_PACKAGES = ".python_packages/lib/site-packages"
 
 
@@ -21,7 +23,7 @@ def find_python(version: str, code: Path | None = None) -> tuple[str, str | None
     # uv and pipx install there, whether it is on PATH or not.
     for folder in (*os.get_exec_path(), Path.home() / ".local/bin"):
         candidate = Path(folder) / f"python{version}"
-        interpreter = _interpreter(candidate, version) if candidate.is_file() else None
+        interpreter = _interpreter(candidate, version) if is_file(candidate) else None
         if interpreter is not None:
             return interpreter, None
     compiled = compiled_packages(code, version) if code is not None else []
@@ -51,7 +53,7 @@ def _interpreter(candidate: Path, version: str) -> str | None:
         done = subprocess.run(
             [candidate, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=10, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: it prints what is no text
         return None
     found, _, interpreter = done.stdout.strip().partition(" ")
     return interpreter if done.returncode == 0 and found == version and interpreter else None

@@ -54,7 +54,11 @@ class Sites:
             site = self._sites.get(key(site_id))
             if site is None:
                 site = Site(site_id, self._platform)
-                await site.open()
+                try:
+                    await site.open()
+                except BaseException:
+                    await site.stop()  # or its ports stay held until the end of local Azure
+                    raise
                 self._sites[key(site_id)] = site
             return site.hosts
 
@@ -64,10 +68,10 @@ class Sites:
         await self._sites[key(site_id)].configure()
 
     async def delete_site(self, site_id: str) -> None:
-        site = self._sites.pop(key(site_id), None)
-        self._opening.pop(key(site_id), None)
-        if site is not None:
-            await site.delete()
+        async with self._opening.setdefault(key(site_id), asyncio.Lock()):
+            site = self._sites.pop(key(site_id), None)
+            if site is not None:
+                await site.delete()
 
     def host_keys(self, site_id: str) -> Mapping[str, str]:
         """`master` and `default`."""

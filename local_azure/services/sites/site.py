@@ -20,6 +20,7 @@ from local_azure.arm import ids
 from local_azure.arm.store import Resource, Store
 from local_azure.dataplane import SiteHosts
 from local_azure.home import Home
+from local_azure.loopback import without_proxy
 from local_azure.services.ports import ADDRESS, Ports
 from local_azure.services.processes import Command, ProcessError, Supervised
 from local_azure.services.sites import (
@@ -146,12 +147,14 @@ class Site:
             await self._replace(await self._start(launch))
 
     async def stop(self) -> None:
-        await self._publish.close()
-        async with self._turn:
-            await self._replace(None)
-        await self._scm.cleanup()
-        self._socket.close()
-        self._scm_socket.close()
+        try:
+            await self._publish.close()
+            async with self._turn:
+                await self._replace(None)
+            await self._scm.cleanup()
+        finally:
+            self._socket.close()
+            self._scm_socket.close()
 
     async def delete(self) -> None:
         await self.stop()
@@ -280,6 +283,8 @@ class Site:
             certificates=platform.tls.client_environment(),
         )
         settings = {**environment.app_settings(site), **variables}
+        # The services of local Azure are on this machine, where an app setting's proxy does not lead.
+        settings |= without_proxy(settings)
         # Of the daemon's own environment: no app setting, so nothing on Azure can turn constraints off.
         raw_routes = os.environ.get(RAW_ROUTES_VARIABLE) == "1"
         notices = tuple(one for one in (notice, _RAW_NOTICE if raw_routes else None) if one)

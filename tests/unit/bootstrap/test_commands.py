@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -34,6 +35,11 @@ def test_from_nothing_the_state_is_on_this_machine_whatever_the_shell_says(where
     assert environment["PULUMI_BACKEND_URL"] == f"file://{where.root}/.bootstrap"
     assert environment["PULUMI_CONFIG_PASSPHRASE"] == ""
     assert where.folder.stat().st_mode & 0o077 == 0
+
+
+def test_any_folder_can_hold_the_checkout(tmp_path: Path) -> None:
+    where = Whereabouts("shared", root=tmp_path / "a%20b #1?")
+    assert unquote(urlsplit(where.local_url).path) == str(where.folder)
 
 
 def test_the_callers_passphrase_stays(where: Whereabouts) -> None:

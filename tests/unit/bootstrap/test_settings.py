@@ -9,7 +9,6 @@ from infra.stack_config import InvalidSettingsError, Problem
 from tests.unit.infra.recording import ROOT
 
 FOLDER = ROOT / "bootstrap"
-SCHEMA_TYPES = {str: "string", bool: "boolean", list: "array", dict: "object"}
 STACK_FILES = sorted(path.name for path in FOLDER.glob("Pulumi.*.yaml"))
 SOMEBODY = "6F1A9C1E-6a0e-4b7e-9b1e-0d6e0c5a7d11"
 OTHERS = "6f1a9c1e-6a0e-4b7e-9b1e-0d6e0c5a7d12"
@@ -22,11 +21,12 @@ def problems_of(**config: object) -> dict[str, Problem]:
     return {problem.key: problem for problem in caught.value.problems}
 
 
-def test_types_and_defaults_are_those_of_pulumi_yaml() -> None:
+def test_defaults_are_those_of_pulumi_yaml() -> None:
     schema = yaml.safe_load((FOLDER / "Pulumi.yaml").read_text())["config"]
-    declared = {name: (entry["type"], entry["default"]) for name, entry in schema.items()}
-    assert declared == {name: (SCHEMA_TYPES[type(key.default)], key.default) for name, key in KEYS.items()}
-    assert all(entry["description"] for entry in schema.values())
+    assert {name: repr(entry["default"]) for name, entry in schema.items()} == {
+        name: repr(key.default) for name, key in KEYS.items()
+    }
+    assert all(entry.keys() == {"default", "description"} for entry in schema.values()), "the program checks"
 
 
 @pytest.mark.parametrize("name", STACK_FILES)

@@ -11,6 +11,7 @@ from requests import Session
 from infra.publish import AFTERWARDS, DeploymentError, Publisher, Site
 from infra.publish import Clock as RealClock
 from infra.signin import SignInError
+from local_azure.loopback import without_proxy
 from tests.unit.infra.loopback import (
     DEPLOYMENT,
     FUNCTIONS,
@@ -161,6 +162,27 @@ def test_an_unreachable_deployment_site_ends_at_the_deadline(azure: Azure) -> No
     message = Bench(azure, scm_host="127.0.0.1:9").failure()
     assert "Deadline of 12 minutes" in message
     assert "cannot be reached" in message
+
+
+def test_a_site_that_a_proxy_does_not_lead_to_is_reported_with_the_proxy_and_no_credential(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:s3cret@127.0.0.1:9")
+    bench = Bench(azure, scm_host="app.scm.azurewebsites.example")
+    message = bench.failure()
+    assert "through the proxy 127.0.0.1:9 (HTTPS_PROXY" in message
+    assert any("through the proxy 127.0.0.1:9" in line for line in bench.said)
+    assert "s3cret" not in "".join([message, *bench.said])
+
+
+def test_a_site_on_this_machine_is_pushed_to_without_the_proxy(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for name, value in without_proxy({}).items():
+        monkeypatch.setenv(name, value)
+    Bench(azure).publish()
+    assert len(azure.requests("POST /api/publish")) == 1
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,14 @@ def test_from_start_to_stop(home: Home) -> None:
     assert cli(home, "status").returncode == 3
 
 
+def test_modules_on_pythonpath_do_not_take_the_place_of_its_own(home: Home, tmp_path: Path) -> None:
+    for name in ("aiohttp", "azure", "infra"):
+        (tmp_path / "others" / name).mkdir(parents=True)
+        (tmp_path / "others" / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    variables = {"PYTHONPATH": f"{PROJECT}:{tmp_path / 'others'}", "PYTHONSAFEPATH": "1"}
+    good(cli(home, "start", env=variables))
+
+
 def test_two_starts_at_once_make_one_local_azure(home: Home) -> None:
     def start(_: int) -> Done:
         return cli(home, "start")

@@ -88,7 +88,7 @@ def test_a_program_gets_the_sign_in_to_local_azure_and_no_other(home: Home, tmp_
     got = shown(run([sys.executable, "-c", SHOW], environment(home, **real), tmp_path))
 
     assert not set(real) & set(got)
-    assert got["PULUMI_BACKEND_URL"] == f"file://{home.backend}"
+    assert got["PULUMI_BACKEND_URL"] == home.backend.as_uri()
     assert got["ARM_METADATA_HOSTNAME"].startswith("127.0.0.1:")
     assert got["PATH"].startswith(f"{home.programs}{os.pathsep}")
     assert "PULUMI_STACK" not in got
@@ -158,7 +158,7 @@ def test_the_programs_own_folder_and_path_change_nothing(home: Home, project: Pa
 
     got = shown(run(["sh", "-c", script], environment(home, cli), project.parent))
 
-    assert got["env"]["PULUMI_BACKEND_URL"] == f"file://{home.backend}"
+    assert got["env"]["PULUMI_BACKEND_URL"] == home.backend.as_uri()
 
 
 @pytest.mark.parametrize("caller", [None, "mine"])

@@ -102,7 +102,7 @@ def said(answer: tuple[int, Any]) -> str:
 
 def test_a_script_from_a_file_or_standard_input_answers_in_order(home: Home, tmp_path: Path) -> None:
     file = tmp_path / "answers.json"
-    file.write_text('[{"text": "One."}]')
+    file.write_text('\ufeff[{"text": "One."}]', encoding="utf-8")  # with a byte order mark, as editors write
     assert "1 answer queued" in cli(home, "model", "script", str(file)).stderr
     assert "2 answers queued" in cli(home, "model", "script", "-", stdin='[{"text": "Two."}]').stderr
     assert [said(ask(home, "hello")) for _ in range(2)] == ["One.", "Two."]

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.cli.environment import pulumi_environment
+from local_azure.cli.pulumi import backend_folder, which_engine
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
@@ -99,8 +101,37 @@ def test_pulumi_starts_local_azure_makes_the_stack_and_hands_everything_on(
     init, up = calls(path)
     assert init["words"] == ["stack", "init", "local", "--non-interactive"]
     assert up["words"] == ["up", "--yes", "--stack", "local"]
-    assert up["env"]["PULUMI_BACKEND_URL"] == f"file://{home.backend}"
+    assert up["env"]["PULUMI_BACKEND_URL"] == home.backend.as_uri()
     assert not {"ARM_CLIENT_SECRET", "PULUMI_ACCESS_TOKEN"} & set(up["env"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("deleting", ["up", "--yes"], ["up", "--yes", "--refresh"]),
+        ("deleting", ["preview"], ["preview", "--refresh"]),
+        ("deleting", ["up", "--refresh=false"], ["up", "--refresh=false"]),
+        ("deleting", ["config", "set", "up", "1"], ["config", "set", "up", "1"]),
+        ("creating", ["up", "--yes"], ["up", "--yes"]),
+    ],
+)
+def test_after_a_killed_deletion_the_next_run_looks_at_what_is_left(  # noqa: PLR0917 # fixtures and cases
+    home: Home, project: Path, path: Path, kind: str, given: list[str], words: list[str]
+) -> None:
+    home.prepare()
+    state = home.backend / ".pulumi" / "stacks" / "demo" / "local.json"
+    state.parent.mkdir(parents=True)
+    pending = [{"type": kind, "resource": {"urn": "urn:pulumi:local::demo::a:b:C::site"}}]
+    state.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"pending_operations": pending}}}))
+    done = subprocess.run(
+        command("pulumi", *given),
+        env=environment(home, path),
+        cwd=project,
+        check=False,
+        capture_output=True,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, calls(path)[-1]["words"]) == (0, words)
 
 
 def test_the_exit_code_is_pulumis(home: Home, project: Path, path: Path) -> None:
@@ -167,8 +198,8 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
     expected = {
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy:1",
-        "NO_PROXY": "internal,127.0.0.1",
-        "PULUMI_BACKEND_URL": f"file://{home.backend}",
+        "NO_PROXY": "internal,127.0.0.1,localhost,::1",
+        "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_DEBUG_PROVIDERS": "azure-native:1111",
         "PULUMI_HOME": str(home.pulumi_home),
         "ARM_USE_MSI": "true",
@@ -181,6 +212,27 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
     }
     assert {name: made.get(name) for name in expected} == expected
     assert Tokens(load_key(home.token_key_file)).owner_of(made["IDENTITY_HEADER"]) == DEVELOPER
+
+
+def test_a_folder_on_path_that_no_file_can_be_in_is_passed_over(path: Path, tmp_path: Path) -> None:
+    """As one that this user may not read: Path.is_file raises OSError for both."""
+    folders = [str(tmp_path / ("x" * 300) / "bin"), str(path)]
+    assert which_engine({"PATH": ":".join(folders)}) == [str(path / "pulumi")]
+
+
+@pytest.mark.parametrize("folder", ["a b", "a#b", "a?b=c", "a%b", "a%20b", "a\\b", "ü", "~", "a;b&c+d"])
+def test_any_folder_can_hold_the_state(tmp_path: Path, folder: str) -> None:
+    """The CLI's library reads the URL as RFC 3986 says (gocloud.dev fileblob: url.Parse, then its path)."""
+    home = Home(tmp_path / folder)
+    url = pulumi_environment(home, RUN, {})["PULUMI_BACKEND_URL"]
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("file", "", "", "")
+    assert Path(unquote(parts.path)) == backend_folder(url) == home.backend
+
+
+def test_the_callers_own_backend_is_read_as_the_cli_reads_it() -> None:
+    assert backend_folder("file:///a%20b/c?no_tmp_dir=true") == Path("/a b/c")
+    assert backend_folder("file://~/c") == Path.home() / "c"
 
 
 def test_a_stack_that_the_caller_named_stays(tmp_path: Path) -> None:

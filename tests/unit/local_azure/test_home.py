@@ -1,4 +1,6 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,40 @@ def test_a_folder_with_other_things_in_it_is_never_taken(tmp_path: Path) -> None
     with pytest.raises(HomeError, match=ENVIRONMENT_VARIABLE):
         Home(tmp_path).prepare()
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError])
+def test_a_folder_that_may_not_be_looked_at_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """On a PATH that was kept from another user. Root may look at anything, so the refusal is made up."""
+    home = Home(tmp_path / "other")
+    look = os.stat
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(home.root)):
+            raise error(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert not home.is_made
+    with pytest.raises(HomeError, match=f"Permission denied.*{ENVIRONMENT_VARIABLE}"):
+        home.prepare()
+
+
+def test_a_name_that_no_file_can_have_is_no_home(tmp_path: Path) -> None:
+    assert not Home(tmp_path / ("x" * 300)).is_made
+
+
+def test_a_current_folder_that_is_gone_is_named_as_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(HomeError, match="current folder"):
+        Home.find()
 
 
 def test_a_file_is_no_home(tmp_path: Path) -> None:

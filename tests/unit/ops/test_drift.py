@@ -395,7 +395,7 @@ def test_a_wrong_file_of_owners_is_refused_with_what_is_wrong(
 
 
 def test_owners_that_nobody_named_are_no_error(tmp_path: Path) -> None:
-    (tmp_path / "owners.toml").write_text('"on call" = ""')
+    (tmp_path / "owners.toml").write_text('\ufeff"on call" = ""', encoding="utf-8")
 
     assert names(tmp_path / "owners.toml") == {}
     assert names(tmp_path / "nowhere.toml") == {}

@@ -185,3 +185,8 @@ def test_a_waived_violation_is_advice_with_its_reason(
 def test_the_rules_are_listed_with_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["rules"]) == 0
     assert "keyless-storage" in capsys.readouterr().out
+
+
+def test_a_document_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "preview.json").write_text("\ufeff" + json.dumps(preview(sound())), encoding="utf-8")
+    assert cli.main(["check", str(tmp_path / "preview.json")]) == 0

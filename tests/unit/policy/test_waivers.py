@@ -1,6 +1,7 @@
 """Waivers: what counts, what is ignored and why, and those that are committed."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_a_file_that_is_none_is_said_to_be(text: str) -> None:
     sound, problems = waivers.load(BY_NAME, TODAY, text)
     assert sound == []
     assert problems
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "waivers.toml").write_text("\ufeff" + SOUND.lstrip(), encoding="utf-8")
+    monkeypatch.setattr(waivers, "FILE", tmp_path / "waivers.toml")
+    sound, problems = waivers.load(BY_NAME, TODAY)
+    assert (len(sound), problems) == (1, [])
 
 
 def test_a_waiver_for_what_does_not_exist_is_named() -> None:

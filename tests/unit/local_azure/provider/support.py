@@ -21,12 +21,13 @@ Inputs = dict[str, Any]
 
 @dataclass
 class FakeServices:
-    """What exists in the data planes. A call named in `broken` fails, one in `endless` never returns."""
+    """What exists in the data planes. A call named in `broken` fails; one in `held` waits for `release`."""
 
     exists: set[str] = field(default_factory=set[str])
     configured: list[str] = field(default_factory=list[str])
     broken: set[str] = field(default_factory=set[str])
-    endless: set[str] = field(default_factory=set[str])
+    held: set[str] = field(default_factory=set[str])
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _do(self, call: str) -> None:
         if call in self.broken:
@@ -54,12 +55,14 @@ class FakeServices:
 
     async def configure_site(self, site_id: str) -> None:
         self._do("configure_site")
-        while "configure_site" in self.endless:
-            await asyncio.Event().wait()
+        if "configure_site" in self.held:
+            await self.release.wait()
         self.configured.append(site_id.rpartition("/")[2])
 
     async def delete_site(self, site_id: str) -> None:
         self._do("delete_site")
+        if "delete_site" in self.held:
+            await self.release.wait()
         self.exists.discard(f"site {site_id.rpartition('/')[2]}")
 
     def host_keys(self, site_id: str) -> Mapping[str, str]:

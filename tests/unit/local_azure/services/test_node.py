@@ -9,7 +9,8 @@ from local_azure.services.node import SetupError
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"azurite": "3.37.0"}}))
+    manifest = json.dumps({"dependencies": {"azurite": "3.37.0"}})
+    (tmp_path / "package.json").write_text(f"\ufeff{manifest}", encoding="utf-8")  # a byte order mark is fine
     monkeypatch.setattr(node, "PROJECT", tmp_path)
     monkeypatch.setattr(node, "MODULES", tmp_path / "node_modules")
     return tmp_path / "node_modules"

@@ -235,4 +235,32 @@ def test_a_log_that_grew_too_long_moves_to_a_second_file(tmp_path: Path) -> None
     file.write_bytes(b"x" * (processes.LOG_LIMIT + 1))
     processes.keep_small(file)
     assert file.stat().st_size == 0
-    assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT + 1
+    assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT
+
+
+async def test_the_log_of_a_child_that_writes_without_end_stays_small(
+    tmp_path: Path, started: list[Supervised], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it is not ready, and what was written beyond the limit is not kept in the second file."""
+    monkeypatch.setattr(processes, "LOG_LIMIT", 50_000)
+    monkeypatch.setattr(processes, "_LOG_CHECK", 0.05)
+    second = tmp_path / "log.1"
+    writes = "yes | head -c 1000000; [ -e go ] && touch ready; sleep 0.2"
+    waiting = asyncio.create_task(
+        Supervised.start(
+            command(tmp_path, f"while :; do {writes}; done"), exists(tmp_path / "ready"), DEADLINE
+        )
+    )
+    await until(second.exists)
+    (tmp_path / "go").touch()
+    started.append(await waiting)
+    second.unlink()
+    await until(second.exists)
+    await until(lambda: (tmp_path / "log").stat().st_size <= 50_000)
+    assert second.stat().st_size <= 50_000
+
+
+def test_the_last_lines_of_a_log_that_was_begun_again_are_all_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text("no such luck\n")
+    assert "no such luck" in processes.last_lines(file, since=5_000_000)

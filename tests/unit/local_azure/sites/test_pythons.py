@@ -28,7 +28,9 @@ def test_names_on_path_that_do_not_run_are_passed_over(
     shim = program(tmp_path / "shims", "echo 'pyenv: python3.99: command not found' >&2; exit 127")
     other = program(tmp_path / "other", "echo 3.8 /usr/bin/python3.8")
     good = program(tmp_path / "good", "echo 3.99 /opt/python/bin/python3.99")
-    monkeypatch.setenv("PATH", ":".join(str(file.parent) for file in (shim, other, good)))
+    binary = program(tmp_path / "binary", "printf '\\377'")
+    folders = [str(tmp_path / ("x" * 300)), *(str(file.parent) for file in (shim, other, binary, good))]
+    monkeypatch.setenv("PATH", ":".join(folders))
     # Not the name but what it leads to: in a site's environment a shim would not find it.
     assert find_python("3.99") == ("/opt/python/bin/python3.99", None)
 
