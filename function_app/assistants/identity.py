@@ -135,7 +135,9 @@ class ManagedIdentity:
         # http.client and not urllib, which would send the request through a proxy that the environment names.
         query = {"api-version": "2019-08-01", "resource": resource, "client_id": self.endpoint.client_id}
         url = urllib.parse.urlsplit(self.endpoint.url)
-        connection = http.client.HTTPConnection(url.netloc, timeout=_TIMEOUT)
+        # App Service's endpoint is HTTP, local Azure's is HTTPS.
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = kind(url.netloc, timeout=_TIMEOUT)
         try:
             connection.request(
                 "GET",
