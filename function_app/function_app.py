@@ -3,18 +3,33 @@
 import azure.functions as func
 import skills
 from assistants import chat, create, health, openapi, post, read, remove, retention
-from assistants.settings import current
+from assistants.settings import Settings, SettingsError, current
 from assistants.storage import tables
 
-settings = current()
-app = func.FunctionApp(http_auth_level=settings.http_auth_level)
-app.register_functions(create.blueprint(settings, tables()))
-app.register_functions(post.blueprint(settings, tables()))
-app.register_functions(read.blueprint(settings, tables()))
-app.register_functions(remove.blueprint(tables()))
-app.register_functions(retention.blueprint(settings, tables()))
-app.register_functions(health.blueprint())
-app.register_functions(openapi.blueprint(settings))
-app.register_functions(chat.blueprint(settings.chat_page))
-for blueprint in skills.blueprints():
-    app.register_functions(blueprint)
+
+def assistants_app(settings: Settings) -> func.FunctionApp:
+    functions = func.FunctionApp(http_auth_level=settings.http_auth_level)
+    functions.register_functions(create.blueprint(settings, tables()))
+    functions.register_functions(post.blueprint(settings, tables()))
+    functions.register_functions(read.blueprint(settings, tables()))
+    functions.register_functions(remove.blueprint(tables()))
+    functions.register_functions(retention.blueprint(settings, tables()))
+    functions.register_functions(health.blueprint())
+    functions.register_functions(openapi.blueprint(settings))
+    functions.register_functions(chat.blueprint(settings.chat_page))
+    for blueprint in skills.blueprints():
+        functions.register_functions(blueprint)
+    return functions
+
+
+def unhealthy_app(error: SettingsError) -> func.FunctionApp:
+    """Health alone, which says what is wrong."""
+    functions = func.FunctionApp()
+    functions.register_functions(health.blueprint(problems=error.problems))
+    return functions
+
+
+try:
+    app = assistants_app(current())
+except SettingsError as error:
+    app = unhealthy_app(error)

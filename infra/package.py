@@ -187,6 +187,16 @@ def _function_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]
             return {function.name} if triggered else set()
 
 
+def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
+    """The path of a route of the app, as `/api/health` for `health`, below the routePrefix of its host.json.
+
+    Raises PackageError where host.json cannot be read.
+    """
+    http = json.loads(_read(root / APP_FOLDER / "host.json")).get("extensions", {}).get("http", {})
+    prefix = str(http.get("routePrefix", "api")).strip("/")
+    return f"/{prefix}/{route}" if prefix else f"/{route}"
+
+
 def app_files(folder: Path) -> dict[str, bytes]:
     """The shipped files below function_app/, by their path in the zip."""
     found = {

@@ -14,7 +14,7 @@ from infra.identity import AppIdentity, AppRoles
 from infra.monitoring import Monitoring
 from infra.names import names
 from infra.openai import ChatModel
-from infra.package import PACKAGE_VARIABLE, PackageError, build_package, given_package
+from infra.package import PACKAGE_VARIABLE, PackageError, build_package, given_package, url_path
 from infra.place import Place
 from infra.purge import PurgedAccount
 from infra.roles import Scope
@@ -92,7 +92,8 @@ def main() -> None:
     DeletionGuard("deletion-guard", protected=protect, opts=pulumi.ResourceOptions(depends_on=[code, *locks]))
 
     pulumi.export("functionAppUrl", pulumi.Output.format("https://{0}", host.site_host))
-    pulumi.export("assistantsUrl", pulumi.Output.format("https://{0}/api/assistants", host.site_host))
+    assistants_path = url_path("assistants")
+    pulumi.export("assistantsUrl", pulumi.Output.format("https://{0}{1}", host.site_host, assistants_path))
     pulumi.export("resourceGroupName", group.name)
     pulumi.export("storageAccountName", storage.account_name)
     pulumi.export("functionAppName", host.site_name)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from requests import RequestException, Session
 from requests.exceptions import SSLError
 
-from infra.package import PUSH_AGAIN_VARIABLE
+from infra.package import PUSH_AGAIN_VARIABLE, url_path
 from infra.signin import SignInError
 
 # Roles take about a minute to reach the site, and up to ten (docs: Troubleshoot Azure RBAC).
@@ -43,6 +43,10 @@ AFTERWARDS = (
     f"to go back to it, run `{PUSH_AGAIN_VARIABLE}=1 pulumi up` with its code, or `python -m ops rollback`."
 )
 """Ends the message of a deployment that failed after the site had taken the package."""
+_RESTORE_SETTINGS = (
+    "App settings that were changed by hand are written as they were deployed by `python -m ops drift --stack"
+    " STACK --restore-app-settings`."
+)
 _API_VERSION = "2024-04-01"
 
 
@@ -146,6 +150,7 @@ class Publisher:
         self._site, self._arm, self._token = site, arm_endpoint, token
         self._session, self._tell, self._clock = session, say, clock
         self._said, self._said_at = "", float("-inf")
+        self._health_url = f"https://{site.host}{url_path('health')}"
 
     def publish(self, package: BinaryIO, content_hash: str, functions: frozenset[str]) -> None:
         """Push the package and return when the site answers its hash and lists its functions.
@@ -242,18 +247,22 @@ class Publisher:
             if self._hash_of(health) == content_hash and not missing:
                 self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
                 return
-            reported = self._host_errors()
+            problems = _own_problems(health, content_hash)
+            reported = "\n".join([*problems, *self._host_errors()])
             if reported != errors:
                 errors, since = reported, self._clock.now()
             elif errors and self._clock.now() - since >= HOST_ERROR_PATIENCE:
+                remedy = f"\n{_RESTORE_SETTINGS}" if problems else ""
                 raise DeploymentError(
-                    f"The package was deployed, but the Functions host cannot run it:\n{errors}"
+                    f"The package was deployed, but the Functions host cannot run it:\n{errors}{remedy}"
                 )
-            state = f"https://{self._site.host}/api/health: {_short(health)}"
-            if missing and listing.status >= 400:
-                state += f"; its functions cannot be listed: {_short(listing)}"
-            elif missing:
-                state += f"; not listed yet: {', '.join(sorted(missing))}"
+            state = f"{self._health_url}: {_short(health)}"
+            # With problems of its own the code serves no other function.
+            if missing and not problems:
+                if listing.status >= 400:
+                    state += f"; its functions cannot be listed: {_short(listing)}"
+                else:
+                    state += f"; not listed yet: {', '.join(sorted(missing))}"
             self._say(f"Waiting for the new code. {state}.")
             deadline.pause(
                 pause,
@@ -264,12 +273,12 @@ class Publisher:
     # Questions
 
     def _health(self) -> Answer:
-        return self._request("GET", f"https://{self._site.host}/api/health", signed=False)
+        return self._request("GET", self._health_url, signed=False)
 
-    def _host_errors(self) -> str:
+    def _host_errors(self) -> list[str]:
         """What the Functions host itself reports as wrong, one line each."""
         errors: list[Any] = self._arm_get("/hostruntime/admin/host/status").members().get("errors") or []
-        return "\n".join(str(error) for error in errors)
+        return [str(error) for error in errors]
 
     def _reason(self, path: str, answer: Answer) -> str:
         """The words of a failed deployment: its own status text and its log."""
@@ -340,6 +349,15 @@ def _passing(answer: Answer) -> str | None:
 def _short(answer: Answer) -> str:
     line = " ".join(str(answer).split())
     return line if len(line) <= 160 else f"{line[:160]}…"
+
+
+def _own_problems(health: Answer, content_hash: str) -> list[str]:
+    """What the new code itself reports as wrong, a sentence each (function_app/assistants/health.py)."""
+    body = health.members()
+    problems: object = body.get("problems")
+    if health.status != 500 or body.get("package") != content_hash or not isinstance(problems, list):
+        return []
+    return [str(problem) for problem in cast(list[Any], problems)]
 
 
 def _function_names(listing: Answer) -> frozenset[str]:

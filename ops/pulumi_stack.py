@@ -8,7 +8,7 @@ from typing import Any
 
 from requests import RequestException, Session
 
-from infra.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
+from infra.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, url_path
 from ops.azure import Azure
 from ops.engine import Pulumi
 from ops.mend import make, mend, run_state_of
@@ -44,7 +44,9 @@ class PulumiStack:
             return ""
         for pause in (1.0, 5.0, 0.0):  # an app that starts may need a moment
             try:
-                answer = self._session.get(f"{url}/api/health", timeout=(10, 60), allow_redirects=False)
+                answer = self._session.get(
+                    f"{url}{url_path('health')}", timeout=(10, 60), allow_redirects=False
+                )
                 if answer.status_code == 200:
                     return str(answer.json()["package"])
             except (RequestException, ValueError, KeyError, TypeError):

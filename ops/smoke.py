@@ -9,6 +9,7 @@ from requests import RequestException, Session
 from requests.exceptions import SSLError
 
 from infra.names import CHAT_STATE_TABLE
+from infra.package import url_path
 from infra.publish import Clock
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
@@ -77,13 +78,13 @@ class SmokeTest:
         elif not reads:
             rows = f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}"
         return [
-            f"{self.target.url}/api/health answers package {package_hash[:12]}",
-            f"PUT /api/assistants/{assistant_id} answers 202",
+            f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
+            f"PUT {url_path(f'assistants/{assistant_id}')} answers 202",
             rows,
         ]
 
     def _health(self, package_hash: str) -> None:
-        url = f"{self.target.url}/api/health"
+        url = f"{self.target.url}{url_path('health')}"
 
         def check() -> str | None:
             status, body = self._send("GET", url)
@@ -96,7 +97,7 @@ class SmokeTest:
         self._until(check)
 
     def _create(self, assistant_id: str) -> None:
-        path = f"/api/assistants/{assistant_id}"
+        path = url_path(f"assistants/{assistant_id}")
 
         def check() -> str | None:
             status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})

@@ -96,7 +96,7 @@ def main() -> int:
     say("\nTry it (from this folder):")
     say(f"  {curl}")
     say("\nTalk to it in a browser (its certificate is local Azure's own, so the browser asks first):")
-    say(f"  {outputs['functionAppUrl']}/api/chat     the key: {shlex.join(key_command)}")
+    say(f"  {outputs['assistantsUrl'].removesuffix('assistants')}chat     the key: {shlex.join(key_command)}")
     say("\nThen:")
     say("  change function_app/ or a setting in Pulumi.local.yaml, `make preview`, `make local`")
     say(f"  {shlex.join(LOCAL_AZURE)} status     what runs, and where (also: logs, rows, keys)")

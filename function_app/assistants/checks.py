@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes
 
 MAX_ID_CHARACTERS = 64
 # A string property of an Azure table row holds at most 64 KiB of UTF-16. The extension deletes the
@@ -117,6 +117,41 @@ def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
         return "", problems or [_member("message", "is missing")]
     message, found = _text_member(members, "message", message_problems)
     return message or "", problems + found
+
+
+def query_values(url: str) -> dict[str, list[str]]:
+    """The values of a URL's query by the name in lower case, in order and still escaped."""
+    values: dict[str, list[str]] = {}
+    for pair in url.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        values.setdefault(unquote_plus(name).lower(), []).append(value)
+    return values
+
+
+def query_problems(url: str, *names: str) -> list[Problem]:
+    """What the host's parsed parameters no longer show: one given twice, and escapes that are not UTF-8.
+
+    The host compares names without regard to case, joins the values of one name with commas and leaves out
+    an empty value; escapes that are not UTF-8 stay as they are, so that `%E9` and `%25E9` become one text
+    (recordings `http/echo-all-headers`, `id/echo-bad-utf8`).
+    """
+    values = query_values(url)
+    problems: list[Problem] = []
+    for name in names:
+        given = values.get(name.lower(), [])
+        if len(given) > 1:
+            problems.append(Problem("query", name, "is given more than once"))
+        if not all(map(_is_utf8, given)):
+            problems.append(Problem("query", name, "is not UTF-8: its percent-encoded bytes must be"))
+    return problems
+
+
+def _is_utf8(escaped: str) -> bool:
+    try:
+        unquote_to_bytes(escaped).decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def parse_limit(query: Mapping[str, str]) -> tuple[int, list[Problem]]:

@@ -5,6 +5,7 @@ azure-functions-openai-extension). An id gets here only after `checks.id_problem
 enters a filter only as a parameter.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, cast
 
-from assistants.checks import ID, Moment
+from assistants.checks import Moment
 
 STATE = "state"
 NEVER = "0001-01-01T00:00:00"
@@ -89,9 +90,15 @@ def get_state(table: Any, assistant_id: str) -> State | None:
 
 
 def messages_after(
-    table: Any, assistant_id: str, after: str, *, since: Moment | None = None, with_instructions: bool = True
+    table: Any,
+    assistant_id: str,
+    after: str,
+    *,
+    most: int | None = None,
+    since: Moment | None = None,
+    with_instructions: bool = True,
 ) -> Iterator[Message]:
-    """Messages by number, from the row behind `after` (a row key, or "" for the first)."""
+    """At most `most` messages by number, from the row behind `after` (a row key, or "" for the first)."""
     query = "PartitionKey eq @id and RowKey gt @after and RowKey lt @end"
     parameters: dict[str, object] = {"id": assistant_id, "after": after or "msg-", "end": STATE}
     if since is not None and since.text >= _FIRST_YEAR:
@@ -100,10 +107,12 @@ def messages_after(
     if not with_instructions:
         # Versions up to 0.18 wrote roles in lower case.
         query += " and Role ne 'System' and Role ne 'system'"
-    for row in table.query_entities(query, parameters=parameters):
-        message = _message(row)
-        if since is None or _padded(message.created_at) > since.text:
-            yield message
+    # The service answers with 1,000 rows where it is not given a $top, the SDK's `results_per_page`. One
+    # more, since the message whose time `since` is passes the filter, which has not all of its digits.
+    page = None if most is None else most + (since is not None)
+    messages = map(_message, table.query_entities(query, parameters=parameters, results_per_page=page))
+    later = (message for message in messages if since is None or _padded(message.created_at) > since.text)
+    return itertools.islice(later, most)
 
 
 def exchange_after(table: Any, assistant_id: str, total_messages: int) -> tuple[State | None, list[Message]]:
@@ -121,31 +130,30 @@ def exchange_after(table: Any, assistant_id: str, total_messages: int) -> tuple[
     return state, messages
 
 
-def states_after(table: Any, after: str) -> Iterator[State | str]:
-    """States by id, from the assistant behind `after`; a partition without a state gives its key instead.
+def states_after(table: Any, after: str, page: int) -> Iterator[list[State]]:
+    """States by id, from the assistant behind `after`: what each request gives, at most `page` of them.
 
-    One step to the next partition and one read of its state: the cost grows with what is taken,
-    neither with the number of assistants nor with the length of their conversations. A query for all
-    rows `state` would read the whole table.
+    The service reads every row behind `after` until it has found so many, or for five seconds.
     """
+    answers = table.query_entities(
+        "PartitionKey gt @after and RowKey eq @state",
+        parameters={"after": after, "state": STATE},
+        results_per_page=page,
+    ).by_page()
+    return ([_state(row) for row in rows] for rows in answers)
+
+
+def partitions_after(table: Any, after: str) -> Iterator[str]:
+    """The keys of the partitions behind `after`: one request, which reads one row, for each."""
     while True:
-        # The SDK's `results_per_page` is the service's $top.
-        found: Any = next(
-            iter(
-                table.query_entities(
-                    "PartitionKey gt @after",
-                    parameters={"after": after},
-                    results_per_page=1,
-                    select=["PartitionKey"],
-                )
-            ),
-            None,
+        rows: Any = table.query_entities(
+            "PartitionKey gt @after", parameters={"after": after}, results_per_page=1, select=["PartitionKey"]
         )
-        if found is None:
+        first: Any = next(iter(rows), None)
+        if first is None:
             return
-        after = str(found["PartitionKey"])
-        # Others may write to the table: what no request can name is not listed either.
-        yield (get_state(table, after) if ID.fullmatch(after) else None) or after
+        after = str(first["PartitionKey"])
+        yield after
 
 
 def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> None:

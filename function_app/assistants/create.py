@@ -5,7 +5,7 @@ import logging
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, routing
+from assistants import checks, conversations, leases, request_body, routing
 from assistants.checks import Problem
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.responses import answered, bad_request, busy, json_response, problem
@@ -41,6 +41,8 @@ def respond(
     The host writes the rows before it sends the answer, so a client that reads 202 finds them. It
     writes them after this has returned, so the lease stays, and ends when they are there.
     """
+    if refused := request_body.refusal(req):
+        return refused
     assistant_id = req.route_params.get("assistantId", "")
     body, problems = checks.parse_create_body(req.get_body())
     precondition: str | None = req.headers.get("If-None-Match")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # werkzeug's own

@@ -1,10 +1,12 @@
 """`GET /api/health`: which package answers. The deployment waits for it, so it needs no key."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import azure.functions as func
 
-from assistants.responses import json_response
+from assistants.responses import json_response, problem
 
 APP_ROOT = Path(__file__).parent.parent
 
@@ -17,13 +19,26 @@ def package_hash(app_root: Path) -> str:
         return "unpackaged"
 
 
-def blueprint(app_root: Path = APP_ROOT) -> func.Blueprint:
+def blueprint(app_root: Path = APP_ROOT, *, problems: Sequence[str] = ()) -> func.Blueprint:
+    """Health answers 200, or with `problems`, a sentence each, a 500 problem that has them all.
+
+    The package is named either way: a deployment tells its own problems from those of the code before.
+    """
     routes = func.Blueprint()
-    answer: dict[str, object] = {"status": "ok", "package": package_hash(app_root)}
+    package = package_hash(app_root)
+    words = " ".join(problems)
+    if problems:
+        logging.error("The app serves health alone: %s", words)
 
     @routes.function_name("Health")
     @routes.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
     def health(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
-        return json_response(answer, 200)
+        if not problems:
+            return json_response({"status": "ok", "package": package}, 200)
+        # Again, since the host drops what is logged outside of an invocation (azure-functions-python-worker
+        # #1158).
+        logging.error("The app serves health alone: %s", words)
+        detail = f"The app cannot serve requests. {words}"
+        return problem(500, detail, members={"package": package, "problems": list(problems)})
 
     return routes

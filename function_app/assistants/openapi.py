@@ -10,7 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import checks
+from assistants import checks, routing
 from assistants.create import REPLACED
 from assistants.responses import answered, json_response
 from assistants.settings import Settings
@@ -45,9 +45,12 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Assistants",
             "version": "1.0.0",
-            "description": "Create AI assistants, talk to them, list and delete them.",
+            "description": (
+                "Create AI assistants, talk to them, list and delete them. An empty query parameter counts as"
+                " absent; one that is given twice, or is not UTF-8, is refused. Unknown ones are ignored."
+            ),
         },
-        "servers": [{"url": "/api"}],
+        "servers": [{"url": routing.url_path()}],
         "paths": _paths(settings),
         "components": {"schemas": _schemas()},
     }
@@ -76,7 +79,10 @@ def _paths(settings: Settings) -> Json:
                 "operationId": "health",
                 "summary": "Which package answers",
                 "security": [],
-                "responses": {"200": _json("It runs.", "Health")},
+                "responses": {
+                    "200": _json("It runs.", "Health"),
+                    "500": _problem("App settings are wrong, and nothing else is served.", "Unhealthy"),
+                },
             }
         },
         "/openapi.json": {
@@ -150,6 +156,7 @@ def _create() -> Json:
             },
             "400": _problem("The id, the header or the body breaks a rule.", "InvalidRequest"),
             "404": _no_route(),
+            **_body_failures(),
             "409": _busy(),
             "412": _problem("If-None-Match: * was sent, and there is one."),
             **_failures(),
@@ -174,6 +181,7 @@ def _post() -> Json:
         "responses": {
             "200": _json("The reply, and all that the message has added.", "Exchange"),
             "400": _problem("The id or the body breaks a rule.", "InvalidRequest"),
+            **_body_failures(),
             **_post_failures(),
         },
     }
@@ -198,6 +206,7 @@ def _post_as_text() -> Json:
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
             "400": _problem("The id or the message breaks a rule.", "InvalidRequest"),
+            **_body_failures(),
             **_post_failures(),
         },
     }
@@ -256,7 +265,7 @@ def _delete() -> Json:
         "operationId": "deleteAssistant",
         "summary": "Delete an assistant and its messages",
         "responses": {
-            "204": {"description": "Deleted, or there was none."},
+            "204": {"description": "Deleted, or there was none. No body, though Content-Type is text/plain."},
             "400": _problem("The id breaks the rule.", "InvalidRequest"),
             "404": _no_route(),
             "409": _busy(),
@@ -341,6 +350,13 @@ def _busy() -> Json:
     )
 
 
+def _body_failures() -> Json:
+    return {
+        "411": _problem("The body was sent with Transfer-Encoding (chunked), which the app never gets."),
+        "415": _problem("The body was sent with a Content-Encoding other than identity."),
+    }
+
+
 def _failures() -> Json:
     return {
         "500": _problem("A failure; the app's log has the reason."),
@@ -357,7 +373,10 @@ def _post_failures() -> Json:
             retry=True,
         ),
         "500": _problem(f"A failure; the app's log has the reason. {_NO_PROBLEM}"),
-        "502": _problem(f"The key is good for one function only, or the rows cannot be read. {_NO_PROBLEM}"),
+        "502": _problem(
+            "The key is good for one function only, RunAssistant is missing, or the rows cannot be read."
+            f" {_NO_PROBLEM}"
+        ),
         "503": _problem(
             "The model, its rate limit, or storage. Skills may have run; `detail` says what never passes.",
             retry=True,
@@ -479,6 +498,9 @@ def _schemas() -> Json:
         ),
         "Created": _object({"assistantId": _STRING}),
         "Health": _object({"status": {"const": "ok"}, "package": _STRING}),
+        "Unhealthy": _object(
+            {**problem, "package": _STRING, "problems": {"type": "array", "minItems": 1, "items": _STRING}}
+        ),
         "Problem": _object(problem, optional),
         "InvalidRequest": _object(
             {

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from assistants import routing
+
 if TYPE_CHECKING:
     import http.client
     import ssl
@@ -26,8 +28,8 @@ _GAVE_UP = (408, 502, 504)
 # What Newtonsoft.Json takes for a date in a JSON body, and the host then writes in another form.
 _DATE_LIKE = re.compile(r"[0-9].{9}T|/Date\(", re.DOTALL)
 _CORE_TOOLS = re.compile(r"localhost(:[0-9]+)?")
-# What an HTTP header can carry; the host checks no key under Core Tools.
-_KEY = re.compile("[\x21-\x7e]+")
+# What an HTTP header can carry, as UTF-8 (Kestrel's default); the host checks no key under Core Tools.
+_KEY = re.compile("[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?")
 
 
 class Outcome(Enum):
@@ -86,19 +88,32 @@ class _Connections:
 
 
 def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> Called:
-    """Run the bound function and wait for it. `assistant_id` has passed the checks. Raises nothing."""
+    """Run the bound function and wait for it. `assistant_id` has passed the checks. Raises nothing.
+
+    `key` is as the client sent it. Where it has commas they may join two headers of which the host took the
+    first, or belong to a key that somebody chose: a 401 runs nothing, so both can be tried.
+    """
+    called = _call(site_host, assistant_id, message, key)
+    first = key.partition(",")[0].strip()
+    if called.status == 401 and first != key:
+        return _call(site_host, assistant_id, message, first)
+    return called
+
+
+def _call(site_host: str, assistant_id: str, message: str, key: str) -> Called:
     import http.client  # noqa: PLC0415 # only posts need it
 
-    headers = {"Content-Type": "application/json"}
+    headers: dict[str, str | bytes] = {"Content-Type": "application/json"}
     if _KEY.fullmatch(key):
-        headers["x-functions-key"] = key
+        headers["x-functions-key"] = key.encode("utf-8", "replace")
     connections = _connections(site_host)
     try:
         connection = connections.take()
     except (OSError, http.client.HTTPException):
         return Called(Outcome.UNREACHABLE)
     try:
-        connection.request("POST", f"/api/assistants/{assistant_id}/run", encode_body(message), headers)
+        path = routing.url_path(f"assistants/{assistant_id}/run")
+        connection.request("POST", path, encode_body(message), headers)
         answer = connection.getresponse()
         answer.read()
     except (OSError, http.client.HTTPException):

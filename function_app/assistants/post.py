@@ -15,16 +15,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, routing
+from assistants import checks, conversations, leases, request_body, routing
 from assistants.checks import Problem
 from assistants.conversations import Message, State
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.own_call import Called, Outcome, run_assistant
 from assistants.responses import bad_request, busy, failure, json_response, problem, utc_text
-from assistants.settings import CHAT_STATE_TABLE, MODEL_CONNECTION, STORAGE_CONNECTION, Settings
+from assistants.settings import (
+    CHAT_STATE_TABLE,
+    MODEL_CONNECTION,
+    STORAGE_CONNECTION,
+    Settings,
+    without_separator,
+)
 from assistants.storage import Tables
 
 # A front waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
@@ -39,6 +46,10 @@ _MODEL_OR_STORAGE = (
     " rate limit, which passes. What does not pass: a filter, a reply or a skill's result of more than"
     f" {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once. Skills that the model"
     " called may have run, and would run again: look before you send it again."
+)
+_NO_RUN_ASSISTANT = (
+    "The app's own function RunAssistant is disabled or missing, so no message can be posted: remove the app"
+    " setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again."
 )
 
 
@@ -156,7 +167,7 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
         chat_model="%CHAT_MODEL_DEPLOYMENT_NAME%",
         chat_storage_connection_setting=STORAGE_CONNECTION,
         collection_name=CHAT_STATE_TABLE,
-        temperature=settings.model.temperature,
+        temperature=without_separator(settings.model.temperature),
         max_tokens=str(settings.model.max_tokens),
         is_reasoning_model=settings.model.is_reasoning,
     )
@@ -171,6 +182,8 @@ def respond(
     req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
 ) -> func.HttpResponse:
     """200 with the reply and what was added; else a problem that says whether the message is stored."""
+    if refused := request_body.refusal(req):
+        return refused
     message, problems = checks.parse_message_body(req.get_body())
     request = _request(req, message, settings)
     if problems := checks.id_problems(request.assistant_id) + problems:
@@ -195,8 +208,11 @@ def respond_as_text(
     req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
 ) -> func.HttpResponse:
     """200 with the reply as text, as the extension's sample answers; else as `respond`."""
+    if refused := request_body.refusal(req):
+        return refused
     message = req.params.get("message", "")
-    problems = [Problem("query", "message", detail) for detail in checks.message_problems(message)]
+    problems = checks.query_problems(req.url, "message")
+    problems += [Problem("query", "message", detail) for detail in checks.message_problems(message)]
     request = _request(req, message, settings)
     if problems := checks.id_problems(request.assistant_id) + problems:
         return bad_request(problems)
@@ -332,6 +348,8 @@ def _why_not_written(
             return PostError(
                 502, "The key is good for this function only. Send a host key, as the one called default."
             )
+        case Outcome.REFUSED if call.status == 404:
+            return PostError(502, _NO_RUN_ASSISTANT)
         case Outcome.FAILED:
             messages = list(conversations.messages_after(tables.chat_state, request.assistant_id, ""))
             reason = conversations.why_no_reply_is_possible(messages) or _too_long(request, before, messages)
@@ -367,8 +385,12 @@ def _not_found(assistant_id: str) -> PostError:
 
 
 def _key(req: func.HttpRequest, settings: Settings) -> str:
-    """The key that the host has let in, "" where it asks for none."""
+    """The key that the client sent, "" where the host asks for none; `run_assistant` says of commas.
+
+    The host looks at the header first, then at the first `code` in any case (recordings `auth`).
+    """
     if settings.http_auth_level is func.AuthLevel.ANONYMOUS:
         return ""
     headers: Any = req.headers
-    return str(headers.get("x-functions-key") or req.params.get("code") or "")
+    codes = checks.query_values(req.url).get("code", [""])
+    return str(headers.get("x-functions-key") or unquote_plus(codes[0]))

@@ -4,23 +4,21 @@ Both read the tables themselves. The extension's `assistantQuery` binding has no
 system prompt to everybody, and answers a request without `timestampUTC` by a bare 500.
 """
 
-import itertools
 import json
 import re
 
 import azure.functions as func
 
-from assistants import checks, conversations, routing
+from assistants import checks, conversations, listing, routing
 from assistants.checks import Moment, Problem
 from assistants.conversations import NEVER, State
 from assistants.responses import answered, bad_request, json_response, not_found, problem
 from assistants.settings import Settings
 from assistants.storage import Tables
 
+_PARAMETERS = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
-# A page ends after so many partitions that are no assistants, so that none takes for ever.
-_MAX_STRAYS = 50
 # What Newtonsoft.Json escapes beside what `json` does.
 _NEWTONSOFT = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -43,6 +41,8 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
     """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers."""
+    if unclear := checks.query_problems(req.url, *_PARAMETERS):
+        return bad_request([*checks.id_problems(req.route_params.get("assistantId", "")), *unclear])
     if "timestampUTC" in req.params:
         return _respond_as_binding(req, settings, tables)
     assistant_id = req.route_params.get("assistantId", "")
@@ -64,10 +64,11 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
     state = conversations.get_state(tables.chat_state, assistant_id)
     if state is None:
         return not_found(assistant_id)
-    found = conversations.messages_after(
-        tables.chat_state, assistant_id, after, since=since, with_instructions=asked
+    messages = list(
+        conversations.messages_after(
+            tables.chat_state, assistant_id, after, most=limit + 1, since=since, with_instructions=asked
+        )
     )
-    messages = list(itertools.islice(found, limit + 1))
     page = messages[:limit]
     body = {**state.shown(), "messages": [message.shown() for message in page]}
     if len(messages) > limit:
@@ -121,26 +122,15 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
     """A page of assistants by id."""
+    if unclear := checks.query_problems(req.url, "limit", "continuationToken"):
+        return bad_request(unclear)
     limit, problems = checks.parse_limit(req.params)
     after, token_problems = checks.parse_token(req.params, "a", _PARTITION)
     problems += token_problems
     if problems:
         return bad_request(problems)
-    states: list[State] = []
-    strays = 0
-    more = False
-    place = after
-    for found in conversations.states_after(tables.chat_state, after):
-        if len(states) == limit or strays == _MAX_STRAYS:
-            more = True
-            break
-        if isinstance(found, State):
-            states.append(found)
-            place = found.assistant_id
-        else:
-            strays += 1
-            place = found
-    body: dict[str, object] = {"assistants": [state.shown() for state in states]}
-    if more:
-        body["continuationToken"] = checks.encode_token("a", place)
+    page = listing.page_after(tables.chat_state, after, limit)
+    body: dict[str, object] = {"assistants": [state.shown() for state in page.states]}
+    if page.place is not None:
+        body["continuationToken"] = checks.encode_token("a", page.place)
     return json_response(body, 200)

@@ -1,5 +1,8 @@
 """The routes, with the rule for ids in each that has one."""
 
+import json
+from pathlib import Path
+
 from assistants import checks
 
 ASSISTANTS = "assistants"
@@ -11,3 +14,17 @@ ASSISTANT = (
 )
 MESSAGES = f"{ASSISTANT}/messages"
 RUN = f"{ASSISTANT}/run"
+
+
+def route_prefix(host_json: Path) -> str:
+    """`extensions.http.routePrefix` of a host.json, without slashes around it; empty where there is none."""
+    http = json.loads(host_json.read_text("utf-8-sig")).get("extensions", {}).get("http", {})
+    return str(http.get("routePrefix", "api")).strip("/")
+
+
+PREFIX = route_prefix(Path(__file__).parent.parent / "host.json")
+
+
+def url_path(route: str = "") -> str:
+    """The absolute path of a route without parameters, as `/api/health`; of all routes without one."""
+    return "/" + "/".join(part for part in (PREFIX, route) if part)

@@ -3,7 +3,7 @@
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import azure.functions as func
@@ -21,6 +21,16 @@ CHAT_STATE_TABLE = "ChatState"
 _AUTH_LEVELS = {"function": func.AuthLevel.FUNCTION, "anonymous": func.AuthLevel.ANONYMOUS}
 _SWITCH = {"true": True, "false": False}
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
+# A longer value may be a secret that was put into the wrong setting; health shows problems to everybody.
+_MAX_SHOWN_CHARACTERS = 20
+
+
+class SettingsError(ValueError):
+    """App settings are wrong. `problems` has a sentence for each: its name, value and rule."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -68,23 +78,33 @@ class Settings:
     site_host: str = ""
 
 
+def without_separator(number: str) -> str:
+    """A number of at most two decimals as `50E-2`.
+
+    The extension parses the binding's numbers with the culture of the machine, which in Core Tools may take
+    a point for a separator of thousands: `0.5` would be 5.
+    """
+    return f"{round(float(number) * 100)}E-2"
+
+
 @functools.cache
 def current() -> Settings:
-    """The settings of this process."""
+    """The settings of this process. Raises SettingsError."""
     return load()
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check every setting; raise ValueError that names all that are wrong.
+    """Read and check every setting. Raises SettingsError that names all that are wrong.
 
-    It runs while the host indexes the app, so a wrong setting fails the deployment with
-    this message instead of failing requests later.
+    It runs while the host indexes the app. An import that raised would leave 404 on every route and no
+    reason anywhere, so function_app.py then serves health alone, which answers these problems; the proof of
+    a deployment (infra/publish.py) asks it and fails with them.
     """
     problems: list[str] = []
 
     def checked(name: str, text: str, fits: bool, rule: str) -> str:
         if not fits:
-            problems.append(f"{name} is {text!r}: it must be {rule}.")
+            problems.append(f"The app setting {name} is {_shown(text)}: it must be {rule}.")
         return text
 
     def switch(name: str, text: str) -> bool:
@@ -102,7 +122,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     level = environment.get("HTTP_AUTH_LEVEL", "function")
     checked("HTTP_AUTH_LEVEL", level, level in _AUTH_LEVELS, f"one of {', '.join(sorted(_AUTH_LEVELS))}")
     instructions = environment.get("DEFAULT_INSTRUCTIONS", DEFAULT_INSTRUCTIONS)
-    problems += [f"DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)]
+    problems += [
+        f"The app setting DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)
+    ]
     temperature = environment.get("CHAT_MODEL_TEMPERATURE", "0.5")
     checked(
         "CHAT_MODEL_TEMPERATURE",
@@ -144,5 +166,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         site_host=environment.get("WEBSITE_HOSTNAME", ""),
     )
     if problems:
-        raise ValueError(f"App settings: {' '.join(problems)}")
+        raise SettingsError(problems)
     return found
+
+
+def _shown(value: str) -> str:
+    return repr(value) if len(value) <= _MAX_SHOWN_CHARACTERS else f"a text of {len(value)} characters"

@@ -61,7 +61,10 @@ def listed(table: Any, about: str) -> str:
     left = MAX_ANSWER_CHARACTERS
     try:
         for row in table.query_entities(
-            "PartitionKey eq @partition", parameters={"partition": _PARTITION}, select=["Task"]
+            "PartitionKey eq @partition",
+            parameters={"partition": _PARTITION},
+            select=["Task"],
+            results_per_page=None if word else MAX_SHOWN + 1,
         ):
             line = "- " + " ".join(str(row["Task"]).split())
             if word not in line.casefold():

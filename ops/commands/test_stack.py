@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from infra.package import url_path
 from infra.stacks import ephemeral_stack
 from ops import state
 from ops.azure import Azure
@@ -92,7 +93,7 @@ class _Stand:
             )
             raise
         self._tell(ready(self.stack, target))
-        say(f"Stack {self.stack} is ready: {target.url}/api/assistants")
+        say(f"Stack {self.stack} is ready: {target.url}{url_path('assistants')}")
         return 0
 
     def down(self, *, dry_run: bool) -> int:
@@ -206,7 +207,7 @@ def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
     words = ["-m", "pytest", "tests/e2e", "-q", "--tb=short", "-p", "no:cacheprovider"]
     environment = {
         **pulumi.environment,
-        "E2E_ASSISTANTS_URL": f"{target.url}/api/assistants",
+        "E2E_ASSISTANTS_URL": f"{target.url}{url_path('assistants')}",
         "E2E_FUNCTION_KEY": key,
         "E2E_TABLE_ENDPOINT": target.table_endpoint,
     }
@@ -244,7 +245,7 @@ def ready(stack: str, target: Target) -> str:
 ```sh
 key=$(az functionapp keys list --resource-group {target.resource_group} --name {target.site_name} \\
   --query functionKeys.default --output tsv)
-curl --request PUT {target.url}/api/assistants/hello --header "x-functions-key: $key"
+curl --request PUT {target.url}{url_path("assistants/hello")} --header "x-functions-key: $key"
 ```
 
 It is destroyed when this pull request is closed, or when its label `{LABEL}` is removed."""

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from local_azure.services.sites.bindings import dotnet
 
 BindingData = Mapping[str, object]
-"""By name in lower case; values are texts, or objects and arrays of a JSON body."""
+"""By name in lower case; values are texts, or objects of a JSON body."""
 
 
 class JsonObject(dict[str, object]):
     """An object of a JSON body. Newtonsoft.Json has parsed its members, and dates are dates by then."""
+
+
+class Query(dict[str, str]):
+    """The last value of each parameter, by its name with regard to case (recording query/lower-name)."""
 
 
 def of_request(
@@ -24,8 +27,11 @@ def of_request(
     """
     data: dict[str, object] = _of_body(body)
     # Of duplicates the last counts, and an empty value is a value here.
-    values = {name.lower(): value for name, value in query}
-    data.update({name: value for name, value in values.items() if name != "code"})
+    spelling: dict[str, str] = {}
+    values = Query()
+    for name, value in query:
+        values[spelling.setdefault(name.lower(), name)] = value
+    data.update({name.lower(): value for name, value in values.items() if name.lower() != "code"})
     data.update({name.lower(): value for name, value in route.items()})
     data.setdefault("query", values)
     data.setdefault("headers", dict(headers))
@@ -35,14 +41,18 @@ def of_request(
 def _of_body(body: bytes) -> dict[str, object]:
     """No object, or no JSON at all, is no error: there may be no expression that needs it."""
     try:
-        parsed: object = json.loads(body.decode("utf-8-sig"), object_hook=JsonObject)
-    except (ValueError, RecursionError):
+        text = body.decode("utf-8-sig", "replace")
+        dotnet.check_depth(text)
+        parsed: object = json.loads(text, object_hook=JsonObject)
+    except ValueError:
         return {}
     if not isinstance(parsed, JsonObject):
         return {}
-    found: dict[str, object] = {}
+    data: dict[str, object] = {}
     for name, value in parsed.items():
-        kept = cast("object", value) if isinstance(value, (dict, list)) else dotnet.text_of(value)
-        if kept is not None:
-            found[name.lower()] = kept
-    return found
+        # An array gives no value, as null gives none (recordings body/message-array and -null).
+        if not isinstance(value, list):
+            kept = value if isinstance(value, JsonObject) else dotnet.text_of(value)
+            if kept is not None:
+                data[name.lower()] = kept
+    return data

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from local_azure.services.sites.binding_data import BindingData, JsonObject
+from local_azure.services.sites.binding_data import BindingData, JsonObject, Query
 from local_azure.services.sites.bindings import dotnet
 from local_azure.services.sites.bindings.errors import BindingError
 
@@ -103,7 +103,10 @@ def _evaluate(expression: Expression, data: BindingData, function: str) -> str:
 
 
 def _member(value: object, name: str) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, Query):
+        if name in value:
+            return value[name]
+    elif isinstance(value, Mapping):
         for found, one in cast("Mapping[str, object]", value).items():
             if found.lower() == name.lower():
                 if isinstance(value, JsonObject) and not isinstance(one, (dict, list)):
@@ -117,7 +120,9 @@ def _text(value: object, form: str | None) -> str:
         return format_date(value, form or _DEFAULT_DATE)
     if isinstance(value, uuid.UUID):
         return format_guid(value, form or "D")
-    if isinstance(value, (dict, list)):
+    if isinstance(value, dict):
+        return ""  # recording body/message-object
+    if isinstance(value, list):
         return json.dumps(value, indent=2, ensure_ascii=False)
     return str(value)
 

@@ -71,6 +71,10 @@ _HOMEPAGE = (
 )
 
 
+_UNAUTHORIZED = Response(401, (("WWW-Authenticate", "Bearer"),))
+"""Of the host's own API; a function answers 401 without the header."""
+
+
 class Host:
     def __init__(self, config: HostConfig, environment: Mapping[str, str]) -> None:
         self.config = config
@@ -211,8 +215,10 @@ class Host:
         raw_path, raw_query = request_target.split(request.raw_path)
         path = request_target.decode_path(raw_path)
         query = request_target.query_pairs(raw_query)
-        # The header wins over ?code= (AuthenticationLevelHandler).
-        key = request.headers.get("x-functions-key") or request_target.first_value(query, "code")
+        # The header, even an empty one, wins over ?code= (AuthenticationLevelHandler).
+        key = request.headers.get("x-functions-key")
+        if key is None:
+            key = request_target.first_value(query, "code")
         if path == "/":
             return self._homepage()
         if path.lower().rstrip("/").startswith("/admin"):
@@ -228,13 +234,13 @@ class Host:
             return Response(401)
         if self._configuration.is_disabled(function.name):
             return Response(404)
-        return await self._execute(request, found, raw_path, raw_query, query)
+        return await self._execute(request, found, path, raw_query, query)
 
     async def _execute(
         self,
         request: web.BaseRequest,
         found: routes.Match,
-        raw_path: str,
+        path: str,
         raw_query: str,
         query: list[tuple[str, str]],
     ) -> Response:
@@ -243,7 +249,8 @@ class Host:
             return body
         http: dict[str, Any] = {
             "method": request.method,
-            "url": f"https://{request.host}{raw_path}{'?' + raw_query if raw_query else ''}",
+            "url": f"https://{request.host}{request_target.encode_path(path)}"
+            f"{'?' + raw_query if raw_query else ''}",
             "headers": _headers(request),
             "query": request_target.query_values(query),
             "params": dict(found.values),
@@ -252,7 +259,8 @@ class Host:
         def data() -> binding_data.BindingData:
             return binding_data.of_request(body, query, http["headers"], http["params"])
 
-        task = self._start(self._invoke(found.function, Call(data, http, body)))
+        call = Call(data, http, body, client_left=lambda: request.transport is None)
+        task = self._start(self._invoke(found.function, call))
         done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
         return task.result() if done else Response(504)
 
@@ -260,11 +268,12 @@ class Host:
         """The body, or why there is none."""
         length = request.content_length or 0
         if length > self._body_limit:
-            return Response(413)
+            log.error("The request body of %d bytes is over the limit of %d bytes", length, self._body_limit)
+            return Response(500)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
-        # A body without Content-Length (chunked) does not reach the worker
-        # (Azure/azure-functions-host #4926).
+        # A body without Content-Length (chunked) does not reach the worker, its header does
+        # (Azure/azure-functions-host #4926; recorded with host 4.1037).
         try:
             async with asyncio.timeout(HTTP_TIMEOUT):
                 return await request.content.readexactly(length) if length > 0 else b""
@@ -300,15 +309,15 @@ class Host:
 
     async def _admin(self, request: web.BaseRequest, path: str, key: str | None) -> Response:
         if path == "/admin/host/ping" and request.method in ("GET", "POST"):
-            return _json({"hostState": self.record.state}, ("Cache-Control", "no-store, no-cache"))
+            return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
         if path == "/admin/host/status" and request.method == "GET":
             if not self._keys.opens(key, "admin"):
-                return Response(401)
+                return _UNAUTHORIZED
             return _json(status.host_status(self.record))
         name = path.removeprefix("/admin/functions/")
         if name != path and "/" not in name and request.method == "POST":
             if not self._keys.opens(key, "admin"):
-                return Response(401)
+                return _UNAUTHORIZED
             return await self._run_by_hand(request, name)
         return Response(404)
 
@@ -347,21 +356,20 @@ class Host:
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:
-    """Lower-case names; several headers of one name are joined (GrpcMessageConversionExtensions)."""
-    joined: dict[str, str] = {}
+    """Lower-case names; several headers of one name are joined (recording http/echo-all-headers)."""
+    given: dict[str, list[str]] = {}
     for name, value in request.headers.items():
-        lower = name.lower()
-        joined[lower] = f"{joined[lower]},{value}" if lower in joined else value
-    return joined
+        given.setdefault(name.lower(), []).append(value)
+    return {name: request_target.joined_values(values) for name, values in given.items()}
 
 
 def _text(code: int, text: str) -> Response:
     return Response(code, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
 
 
-def _json(content: object, *headers: tuple[str, str]) -> Response:
+def _json(content: object) -> Response:
     kind = ("Content-Type", "application/json; charset=utf-8")
-    return Response(200, (kind, *headers), json.dumps(content).encode())
+    return Response(200, (kind,), json.dumps(content).encode())
 
 
 class _LevelFilter(logging.Filter):

@@ -32,6 +32,10 @@ class InvocationError(Exception):
     """A call that failed; the log says why."""
 
 
+class ClientLeftError(Exception):
+    """The client has left before the function was called; what the bindings did stays done."""
+
+
 class NotReadyError(Exception):
     """There is no worker, and none within WORKER_PATIENCE."""
 
@@ -45,6 +49,7 @@ class Call:
     body: bytes = b""
     trigger: tuple[str, Input] | None = None
     """Name of the parameter and its value; None for HTTP."""
+    client_left: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Invoker:
         started = time.monotonic()
         try:
             outcome = await self._run(worker, function, call)
-        except (HandlerError, WorkerExitedError, BadResponseError) as error:
+        except (HandlerError, WorkerExitedError, BadResponseError, ClientLeftError) as error:
             logger.error("Executed 'Functions.%s' (Failed)\n%s", function.name, error)
             raise InvocationError(str(error)) from error
         except Exception as error:
@@ -86,6 +91,8 @@ class Invoker:
         inputs = await self._inputs(function, call.data) if function.inputs else {}
         if call.trigger is not None:
             inputs[call.trigger[0]] = call.trigger[1]
+        if call.client_left():
+            raise ClientLeftError("the client left before the function was called")
         result = await worker.invoke(function.name, call.http, call.body, inputs)
         response = responses.convert(result.response, result.content)
         # 202 is never sent when an output failed: outputs are awaited first.

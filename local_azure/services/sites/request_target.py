@@ -1,9 +1,13 @@
 """What the host makes of a request's target: decoded path and query, in pure functions."""
 
 import re
-from urllib.parse import unquote_plus, urlsplit
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
 
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PATH_CHARACTERS = "%!$&'()*+,;=:@/"
+"""What `PathString.ToUriComponent` leaves as it is, beside letters, digits and `-._~`."""
 
 
 class BadTargetError(ValueError):
@@ -12,10 +16,13 @@ class BadTargetError(ValueError):
 
 def split(target: str) -> tuple[str, str]:
     """(raw path, raw query) of a request line's target; an absolute one loses scheme and host."""
+    if "#" in target:
+        msg = "the target holds a fragment"
+        raise BadTargetError(msg)
     if not target.startswith("/"):
         parts = urlsplit(target)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    path, _, query = target.partition("#")[0].partition("?")
+    path, _, query = target.partition("?")
     return path, query
 
 
@@ -32,13 +39,20 @@ def decode_path(raw: str) -> str:
     return _without_dots(decoded)
 
 
-def _decode(found: re.Match[str]) -> str:
-    text = found.group()
-    data = bytes.fromhex(text.replace("%", ""))
-    # Only the bytes that are no UTF-8 keep their escapes.
-    return data.decode("utf-8", "surrogateescape").translate(
-        {0xDC00 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
-    )
+def encode_path(path: str) -> str:
+    """The path of the URL that the function sees: the decoded one, encoded again."""
+    return quote(_BARE_PERCENT.sub("%25", path), safe=_PATH_CHARACTERS)
+
+
+def _decode(escapes: re.Match[str]) -> str:
+    """Only the bytes that are no UTF-8 keep their escapes, in the case in which they were written."""
+    text, at = escapes.group(), 0
+    parts: list[str] = []
+    for character in bytes.fromhex(text.replace("%", "")).decode("utf-8", "surrogateescape"):
+        end = at + 3 * len(character.encode("utf-8", "surrogateescape"))
+        parts.append(text[at:end] if "\udc80" <= character <= "\udcff" else character)
+        at = end
+    return "".join(parts)
 
 
 def _without_dots(path: str) -> str:
@@ -60,20 +74,23 @@ def _without_dots(path: str) -> str:
 
 
 def query_pairs(raw: str) -> list[tuple[str, str]]:
-    return [
-        (unquote_plus(name), unquote_plus(value))
-        for name, _, value in (pair.partition("=") for pair in raw.split("&") if pair)
-    ]
+    """Names and values, decoded as the path is, with `+` for a space."""
+    pairs = (pair.replace("+", " ").partition("=") for pair in raw.split("&") if pair)
+    return [(_ESCAPES.sub(_decode, name), _ESCAPES.sub(_decode, value)) for name, _, value in pairs]
 
 
 def query_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """`req.params`: names without regard to case, the last duplicate wins, empty values are missing."""
-    values: dict[str, tuple[str, str]] = {}
+    """`req.params`: names without regard to case, several values joined, empty ones left out."""
+    values: dict[str, tuple[str, list[str]]] = {}
     for name, value in pairs:
-        first = values.get(name.lower(), (name, ""))[0]
-        values[name.lower()] = (first, value)
-    return {name: value for name, value in values.values() if value}
+        values.setdefault(name.lower(), (name, []))[1].append(value)
+    return {name: joined for name, given in values.values() if (joined := joined_values(given))}
+
+
+def joined_values(values: Iterable[str]) -> str:
+    """`StringValues.ToString`: what the function gets of a parameter or header that was sent twice."""
+    return ",".join(value for value in values if value)
 
 
 def first_value(pairs: list[tuple[str, str]], name: str) -> str | None:
-    return next((value for found, value in pairs if found.lower() == name), None)
+    return next((value for given, value in pairs if given.lower() == name), None)

@@ -12,7 +12,8 @@ HEARING = 2.0
 
 class Server(web.Server):
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
-        super().__init__(self._heard, access_log=None)
+        # Kestrel hands a body on as it was sent; aiohttp would unpack it, and refuse what is not packed.
+        super().__init__(self._heard, access_log=None, auto_decompress=False)
         self._answer = handler
         self._taken: dict[object, float] = {}
 

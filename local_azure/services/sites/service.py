@@ -81,10 +81,10 @@ class Sites:
         return list(record.functions) if record is not None else []
 
     def host_status(self, site_id: str) -> Mapping[str, object]:
-        """The answer of /admin/host/status; state `Offline` while no host runs."""
+        """The answer of /admin/host/status, with all errors; state `Offline` while no host runs."""
         site = self._sites.get(key(site_id))
         record = site.record if site is not None else None
-        return status.host_status(record) if record is not None else status.offline(name_of(site_id))
+        return status.explained(record) if record is not None else status.offline(name_of(site_id))
 
     def synchronise_triggers(self, site_id: str) -> None:
         """Nothing is left to do: `functions` is what the running host serves. Raises ArmError 404."""

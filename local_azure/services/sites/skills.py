@@ -86,10 +86,11 @@ def argument_of(arguments: str, parameter: str) -> str | None:
     if not arguments:
         return None
     try:
-        parsed: object = json.loads(arguments)
+        dotnet.check_depth(arguments)
+        parsed: object = json.loads(arguments, strict=False)
         if not isinstance(parsed, dict):
             msg = "it is no JSON object"
             raise ValueError(msg)
         return dotnet.text_of(cast("dict[str, object]", parsed).get(parameter))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BindingError(f"The arguments {arguments!r} cannot be passed on: {error}") from error

@@ -53,6 +53,11 @@ def read(file: Path) -> HostRecord | None:
 
 
 def host_status(record: HostRecord) -> dict[str, object]:
+    """The answer of /admin/host/status.
+
+    It names the reason of a host that did not start. An app that cannot be indexed
+    and a function in error leave no trace in it: their routes are 404, and that is all.
+    """
     status: dict[str, object] = {
         "id": record.site,
         "state": record.state,
@@ -61,15 +66,20 @@ def host_status(record: HostRecord) -> dict[str, object]:
         "platformVersion": "local-azure",
         "instanceId": record.instance_id,
         "computerName": os.uname().nodename,
-        "errors": [*record.errors],
         "processUptime": int((time.time() - record.started) * 1000),
         "functionAppContentEditingState": "NotAllowed",
     }
     if record.bundle_id:
         status["extensionBundle"] = {"id": record.bundle_id, "version": record.bundle_version}
-    if record.notices:
-        status["notices"] = [*record.notices]
+    if record.state == "Error":
+        status["errors"] = [*record.errors]
     return status
+
+
+def explained(record: HostRecord) -> dict[str, object]:
+    """`host_status` with every reason, for the developer: `pulumi up` reads it of Resource Manager."""
+    status = {**host_status(record), "errors": [*record.errors]}
+    return {**status, "notices": [*record.notices]} if record.notices else status
 
 
 def offline(site: str) -> dict[str, object]:

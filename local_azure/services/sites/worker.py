@@ -10,7 +10,6 @@ or response). The host imports this module for `encode` and `HEADER` alone.
 import asyncio
 import base64
 import concurrent.futures
-import contextvars
 import importlib
 import inspect
 import json
@@ -29,8 +28,8 @@ SCRIPT = "function_app"
 PACKAGES = os.path.join(".python_packages", "lib", "site-packages")  # noqa: PTH118 # pathlib costs 10 ms of start
 Message = dict[str, typing.Any]
 
-_running: "contextvars.ContextVar[str | None]" = contextvars.ContextVar("running", default=None)
-"""Name of the function that runs."""
+_thread = threading.local()
+"""`invocation_id`: of the function that runs in this thread, or what the app has set."""
 
 
 def encode(message: Message, payload: bytes = b"") -> bytes:
@@ -70,6 +69,31 @@ class Function(typing.NamedTuple):
         return [one for one in self.bindings if one["direction"].upper() == "OUT"]
 
 
+class InvocationTask(asyncio.Task[typing.Any]):
+    """Has the invocation id of the task that made it, and gives it to no thread, as in Azure's worker."""
+
+    def __init__(self, coroutine: typing.Any, loop: asyncio.AbstractEventLoop, **options: typing.Any) -> None:
+        super().__init__(coroutine, loop=loop, **options)
+        self.invocation_id: str | None = getattr(asyncio.current_task(loop), "invocation_id", None)
+
+
+def make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any
+) -> InvocationTask:
+    return InvocationTask(coroutine, loop, **options)
+
+
+def current_invocation_id() -> str | None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        task = None
+    invocation_id: str | None = getattr(task, "invocation_id", None) or getattr(
+        _thread, "invocation_id", None
+    )
+    return invocation_id
+
+
 class Worker:
     def __init__(self, channel: socket.socket, root: str) -> None:
         self._channel = channel
@@ -78,6 +102,12 @@ class Worker:
         self._functions: dict[str, Function] = {}
         self._library: typing.Any = None
         self._tasks: set[asyncio.Task[None]] = set()
+        threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
+        # Of its own: what an app gives to asyncio's pool takes no thread from functions.
+        self._threads = concurrent.futures.ThreadPoolExecutor(threads, "function")
+        self._indexed = False
+        self._running: dict[str | None, str] = {}
+        """Name of the function by invocation id."""
 
     def run(self) -> None:
         logger = logging.getLogger()
@@ -86,6 +116,7 @@ class Worker:
         )
         logger.addHandler(LogHandler(self))
         self.send(self._index())
+        self._indexed = True
         asyncio.run(self._serve())
 
     def send(self, message: Message, payload: bytes = b"") -> None:
@@ -98,8 +129,7 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
-        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(threads, "function"))
+        loop.set_task_factory(make_task)
         threading.Thread(target=self._read, args=(loop,), name="reader", daemon=True).start()
         await asyncio.Event().wait()
 
@@ -112,6 +142,18 @@ class Worker:
             payload = stream.read(payload_length)
             loop.call_soon_threadsafe(self._accept, message, payload)
         os._exit(0)
+
+    def category(self, record: logging.LogRecord) -> str | None:
+        """Of a line of the app; None for one that the host of Azure drops.
+
+        It knows a line by its invocation. A thread of the app's own has none
+        (Azure/azure-functions-python-worker #1158) until the app sets
+        `context.thread_local_storage.invocation_id`.
+        """
+        function = self._running.get(current_invocation_id())
+        if function is not None:
+            return f"Function.{function}.User"
+        return None if self._indexed else f"Worker.{record.name}"
 
     def _accept(self, message: Message, body: bytes) -> None:
         task = asyncio.ensure_future(self._invoke(message, body))
@@ -140,14 +182,15 @@ class Worker:
         content = b""
         try:
             function = self._functions[message["function"]]
-            _running.set(function.name)
+            self._running[message["id"]] = function.name
+            typing.cast("InvocationTask", asyncio.current_task()).invocation_id = message["id"]
             outs = {
                 one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"
             }
             arguments = {**outs, **self._decode(function, message, body)}
             if function.takes_context:
                 arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
-            result = await self._call(function, arguments)
+            result = await self._call(function, message["id"], arguments)
             answer["outputs"], answer["response"], content = self._encode(function, outs, result)
             answer["returned"] = self._returned(function, result)
         except BaseException as error:  # noqa: BLE001 # a handler may raise anything, SystemExit too
@@ -157,14 +200,21 @@ class Worker:
                 "traceback": "".join(traceback.format_exception(error)),
             }
             content = b""
+        self._running.pop(message["id"], None)
         self.send(answer, content)
 
-    async def _call(self, function: Function, arguments: Message) -> typing.Any:
+    async def _call(self, function: Function, invocation_id: str, arguments: Message) -> typing.Any:
         if inspect.iscoroutinefunction(function.handler):
             return await function.handler(**arguments)
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: context.run(function.handler, **arguments))
+
+        def run() -> typing.Any:
+            _thread.invocation_id = invocation_id
+            try:
+                return function.handler(**arguments)
+            finally:
+                _thread.invocation_id = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def _decode(self, function: Function, message: Message, body: bytes) -> Message:
         found: Message = {}
@@ -215,15 +265,10 @@ class LogHandler(logging.Handler):
         self._worker = worker
 
     def emit(self, record: logging.LogRecord) -> None:
-        function = _running.get()
-        self._worker.send(
-            {
-                "kind": "log",
-                "level": record.levelno,
-                "category": f"Function.{function}.User" if function else f"Worker.{record.name}",
-                "message": self.format(record),
-            }
-        )
+        category = self._worker.category(record)
+        if category is not None:
+            text = self.format(record)
+            self._worker.send({"kind": "log", "level": record.levelno, "category": category, "message": text})
 
 
 def describe(error: BaseException) -> str:
@@ -387,7 +432,7 @@ def make_context(library: typing.Any, invocation_id: str, function_name: str, di
         "invocation_id": invocation_id,
         "function_name": function_name,
         "function_directory": directory,
-        "thread_local_storage": threading.local(),
+        "thread_local_storage": _thread,
         "trace_context": None,
         "retry_context": None,
     }

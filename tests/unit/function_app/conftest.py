@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import azure.functions as func
 import pytest
@@ -82,13 +83,15 @@ def request(
     assistant_id: str = "",
     *,
     query: Mapping[str, str] | None = None,
+    raw_query: str | None = None,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpRequest:
-    """As the Functions host builds it."""
+    """As the Functions host builds it; `raw_query` is that of the URL where `query` does not show it all."""
+    url_query = urlencode(query or {}) if raw_query is None else raw_query
     return HostRequest(
         method=method,
-        url="https://app.example/api/assistants",
+        url=f"https://app.example/api/assistants?{url_query}",
         headers=dict(headers or {}),
         params=dict(query or {}),
         route_params={"assistantId": assistant_id} if assistant_id else {},

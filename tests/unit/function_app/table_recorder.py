@@ -45,7 +45,6 @@ def recorded(connection_string: str) -> Generator[Recorder]:
     endpoint = connection_string.partition("TableEndpoint=")[2].rstrip(";")
     upstream = urlsplit(endpoint)
     requests: list[Asked] = []
-    open_connections = threading.local()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -55,13 +54,13 @@ def recorded(connection_string: str) -> Generator[Recorder]:
             pass
 
         def forward(self) -> None:
-            connection: http.client.HTTPConnection | None = getattr(open_connections, "one", None)
-            if connection is None:
-                connection = open_connections.one = http.client.HTTPConnection(upstream.netloc, timeout=30)
+            # One for each request: Azurite closes a connection that was idle for five seconds.
+            connection = http.client.HTTPConnection(upstream.netloc, timeout=30)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             connection.request(self.command, self.path, body, dict(self.headers.items()))
             answer = connection.getresponse()
             content = answer.read()
+            connection.close()
             path, _, query = self.path.partition("?")
             requests.append(
                 Asked(self.command, unquote(path), dict(parse_qsl(query)), body, _rows(answer, content))

@@ -1,6 +1,7 @@
 """The app as the Functions host sees it: what it indexes, what it configures, what an import costs."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -10,9 +11,17 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import health
+from assistants import health, openapi
 from assistants.checks import MAX_INSTRUCTIONS_UNITS
-from assistants.settings import DEFAULT_INSTRUCTIONS, current, load
+from assistants.settings import (
+    DEFAULT_INSTRUCTIONS,
+    Settings,
+    SettingsError,
+    current,
+    load,
+    without_separator,
+)
+from jsonschema import Draft202012Validator
 
 APP = Path(__file__).parents[3] / "function_app"
 
@@ -79,10 +88,24 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
         "chatModel": "%CHAT_MODEL_DEPLOYMENT_NAME%",
         "chatStorageConnectionSetting": "AzureWebJobsStorage",
         "collectionName": "ChatState",
-        "temperature": "1.2",
+        "temperature": "120E-2",
         "maxTokens": "77",
         "isReasoningModel": False,
     }
+
+
+def test_a_temperature_means_the_same_whatever_separates_decimals() -> None:
+    """`float.TryParse` with the culture of Core Tools' machine reads `0.5` as 5 where that is a comma."""
+    for hundredths in range(201):
+        text = f"{hundredths // 100}.{hundredths % 100:02}"
+        for written in {text, text.removesuffix("0"), text.removesuffix(".00")}:
+            emitted = without_separator(written)
+            assert (emitted, float(emitted)) == (f"{hundredths}E-2", float(written))
+
+
+def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
+    (binding,) = (one for one in indexed(monkeypatch, {})["RunAssistant"] if one["type"] == "assistantPost")
+    assert not [value for value in binding.values() if re.fullmatch(r"[0-9]+[.,][0-9]+", str(value))]
 
 
 @pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])
@@ -100,10 +123,55 @@ def test_settings_have_defaults() -> None:
 
 def test_settings_name_everything_that_is_wrong_at_once() -> None:
     with pytest.raises(
-        ValueError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"
+        SettingsError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"
     ) as raised:
         load({"HTTP_AUTH_LEVEL": "admin", "DEFAULT_INSTRUCTIONS": "x" * (MAX_INSTRUCTIONS_UNITS + 1)})
     assert "anonymous, function" in str(raised.value)
+
+
+def test_a_long_value_of_a_setting_is_not_shown() -> None:
+    """It may be a secret that was put into the wrong setting, and whoever asks for health may read it."""
+    connection = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"
+    with pytest.raises(SettingsError) as raised:
+        load({"LEASE_TABLE": connection, "TODO_TABLE": "no-name"})
+    lease, todo = raised.value.problems
+    assert (
+        lease
+        == "The app setting LEASE_TABLE is a text of 64 characters: it must be 3 to 63 letters and digits."
+    )
+    assert todo == "The app setting TODO_TABLE is 'no-name': it must be 3 to 63 letters and digits."
+
+
+def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_problems(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    current.cache_clear()
+    monkeypatch.setenv("CHAT_MODEL_TEMPERATURE", "0,5")
+    monkeypatch.setenv("EXPOSE_INSTRUCTIONS", "yes")
+    try:
+        app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
+    finally:
+        current.cache_clear()
+    (function,) = app.get_functions()
+    assert function.get_function_name() == "Health"
+
+    caplog.clear()
+    response = function.get_user_function()(func.HttpRequest("GET", "/api/health", body=b""))
+
+    body = json.loads(response.get_body())
+    assert (response.status_code, response.mimetype) == (500, "application/problem+json")
+    assert body["package"] == "unpackaged"
+    for problem, name in zip(
+        body["problems"], ("CHAT_MODEL_TEMPERATURE", "EXPOSE_INSTRUCTIONS"), strict=True
+    ):
+        assert name in problem
+        assert problem in body["detail"]
+        assert [problem in record.getMessage() for record in caplog.records] == [True]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    document = openapi.document(Settings())
+    told = document["paths"]["/health"]["get"]["responses"]["500"]["content"]["application/problem+json"]
+    validator: Any = Draft202012Validator({**told["schema"], "components": document["components"]})
+    validator.validate(body)
 
 
 def answer(app_root: Path) -> tuple[int, dict[str, str]]:
@@ -131,6 +199,14 @@ def test_host_json_has_the_preview_bundle_pinned_below_its_next_breaking_release
         "version": "[4.45.0, 4.48.0)",
     }
     assert host["extensions"]["http"]["routePrefix"] == "api"
+
+
+def test_host_json_limits_no_requests() -> None:
+    """A post calls the app itself and waits: at a limit of requests the fronts hold every place, the calls
+    that they wait for get none, and all of them, with health, hang until the posts time out."""
+    http = json.loads((APP / "host.json").read_text())["extensions"]["http"]
+    limits = {"maxConcurrentRequests", "maxOutstandingRequests", "dynamicThrottlesEnabled"}
+    assert not limits & http.keys()
 
 
 def test_prompts_stay_out_of_the_logs() -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import azure.functions as func
 import pytest
-from assistants import checks, create, leases, openapi, post, read, remove
+from assistants import checks, create, leases, openapi, post, read, remove, routing
 from assistants.leases import Purpose
 from assistants.post import PostLog
 from assistants.settings import Settings, current
@@ -68,6 +68,14 @@ def test_it_follows_the_settings(settings: Settings) -> None:
     responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
     assert ["401" in one for one in responses] == [False, True]
     assert ["403" in one for one in responses] == [True, False]
+
+
+@pytest.mark.parametrize(("prefix", "url"), [("v1", "/v1"), ("", "/")])
+def test_its_server_is_below_the_route_prefix(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, prefix: str, url: str
+) -> None:
+    monkeypatch.setattr(routing, "PREFIX", prefix)
+    assert openapi.document(settings)["servers"] == [{"url": url}]
 
 
 def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, Any]) -> None:
@@ -138,11 +146,14 @@ def test_every_answer_is_one_that_it_tells_of(
     def get(assistant_id: str, **query: str) -> func.HttpResponse:
         return read.respond(request("GET", assistant_id, query=query), settings, tables)
 
-    def say(assistant_id: str, body: bytes, run: Run) -> func.HttpResponse:
-        return post.respond(request("POST", assistant_id, body=body), settings, tables, run, PostLog())
+    def say(assistant_id: str, body: bytes, run: Run, **headers: str) -> func.HttpResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        asked = request("POST", assistant_id, body=body, headers=named)
+        return post.respond(asked, settings, tables, run, PostLog())
 
-    def ask(assistant_id: str, run: Run, **query: str) -> func.HttpResponse:
-        asked = request("POST", assistant_id, query=query)
+    def ask(assistant_id: str, run: Run, chunked: bool = False, **query: str) -> func.HttpResponse:
+        headers = {"Transfer-Encoding": "chunked"} if chunked else {}
+        asked = request("POST", assistant_id, query=query, headers=headers)
         return post.respond_as_text(asked, settings, tables, run, PostLog())
 
     def listed(**query: str) -> func.HttpResponse:
@@ -154,7 +165,9 @@ def test_every_answer_is_one_that_it_tells_of(
         (ID, "put", 400, put("a", b"[1]")),
         (ID, "put", 400, put("a", If_None_Match="x")),
         (ID, "put", 409, put("busy")),
+        (ID, "put", 411, put("a", Transfer_Encoding="chunked")),
         (ID, "put", 412, put("a", If_None_Match="*")),
+        (ID, "put", 415, put("a", Content_Encoding="gzip")),
         (ID, "get", 200, get("a", limit="1", includeInstructions="true")),
         (ID, "get", 200, get("a", timestampUTC="2020-01-01")),
         (ID, "get", 200, get("none", timestampUTC="2020-01-01")),
@@ -164,9 +177,12 @@ def test_every_answer_is_one_that_it_tells_of(
         (messages, "post", 400, say("a", b"", done)),
         (messages, "post", 404, say("none", message, done)),
         (messages, "post", 409, say("busy", message, done)),
+        (messages, "post", 411, say("a", message, done, Transfer_Encoding="chunked")),
+        (messages, "post", 415, say("a", message, done, Content_Encoding="br")),
         (messages, "post", 503, say("a", message, Run(FAILED))),
         (ID, "post", 200, ask("a", done, message="Hi")),
         (ID, "post", 400, ask("a", done)),
+        (ID, "post", 411, ask("a", done, chunked=True, message="Hi")),
         (ID, "get", 200, get("a")),
         ("/assistants", "get", 200, listed(limit="1")),
         ("/assistants", "get", 400, listed(continuationToken="x")),

@@ -4,9 +4,10 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from assistants import own_call
+from assistants import own_call, routing
 from assistants.own_call import Called, Outcome, run_assistant
 
 from local_azure.services.ports import ADDRESS, free_port
@@ -15,13 +16,14 @@ DONE = Called(Outcome.DONE, 200)
 
 
 class App(ThreadingHTTPServer):
-    """Answers every POST by `status`, 0 being none at all, and counts."""
+    """Answers every POST by `status`, 0 being none at all, or 401 without its `key`, and counts."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__((ADDRESS, 0), Handler)
         self.status = 200
+        self.key: str | None = None
         self.connections = 0
         self.requests: list[tuple[str, str, str]] = []
         self.before_answer: Callable[[], object] = lambda: None
@@ -43,12 +45,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.requests.append((self.path, self.headers.get("x-functions-key", ""), body))
+        # The library reads headers as Latin-1, Kestrel as UTF-8.
+        key = self.headers.get("x-functions-key", "").encode("latin-1").decode()
+        self.server.requests.append((self.path, key, body))
         if self.server.status == 0:
             self.close_connection = True  # no answer at all
             return
         self.server.before_answer()
-        self.send_response(self.server.status)
+        refused = self.server.key is not None and key != self.server.key
+        self.send_response(401 if refused else self.server.status)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
@@ -78,9 +83,57 @@ def test_the_bound_function_gets_the_message_and_the_callers_key(app: App) -> No
     assert app.requests == [("/api/assistants/a-1/run", "k3y", '{"message": "Hi", "rest": ""}')]
 
 
-def test_a_key_that_no_header_can_carry_is_left_out(app: App) -> None:
-    assert run_assistant(app.host, "a", "Hi", "k\r\nX-Other: 1") == DONE
+@pytest.mark.parametrize("key", ["k\r\nX-Other: 1", "k\0", " k", "k "])
+def test_a_key_that_no_header_can_carry_is_left_out(app: App, key: str) -> None:
+    assert run_assistant(app.host, "a", "Hi", key) == DONE
     assert [key for _, key, _ in app.requests] == [""]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("k1", "k1"), ("k1,k2", "k1"), ("k1, k2", "k1"), ("k1,k2", "k1,k2"), ("my kéy", "my kéy")],
+)
+def test_the_key_that_the_host_took_opens_the_bound_function(app: App, given: str, taken: str) -> None:
+    """A header that was sent twice arrives joined; a key that somebody chose may hold a comma itself."""
+    app.key = taken
+    assert run_assistant(app.host, "a", "Hi", given) == DONE
+    assert app.requests[-1][1] == taken
+
+
+@pytest.mark.parametrize("given", ["", "k1", "k1,k2"])
+def test_a_key_that_does_not_open_the_bound_function_is_refused(app: App, given: str) -> None:
+    app.key = "k3"
+    assert run_assistant(app.host, "a", "Hi", given) == Called(Outcome.REFUSED, 401)
+
+
+@pytest.mark.parametrize(
+    ("http", "path"),
+    [({"routePrefix": "v1/x"}, "/v1/x/assistants/a/run"), ({"routePrefix": ""}, "/assistants/a/run")],
+)
+def test_the_call_goes_below_the_route_prefix_of_host_json(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, http: dict[str, str], path: str
+) -> None:
+    host_json = tmp_path / "host.json"
+    host_json.write_text(json.dumps({"version": "2.0", "extensions": {"http": http}}))
+    monkeypatch.setattr(routing, "PREFIX", routing.route_prefix(host_json))
+    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert [path for path, _, _ in app.requests] == [path]
+
+
+@pytest.mark.parametrize(
+    ("host", "prefix"),
+    [
+        ({}, "api"),
+        ({"extensions": {}}, "api"),
+        ({"extensions": {"http": {}}}, "api"),
+        ({"extensions": {"http": {"routePrefix": "/v1/"}}}, "v1"),
+    ],
+)
+def test_the_route_prefix_is_the_hosts_default_where_host_json_names_none(
+    tmp_path: Path, host: object, prefix: str
+) -> None:
+    (tmp_path / "host.json").write_text(json.dumps(host))
+    assert routing.route_prefix(tmp_path / "host.json") == prefix
 
 
 @pytest.mark.parametrize(

@@ -611,12 +611,34 @@ def test_arguments_are_read_as_the_extension_reads_them(arguments: str, readable
     assert conversations.is_readable_json(arguments) is readable
 
 
-def test_the_key_goes_with_the_call_wherever_the_client_put_it(settings: Settings, tables: Tables) -> None:
+@pytest.mark.parametrize(
+    ("raw_query", "headers", "key"),
+    [
+        ("message=Hi", {"X-Functions-Key": "k1"}, "k1"),
+        ("message=Hi&code=k2", {"x-functions-key": "k1"}, "k1"),
+        ("message=Hi&code=k2", {}, "k2"),
+        ("Code=k2&message=Hi", {}, "k2"),
+        ("CODE=k2&code=k3&message=Hi", {}, "k2"),
+        ("code=k2&code=k3&message=Hi", {}, "k2"),
+        ("c%6Fde=k%2B2%3D%3D&message=Hi", {}, "k+2=="),
+        ("code=a,b&message=Hi", {}, "a,b"),
+        ("message=Hi", {}, ""),
+    ],
+)
+def test_the_key_that_the_host_took_goes_with_the_call_wherever_the_client_put_it(
+    settings: Settings, tables: Tables, raw_query: str, headers: dict[str, str], key: str
+) -> None:
     conversation(tables.chat_state, "a")
     run = Run()
-    send(settings, tables, run, x_functions_key="k1")
-    asked = request("POST", "a", query={"message": "Hi", "code": "k2"})
+    asked = request("POST", "a", query={"message": "Hi"}, raw_query=raw_query, headers=headers)
     post.respond_as_text(asked, settings, tables, run, PostLog())
     anonymous = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS)
-    send(anonymous, tables, run, x_functions_key="not looked at by the host")
-    assert [key for _, _, key in run.asked] == ["k1", "k2", ""]
+    post.respond_as_text(asked, anonymous, tables, run, PostLog())
+    assert [key for _, _, key in run.asked] == [key, ""]
+
+
+def test_a_bound_function_that_is_not_there_is_named(settings: Settings, tables: Tables) -> None:
+    conversation(tables.chat_state, "a")
+    response = send(settings, tables, Run(Called(Outcome.REFUSED, 404)))
+    assert response.status_code == 502
+    assert "RunAssistant is disabled" in body_of(response)["detail"]

@@ -11,6 +11,7 @@ from assistants.create import respond as put_respond
 from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
 from assistants.storage import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.functions.http import HttpResponseConverter
 
 from tests.unit.function_app.conftest import conversation, request, rows_of
 from tests.unit.function_app.test_create import HOSTILE_IDS, RecordingOut
@@ -368,3 +369,11 @@ def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_w
     assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
     assert refused.status_code == 500
     assert b"secret" not in busy.get_body() + refused.get_body()
+
+
+def test_the_204_has_a_content_type_though_no_body(tables: Tables) -> None:
+    """`azure.functions` adds one to every answer, and the host sends it (recording `204-empty-bytes`)."""
+    response = remove.respond(request("DELETE", "a"), tables)
+    encoded = HttpResponseConverter.encode(response, expected_type=None).value
+    assert (encoded["status_code"].value, encoded["body"].value) == ("204", b"")
+    assert encoded["headers"]["content-type"].value == "text/plain; charset=utf-8"

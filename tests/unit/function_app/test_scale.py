@@ -1,13 +1,14 @@
-"""Two hundred assistants cost what ten do: requests to the table and rows in the answers, not time."""
+"""What reading costs, in requests to the table and rows in the answers, not in time."""
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from assistants import leases, post, read, remove
+from assistants import leases, listing, post, read, remove
 from assistants.leases import Purpose
 from assistants.post import PostLog
 from assistants.settings import Settings
@@ -28,8 +29,8 @@ def name(number: int) -> str:
     return f"scale-{number:03}"
 
 
-def write(table: Any, assistant_id: str) -> None:
-    """A conversation of the extension's rows, in one transaction."""
+def write(table: Any, assistant_id: str, messages: int = MESSAGES) -> None:
+    """A conversation of the extension's rows, the state last."""
     rows: list[dict[str, object]] = [
         {
             "PartitionKey": assistant_id,
@@ -39,7 +40,7 @@ def write(table: Any, assistant_id: str) -> None:
             "CreatedAt": DAY,
             "ToolCalls": "",
         }
-        for number in range(1, MESSAGES + 1)
+        for number in range(1, messages + 1)
     ]
     state: dict[str, object] = {
         "PartitionKey": assistant_id,
@@ -47,10 +48,12 @@ def write(table: Any, assistant_id: str) -> None:
         "Exists": True,
         "CreatedAt": DAY,
         "LastUpdatedAt": DAY,
-        "TotalMessages": MESSAGES,
+        "TotalMessages": messages,
         "TotalTokens": 7,
     }
-    table.submit_transaction([("create", row) for row in (*rows, state)])
+    rows.append(state)
+    for start in range(0, len(rows), 100):
+        table.submit_transaction([("create", row) for row in rows[start : start + 100]])
 
 
 @pytest.fixture
@@ -77,8 +80,9 @@ def page(tables: Tables, recorder: Recorder, **query: str) -> tuple[dict[str, An
 
 
 @pytest.fixture
-def seen(settings: Settings, recorder: Recorder) -> Tables:
-    """The same tables, behind the recorder."""
+def seen(settings: Settings, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    """The same tables, behind the recorder. Scans are waited for, however slow the machine is."""
+    monkeypatch.setattr(listing, "HEAD_START_SECONDS", 60)
     storage = replace(settings.storage, connection_string=recorder.connection_string)
     return Tables(replace(settings, storage=storage))
 
@@ -148,3 +152,78 @@ def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_on
 
     assert everything(table) == {key: etag for key, etag in before.items() if key[0] != victim}
     assert len(before) == MANY * (MESSAGES + 1)
+
+
+class WithoutScans:
+    """A table client whose scans are not answered before `release`."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._released = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def query_entities(self, query: str, **options: Any) -> Any:
+        if "RowKey eq" not in query:
+            return self._table.query_entities(query, **options)
+        self._by_page = self._table.query_entities(query, **options).by_page
+        return self
+
+    def by_page(self) -> Iterator[Any]:
+        assert self._released.wait(60)
+        yield from self._by_page()
+
+    def release(self) -> None:
+        self._released.set()
+
+
+def test_a_hundred_assistants_take_one_request_where_the_scan_is_quick_and_a_walk_takes_two_for_each(
+    tables: Tables, seen: Tables, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        write(tables.chat_state, name(number), messages=10)
+
+    scanned, cost = page(seen, recorder, limit="100")
+    assert cost == (1, 100)
+    assert [one["assistantId"] for one in scanned["assistants"]] == [name(number) for number in range(100)]
+    assert "continuationToken" not in scanned
+
+    monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
+    table = WithoutScans(seen.chat_state)
+    try:
+        walked = listing.page_after(table, "", 100)
+        asked = recorder.taken()
+    finally:
+        table.release()
+    assert [state.shown() for state in walked.states] == scanned["assistants"]
+    assert walked.place is None
+    # A step and a state for each, and a step that finds no more.
+    assert (len(asked), sum(one.rows for one in asked)) == (201, 200)
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more(
+    settings: Settings, tables: Tables, seen: Tables, recorder: Recorder, limit: int
+) -> None:
+    write(tables.chat_state, "long", messages=1000)
+    recorder.taken()
+    query = {"limit": str(limit)}
+    for start in (1, 1 + limit):
+        response = read.respond(request("GET", "long", query=query), settings, seen)
+        body = json.loads(response.get_body())
+        assert [one["number"] for one in body["messages"]] == list(range(start, start + limit))
+        assert sum(one.rows for one in recorder.taken()) <= limit + 2
+        query["continuationToken"] = body["continuationToken"]
+
+
+def test_a_page_since_a_message_reads_that_message_besides(
+    settings: Settings, tables: Tables, seen: Tables, recorder: Recorder
+) -> None:
+    conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
+    recorder.taken()
+    query = {"since": "2026-11-25T08:00:02.12345Z", "limit": "5"}
+    response = read.respond(request("GET", "a", query=query), settings, seen)
+    assert [one["number"] for one in json.loads(response.get_body())["messages"]] == [4, 5, 6, 7, 8]
+    asked = recorder.taken()
+    assert (len(asked), sum(one.rows for one in asked)) == (2, 1 + 5 + 1 + 1)

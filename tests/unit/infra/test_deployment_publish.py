@@ -299,6 +299,38 @@ def test_a_host_that_cannot_run_the_code_fails_with_its_own_words(azure: Azure) 
     assert 30 <= bench.clock.time <= 60
 
 
+WRONG = ["The app setting CHAT_MODEL_TEMPERATURE is '0,5': it must be a number.", "EXPOSE is 'yes'."]
+
+
+def unhealthy(package_hash: str) -> Reply:
+    body = {"status": 500, "detail": "wrong", "package": package_hash, "problems": WRONG}
+    return Reply(500, body)
+
+
+def test_new_code_with_wrong_app_settings_fails_with_all_that_is_wrong(azure: Azure) -> None:
+    azure.answers(HEALTH, unhealthy(HASH))
+    azure.answers(FUNCTIONS, Reply(200, {"value": [{"name": "app/Health"}]}))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "cannot run it:\n" + "\n".join(WRONG) in message
+    assert "--restore-app-settings" in message
+    assert 30 <= bench.clock.time <= 60
+    assert all("not listed yet" not in line for line in [*bench.said, message])
+
+
+def test_what_was_wrong_with_the_code_before_does_not_fail_the_deployment(azure: Azure) -> None:
+    azure.answers(HEALTH, *[unhealthy("old")] * 12, Reply(200, {"package": HASH}))
+    bench = Bench(azure)
+    bench.publish()
+    assert bench.clock.time > 30
+
+
+@pytest.mark.parametrize("problems", [None, "text", {}, []])
+def test_a_health_that_names_no_problems_is_waited_for(azure: Azure, problems: object) -> None:
+    azure.answers(HEALTH, Reply(500, {"package": HASH, "problems": problems}))
+    assert "Deadline of 5 minutes" in Bench(azure).failure()
+
+
 def test_an_error_that_goes_away_does_not_fail_the_deployment(azure: Azure) -> None:
     azure.answers(HEALTH, *[Reply(503)] * 12, Reply(200, {"package": HASH}))
     starting = [Reply(200, {"errors": ["starting"]})] * 5

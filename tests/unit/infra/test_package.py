@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from assistants import routing
 
 from infra import package, settings
 from infra.package import (
@@ -25,6 +26,7 @@ from infra.package import (
     function_names,
     given_package,
     parse_lock,
+    url_path,
     zip_bytes,
 )
 
@@ -230,6 +232,25 @@ def test_two_builds_at_once_leave_one_whole_package(tmp_path: Path) -> None:
 def test_a_python_that_is_not_supported_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"'2.7'.*3.11, 3.12"):
         build_package("2.7", root=project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ({}, "/api/health"),
+        ({"extensions": {"http": {"routePrefix": "/v1/"}}}, "/v1/health"),
+        ({"extensions": {"http": {"routePrefix": ""}}}, "/health"),
+    ],
+)
+def test_paths_of_the_app_are_below_the_prefix_of_its_host_json(
+    tmp_path: Path, host: object, path: str
+) -> None:
+    write(tmp_path / "function_app" / "host.json", json.dumps(host).encode())
+    assert url_path("health", tmp_path) == path
+
+
+def test_infra_and_the_app_read_one_prefix() -> None:
+    assert url_path("health") == routing.url_path("health")
 
 
 def test_a_missing_app_file_is_named(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
     state = found.state
     state.total_messages = len(found.messages)
     state.last_updated_at = dotnet.now()
-    await _submit(table, [*turn.batch, ("update", rows.state_row(state), {"mode": "merge"})])
+    # A PATCH without If-Match: rows that were deleted while the model thought are there again.
+    await _submit(table, [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})])
     recent = [one for one in found.messages if one.created_at > started and one.role == "Assistant"]
     log.info(
         "Returning %d/%d chat messages from entity '%s'", len(recent), state.total_messages, assistant_id

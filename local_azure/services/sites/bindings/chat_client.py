@@ -6,6 +6,8 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -24,8 +26,11 @@ ATTEMPT_LIMIT = 100.0
 """Seconds, of each attempt (`NetworkTimeout` of System.ClientModel)."""
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-BACKOFF = (0.0, 0.8, 1.6)
-"""Seconds before each further attempt. The first is 0: the SDK shifts by -1 there (ClientRetryPolicy.cs)."""
+BACKOFF = (0.8, 1.6, 3.2)
+"""Seconds before each further attempt (recordings failures/…-for-ever)."""
+
+DELAY_LIMIT = 4_294_967.294
+"""Seconds that `Task.Delay` of .NET can wait; a longer wait fails at once."""
 
 Authorize = Callable[[], Awaitable[Mapping[str, str]]]
 """The headers that show who calls."""
@@ -70,6 +75,10 @@ class ChatClient:
                 return parse_completion(answer)
             if delay is None or status not in RETRIED:
                 raise BindingError(_failure(status, answer))
+            if wanted_delay is not None and wanted_delay > DELAY_LIMIT:
+                raise BindingError(
+                    f"The model asks for a wait that is longer than .NET can wait: {wanted_delay} s"
+                )
             log.debug("The model answered %d; it is asked again", status)
             await asyncio.sleep(delay if wanted_delay is None else wanted_delay)
         raise AssertionError
@@ -88,12 +97,15 @@ class ChatClient:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; a date counts for nothing, since the SDK parses the header's name instead of its value."""
+    """Seconds that the service names, as a number or as a date."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
         with suppress(KeyError, ValueError):
             seconds = float(headers[name]) * unit
             if math.isfinite(seconds):
                 return max(0.0, seconds)
+    with suppress(KeyError, ValueError):
+        moment = parsedate_to_datetime(headers["Retry-After"]).astimezone(UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
     return None
 
 

@@ -21,6 +21,15 @@ ISO = re.compile(
 )
 """What Newtonsoft.Json takes for a date wherever it parses a string without a type in mind."""
 
+DEPTH_LIMIT = 64
+"""Levels of nesting that Newtonsoft.Json and System.Text.Json read."""
+
+_MICROSOFT_DATE = re.compile(r"/Date\((-?\d{1,13})\)/", re.ASCII)
+"""Milliseconds since 1970 (13 digits: years 1653 to 2286); Newtonsoft.Json takes it for a date, too."""
+
+_BRACKET = re.compile(r"[\[{\]}]")
+_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _NEWTONSOFT = {
     **{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]},
@@ -74,6 +83,25 @@ def number(value: float) -> str:
     return re.sub(r"e([+-])(\d+)", lambda found: f"E{found[1]}{found[2]}", repr(value))
 
 
+def check_depth(text: str) -> None:
+    """Raises ValueError for JSON text that is nested deeper than .NET reads."""
+    depth = 0
+    for bracket in _BRACKET.findall(_JSON_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEPTH_LIMIT:
+            raise ValueError(f"The maximum depth of {DEPTH_LIMIT} has been exceeded")
+
+
+def strict_json(text: str) -> object:
+    """As System.Text.Json reads it. Raises ValueError; numbers are floats, whatever their length."""
+    check_depth(text)
+    return json.loads(text, parse_int=float, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def text_of(token: object) -> str | None:
     """`(string)token` of a parsed JSON value; an ISO date-time is a date by then. Raises ValueError."""
     if token is None:
@@ -83,6 +111,9 @@ def text_of(token: object) -> str | None:
     if isinstance(token, float):
         return number(token).removesuffix(".0")
     if isinstance(token, str):
+        milliseconds = _MICROSOFT_DATE.fullmatch(token)
+        if milliseconds is not None:
+            return _invariant(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds[1])))
         found = ISO.fullmatch(token)
         return token if found is None else _invariant_date(token, found)
     if isinstance(token, int):
@@ -97,7 +128,10 @@ def _invariant_date(token: str, found: re.Match[str]) -> str:
     except ValueError:
         return token
     # An offset becomes local time, which in Azure is UTC.
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return _invariant(moment.astimezone(UTC) if moment.tzinfo else moment)
+
+
+def _invariant(moment: datetime) -> str:
     return f"{moment.month:02}/{moment.day:02}/{moment.year:04} {moment:%H:%M:%S}"
 
 

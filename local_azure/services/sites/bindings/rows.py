@@ -1,6 +1,5 @@
 """The rows of one assistant in table storage, with the types and the order of the extension's classes."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,31 +107,37 @@ def tool_calls_text(calls: Sequence[ToolCall]) -> str:
 
 
 def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
-    """Raises BindingError where arguments are no JSON: the extension fails too, until a create."""
+    """Raises BindingError where the extension fails, too: at every query and post, until a create."""
     if not text:
         return ()
     try:
-        items = cast("list[dict[str, Any]] | None", json.loads(text))
+        items = dotnet.strict_json(text)
+        if not isinstance(items, list):
+            raise ValueError("it is no array")
+        return tuple(_tool_call(item) for item in cast("list[object]", items))
     except ValueError as error:
-        raise BindingError(f"The column ToolCalls holds no JSON: {error}") from error
-    return tuple(_tool_call(item) for item in items or ())
-
-
-def _tool_call(item: Mapping[str, Any]) -> ToolCall:
-    arguments = str(item.get("functionArguments", ""))
-    try:
-        json.loads(arguments, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
         raise BindingError(
-            f"The arguments {arguments!r} of the stored tool call {item.get('functionName')!r} are no JSON: "
-            f"{error}. The conversation stays unreadable until it is created anew."
+            f"The column ToolCalls with {text[:200]!r} cannot be read: {error}. "
+            f"The conversation stays unreadable until it is created anew."
         ) from error
-    return ToolCall(str(item.get("id", "")), str(item.get("functionName", "")), arguments.strip(" \t\r\n"))
 
 
-def _refuse(constant: str) -> float:
-    msg = f"{constant} is no JSON"
-    raise ValueError(msg)
+def _tool_call(item: object) -> ToolCall:
+    """Raises ValueError. Members are found by their exact names; one that is absent is the empty text."""
+    if not isinstance(item, dict):
+        raise ValueError("a tool call is no object")
+    members = cast("dict[str, object]", item)
+    texts: list[str] = []
+    for name in ("id", "functionName", "functionArguments"):
+        value = members.get(name, "")
+        if not isinstance(value, str):
+            raise ValueError(f"{name!r} of a tool call is no text")
+        texts.append(value)
+    call = ToolCall(texts[0], texts[1], texts[2].strip(" \t\r\n"))
+    dotnet.strict_json(call.arguments)
+    if not call.function_name:
+        raise ValueError("'functionName' of a tool call is empty")
+    return call
 
 
 def read_message(entity: Mapping[str, Any]) -> Message:

@@ -5,12 +5,14 @@ import http.client
 import io
 import json
 import py_compile
+import socket
 import ssl
 import tempfile
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import cache_from_source
@@ -306,6 +308,17 @@ class TestSite:
         **options: Any,
     ) -> Answer:
         return send(self.azure.tls, self.hosts.default, method, target, headers or {}, body, **options)
+
+    @contextmanager
+    def connect(self) -> Generator[ssl.SSLSocket]:
+        """A connection for what no HTTP client sends."""
+        context = ssl.create_default_context(cafile=str(self.azure.tls.ca_file))
+        host, port = self.hosts.default.split(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=DEADLINE) as plain,
+            context.wrap_socket(plain, server_hostname=host) as connection,
+        ):
+            yield connection
 
 
 def send(  # noqa: PLR0917 # a request has these parts

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import EdmType
@@ -291,6 +293,63 @@ def test_a_busy_model_is_asked_again_after_the_time_that_it_names(
     model.script(*[refuses(429, "429", "slow down", **busy)] * 5)
     assert post(site, "busy").status == 500
     assert len(model.requests) == 4
+
+
+def test_a_late_reply_is_written_where_the_assistant_was_deleted_meanwhile(
+    site: TestSite, model: ScriptedModel
+) -> None:
+    """Recording post/plain: the last PATCH has no If-Match, and so it is insert-or-merge."""
+    create(site, "deleted")
+
+    def delete() -> None:
+        with site.azure.table() as table:
+            for row in site.azure.rows("deleted"):
+                table.delete_entity(row)  # pyright: ignore[reportUnknownMemberType] # the SDK leaves `**kwargs` open
+
+    model.script(says("late", before=delete))
+    assert post(site, "deleted").status == 200
+    rows = site.azure.rows("deleted")
+    assert [row["RowKey"] for row in rows] == ["msg-0002", "msg-0003", "state"]
+    assert (rows[-1]["Exists"], rows[-1]["TotalMessages"]) == (True, 3)
+
+
+def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
+    site: TestSite, model: ScriptedModel
+) -> None:
+    """Recording rpc-request/client-leaves-model."""
+    create(site, "left")
+    runs = site.log.count("handler of Post runs")
+    with site.connect() as connection:
+
+        def leave() -> None:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1024):
+                pass  # the host has noticed when it closes its side
+
+        model.script(says("late", before=leave))
+        head = f"POST /api/assistants/left?message=hi HTTP/1.1\r\nHost: {site.hosts.default}\r\n"
+        connection.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
+        until(lambda: len(contents(site, "left")) == 3, "rows of the post")
+    until(lambda: "the client left" in site.log, "the end of the invocation")
+    assert site.log.count("handler of Post runs") == runs
+
+
+def test_a_worker_that_dies_while_the_model_is_asked_holds_no_row_back(
+    site: TestSite, model: ScriptedModel
+) -> None:
+    create(site, "died")
+
+    def kill_worker() -> None:
+        states = site.azure.do(site.azure.sites.states)
+        pid = next(state.pid for state in states if state.name == site.name)
+        assert pid is not None
+        for worker in psutil.Process(pid).children():
+            worker.kill()
+            worker.wait(10)
+
+    model.script(says("late", before=kill_worker))
+    post(site, "died")
+    assert contents(site, "died") == [("System", "Be nice"), ("User", "hi"), ("Assistant", "late")]
 
 
 # Skills

@@ -318,6 +318,10 @@ def test_settings_that_break_the_app_are_told_and_mended_again(site: TestSite) -
     site.configure()
     assert site.send("GET", "/api/version").status == 404
     assert "KeyError: 'NEEDED'" in str(site.host_status["errors"])
+    master = {"x-functions-key": site.keys["master"]}
+    over_http = site.send("GET", "/admin/host/status", headers=master).json()
+    assert over_http["state"] == "Running"
+    assert "errors" not in over_http
     assert site.functions == []
     site.settings["NEEDED"] = "2"
     site.configure()

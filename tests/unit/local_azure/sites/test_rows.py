@@ -69,10 +69,104 @@ def test_tool_calls_are_the_json_of_system_text_json() -> None:
     assert rows.tool_calls_text(()) == ""
 
 
-@pytest.mark.parametrize("arguments", ["", '{"note": "cut of', "{} {}", "{'a': 1}", '{"a": NaN}'])
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param("", id="tool-call-rows/arguments-empty"),
+        pytest.param("hello", id="tool-call-rows/arguments-text"),
+        pytest.param("NaN", id="tool-call-rows/arguments-nan"),
+        pytest.param('{"city": -Infinity}', id="infinity"),
+        pytest.param('{"note": "cut of', id="tools/arguments-cut"),
+        pytest.param('{"city":"a"}{"city":"b"}', id="tools/arguments-two"),
+        pytest.param("{'city':'Paris'}", id="tools/arguments-single-quotes"),
+        pytest.param('{"city":"Paris"/*x*/}', id="tools/arguments-comment"),
+        pytest.param('{"city":"Paris",}', id="tools/arguments-trailing-comma"),
+        pytest.param('{"city":"a\nb"}', id="tools/arguments-raw-newline"),
+        pytest.param('{"city":0x10}', id="tools/arguments-hex"),
+        pytest.param(f'{{"city":"x","d":{deep(70)}}}', id="tools/arguments-deep"),
+        pytest.param(f'{{"d":{deep(64)}}}', id="65 levels"),
+        pytest.param(f'{{"d":{deep(64)},"d":1}}', id="65 levels in a member that another one replaces"),
+        pytest.param(deep(100_000), id="deeper than Python reads"),
+    ],
+)
 def test_stored_arguments_that_are_no_json_cannot_be_read(arguments: str) -> None:
     with pytest.raises(BindingError, match="stays unreadable until it is created anew"):
         rows.parse_tool_calls(rows.tool_calls_text([ToolCall("c1", "AddNote", arguments)]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param("5", id="tool-call-rows/arguments-number"),
+        pytest.param("null", id="tools/arguments-null"),
+        pytest.param('"Paris"', id="tools/arguments-text"),
+        pytest.param('{"a":1,"a":2}', id="tool-call-rows/arguments-duplicates"),
+        pytest.param('{"city":12345678901234567890123}', id="tools/arguments-value-big"),
+        pytest.param("9" * 5000, id="a number of more digits than Python reads"),
+        pytest.param('{"city":"\\ud800 [[{\\"[["}', id="half a surrogate pair"),
+        pytest.param(f'{{"d":{deep(63)}}}', id="64 levels"),
+    ],
+)
+def test_stored_arguments_that_are_json_are_read(arguments: str) -> None:
+    call = ToolCall("c1", "AddNote", arguments)
+    assert rows.parse_tool_calls(rows.tool_calls_text([call])) == (call,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(" ", id="tool-call-rows/blank"),
+        pytest.param('{"id":"call_1"}', id="tool-call-rows/object"),
+        pytest.param("[null]", id="tool-call-rows/null-item"),
+        pytest.param("[{}]", id="tool-call-rows/empty-item"),
+        pytest.param(
+            '[{"id":"c","functionName":"F","functionArguments":{"a":1}}]',
+            id="tool-call-rows/arguments-object",
+        ),
+        pytest.param(
+            '[{"id":"c","functionName":"F","functionArguments":null}]', id="tool-call-rows/arguments-null"
+        ),
+        pytest.param(
+            '[{"id":null,"functionName":"F","functionArguments":"{}"}]', id="tool-call-rows/id-null"
+        ),
+        pytest.param(
+            '[{"id":"c","functionName":"","functionArguments":"{}"}]', id="tool-call-rows/name-empty"
+        ),
+        pytest.param(
+            '[{"id":"c","functionName":null,"functionArguments":"{}"}]', id="tool-call-rows/name-null"
+        ),
+        pytest.param(
+            '[{"Id":"c","FunctionName":"F","FunctionArguments":"{}"}]',
+            id="tool-call-rows/names-in-other-case",
+        ),
+        pytest.param("[/*x*/]", id="tool-call-rows/comment"),
+        pytest.param(
+            '[{"id":"c","functionName":"F","functionArguments":"{}"},]', id="tool-call-rows/trailing-comma"
+        ),
+    ],
+)
+def test_a_column_of_another_shape_cannot_be_read(text: str) -> None:
+    with pytest.raises(BindingError, match="stays unreadable until it is created anew"):
+        rows.parse_tool_calls(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        pytest.param("[]", (), id="tool-call-rows/empty-array"),
+        pytest.param(
+            '[{"id":"c0","id":"c1","functionName":"F","functionArguments":" { } \\n","kind":"Other","a":1}]',
+            (ToolCall("c1", "F", "{ }"),),
+            id="tool-call-rows/unknown-member, duplicate-member and spaces",
+        ),
+    ],
+)
+def test_a_column_of_more_or_less_is_read(text: str, calls: tuple[ToolCall, ...]) -> None:
+    assert rows.parse_tool_calls(text) == calls
 
 
 @pytest.mark.parametrize(("number", "key"), [(1, "msg-0001"), (27, "msg-001B"), (65_536, "msg-10000")])

@@ -152,6 +152,57 @@ async def test_a_handler_gets_the_request_and_answers_it(app: Path) -> None:
         assert ("Function.Echo.User", 30, "echoed") in running.logged
 
 
+LOGGING_APP = (
+    START
+    + """
+import asyncio, concurrent.futures, logging
+
+log = logging.getLogger("mine")
+log.warning("while the app is imported")
+pool = concurrent.futures.ThreadPoolExecutor(1)
+
+def with_id(context, text):
+    context.thread_local_storage.invocation_id = context.invocation_id
+    log.warning(text)
+
+async def child():
+    log.warning("in a task of the function")
+
+@app.route(route="sync")
+def Sync(req: func.HttpRequest, context: func.Context) -> str:
+    log.warning("in a function")
+    pool.submit(log.warning, "in a thread without an id").result()
+    pool.submit(with_id, context, "in a thread with the id").result()
+    return "done"
+
+@app.route(route="async")
+async def Async(req: func.HttpRequest, context: func.Context) -> str:
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(pool, log.warning, "in a thread with the id of an invocation that has ended")
+    await asyncio.to_thread(log.warning, "in a thread of asyncio")
+    await loop.run_in_executor(pool, with_id, context, "in a thread with the id")
+    log.warning("after an await")
+    await asyncio.create_task(child())
+    return "done"
+"""
+)
+
+
+async def test_lines_without_the_id_of_a_running_invocation_are_dropped(tmp_path: Path) -> None:
+    """Azure/azure-functions-python-worker #1158: the host knows no function that such a line belongs to."""
+    async with worker(write_app(tmp_path, LOGGING_APP)) as running:
+        await running.call("Sync")
+        await running.call("Async")
+        assert running.logged == [
+            ("Worker.mine", 30, "while the app is imported"),
+            ("Function.Sync.User", 30, "in a function"),
+            ("Function.Sync.User", 30, "in a thread with the id"),
+            ("Function.Async.User", 30, "in a thread with the id"),
+            ("Function.Async.User", 30, "after an await"),
+            ("Function.Async.User", 30, "in a task of the function"),
+        ]
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

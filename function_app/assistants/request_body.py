@@ -1,0 +1,39 @@
+"""Refuses a body that did not arrive as the client sent it, before any of it is parsed.
+
+PUT and both POSTs use it. GET and DELETE read no body: the host hands on none of a GET's (recording
+`http/get-with-body`), and RFC 9110 section 9.3 gives neither one a meaning.
+"""
+
+from typing import Any
+
+import azure.functions as func
+
+from assistants.checks import Problem
+from assistants.responses import bad_request, problem
+
+_MAX_VALUE_CHARACTERS = 64
+
+
+def refusal(req: func.HttpRequest) -> func.HttpResponse | None:
+    """A 411, 415 or 400 problem; None where the body is complete and not encoded.
+
+    The host drops a chunked body without an error (recording `http/chunked`), so that a create would take
+    the default instructions, and hands on a compressed one as it is (`http/gzip-request`).
+    """
+    headers: Any = req.headers  # a mapping whose names have no case
+    if "Transfer-Encoding" in headers:
+        detail = "A body sent with Transfer-Encoding does not reach the app: send it with Content-Length."
+        return problem(411, detail)
+    encoding = str(headers.get("Content-Encoding", ""))
+    if any(coding.strip().lower() not in ("", "identity") for coding in encoding.split(",")):
+        detail = f"The app decodes no Content-Encoding ({_short(encoding)}): send the body as it is."
+        return problem(415, detail)
+    length, arrived = headers.get("Content-Length"), len(req.get_body())
+    if length is not None and str(length) != str(arrived):
+        rule = f"is {_short(length)}, and {arrived} bytes of the body arrived"
+        return bad_request([Problem("header", "Content-Length", rule)])
+    return None
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _MAX_VALUE_CHARACTERS else f"{value[:_MAX_VALUE_CHARACTERS]}…"
