@@ -132,7 +132,7 @@ class ManagedIdentity:
         raise failure
 
     def _ask(self, resource: str) -> tuple[int, bytes]:
-        # http.client and not urllib, which would send the request through a proxy that the environment names.
+        # http.client and not urllib, which would send the request through a proxy that an app setting names.
         query = {"api-version": "2019-08-01", "resource": resource, "client_id": self.endpoint.client_id}
         url = urllib.parse.urlsplit(self.endpoint.url)
         # App Service's endpoint is HTTP, local Azure's is HTTPS.
