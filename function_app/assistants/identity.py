@@ -3,64 +3,158 @@
 Docs: How to use managed identities for App Service and Azure Functions, "REST endpoint reference".
 """
 
+import http.client
 import json
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from assistants.settings import IdentityEndpoint
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken
+    from collections.abc import Callable
 
 # Seconds. The endpoint is on the same machine and answers from a cache of its own.
 _TIMEOUT = 10
-_RENEW_BEFORE = 300
 _TRIES = 3
+_RENEW_BEFORE = 300
+# As azure-identity does: a renewal that failed is not tried again for some time while the old token lives.
+_RETRY_RENEWAL_AFTER = 30
+# Without a token nobody waits for an endpoint that has just failed: the request is answered 503.
+_REMEMBER_FAILURE = 3
 
 
+class TokenError(ClientAuthenticationError):
+    """There is no token. `passes`: the endpoint did not answer, or failed; else it refused the identity.
+
+    A ClientAuthenticationError, since the SDK repeats a request after any other error.
+    """
+
+    def __init__(self, message: str, *, passes: bool) -> None:
+        super().__init__(message)
+        self.passes = passes
+
+
+@dataclass
+class _Entry:
+    """What is known of one scope. Times are those of `time.time`."""
+
+    token: AccessToken | None = None
+    failure: TokenError | None = None
+    failed_at: float = 0.0
+    renewal: "Future[AccessToken] | None" = None
+
+    def usable(self, now: float) -> AccessToken | None:
+        """A token that needs no renewal now, or whose renewal has just failed or is under way."""
+        token = self.token
+        if token is None or token.expires_on <= now:
+            return None
+        fresh = token.expires_on - now >= _RENEW_BEFORE
+        waiting = self.renewal is not None or now - self.failed_at < _RETRY_RENEWAL_AFTER
+        return token if fresh or waiting else None
+
+
+@dataclass
 class ManagedIdentity:
-    """A credential (`TokenCredential` of azure-core). Asks once for each token's life."""
+    """A credential (`TokenCredential` of azure-core). Asks once for each token's life.
 
-    def __init__(self, endpoint: IdentityEndpoint) -> None:
-        self._endpoint = endpoint
-        self._lock = threading.Lock()
-        self._tokens: dict[str, AccessToken] = {}
+    One request renews a token for all who wait for it; who still has a good one does not wait.
+    """
 
-    def get_token(self, *scopes: str, **_options: Any) -> "AccessToken":
-        """Raises ClientAuthenticationError with the endpoint's own words."""
+    endpoint: IdentityEndpoint
+    sleep: "Callable[[float], None]" = time.sleep
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
+
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """Raises TokenError with the endpoint's own words."""
         (scope,) = scopes
         with self._lock:
-            token = self._tokens.get(scope)
-            if token is None or token.expires_on - time.time() < _RENEW_BEFORE:
-                token = self._tokens[scope] = self._request(scope.removesuffix(".default"))
-            return token
+            entry = self._entries.setdefault(scope, _Entry())
+            now = time.time()
+            if token := entry.usable(now):
+                return token
+            if entry.failure and now - entry.failed_at < _REMEMBER_FAILURE:
+                raise entry.failure
+            renewal = entry.renewal
+            if is_mine := renewal is None:
+                renewal = entry.renewal = Future()
+        if is_mine:
+            self._renew(scope, entry, renewal)
+        return renewal.result()
 
-    def _request(self, resource: str) -> "AccessToken":
-        from azure.core.credentials import AccessToken  # noqa: PLC0415 # storage.py says why
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # as above
+    def _renew(self, scope: str, entry: _Entry, renewal: "Future[AccessToken]") -> None:
+        token, failure = None, None
+        try:
+            token = self._request(scope.removesuffix(".default"))
+        except TokenError as error:
+            failure = error
+        except BaseException as error:  # who waits must not wait for ever
+            failure = TokenError(f"No token: {error!r}", passes=True)
+            raise
+        finally:
+            with self._lock:
+                entry.renewal, entry.failure = None, failure
+                if token:
+                    entry.token = token
+                else:
+                    entry.failed_at = time.time()
+                    # The old one lives for up to five minutes more.
+                    token = entry.usable(time.time())
+            if token:
+                renewal.set_result(token)
+            else:
+                renewal.set_exception(failure)
 
-        query = {"api-version": "2019-08-01", "resource": resource, "client_id": self._endpoint.client_id}
-        request = urllib.request.Request(  # noqa: S310 # the platform's own address
-            f"{self._endpoint.url}?{urllib.parse.urlencode({k: v for k, v in query.items() if v})}",
-            headers={"X-IDENTITY-HEADER": self._endpoint.header},
-        )
-        # The endpoint is on this machine: a proxy that an app setting names does not lead to it.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def _request(self, resource: str) -> AccessToken:
+        """Raises TokenError."""
+        failure = TokenError("No token", passes=True)
         for attempt in range(_TRIES):
+            if attempt:
+                self.sleep(2 ** (attempt - 1))
             try:
-                with direct.open(request, timeout=_TIMEOUT) as answer:
-                    found = json.load(answer)
-                return AccessToken(found["access_token"], int(found["expires_on"]))
-            except urllib.error.HTTPError as refused:
-                if (refused.code < 500 and refused.code != 429) or attempt == _TRIES - 1:
-                    words = refused.read(1000).decode("utf-8", "replace")
-                    raise ClientAuthenticationError(f"No token: {refused.code} {words}") from refused
-            except OSError as error:
-                if attempt == _TRIES - 1:
-                    raise ClientAuthenticationError(f"No token: {error}") from error
-            time.sleep(2**attempt)
-        raise AssertionError
+                status, body = self._ask(resource)
+            except (OSError, http.client.HTTPException) as error:
+                failure = TokenError(f"No token: the endpoint does not answer ({error!r})", passes=True)
+                continue
+            if status == 200:
+                return _parse(body)
+            words = body[:1000].decode("utf-8", "replace")
+            failure = TokenError(f"No token: {status} {words}", passes=status >= 500 or status == 429)
+            if not failure.passes:
+                break
+        raise failure
+
+    def _ask(self, resource: str) -> tuple[int, bytes]:
+        # http.client and not urllib, which would send the request through a proxy that an app setting names.
+        query = {"api-version": "2019-08-01", "resource": resource, "client_id": self.endpoint.client_id}
+        url = urllib.parse.urlsplit(self.endpoint.url)
+        # App Service's endpoint is HTTP, local Azure's is HTTPS.
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = kind(url.netloc, timeout=_TIMEOUT)
+        try:
+            connection.request(
+                "GET",
+                f"{url.path}?{urllib.parse.urlencode({k: v for k, v in query.items() if v})}",
+                headers={"X-IDENTITY-HEADER": self.endpoint.header},
+            )
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def _parse(body: bytes) -> AccessToken:
+    try:
+        content = cast("dict[str, Any]", json.loads(body))
+        return AccessToken(str(content["access_token"]), int(content["expires_on"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise TokenError(
+            "No token: the endpoint answered 200 without access_token and expires_on", passes=True
+        ) from error

@@ -138,7 +138,7 @@ def _new(site_host: str) -> "http.client.HTTPConnection":
     # Core Tools serve HTTP; everything else that names the app is HTTPS.
     if _CORE_TOOLS.fullmatch(site_host):
         return http.client.HTTPConnection(site_host, timeout=_CONNECT_TIMEOUT)
-    return http.client.HTTPSConnection(site_host, timeout=_CONNECT_TIMEOUT, context=_trusted())
+    return http.client.HTTPSConnection(site_host, timeout=_CONNECT_TIMEOUT, context=trusted_certificates())
 
 
 def _closed(connection: "http.client.HTTPConnection") -> bool:
@@ -151,7 +151,7 @@ def _closed(connection: "http.client.HTTPConnection") -> bool:
 
 
 @functools.cache
-def _trusted() -> "ssl.SSLContext":
+def trusted_certificates() -> "ssl.SSLContext":
     """Made once: to read all the certificates takes longer than the rest of a post."""
     import ssl  # noqa: PLC0415 # only posts need it
 

@@ -19,10 +19,11 @@ from urllib.parse import unquote_plus
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, request_body, routing
+from assistants import checks, conversations, leases, model_probe, request_body, routing
 from assistants.checks import Problem
 from assistants.conversations import Message, State
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
+from assistants.model_probe import Cause, ModelAnswer
 from assistants.own_call import Called, Outcome, run_assistant
 from assistants.responses import bad_request, busy, failure, json_response, problem, utc_text
 from assistants.settings import (
@@ -38,15 +39,61 @@ from assistants.storage import Tables
 # them would leave no thread for the functions that they wait for: the skills.
 _WAITING_THREADS = 64
 _RETRY_MODEL_SECONDS = 10
+_RETRY_ROLE_SECONDS = 60
 # Docs: Azure OpenAI quotas and limits, "Maximum size of messages array". The service answers 400 beyond it.
 _MAX_MODEL_MESSAGES = 2048
-# The host answers every one of these by the same 500 without a body, and no row tells them apart.
+# The host answers every failure by the same 500 without a body, and no row tells them apart.
+_SKILLS_MAY_HAVE_RUN = (
+    " Skills that the model called may have run, and would run again: look before you send it again."
+)
+_NOT_THE_MODEL = (
+    "What does not pass: a filter, a reply or a skill's result of more than"
+    f" {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once.{_SKILLS_MAY_HAVE_RUN}"
+)
 _MODEL_OR_STORAGE = (
     "The model or the storage refused, and only the app's log has the reason. Most often it is the model's"
-    " rate limit, which passes. What does not pass: a filter, a reply or a skill's result of more than"
-    f" {checks.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once. Skills that the model"
-    " called may have run, and would run again: look before you send it again."
+    f" rate limit, which passes. {_NOT_THE_MODEL}"
 )
+_BY_CAUSE = {
+    Cause.WELL: (
+        503,
+        "The model answers other requests: what failed has passed, or it lies in this conversation or in the"
+        f" storage. {_NOT_THE_MODEL}",
+        _RETRY_MODEL_SECONDS,
+    ),
+    Cause.RATE_LIMIT: (
+        503,
+        f"The model is at its rate limit, which passes.{_SKILLS_MAY_HAVE_RUN}",
+        _RETRY_MODEL_SECONDS,
+    ),
+    Cause.NO_ROLE: (
+        503,
+        "The model account refuses the app's identity: it lacks the role Cognitive Services OpenAI User. A"
+        " new role takes up to 10 minutes to arrive.",
+        _RETRY_ROLE_SECONDS,
+    ),
+    Cause.DENIED: (
+        502,
+        "The model account denies access to the app (403): its network rules, or a policy of its owner.",
+        None,
+    ),
+    Cause.NO_DEPLOYMENT: (
+        502,
+        "The model account has no such deployment: the app setting CHAT_MODEL_DEPLOYMENT_NAME names it.",
+        None,
+    ),
+    Cause.NO_IDENTITY: (
+        503,
+        "The app's identity gets no token for the model: the app setting AzureOpenAI__clientId names the"
+        " identity, or the platform's token endpoint does not answer.",
+        _RETRY_MODEL_SECONDS,
+    ),
+    Cause.NO_ANSWER: (
+        503,
+        "The model account does not answer: an outage, or the app setting AzureOpenAI__endpoint is wrong.",
+        _RETRY_MODEL_SECONDS,
+    ),
+}
 _NO_RUN_ASSISTANT = (
     "The app's own function RunAssistant is disabled or missing, so no message can be posted: remove the app"
     " setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again."
@@ -86,6 +133,7 @@ class PostLog:
 
     assistant_id: str = ""
     call: Called | None = None
+    model: ModelAnswer | None = None
     message_stored: bool | None = False
     failures: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
     started: float = field(default_factory=time.monotonic)
@@ -95,11 +143,12 @@ class PostLog:
             logging.warning(text, exc_info=error)
         logging.log(
             logging.WARNING if status >= 500 else logging.INFO,
-            "Post to assistant %s: status %d, message stored: %s, call of the extension: %s, %.1f s",
+            "Post to assistant %s: status %d, message stored: %s, call of the extension: %s%s, %.1f s",
             self.assistant_id or "(refused id)",
             status,
             {True: "yes", False: "no", None: "unknown"}[self.message_stored],
             f"{self.call.outcome.name} {self.call.status}" if self.call else "none",
+            f", the model account {self.model.cause.value}" if self.model else "",
             time.monotonic() - self.started,
         )
 
@@ -131,11 +180,15 @@ class Exchange:
 Run = Callable[[str, str, str], Called]
 """Asks the bound function; assistant id, message and key."""
 
+AskModel = Callable[[], ModelAnswer | None]
+"""What the model itself answers; None where it was not asked."""
+
 
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
     waiting = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
     run = functools.partial(run_assistant, settings.site_host)
+    ask_model = model_probe.probe_of(settings).ask
 
     async def wait(handle: Callable[[PostLog], func.HttpResponse]) -> func.HttpResponse:
         log = PostLog()
@@ -149,12 +202,12 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     @routes.function_name("PostMessage")
     @routes.route(route=routing.MESSAGES, methods=["POST"])
     async def post_message(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
-        return await wait(lambda log: respond(req, settings, tables, run, log))
+        return await wait(lambda log: respond(req, settings, tables, run, log, ask_model=ask_model))
 
     @routes.function_name("PostUserQuery")
     @routes.route(route=routing.ASSISTANT, methods=["POST"])
     async def post_user_query(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
-        return await wait(lambda log: respond_as_text(req, settings, tables, run, log))
+        return await wait(lambda log: respond_as_text(req, settings, tables, run, log, ask_model=ask_model))
 
     # The message in two parts: the host parses a JSON body, and rewrites a text that is a date (own_call.py).
     @routes.function_name("RunAssistant")
@@ -179,7 +232,13 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 
 def respond(
-    req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
+    req: func.HttpRequest,
+    settings: Settings,
+    tables: Tables,
+    run: Run,
+    log: PostLog,
+    *,
+    ask_model: AskModel = lambda: None,
 ) -> func.HttpResponse:
     """200 with the reply and what was added; else a problem that says whether the message is stored."""
     if refused := request_body.refusal(req):
@@ -201,11 +260,17 @@ def respond(
             200,
         )
 
-    return _respond(request, tables, run, log, to_response)
+    return _respond(request, lambda: exchange(request, tables, run, log, ask_model), log, to_response)
 
 
 def respond_as_text(
-    req: func.HttpRequest, settings: Settings, tables: Tables, run: Run, log: PostLog
+    req: func.HttpRequest,
+    settings: Settings,
+    tables: Tables,
+    run: Run,
+    log: PostLog,
+    *,
+    ask_model: AskModel = lambda: None,
 ) -> func.HttpResponse:
     """200 with the reply as text, as the extension's sample answers; else as `respond`."""
     if refused := request_body.refusal(req):
@@ -220,7 +285,7 @@ def respond_as_text(
     def to_response(exchange: Exchange) -> func.HttpResponse:
         return func.HttpResponse(exchange.reply, mimetype="text/plain")
 
-    return _respond(request, tables, run, log, to_response)
+    return _respond(request, lambda: exchange(request, tables, run, log, ask_model), log, to_response)
 
 
 def _request(req: func.HttpRequest, message: str, settings: Settings) -> PostRequest:
@@ -230,14 +295,13 @@ def _request(req: func.HttpRequest, message: str, settings: Settings) -> PostReq
 
 def _respond(
     request: PostRequest,
-    tables: Tables,
-    run: Run,
+    post: Callable[[], Exchange | LeaseConflict],
     log: PostLog,
     to_response: Callable[[Exchange], func.HttpResponse],
 ) -> func.HttpResponse:
     log.assistant_id = request.assistant_id
     try:
-        outcome = exchange(request, tables, run, log)
+        outcome = post()
     except PostError as error:
         log.message_stored = error.message_stored
         return _problem(error)
@@ -254,7 +318,9 @@ def _problem(error: PostError) -> func.HttpResponse:
     return problem(error.status, error.detail, retry_after=error.retry_after, members=members)
 
 
-def exchange(request: PostRequest, tables: Tables, run: Run, log: PostLog) -> Exchange | LeaseConflict:
+def exchange(
+    request: PostRequest, tables: Tables, run: Run, log: PostLog, ask_model: AskModel
+) -> Exchange | LeaseConflict:
     """Post a message to a conversation that nobody else writes meanwhile. Raises PostError."""
     table, assistant_id = tables.chat_state, request.assistant_id
     known = conversations.get_state(table, assistant_id)
@@ -283,7 +349,10 @@ def exchange(request: PostRequest, tables: Tables, run: Run, log: PostLog) -> Ex
         if outcome := _read_exchange(request, before, call, tables, log):
             keep_lease = False
             return outcome
-        raise _why_not_written(request, before, call, tables, locked_until)
+        if call.outcome is Outcome.FAILED:
+            messages = list(conversations.messages_after(table, assistant_id, ""))
+            raise _why_failed(request, before, messages, ask_model, log)
+        raise _why_not_written(call, locked_until)
     finally:
         if not keep_lease and (error := lease.release()):
             log.failures.append((f"The lease of {assistant_id} is not released and ends by itself", error))
@@ -328,9 +397,23 @@ def _read_exchange(
     raise PostError(409, "Somebody else wrote the conversation meanwhile.", retry_after=1)
 
 
-def _why_not_written(
-    request: PostRequest, before: State, call: Called, tables: Tables, locked_until: datetime
+def _why_failed(
+    request: PostRequest, before: State, messages: Sequence[Message], ask_model: AskModel, log: PostLog
 ) -> PostError:
+    """Why the binding failed: by the rows where they show it, else by what the model itself answers."""
+    if reason := conversations.why_no_reply_is_possible(messages):
+        return _cannot_go_on(reason)
+    answer = log.model = ask_model()
+    too_long = _too_long(request, before, messages)
+    if too_long and (answer is None or answer.cause is Cause.WELL):
+        return _cannot_go_on(too_long)
+    if answer is None:
+        return PostError(503, _MODEL_OR_STORAGE, retry_after=_RETRY_MODEL_SECONDS)
+    status, detail, retry_after = _BY_CAUSE[answer.cause]
+    return PostError(status, detail, retry_after=answer.retry_after or retry_after)
+
+
+def _why_not_written(call: Called, locked_until: datetime) -> PostError:
     match call.outcome:
         case Outcome.LOST:
             return PostError(
@@ -350,12 +433,6 @@ def _why_not_written(
             )
         case Outcome.REFUSED if call.status == 404:
             return PostError(502, _NO_RUN_ASSISTANT)
-        case Outcome.FAILED:
-            messages = list(conversations.messages_after(tables.chat_state, request.assistant_id, ""))
-            reason = conversations.why_no_reply_is_possible(messages) or _too_long(request, before, messages)
-            if reason:
-                return _cannot_go_on(reason)
-            return PostError(503, _MODEL_OR_STORAGE, retry_after=_RETRY_MODEL_SECONDS)
         case _:
             return PostError(
                 502, f"The app's own function RunAssistant answered {call.status}, but nothing was written."

@@ -15,6 +15,7 @@ from assistants.leases import LeaseConflict
 # A refusal repeats names that the client made up, so it shows neither endless ones nor endlessly many.
 _MAX_NAME_CHARACTERS = 64
 _MAX_PROBLEMS = 20
+_RETRY_ROLE_SECONDS = 30
 
 
 def json_response(
@@ -86,7 +87,11 @@ def answered(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
 
 
 def failure(error: Exception, members: Mapping[str, object] | None = None) -> func.HttpResponse:
-    """503 where storage does not answer or is throttled, which passes; else 500. The log has the rest."""
+    """503 where it passes, or a role may be on its way; else 500. The log has the rest."""
+    if detail := _identity_problem(error):
+        logging.error("%s %s", detail, error)
+        # A role and an identity that are late or were taken away count as soon as they are there again.
+        return problem(503, detail, retry_after=_RETRY_ROLE_SECONDS, members=members)
     if _passes(error):
         logging.warning("Storage does not answer: %s", type(error).__name__)
         detail = "Storage does not answer just now. Send the request again."
@@ -99,6 +104,25 @@ def failure(error: Exception, members: Mapping[str, object] | None = None) -> fu
 def utc_text(moment: datetime) -> str:
     """`2026-11-30T17:00:00Z`. `moment` is in UTC."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _identity_problem(error: Exception) -> str | None:
+    # Whatever the SDK raises has loaded these modules.
+    from azure.core import exceptions  # noqa: PLC0415 # storage.py says why
+
+    if isinstance(error, exceptions.ClientAuthenticationError):
+        if getattr(error, "passes", False):
+            return "The app gets no token: the platform's token endpoint does not answer just now."
+        return (
+            "The app's identity is refused: the function app must have the identity that its app setting"
+            " AzureWebJobsStorage__clientId names."
+        )
+    if isinstance(error, exceptions.HttpResponseError) and error.status_code == 403:
+        return (
+            "The app's identity may not use the tables: it lacks the role Storage Table Data Contributor, or"
+            " the account's network rules refuse it. A new role takes up to 10 minutes to arrive."
+        )
+    return None
 
 
 def _passes(error: Exception) -> bool:

@@ -65,12 +65,22 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class ModelConnection:
+    """Where the model is, for the app's own request; `endpoint` is empty where the app has no identity."""
+
+    endpoint: str = ""
+    deployment: str = ""
+    identity: IdentityEndpoint = IdentityEndpoint("", "")
+
+
+@dataclass(frozen=True)
 class Settings:
     """`site_host` is the app's own host name, empty outside a Functions host."""
 
     http_auth_level: func.AuthLevel = func.AuthLevel.FUNCTION
     default_instructions: str = DEFAULT_INSTRUCTIONS
     model: ModelSettings = ModelSettings()
+    model_connection: ModelConnection = ModelConnection()
     storage: StorageSettings = StorageSettings()
     expose_instructions: bool = False
     chat_page: bool = False
@@ -132,6 +142,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", temperature) is not None,
         "a number from 0 to 2 with at most two decimals",
     )
+    identity_url = environment.get("IDENTITY_ENDPOINT", "")
+    identity_header = environment.get("IDENTITY_HEADER", "")
     found = Settings(
         http_auth_level=_AUTH_LEVELS.get(level, func.AuthLevel.FUNCTION),
         default_instructions=instructions,
@@ -147,12 +159,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
                 "CHAT_MODEL_CONTEXT_TOKENS", environment.get("CHAT_MODEL_CONTEXT_TOKENS", "0"), 0, 10_000_000
             ),
         ),
+        model_connection=ModelConnection(
+            environment.get("AzureOpenAI__endpoint", "") if identity_url else "",
+            environment.get("CHAT_MODEL_DEPLOYMENT_NAME", ""),
+            IdentityEndpoint(identity_url, identity_header, environment.get("AzureOpenAI__clientId", "")),
+        ),
         storage=StorageSettings(
             table_endpoint=environment.get("AzureWebJobsStorage__tableServiceUri", ""),
             identity=IdentityEndpoint(
-                environment.get("IDENTITY_ENDPOINT", ""),
-                environment.get("IDENTITY_HEADER", ""),
-                environment.get("AzureWebJobsStorage__clientId", ""),
+                identity_url, identity_header, environment.get("AzureWebJobsStorage__clientId", "")
             ),
             connection_string=environment.get("AzureWebJobsStorage", ""),
             lease_table=table("LEASE_TABLE", environment.get("LEASE_TABLE", "AssistantLeases")),

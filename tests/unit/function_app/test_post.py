@@ -14,6 +14,7 @@ import azure.functions as func
 import pytest
 from assistants import conversations, leases, post, remove
 from assistants.leases import Lease, Purpose
+from assistants.model_probe import Cause, ModelAnswer
 from assistants.own_call import Called, Outcome
 from assistants.post import PostLog
 from assistants.settings import Settings
@@ -302,6 +303,65 @@ def test_a_call_that_wrote_nothing_is_a_problem_that_says_so(
 ) -> None:
     conversation(tables.chat_state, "a")
     assert problem_of(settings, tables, Run(called)) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "words"),
+    [
+        (ModelAnswer(Cause.NO_ROLE), (503, "60"), "Cognitive Services OpenAI User"),
+        (ModelAnswer(Cause.DENIED), (502, None), "denies access"),
+        (ModelAnswer(Cause.NO_DEPLOYMENT), (502, None), "CHAT_MODEL_DEPLOYMENT_NAME"),
+        (ModelAnswer(Cause.RATE_LIMIT, 7), (503, "7"), "rate limit"),
+        (ModelAnswer(Cause.RATE_LIMIT), (503, "10"), "rate limit"),
+        (ModelAnswer(Cause.NO_IDENTITY), (503, "10"), "AzureOpenAI__clientId"),
+        (ModelAnswer(Cause.NO_ANSWER), (503, "10"), "AzureOpenAI__endpoint"),
+        (ModelAnswer(Cause.WELL), (503, "10"), "it lies in this conversation"),
+        (None, (503, "10"), "only the app's log has the reason"),
+    ],
+    ids=str,
+)
+def test_a_failed_call_is_answered_with_what_the_model_says(
+    settings: Settings,
+    tables: Tables,
+    answer: ModelAnswer | None,
+    expected: tuple[int, str | None],
+    words: str,
+) -> None:
+    conversation(tables.chat_state, "a")
+    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    log = PostLog()
+
+    response = post.respond(asked, settings, tables, Run(FAILED), log, ask_model=lambda: answer)
+
+    assert (response.status_code, response.headers.get("Retry-After")) == expected
+    assert words in body_of(response)["detail"]
+    assert body_of(response)["messageStored"] is False
+    assert log.model == answer
+
+
+@pytest.mark.parametrize(("cause", "status"), [(Cause.WELL, 409), (Cause.RATE_LIMIT, 503)])
+def test_a_long_history_is_the_reason_only_where_the_model_is_well(
+    settings: Settings, tables: Tables, cause: Cause, status: int
+) -> None:
+    conversation(tables.chat_state, "a", "text " * 100)
+    short = replace(settings, model=replace(settings.model, context_tokens=100))
+    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    answer = ModelAnswer(cause)
+    response = post.respond(asked, short, tables, Run(FAILED), PostLog(), ask_model=lambda: answer)
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize("called", [DONE, Called(Outcome.LOST), Called(Outcome.REFUSED, 404)], ids=str)
+def test_the_model_is_asked_only_after_the_extension_has_failed(
+    settings: Settings, tables: Tables, called: Called
+) -> None:
+    conversation(tables.chat_state, "a")
+    asked = request("POST", "a", body=b'{"message":"Hi"}')
+
+    def never() -> ModelAnswer:
+        raise AssertionError("asked")
+
+    post.respond(asked, settings, tables, Run(called), PostLog(), ask_model=never)
 
 
 def test_a_failure_that_may_never_pass_says_so_and_that_skills_may_have_run(

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from assistants import conversations, leases, remove
 from assistants.create import respond as put_respond
+from assistants.identity import TokenError
 from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
+from assistants.responses import answered
 from assistants.storage import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
@@ -354,8 +356,6 @@ def test_a_hostile_id_reaches_no_table(assistant_id: str) -> None:
 
 
 def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_words() -> None:
-    from assistants.responses import answered
-
     def failing(status: int) -> Any:
         error = HttpResponseError("AccountKey=secret")
         error.status_code = status
@@ -365,10 +365,34 @@ def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_w
 
         return handle
 
-    busy, refused = answered(failing(503)), answered(failing(403))
+    busy, refused = answered(failing(503)), answered(failing(400))
     assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
     assert refused.status_code == 500
     assert b"secret" not in busy.get_body() + refused.get_body()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (HttpResponseError("AuthorizationPermissionMismatch: secret"), "Storage Table Data Contributor"),
+        (TokenError("No token: 400 secret", passes=False), "AzureWebJobsStorage__clientId"),
+        (TokenError("No token: refused secret", passes=True), "token endpoint does not answer"),
+    ],
+    ids=str,
+)
+def test_a_role_or_an_identity_that_is_missing_is_named_and_may_come_back(
+    error: HttpResponseError, words: str
+) -> None:
+    if not isinstance(error, TokenError):
+        error.status_code = 403
+
+    def handle() -> Any:
+        raise error
+
+    response = answered(handle)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert words in json.loads(response.get_body())["detail"]
+    assert b"secret" not in response.get_body()
 
 
 def test_the_204_has_a_content_type_though_no_body(tables: Tables) -> None:

@@ -1,0 +1,152 @@
+"""Asks the model itself, after a call of the extension that failed and wrote nothing.
+
+The host answers every failure of the extension by the same 500 without a body. One request of a few tokens
+with the app's own identity tells a missing role from a missing deployment and from the rate limit.
+"""
+
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from assistants.settings import ModelConnection, Settings
+
+if TYPE_CHECKING:
+    from assistants.identity import ManagedIdentity
+
+SCOPE = "https://cognitiveservices.azure.com/.default"
+KEEP_SECONDS = 10
+"""For so long an answer serves all failed posts of this instance."""
+
+# What the extension's own client sends (Azure.AI.OpenAI 2.1.0, recordings).
+_API_VERSION = "2024-10-21"
+_TIMEOUT = 10
+
+
+class Cause(Enum):
+    """What the model's answer says about the account, as the end of "The model account …"."""
+
+    WELL = "answers"
+    RATE_LIMIT = "is at its rate limit"
+    NO_ROLE = "refuses the app's identity"
+    DENIED = "denies access"
+    NO_DEPLOYMENT = "has no such deployment"
+    NO_IDENTITY = "was not asked: the app's identity gets no token"
+    NO_ANSWER = "does not answer"
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """`retry_after` is the model's own, in seconds."""
+
+    cause: Cause
+    retry_after: int | None = None
+
+
+Send = Callable[[ModelConnection, str, bytes], tuple[int, Mapping[str, str]]]
+"""Sends a chat request with a token; returns the status and the headers, by names in lower case."""
+
+
+@dataclass
+class ModelProbe:
+    """At most one request in KEEP_SECONDS, and none while one is under way."""
+
+    connection: ModelConnection
+    is_reasoning: bool
+    get_token: Callable[[str], str]
+    send: Send = field(default_factory=lambda: _send)
+    clock: Callable[[], float] = time.monotonic
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _answer: ModelAnswer | None = None
+    _asked_at: float = float("-inf")
+
+    def ask(self) -> ModelAnswer | None:
+        """None where it cannot be asked, or another request is asking."""
+        if not self.connection.endpoint or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._answer is None or self.clock() - self._asked_at >= KEEP_SECONDS:
+                self._answer = self._request()
+                self._asked_at = self.clock()
+            return self._answer
+        finally:
+            self._lock.release()
+
+    def _request(self) -> ModelAnswer:
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # storage.py says why
+
+        try:
+            token = self.get_token(SCOPE)
+        except ClientAuthenticationError:
+            return ModelAnswer(Cause.NO_IDENTITY)
+        # A reasoning model refuses `max_tokens`, and reasons within the limit: the few tokens that it may use
+        # are paid whether or not a text comes out.
+        limit = {"max_completion_tokens": 16} if self.is_reasoning else {"max_tokens": 1}
+        body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], **limit}).encode()
+        try:
+            status, headers = self.send(self.connection, token, body)
+        except OSError:
+            return ModelAnswer(Cause.NO_ANSWER)
+        return parse(status, headers)
+
+
+def parse(status: int, headers: Mapping[str, str]) -> ModelAnswer:
+    """A 400 comes from a model that has read the request, which is well then."""
+    match status:
+        case 401:
+            return ModelAnswer(Cause.NO_ROLE)
+        case 403:
+            return ModelAnswer(Cause.DENIED)
+        case 404:
+            return ModelAnswer(Cause.NO_DEPLOYMENT)
+        case 429:
+            seconds = headers.get("retry-after", "")
+            return ModelAnswer(
+                Cause.RATE_LIMIT, int(seconds) if seconds.isascii() and seconds.isdigit() else None
+            )
+        case _ if status >= 500 or status == 408:
+            return ModelAnswer(Cause.NO_ANSWER)
+        case _:
+            return ModelAnswer(Cause.WELL)
+
+
+def _send(connection: ModelConnection, token: str, body: bytes) -> tuple[int, Mapping[str, str]]:
+    """Raises OSError."""
+    import http.client  # noqa: PLC0415 # only a failed post needs it
+
+    from assistants.own_call import trusted_certificates  # noqa: PLC0415 # as above
+
+    url = urlsplit(connection.endpoint)
+    deployment = quote(connection.deployment, safe="")
+    path = f"/openai/deployments/{deployment}/chat/completions?api-version={_API_VERSION}"
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    https = http.client.HTTPSConnection(url.netloc, timeout=_TIMEOUT, context=trusted_certificates())
+    try:
+        https.request("POST", path, body, headers)
+        response = https.getresponse()
+        response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}
+    except http.client.HTTPException as error:
+        raise OSError(repr(error)) from error
+    finally:
+        https.close()
+
+
+def probe_of(settings: Settings) -> ModelProbe:
+    """The probe of a deployed app; one that asks nobody where the app has no identity (Core Tools)."""
+    connection = settings.model_connection
+
+    @functools.cache
+    def identity() -> "ManagedIdentity":
+        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # storage.py says why
+
+        return ManagedIdentity(connection.identity)
+
+    return ModelProbe(
+        connection, settings.model.is_reasoning, lambda scope: identity().get_token(scope).token
+    )
