@@ -59,8 +59,10 @@ format: setup ## Format the code and mend what ruff can mend
 
 lock: setup ## Write the lock files anew from the .in files
 	@for l in requirements requirements-dev function_app/requirements policy/requirements; do \
+		digest="$$($(RUN) -m infra.lock $$l.in)" && \
 		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-emit-find-links --output-file $$l.txt $$l.in || exit 1; done
+			--no-emit-index-url --no-emit-find-links --output-file $$l.txt \
+			--custom-compile-command "make lock (from $$l.in, sha256 $$digest)" $$l.in || exit 1; done
 
 package: setup ## Build the zip that Azure gets
 	@$(RUN) -m infra.package

@@ -23,7 +23,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from infra.dynamic import plain_failure, recorded, say
-from infra.package import PROJECT_ROOT, PUSH_AGAIN_VARIABLE, PackageError, content_hash, function_names
+from infra.package import PROJECT_ROOT, PUSH_AGAIN_VARIABLE, PackageError, content_hash, summary
 
 if TYPE_CHECKING:
     from infra.publish import Publisher
@@ -117,7 +117,8 @@ class DeployedCodeProvider(ResourceProvider):
                 raise PackageError(
                     f"{path} now holds package {found}, not {wanted} as planned. Run `pulumi up` again."
                 )
-            self._publisher(props).publish(package, wanted, function_names(package))
+            say(f"Package {wanted[:12]}: {summary(package)}.")
+            self._publisher(props).publish(package, wanted)
         return recorded(props)
 
     def _publisher(self, props: Mapping[str, Any]) -> "Publisher":

@@ -1,23 +1,19 @@
 """function_app/ and its locked dependencies as one deterministic zip.
 
-Every byte of the zip comes from files of `function_app/` and from wheels whose hashes
-stand in its lock file; names are sorted, times and modes fixed, and nothing is
-compressed, because two zlib builds may compress the same bytes differently. So the same
-inputs give the same SHA-256 on every machine.
+Every byte of the zip comes from files of `function_app/` (app_files.py says which) and from wheels whose
+hashes stand in its lock file (lock.py, wheels.py); names are sorted, times and modes fixed, and nothing is
+compressed, because two zlib builds may compress the same bytes differently. So the same inputs give the same
+SHA-256 on every machine.
 
-Importing this module, and an unchanged package, take only the standard library; pip runs
-as a process of its own.
+Importing this module takes only the standard library.
 """
 
 import argparse
-import ast
 import hashlib
 import io
 import json
 import re
-import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,16 +21,16 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from infra import whole_file
+from infra.app_files import app_files, check_syntax
+from infra.lock import LOCK_FILE, SOURCE_FILE, check_lock, parse_lock
+from infra.package_error import PackageError, read_file
+from infra.wheels import wheels_of
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
-LOCK_FILE = f"{APP_FOLDER}/requirements.txt"
 DEFAULT_OUT = Path(".build/function_app.zip")
 GIVEN_FOLDER = ".build/packages"
 """Where packages lie that were built before, each under its hash."""
-# All that is shipped of function_app/, as patterns below it. Whatever else lies there stays at home:
-# local.settings.json, caches, editors' files.
-SHIPPED = ("function_app.py", "host.json", "assistants/**/*.py", "assistants/chat/page.*", "skills/*.py")
 HASH_FILE = "package_hash.txt"
 PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
 """Names a zip to deploy instead of one built from this checkout: the same bytes in every environment."""
@@ -42,25 +38,11 @@ SITE_PACKAGES = ".python_packages/lib/site-packages"
 # Azure also offers 3.13 and 3.14, for which azure-functions is another major version (2.x).
 SUPPORTED_PYTHON = ("3.11", "3.12")
 DEFAULT_PYTHON = "3.12"
-# Flex Consumption runs x86_64 Linux with a glibc newer than 2.28.
-_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-# How a verbose pip words an index that does not answer; its last line is that of a missing wheel.
-_NO_INDEX = re.compile("connection error:|Max retries exceeded")
-# The lines of a verbose pip that a person wants; the others are its own frames and candidates.
-_PIP_SAYS = re.compile("(ERROR|WARNING): |Could not fetch URL ")
 PUSH_AGAIN_VARIABLE = "ASSISTANT_PUSH_AGAIN"
 """Set, it makes `up` push the package also where the state names it already: after a failed deployment
 the state names the package before, which may no longer be what new instances start from."""
 # Part of the digest of the inputs: raise it when the same inputs shall give another zip.
 _FORMAT = 1
-
-
-class PackageError(Exception):
-    """The package cannot be built; the message says what is wrong and what mends it."""
-
-
-class _UnreachableError(PackageError):
-    """The package index does not answer."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +52,6 @@ class Package:
     path: str
     content_hash: str
     size: int
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One pinned line of the lock: `specifier` as `name==version`, hashes as hex SHA-256."""
-
-    specifier: str
-    hashes: frozenset[str]
 
 
 def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path = DEFAULT_OUT) -> Package:
@@ -91,14 +65,18 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
         raise PackageError(f"Python {python_version!r} cannot be packaged for: choose one of {versions}.")
     out = root / out
     app = app_files(root / APP_FOLDER)
-    lock = _read(root / LOCK_FILE)
+    check_lock(root / SOURCE_FILE, root / LOCK_FILE)
+    lock = read_file(root / LOCK_FILE)
     inputs = _digest([*app.items(), (LOCK_FILE, lock), ("python", python_version.encode())])
     if unchanged := _built_before(root, out, inputs):
         return unchanged
+    check_syntax(app, python_version)
     requirements = parse_lock(lock.decode(), python_version)
-    cache = root / ".build" / "wheels" / f"cp{_compact(python_version)}"
-    wheels = _wheels(requirements, python_version, cache)
-    entries = {**app, **_vendored(wheels)}
+    cache = root / ".build" / "wheels" / f"cp{python_version.replace('.', '')}"
+    dependencies = _vendored(wheels_of(requirements, python_version, cache))
+    if clash := sorted(app.keys() & {*dependencies, HASH_FILE}):
+        raise PackageError(f"{APP_FOLDER}/ has {', '.join(clash)}, which the build itself makes. Remove it.")
+    entries = {**app, **dependencies}
     content_hash = _digest(entries.items())
     data = zip_bytes({**entries, HASH_FILE: content_hash.encode()})
     package = Package(_relative(out, root), content_hash, len(data))
@@ -108,8 +86,11 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
         "content_hash": content_hash,
         "size": len(data),
     }
-    whole_file.write(out, data)
-    whole_file.write(_record_file(out), json.dumps(record, indent=1).encode())
+    try:
+        whole_file.write(out, data)
+        whole_file.write(_record_file(out), json.dumps(record, indent=1).encode())
+    except OSError as error:
+        raise PackageError(f"{out} cannot be written: {error.strerror}.") from error
     return package
 
 
@@ -119,7 +100,7 @@ def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
     It is copied to GIVEN_FOLDER, so that the state names no folder of one machine. Raises PackageError
     where it is not what `build_package` made, or was made for another Python.
     """
-    data = _read(path)
+    data = read_file(path)
     found = content_hash(io.BytesIO(data))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
@@ -164,27 +145,16 @@ def made_for(package: Path | BinaryIO) -> frozenset[str]:
     return frozenset(f"3.{minor}" for minor in found)
 
 
-def function_names(package: Path | BinaryIO) -> frozenset[str]:
-    """The functions that the app's own code declares, read from its decorators without running it."""
-    names: set[str] = set()
+def summary(package: Path | BinaryIO) -> str:
+    """How many files and bytes a built zip has, of the app and of its dependencies."""
     with zipfile.ZipFile(package) as archive:
-        for path in archive.namelist():
-            if path.endswith(".py") and not path.startswith(SITE_PACKAGES):
-                for node in ast.walk(ast.parse(archive.read(path), path)):
-                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                        names |= _function_name(node)
-    return frozenset(names)
-
-
-def _function_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    calls = [call for call in function.decorator_list if isinstance(call, ast.Call)]
-    decorators = {call.func.attr: call.args for call in calls if isinstance(call.func, ast.Attribute)}
-    match decorators.get("function_name"):
-        case [ast.Constant(value=str(name)), *_]:
-            return {name}
-        case _:
-            triggered = any(name == "route" or name.endswith("_trigger") for name in decorators)
-            return {function.name} if triggered else set()
+        entries = [entry for entry in archive.infolist() if entry.filename != HASH_FILE]
+    dependencies = [entry for entry in entries if entry.filename.startswith(f"{SITE_PACKAGES}/")]
+    app = [entry for entry in entries if entry not in dependencies]
+    return (
+        f"{len(app)} files of {APP_FOLDER}/ ({sum(entry.file_size for entry in app):,} bytes), "
+        f"{len(dependencies)} of its dependencies ({sum(entry.file_size for entry in dependencies):,} bytes)"
+    )
 
 
 def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
@@ -192,23 +162,9 @@ def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
 
     Raises PackageError where host.json cannot be read.
     """
-    http = json.loads(_read(root / APP_FOLDER / "host.json")).get("extensions", {}).get("http", {})
+    http = json.loads(read_file(root / APP_FOLDER / "host.json")).get("extensions", {}).get("http", {})
     prefix = str(http.get("routePrefix", "api")).strip("/")
     return f"/{prefix}/{route}" if prefix else f"/{route}"
-
-
-def app_files(folder: Path) -> dict[str, bytes]:
-    """The shipped files below function_app/, by their path in the zip."""
-    found = {
-        path.relative_to(folder).as_posix(): _read(path)
-        for pattern in SHIPPED
-        for path in folder.glob(pattern)
-        if path.is_file()
-    }
-    missing = [pattern for pattern in SHIPPED if "*" not in pattern and pattern not in found]
-    if missing:
-        raise PackageError(f"{folder} is not a function app: {' and '.join(missing)} missing.")
-    return found
 
 
 def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
@@ -223,137 +179,7 @@ def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-# The lock
-
-
-def parse_lock(lock: str, python_version: str) -> list[Requirement]:
-    """The requirements of a hash-pinned lock that hold for one Python on Linux x86_64.
-
-    pip would judge the markers for the Python that runs it, not for the one packaged for.
-    """
-    # Takes longer to import than an unchanged package takes to be recognised.
-    import packaging.requirements as packaging  # noqa: PLC0415
-
-    environment = _target(python_version)
-    requirements: list[Requirement] = []
-    for joined in re.sub(r"\\\r?\n", " ", lock).splitlines():
-        text = joined.split(" #")[0].strip()
-        if not text or text.startswith("#"):
-            continue
-        hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
-        try:
-            line = packaging.Requirement(text.split("--hash=")[0])
-            holds = line.marker is None or line.marker.evaluate(environment)
-        except ValueError as error:
-            raise PackageError(f"{LOCK_FILE}: {text!r} is not understood. Run `make lock`.") from error
-        pinned = re.fullmatch(r"==[^\s=*,]+", str(line.specifier))
-        if not pinned or not hashes:
-            raise PackageError(f"{LOCK_FILE}: {text!r} is not pinned with hashes. Run `make lock`.")
-        if holds:
-            requirements.append(Requirement(f"{line.name}{line.specifier}", hashes))
-    return requirements
-
-
-def _target(python_version: str) -> dict[str, str]:
-    """The whole environment of PEP 508 markers, so that nothing of this machine's own counts."""
-    return {
-        "python_version": python_version,
-        "python_full_version": f"{python_version}.0",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_release": "",
-        "platform_version": "",
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "implementation_name": "cpython",
-        "implementation_version": f"{python_version}.0",
-        "platform_python_implementation": "CPython",
-    }
-
-
-def _compact(python_version: str) -> str:
-    return python_version.replace(".", "")
-
-
 # Wheels
-
-
-def _wheels(requirements: Sequence[Requirement], python_version: str, cache: Path) -> list[Path]:
-    """One wheel per requirement, from the cache or else from pip's index."""
-    cached = {hashlib.sha256(_read(wheel)).hexdigest(): wheel for wheel in cache.glob("*.whl")}
-    wheels: list[Path] = []
-    problems: list[str] = []
-    for number, requirement in enumerate(requirements):
-        known = [cached[digest] for digest in sorted(requirement.hashes) if digest in cached]
-        try:
-            wheels.append(known[0] if known else _download(requirement, python_version, cache))
-        except _UnreachableError as error:
-            # It would be so for the others too, after as many tries.
-            rest = requirements[number + 1 :]
-            missing = [other.specifier for other in rest if not other.hashes & cached.keys()]
-            raise PackageError(", ".join([*missing, str(error)])) from error
-        except PackageError as error:
-            problems.append(str(error))
-    if problems:
-        raise PackageError("\n".join(problems))
-    return wheels
-
-
-def _download(requirement: Requirement, python_version: str, cache: Path) -> Path:
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
-        lock = Path(folder, "requirements.txt")
-        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(requirement.hashes))
-        lock.write_text(f"{requirement.specifier} {hashes}\n")
-        version = _compact(python_version)
-        finished = subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-vv"),
-                "download",
-                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock)),
-                *("--implementation", "cp", "--python-version", version),
-                *("--abi", f"cp{version}", "--abi", "abi3", "--abi", "none"),
-                *(option for platform in _PLATFORMS for option in ("--platform", platform)),
-                *("--dest", folder),
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = list(Path(folder).glob("*.whl"))
-        if finished.returncode or len(found) != 1:
-            raise _download_problem(requirement, python_version, cache, finished)
-        if hashlib.sha256(_read(found[0])).hexdigest() not in requirement.hashes:
-            raise PackageError(
-                f"{requirement.specifier}: {found[0].name} has a hash that {LOCK_FILE} does not list."
-            )
-        # Another build may do the same at the same time: each puts the same bytes under the same name.
-        return found[0].replace(cache / found[0].name)
-
-
-def _download_problem(
-    requirement: Requirement, python_version: str, cache: Path, finished: subprocess.CompletedProcess[str]
-) -> PackageError:
-    output = f"{finished.stdout}\n{finished.stderr}".strip()
-    kind = PackageError
-    if "DO NOT MATCH THE HASHES" in output:
-        reason = f"the package index has another file than {LOCK_FILE} lists. Find out why first"
-    elif _NO_INDEX.search(output):
-        kind = _UnreachableError
-        reason = (
-            f"the package index cannot be reached, and {cache} does not hold the wheel. It is needed once:"
-            " connect to the network, or set PIP_INDEX_URL or PIP_FIND_LINKS to where the wheels are"
-        )
-    elif "No module named pip" in output:
-        reason = f"{sys.executable} has no pip. Run `{sys.executable} -m ensurepip`"
-    else:
-        reason = (
-            f"no wheel for CPython {python_version} on Linux x86_64 was found. Choose another Python with"
-            " `pulumi config set pythonVersion`, or in function_app/requirements.in a version that has one"
-        )
-    lines = dict.fromkeys(f"  pip: {line[:300]}" for line in output.splitlines() if _PIP_SAYS.match(line))
-    return kind("\n".join([f"{requirement.specifier}: {reason}.", *list(lines)[:2]]))
 
 
 def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:
@@ -419,13 +245,6 @@ def _digest(files: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
-
-
 def _one_python(stacks: Sequence[str]) -> str:
     """Raises PackageError where no package could run on all of them."""
     from infra.settings import python_version_of  # noqa: PLC0415 # it imports this module, and takes a second
@@ -466,7 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out: Path = options.out if options.out == DEFAULT_OUT else options.out.resolve()
     try:
         package = build_package(_one_python(options.stack) if options.stack else options.python, out=out)
-        with zipfile.ZipFile(PROJECT_ROOT / package.path) as archive:
+        path = PROJECT_ROOT / package.path
+        with zipfile.ZipFile(path) as archive:
             files = [f"  {entry.file_size:>9,}  {entry.filename}" for entry in archive.infolist()]
     except PackageError as error:
         sys.stderr.write(f"{error}\n")
@@ -475,6 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"path  {package.path}",
         f"hash  {package.content_hash}",
         f"size  {package.size:,} bytes",
+        f"holds {summary(path)}",
         *files,
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -152,8 +152,8 @@ class Publisher:
         self._said, self._said_at = "", float("-inf")
         self._health_url = f"https://{site.host}{url_path('health')}"
 
-    def publish(self, package: BinaryIO, content_hash: str, functions: frozenset[str]) -> None:
-        """Push the package and return when the site answers its hash and lists its functions.
+    def publish(self, package: BinaryIO, content_hash: str) -> None:
+        """Push the package and return when the site answers its hash, lists functions and reports no error.
 
         Raises DeploymentError, and SignInError where nothing was pushed.
         """
@@ -163,7 +163,7 @@ class Publisher:
             while self._finished(deployment, deadline) == _CONFLICT:
                 deadline.pause(5.0, f"deployment {deployment} met another one")
                 deployment = self._push(package, deadline)
-            self._prove(content_hash, functions)
+            self._prove(content_hash)
         except (DeploymentError, SignInError) as error:
             raise DeploymentError(f"{error}\n{AFTERWARDS}") from error
 
@@ -225,9 +225,13 @@ class Publisher:
                     raise DeploymentError(f"Deployment {deployment} {end}. {self._reason(path, answer)}")
                 if status == _PARTIAL:
                     self._say(f"Deployment {deployment} succeeded in part: the site decides.")
+                text = str(answer.members().get("status_text") or "")
                 if status in (_SUCCESS, _CONFLICT, _PARTIAL):
+                    if text not in self._said:
+                        self._say(f"Deployment {deployment}: {text}")
                     return status
-                self._say(f"Deployment {deployment} is {_STATUSES.get(status, f'in status {status}')}.")
+                state = _STATUSES.get(status, f"in status {status}")
+                self._say(f"Deployment {deployment} is {state}. {text}".rstrip())
             elif answer.status == 404 and seen:
                 # The site recycles the worker that did the job, and with it what it knew.
                 self._say(f"Deployment {deployment} is no longer known: the site decides.")
@@ -236,19 +240,23 @@ class Publisher:
                 raise DeploymentError(f"Deployment {deployment} cannot be followed: {answer}")
             deadline.pause(max(1.0, answer.retry_after()), f"deployment {deployment}: {answer}")
 
-    def _prove(self, content_hash: str, functions: frozenset[str]) -> None:
-        """Wait until the site answers the hash and lists the functions."""
+    def _prove(self, content_hash: str) -> None:
+        """Wait until the site answers the hash, its functions are listed and its host reports no error.
+
+        A worker indexes all functions of the app or none, so one that answers the hash has them all. The
+        list says that the triggers were synchronised; an error, that the host refuses a function's bindings.
+        """
         deadline = _Deadline(self._clock, PROOF_DEADLINE)
         errors, since = "", self._clock.now()
         for pause in _growing(longest=5.0):
             health = self._health()
             listing = self._arm_get("/functions")
-            missing = functions - _function_names(listing)
-            if self._hash_of(health) == content_hash and not missing:
-                self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
-                return
+            listed = bool(listing.members().get("value"))
             problems = _own_problems(health, content_hash)
             reported = "\n".join([*problems, *self._host_errors()])
+            if self._hash_of(health) == content_hash and listed and not reported:
+                self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
+                return
             if reported != errors:
                 errors, since = reported, self._clock.now()
             elif errors and self._clock.now() - since >= HOST_ERROR_PATIENCE:
@@ -258,11 +266,11 @@ class Publisher:
                 )
             state = f"{self._health_url}: {_short(health)}"
             # With problems of its own the code serves no other function.
-            if missing and not problems:
+            if not problems:
                 if listing.status >= 400:
                     state += f"; its functions cannot be listed: {_short(listing)}"
-                else:
-                    state += f"; not listed yet: {', '.join(sorted(missing))}"
+                elif not listed:
+                    state += "; its functions are not listed yet"
             self._say(f"Waiting for the new code. {state}.")
             deadline.pause(
                 pause,
@@ -358,9 +366,3 @@ def _own_problems(health: Answer, content_hash: str) -> list[str]:
     if health.status != 500 or body.get("package") != content_hash or not isinstance(problems, list):
         return []
     return [str(problem) for problem in cast(list[Any], problems)]
-
-
-def _function_names(listing: Answer) -> frozenset[str]:
-    """ARM names them `site/function`; none in a refusal."""
-    listed: list[dict[str, Any]] = listing.members().get("value") or []
-    return frozenset(str(function.get("name", "")).rpartition("/")[2] for function in listed)

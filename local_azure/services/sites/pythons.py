@@ -6,27 +6,44 @@ import sys
 from functools import cache
 from pathlib import Path
 
+_SITE_PACKAGES = ".python_packages/lib/site-packages"
 
-@cache
-def find_python(version: str) -> tuple[str, str | None]:
-    """(interpreter, notice) for `3.12`: the notice says when it is another version.
+
+def find_python(version: str, code: Path | None = None) -> tuple[str, str | None]:
+    """(interpreter, notice) for `3.12`: the notice says when it is another version, what of the code is
+    compiled for the version that is missing, and how to get it.
 
     A name on PATH need not run (pyenv leaves shims behind), so each is tried.
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not version or version == own:
         return sys.executable, None
-    for folder in os.get_exec_path():
+    # uv and pipx install there, whether it is on PATH or not.
+    for folder in (*os.get_exec_path(), Path.home() / ".local/bin"):
         candidate = Path(folder) / f"python{version}"
         interpreter = _interpreter(candidate, version) if candidate.is_file() else None
         if interpreter is not None:
             return interpreter, None
+    compiled = compiled_packages(code, version) if code is not None else []
     return sys.executable, (
         f"The site asks for Python {version}, which is not on PATH: its functions run on Python {own} here. "
-        f"On Azure they run on {version}."
+        + (f"Compiled for {version}, so they may fail to import: {', '.join(compiled)}. " if compiled else "")
+        + f"On Azure they run on {version}. To run on it here, too: `uv python install {version}`. Or set "
+        f"the site's version: `pulumi config set pythonVersion {own}`. Then `pulumi up` again."
     )
 
 
+def compiled_packages(code: Path, version: str) -> list[str]:
+    """Names and versions of the packages below the code whose wheels are for this CPython only."""
+    tag = f"Tag: cp{version.replace('.', '')}-cp"
+    return sorted(
+        wheel.parent.name.removesuffix(".dist-info").replace("-", " ")
+        for wheel in code.glob(f"{_SITE_PACKAGES}/*.dist-info/WHEEL")
+        if tag in wheel.read_text(errors="replace")
+    )
+
+
+@cache
 def _interpreter(candidate: Path, version: str) -> str | None:
     """What the name leads to: a shim finds it by a PATH that a site's processes do not have."""
     script = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"

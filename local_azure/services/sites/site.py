@@ -188,7 +188,7 @@ class Site:
         """New code runs in a host of its own, and takes the place of the old one only when it is good."""
         self.deployments.put(replace(deployment, status=Status.DEPLOYING))
         try:
-            problem = await self._deploy(deployment.id, package)
+            problem = await self._deploy(deployment, package)
         except (PackageError, ProcessError, InaccessibleStorageError) as error:
             problem = str(error)
         except Exception as error:
@@ -196,26 +196,32 @@ class Site:
             problem = f"{type(error).__name__}: {error}"
         finally:
             await asyncio.to_thread(self._tidy, deployment.id)
+        notices = (self.deployments.get(deployment.id) or deployment).status_text
         outcome = Status.FAILED if problem else Status.SUCCESS
-        return replace(deployment, status=outcome, status_text=problem or "", end_time=now())
+        return replace(deployment, status=outcome, status_text=problem or notices, end_time=now())
 
-    async def _deploy(self, deployment_id: str, package: Path) -> str | None:
+    async def _deploy(self, deployment: Deployment, package: Path) -> str | None:
         """What is wrong with the package, or None."""
-        code = self._code(deployment_id)
+        code = self._code(deployment.id)
         await asyncio.to_thread(zip_package.extract, package, code)
         async with self._turn:
             site = self._platform.store.require(self.id)
-            new = await self._start(await self._plan(site, deployment_id))
+            launch = await self._plan(site, deployment.id)
+            # Whoever waits for the deployment reads it before the worker starts.
+            notices = " ".join(launch.notices)
+            self.deployments.put(replace(deployment, status=Status.DEPLOYING, status_text=notices))
+            new = await self._start(launch)
             try:
                 record = status.read(new.status_file)
                 if record is None or not record.serving:
                     await new.process.stop()
-                    return "; ".join(record.errors) if record else "The host ended while it was checked."
+                    errors = record.errors if record else ("The host ended while it was checked.",)
+                    return "\n".join(["; ".join(errors), *launch.notices])
                 await asyncio.to_thread(
                     self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
                 )
                 temporary = self._active_file.with_suffix(".tmp")
-                temporary.write_text(deployment_id)
+                temporary.write_text(deployment.id)
                 temporary.replace(self._active_file)
             except BaseException:
                 # It takes requests already, and nothing else knows of it yet.
@@ -261,8 +267,9 @@ class Site:
 
     async def _plan(self, site: Resource, deployment: str | None) -> _Launch:
         platform = self._platform
-        python, notice = await asyncio.to_thread(pythons.find_python, environment.python_version(site))
         code = self._code(deployment) if deployment else None
+        version = environment.python_version(site)
+        python, notice = await asyncio.to_thread(pythons.find_python, version, code)
         variables = environment.platform_variables(
             site,
             host_name=self.hosts.default,

@@ -84,6 +84,12 @@ def test_creating_deploys_and_keeps_the_inputs_only(azure: Azure) -> None:
     assert azure.requests(PUBLISH)[0].headers["Authorization"] == "Bearer tok3n"
 
 
+def test_creating_says_what_the_package_holds(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
+    provider().create(inputs(azure))
+    size = len(b'@bp.function_name("CreateAssistant")\ndef create(): ...\n')
+    assert f": 1 files of function_app/ ({size} bytes), 0 of its dependencies" in capsys.readouterr().err
+
+
 def test_updating_deploys(azure: Azure) -> None:
     updated = provider().update(SITE_ID, dict(INPUTS), inputs(azure))
     assert updated.outs is not None
@@ -188,7 +194,7 @@ def test_destroying_asks_nothing_of_azure(azure: Azure) -> None:
     assert azure.received == []
 
 
-def test_the_functions_of_the_package_have_to_be_listed(
+def test_functions_have_to_be_listed(
     azure: Azure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     timeless = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
@@ -196,4 +202,4 @@ def test_the_functions_of_the_package_have_to_be_listed(
     listed = {"value": [{"name": "app/CreateAssistant"}]}
     azure.answers(FUNCTIONS, Reply(200, {"value": []}), Reply(200, listed))
     provider().create(inputs(azure))
-    assert "not listed yet: CreateAssistant" in capsys.readouterr().err
+    assert "functions are not listed yet" in capsys.readouterr().err

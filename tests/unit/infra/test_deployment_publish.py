@@ -27,7 +27,6 @@ from tests.unit.infra.loopback import (
 
 HASH = "ab" * 32
 PACKAGE = b"zip bytes " * 1000
-FUNCTION = frozenset({"CreateAssistant"})
 ACCEPTED = Reply(202, json.dumps("d1"))
 
 
@@ -68,7 +67,7 @@ class Bench:
         )
 
     def publish(self) -> None:
-        self.publisher.publish(io.BytesIO(PACKAGE), HASH, FUNCTION)
+        self.publisher.publish(io.BytesIO(PACKAGE), HASH)
 
     def failure(self) -> str:
         with pytest.raises(DeploymentError) as raised:
@@ -207,6 +206,24 @@ def test_polls_once_a_second_until_the_deployment_succeeds(azure: Azure) -> None
         assert f"d1 is {state}" in said
 
 
+def test_what_the_deployment_site_says_meanwhile_is_shown_once(azure: Azure) -> None:
+    notice = "numpy 2.1.0 is compiled for Python 3.12"
+    azure.answers(
+        DEPLOYMENT, *[Reply(202, {"status": status, "status_text": notice}) for status in (2, 2)],
+        Reply(200, {"status": 4, "status_text": notice}),
+    )  # fmt: skip
+    bench = Bench(azure)
+    bench.publish()
+    assert [line for line in bench.said if notice in line] == [f"Deployment d1 is deploying. {notice}"]
+
+
+def test_what_the_deployment_site_says_at_the_end_is_shown(azure: Azure) -> None:
+    azure.answers(DEPLOYMENT, Reply(200, {"status": 4, "status_text": "a notice"}))
+    bench = Bench(azure)
+    bench.publish()
+    assert "Deployment d1: a notice" in bench.said
+
+
 def test_a_failed_deployment_says_why_in_the_hosts_words(azure: Azure) -> None:
     azure.answers(
         DEPLOYMENT, Reply(200, {"status": 3, "status_text": "Zip extraction failed", "message": None})
@@ -285,7 +302,7 @@ def test_waits_until_the_new_code_answers_and_its_functions_are_listed(azure: Az
     bench = Bench(azure)
     bench.publish()
     assert len(azure.requests(FUNCTIONS)) == 5
-    assert "not listed yet: CreateAssistant" in "\n".join(bench.said)
+    assert "its functions are not listed yet" in "\n".join(bench.said)
     assert bench.said[-1] == f"https://{azure.host} runs package {HASH[:12]}."
 
 
@@ -329,6 +346,14 @@ def test_what_was_wrong_with_the_code_before_does_not_fail_the_deployment(azure:
 def test_a_health_that_names_no_problems_is_waited_for(azure: Azure, problems: object) -> None:
     azure.answers(HEALTH, Reply(500, {"package": HASH, "problems": problems}))
     assert "Deadline of 5 minutes" in Bench(azure).failure()
+
+
+def test_a_function_that_the_host_refuses_fails_although_the_new_code_answers(azure: Azure) -> None:
+    error = (
+        "The 'CreateAssistant' function is in error: the binding type 'assistantCreate' is not registered."
+    )
+    azure.answers(HOST_STATUS, Reply(200, {"state": "Running", "errors": [error]}))
+    assert f"cannot run it:\n{error}" in Bench(azure).failure()
 
 
 def test_an_error_that_goes_away_does_not_fail_the_deployment(azure: Azure) -> None:

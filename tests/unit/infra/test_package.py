@@ -16,16 +16,14 @@ import pytest
 from assistants import routing
 
 from infra import package, settings
+from infra.lock import source_digest
 from infra.package import (
     HASH_FILE,
     PROJECT_ROOT,
-    SUPPORTED_PYTHON,
     PackageError,
     build_package,
     content_hash,
-    function_names,
     given_package,
-    parse_lock,
     url_path,
     zip_bytes,
 )
@@ -52,10 +50,8 @@ NOT_SHIPPED = {
     "local.settings.example.json": b"{}",
     "requirements.in": b"demo\n",
     "assistants/__pycache__/create.cpython-312.pyc": b"stale",
-    "assistants/notes.txt": b"x",
-    "tests/test_create.py": b"x",
     ".venv/lib/site.py": b"x",
-    ".DS_Store": b"x",
+    ".funcignore": (PROJECT_ROOT / "function_app" / ".funcignore").read_bytes(),
 }
 # SHA-256 of the zip of exactly these inputs. It may change only together with the format's number.
 GOLDEN = "f2bb953c4e24be0680f3bf6d9cd43750329ddc03876846d1e637f3aa7e8410aa"
@@ -71,11 +67,17 @@ def project(root: Path, *, wheel: bytes | None = None, cached: bool = True) -> P
     for name, data in {**APP_FILES, **NOT_SHIPPED}.items():
         write(root / "function_app" / name, data)
     digest = hashlib.sha256(wheel).hexdigest()
-    lock = f"demo==1.0 \\\n    --hash=sha256:{digest}\n    # via -r requirements.in\n"
-    write(root / "function_app" / "requirements.txt", lock.encode())
+    write_lock(root, f"demo==1.0 \\\n    --hash=sha256:{digest}\n    # via -r requirements.in\n")
     if cached:
         write(root / ".build" / "wheels" / "cp312" / WHEEL, wheel)
     return root
+
+
+def write_lock(root: Path, lines: str) -> None:
+    """As `make lock` writes it."""
+    digest = source_digest(root / "function_app" / "requirements.in")
+    header = f"#    make lock (from function_app/requirements.in, sha256 {digest})\n"
+    write(root / "function_app" / "requirements.txt", f"{header}{lines}".encode())
 
 
 def write(path: Path, data: bytes) -> None:
@@ -160,7 +162,7 @@ def test_the_order_of_the_lock_does_not_matter(tmp_path: Path) -> None:
     for number, lock in enumerate((lines, list(reversed(lines)))):
         root = project(tmp_path / str(number))
         write(root / ".build" / "wheels" / "cp312" / "other-2.0-py3-none-any.whl", other)
-        write(root / "function_app" / "requirements.txt", "\n".join(lock).encode())
+        write_lock(root, "\n".join(lock))
         build_package("3.12", root=root)
         zips.append(zip_of(root))
     assert zips[0] == zips[1]
@@ -263,6 +265,7 @@ def test_a_wheel_that_does_not_exist_is_named_with_its_python(
     tmp_path: Path, no_index: pytest.MonkeyPatch
 ) -> None:
     no_index.setenv("PIP_FIND_LINKS", str(tmp_path))
+    write(tmp_path / "demo-1.0-cp313-cp313-manylinux2014_x86_64.whl", b"")
     with pytest.raises(PackageError, match=r"demo==1\.0: no wheel for CPython 3\.12 on Linux x86_64"):
         build_package("3.12", root=project(tmp_path, cached=False))
 
@@ -274,8 +277,8 @@ def test_every_missing_wheel_is_named_at_once(tmp_path: Path, no_index: pytest.M
     lock.write_text(f"{lock.read_text()}other==2.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(PackageError) as raised:
         build_package("3.12", root=root)
-    assert "demo==1.0: no wheel" in str(raised.value)
-    assert "other==2.0: no wheel" in str(raised.value)
+    assert "demo==1.0: the package index does not have it" in str(raised.value)
+    assert "other==2.0: the package index does not have it" in str(raised.value)
 
 
 def test_a_wheel_comes_from_pip_once_and_then_from_the_cache(
@@ -298,7 +301,7 @@ def test_a_wheel_with_another_hash_than_the_lock_is_refused(
     links = tmp_path / "links"
     write(links / WHEEL, zip_bytes({**WHEEL_FILES, "demo/__init__.py": b"evil"}))
     no_index.setenv("PIP_FIND_LINKS", str(links))
-    with pytest.raises(PackageError, match=r"demo==1\.0: the package index has another file"):
+    with pytest.raises(PackageError, match=r"demo==1\.0: what the package index sent is not the file"):
         build_package("3.12", root=project(tmp_path / "project", cached=False))
 
 
@@ -330,6 +333,75 @@ def test_without_a_network_and_without_wheels_it_says_what_it_needs(
     assert "Traceback" not in first
 
 
+@pytest.mark.parametrize("by", ["variables", "file"])
+def test_settings_of_pip_change_nothing_but_the_index(
+    tmp_path: Path, no_index: pytest.MonkeyPatch, by: str
+) -> None:
+    links, elsewhere = tmp_path / "links", tmp_path / "elsewhere"
+    write(links / WHEEL, wheel_bytes())
+    settings = {
+        "find-links": str(links),
+        "no-index": "1",
+        "target": str(elsewhere),
+        "dest": str(elsewhere),
+        "platform": "win_amd64",
+        "no-binary": ":all:",
+        "require-virtualenv": "no",
+        "constraint": str(tmp_path / "missing.txt"),
+        "quiet": "3",
+    }
+    if by == "variables":
+        for name, value in settings.items():
+            no_index.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+    else:
+        no_index.delenv("PIP_NO_INDEX")
+        no_index.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+        lines = ["[global]", *(f"{name} = {value}" for name, value in settings.items())]
+        (tmp_path / "pip.conf").write_text("\n".join(lines))
+    before = build_package("3.12", root=project(tmp_path / "cached"))
+    assert build_package("3.12", root=project(tmp_path / "project", cached=False)) == before
+    assert not elsewhere.exists()
+
+
+def test_settings_that_pip_cannot_read_are_named(tmp_path: Path, no_index: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("no section\n")
+    no_index.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    with pytest.raises(PackageError, match=r"(?s)pip cannot read its settings.*pip\.conf"):
+        build_package("3.12", root=project(tmp_path / "project", cached=False))
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    root = project(tmp_path, cached=False)
+    write(root / ".build" / "wheels", b"a file, no folder")
+    with pytest.raises(PackageError, match=r"wheels/cp312 cannot be written: Not a directory"):
+        build_package("3.12", root=root)
+
+
+@pytest.mark.parametrize("name", ["package_hash.txt", ".python_packages/lib/site-packages/demo/__init__.py"])
+def test_a_file_that_the_build_makes_is_not_taken_from_the_app(tmp_path: Path, name: str) -> None:
+    root = project(tmp_path)
+    (root / "function_app" / ".funcignore").write_text("/requirements.*")
+    write(root / "function_app" / name, b"x")
+    with pytest.raises(PackageError, match=r"has .*, which the build itself makes"):
+        build_package("3.12", root=root)
+
+
+def test_a_lock_that_is_older_than_its_requirements_is_refused(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    build_package("3.12", root=root)
+    write(root / "function_app" / "requirements.in", b"demo\nanother\n")
+    with pytest.raises(PackageError, match="Run `make lock`"):
+        build_package("3.12", root=root)
+
+
+def test_a_syntax_error_is_found_before_anything_is_downloaded(tmp_path: Path) -> None:
+    root = project(tmp_path, cached=False)
+    write(root / "function_app" / "skills" / "dice.py", b"def roll(:\n")
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with pytest.raises(PackageError, match=r"skills/dice\.py:1: invalid syntax\n    def roll\(:"):
+        build_package(own, root=root)
+
+
 def test_two_wheels_with_different_files_of_one_name_are_refused(tmp_path: Path) -> None:
     root = project(tmp_path)
     other = zip_bytes({"demo/__init__.py": b"another"})
@@ -347,85 +419,6 @@ def test_a_wheel_cannot_write_outside_site_packages(tmp_path: Path, path: str) -
         build_package("3.12", root=root)
 
 
-HASH = f"--hash=sha256:{'0' * 64}"
-
-
-@pytest.mark.parametrize(
-    ("marker", "held_by"),
-    [
-        ("python_full_version < '3.13'", {"3.11", "3.12"}),
-        ("python_version >= '3.13'", set[str]()),
-        ("python_version == '3.12'", {"3.12"}),
-        ("python_full_version != '3.12.*'", {"3.11"}),
-        ("python_version > '3.9' and python_version < '3.12'", {"3.11"}),
-        ("sys_platform == 'win32' or python_version == '3.11'", {"3.11"}),
-        ("sys_platform == 'linux' and platform_machine == 'x86_64'", set(SUPPORTED_PYTHON)),
-        ("implementation_name != 'PyPy'", set(SUPPORTED_PYTHON)),
-        ("sys_platform == 'win32'", set[str]()),
-        ("extra == 'dev'", set[str]()),
-        ("platform_release != '' or platform_version != ''", set[str]()),
-        ("sys_platform ~= '1.0'", None),
-        ("__import__('os').system('true') == 0", None),
-        ("python_version ~= '3.11'", {"3.11", "3.12"}),
-    ],
-)
-def test_markers_are_judged_for_the_packaged_python(marker: str, held_by: set[str] | None) -> None:
-    lock = f"demo==1.0 ; {marker} \\\n    {HASH}\n"
-    if held_by is None:
-        with pytest.raises(PackageError, match="is not understood"):
-            parse_lock(lock, "3.12")
-    else:
-        assert {version for version in SUPPORTED_PYTHON if parse_lock(lock, version)} == held_by
-
-
-@pytest.mark.parametrize(
-    "line", ["demo", "demo==1.0", f"demo>=1.0 {HASH}", f"demo==1.* {HASH}", f"demo==1,==2 {HASH}"]
-)
-def test_a_lock_line_that_is_not_pinned_with_a_hash_is_refused(line: str) -> None:
-    with pytest.raises(PackageError, match="is not pinned with hashes"):
-        parse_lock(f"{line}\n", "3.12")
-
-
-@pytest.mark.parametrize("line", [f"-r other.txt {HASH}", f"./demo {HASH}"])
-def test_a_lock_line_that_is_no_requirement_is_refused(line: str) -> None:
-    with pytest.raises(PackageError, match="is not understood"):
-        parse_lock(f"{line}\n", "3.12")
-
-
-@pytest.mark.parametrize("python_version", SUPPORTED_PYTHON)
-def test_the_lock_serves_every_supported_python(python_version: str) -> None:
-    lock = (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
-    pinned = [requirement.specifier.partition("==")[0] for requirement in parse_lock(lock, python_version)]
-    # What the app imports, and one library with code for one Python version only.
-    assert {"azure-functions", "azure-data-tables", "markupsafe"} <= set(pinned)
-
-
-def test_the_lock_names_no_registry() -> None:
-    assert "://" not in (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
-
-
-@pytest.mark.parametrize(
-    ("source", "names"),
-    [
-        ('@bp.function_name("A")\n@bp.route(route="a")\ndef a(): ...', {"A"}),
-        ('@bp.route(route="a")\n@bp.function_name("A")\nasync def a(): ...', {"A"}),
-        ('@bp.route(route="a")\ndef b(): ...', {"b"}),
-        ('@bp.timer_trigger(schedule="* * *", arg_name="t")\ndef tick(): ...', {"tick"}),
-        ("@cache\n@x.y\n@x.other()\ndef c(): ...", set[str]()),
-        ('def f():\n    @bp.function_name("Inner")\n    def g(): ...', {"Inner"}),
-    ],
-)
-def test_functions_are_read_from_the_decorators(tmp_path: Path, source: str, names: set[str]) -> None:
-    path = tmp_path / "a.zip"
-    vendored = b'@bp.function_name("Vendored")\ndef v(): ...'
-    path.write_bytes(
-        zip_bytes(
-            {"a.py": source.encode(), ".python_packages/lib/site-packages/v.py": vendored, "host.json": b"{"}
-        )
-    )
-    assert function_names(path) == names
-
-
 # The real app. The wheels come from the project's own cache, which `make` fills: no test goes to the network
 # once it is warm, and only this fixture may.
 
@@ -433,19 +426,6 @@ def test_functions_are_read_from_the_decorators(tmp_path: Path, source: str, nam
 @pytest.fixture(scope="session")
 def real() -> package.Package:
     return build_package("3.12", out=Path(".build/test/function_app.zip"))
-
-
-def test_the_declared_functions_are_those_that_the_host_indexes(real: package.Package) -> None:
-    code = "import function_app as a; print(*(f.get_function_name() for f in a.app.get_functions()))"
-    indexed = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT_ROOT / "function_app",
-        env={},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert function_names(PROJECT_ROOT / real.path) == set(indexed.stdout.split())
 
 
 def test_the_package_runs_from_nothing_but_itself(real: package.Package, tmp_path: Path) -> None:
@@ -481,7 +461,7 @@ def test_importing_the_packager_imports_no_sdk() -> None:
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
-    assert not loaded & {"pulumi", "pulumi_azure_native", "requests", "azure", "packaging"}
+    assert not loaded & {"pulumi", "pulumi_azure_native", "requests", "azure", "packaging", "pathspec"}
 
 
 def test_the_command_shows_path_hash_size_and_files(real: package.Package, tmp_path: Path) -> None:
@@ -497,6 +477,10 @@ def test_the_command_shows_path_hash_size_and_files(real: package.Package, tmp_p
     assert real.content_hash in run.stdout
     assert "function_app.py" in run.stdout
     assert f"{out.stat().st_size:,} bytes" in run.stdout
+    with zipfile.ZipFile(out) as archive:
+        app = [entry for entry in archive.infolist() if not entry.filename.startswith((".", HASH_FILE))]
+    size = sum(entry.file_size for entry in app)
+    assert f"holds {len(app)} files of function_app/ ({size:,} bytes)" in run.stdout
 
 
 def test_an_unchanged_build_takes_a_fifth_of_a_second_at_most(real: package.Package) -> None:

@@ -438,5 +438,6 @@ def test_a_package_that_cannot_be_built_is_an_error_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(program, "build_package", partial(build_package, root=tmp_path))
+    (tmp_path / "function_app").mkdir()
     with pytest.raises(pulumi.RunError, match=r"function_app\.py and host\.json missing"):
         run_program()

@@ -362,12 +362,23 @@ def test_a_deleted_site_leaves_no_files_and_no_port(site: TestSite) -> None:
 def test_a_python_that_is_not_there_is_replaced_with_a_notice(site: TestSite) -> None:
     site.python = "3.99"
     site.configure()
-    assert site.deploy(code("v"))["status"] == 4
+    outcome = site.deploy(code("v"))
+    assert outcome["status"] == 4
+    assert "uv python install 3.99" in outcome["status_text"]
     assert version(site) == "v"
     (notice,) = site.host_status["notices"]
     assert "3.99" in notice
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in notice
     assert notice in site.log
+
+
+def test_code_that_fails_on_another_python_is_refused_with_the_cure(site: TestSite) -> None:
+    site.python = "3.99"
+    site.configure()
+    outcome = site.deploy({"function_app.py": "import compiled_for_another_python"})
+    assert outcome["status"] == 3
+    assert "No module named 'compiled_for_another_python'" in outcome["status_text"]
+    assert "uv python install 3.99" in outcome["status_text"]
 
 
 def test_the_zip_brings_its_libraries_or_the_import_fails(site: TestSite) -> None:

@@ -1,19 +1,11 @@
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local_azure.services.sites.pythons import find_python
+from local_azure.services.sites.pythons import compiled_packages, find_python
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    find_python.cache_clear()
-    yield
-    find_python.cache_clear()
 
 
 def program(folder: Path, script: str) -> Path:
@@ -50,3 +42,37 @@ def test_without_that_version_the_own_one_runs_and_a_notice_says_so(
     assert notice is not None
     assert "3.99" in notice
     assert OWN in notice
+
+
+def test_a_python_that_is_installed_meanwhile_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `uv python install` does it: below the home folder, on PATH or not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_python("3.99")[1]
+    (tmp_path / ".local").mkdir()
+    program(tmp_path / ".local" / "bin", "echo 3.99 /opt/python/bin/python3.99")
+    assert find_python("3.99") == ("/opt/python/bin/python3.99", None)
+
+
+def wheel(code: Path, name: str, *tags: str) -> None:
+    folder = code / ".python_packages/lib/site-packages" / f"{name}.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "WHEEL").write_text("".join(["Wheel-Version: 1.0\n", *(f"Tag: {tag}\n" for tag in tags)]))
+
+
+def test_packages_for_the_missing_python_are_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    wheel(tmp_path, "numpy-2.1.0", "cp399-cp399-manylinux_2_17_x86_64", "cp399-cp399-manylinux2014_x86_64")
+    wheel(tmp_path, "any-1.0", "py3-none-any")
+    wheel(tmp_path, "stable-1.0", "cp38-abi3-manylinux2014_x86_64")
+    wheel(tmp_path, "abi-1.0", "cp399-abi3-manylinux2014_x86_64")
+    assert compiled_packages(tmp_path, "3.99") == ["numpy 2.1.0"]
+    _, notice = find_python("3.99", tmp_path)
+    assert notice is not None
+    assert "Compiled for 3.99, so they may fail to import: numpy 2.1.0. " in notice
+    assert "`uv python install 3.99`" in notice
+    assert f"`pulumi config set pythonVersion {OWN}`" in notice
