@@ -30,8 +30,8 @@ def app_settings(
     found: dict[str, pulumi.Input[str]] = {
         # The host is content with `__accountName`; the extension signs in as an identity only where it finds
         # `__tableServiceUri` (azure-functions-openai-extension #112).
-        # `__clientId` alone is enough (recorded), but by DefaultAzureCredential, in which an AZURE_CLIENT_SECRET
-        # that somebody sets by hand comes first. `__credential` leaves the identity as the only way.
+        # `__clientId` alone is enough (recorded), but through DefaultAzureCredential, in which a client secret
+        # in the environment comes first. `__credential` leaves the identity as the only way.
         f"{STORAGE_CONNECTION}__credential": "managedidentity",
         f"{STORAGE_CONNECTION}__clientId": identity.client_id,
         f"{STORAGE_CONNECTION}__blobServiceUri": storage.blob_endpoint,
