@@ -30,7 +30,7 @@ def app_settings(
     found: dict[str, pulumi.Input[str]] = {
         # The host is content with `__accountName`; the extension signs in as an identity only where it finds
         # `__tableServiceUri` (azure-functions-openai-extension #112).
-        # `__clientId` alone is enough (recorded), but through DefaultAzureCredential, in which a client secret
+        # `__clientId` alone is enough (recorded), but as DefaultAzureCredential, in which a client secret
         # in the environment comes first. `__credential` leaves the identity as the only way.
         f"{STORAGE_CONNECTION}__credential": "managedidentity",
         f"{STORAGE_CONNECTION}__clientId": identity.client_id,
