@@ -48,7 +48,10 @@ _RESTORE_SETTINGS = (
     "App settings that were changed by hand are written as they were deployed by `python -m ops drift --stack"
     " STACK --restore-app-settings`."
 )
-_KEYS_UNREADABLE = (
+KEY_CHECK_PATH = "/admin/host/status"
+WRONG_KEY = {"x-functions-key": "wrong-on-purpose"}
+"""What `KEY_CHECK_PATH` is asked with: 401 from a host that reads its keys, 500 from one that cannot."""
+KEYS_UNREADABLE = (
     "The Functions host keeps its keys in blobs and cannot read them, so every route that takes a key answers"
     " 500 with no body: blob role or identity. The identity of the app setting AzureWebJobsStorage__clientId"
     " has to be assigned to the site and to have Storage Blob Data Owner on the storage account of"
@@ -289,9 +292,9 @@ class Publisher:
             listed = bool(listing.members().get("value"))
             problems = _own_problems(health, content_hash)
             if self._hash_of(health) == content_hash and (unreadable := self._unreadable_keys()):
-                self._say(f"Waiting for the blob role. {_short(unreadable)}: {_KEYS_UNREADABLE}")
+                self._say(f"Waiting for the blob role. {_short(unreadable)}: {KEYS_UNREADABLE}")
                 roles_deadline.pause(
-                    pause, f"the package was deployed and answers. {_KEYS_UNREADABLE} {unreadable}"
+                    pause, f"the package was deployed and answers. {KEYS_UNREADABLE} {unreadable}"
                 )
                 deadline, errors = _Deadline(self._clock, PROOF_DEADLINE), ""
                 continue
@@ -331,8 +334,8 @@ class Publisher:
         The key sent is wrong, so a host that reads its keys refuses it by 401 at any `httpAuthLevel`; without
         a key it would not read them (AuthenticationLevelHandler.cs of the host).
         """
-        url = f"https://{self._site.host}/admin/host/status"
-        answer = self._request("GET", url, headers={"x-functions-key": "wrong-on-purpose"}, signed=False)
+        url = f"https://{self._site.host}{KEY_CHECK_PATH}"
+        answer = self._request("GET", url, headers=WRONG_KEY, signed=False)
         return answer if answer.status == 500 else None
 
     def _host_errors(self) -> list[str]:
