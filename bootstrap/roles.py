@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from infra.roles import APP_ROLES
+from infra.roles import APP_ROLES, RETIRED_ROLE_IDS
 
 
 class Who(Enum):
@@ -102,13 +102,16 @@ BLOB_CONTRIBUTOR = BuiltIn("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-
 def only_app_roles() -> str:
     """The condition under which the deployer may grant and take away: the app's roles, to identities.
 
+    What an earlier version of the app had, it may take away only: the next `up` of such a stack does so.
+
     Without it, a role administrator could make itself Owner. Form: "Delegate Azure access management to
     others" and "Authorization actions and attributes" on Microsoft Learn.
     """
     assignments = "Microsoft.Authorization/roleAssignments"
-    roles = ", ".join(sorted(role.id for role in APP_ROLES))
+    app_roles = [role.id for role in APP_ROLES]
 
-    def only(action: str, source: str) -> str:
+    def only(action: str, source: str, role_ids: Sequence[str]) -> str:
+        roles = ", ".join(sorted(role_ids))
         return (
             f"((!(ActionMatches{{'{assignments}/{action}'}})) OR "
             f"(@{source}[{assignments}:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {{{roles}}} AND "
@@ -116,7 +119,8 @@ def only_app_roles() -> str:
             f"{{'ServicePrincipal'}}))"
         )
 
-    return f"{only('write', 'Request')} AND {only('delete', 'Resource')}"
+    removable = [*app_roles, *RETIRED_ROLE_IDS]
+    return f"{only('write', 'Request', app_roles)} AND {only('delete', 'Resource', removable)}"
 
 
 GRANTS = (

@@ -30,12 +30,12 @@ def app_settings(
     found: dict[str, pulumi.Input[str]] = {
         # The host is content with `__accountName`; the extension signs in as an identity only where it finds
         # `__tableServiceUri` (azure-functions-openai-extension #112).
+        # `__clientId` alone is enough (recorded), but as DefaultAzureCredential, in which a client secret
+        # in the environment comes first. `__credential` leaves the identity as the only way.
         f"{STORAGE_CONNECTION}__credential": "managedidentity",
         f"{STORAGE_CONNECTION}__clientId": identity.client_id,
         f"{STORAGE_CONNECTION}__blobServiceUri": storage.blob_endpoint,
-        f"{STORAGE_CONNECTION}__queueServiceUri": storage.queue_endpoint,
         f"{STORAGE_CONNECTION}__tableServiceUri": storage.table_endpoint,
-        # Never OPENAI_API_KEY: it would send every prompt to api.openai.com.
         f"{MODEL_CONNECTION}__credential": "managedidentity",
         f"{MODEL_CONNECTION}__clientId": identity.client_id,
         f"{MODEL_CONNECTION}__endpoint": model.endpoint,

@@ -8,6 +8,7 @@ from pulumi_azure_native.web import outputs
 
 from infra.identity import AppIdentity
 from infra.place import Place
+from infra.refused_settings import refused_settings
 from infra.settings import HostSettings
 from infra.storage import ChatStorage
 
@@ -37,6 +38,11 @@ class FunctionHost(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        if refused := refused_settings(app_settings):
+            effects = "; ".join(f"{setting} {effect}" for setting, effect in refused.items())
+            raise pulumi.RunError(
+                f"no site may have these app settings: {effects}. Remove them from infra/app_settings.py."
+            )
         super().__init__("assistant:functionHost:FunctionHost", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         plan = web.AppServicePlan(

@@ -18,6 +18,7 @@ from requests.exceptions import SSLError
 from requests.utils import get_environ_proxies, select_proxy
 
 from infra.package import PUSH_AGAIN_VARIABLE, url_path
+from infra.refused_settings import refused_settings, removal_command
 from infra.signin import SignInError
 
 # Roles take about a minute to reach the site, and up to ten (docs: Troubleshoot Azure RBAC).
@@ -47,6 +48,15 @@ AFTERWARDS = (
 _RESTORE_SETTINGS = (
     "App settings that were changed by hand are written as they were deployed by `python -m ops drift --stack"
     " STACK --restore-app-settings`."
+)
+KEY_CHECK_PATH = "/admin/host/status"
+WRONG_KEY = {"x-functions-key": "wrong-on-purpose"}
+"""What `KEY_CHECK_PATH` is asked with: 401 from a host that reads its keys, 500 from one that cannot."""
+KEYS_UNREADABLE = (
+    "The Functions host keeps its keys in blobs and cannot read them, so every route that takes a key answers"
+    " 500 with no body: blob role or identity. The identity of the app setting AzureWebJobsStorage__clientId"
+    " has to be assigned to the site and to have Storage Blob Data Owner on the storage account of"
+    " AzureWebJobsStorage__blobServiceUri; `python -m ops drift --stack STACK` says which of these differs."
 )
 _API_VERSION = "2024-04-01"
 
@@ -148,7 +158,7 @@ class Publisher:
         say: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        self._site, self._arm, self._token = site, arm_endpoint, token
+        self._site, self._arm_endpoint, self._token = site, arm_endpoint, token
         self._session, self._tell, self._clock = session, say, clock
         self._said, self._said_at = "", float("-inf")
         self._health_url = f"https://{site.host}{url_path('health')}"
@@ -159,6 +169,7 @@ class Publisher:
         Raises DeploymentError, and SignInError where nothing was pushed.
         """
         deadline = _Deadline(self._clock, PUSH_DEADLINE)
+        self._refuse_settings(deadline)
         deployment = self._push(package, deadline)
         try:
             while self._finished(deployment, deadline) == _CONFLICT:
@@ -187,6 +198,29 @@ class Publisher:
         return self._hash_of(health)
 
     # Steps
+
+    def _refuse_settings(self, deadline: _Deadline) -> None:
+        """Raise DeploymentError where the site has an app setting that takes the place of its identity.
+
+        Somebody may have set it in the portal, which no refresh shows (pulumi-azure-native #4263).
+        """
+        pauses = _growing(longest=30.0)
+        while True:
+            answer = self._arm("POST", "/config/appsettings/list")
+            if answer.status == 200:
+                break
+            reason = f"the app settings of {self._site.id} cannot be listed: {answer}"
+            if _passing(answer) is None:
+                raise DeploymentError(f"{reason}. It takes Microsoft.Web/sites/config/list/action.")
+            self._say(f"Waiting: {_short(answer)}; the app settings cannot be listed yet.")
+            deadline.pause(max(next(pauses), answer.retry_after()), reason)
+        names: object = answer.members().get("properties")
+        if refused := refused_settings(cast(dict[str, Any], names) if isinstance(names, dict) else ()):
+            effects = "; ".join(f"{name} {effect}" for name, effect in refused.items())
+            raise DeploymentError(
+                f"No site may have these app settings: {effects}. Nothing was pushed. Remove them, and run"
+                f" `pulumi up` again: {removal_command(self._site.id, refused)}"
+            )
 
     def _push(self, package: BinaryIO, deadline: _Deadline) -> str:
         url = f"https://{self._site.scm_host}/api/publish"
@@ -242,18 +276,29 @@ class Publisher:
             deadline.pause(max(1.0, answer.retry_after()), f"deployment {deployment}: {answer}")
 
     def _prove(self, content_hash: str) -> None:
-        """Wait until the site answers the hash, its functions are listed and its host reports no error.
+        """Wait until the site answers the hash, its functions are listed, its host reports no error and reads
+        its keys.
 
         A worker indexes all functions of the app or none, so one that answers the hash has them all. The
         list says that the triggers were synchronised; an error, that the host refuses a function's bindings.
+        Keys that cannot be read are waited for as long as roles take, and all else begins anew after them.
         """
-        deadline = _Deadline(self._clock, PROOF_DEADLINE)
+        deadline, roles_deadline = (
+            _Deadline(self._clock, seconds) for seconds in (PROOF_DEADLINE, PUSH_DEADLINE)
+        )
         errors, since = "", self._clock.now()
         for pause in _growing(longest=5.0):
             health = self._health()
             listing = self._arm_get("/functions")
             listed = bool(listing.members().get("value"))
             problems = _own_problems(health, content_hash)
+            if self._hash_of(health) == content_hash and (unreadable := self._unreadable_keys()):
+                self._say(f"Waiting for the blob role. {_short(unreadable)}: {KEYS_UNREADABLE}")
+                roles_deadline.pause(
+                    pause, f"the package was deployed and answers. {KEYS_UNREADABLE} {unreadable}"
+                )
+                deadline, errors = _Deadline(self._clock, PROOF_DEADLINE), ""
+                continue
             reported = "\n".join([*problems, *self._host_errors()])
             if self._hash_of(health) == content_hash and listed and not reported:
                 self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
@@ -284,6 +329,16 @@ class Publisher:
     def _health(self) -> Answer:
         return self._request("GET", self._health_url, signed=False)
 
+    def _unreadable_keys(self) -> Answer | None:
+        """The answer of a host that cannot read its keys, None where it can.
+
+        The key sent is wrong, so a host that reads its keys refuses it by 401 at any `httpAuthLevel`; without
+        a key it would not read them (AuthenticationLevelHandler.cs of the host).
+        """
+        url = f"https://{self._site.host}{KEY_CHECK_PATH}"
+        answer = self._request("GET", url, headers=WRONG_KEY, signed=False)
+        return answer if answer.status == 500 else None
+
     def _host_errors(self) -> list[str]:
         """What the Functions host itself reports as wrong, one line each."""
         errors: list[Any] = self._arm_get("/hostruntime/admin/host/status").members().get("errors") or []
@@ -305,7 +360,11 @@ class Publisher:
     # HTTP
 
     def _arm_get(self, path: str) -> Answer:
-        return self._request("GET", f"{self._arm}{self._site.id}{path}", params={"api-version": _API_VERSION})
+        return self._arm("GET", path)
+
+    def _arm(self, method: str, path: str) -> Answer:
+        url = f"{self._arm_endpoint}{self._site.id}{path}"
+        return self._request(method, url, params={"api-version": _API_VERSION})
 
     def _request(
         self,

@@ -37,13 +37,6 @@ APP_ROLES = (
         reason="reads the package; the host makes containers of its own for locks and keys",
     ),
     Role(
-        key="queue-contributor",
-        name="Storage Queue Data Contributor",
-        id="974c5e8b-45b9-4653-ba55-5f855dd0fb88",
-        scope=Scope.STORAGE_ACCOUNT,
-        reason="what the host asks for on AzureWebJobsStorage, for queue and blob triggers",
-    ),
-    Role(
         key="table-contributor",
         name="Storage Table Data Contributor",
         id="0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
@@ -65,6 +58,12 @@ APP_ROLES = (
         reason="sends telemetry, which is accepted from Entra identities only",
     ),
 )
+# No queue role: an app of HTTP and timer triggers makes no request to queues. The recordings of the real host
+# hold none, and the Flex quickstart turns queues on for Durable Functions and MCP triggers only
+# (Azure-Samples/functions-quickstart-python-http-azd, infra/main.bicep).
+
+RETIRED_ROLE_IDS = ("974c5e8b-45b9-4653-ba55-5f855dd0fb88",)  # Storage Queue Data Contributor
+"""What earlier versions granted: a deployer may still take it away, and not grant it."""
 
 
 def assignment_name(scope_id: str, principal_id: str, role_id: str) -> str:

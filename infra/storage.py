@@ -18,7 +18,6 @@ class ChatStorage(pulumi.ComponentResource):
     account_id: pulumi.Output[str]
     account_name: pulumi.Output[str]
     blob_endpoint: pulumi.Output[str]
-    queue_endpoint: pulumi.Output[str]
     table_endpoint: pulumi.Output[str]
     container_url: pulumi.Output[str]
     contents: Sequence[pulumi.Resource]
@@ -81,7 +80,6 @@ class ChatStorage(pulumi.ComponentResource):
         self.account_id = account.id
         self.account_name = account.name
         self.blob_endpoint = account.primary_endpoints.blob
-        self.queue_endpoint = account.primary_endpoints.queue
         self.table_endpoint = account.primary_endpoints.table
         self.container_url = pulumi.Output.concat(account.primary_endpoints.blob, container.name)
         self.contents = (*tables, container)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from infra.package import GIVEN_FOLDER
+from infra.refused_settings import refused_settings, removal_command
 from ops.output import OpsError
 from ops.owners import GONE, Owner, rule_for
 from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_name, resource
@@ -39,7 +40,7 @@ class Finding:
     """`name` is the logical name in the program; of what was added in Azure, its name there.
 
     `gone_with` are the logical names of what stood below a resource that is gone; `purge` is the command
-    without which it cannot be made again.
+    without which it cannot be made again. `command` is the only one that puts right what no program may say.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Finding:
     changes: tuple[Change, ...] = ()
     gone_with: tuple[str, ...] = ()
     purge: str = ""
+    command: str = ""
 
 
 def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
@@ -113,18 +115,29 @@ def released(stack: Sequence[Resource]) -> bool:
 
 
 def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
-    """Settings by name. No value leaves this function: one that was added in the portal may be a secret."""
-    expected = settings_of(site)
+    """Settings by name. No value leaves this function: one that was added in the portal may be a secret.
+
+    What no site may have is a finding also where the state has it, with what it does in place of a value.
+    """
+    expected, refused = settings_of(site), refused_settings(actual)
     changes = [
         Change(f"{APP_SETTINGS}.{name}", "removed") for name in sorted(expected.keys() - actual.keys())
     ]
-    changes += [Change(f"{APP_SETTINGS}.{name}", "added") for name in sorted(actual.keys() - expected.keys())]
+    changes += [
+        Change(f"{APP_SETTINGS}.{name}", "added")
+        for name in sorted(actual.keys() - expected.keys() - refused.keys())
+    ]
     changes += [
         Change(f"{APP_SETTINGS}.{name}", "changed")
         for name in sorted(expected.keys() & actual.keys())
-        if expected[name] is not None and expected[name] != actual[name]
+        if name not in refused and expected[name] is not None and expected[name] != actual[name]
     ]
-    return [_finding("changed", site, changes)] if changes else []
+    findings = [_finding("changed", site, changes)] if changes else []
+    if refused:
+        changes = [Change(f"{APP_SETTINGS}.{name}", "added", now=why) for name, why in refused.items()]
+        finding = _finding("changed", site, changes)
+        findings.append(replace(finding, command=removal_command(site.id, refused)))
+    return findings
 
 
 def settings_of(site: Resource) -> dict[str, str | None]:

@@ -47,6 +47,8 @@ def fix(report: Report, finding: Finding) -> str:
     It names no package: the report may be a day old, and another one deployed or gone back to since. A plain
     `up` builds the checkout's, which is right only for a stack that was made so.
     """
+    if finding.command:
+        return finding.command
     if finding.kind == "added":
         return f"az role assignment delete --ids {finding.id}"
     if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
@@ -146,7 +148,7 @@ def _item(report: Report, finding: Finding) -> list[str]:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
         f"  - to put it back: {code(fix(report, finding), _COMMAND_SHOWN)}",
-        f"  - to keep it: change {code(finding.place)}",
+        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
     ]
     return lines
 

@@ -22,6 +22,7 @@ class PulumiStack:
     """An `Environment`: a Pulumi stack, and Azure through its SDK.
 
     `refresh`: what was changed in Azure behind the program's back is looked for, and put back.
+    `smoke_message`: the smoke test posts a message, which the model is paid for.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class PulumiStack:
         patience: float = PATIENCE,
         *,
         refresh: bool = False,
+        smoke_message: bool = True,
     ) -> None:
-        self.stack = stack
+        self.stack, self._smoke_message = stack, smoke_message
         self._pulumi, self._azure, self._patience = pulumi, azure, patience
         self._flags = ("--refresh",) if refresh else ()
         self._session = Session()
@@ -86,6 +88,7 @@ class PulumiStack:
             ChatStateTable(target.table_endpoint, self._azure.credential),
             self._session,
             patience=self._patience,
+            post_message=self._smoke_message,
         ).run(package_hash)
 
     def _key(self, target: Target) -> str:

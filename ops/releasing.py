@@ -16,7 +16,7 @@ from ops.engine import PROJECT, Pulumi
 from ops.output import OpsError
 from ops.pulumi_stack import PulumiStack
 from ops.release import EXIT_CODES, Code, Outcome, Releases
-from ops.smoke import PATIENCE
+from ops.smoke import MESSAGE_TOKENS, PATIENCE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=PATIENCE,
         metavar="SECONDS",
-        help="how long the smoke test waits for each right answer (default: %(default)g)",
+        help="how long the smoke test waits for each right answer (default: %(default)g), and eight times as "
+        "long where the app says that a role is missing",
+    )
+    parser.add_argument(
+        "--no-smoke-message",
+        action="store_true",
+        help=f"post no message in the smoke test, which costs {MESSAGE_TOKENS} of the model: then nothing "
+        "proves the model's role and deployment",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
@@ -52,7 +59,14 @@ class Work:
         """Raises OpsError."""
         pulumi, azure = Pulumi(), Azure.sign_in()
         archive = open_archive(arguments.archive, lambda: azure.credential)
-        environment = PulumiStack(pulumi, arguments.stack, azure, arguments.patience, refresh=refresh)
+        environment = PulumiStack(
+            pulumi,
+            arguments.stack,
+            azure,
+            arguments.patience,
+            refresh=refresh,
+            smoke_message=not arguments.no_smoke_message,
+        )
         return cls(arguments.stack, archive, environment, Releases(environment, archive, pulumi.project))
 
 

@@ -1,5 +1,6 @@
-"""The smoke test of a deployed stack: one real assistant, made the way a client makes it, and removed."""
+"""The smoke test of a deployed stack: one assistant with one message, made as a client does, and removed."""
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from requests.exceptions import SSLError
 
 from infra.names import CHAT_STATE_TABLE
 from infra.package import url_path
-from infra.publish import Clock, through_proxy
+from infra.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 PATIENCE = 90.0
 """Seconds for each answer: a cold start on Flex takes half a minute, and new keys some seconds."""
+
+_ROLE_PATIENCE_FACTOR = 8
+"""Where the app names a role, it is waited for so many times longer: 12 minutes, as long as roles take."""
+_ROLE = re.compile(r"\brole\b", re.IGNORECASE)
+_HEALTH_ANSWERS = 5
+"""Answers in a row, each on a connection of its own: an instance of the package before may still serve."""
+_MESSAGE = "Reply with the one word: ready"
+MESSAGE_TOKENS = "about a hundred tokens"
+_POST_SECONDS = 240
+"""Azure's front end answers after 230."""
 
 _ID_WITHOUT_TRACE = "smoke-test"
 """Where the rows cannot be removed, every test uses this one id: the rows of the test before are replaced."""
@@ -58,6 +69,7 @@ class SmokeTest:
     session: Session = field(repr=False)
     clock: Clock = field(default_factory=Clock)
     patience: float = PATIENCE
+    post_message: bool = True
 
     def run(self, package_hash: str) -> list[str]:
         """What was found, a line each. Raises SmokeError where the app fails."""
@@ -69,17 +81,24 @@ class SmokeTest:
             self._create(assistant_id)
             if reads:
                 self._stored(assistant_id)
+            if self.post_message:
+                self._post(assistant_id)
+            self._health(package_hash)
         finally:
-            if reads:
-                stay = self._remove(assistant_id)
+            stay = self._remove(assistant_id, reads)
         rows = f"its rows are in {CHAT_STATE_TABLE}, and removed again"
         if stay:
             rows = f"its rows are in {CHAT_STATE_TABLE}; {stay}"
         elif not reads:
-            rows = f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}"
+            rows = f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}; the app removed them"
+        messages_path = url_path(f"assistants/{assistant_id}/messages")
+        posted = f"POST {messages_path} answers 200 with a reply of the model"
+        if not self.post_message:
+            posted = "no message was posted, so nothing is known of the model's role and deployment"
         return [
             f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
             f"PUT {url_path(f'assistants/{assistant_id}')} answers 202",
+            posted,
             rows,
         ]
 
@@ -87,12 +106,13 @@ class SmokeTest:
         url = f"{self.target.url}{url_path('health')}"
 
         def check() -> str | None:
-            status, body = self._send("GET", url)
-            running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
-            if status == 200 and running == package_hash:
-                return None
-            answered = f"package {running}" if status == 200 else _described(status, body)
-            return f"{url} answers {answered}, not package {package_hash}"
+            for _ in range(_HEALTH_ANSWERS):
+                status, body = self._send("GET", url, {"Connection": "close"})
+                running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
+                if status != 200 or running != package_hash:
+                    answered = f"package {running}" if status == 200 else _described(status, body)
+                    return f"{url} answers {answered}, not package {package_hash}"
+            return None
 
         self._until(check)
 
@@ -103,9 +123,35 @@ class SmokeTest:
             status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
             if status == 202 and body == {"assistantId": assistant_id}:
                 return None
-            return f"PUT {path} answers {_described(status, body)}, not 202 with the assistant's id"
+            answered = f"{_described(status, body)}, not 202 with the assistant's id"
+            return f"PUT {path} answers {answered}{self._host_cause(status, body)}"
 
         self._until(check)
+
+    def _post(self, assistant_id: str) -> None:
+        path = url_path(f"assistants/{assistant_id}/messages")
+
+        def check() -> str | None:
+            status, body = self._send(
+                "POST",
+                f"{self.target.url}{path}",
+                {"x-functions-key": self.key()},
+                {"message": _MESSAGE},
+                seconds=_POST_SECONDS,
+            )
+            if status == 200 and isinstance(body, dict) and "reply" in body:
+                return None
+            answered = f"{_described(status, body)}, not 200 with a reply"
+            return f"POST {path} answers {answered}{self._host_cause(status, body)}"
+
+        self._until(check)
+
+    def _host_cause(self, status: int, body: Any) -> str:
+        """Why a host that cannot read its keys answers so; empty where it is not that."""
+        if status != 500 or body:
+            return ""
+        keys_status, _ = self._send("GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
+        return f". {KEYS_UNREADABLE}" if keys_status == 500 else ""
 
     def _may_read(self) -> bool:
         try:
@@ -122,9 +168,18 @@ class SmokeTest:
                 f"{', '.join(keys) or 'no row at all'}"
             )
 
-    def _remove(self, assistant_id: str) -> str:
-        """Why its rows stay; empty where they do not. It never hides what the test itself found."""
+    def _remove(self, assistant_id: str, reads: bool) -> str:
+        """Why its rows stay; empty where they do not. It never hides what the test itself found.
+
+        The app's own DELETE takes the lease along; code that does not work leaves the rows to the table.
+        """
+        path = url_path(f"assistants/{assistant_id}")
         try:
+            status, body = self._send("DELETE", f"{self.target.url}{path}", {"x-functions-key": self.key()})
+            if status == 204:
+                return ""
+            if not reads:
+                return f"the rows of {assistant_id} stay: DELETE {path} answers {_described(status, body)}"
             self.table.remove(assistant_id)
         except PermissionError:
             return f"the rows of {assistant_id} stay: no role to remove them"
@@ -135,21 +190,33 @@ class SmokeTest:
         return ""
 
     def _until(self, check: Callable[[], str | None]) -> None:
-        """Ask until all is well, or there is no time left: an app that has just started may stumble."""
-        end = self.clock.now() + self.patience
+        """Ask until all is well, or there is no time left.
+
+        An app that has just started may fail at first, and a new role takes minutes to arrive.
+        """
+        start = self.clock.now()
         for pause in _growing():
             wrong = check()
             if wrong is None:
                 return
-            if self.clock.now() + pause > end:
+            patience = self.patience * (_ROLE_PATIENCE_FACTOR if _ROLE.search(wrong) else 1)
+            if self.clock.now() + pause > start + patience:
                 raise SmokeError(wrong)
             self.clock.sleep(pause)
 
-    def _send(self, method: str, url: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        body: dict[str, str] | None = None,
+        *,
+        seconds: float = 60,
+    ) -> tuple[int, Any]:
         """Status and JSON; status 0 where nobody answers, and text where it is no JSON."""
         try:
             answer = self.session.request(
-                method, url, headers=headers, timeout=(10, 60), allow_redirects=False
+                method, url, headers=headers, json=body, timeout=(10, seconds), allow_redirects=False
             )
         except SSLError as error:
             raise OpsError(
@@ -228,7 +295,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _described(status: int, body: Any) -> str:
-    text = " ".join(str(body).split())[:200]
+    detail = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
+    words = str(cast(object, body)) if detail is None else str(detail)
+    text = " ".join(words.split())[: 200 if detail is None else 600]
     if status == 0:
         return f"nothing ({text})"
     return f"{status} ({text})" if text else f"{status} with no body"

@@ -2,6 +2,8 @@
 
 import re
 
+from infra.refused_settings import REFUSED_SETTINGS
+
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
 BLOB_CONTAINER = "azure-native:storage:BlobContainer"
 TABLE = "azure-native:storage:Table"
@@ -98,9 +100,8 @@ SECRET_SETTINGS = frozenset(
     {
         "AZUREWEBJOBSSTORAGE",  # bare, it is a connection string; an identity's settings have `__`
         "AZUREWEBJOBSDASHBOARD",
-        "OPENAI_API_KEY",  # and it would send every prompt to api.openai.com
-        "AZURE_OPENAI_KEY",
         "APPINSIGHTS_INSTRUMENTATIONKEY",
+        *REFUSED_SETTINGS,
     }
 )
 """Settings that are a secret by definition, whatever their value. Upper case."""

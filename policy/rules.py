@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from infra.refused_settings import refused_settings
 from infra.stacks import PULL_REQUEST_TAG, pull_request_of
 from policy import data
 from policy.grants import DEFINITIONS, GRANTS, Grant
@@ -329,6 +330,8 @@ def _secret_settings(resource: Resource) -> Iterator[Violation]:
 def _secret_in(name: str, value: str) -> tuple[str, str] | None:
     """Value as it may be shown, and the rule; None where the setting is no secret. Never the value itself."""
     shown = f"[{len(value)} characters]"
+    if refused := refused_settings([name]):
+        return shown, f"not be set, in any case: it {refused[name]}"
     if name.upper() in data.SECRET_SETTINGS:
         return (
             shown,

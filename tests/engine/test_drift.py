@@ -178,13 +178,13 @@ def test_what_was_deleted_is_found_with_what_went_along(stack: Workspace) -> Non
     edit(
         stack,
         ("delete", table, None),
-        ("delete", id_of(stack, "queue-contributor"), None),
+        ("delete", id_of(stack, "metrics-publisher"), None),
         ("delete", id_of(stack, "function-app"), None),
     )
 
     assert drift(stack) == {
         ("gone", "chat-state", "with "),
-        ("gone", "queue-contributor", "with "),
+        ("gone", "metrics-publisher", "with "),
         ("gone", "function-app", "with deployed-code no-ftp-password no-scm-password"),
     }
     stack.up("--refresh")

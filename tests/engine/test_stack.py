@@ -181,3 +181,24 @@ def test_a_destroyed_stack_leaves_the_store_empty(engine: str, tmp_path: Path) -
         assert '"id"' not in json.dumps(made.arm())
         made.up()
         assert made.put("again").status == 202
+
+
+def test_a_role_that_the_program_no_longer_grants_is_deleted_and_nothing_else_changes(
+    stack: Workspace,
+) -> None:
+    roles = stack.root / "infra" / "roles.py"
+    committed = roles.read_text()
+    queue_role = "974c5e8b-45b9-4653-ba55-5f855dd0fb88"
+    role = f'Role("queue-contributor", "name", "{queue_role}", Scope.STORAGE_ACCOUNT, "reason")'
+    roles.write_text(f"{committed}\nAPP_ROLES = (*APP_ROLES, {role})\n")
+    try:
+        stack.up()
+        assert queue_role in json.dumps(stack.arm())
+    finally:
+        roles.write_text(committed)
+
+    planned = stack.planned()
+    stack.up()
+
+    assert planned == {"queue-contributor": "delete"}
+    assert queue_role not in json.dumps(stack.arm())

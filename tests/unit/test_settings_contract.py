@@ -28,7 +28,7 @@ READ_BY_THE_PLATFORM = {
 }
 SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
 # What the extension needs of an identity-based connection (azure-functions-openai-extension #112).
-CONNECTION = ("credential", "clientId", "endpoint", "blobServiceUri", "queueServiceUri", "tableServiceUri")
+CONNECTION = ("credential", "clientId", "endpoint", "blobServiceUri", "tableServiceUri")
 EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"}
 
 
@@ -96,7 +96,7 @@ def test_everything_that_the_bindings_name_is_set(infra_settings: dict[str, str]
     assert infra_settings["CHAT_MODEL_DEPLOYMENT_NAME"]
     for part in ("credential", "clientId", "endpoint"):
         assert infra_settings[f"{MODEL_CONNECTION}__{part}"]
-    for part in ("credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri"):
+    for part in ("credential", "clientId", "blobServiceUri", "tableServiceUri"):
         assert infra_settings[f"{STORAGE_CONNECTION}__{part}"]
     assert STORAGE_CONNECTION not in infra_settings
 

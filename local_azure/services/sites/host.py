@@ -31,6 +31,7 @@ from local_azure.services.sites import (
     function_table,
     host_config,
     host_json,
+    key_storage,
     keys,
     request_target,
     routes,
@@ -44,6 +45,7 @@ from local_azure.services.sites.function_table import FunctionTable, HttpTrigger
 from local_azure.services.sites.host_config import HostConfig
 from local_azure.services.sites.host_json import HostJson, HostJsonError
 from local_azure.services.sites.invoker import Call, InvocationError, Invoker, NotReadyError
+from local_azure.services.sites.key_storage import KeyStorage
 from local_azure.services.sites.responses import Response
 from local_azure.services.sites.server import Server
 from local_azure.services.sites.skills import Returned, Skills
@@ -86,6 +88,7 @@ class Host:
         self._environment = environment
         self._configuration = Configuration(environment)
         self._keys = keys.load_or_create(Path(config.keys_file))
+        self._key_storage = KeyStorage(self._configuration)
         self._skills = Skills(self._run_skill)
         self._assistants = assistant_service.AssistantService(self._configuration, self._skills)
         self._invoker = Invoker(self._assistants)
@@ -159,6 +162,8 @@ class Host:
         """Imports what the first request with a binding of the extension would wait for."""
         if any(one.inputs or one.outputs for one in self.table.functions.values()):
             await asyncio.to_thread(assistant_service.import_clients)
+        if self._configuration.get("AzureWebJobsStorage__blobServiceUri"):
+            await asyncio.to_thread(key_storage.import_client)
 
     def start_timers(self) -> None:
         """For the host that serves: two with the same timers would run them twice."""
@@ -230,8 +235,12 @@ class Host:
             return Response(404)
         function = self.table.functions[found.function]
         trigger = function.trigger
-        if not isinstance(trigger, HttpTrigger) or not self._keys.opens(key, trigger.auth_level):
+        if not isinstance(trigger, HttpTrigger):
             return Response(401)
+        if trigger.auth_level.lower() != "anonymous" and (
+            refused := await self._refuse(key, trigger.auth_level)
+        ):
+            return replace(refused, headers=())
         if self._configuration.is_disabled(function.name):
             return Response(404)
         return await self._execute(request, found, path, raw_query, query)
@@ -311,15 +320,24 @@ class Host:
         if path == "/admin/host/ping" and request.method in ("GET", "POST"):
             return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
         if path == "/admin/host/status" and request.method == "GET":
-            if not self._keys.opens(key, "admin"):
-                return _UNAUTHORIZED
+            if refused := await self._refuse(key, "admin"):
+                return refused
             return _json(status.host_status(self.record))
         name = path.removeprefix("/admin/functions/")
         if name != path and "/" not in name and request.method == "POST":
-            if not self._keys.opens(key, "admin"):
-                return _UNAUTHORIZED
+            if refused := await self._refuse(key, "admin"):
+                return refused
             return await self._run_by_hand(request, name)
         return Response(404)
+
+    async def _refuse(self, key: str | None, auth_level: str) -> Response | None:
+        """The answer of the host's own API to a key that does not open the level; None where it does.
+
+        Without a key the host reads none (AuthenticationLevelHandler.cs).
+        """
+        if key and not await self._key_storage.readable():
+            return Response(500)
+        return None if self._keys.opens(key, auth_level) else _UNAUTHORIZED
 
     async def _run_by_hand(self, request: web.BaseRequest, name: str) -> Response:
         """202 at once, also for a function that is disabled; how the run ends stands in the log."""

@@ -8,7 +8,7 @@ import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
 from bootstrap.federation import DEPLOYER, READER
-from infra.roles import APP_ROLES
+from infra.roles import APP_ROLES, RETIRED_ROLE_IDS
 from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, Azure, Run, run_program
 
 REPOSITORY = "octo/assistants"
@@ -125,14 +125,18 @@ def test_the_deployer_grants_the_apps_roles_to_identities_and_nothing_else(made:
     assert list(conditions) == ["deployer-roles"]
     condition, version = conditions["deployer-roles"]
     assert version == "2.0"
-    for action, source in (("write", "Request"), ("delete", "Resource")):
+    app_roles = {role.id for role in APP_ROLES}
+    for action, source, roles in (
+        ("write", "Request", app_roles),
+        ("delete", "Resource", app_roles | set(RETIRED_ROLE_IDS)),  # an `up` takes away what it once granted
+    ):
         assert f"ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}}" in condition
         (listed,) = re.findall(
             rf"@{source}\[Microsoft\.Authorization/roleAssignments:RoleDefinitionId\] "
             r"ForAnyOfAnyValues:GuidEquals \{([^}]*)\}",
             condition,
         )
-        assert set(listed.split(", ")) == {role.id for role in APP_ROLES}
+        assert set(listed.split(", ")) == roles
         assert (
             f"@{source}[Microsoft.Authorization/roleAssignments:PrincipalType] "
             "ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}"

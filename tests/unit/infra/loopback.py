@@ -3,7 +3,7 @@
 import json
 import ssl
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,8 @@ HEALTH = "GET /api/health"
 SITE = f"GET {SITE_ID}"
 FUNCTIONS = f"GET {SITE_ID}/functions"
 HOST_STATUS = f"GET {SITE_ID}/hostruntime/admin/host/status"
+APP_SETTINGS = f"POST {SITE_ID}/config/appsettings/list"
+KEYED = "GET /admin/host/status"
 METADATA = "GET /metadata/endpoints"
 IDENTITY = "GET /msi/token"
 OIDC = "GET /oidc"
@@ -49,11 +51,16 @@ class Azure:
     def __init__(self, host: str, ca_file: Path) -> None:
         self.host, self.ca_file = host, ca_file
         self.script: dict[str, list[Reply]] = {}
+        self.computed: dict[str, Callable[[], Reply]] = {}
         self.received: list[Received] = []
         self._lock = threading.Lock()
 
     def answers(self, route: str, *replies: Reply) -> None:
         self.script[route] = list(replies)
+
+    def computes(self, route: str, reply: Callable[[], Reply]) -> None:
+        """Ask `reply` for each answer of a route."""
+        self.computed[route] = reply
 
     def requests(self, route: str) -> list[Received]:
         return [received for received in self.received if received.route == route]
@@ -61,6 +68,8 @@ class Azure:
     def reply(self, received: Received) -> Reply:
         with self._lock:
             self.received.append(received)
+            if received.route in self.computed:
+                return self.computed[received.route]()
             replies = self.script.get(received.route, [Reply(404, "nothing here")])
             return replies.pop(0) if len(replies) > 1 else replies[0]
 
@@ -72,6 +81,8 @@ class Azure:
         listed = [{"name": f"app/{name}", "properties": {"name": name}} for name in functions]
         self.answers(FUNCTIONS, Reply(200, {"value": listed}))
         self.answers(HOST_STATUS, Reply(200, {"state": "Running"}))
+        self.answers(APP_SETTINGS, Reply(200, {"properties": {"AzureOpenAI__clientId": "c"}}))
+        self.answers(KEYED, Reply(401))
         self.answers(SITE, Reply(200, {"id": SITE_ID}))
 
     def signs_in(self) -> dict[str, str]:

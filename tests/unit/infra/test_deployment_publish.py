@@ -13,10 +13,12 @@ from infra.publish import Clock as RealClock
 from infra.signin import SignInError
 from local_azure.loopback import without_proxy
 from tests.unit.infra.loopback import (
+    APP_SETTINGS,
     DEPLOYMENT,
     FUNCTIONS,
     HEALTH,
     HOST_STATUS,
+    KEYED,
     LOG,
     PUBLISH,
     SITE,
@@ -258,7 +260,7 @@ def test_a_failed_deployment_says_why_in_the_hosts_words(azure: Azure) -> None:
 
 
 def test_signing_in_that_fails_after_the_push_says_what_that_means_for_the_site(azure: Azure) -> None:
-    tokens = iter(["tok3n"])
+    tokens = iter(["tok3n"] * 2)  # for the app settings and the push
 
     def token() -> str:
         for each in tokens:
@@ -383,6 +385,55 @@ def test_an_error_that_goes_away_does_not_fail_the_deployment(azure: Azure) -> N
     starting = [Reply(200, {"errors": ["starting"]})] * 5
     azure.answers(HOST_STATUS, *starting, Reply(200, {}), *starting, Reply(200, {}))
     Bench(azure).publish()
+
+
+def test_a_blob_role_that_arrives_five_minutes_late_at_the_first_up_only_makes_it_later(azure: Azure) -> None:
+    bench = Bench(azure)
+
+    def keyed() -> Reply:
+        return Reply(500 if bench.clock.time < 300 else 401)
+
+    azure.computes(KEYED, keyed)
+    # Nothing else may run out of time meanwhile: this is synchronised after the role came.
+    azure.computes(
+        FUNCTIONS, lambda: Reply(200, {"value": [{"name": "a"}] if bench.clock.time > 540 else []})
+    )
+    azure.answers(HOST_STATUS, Reply(500))
+
+    bench.publish()
+
+    assert 540 < bench.clock.time < 560
+    assert any("blob role or identity" in line for line in bench.said)
+    assert azure.requests(KEYED)[0].headers["x-functions-key"]
+    assert "Authorization" not in azure.requests(KEYED)[0].headers
+
+
+def test_keys_that_stay_unreadable_end_after_twelve_minutes_and_name_blob_role_or_identity(
+    azure: Azure,
+) -> None:
+    azure.answers(KEYED, Reply(500))
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "Deadline of 12 minutes" in message
+    assert "blob role or identity" in message
+    assert "AzureWebJobsStorage__clientId" in message
+    assert AFTERWARDS in message
+    assert 660 < bench.clock.time <= 720
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__Key", "openai_api_key"])
+def test_a_site_with_a_setting_that_replaces_the_identity_gets_no_code(azure: Azure, name: str) -> None:
+    azure.answers(APP_SETTINGS, Reply(200, {"properties": {name: "s3cret", "HTTP_AUTH_LEVEL": "function"}}))
+    message = Bench(azure).failure()
+    command = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
+    assert f"{command} {name}" in message
+    assert "s3cret" not in message
+    assert azure.requests(PUBLISH) == []
+
+
+def test_app_settings_that_cannot_be_listed_yet_are_asked_for_again(azure: Azure) -> None:
+    azure.answers(APP_SETTINGS, Reply(403), Reply(200, {"properties": {"OPENAI_API_KEY": "x"}}))
+    assert "api.openai.com" in Bench(azure).failure()
 
 
 def test_old_code_that_goes_on_serving_ends_at_a_deadline_of_its_own(azure: Azure) -> None:

@@ -27,7 +27,7 @@ TREE = {
     "storage": {"storage-account", "chat-state", "todos", "leases", "deployments"},
     "monitoring": {"log-workspace", "app-insights"},
     "openai": {"openai-account", "chat-model"},
-    "roles": {"blob-owner", "queue-contributor", "table-contributor", "openai-user", "metrics-publisher"},
+    "roles": {"blob-owner", "table-contributor", "openai-user", "metrics-publisher"},
     "function-host": {"plan", "function-app", "no-scm-password", "no-ftp-password", "deployed-code"},
 }
 
@@ -182,7 +182,6 @@ def test_the_identity_has_exactly_these_roles(run_stack: RunStack) -> None:
     }
     assert found == {
         ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", id_of("storage-account")),  # Storage Blob Data Owner
-        ("974c5e8b-45b9-4653-ba55-5f855dd0fb88", id_of("storage-account")),  # Storage Queue Data Contributor
         ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", id_of("storage-account")),  # Storage Table Data Contributor
         ("5e0bd9bd-7b93-4f28-af87-19fc36ad61bd", id_of("openai-account")),  # Cognitive Services OpenAI User
         ("3913510d-42f4-4e42-8a64-420c390055eb", id_of("app-insights")),  # Monitoring Metrics Publisher
@@ -286,7 +285,6 @@ def test_the_app_settings_are_exactly_these_and_each_is_azures_own_answer(run_st
         "AzureWebJobsStorage__credential": "managedidentity",
         "AzureWebJobsStorage__clientId": "client-id-of-azure",
         "AzureWebJobsStorage__blobServiceUri": "https://blob.endpoint-of-azure.test/",
-        "AzureWebJobsStorage__queueServiceUri": "https://queue.endpoint-of-azure.test/",
         "AzureWebJobsStorage__tableServiceUri": "https://table.endpoint-of-azure.test/",
         "AzureOpenAI__credential": "managedidentity",
         "AzureOpenAI__clientId": "client-id-of-azure",
@@ -306,6 +304,18 @@ def test_the_app_settings_are_exactly_these_and_each_is_azures_own_answer(run_st
         "ASSISTANT_RETENTION_DAYS": "0",
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
     }
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__key"])
+def test_up_refuses_a_setting_that_replaces_the_identity(
+    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def with_key(*_settings: object, **_components: object) -> dict[str, str]:
+        return {name: "x"}
+
+    monkeypatch.setattr(program, "app_settings", with_key)
+    with pytest.raises(pulumi.RunError, match=f"{name} .*infra/app_settings.py"):
+        run_stack()
 
 
 def test_settings_of_the_stack_reach_the_app(run_stack: RunStack) -> None:

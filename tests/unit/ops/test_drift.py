@@ -261,6 +261,21 @@ def test_app_settings_are_compared_by_name_and_no_value_is_told() -> None:
     assert "--restore-app-settings" in fix(report, finding)
 
 
+@pytest.mark.parametrize("deployed", [{}, {"OPENAI_API_KEY": "s3cret"}])
+def test_a_setting_that_no_site_may_have_is_drift_also_where_the_state_has_it(
+    deployed: dict[str, str],
+) -> None:
+    (finding,) = app_settings(site(KEPT="1", **deployed), {"KEPT": "1", "OPENAI_API_KEY": "s3cret"})
+
+    report = Report("prod", [finding])
+    assert fix(report, finding).startswith("az functionapp config appsettings delete ")
+    assert fix(report, finding).endswith(" --setting-names OPENAI_API_KEY")
+    for shown in (text(report), markdown(report, {}), json.dumps(as_json([report]))):
+        assert "sends whole conversations to api.openai.com" in shown
+        assert "s3cret" not in shown
+    assert "it cannot be kept" in markdown(report, {})
+
+
 def test_the_same_app_settings_in_another_order_are_no_drift() -> None:
     assert app_settings(site(A="1", B="2"), {"B": "2", "A": "1"}) == []
 

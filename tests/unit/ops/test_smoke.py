@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from infra.publish import Clock
 from ops.output import OpsError
 from ops.smoke import SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
-from tests.unit.infra.loopback import HEALTH, Azure, Reply, loopback
+from tests.unit.infra.loopback import HEALTH, KEYED, Azure, Received, Reply, loopback
 
 HASH = "0123456789abcdef" * 4
 KEY = "s3cret-key"
@@ -61,14 +62,22 @@ class App:
         self.puts: list[str] = []
         self.runs(Reply(200, {"status": "ok", "package": HASH}))
         self.answer: Reply | None = None
+        self.posts = [Reply(200, {"reply": "ready"})]
+        self.deletes = Reply(204)
         respond = azure.reply
 
         def reply(received: Any) -> Reply:
             method, _, path = received.route.partition(" ")
-            if method != "PUT":
+            if method == "GET":
                 return respond(received)
             azure.received.append(received)
             assistant_id = path.removeprefix("/api/assistants/")
+            if method == "POST":
+                return self.posts.pop(0) if len(self.posts) > 1 else self.posts[0]
+            if method == "DELETE":
+                if self.deletes.status == 204:
+                    self.table.held.discard(assistant_id)
+                return self.deletes
             self.puts.append(assistant_id)
             if self.answer is not None:
                 return self.answer
@@ -81,18 +90,24 @@ class App:
     def runs(self, *replies: Reply) -> None:
         self.azure.answers(HEALTH, *replies)
 
-    def test(self) -> list[str]:
+    def sent(self, method: str) -> list[Received]:
+        return [received for received in self.azure.received if received.route.startswith(f"{method} ")]
+
+    def test(self, *, post_message: bool = True) -> list[str]:
         session = Session()
         session.trust_env = False
         session.verify = str(self.azure.ca_file)
         target = Target("g", "app", f"https://{self.azure.host}", "https://t.example")
-        return SmokeTest(target, lambda: KEY, self.table, session, self.time.clock()).run(HASH)
+        test = SmokeTest(
+            target, lambda: KEY, self.table, session, self.time.clock(), post_message=post_message
+        )
+        return test.run(HASH)
 
 
 def test_a_well_app_passes_and_nothing_is_left_behind(app: App) -> None:
     found = app.test()
 
-    assert len(found) == 3
+    assert len(found) == 4
     assert len(app.puts) == 1
     assert app.table.held == set()
 
@@ -122,6 +137,79 @@ def test_a_package_that_comes_up_slowly_is_waited_for(app: App) -> None:
 
     assert app.test()
     assert app.time.seconds > 0
+
+
+def test_one_message_is_posted_with_the_function_key(app: App) -> None:
+    found = app.test()
+
+    (post,) = app.sent("POST")
+    assert post.route == f"POST /api/assistants/{app.puts[0]}/messages"
+    assert post.headers["x-functions-key"] == KEY
+    assert json.loads(post.body).keys() == {"message"}
+    assert "answers 200 with a reply" in found[2]
+
+
+def test_the_message_can_be_left_out_and_that_is_said(app: App) -> None:
+    found = app.test(post_message=False)
+
+    assert app.sent("POST") == []
+    assert "no message was posted" in found[2]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "The model has no deployment chat.",
+        "The app's identity has no role at the model.",
+        "The model's rate limit.",
+        "No token.",
+    ],
+)
+def test_a_message_without_a_reply_fails_with_the_problems_detail_and_leaves_nothing(
+    app: App, detail: str
+) -> None:
+    app.posts = [Reply(503, {"title": "Service Unavailable", "detail": detail})]
+
+    with pytest.raises(SmokeError) as failed:
+        app.test()
+
+    assert f"answers 503 ({detail}), not 200 with a reply" in str(failed.value)
+    assert KEY not in str(failed.value)
+    assert app.table.held == set()
+
+
+def test_a_role_that_arrives_five_minutes_late_only_makes_it_later(app: App) -> None:
+    late = Reply(503, {"detail": "The app's identity has no role at the model, or it has not arrived yet."})
+    app.posts = [late] * 35 + [Reply(200, {"reply": "ready"})]
+
+    assert app.test()
+    assert 300 < app.time.seconds < 400
+
+
+def test_what_is_no_role_is_not_waited_for_so_long(app: App) -> None:
+    app.posts = [Reply(503, {"detail": "There is no deployment chat."})]
+
+    with pytest.raises(SmokeError):
+        app.test()
+
+    assert app.time.seconds <= 90
+
+
+def test_a_host_that_cannot_read_its_keys_is_named(app: App) -> None:
+    app.answer = Reply(500)
+    app.azure.answers(KEYED, Reply(500))
+
+    with pytest.raises(SmokeError, match="blob role or identity"):
+        app.test()
+
+
+def test_an_instance_of_the_package_before_is_found_before_and_after(app: App) -> None:
+    old, new = Reply(200, {"package": "f" * 64}), Reply(200, {"package": HASH})
+    app.runs(new, new, old, *[new] * 5, new, old, new)
+
+    assert app.test()
+
+    assert len(app.azure.requests(HEALTH)) == 3 + 5 + 2 + 5
 
 
 @pytest.mark.parametrize(
@@ -179,17 +267,26 @@ def test_an_answer_of_202_without_rows_fails(app: App) -> None:
 
 
 def test_without_a_role_for_the_table_one_id_is_used_again_and_again(app: App) -> None:
-    app.table.may_read = False
+    app.table.may_read, app.deletes = False, Reply(409, {"detail": "another request writes"})
 
     found = app.test()
     app.test()
 
     assert app.puts == ["smoke-test", "smoke-test"]
+    assert "stay: DELETE /api/assistants/smoke-test answers 409 (another request writes)" in found[-1]
+
+
+def test_without_a_role_for_the_table_the_app_removes_the_assistant(app: App) -> None:
+    app.table.may_read = False
+
+    found = app.test()
+
     assert "not looked at" in found[-1]
+    assert app.table.held == set()
 
 
 def test_rows_that_cannot_be_removed_are_said(app: App) -> None:
-    app.table.may_remove = False
+    app.table.may_remove, app.deletes = False, Reply(500)
 
     found = app.test()
 
@@ -203,7 +300,7 @@ UNREACHABLE = [OpsError("the table cannot be changed: no token"), SmokeError("th
 def test_what_keeps_rows_from_being_removed_does_not_hide_what_the_test_found(
     app: App, unreachable: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.answer, app.table.unreachable = Reply(500, ""), unreachable
+    app.answer, app.table.unreachable, app.deletes = Reply(500, ""), unreachable, Reply(500)
 
     with pytest.raises(SmokeError, match="answers 500"):
         app.test()
@@ -215,7 +312,7 @@ def test_what_keeps_rows_from_being_removed_does_not_hide_what_the_test_found(
 def test_what_keeps_rows_from_being_removed_says_nothing_about_the_package(
     app: App, unreachable: Exception
 ) -> None:
-    app.table.unreachable = unreachable
+    app.table.unreachable, app.deletes = unreachable, Reply(500)
 
     found = app.test()
 

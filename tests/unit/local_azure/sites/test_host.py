@@ -13,6 +13,7 @@ import pytest
 from azure.data.tables import EntityProperty
 
 from tests.unit.local_azure.sites.harness import (
+    BLOB_OWNER,
     TABLE_CONTRIBUTOR,
     Answer,
     LocalAzure,
@@ -423,6 +424,57 @@ def test_the_home_page_and_the_ping_need_no_key(site: TestSite) -> None:
         ping = site.send(method, "/admin/host/ping")
         assert (ping.status, ping.body) == (200, b"")
         assert (ping.headers["Cache-Control"], ping.headers["Pragma"]) == ("no-store,no-cache", "no-cache")
+
+
+def test_a_host_whose_identity_lacks_the_blob_role_cannot_read_its_keys(local_azure: LocalAzure) -> None:
+    """Recorded: bare 500 where a key is sent, until soon after the role came. Then it keeps them."""
+    site = local_azure.new_site(AzureWebJobsStorage__blobServiceUri=local_azure.endpoints.blob)
+    site.configure()
+    assert site.deploy(CODE)["status"] == 4
+    key = {"x-functions-key": site.keys["default"]}
+
+    def remove_blob_role() -> None:
+        (assignment,) = (
+            one["id"]
+            for one in local_azure.store.list("Microsoft.Authorization/roleAssignments")
+            if (properties := one.get("properties", {}))["principalId"] == site.principal.id
+            and properties["roleDefinitionId"].endswith(BLOB_OWNER)
+        )
+        local_azure.store.delete(assignment)
+
+    local_azure.do(remove_blob_role)
+    site.settings["RESTART"] = "1"
+    site.configure()
+
+    for target, headers in (
+        ("/api/keyed", key),
+        ("/api/keyed", {"x-functions-key": "wrong"}),
+        ("/admin/host/status", {"x-functions-key": "wrong"}),
+    ):
+        refused = site.send("GET", target, headers=headers)
+        assert (target, refused.status, refused.body) == (target, 500, b"")
+    assert site.send("GET", "/api/any").status == 200
+    assert site.send("GET", "/api/keyed").status == 401
+
+    local_azure.assign(site.principal.id, BLOB_OWNER, local_azure.account)
+    assert site.send("GET", "/api/keyed", headers=key).status == 200
+
+    local_azure.do(remove_blob_role)
+    assert site.send("GET", "/api/keyed", headers=key).status == 200
+    local_azure.run(local_azure.sites.delete_site(site.id))
+
+
+def test_a_wrong_client_id_leaves_the_host_without_its_keys(local_azure: LocalAzure) -> None:
+    site = local_azure.new_site(
+        AzureWebJobsStorage__blobServiceUri=local_azure.endpoints.blob,
+        AzureWebJobsStorage__clientId="00000000-0000-4000-8000-00000000000f",
+    )
+    site.configure()
+    assert site.deploy(CODE)["status"] == 4, "the deployment container names the identity by its id"
+
+    assert site.send("GET", "/api/keyed", headers={"x-functions-key": "wrong"}).status == 500
+    assert site.send("GET", "/api/any").status == 200
+    local_azure.run(local_azure.sites.delete_site(site.id))
 
 
 def test_the_host_status_needs_the_master_key(site: TestSite) -> None:
