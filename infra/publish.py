@@ -277,11 +277,11 @@ class Publisher:
 
     def _prove(self, content_hash: str) -> None:
         """Wait until the site answers the hash, its functions are listed, its host reports no error and reads
-        its keys.
+        its keys, and the app reads its tables.
 
         A worker indexes all functions of the app or none, so one that answers the hash has them all. The
         list says that the triggers were synchronised; an error, that the host refuses a function's bindings.
-        Keys that cannot be read are waited for as long as roles take, and all else begins anew after them.
+        Keys and tables are waited for as long as roles take, and all else begins anew after them.
         """
         deadline, roles_deadline = (
             _Deadline(self._clock, seconds) for seconds in (PROOF_DEADLINE, PUSH_DEADLINE)
@@ -292,15 +292,14 @@ class Publisher:
             listing = self._arm_get("/functions")
             listed = bool(listing.members().get("value"))
             problems = _own_problems(health, content_hash)
-            if self._hash_of(health) == content_hash and (unreadable := self._unreadable_keys()):
-                self._say(f"Waiting for the blob role. {_short(unreadable)}: {KEYS_UNREADABLE}")
-                roles_deadline.pause(
-                    pause, f"the package was deployed and answers. {KEYS_UNREADABLE} {unreadable}"
-                )
+            runs = self._hash_of(health) == content_hash
+            if runs and (cause := self._unreadable_keys() or self._unreadable_tables()):
+                self._say(f"Waiting for a role. {cause}")
+                roles_deadline.pause(pause, f"the package was deployed and answers. {cause}")
                 deadline, errors = _Deadline(self._clock, PROOF_DEADLINE), ""
                 continue
             reported = "\n".join([*problems, *self._host_errors()])
-            if self._hash_of(health) == content_hash and listed and not reported:
+            if runs and listed and not reported:
                 self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
                 return
             if reported != errors:
@@ -329,15 +328,39 @@ class Publisher:
     def _health(self) -> Answer:
         return self._request("GET", self._health_url, signed=False)
 
-    def _unreadable_keys(self) -> Answer | None:
-        """The answer of a host that cannot read its keys, None where it can.
+    def _unreadable_keys(self) -> str:
+        """Why no key opens a route; empty where the host can read its keys.
 
         The key sent is wrong, so a host that reads its keys refuses it by 401 at any `httpAuthLevel`; without
         a key it would not read them (AuthenticationLevelHandler.cs of the host).
         """
         url = f"https://{self._site.host}{KEY_CHECK_PATH}"
         answer = self._request("GET", url, headers=WRONG_KEY, signed=False)
-        return answer if answer.status == 500 else None
+        return f"{KEYS_UNREADABLE} {KEY_CHECK_PATH}: {answer}" if answer.status == 500 else ""
+
+    def _unreadable_tables(self) -> str:
+        """Why the app does not list its assistants, in its own words; empty where it does or nobody can ask.
+
+        The host key is asked for each time and kept nowhere.
+        """
+        keys = self._arm("POST", "/host/default/listkeys")
+        function_keys: object = keys.members().get("functionKeys")
+        if keys.status != 200 or not isinstance(function_keys, dict):
+            self._say(f"The app's tables are not looked at: its host keys cannot be listed: {_short(keys)}.")
+            return ""
+        key = str(cast(dict[str, Any], function_keys).get("default", ""))
+        path = url_path("assistants")
+        answer = self._request(
+            "GET",
+            f"https://{self._site.host}{path}",
+            params={"limit": "1"},
+            headers={"x-functions-key": key},
+            signed=False,
+        )
+        detail = answer.members().get("detail")
+        if answer.status < 500 or not detail:
+            return ""
+        return f"GET {path} answers {answer.status}, table role or identity: {detail}"
 
     def _host_errors(self) -> list[str]:
         """What the Functions host itself reports as wrong, one line each."""

@@ -23,6 +23,8 @@ FUNCTIONS = f"GET {SITE_ID}/functions"
 HOST_STATUS = f"GET {SITE_ID}/hostruntime/admin/host/status"
 APP_SETTINGS = f"POST {SITE_ID}/config/appsettings/list"
 KEYED = "GET /admin/host/status"
+HOST_KEYS = f"POST {SITE_ID}/host/default/listkeys"
+ASSISTANTS = "GET /api/assistants"
 METADATA = "GET /metadata/endpoints"
 IDENTITY = "GET /msi/token"
 OIDC = "GET /oidc"
@@ -83,6 +85,8 @@ class Azure:
         self.answers(HOST_STATUS, Reply(200, {"state": "Running"}))
         self.answers(APP_SETTINGS, Reply(200, {"properties": {"AzureOpenAI__clientId": "c"}}))
         self.answers(KEYED, Reply(401))
+        self.answers(HOST_KEYS, Reply(200, {"functionKeys": {"default": "h0st-key"}}))
+        self.answers(ASSISTANTS, Reply(200, {"assistants": []}))
         self.answers(SITE, Reply(200, {"id": SITE_ID}))
 
     def signs_in(self) -> dict[str, str]:

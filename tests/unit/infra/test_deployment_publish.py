@@ -14,9 +14,11 @@ from infra.signin import SignInError
 from local_azure.loopback import without_proxy
 from tests.unit.infra.loopback import (
     APP_SETTINGS,
+    ASSISTANTS,
     DEPLOYMENT,
     FUNCTIONS,
     HEALTH,
+    HOST_KEYS,
     HOST_STATUS,
     KEYED,
     LOG,
@@ -419,6 +421,44 @@ def test_keys_that_stay_unreadable_end_after_twelve_minutes_and_name_blob_role_o
     assert "AzureWebJobsStorage__clientId" in message
     assert AFTERWARDS in message
     assert 660 < bench.clock.time <= 720
+
+
+NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
+
+
+def test_a_table_role_that_arrives_five_minutes_late_at_the_first_up_only_makes_it_later(
+    azure: Azure,
+) -> None:
+    bench = Bench(azure)
+    well = Reply(200, {"assistants": []})
+    azure.computes(ASSISTANTS, lambda: NO_TABLE_ROLE if bench.clock.time < 300 else well)
+
+    bench.publish()
+
+    assert 300 <= bench.clock.time < 310
+    assert any("has not arrived yet" in line for line in bench.said)
+    (asked, *_) = azure.requests(ASSISTANTS)
+    assert asked.headers["x-functions-key"] == "h0st-key"
+    assert "Authorization" not in asked.headers
+
+
+def test_tables_that_stay_closed_end_after_twelve_minutes_in_the_apps_words_without_the_key(
+    azure: Azure,
+) -> None:
+    azure.answers(ASSISTANTS, NO_TABLE_ROLE)
+    bench = Bench(azure)
+    message = bench.failure()
+    assert "Deadline of 12 minutes" in message
+    assert "table role or identity: The identity has no role for the tables" in message
+    assert "h0st-key" not in message + "".join(bench.said)
+
+
+def test_a_deployer_who_may_not_list_keys_deploys_and_is_told_what_was_not_looked_at(azure: Azure) -> None:
+    azure.answers(HOST_KEYS, Reply(403, {"error": {"code": "AuthorizationFailed"}}))
+    bench = Bench(azure)
+    bench.publish()
+    assert any("tables are not looked at" in line for line in bench.said)
+    assert azure.requests(ASSISTANTS) == []
 
 
 @pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__Key", "openai_api_key"])
