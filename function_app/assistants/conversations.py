@@ -222,11 +222,6 @@ def why_no_reply_is_possible(messages: Iterable[Message]) -> str | None:
     return f"a tool call in message {min(calls.values())} has no result" if calls else None
 
 
-def utf8_bytes(messages: Iterable[Message]) -> int:
-    """Of all texts and tool calls that go to the model."""
-    return sum(len((message.content or "").encode()) + len(message.tool_calls) for message in messages)
-
-
 def is_readable_json(text: str) -> bool:
     """Whether .NET's System.Text.Json reads it: at most 64 levels, and neither NaN nor Infinity."""
 
@@ -265,8 +260,8 @@ def _state(row: Any) -> State:
         str(row["PartitionKey"]),
         _date(row.get("CreatedAt")),
         _date(row.get("LastUpdatedAt")),
-        int(row.get("TotalMessages") or 0),
-        int(row.get("TotalTokens") or 0),
+        _count(row.get("TotalMessages")),
+        _count(row.get("TotalTokens")),
         row.metadata["timestamp"],
     )
 
@@ -280,6 +275,11 @@ def _message(row: Mapping[str, Any]) -> Message:
         str(row.get("ToolCalls") or ""),
         row.get("Name"),
     )
+
+
+def _count(value: Any) -> int:
+    """0 for what the extension does not write: one damaged row must not fail a list of all assistants."""
+    return value if isinstance(value, int) else 0
 
 
 def _date(value: Any) -> str:

@@ -257,7 +257,7 @@ def create_in_progress(tables: Tables, assistant_id: str) -> LeaseConflict | Non
     Between the deletes and the insert of a create that replaces a conversation there is none.
     """
     row = _read(tables.leases, assistant_id)
-    return None if row is None or row.seconds_left <= 0 else _lease_conflict(row)
+    return None if row is None or row.seconds_left <= 0 else _lease_conflict(row, row.seconds_left)
 
 
 def remove_ended(table: Any, most: int) -> None:
@@ -332,23 +332,24 @@ def _judge(
     if row.purpose == Purpose.CREATE and row.seconds_left > 0:
         state = state or conversations.get_state(tables.chat_state, assistant_id)
         written = state is not None and state.written_at is not None and state.written_at > row.written_at
-        return None, None if written else _lease_conflict(row)
+        return None, None if written else _lease_conflict(row, row.seconds_left)
     if row.call is None:
-        return None, _lease_conflict(row) if row.seconds_left > 0 else None
+        return None, _lease_conflict(row, row.seconds_left) if row.seconds_left > 0 else None
     if not row.call.has_written(state):
         state = conversations.get_state(tables.chat_state, assistant_id)
     if row.call.has_written(state):
         return None, None
     if row.seconds_left > 0:
-        return row.call, _lease_conflict(row)
+        # Another post can go on when the lease has ended, other requests when the call has.
+        longest = row.seconds_left if purpose is Purpose.POST else row.call.seconds_left
+        return row.call, _lease_conflict(row, longest)
     if purpose is Purpose.POST:
         return row.call, None
     until = row.server_time + timedelta(seconds=math.ceil(row.call.seconds_left))
     return row.call, LeaseConflict(_RETRY_PENDING_SECONDS, until, call_pending=True)
 
 
-def _lease_conflict(row: _LeaseRow) -> LeaseConflict:
-    longest = max(row.seconds_left, row.call.seconds_left if row.call else 0)
+def _lease_conflict(row: _LeaseRow, longest: float) -> LeaseConflict:
     return LeaseConflict(
         max(1, min(_MOST_RETRY_SECONDS, round(row.seconds_left))),
         row.server_time + timedelta(seconds=math.ceil(longest)),

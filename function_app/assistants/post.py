@@ -144,7 +144,7 @@ class PostLog:
         logging.log(
             logging.WARNING if status >= 500 else logging.INFO,
             "Post to assistant %s: status %d, message stored: %s, call of the extension: %s%s, %.1f s",
-            self.assistant_id or "(refused id)",
+            self.assistant_id if checks.ID.fullmatch(self.assistant_id) else "(refused id)",
             status,
             {True: "yes", False: "no", None: "unknown"}[self.message_stored],
             f"{self.call.outcome.name} {self.call.status}" if self.call else "none",
@@ -241,6 +241,7 @@ def respond(
     ask_model: AskModel = lambda: None,
 ) -> func.HttpResponse:
     """200 with the reply and what was added; else a problem that says whether the message is stored."""
+    log.assistant_id = req.route_params.get("assistantId", "")
     if refused := request_body.refusal(req):
         return refused
     message, problems = checks.parse_message_body(req.get_body())
@@ -273,6 +274,7 @@ def respond_as_text(
     ask_model: AskModel = lambda: None,
 ) -> func.HttpResponse:
     """200 with the reply as text, as the extension's sample answers; else as `respond`."""
+    log.assistant_id = req.route_params.get("assistantId", "")
     if refused := request_body.refusal(req):
         return refused
     message = req.params.get("message", "")
@@ -299,7 +301,6 @@ def _respond(
     log: PostLog,
     to_response: Callable[[Exchange], func.HttpResponse],
 ) -> func.HttpResponse:
-    log.assistant_id = request.assistant_id
     try:
         outcome = post()
     except PostError as error:
@@ -404,7 +405,7 @@ def _why_failed(
     if reason := conversations.why_no_reply_is_possible(messages):
         return _cannot_go_on(reason)
     answer = log.model = ask_model()
-    too_long = _too_long(request, before, messages)
+    too_long = _too_long(request, before)
     if too_long and (answer is None or answer.cause is Cause.WELL):
         return _cannot_go_on(too_long)
     if answer is None:
@@ -439,13 +440,19 @@ def _why_not_written(call: Called, locked_until: datetime) -> PostError:
             )
 
 
-def _too_long(request: PostRequest, before: State, messages: Sequence[Message]) -> str | None:
-    # A token is about four bytes of English, and fewer of most other languages: this is a low estimate.
-    message_tokens = len(request.message.encode()) // 4
-    tokens = max(before.total_tokens, conversations.utf8_bytes(messages) // 4) + message_tokens
-    if not request.context_tokens or tokens <= request.context_tokens:
-        return None
-    return f"with the new message it has about {tokens} tokens, and the model takes {request.context_tokens}"
+def _too_long(request: PostRequest, before: State) -> str | None:
+    """Whether the failure can be that of a history that no model takes, which never passes."""
+    # A round of one tool call asks the model with the message, the call and its result behind the history.
+    if before.total_messages + 3 > _MAX_MODEL_MESSAGES:
+        return (
+            f"it has {before.total_messages} messages, and a model takes {_MAX_MODEL_MESSAGES} with those that"
+            " the new one and its tool calls add"
+        )
+    # The state has the tokens of the last call. Those of the message are estimated: four bytes each.
+    tokens = before.total_tokens + len(request.message.encode()) // 4
+    if request.context_tokens and tokens > request.context_tokens:
+        return f"with the new message it has {tokens} tokens, and the model takes {request.context_tokens}"
+    return None
 
 
 def _cannot_go_on(reason: str) -> PostError:

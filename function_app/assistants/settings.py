@@ -88,6 +88,17 @@ class Settings:
     site_host: str = ""
 
 
+def _missing(environment: Mapping[str, str]) -> list[str]:
+    """Settings that the host and the extension need: without one, health would be 200 and nothing work."""
+    tables = environment.get("AzureWebJobsStorage__tableServiceUri") or environment.get("AzureWebJobsStorage")
+    settings = {
+        "AzureWebJobsStorage__tableServiceUri": tables,
+        "AzureOpenAI__endpoint": environment.get("AzureOpenAI__endpoint"),
+        "CHAT_MODEL_DEPLOYMENT_NAME": environment.get("CHAT_MODEL_DEPLOYMENT_NAME"),
+    }
+    return [f"The app setting {name} is missing." for name, value in settings.items() if not value]
+
+
 def without_separator(number: str) -> str:
     """A number of at most two decimals as `50E-2`.
 
@@ -142,6 +153,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", temperature) is not None,
         "a number from 0 to 2 with at most two decimals",
     )
+    # A Functions host names the site; what indexes the app elsewhere, as a test, has no connections.
+    if environment.get("WEBSITE_HOSTNAME"):
+        problems += _missing(environment)
     identity_url = environment.get("IDENTITY_ENDPOINT", "")
     identity_header = environment.get("IDENTITY_HEADER", "")
     found = Settings(

@@ -121,6 +121,21 @@ def test_settings_have_defaults() -> None:
     assert settings.default_instructions == DEFAULT_INSTRUCTIONS
 
 
+def test_in_a_host_the_settings_that_the_bindings_need_must_be_there() -> None:
+    complete = {
+        "WEBSITE_HOSTNAME": "app.example",
+        "AzureWebJobsStorage__tableServiceUri": "https://account.example",
+        "AzureOpenAI__endpoint": "https://model.example",
+        "CHAT_MODEL_DEPLOYMENT_NAME": "chat",
+    }
+    load(complete)
+    with pytest.raises(SettingsError) as raised:
+        load({"WEBSITE_HOSTNAME": "app.example"})
+    assert raised.value.problems == tuple(
+        f"The app setting {name} is missing." for name in list(complete)[1:]
+    )
+
+
 def test_settings_name_everything_that_is_wrong_at_once() -> None:
     with pytest.raises(
         SettingsError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"

@@ -343,7 +343,7 @@ def test_a_failed_call_is_answered_with_what_the_model_says(
 def test_a_long_history_is_the_reason_only_where_the_model_is_well(
     settings: Settings, tables: Tables, cause: Cause, status: int
 ) -> None:
-    conversation(tables.chat_state, "a", "text " * 100)
+    conversation(tables.chat_state, "a", tokens=101)
     short = replace(settings, model=replace(settings.model, context_tokens=100))
     asked = request("POST", "a", body=b'{"message":"Hi"}')
     answer = ModelAnswer(cause)
@@ -541,11 +541,11 @@ def test_a_conversation_of_more_messages_than_a_model_takes_is_refused_before_th
 ) -> None:
     conversation(tables.chat_state, "a")
     state = tables.chat_state.get_entity("a", "state")
-    for total, status in ((2048, 409), (2047, 503)):
+    for total, outcome in ((2048, (409, 0)), (2046, (409, 1)), (2045, (503, 1))):
         tables.chat_state.update_entity({**state, "TotalMessages": total})
         run = Run(FAILED)
         response = send(settings, tables, run)
-        assert (response.status_code, len(run.asked)) == (status, int(status == 503))
+        assert (response.status_code, len(run.asked)) == outcome
     tables.chat_state.update_entity({**state, "TotalMessages": 2048})
     response = send(settings, tables, Run())
     assert (
@@ -559,15 +559,17 @@ def test_a_conversation_of_more_messages_than_a_model_takes_is_refused_before_th
 def test_after_a_failure_a_history_beyond_the_models_context_is_no_rate_limit(
     settings: Settings, tables: Tables, context_tokens: int, status: int
 ) -> None:
-    conversation(tables.chat_state, "a", "text " * 100)
+    conversation(tables.chat_state, "a", "Hi", "text " * 1000, tokens=95)
     model = replace(settings.model, context_tokens=context_tokens)
 
-    response = send(replace(settings, model=model), tables, Run(FAILED))
+    response = send(replace(settings, model=model), tables, Run(FAILED), {"message": "text" * 10})
 
     assert response.status_code == status
     if status == 409:
         assert "Retry-After" not in response.headers
-        assert "about 127 tokens, and the model takes 100" in body_of(response)["detail"]
+        assert (
+            "with the new message it has 105 tokens, and the model takes 100" in body_of(response)["detail"]
+        )
 
 
 def test_the_log_of_a_post_has_id_outcome_status_and_seconds_and_neither_text_nor_key(
