@@ -271,8 +271,8 @@ def _delete() -> Json:
             "409": _busy(),
             **_failures(),
             "500": _problem(
-                "A failure; the app's log has the reason. Without a body: the worker ended. Messages may then be"
-                " left, which no request returns: send the DELETE again, which is 409 for 30 seconds at most."
+                "A failure; the app's log has the reason. Without a body: the worker ended. Messages may then"
+                " be left, which no request returns: send the DELETE again, 409 for 30 seconds at most."
             ),
         },
     }
@@ -443,8 +443,8 @@ def _schemas() -> Json:
         },
         "lockedUntil": {
             **_TIME,
-            "description": "The latest time at which the request can be sent again with success; with a 504, a"
-            " PUT or DELETE of the assistant",
+            "description": "The latest time at which the request can be sent again with success; with a 504,"
+            " a PUT or DELETE of the assistant",
         },
     }
     error = {

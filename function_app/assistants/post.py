@@ -445,8 +445,8 @@ def _too_long(request: PostRequest, before: State) -> str | None:
     # A round of one tool call asks the model with the message, the call and its result behind the history.
     if before.total_messages + 3 > _MAX_MODEL_MESSAGES:
         return (
-            f"it has {before.total_messages} messages, and a model takes {_MAX_MODEL_MESSAGES} with those that"
-            " the new one and its tool calls add"
+            f"it has {before.total_messages} messages, and a model takes {_MAX_MODEL_MESSAGES} with those"
+            " that the new one and its tool calls add"
         )
     # The state has the tokens of the last call. Those of the message are estimated: four bytes each.
     tokens = before.total_tokens + len(request.message.encode()) // 4
