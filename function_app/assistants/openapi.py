@@ -378,12 +378,12 @@ def _post_failures() -> Json:
         ),
         "500": _problem(f"A failure; the app's log has the reason. {_NO_PROBLEM}"),
         "502": _problem(
-            "No such deployment, access denied, a key for one function only, RunAssistant missing, or rows that"
-            f" cannot be read. {_NO_PROBLEM}"
+            "No such deployment, access denied, a key for one function only, RunAssistant missing, or rows"
+            f" that cannot be read. {_NO_PROBLEM}"
         ),
         "503": _problem(
-            "The model's rate limit, a missing role, or storage: `detail` names what the model itself answers."
-            " Skills may have run.",
+            "The model's rate limit, a missing role, or storage: `detail` names what the model itself"
+            " answers. Skills may have run.",
             retry=True,
         ),
         "504": _problem(

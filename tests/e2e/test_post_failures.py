@@ -30,17 +30,19 @@ def script(local: Workspace, folder: Path, *replies: object) -> None:
     local.run("model", "script", str(file))
 
 
-def test_a_model_at_its_limit_is_a_503_with_retry_after_and_nothing_is_stored(
+def test_a_model_at_its_limit_is_a_503_with_its_own_retry_after_and_nothing_is_stored(
     target: Target, local: Workspace, tmp_path: Path, assistant_id: str
 ) -> None:
     before = target.rows(assistant_id)
     limit = {"error": {"status": 429}, "headers": {"Retry-After": "0"}}
-    script(local, tmp_path, *[limit] * 4)  # the extension's client tries three more times
+    # The extension's client tries three more times, and then the app asks the model itself.
+    script(local, tmp_path, *[limit] * 4, {**limit, "headers": {"Retry-After": "7"}})
 
     answer = target.post(assistant_id, "Hi")
 
     assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
-    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Retry-After"] == "7"
+    assert "at its rate limit" in answer.json()["detail"]
     assert answer.json()["messageStored"] is False
     assert target.rows(assistant_id) == before
     assert target.post(assistant_id, "Hi again").status == 200
