@@ -61,7 +61,8 @@ class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
             "group": group,
             "account": account,
             "group_id": group_id,
-            "account_exists": account_exists,
+            # New in each run, so that a refresh, which compares the state with itself, shows no change.
+            "account_missing": "" if account_exists else os.urandom(8).hex(),
         }
         super().__init__(PurgedAccountProvider(), name, inputs, opts)
 
@@ -79,7 +80,8 @@ class PurgedAccountProvider(ResourceProvider):
         # Unknown while the group is replaced; not in the state of stacks from before 2026-12.
         if "group_id" in _olds and _news["group_id"] != _olds["group_id"]:
             changed.append("group_id")
-        update = "group_id" not in _olds or not _news["account_exists"]
+        missing = _news["account_missing"]
+        update = "group_id" not in _olds or missing not in ("", _olds.get("account_missing"))
         return DiffResult(changes=bool(changed) or update, replaces=changed)
 
     def create(self, props: dict[str, Any]) -> CreateResult:

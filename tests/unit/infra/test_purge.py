@@ -11,7 +11,7 @@ from infra.purge import PurgedAccountProvider, PurgeError
 from tests.unit.infra.loopback import Azure, Reply
 
 INPUTS: dict[str, Any] = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
-FOUND: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_exists": True}
+FOUND: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_missing": ""}
 DELETED = (
     "/subscriptions/s/providers/Microsoft.CognitiveServices/locations/eastus2/resourceGroups/rg"
     "/deletedAccounts/oai"
@@ -66,7 +66,7 @@ def test_an_account_that_was_deleted_without_this_stack_is_purged_before_it_is_c
 ) -> None:
     azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
     azure.answers(f"DELETE {DELETED}", Reply(204))
-    missing = {**FOUND, "account_exists": False}
+    missing = {**FOUND, "account_missing": "1"}
 
     outputs = (
         provider().create(missing).outs if step == "create" else provider().update("id", FOUND, missing).outs
@@ -91,16 +91,19 @@ def test_a_group_that_is_replaced_replaces_it_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("olds", "exists"), [(FOUND, False), (INPUTS, True)], ids=["account-gone", "older-state"]
+    ("olds", "missing"),
+    [(FOUND, "2"), ({**FOUND, "account_missing": "1"}, "2"), (INPUTS, "")],
+    ids=["account-gone", "account-gone-again", "older-state"],
 )
 def test_where_the_account_is_gone_or_the_state_is_older_it_is_updated(
-    olds: dict[str, Any], exists: bool
+    olds: dict[str, Any], missing: str
 ) -> None:
-    answer = provider().diff("id", olds, {**FOUND, "account_exists": exists})
+    answer = provider().diff("id", olds, {**FOUND, "account_missing": missing})
 
     assert (answer.changes, answer.replaces) == (True, [])
 
 
 def test_the_same_account_is_no_change() -> None:
-    created = {**FOUND, "account_exists": False}  # as the first `up` records it
+    created = {**FOUND, "account_missing": "1"}  # as the first `up` records it
     assert not provider().diff("id", created, {**FOUND, "__provider": "pickle"}).changes
+    assert not provider().diff("id", created, created).changes, "a refresh compares the state with itself"
