@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -35,16 +36,21 @@ def test_a_model_at_its_limit_is_a_503_with_its_own_retry_after_and_nothing_is_s
 ) -> None:
     before = target.rows(assistant_id)
     limit = {"error": {"status": 429}, "headers": {"Retry-After": "0"}}
-    # The extension's client tries three more times, and then the app asks the model itself.
-    script(local, tmp_path, *[limit] * 4, {**limit, "headers": {"Retry-After": "7"}})
+    # The extension's client tries three more times, and then the app asks the model itself; what it has
+    # answered serves for ten seconds, so that a failure of a test before may still count.
+    end = time.monotonic() + 30
+    answer = None
+    while (answer is None or answer.headers.get("Retry-After") != "7") and time.monotonic() < end:
+        script(local, tmp_path, *[limit] * 4, {**limit, "headers": {"Retry-After": "7"}})
+        answer = target.post(assistant_id, "Hi")
 
-    answer = target.post(assistant_id, "Hi")
-
+    assert answer
     assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
     assert answer.headers["Retry-After"] == "7"
     assert "at its rate limit" in answer.json()["detail"]
     assert answer.json()["messageStored"] is False
     assert target.rows(assistant_id) == before
+    local.run("model", "clear")
     assert target.post(assistant_id, "Hi again").status == 200
 
 
