@@ -65,9 +65,9 @@ def respond(
     if existing and existing.total_messages >= _ONE_TRANSACTION:
         try:
             conversations.delete(tables.chat_state, assistant_id, lease.renew_if_due)
+            lease.renew()
         except LeaseLostError:
             return busy(assistant_id, leases.lost_lease())
-        lease.renew()
     instructions = default_instructions if body.instructions is None else body.instructions
     requests.set(create_request(assistant_id, instructions))
     return json_response({"assistantId": assistant_id}, 202, {REPLACED: "true" if existing else "false"})

@@ -294,6 +294,18 @@ def test_a_row_of_the_version_before_this_one_is_a_lease(tables: Tables) -> None
     assert delete(tables, "a") == 409
 
 
+def test_a_put_that_has_lost_its_lease_while_it_deleted_creates_nothing(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables.chat_state, "a", *("text",) * 230)
+
+    def lose(lease: Lease) -> None:
+        raise LeaseLostError(lease)
+
+    monkeypatch.setattr(Lease, "renew", lose)
+    assert put(tables, "a") == (409, None, 0)
+
+
 def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(tables: Tables) -> None:
     conversation(tables.chat_state, "short", *("text",) * 98)
     conversation(tables.chat_state, "long", *("text",) * 230)
