@@ -1,7 +1,6 @@
 """`PUT /api/assistants/{assistantId}`: create an assistant, or begin an existing one anew."""
 
 import json
-import logging
 
 import azure.functions as func
 
@@ -59,8 +58,7 @@ def respond(
         return busy(assistant_id, lease)
     # Again, since somebody may have created it before the lease.
     if precondition and conversations.get_state(tables.chat_state, assistant_id):
-        if error := lease.release():
-            logging.warning("The lease of %s is not released and ends by itself: %r", assistant_id, error)
+        leases.release_and_log(lease)
         return _refuse_existing(assistant_id)
     if existing and existing.total_messages >= _ONE_TRANSACTION:
         try:

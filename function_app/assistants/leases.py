@@ -18,6 +18,7 @@ clocks of two instances may differ.
 
 import contextlib
 import itertools
+import logging
 import math
 import os
 import time
@@ -102,7 +103,7 @@ class Lease:
     """The right to write one assistant. Renew it between steps, and release it at the end."""
 
     def __init__(self, table: Any, row: dict[str, Any], etag: str, earlier_call: _PendingCall | None) -> None:
-        self._assistant_id = str(row["PartitionKey"])
+        self.assistant_id = str(row["PartitionKey"])
         self._table = table
         self._row = row
         self._etag = etag
@@ -152,12 +153,12 @@ class Lease:
                 self._write(_pending_row(self._row, self._earlier_call, time.monotonic() - self._taken))
                 return None
             try:
-                _delete(self._table, self._assistant_id, self._etag)
+                _delete(self._table, self.assistant_id, self._etag)
             except ResourceModifiedError:
                 # An update whose answer was lost has changed the entity tag, or another request has it.
-                existing = _read(self._table, self._assistant_id)
+                existing = _read(self._table, self.assistant_id)
                 if existing and existing.owner == self._row["Owner"]:
-                    _delete(self._table, self._assistant_id, existing.etag)
+                    _delete(self._table, self.assistant_id, existing.etag)
         except (LeaseLostError, ResourceModifiedError, ResourceNotFoundError):
             return None
         except AzureError as error:
@@ -176,7 +177,7 @@ class Lease:
             )
         except (ResourceModifiedError, ResourceNotFoundError) as error:
             # The SDK repeats an update whose answer was lost, and then finds its own row.
-            found = _read(self._table, self._assistant_id)
+            found = _read(self._table, self.assistant_id)
             if found is None or found.owner != row["Owner"] or found.purpose != row["Purpose"]:
                 raise LeaseLostError(row["PartitionKey"]) from error
             self._etag, server_time = found.etag, found.server_time
@@ -244,6 +245,12 @@ def acquire(
             continue  # released, or taken over by another, between two of the calls
         return Lease(table, row, taken["etag"], earlier_call)
     return lost_lease()
+
+
+def release_and_log(lease: Lease) -> None:
+    """For a function whose thread is the worker's own; what another thread logs does not arrive."""
+    if error := lease.release():
+        logging.warning("The lease of %s is not released and ends by itself: %r", lease.assistant_id, error)
 
 
 def lost_lease() -> LeaseConflict:

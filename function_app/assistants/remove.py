@@ -1,6 +1,5 @@
 """`DELETE /api/assistants/{assistantId}`, which is safe to repeat."""
 
-import logging
 from collections.abc import Callable
 
 import azure.functions as func
@@ -50,6 +49,5 @@ def remove(
     except LeaseLostError:
         return leases.lost_lease()
     finally:
-        if error := lease.release():
-            logging.warning("The lease of %s is not released and ends by itself: %r", assistant_id, error)
+        leases.release_and_log(lease)
     return True
