@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
+CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests tools bench
 
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
