@@ -40,7 +40,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them.
-test: check browser ## Check the code and run every test
+test: check browser policy-setup ## Check the code and run every test
 	@$(RUN) -m infra.package >/dev/null
 	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
