@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests bench
+CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests tools bench
 
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
@@ -40,7 +40,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them.
-test: check browser ## Check the code and run every test
+test: check browser policy-setup ## Check the code and run every test
 	@$(RUN) -m infra.package >/dev/null
 	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

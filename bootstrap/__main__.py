@@ -90,7 +90,7 @@ def main(words: list[str]) -> int:
             case "variables":
                 say("\n".join(commands.variables(where)))
             case _:
-                commands.become_pulumi(where, arguments.arguments)
+                commands.exec_pulumi(where, arguments.arguments)
     except OpsError as error:
         note(f"error: {error}")
         return 1

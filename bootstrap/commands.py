@@ -12,6 +12,7 @@ from bootstrap.backend import BACKEND_KEY, Whereabouts
 from ops.engine import Pulumi, PulumiError
 from ops.mend import pending_operations
 from ops.output import OpsError, note, say
+from tools.pulumi.cli import start_environment
 
 T = TypeVar("T")
 
@@ -187,11 +188,11 @@ def variables(where: Whereabouts) -> list[str]:
     ]
 
 
-def become_pulumi(where: Whereabouts, words: list[str]) -> NoReturn:
-    """Pulumi itself on the backend that holds the state, in bootstrap/; its exit code is the command's."""
+def exec_pulumi(where: Whereabouts, words: list[str]) -> NoReturn:
+    """Replace this process by Pulumi in bootstrap/, on the backend that holds the state."""
     pulumi = where.pulumi()
     if where.stack not in pulumi.stacks():
         pulumi.make_stack(where.stack)
-    environment = {"PULUMI_STACK": where.stack, **pulumi.environment}
+    environment = {"PULUMI_STACK": where.stack, **start_environment(pulumi.environment)}
     os.chdir(pulumi.folder)
-    os.execvpe("pulumi", ["pulumi", *words], environment)  # noqa: S606 # the person's own words
+    os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments are the person's own

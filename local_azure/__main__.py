@@ -26,7 +26,7 @@ exit codes:
   1  failed; the reason is on standard error
   2  wrong usage
   3  status: it does not run
-  pulumi: those of the engine
+  pulumi: those of the CLI
   exec: those of the command; 126, 127 when it cannot be run or found, as in a shell
 """
 

@@ -1,13 +1,12 @@
-"""The `pulumi` on PATH, as a process. Which backend and which Azure it works on, its environment says.
+"""The Pulumi CLI, as a process. Which backend and which Azure it works on, its environment says.
 
-On a laptop `python -m local_azure exec -- python -m ops …` leads it to local Azure, with the CLI or
-with the embedded engine; nothing here knows the difference.
+On a laptop `python -m local_azure exec -- python -m ops …` leads it to local Azure; nothing here knows
+the difference.
 """
 
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from ops.azure import Azure
 from ops.files import Files, FilesError, open_files
 from ops.locks import Here, claimed
 from ops.output import OpsError, TerminatedError, note
+from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECRETS_PROVIDER_VARIABLE = "PULUMI_SECRETS_PROVIDER"
@@ -89,6 +89,14 @@ class Pulumi:
         return open_files(url, lambda: Azure.sign_in(self.environment).credential, self.environment)
 
     @cached_property
+    def program(self) -> str:
+        """The path of the CLI. Raises OpsError where there is none."""
+        try:
+            return str(require(self.environment).path)
+        except PulumiNotFoundError as error:
+            raise OpsError(str(error)) from error
+
+    @cached_property
     def _project_file(self) -> dict[str, Any]:
         return yaml.safe_load((self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
 
@@ -103,16 +111,10 @@ class Pulumi:
 
         `started` is told the id of its process.
         """
-        program = shutil.which("pulumi", path=self.environment.get("PATH"))
-        if program is None:
-            raise OpsError(
-                "there is no `pulumi` on PATH: install it (https://www.pulumi.com/docs/iac/download-install/)"
-                ", or run this on local Azure: python -m local_azure exec -- python -m ops …"
-            )
         process = subprocess.Popen(
-            [program, *words, "--non-interactive", "--color", "never"],
+            [self.program, *words, "--non-interactive", "--color", "never"],
             cwd=self.folder,
-            env={**self.environment, **_ALWAYS},
+            env={**start_environment(self.environment), **_ALWAYS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if show else subprocess.PIPE,

@@ -1,7 +1,7 @@
 """From the document of `pulumi preview --json` to a report. Pure.
 
-The document is that of pulumi/pulumi pkg/display/json.go; both engines write it. What is secret, or looks
-so, ends here: it never becomes part of the report.
+The document is that of pulumi/pulumi pkg/display/json.go. What is secret, or looks so,
+ends here: it never becomes part of the report.
 """
 
 import json

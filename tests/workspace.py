@@ -30,6 +30,8 @@ CLONED = (
     "function_app",
     "local_azure",
     "ops",
+    "tools",
+    ".pulumi.version",
     *sorted(path.name for path in PROJECT.glob("Pulumi*.yaml")),
     "package.json",
     "package-lock.json",

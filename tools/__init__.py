@@ -1,0 +1,1 @@
+"""What a checkout needs before anything else. Imports nothing of the project."""

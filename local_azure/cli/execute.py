@@ -12,8 +12,9 @@ from typing import NoReturn
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
-from local_azure.cli.pulumi import ENGINE_VARIABLE, become_engine, is_embedded, make_folders, which_engine
+from local_azure.cli.pulumi import exec_pulumi, make_folders, without_shims
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
+from tools.pulumi.cli import Cli, find, start_environment
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """What shells answer for such a command."""
@@ -29,10 +30,10 @@ _SHIM = """\
 def execute(home: Home, arguments: argparse.Namespace) -> int:
     """Becomes the command: the process is replaced, so that signals and exit code are its own."""
     words: list[str] = arguments.arguments
-    engine = which_engine(os.environ)
     run = ensure_running(home)
     make_folders(home)
-    environment = program_environment(home, engine, pulumi_environment(home, run, os.environ))
+    cli = find(without_shims(os.environ))
+    environment = program_environment(home, pulumi_environment(home, run, os.environ), cli)
     found = shutil.which(words[0], path=environment["PATH"])
     if found is None:
         there = os.path.exists(words[0])  # noqa: PTH110 # Path.exists raises below another user's folder
@@ -46,14 +47,16 @@ def execute(home: Home, arguments: argparse.Namespace) -> int:
         return NOT_EXECUTABLE
 
 
-def program_environment(home: Home, engine: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment`, with the shim first on PATH and the engine chosen once and for all."""
-    folder = write_shim(home)
+def program_environment(home: Home, environment: Mapping[str, str], cli: Cli | None) -> dict[str, str]:
+    """`environment` with the shim first on PATH, and behind it the CLI that the shim finds there.
+
+    PULUMI_HOME is local Azure's own by then, so a CLI in the user's would not be found any more.
+    """
+    folders = [str(write_shim(home)), *([str(cli.path.parent)] if cli else [])]
     return {
-        **environment,
+        **start_environment(environment),
         ENVIRONMENT_VARIABLE: str(home.root),
-        ENGINE_VARIABLE: "embedded" if is_embedded(engine) else "cli",
-        "PATH": os.pathsep.join([str(folder), environment.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([*folders, environment.get("PATH", os.defpath)]),
     }
 
 
@@ -83,7 +86,7 @@ def write_shim(home: Home) -> Path:
 def shim(words: list[str]) -> NoReturn:
     """The `pulumi` of the programs that `exec` started. It says nothing itself: its output may be parsed."""
     try:
-        become_engine(Home.find(), words, default_stack=None, quiet=True)
+        exec_pulumi(Home.find(), words, default_stack=None, quiet=True)
     except CommandError as error:
         note(f"error: {error}")
         sys.exit(1)

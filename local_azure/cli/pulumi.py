@@ -1,9 +1,8 @@
-"""`pulumi`: the Pulumi CLI, or the embedded engine where there is none, against local Azure."""
+"""`pulumi`: the Pulumi CLI against local Azure."""
 
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,9 +13,10 @@ from urllib.parse import unquote
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
-from local_azure.home import PROJECT, Home, is_file
+from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
+from local_azure.home import Home, is_file
+from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
-ENGINE_VARIABLE = "LOCAL_AZURE_ENGINE"
 STACK = "local"
 BACKEND_VARIABLE = "PULUMI_BACKEND_URL"
 
@@ -45,22 +45,24 @@ _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
 
 
 def pulumi(home: Home, arguments: argparse.Namespace) -> int:
-    become_engine(home, arguments.arguments, default_stack=STACK)
+    exec_pulumi(home, arguments.arguments, default_stack=STACK)
 
 
-def become_engine(
-    home: Home, words: list[str], *, default_stack: str | None, quiet: bool = False
-) -> NoReturn:
-    """The process is replaced, so that signals and exit code are the engine's own. Raises CommandError.
+def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quiet: bool = False) -> NoReturn:
+    """The process is replaced, so that signals and exit code are Pulumi's own. Raises CommandError.
 
     `default_stack` is made where it does not exist; None: Pulumi's own ways of choosing a stack.
     """
-    engine = which_engine(os.environ)
+    try:
+        cli = require(without_shims(os.environ))
+    except PulumiNotFoundError as error:
+        raise CommandError(str(error)) from error
+    program = str(cli.path)
     if words[:1] == ["version"] or not words or {"-h", "--help"} & set(words):
-        os.execve(engine[0], [*engine, *words], _with_project(engine, os.environ))  # noqa: S606 # asks for nothing that runs
+        os.execve(program, [program, *words], os.environ)  # noqa: S606 # asks for nothing that runs
     run = ensure_running(home)
     make_folders(home)
-    environment = _with_project(engine, pulumi_environment(home, run, os.environ))
+    environment = start_environment(pulumi_environment(home, run, os.environ))
     own_backend = os.environ.get(BACKEND_VARIABLE, "")
     if default_stack is None and own_backend.startswith("file://"):
         environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` that keeps a state of its own
@@ -78,7 +80,7 @@ def become_engine(
             and _needs_stack(words)
             and not _exists(home, project, stack)
         ):
-            _create(engine, environment, stack, folder)
+            _create(program, environment, stack, folder)
         if (
             stack is not None
             and _command(words)[:1] in _COMPARE_STATE
@@ -88,10 +90,9 @@ def become_engine(
             note("Local Azure: the last run was killed while it deleted: --refresh is added.")
             words = [*words, "--refresh"]
     if not quiet:
-        name = "the embedded engine" if is_embedded(engine) else f"the Pulumi CLI, {engine[0]}"
-        note(f"Local Azure: {name}, stack {stack}.")
+        note(f"Local Azure: Pulumi {cli.version} ({program}), stack {stack}.")
     sys.stdout.flush()
-    os.execve(engine[0], [*engine, *words], environment)  # noqa: S606 # no shell is wanted
+    os.execve(program, [program, *words], environment)  # noqa: S606 # no shell is wanted
 
 
 def backend_folder(url: str) -> Path:
@@ -100,48 +101,20 @@ def backend_folder(url: str) -> Path:
 
 
 def make_folders(home: Home) -> None:
-    """What an engine expects to be there."""
+    """What the CLI expects to be there."""
     home.backend.mkdir(exist_ok=True)
     home.pulumi_home.mkdir(exist_ok=True)
 
 
-def which_engine(environment: Mapping[str, str]) -> list[str]:
-    """The words that start it. Raises CommandError for a choice that cannot be met."""
-    choice = environment.get(ENGINE_VARIABLE, "")
-    embedded = [sys.executable, "-m", "local_azure.engine"]
-    if choice not in {"", "embedded", "cli"}:
-        raise CommandError(f"{ENGINE_VARIABLE} is {choice!r}: it may be `embedded` or `cli`.")
-    if choice == "embedded":
-        return embedded
-    found = shutil.which("pulumi", path=_path_without_shims(environment))
-    if found is None and choice == "cli":
-        raise CommandError(
-            f"{ENGINE_VARIABLE} is `cli`, and there is no `pulumi` on PATH: "
-            f"install it from https://www.pulumi.com/docs/install/ or unset {ENGINE_VARIABLE}."
-        )
-    return [found] if found is not None else embedded
-
-
-def is_embedded(engine: list[str]) -> bool:
-    return engine[0] == sys.executable
-
-
-def _path_without_shims(environment: Mapping[str, str]) -> str:
-    """PATH without the folders that `exec` puts there, whichever home they are of: they lead back here."""
+def without_shims(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without the folders that `exec` puts on PATH, of any home: they lead back here."""
     folders = environment.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if not Home(Path(folder).parent).is_made)
+    path = os.pathsep.join(folder for folder in folders if not Home(Path(folder).parent).is_made)
+    return {**environment, "PATH": path}
 
 
-def _with_project(engine: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The embedded engine is a module of this checkout, wherever the program stands."""
-    if not is_embedded(engine):
-        return dict(environment)
-    paths = [str(PROJECT), environment.get("PYTHONPATH", "")]
-    return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-
-
-def _create(engine: list[str], environment: Mapping[str, str], stack: str, folder: Path) -> None:
-    command = [*engine, "stack", "init", stack, "--non-interactive"]
+def _create(program: str, environment: Mapping[str, str], stack: str, folder: Path) -> None:
+    command = [program, "stack", "init", stack, "--non-interactive"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
@@ -149,11 +122,9 @@ def _create(engine: list[str], environment: Mapping[str, str], stack: str, folde
 
 def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
     """Of every stack where none is named: the CLI lists none while the state of one is cut off."""
-    from local_azure.engine.locks import clear_stranded, locked_stacks  # noqa: PLC0415 # only for this command
-
-    for each in locked_stacks(backend, project) if stack is None else [stack]:
-        for notice in clear_stranded(backend, project, each):
-            note(f"Local Azure: {notice}.")
+    for locked_stack in locked_stacks(backend, project) if stack is None else [stack]:
+        for message in clear_stranded(backend, project, locked_stack):
+            note(f"Local Azure: {message}.")
 
 
 def _command(words: list[str]) -> list[str]:

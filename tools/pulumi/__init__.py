@@ -1,0 +1,1 @@
+"""The Pulumi CLI on this machine: find it, start it, install it."""
