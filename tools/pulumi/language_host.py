@@ -1,9 +1,10 @@
-"""Pulumi's language host for Python: serves `pulumirpc.LanguageRuntime` to a CLI that was built from its Go module.
+"""Pulumi's language host for Python: serves `pulumirpc.LanguageRuntime` to a CLI built from its Go module.
 
 `make pulumi` copies it beside that CLI, where `pulumi-language-python` starts it; it imports nothing of this
 repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not served: code generation
-(`pulumi convert`, `pulumi package add`), toolchains other than pip, debuggers, and parameterized packages.
+(`pulumi convert`, `pulumi package add`), toolchains but pip, debuggers, parameterized packages.
 """
+# ruff: noqa: ARG002, N802 - the methods of the service, and their parameters
 
 from __future__ import annotations
 
@@ -13,9 +14,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ try:
     import grpc
     import grpc.aio
     from google.protobuf.empty_pb2 import Empty
-    from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+    from pulumi.runtime.proto import language_pb2 as pb
+    from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 except ImportError as error:
     sys.exit(
-        f"pulumi-language-python: {sys.executable} cannot run Pulumi's Python language host: {error}. "
-        "Set PULUMI_LANGUAGE_HOST_PYTHON to a Python that has the package pulumi (in this project `make setup` "
-        "makes one: .venv/bin/python)."
+        f"pulumi-language-python: {sys.executable} cannot run the Python language host: {error}. Set "
+        "PULUMI_LANGUAGE_HOST_PYTHON to a Python that has the package pulumi (here: .venv/bin/python, which "
+        "`make setup` creates)."
     )
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,86 +40,45 @@ _REPORTED = 32
 _SECONDS_TO_STOP = 2
 
 # Each runs in the program's Python and prints JSON.
+_ABOUT = "import json, platform, sys; json.dump([sys.executable, platform.python_version()], sys.stdout)"
 _PLUGINS = """
 import glob, json, os, sys
-names = [os.path.join(glob.escape(folder), "*", "pulumi-plugin.json") for folder in sys.path if folder]
-json.dump([json.load(open(file)) for name in names for file in sorted(glob.glob(name))], sys.stdout)
+patterns = [os.path.join(glob.escape(folder), "*", "pulumi-plugin.json") for folder in sys.path if folder]
+plugins = [json.load(open(file)) for pattern in patterns for file in sorted(glob.glob(pattern))]
+json.dump([{key: plugin[key] for key in ("name", "version", "server") if key in plugin}
+           for plugin in plugins if plugin.get("resource")], sys.stdout)
 """
-_PACKAGES = """
-import importlib.metadata, json, re, sys
-normal = lambda name: re.sub("[-_.]+", "-", name).lower()
-packages = {normal(package.name): package for package in importlib.metadata.distributions()}
-required = {normal(re.match("[A-Za-z0-9._-]+", line)[0]) for package in packages.values()
-            for line in package.requires or () if "extra ==" not in line}
-json.dump([[package.name, package.version, name in required] for name, package in sorted(packages.items())],
-          sys.stdout)
-"""
-_ABOUT = "import json, platform, sys; json.dump([sys.executable, platform.python_version()], sys.stdout)"
 
 
-class HostError(Exception):
-    """What the user has to change before the program can run."""
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """The Python of a program, and the environment variables that it runs with."""
-
-    python: str
-    environment: Mapping[str, str]
-    virtualenv: Path | None
-
-    def check(self) -> None:
-        """Raises HostError where the virtual environment is missing."""
-        if self.virtualenv is not None and not Path(self.python).exists():
-            raise HostError(
-                f"the runtime option 'virtualenv' of Pulumi.yaml names {self.virtualenv}, where there is no virtual "
-                f"environment: {self.python} does not exist. Create it with `pulumi install` (in this project: "
-                "`make setup`)."
-            )
-
-
-def interpreter(info: language_pb2.ProgramInfo, environment: Mapping[str, str]) -> Interpreter:
-    """Raises HostError for a toolchain that is not supported."""
+async def virtualenv(info: pb.ProgramInfo, context: Context) -> Path | None:
+    """The program's virtual environment, which may be missing."""
     options: dict[str, Any] = dict(info.options)
     if options.get("toolchain", "pip") != "pip":
-        raise HostError(
-            f"the runtime option 'toolchain' is {options['toolchain']!r}; this language host supports only 'pip'. "
-            "Install Pulumi's own CLI for the others: https://www.pulumi.com/docs/install/"
+        message = (
+            f"The runtime option 'toolchain' is {options['toolchain']!r}: this language host knows only 'pip'"
         )
-    if not options.get("virtualenv"):
-        return Interpreter(environment.get("PULUMI_PYTHON_CMD") or "python3", environment, None)
-    folder = Path(info.root_directory, str(options["virtualenv"]))
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
+    return Path(info.root_directory, str(options["virtualenv"])) if options.get("virtualenv") else None
+
+
+async def interpreter(
+    info: pb.ProgramInfo, environment: Mapping[str, str], context: Context
+) -> tuple[str, Mapping[str, str]]:
+    """The program's Python, and its environment variables."""
+    folder = await virtualenv(info, context)
+    if folder is None:
+        return environment.get("PULUMI_PYTHON_CMD") or "python3", environment
+    python = folder / "bin" / "python"
+    if not await asyncio.to_thread(python.exists):
+        message = (
+            f"The runtime option 'virtualenv' names {folder}, which is not a virtual environment: "
+            f"{python} does not exist. Create it with `make setup` or, in another project, `pulumi install`."
+        )
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
     activated = {name: value for name, value in environment.items() if name != "PYTHONHOME"}
     activated["VIRTUAL_ENV"] = str(folder)
-    activated["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    return Interpreter(str(folder / "bin" / "python"), activated, folder)
-
-
-def ready_interpreter(info: language_pb2.ProgramInfo, environment: Mapping[str, str]) -> Interpreter:
-    """One whose virtual environment exists. Raises HostError."""
-    program_python = interpreter(info, environment)
-    program_python.check()
-    return program_python
-
-
-async def ask(info: language_pb2.ProgramInfo, script: str) -> Any:
-    """What `script` prints as JSON in the program's Python. Raises HostError."""
-    program_python = ready_interpreter(info, os.environ)
-    process = await asyncio.create_subprocess_exec(
-        program_python.python,
-        "-I",
-        "-c",
-        script,
-        env=program_python.environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    if process.returncode:
-        raise HostError(f"{program_python.python} failed:\n{errors.decode(errors='replace')}")
-    return json.loads(output)
+    activated["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    return str(python), activated
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
@@ -142,20 +102,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @asynccontextmanager
     async def _start(
-        self,
-        command: Sequence[str],
-        *,
-        folder: str,
-        environment: Mapping[str, str],
-        output: int | None = None,
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        self, command: Sequence[str], folder: str, environment: Mapping[str, str], stdout: int | None = None
+    ) -> AsyncGenerator[asyncio.subprocess.Process]:
         process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=folder,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            *command, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=stdout
         )
         self._processes.add(process)
         try:
@@ -166,66 +116,47 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             self._processes.discard(process)
 
     async def _stream(
-        self, command: Sequence[str], *, folder: str, environment: Mapping[str, str]
+        self, command: Sequence[str], folder: str, environment: Mapping[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
-        """What the process writes, as {"stdout": bytes} or {"stderr": bytes}, and last {"exitcode": int}."""
-        pipe = asyncio.subprocess.PIPE
-        async with self._start(command, folder=folder, environment=environment, output=pipe) as process:
-            chunks: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-
-            async def read(name: str, stream: asyncio.StreamReader | None) -> None:
-                while stream is not None and (data := await stream.read(65536)):
-                    chunks.put_nowait({name: data})
-                chunks.put_nowait(None)
-
-            readers = [
-                asyncio.create_task(read("stdout", process.stdout)),
-                asyncio.create_task(read("stderr", process.stderr)),
-            ]
-            for _ in readers:
-                while (chunk := await chunks.get()) is not None:
-                    yield chunk
+        """{"stdout": bytes} until the process ends, then {"exitcode": int}. Its stderr is this process's."""
+        async with self._start(command, folder, environment, asyncio.subprocess.PIPE) as process:
+            while process.stdout and (data := await process.stdout.read(65536)):
+                yield {"stdout": data}
             yield {"exitcode": await process.wait()}
 
-    async def Handshake(  # noqa: N802 - the names of the service's methods
-        self, request: language_pb2.LanguageHandshakeRequest, context: Context
-    ) -> language_pb2.LanguageHandshakeResponse:
-        self._engine_address = request.engine_address
-        return language_pb2.LanguageHandshakeResponse()
+    async def _ask(self, info: pb.ProgramInfo, context: Context, *words: str) -> Any:
+        """What the program's Python prints as JSON."""
+        python, environment = await interpreter(info, os.environ, context)
+        output = b""
+        async for chunk in self._stream([python, *words], info.root_directory, environment):
+            output += chunk.get("stdout", b"")
+            if chunk.get("exitcode"):
+                message = f"`{python} {words[0]} …` failed with exit code {chunk['exitcode']}"
+                await context.abort(grpc.StatusCode.UNKNOWN, message)
+        return json.loads(output)
 
-    async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:  # noqa: N802
+    async def Handshake(
+        self, request: pb.LanguageHandshakeRequest, context: Context
+    ) -> pb.LanguageHandshakeResponse:
+        self._engine_address = request.engine_address
+        return pb.LanguageHandshakeResponse()
+
+    async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo()
 
-    async def Cancel(self, request: Empty, context: Context) -> Empty:  # noqa: N802
-        """Stops what runs."""
+    async def Cancel(self, request: Empty, context: Context) -> Empty:
         await self.close()
         return Empty()
 
-    async def GetRequiredPackages(  # noqa: N802
-        self, request: language_pb2.GetRequiredPackagesRequest, context: Context
-    ) -> language_pb2.GetRequiredPackagesResponse:
-        plugins: list[dict[str, Any]] = await ask(request.info, _PLUGINS)
-        packages = [
-            plugin_pb2.PackageDependency(
-                name=plugin["name"],
-                kind="resource",
-                version=plugin.get("version", ""),
-                server=plugin.get("server", ""),
-            )
-            for plugin in plugins
-            if plugin.get("resource") and plugin.get("name")
-        ]
-        return language_pb2.GetRequiredPackagesResponse(packages=packages)
+    async def GetRequiredPackages(
+        self, request: pb.GetRequiredPackagesRequest, context: Context
+    ) -> pb.GetRequiredPackagesResponse:
+        plugins = await self._ask(request.info, context, "-c", _PLUGINS)
+        packages = [plugin_pb2.PackageDependency(kind="resource", **plugin) for plugin in plugins]
+        return pb.GetRequiredPackagesResponse(packages=packages)
 
-    async def Run(  # noqa: N802
-        self, request: language_pb2.RunRequest, context: Context
-    ) -> language_pb2.RunResponse:
-        try:
-            program_python = ready_interpreter(request.info, os.environ)
-        except HostError as error:
-            return language_pb2.RunResponse(error=str(error))
-        if request.attach_debugger:
-            return language_pb2.RunResponse(error="this language host cannot attach a debugger")
+    async def Run(self, request: pb.RunRequest, context: Context) -> pb.RunResponse:
+        python, environment = await interpreter(request.info, os.environ, context)
         options = {
             "monitor": request.monitor_address,
             "engine": self._engine_address,
@@ -238,74 +169,64 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "dry_run": "true" if request.dryRun else "false",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        environment = {
-            **program_python.environment,
+        config = {
             "PULUMI_CONFIG": json.dumps(dict(request.config)),
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
         }
-        command = [program_python.python, "-u", _EXECUTOR, *words, request.info.entry_point, *request.args]
-        async with self._start(command, folder=request.pwd, environment=environment) as process:
+        command = [python, "-u", _EXECUTOR, *words, request.info.entry_point, *request.args]
+        async with self._start(command, request.pwd, {**environment, **config}) as process:
             code = await process.wait()
         if code in (0, _REPORTED):
-            return language_pb2.RunResponse(bail=code == _REPORTED)
+            return pb.RunResponse(bail=code == _REPORTED)
         if code < 0:
-            return language_pb2.RunResponse(error=f"Program was ended by {signal.Signals(-code).name}")
-        return language_pb2.RunResponse(error=f"Program exited with non-zero exit code: {code}")
+            return pb.RunResponse(error=f"Program was killed by {signal.Signals(-code).name}")
+        return pb.RunResponse(error=f"Program exited with non-zero exit code: {code}")
 
-    async def RunPlugin(  # noqa: N802
-        self, request: language_pb2.RunPluginRequest, context: Context
-    ) -> AsyncIterator[language_pb2.RunPluginResponse]:
+    async def RunPlugin(
+        self, request: pb.RunPluginRequest, context: Context
+    ) -> AsyncIterator[pb.RunPluginResponse]:
         """Runs a policy pack, or a provider that is written in Python."""
-        variables = dict(pair.partition("=")[::2] for pair in request.env)
-        program_python = ready_interpreter(request.info, variables or os.environ)
+        variables = dict(entry.split("=", 1) for entry in request.env)
+        python, environment = await interpreter(request.info, variables, context)
         program = str(Path(request.info.program_directory, request.info.entry_point))
-        words = ["-m", "pulumi.policy", *request.args, program]
-        if request.kind != "analyzer":
-            words = [program, *request.args]
-        command = [program_python.python, "-u", *words]
-        async for chunk in self._stream(command, folder=request.pwd, environment=program_python.environment):
-            yield language_pb2.RunPluginResponse(**chunk)
-
-    async def InstallDependencies(  # noqa: N802
-        self, request: language_pb2.InstallDependenciesRequest, context: Context
-    ) -> AsyncIterator[language_pb2.InstallDependenciesResponse]:
-        """Makes the virtual environment where it is missing, and installs requirements.txt."""
-        program_python = interpreter(request.info, os.environ)
-        folder = request.info.program_directory
-        commands: list[list[str]] = []
-        if program_python.virtualenv is not None and not Path(program_python.python).exists():
-            commands.append([sys.executable, "-m", "venv", str(program_python.virtualenv)])
-        if Path(folder, "requirements.txt").exists():
-            commands.append([program_python.python, "-m", "pip", "install", "-r", "requirements.txt"])
-        for command in commands:
-            async for chunk in self._stream(command, folder=folder, environment=program_python.environment):
-                if chunk.get("exitcode"):
-                    raise HostError(f"`{' '.join(command)}` failed with exit code {chunk['exitcode']}")
-                if "exitcode" not in chunk:
-                    yield language_pb2.InstallDependenciesResponse(**chunk)
-
-    async def RuntimeOptionsPrompts(  # noqa: N802
-        self, request: language_pb2.RuntimeOptionsRequest, context: Context
-    ) -> language_pb2.RuntimeOptionsResponse:
-        return language_pb2.RuntimeOptionsResponse()
-
-    async def About(  # noqa: N802
-        self, request: language_pb2.AboutRequest, context: Context
-    ) -> language_pb2.AboutResponse:
-        executable, version = await ask(request.info, _ABOUT)
-        return language_pb2.AboutResponse(executable=executable, version=version)
-
-    async def GetProgramDependencies(  # noqa: N802
-        self, request: language_pb2.GetProgramDependenciesRequest, context: Context
-    ) -> language_pb2.GetProgramDependenciesResponse:
-        packages: list[tuple[str, str, bool]] = await ask(request.info, _PACKAGES)
-        return language_pb2.GetProgramDependenciesResponse(
-            dependencies=[
-                language_pb2.DependencyInfo(name=name, version=version)
-                for name, version, is_required in packages
-                if request.transitiveDependencies or not is_required
-            ]
+        is_policy_pack = request.kind == "analyzer"
+        words = (
+            ["-m", "pulumi.policy", *request.args, program] if is_policy_pack else [program, *request.args]
         )
+        async for chunk in self._stream([python, "-u", *words], request.pwd, environment):
+            yield pb.RunPluginResponse(**chunk)
+
+    async def InstallDependencies(
+        self, request: pb.InstallDependenciesRequest, context: Context
+    ) -> AsyncIterator[pb.InstallDependenciesResponse]:
+        """Creates the virtual environment where it is missing, and installs requirements.txt."""
+        folder = await virtualenv(request.info, context)
+        python = "python3" if folder is None else str(folder / "bin" / "python")
+        script = '[ -z "$1" ] || [ -e "$2" ] || "$0" -m venv "$1" || exit; '
+        script += '[ ! -e requirements.txt ] || exec "$2" -m pip install -r requirements.txt'
+        command = ["sh", "-c", script, sys.executable, str(folder or ""), python]
+        async for chunk in self._stream(command, request.info.program_directory, os.environ):
+            if "exitcode" not in chunk:
+                yield pb.InstallDependenciesResponse(**chunk)
+            elif chunk["exitcode"]:
+                await context.abort(grpc.StatusCode.UNKNOWN, f"exit code {chunk['exitcode']}")
+
+    async def RuntimeOptionsPrompts(
+        self, request: pb.RuntimeOptionsRequest, context: Context
+    ) -> pb.RuntimeOptionsResponse:
+        return pb.RuntimeOptionsResponse()
+
+    async def About(self, request: pb.AboutRequest, context: Context) -> pb.AboutResponse:
+        executable, version = await self._ask(request.info, context, "-c", _ABOUT)
+        return pb.AboutResponse(executable=executable, version=version)
+
+    async def GetProgramDependencies(
+        self, request: pb.GetProgramDependenciesRequest, context: Context
+    ) -> pb.GetProgramDependenciesResponse:
+        scope = [] if request.transitiveDependencies else ["--not-required"]
+        packages = await self._ask(request.info, context, "-m", "pip", "list", "--format=json", *scope)
+        dependencies = [pb.DependencyInfo(**package) for package in packages]
+        return pb.GetProgramDependenciesResponse(dependencies=dependencies)
 
 
 async def serve(engine_address: str) -> None:
@@ -326,7 +247,8 @@ async def serve(engine_address: str) -> None:
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=wait_for_cli, daemon=True).start()
-    print(port, flush=True)  # noqa: T201 - how a plugin announces itself
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
     await ended.wait()
     await host.close()
     await server.stop(grace=None)
