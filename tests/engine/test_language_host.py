@@ -1,4 +1,4 @@
-"""The language host of tools/pulumi beside the CLI that this machine has, on a program of one dynamic resource."""
+"""The language host of tools/pulumi beside this machine's CLI, on a program of one dynamic resource."""
 
 import os
 import shutil

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -24,11 +24,13 @@ LINKER_FLAGS = f"-s -w -X {SDK_MODULE}/go/common/version.Version=v{PINNED}"
 SDK_FILES = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 HOST_FILES = ("language_host.py", "pulumi-language-python")
 
+# What a build took on Linux, in GiB, and a tenth more.
 GIB = 1 << 30
-TARGET_SIZE = GIB // 2
-BUILD_CACHE_SIZE = GIB
-MODULE_CACHE_SIZE = 2 * GIB
-STALL = 300.0  # seconds without a line of go's; the largest package and the link take far less
+TEMPORARY_SIZE = 1.4
+BUILD_CACHE_SIZE = 1.3
+MODULE_CACHE_SIZE = 1.6
+TOOLCHAIN_SIZE = 0.3
+STALL = 600.0  # seconds without a line of go's; the largest package takes 40 on an idle processor
 _REPORT_EVERY = 20.0  # seconds between two lines where there is no terminal
 
 Version = tuple[int, ...]
@@ -125,12 +127,13 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
         caches = {"GOPATH": "gopath", "GOMODCACHE": "modules", "GOCACHE": "cache"}
         variables |= {name: str(part / folder) for name, folder in caches.items()}
         variables["GOFLAGS"] += " -modcacherw"
-        check_space(part, part, part, modules_cached=False)
+        check_space([(part, TEMPORARY_SIZE + BUILD_CACHE_SIZE + MODULE_CACHE_SIZE + TOOLCHAIN_SIZE)])
         go = install_go(part / "toolchain")
     else:
         modules, cache = _output(go, ["env", "GOMODCACHE", "GOCACHE"], variables).splitlines()
-        cached = Path(modules, f"{COMMAND.removesuffix('/cmd/pulumi')}@v{PINNED}").is_dir()
-        check_space(part, Path(cache), Path(modules), modules_cached=cached)
+        is_cached = Path(modules, f"{COMMAND.removesuffix('/cmd/pulumi')}@v{PINNED}").is_dir()
+        needs = [(part, TEMPORARY_SIZE), (Path(cache), BUILD_CACHE_SIZE)]
+        check_space(needs if is_cached else [*needs, (Path(modules), MODULE_CACHE_SIZE)])
     say(
         f"building Pulumi {PINNED} from its Go module with {go}: about six minutes on two processors, once; "
         "1.6 GB of modules are downloaded where they are not cached"
@@ -144,12 +147,12 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
     progress = Progress()
     total = len(re.findall(r"^\t?(?:require )?\S+ v\S+", (MODULE / "go.mod").read_text(), re.MULTILINE))
     downloaded, packages = 0, 0
-    for line in _lines(go, ["list", "-deps", "-f", "{{.ImportPath}}", COMMAND], variables):
+    for line in lines_of(go, ["list", "-deps", "-f", "{{.ImportPath}}", COMMAND], variables):
         downloaded += line.startswith("go: downloading ")
         packages += not line.startswith("go: ")
         progress.show(f"downloaded {downloaded} modules of up to {total}")
     build = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND]
-    for compiled, _ in enumerate(_lines(go, build, variables), 1):
+    for compiled, _ in enumerate(lines_of(go, build, variables), 1):
         progress.show(f"compiled {compiled} packages of {packages}")
     progress.end()
     sdk = Path(_output(go, ["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables).strip())
@@ -161,22 +164,19 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
         file.chmod(0o755)
 
 
-def check_space(target: Path, build_cache: Path, module_cache: Path, *, modules_cached: bool) -> None:
-    """Raises InstallError where a disk has less than the build needs of it."""
-    needs = [(target, TARGET_SIZE), (build_cache, BUILD_CACHE_SIZE)]
-    needs += [] if modules_cached else [(module_cache, MODULE_CACHE_SIZE)]
-    per_disk: dict[int, tuple[Path, int]] = {}
+def check_space(needs: Sequence[tuple[Path, float]]) -> None:
+    """`needs`: GiB by folder. Raises InstallError where a disk has less free than its folders need."""
+    per_disk: dict[int, tuple[Path, float]] = {}
     for folder, size in needs:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         disk = existing.stat().st_dev
-        per_disk[disk] = (existing, per_disk.get(disk, (existing, 0))[1] + size)
+        per_disk[disk] = (existing, per_disk.get(disk, (existing, 0.0))[1] + size)
     for folder, size in per_disk.values():
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(folder).free / GIB
         if free < size:
             raise InstallError(
-                f"the build needs {size / GIB:.1f} GiB on the disk of {folder}, where "
-                f"{free / GIB:.1f} GiB are free: free some, or set PULUMI_HOME (and Go's GOCACHE and "
-                "GOMODCACHE) to a larger disk"
+                f"the build needs {size:.1f} GiB on the disk of {folder}, where {free:.1f} GiB are free: "
+                "free some, or set PULUMI_HOME (and Go's GOCACHE and GOMODCACHE) to a larger disk"
             )
 
 
@@ -189,7 +189,7 @@ def _output(go: str, arguments: list[str], variables: Mapping[str, str]) -> str:
     return answer.stdout
 
 
-def _lines(go: str, arguments: list[str], variables: Mapping[str, str]) -> Iterator[str]:
+def lines_of(go: str, arguments: list[str], variables: Mapping[str, str]) -> Iterator[str]:
     """The lines of a go command as it prints them. Raises InstallError when it fails or stalls."""
     process = subprocess.Popen(
         [go, *arguments],

@@ -49,7 +49,8 @@ def install(environment: Mapping[str, str]) -> Path:
         finally:
             lock.release()
     except OSError as error:
-        raise InstallError(_all_ways(environment, [f"{error}"])) from None
+        problem = f"{home(environment)} cannot be written: {error}. Set PULUMI_HOME to another folder"
+        raise InstallError(_all_ways(environment, [problem])) from None
 
 
 def _obtain(part: Path, environment: Mapping[str, str]) -> Path:
@@ -112,17 +113,16 @@ def update_language_host(folder: Path) -> None:
     """Replaces the language host beside a CLI that was built by another version of this repository."""
     for name in HOST_FILES:
         own, installed = HERE / name, folder / name
-        if installed.exists() and installed.read_bytes() == own.read_bytes():
-            continue
         new = installed.with_name(f"{name}.{os.getpid()}")
         try:
+            if installed.exists() and installed.read_bytes() == own.read_bytes():
+                continue
             shutil.copyfile(own, new)
             new.chmod(0o755)
             new.replace(installed)
         except OSError as error:
-            raise InstallError(
-                f"the language host {installed} is outdated and cannot be replaced: {error}"
-            ) from None
+            message = f"the language host {installed} is outdated and cannot be replaced: {error}"
+            raise InstallError(message) from None
         say(f"replaced {installed} with the one of this checkout")
 
 
