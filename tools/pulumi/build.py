@@ -44,24 +44,20 @@ class Progress:
     """What the build has done so far: on a terminal one line that changes, elsewhere a line now and then."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
         self._next = time.monotonic() + _REPORT_EVERY
 
     def show(self, text: str) -> None:
-        if self._terminal:
+        if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[Kpulumi: {text}")
+            sys.stderr.flush()
         elif time.monotonic() >= self._next:
-            sys.stderr.write(f"pulumi: {text}\n")
+            say(text)
             self._next = time.monotonic() + _REPORT_EVERY
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._terminal:
-            sys.stderr.write("\r\033[K")
 
 
 def say(text: str) -> None:
-    sys.stderr.write(f"pulumi: {text}\n")
+    clear_line = "\r\033[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear_line}pulumi: {text}\n")
     sys.stderr.flush()
 
 
@@ -154,7 +150,6 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
     build = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND]
     for compiled, _ in enumerate(lines_of(go, build, variables), 1):
         progress.show(f"compiled {compiled} packages of {packages}")
-    progress.end()
     sdk = Path(_output(go, ["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables).strip())
     for name in SDK_FILES:
         shutil.copyfile(sdk / name, folder / Path(name).name)

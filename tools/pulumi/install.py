@@ -19,7 +19,7 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from tools.pulumi.build import HERE, HOST_FILES, InstallError, build, dotted, required_go, say
-from tools.pulumi.cli import MINIMUM_VERSION, PINNED, built_folder, find, official_folder, rejected
+from tools.pulumi.cli import MINIMUM_VERSION, PINNED, built_folder, find, home, official_folder, rejected
 
 INSTALLER = "https://get.pulumi.com/install.sh"
 _REACHABLE_WITHIN = 5.0  # seconds
