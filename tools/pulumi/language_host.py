@@ -2,7 +2,7 @@
 
 `make pulumi` copies it beside that CLI, where `pulumi-language-python` starts it; it imports nothing of this
 repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not served: code generation
-(`pulumi convert`, `pulumi package add`), toolchains but pip, debuggers, parameterized packages.
+(`pulumi convert`, `pulumi package add`), toolchains other than pip, debuggers, parameterized packages.
 """
 # ruff: noqa: ARG002, N802 - the methods of the service, and their parameters
 
@@ -14,8 +14,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,10 @@ except ImportError as error:
     )
 
 Context = grpc.aio.ServicerContext[Any, Any]
+PIPE = asyncio.subprocess.PIPE
 
 _EXECUTOR = str(Path(__file__).parent / "pulumi-language-python-exec")
-# The executor's exit code after it has reported the error itself.
-_REPORTED = 32
-_SECONDS_TO_STOP = 2
+_REPORTED = 32  # the executor's exit code after it has reported the error itself
 
 # Each runs in the program's Python and prints JSON.
 _ABOUT = "import json, platform, sys; json.dump([sys.executable, platform.python_version()], sys.stdout)"
@@ -50,14 +49,9 @@ json.dump([{key: plugin[key] for key in ("name", "version", "server") if key in 
 """
 
 
-async def virtualenv(info: pb.ProgramInfo, context: Context) -> Path | None:
+def virtualenv(info: pb.ProgramInfo) -> Path | None:
     """The program's virtual environment, which may be missing."""
     options: dict[str, Any] = dict(info.options)
-    if options.get("toolchain", "pip") != "pip":
-        message = (
-            f"The runtime option 'toolchain' is {options['toolchain']!r}: this language host knows only 'pip'"
-        )
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
     return Path(info.root_directory, str(options["virtualenv"])) if options.get("virtualenv") else None
 
 
@@ -65,14 +59,14 @@ async def interpreter(
     info: pb.ProgramInfo, environment: Mapping[str, str], context: Context
 ) -> tuple[str, Mapping[str, str]]:
     """The program's Python, and its environment variables."""
-    folder = await virtualenv(info, context)
+    folder = virtualenv(info)
     if folder is None:
         return environment.get("PULUMI_PYTHON_CMD") or "python3", environment
     python = folder / "bin" / "python"
     if not await asyncio.to_thread(python.exists):
         message = (
             f"The runtime option 'virtualenv' names {folder}, which is not a virtual environment: "
-            f"{python} does not exist. Create it with `make setup` or, in another project, `pulumi install`."
+            f"{python} does not exist. Create it with `make setup` (of the policy pack: `make policy-setup`)."
         )
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
     activated = {name: value for name, value in environment.items() if name != "PYTHONHOME"}
@@ -85,7 +79,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _SECONDS_TO_STOP)
+        await asyncio.wait_for(process.wait(), 2.0)
     except TimeoutError:
         process.kill()
 
@@ -100,40 +94,32 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     async def close(self) -> None:
         await asyncio.gather(*map(stop, self._processes))
 
-    @asynccontextmanager
-    async def _start(
-        self, command: Sequence[str], folder: str, environment: Mapping[str, str], stdout: int | None = None
-    ) -> AsyncGenerator[asyncio.subprocess.Process]:
+    async def _run(
+        self, command: Sequence[str], folder: str, environment: Mapping[str, str], stdout: int | None = PIPE
+    ) -> AsyncIterator[dict[str, Any]]:
+        """{"stdout": bytes} for what a pipe takes, then {"exitcode": int}."""
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=stdout
         )
         self._processes.add(process)
         try:
-            yield process
-        finally:
-            if process.returncode is None:
-                await asyncio.shield(stop(process))
-            self._processes.discard(process)
-
-    async def _stream(
-        self, command: Sequence[str], folder: str, environment: Mapping[str, str]
-    ) -> AsyncIterator[dict[str, Any]]:
-        """{"stdout": bytes} until the process ends, then {"exitcode": int}. Its stderr is this process's."""
-        async with self._start(command, folder, environment, asyncio.subprocess.PIPE) as process:
             while process.stdout and (data := await process.stdout.read(65536)):
                 yield {"stdout": data}
             yield {"exitcode": await process.wait()}
+        finally:
+            self._processes.discard(process)
+            if process.returncode is None:
+                await asyncio.shield(stop(process))
 
     async def _ask(self, info: pb.ProgramInfo, context: Context, *words: str) -> Any:
         """What the program's Python prints as JSON."""
         python, environment = await interpreter(info, os.environ, context)
-        output = b""
-        async for chunk in self._stream([python, *words], info.root_directory, environment):
-            output += chunk.get("stdout", b"")
-            if chunk.get("exitcode"):
-                message = f"`{python} {words[0]} …` failed with exit code {chunk['exitcode']}"
-                await context.abort(grpc.StatusCode.UNKNOWN, message)
-        return json.loads(output)
+        command = [python, "-I", *words]
+        chunks = [chunk async for chunk in self._run(command, info.root_directory, environment)]
+        if chunks[-1]["exitcode"]:
+            message = f"{' '.join(command[:3])} … ended with exit code {chunks[-1]['exitcode']}"
+            await context.abort(grpc.StatusCode.UNKNOWN, message)
+        return json.loads(b"".join(chunk["stdout"] for chunk in chunks[:-1]))
 
     async def Handshake(
         self, request: pb.LanguageHandshakeRequest, context: Context
@@ -174,8 +160,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
         }
         command = [python, "-u", _EXECUTOR, *words, request.info.entry_point, *request.args]
-        async with self._start(command, request.pwd, {**environment, **config}) as process:
-            code = await process.wait()
+        run = self._run(command, request.pwd, {**environment, **config}, stdout=None)
+        code: int = [chunk async for chunk in run][-1]["exitcode"]
         if code in (0, _REPORTED):
             return pb.RunResponse(bail=code == _REPORTED)
         if code < 0:
@@ -189,23 +175,22 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         variables = dict(entry.split("=", 1) for entry in request.env)
         python, environment = await interpreter(request.info, variables, context)
         program = str(Path(request.info.program_directory, request.info.entry_point))
-        is_policy_pack = request.kind == "analyzer"
-        words = (
-            ["-m", "pulumi.policy", *request.args, program] if is_policy_pack else [program, *request.args]
-        )
-        async for chunk in self._stream([python, "-u", *words], request.pwd, environment):
+        command = [python, "-u", program, *request.args]
+        if request.kind == "analyzer":
+            command = [python, "-u", "-m", "pulumi.policy", *request.args, program]
+        async for chunk in self._run(command, request.pwd, environment):
             yield pb.RunPluginResponse(**chunk)
 
     async def InstallDependencies(
         self, request: pb.InstallDependenciesRequest, context: Context
     ) -> AsyncIterator[pb.InstallDependenciesResponse]:
         """Creates the virtual environment where it is missing, and installs requirements.txt."""
-        folder = await virtualenv(request.info, context)
-        python = "python3" if folder is None else str(folder / "bin" / "python")
-        script = '[ -z "$1" ] || [ -e "$2" ] || "$0" -m venv "$1" || exit; '
+        folder = virtualenv(request.info)
+        python = str(folder / "bin" / "python") if folder else sys.executable
+        script = '[ -e "$2" ] || "$0" -m venv "$1" || exit; '
         script += '[ ! -e requirements.txt ] || exec "$2" -m pip install -r requirements.txt'
-        command = ["sh", "-c", script, sys.executable, str(folder or ""), python]
-        async for chunk in self._stream(command, request.info.program_directory, os.environ):
+        command = ["sh", "-c", script, sys.executable, str(folder), python]
+        async for chunk in self._run(command, request.info.program_directory, os.environ):
             if "exitcode" not in chunk:
                 yield pb.InstallDependenciesResponse(**chunk)
             elif chunk["exitcode"]:
@@ -247,8 +232,7 @@ async def serve(engine_address: str) -> None:
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=wait_for_cli, daemon=True).start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
+    print(port, flush=True)  # noqa: T201 - how a plugin says where it listens
     await ended.wait()
     await host.close()
     await server.stop(grace=None)
