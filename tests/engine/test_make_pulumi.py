@@ -1,6 +1,7 @@
 """`make pulumi` as a process. A stand-in for Go takes the place of the build of several minutes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from tools.pulumi.cli import PINNED, PROJECT
 
 DEADLINE = 60.0
 # A port that nothing listens on: what the proxy of the machine would reach is not there.
-NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+NO_NETWORK = dict.fromkeys(
+    ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9"
+)
 GO = """#!{python}
 import json, os, pathlib, sys, time
 root = pathlib.Path({root!r})
@@ -102,8 +105,7 @@ class Machine:
     def waiting_in_the_build(self) -> "subprocess.Popen[str]":
         self.mode("wait")
         process = self.start()
-        part = self.versions / f"{PINNED}-go.part" / "done" / "bin" / "pulumi"
-        wait_until(part.exists)
+        wait_until(lambda: bool(list(self.versions.glob(f"{PINNED}-go.part-*/done/bin/pulumi"))))
         return process
 
     def left(self) -> set[str]:

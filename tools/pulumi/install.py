@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def install(environment: Mapping[str, str]) -> Path:
             say("another `make pulumi` is at work: waiting for it")
             lock.acquire()
         try:
-            return _obtain(target.with_name(f"{target.name}.part"), environment)
+            return _obtain(environment, target.absolute())
         finally:
             lock.release()
     except OSError as error:
@@ -53,12 +54,13 @@ def install(environment: Mapping[str, str]) -> Path:
         raise InstallError(_all_ways(environment, [problem])) from None
 
 
-def _obtain(part: Path, environment: Mapping[str, str]) -> Path:
-    """The first way that works. Nothing outside `part` is written before it is complete."""
+def _obtain(environment: Mapping[str, str], target: Path) -> Path:
+    """The first way that works. Nothing is where it is looked for before it is complete."""
     if (cli := find(environment)) is not None:
         return cli.path  # the other `make pulumi` made it
-    shutil.rmtree(part, ignore_errors=True)  # what a killed run left
-    part.mkdir()
+    for leftover in target.parent.glob(f"{target.name}.part-*"):  # of killed ones
+        shutil.rmtree(leftover, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     try:
         return _try_ways(part, environment)
     finally:
