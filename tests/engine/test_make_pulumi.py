@@ -1,18 +1,20 @@
 """`make pulumi` as a process. A stand-in for Go takes the place of the build of several minutes."""
 
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tools.pulumi import build
+from tools.pulumi import build, install
 from tools.pulumi.build import HOST_FILES, SDK_FILES, InstallError
 from tools.pulumi.cli import PINNED, PROJECT
 
@@ -171,6 +173,38 @@ def test_an_unusable_pulumi_on_path_is_named_and_one_is_built(
     assert f"{machine.root}/bin/pulumi: " in errors
     assert reason in errors
     assert output == f"{machine.built}\n"
+
+
+INSTALLER = f"""#!/bin/sh
+while [ "$1" != --install-root ]; do shift; done
+mkdir -p "$2/bin"
+printf '#!/bin/sh\\necho v{PINNED}\\n' > "$2/bin/pulumi"
+chmod +x "$2/bin/pulumi"
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "path"),
+    [
+        ("", f"{PINNED}/bin/pulumi"),
+        ("exit 1", f"{PINNED}-go/bin/pulumi"),
+        ("printf '#!/bin/sh\\necho v3.1.0\\n' > \"$2/bin/pulumi\"", f"{PINNED}-go/bin/pulumi"),
+    ],
+)
+def test_only_what_pulumis_installer_completes_is_taken(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, ending: str, path: str
+) -> None:
+    script = (INSTALLER + ending).encode()
+
+    def urlopen(*_: object, **__: object) -> io.BytesIO:
+        return io.BytesIO(script)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.setenv("PATH", f"{machine.root / 'bin'}{os.pathsep}{os.defpath}")
+    monkeypatch.setenv("PULUMI_HOME", str(machine.versions.parent))
+
+    assert install.install(os.environ) == machine.versions / path
+    assert machine.left() == {path.partition("/")[0]}
 
 
 @pytest.mark.parametrize(

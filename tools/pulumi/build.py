@@ -144,12 +144,13 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
     total = len(re.findall(r"^\t?(?:require )?\S+ v\S+", (MODULE / "go.mod").read_text(), re.MULTILINE))
     downloaded, packages = 0, 0
     for line in lines_of(go, ["list", "-deps", "-f", "{{.ImportPath}}", COMMAND], variables):
-        downloaded += line.startswith("go: downloading ")
         packages += not line.startswith("go: ")
-        progress.show(f"downloaded {downloaded} modules of up to {total}")
+        if line.startswith("go: downloading "):
+            downloaded += 1
+            progress.show(f"downloaded {downloaded} modules of up to {total}")
     build = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND]
     for compiled, _ in enumerate(lines_of(go, build, variables), 1):
-        progress.show(f"compiled {compiled} packages of {packages}")
+        progress.show(f"compiled {compiled} packages of up to {packages}")  # Go names no cached ones
     sdk = Path(_output(go, ["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables).strip())
     for name in SDK_FILES:
         shutil.copyfile(sdk / name, folder / Path(name).name)

@@ -98,13 +98,13 @@ def run_installer(part: Path, _environment: Mapping[str, str]) -> Path:
         say(f"Pulumi's installer cannot be reached ({INSTALLER}: {error})")
         raise InstallError(f"{INSTALLER} cannot be reached: {error}") from error
     say(f"installing Pulumi {PINNED} with Pulumi's installer ({INSTALLER})")
-    from pulumi.automation import PulumiCommand  # noqa: PLC0415 - takes half a second
+    from pulumi.automation import InvalidVersionError, PulumiCommand  # noqa: PLC0415 - takes half a second
     from semver import VersionInfo  # noqa: PLC0415
 
     folder = part / "official"
     try:
         PulumiCommand.install(root=str(folder), version=VersionInfo.parse(PINNED))
-    except (OSError, subprocess.CalledProcessError, RuntimeError) as error:
+    except (OSError, subprocess.CalledProcessError, InvalidVersionError) as error:
         output = (getattr(error, "output", None) or b"").decode(errors="replace")
         say(f"Pulumi's installer failed: {error}")
         raise InstallError(f"Pulumi's installer failed: {error}\n{output}".rstrip()) from error
