@@ -1,8 +1,8 @@
 """Pulumi's language host for Python: serves `pulumirpc.LanguageRuntime` to a CLI built from its Go module.
 
 `make pulumi` copies it beside that CLI, where `pulumi-language-python` starts it; it imports nothing of this
-repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not served: code generation
-(`pulumi convert`, `pulumi package add`), toolchains other than pip, debuggers, parameterized packages.
+repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not served: code generation,
+the questions of `pulumi new`, toolchains other than pip, debuggers, parameterized packages.
 """
 # ruff: noqa: ARG002, N802 - the methods of the service, and their parameters
 
@@ -17,12 +17,19 @@ import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 try:
     import grpc
     import grpc.aio
     from google.protobuf.empty_pb2 import Empty
+
+    # Only the protos: `import pulumi` would double the time of the start, and each command starts two hosts.
+    for folder in ("pulumi", "pulumi/runtime"):
+        package = ModuleType(folder.replace("/", "."))
+        package.__path__ = [f"{path}/{folder}" for path in sys.path]
+        sys.modules[package.__name__] = package
     from pulumi.runtime.proto import language_pb2 as pb
     from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 except ImportError as error:
@@ -39,7 +46,7 @@ _EXECUTOR = str(Path(__file__).parent / "pulumi-language-python-exec")
 _REPORTED = 32  # the executor's exit code after it has reported the error itself
 
 # Each runs in the program's Python and prints JSON.
-_ABOUT = "import json, platform, sys; json.dump([sys.executable, platform.python_version()], sys.stdout)"
+_ABOUT = "import json, sys; json.dump([sys.executable, '%d.%d.%d' % sys.version_info[:3]], sys.stdout)"
 _PLUGINS = """
 import glob, json, os, sys
 patterns = [os.path.join(glob.escape(folder), "*", "pulumi-plugin.json") for folder in sys.path if folder]
@@ -164,9 +171,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         code: int = [chunk async for chunk in run][-1]["exitcode"]
         if code in (0, _REPORTED):
             return pb.RunResponse(bail=code == _REPORTED)
-        if code < 0:
-            return pb.RunResponse(error=f"Program was killed by {signal.Signals(-code).name}")
-        return pb.RunResponse(error=f"Program exited with non-zero exit code: {code}")
+        end = f"exited with non-zero exit code: {code}" if code > 0 else f"was killed by signal {-code}"
+        return pb.RunResponse(error=f"Program {end}")
 
     async def RunPlugin(
         self, request: pb.RunPluginRequest, context: Context
@@ -196,11 +202,6 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             elif chunk["exitcode"]:
                 await context.abort(grpc.StatusCode.UNKNOWN, f"exit code {chunk['exitcode']}")
 
-    async def RuntimeOptionsPrompts(
-        self, request: pb.RuntimeOptionsRequest, context: Context
-    ) -> pb.RuntimeOptionsResponse:
-        return pb.RuntimeOptionsResponse()
-
     async def About(self, request: pb.AboutRequest, context: Context) -> pb.AboutResponse:
         executable, version = await self._ask(request.info, context, "-c", _ABOUT)
         return pb.AboutResponse(executable=executable, version=version)
@@ -227,8 +228,7 @@ async def serve(engine_address: str) -> None:
         loop.add_signal_handler(number, ended.set)
 
     def wait_for_cli() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
+        os.read(sys.stdin.fileno(), 1)
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=wait_for_cli, daemon=True).start()
@@ -236,6 +236,7 @@ async def serve(engine_address: str) -> None:
     await ended.wait()
     await host.close()
     await server.stop(grace=None)
+    os._exit(0)  # the CLI waits for the end of the process
 
 
 if __name__ == "__main__":
