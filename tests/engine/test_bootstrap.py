@@ -1,4 +1,4 @@
-"""The bootstrap project on an engine and local Azure, from a clone of its own."""
+"""The bootstrap project on local Azure, from a clone of its own."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from local_azure.cli.environment import pulumi_environment
 from ops.engine import Pulumi
 from tests.workspace import STACK, Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"
 
 
@@ -46,9 +46,9 @@ class Bootstrap:
         path.write_text(path.read_text().replace("config:\n", f"config:\n  bootstrap:{line}\n", 1))
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
-    with workspace(tmp_path_factory.mktemp("bootstrap"), request.param) as made:
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
+    with workspace(tmp_path_factory.mktemp("bootstrap")) as made:
         found = Bootstrap(made)
         found.up()
         yield found
@@ -86,11 +86,8 @@ def test_the_stack_files_stay_as_they_are_in_git(stack: Bootstrap) -> None:
         assert (stack.made.root / "bootstrap" / name).read_text() == committed.read_text()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_after_a_destroy_only_the_vaults_name_is_left_and_a_suffix_gets_round_it(
-    engine: str, tmp_path: Path
-) -> None:
-    with workspace(tmp_path / "destroyed", engine) as made:
+def test_after_a_destroy_only_the_vaults_name_is_left_and_a_suffix_gets_round_it(tmp_path: Path) -> None:
+    with workspace(tmp_path / "destroyed") as made:
         stack = Bootstrap(made)
         stack.up()
 
@@ -107,9 +104,8 @@ def test_after_a_destroy_only_the_vaults_name_is_left_and_a_suffix_gets_round_it
         stack.up("--expect-no-changes")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_protected_stays_whole_when_somebody_destroys_it(engine: str, tmp_path: Path) -> None:
-    with workspace(tmp_path / "protected", engine) as made:
+def test_what_is_protected_stays_whole_when_somebody_destroys_it(tmp_path: Path) -> None:
+    with workspace(tmp_path / "protected") as made:
         stack = Bootstrap(made)
         path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
         path.write_text(path.read_text().replace("deletionProtection: false", "deletionProtection: true"))
@@ -139,11 +135,8 @@ def local_state(made: Workspace) -> Path:
     return made.root / ".bootstrap" / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_it_comes_up_from_nothing_on_this_machines_state_and_tells_github(
-    engine: str, tmp_path: Path
-) -> None:
-    with workspace(tmp_path / "zero", engine) as made:
+def test_it_comes_up_from_nothing_on_this_machines_state_and_tells_github(tmp_path: Path) -> None:
+    with workspace(tmp_path / "zero") as made:
         assert "would make the stack" in command(made, "up", "--dry-run").stdout
         assert Store(made.home.store_file).list() == []
 
@@ -161,9 +154,8 @@ def test_it_comes_up_from_nothing_on_this_machines_state_and_tells_github(
         assert all("--repo example/assistants" in line for line in told)
 
 
-@pytest.mark.cli
 def test_the_state_moves_when_a_preview_finds_it_whole_and_can_be_used_there(tmp_path: Path) -> None:
-    with workspace(tmp_path / "move", "cli") as made:
+    with workspace(tmp_path / "move") as made:
         target = made.root / "container"
         target.mkdir()
         to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
@@ -187,9 +179,8 @@ def test_the_state_moves_when_a_preview_finds_it_whole_and_can_be_used_there(tmp
         assert "gh variable set" in command(made, "variables").stdout
 
 
-@pytest.mark.cli
 def test_a_move_that_was_killed_after_the_copy_goes_on(tmp_path: Path) -> None:
-    with workspace(tmp_path / "killed", "cli") as made:
+    with workspace(tmp_path / "killed") as made:
         target = made.root / "container"
         target.mkdir()
         to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
@@ -212,11 +203,10 @@ def test_a_move_that_was_killed_after_the_copy_goes_on(tmp_path: Path) -> None:
         assert not (made.root / ".bootstrap").exists()
 
 
-@pytest.mark.cli
 def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unproven_one(
     tmp_path: Path,
 ) -> None:
-    with workspace(tmp_path / "other", "cli") as made:
+    with workspace(tmp_path / "other") as made:
         target = made.root / "container"
         target.mkdir()
         to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
@@ -239,10 +229,9 @@ def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unprov
         assert not (made.root / ".bootstrap").exists()
 
 
-@pytest.mark.cli
 def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(tmp_path: Path) -> None:
     """Pulumi's own azblob backend on the account that was made. A preview there is not for local Azure."""
-    with workspace(tmp_path / "container", "cli") as made:
+    with workspace(tmp_path / "container") as made:
         stack = Bootstrap(made)
         stack.up()
         run = run_state.find(made.home)

@@ -1,4 +1,4 @@
-"""The whole program on an engine and local Azure: what every command does to a stack that is up.
+"""The whole program on local Azure: what every command does to a stack that is up.
 
 Each test starts from the committed configuration and code, and leaves them so.
 """
@@ -13,18 +13,16 @@ import pytest
 
 from tests.workspace import Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 TWO_SENTENCES = (
     "Don't make assumptions about what values to plug into functions.\n"
     "Ask for clarification if a user request is ambiguous."
 )
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def module_stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("stack"), request.param) as made:
+@pytest.fixture(scope="module")
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("stack")) as made:
         made.up()
         yield made
 
@@ -169,9 +167,8 @@ def test_everything_survives_a_stop_and_a_new_start(stack: Workspace) -> None:
     stack.up("--expect-no-changes")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_destroyed_stack_leaves_the_store_empty(engine: str, tmp_path: Path) -> None:
-    with workspace(tmp_path / "destroyed", engine) as made:
+def test_a_destroyed_stack_leaves_the_store_empty(tmp_path: Path) -> None:
+    with workspace(tmp_path / "destroyed") as made:
         made.up()
         assert made.arm()
 
