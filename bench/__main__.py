@@ -122,11 +122,13 @@ def empty_program(stack: Workspace) -> Generator[Path]:
 
 def no_change_up(stack: Workspace) -> Figure:
     with empty_program(stack) as folder:
-        empty = Workspace(folder, {**stack.environment, "LOCAL_AZURE_HOME": str(stack.home.root)})
+        empty = Workspace(
+            folder, stack.engine, {**stack.environment, "LOCAL_AZURE_HOME": str(stack.home.root)}
+        )
         empty.up()
         measured = pairs(lambda: stack.up("--expect-no-changes"), empty.up, PAIRS)
         empty.pulumi("destroy", "--yes")
-    return ratio("no-change up / up of an empty program", measured, 1.3, ("stack", "empty"))
+    return ratio("no-change up / up of an empty program, embedded engine", measured, 1.3, ("stack", "empty"))
 
 
 def import_time() -> Figure:
@@ -263,7 +265,7 @@ def main() -> None:
 
     show(import_time())
     show(unchanged_package())
-    with tempfile.TemporaryDirectory() as folder, workspace(Path(folder) / "clone") as stack:
+    with tempfile.TemporaryDirectory() as folder, workspace(Path(folder) / "clone", "embedded") as stack:
         stack.config("modelCapacity", 10_000)  # or the model's rate limit is what is measured
         stack.up()
         show(no_change_up(stack))
