@@ -170,4 +170,3 @@ def test_a_program_that_raises_is_quoted_once_and_deletes_nothing(gated: Gated) 
     assert output.count("RuntimeError: no group today") == 1
     assert "__main__.py" in output
     assert gated.names() == ["before", "gate", "after"]
-    gated.made.up("--expect-no-changes")

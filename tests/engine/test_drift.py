@@ -35,8 +35,10 @@ def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace
 @pytest.fixture
 def stack(module_stack: Workspace) -> Iterator[Workspace]:
     """Put back afterwards, so that each test starts without drift."""
+    before = module_stack.arm()
     yield module_stack
-    module_stack.up("--refresh")
+    if module_stack.arm() != before:
+        module_stack.up("--refresh")
 
 
 def ops(stack: Workspace, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

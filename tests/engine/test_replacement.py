@@ -74,7 +74,6 @@ def kill_when_the_account_is_deleted(stack: Workspace, *words: str, **environmen
     ("key", "value", "reason"),
     [
         ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
-        ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
         ("openaiLocation", "westus2", "not listed in infra/regions.py as a region with gpt-5.4-mini"),
         ("nameSuffix", "b2", f"{REPLACE_VARIABLE}=rg-"),
         ("location", "swedencentral", f"{REPLACE_VARIABLE}=rg-"),
