@@ -61,7 +61,7 @@ class Target:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("e2e"), "embedded") as made:
+    with workspace(tmp_path_factory.mktemp("e2e")) as made:
         # So many requests and tokens that no test is refused for another one.
         made.config("modelCapacity", 5000)
         made.up()
