@@ -51,31 +51,34 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
-    run = ensure_running(home)
+    """Twice, first only to check: runs the program, if `up`, and deletes what it has not declared."""
+    run, declared = ensure_running(home), set[str]()
     environment = pulumi_environment(home, run, os.environ)
     os.environ.clear()
     os.environ.update(environment, PULUMI_PROJECT=project.name, PULUMI_CONFIG=json.dumps(project.config))
     os.chdir(project.root)
     with connected(run.provider_port, project.config) as providers:
-        declared: set[str] = set()
-        for checking in (True, False) if up else ():
-            note("Checking the program." if checking else "Creating and updating.")
-            monitor = Monitor(record, providers, checking=checking)
-            _run(project, monitor)
-            declared = monitor.declared
-            if monitor.problems:
-                raise CommandError("\n  ".join(["nothing was changed:", *monitor.problems]))
-        delete(record, providers, record.entries.keys() - declared)
+        for checking in (True, False):
+            if up:
+                note("Checking the program." if checking else "Creating and updating.")
+                monitor = Monitor(record, providers, checking=checking)
+                _run(project, monitor)
+                declared = monitor.declared
+                if monitor.problems:
+                    raise CommandError("\n  ".join(["nothing was changed:", *monitor.problems]))
+            if declared <= record.entries.keys():  # outputs of what is new may decide on more
+                delete(record, providers, record.entries.keys() - declared, checking=checking)
 
 
 def _run(project: Project, monitor: Monitor) -> None:
     """Runs the program; what it registers goes to `monitor`. Raises CommandError."""
+    root = str(project.root)
 
     async def main() -> None:
         settings: Any = Settings(project.name, project.stack, monitor, dry_run=monitor.checking)
-        settings.organization, settings.root_directory = "organization", str(project.root)
+        settings.organization, settings.root_directory = "organization", root
         configure(settings)  # in the context of this task only
-        await run_in_stack(lambda: runpy.run_path(str(project.root), run_name="__main__") and None)
+        await run_in_stack(lambda: runpy.run_path(root, run_name="__main__"))  # pyright: ignore[reportArgumentType]
 
     try:
         asyncio.run(main())  # ends when the steps that run have ended, whatever happens

@@ -1,12 +1,12 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """What the program registers, handed to the providers: create or update, with no engine between."""
 
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from graphlib import TopologicalSorter
+from subprocess import PIPE, Popen
 from threading import Timer
 from time import monotonic
 from typing import Any
@@ -24,30 +24,24 @@ from local_azure.runner.record import Entry, Record
 
 AZURE, DYNAMIC, STACK = "azure-native", "pulumi-python", "pulumi:pulumi:Stack"
 # Ends when the runner is gone, however it went: the pipe on its standard input closes.
-_DYNAMIC_PROCESS = """
-import os, runpy, sys, threading
+_DYNAMIC_PROVIDER = """import os, runpy, sys, threading
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
-runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
-"""
+runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)"""
 _STEPS = {"Create": "+ created", "Update": "~ updated", "Delete": "- deleted"}
-_FAILED = "All that was done is recorded: run the command again to go on."
+_FAILED = "What was done is recorded: run the command again to go on."
 _UNKNOWN = "which the minimal runner does not know: run `make pulumi` and use the Pulumi CLI"
 _REPLACES = "takes a replacement, which the minimal runner does not make: `make down`, then `make local`"
-_OPTIONS = (
-    "type name parent custom object protect dependencies propertyDependencies ignoreChanges "
-    # A replacement is refused, however it is to be made; the rest is about the request, not the resource.
-    "deleteBeforeReplace deleteBeforeReplaceDefined version aliasSpecs sourcePosition stackTrace "
-    "acceptSecrets acceptResources supportsPartialValues supportsResultReporting"
-)
+_PROTECTED = "take the protection away in the program or its settings, run `make local`, then this again"
+# Those about replacements, which are refused, and about the request, not the resource, have no effect here.
+_OPTIONS = """type name parent custom object protect dependencies propertyDependencies ignoreChanges
+    deleteBeforeReplace deleteBeforeReplaceDefined version aliasSpecs sourcePosition stackTrace
+    acceptSecrets acceptResources supportsPartialValues supportsResultReporting"""
 
 
-class RefusedError(CommandError):
-    """The provider did nothing."""
+class RefusedError(CommandError): ...  # the provider did nothing
 
 
-class Providers(dict[str, Any]):
-    """A `ResourceProviderStub` for each package."""
-
+class Providers(dict[str, Any]):  # a `ResourceProviderStub` for each package
     def __missing__(self, package: str) -> Any:
         raise CommandError(f"it needs the package {package}, {_UNKNOWN}")
 
@@ -56,8 +50,8 @@ class Providers(dict[str, Any]):
 def connected(port: int, config: dict[str, str]) -> Generator[Providers]:
     """`port`: local Azure's. Dynamic providers run in a process of the SDK's, as under the CLI."""
     # In a session of its own: Ctrl-C is for the runner, which lets a step that runs end.
-    command, pipe = [sys.executable, "-u", "-c", _DYNAMIC_PROCESS], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
+    command = [sys.executable, "-u", "-c", _DYNAMIC_PROVIDER]
+    with Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:
         ports: dict[str, Any] = {AZURE: port, DYNAMIC: process.stdout and process.stdout.readline()}
         # A dynamic provider knows all keys by their whole names, azure-native its own without the namespace.
         keys = config | {key.removeprefix(f"{AZURE}:"): text for key, text in config.items()}
@@ -73,16 +67,14 @@ def type_of(urn: str) -> str:
     return urn.split("::")[2].rpartition("$")[2]
 
 
-def label(urn: str) -> str:
-    """`web:WebApp function-app`."""
+def label(urn: str) -> str:  # `web:WebApp function-app`
     return f"{type_of(urn).partition(':')[2]} {urn.rpartition('::')[2]}"
 
 
 def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **fields: Any) -> Any:
     """A method of the resource's provider; one that changes something is shown. Raises CommandError."""
     encoded = {key: values.encode(part) if isinstance(part, dict) else part for key, part in fields.items()}
-    identity = {"urn": urn, "type": type_of(urn), "name": urn.rpartition("::")[2]}
-    request = getattr(provider_pb2, f"{method}Request")(**identity, **encoded)
+    request = getattr(provider_pb2, f"{method}Request")(urn=urn, **encoded)
     began, step = monotonic(), "" if quiet else _STEPS.get(method, "")
     timer = Timer(2.0, note, [f"  . {label(urn)}  {method} goes on"])
     timer.start()
@@ -90,10 +82,8 @@ def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **
         response = getattr(providers[type_of(urn).partition(":")[0]], method)(request)
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
-            raise CommandError("local Azure stopped: `python -m local_azure logs daemon` says why") from error
-        # With details it exists and does not work.
-        metadata: Any = error.trailing_metadata() or ()
-        exists = "grpc-status-details-bin" in dict(metadata)
+            raise CommandError("its provider stopped: see `python -m local_azure logs`") from error
+        exists = "grpc-status-details-bin" in str(error.trailing_metadata())  # but it does not work
         raise (CommandError if exists else RefusedError)(error.details()) from error
     finally:
         timer.cancel()
@@ -103,29 +93,27 @@ def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **
 
 
 def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entry, bool, list[str]]:
-    """What the resource becomes, whether that differs from `old`, and why it cannot be done."""
-    options = {field.name for field, _ in request.ListFields()} - set(_OPTIONS.split())
-    options -= set() if request.hooks.ByteSize() else {"hooks"}  # the SDK always sends them
-    # azure-native's own aliases: the type's names in other API versions.
-    aliases = [[field.name for field, value in alias.spec.ListFields() if value] for alias in request.aliases]
-    own = request.type.startswith(f"{AZURE}:") and all(fields == ["type"] for fields in aliases)
-    options -= {"aliases"} if own else set()
+    """What a resource becomes, whether a step is needed for that, and why it cannot be done."""
+    # The SDK always sends hooks, mostly none.
+    options = {field.name for field, part in request.ListFields() if field.name != "hooks" or part.ByteSize()}
+    # azure-native's own aliases are types: the names in other API versions.
+    aliases = [part for alias in request.aliases for part in (*alias.ListFields(), *alias.spec.ListFields())]
+    own = AZURE in request.type and {field.name for field, value in aliases if value} <= {"spec", "type"}
+    options -= {*_OPTIONS.split(), "aliases" if own else ""}
     options |= {f"ignoreChanges of {path}" for path in request.ignoreChanges if not path.isidentifier()}
     problems = [f"it has the option {option}, {_UNKNOWN}" for option in sorted(options)]
     inputs = values.decode(request.object)
-    ignored = {name: inputs.pop(name, None) for name in request.ignoreChanges}
-    inputs |= {name: value for name, value in (old.inputs if old.id else ignored).items() if name in ignored}
-    dependencies = [*request.dependencies, *filter(None, [request.parent])]
-    new = Entry(old.id, inputs, old.outputs, dependencies, request.protect)
+    for name in request.ignoreChanges if old.id else ():
+        inputs[name] = old.inputs.get(name)  # None is left out
+    new = Entry(old.id, inputs, old.outputs, [*request.dependencies, request.parent], request.protect)
     if problems or not request.custom:
-        return new, True, problems
+        return new, False, problems
     check = call(providers, "Check", urn, olds=old.inputs, news=inputs, randomSeed=urn.encode())
     new = replace(new, inputs=values.decode(check.inputs))
     problems = [f"{failure.property} {failure.reason}".strip() for failure in check.failures]
     if problems or not old.id or rpc.struct_contains_unknowns(check.inputs):
         return new, True, problems
-    olds: dict[str, Any] = {"id": old.id, "old_inputs": old.inputs, "olds": old.outputs}
-    diff = call(providers, "Diff", urn, news=new.inputs, **olds)
+    diff = call(providers, "Diff", urn, id=old.id, olds=old.outputs, old_inputs=old.inputs, news=new.inputs)
     differs = {diff.DIFF_SOME: True, diff.DIFF_NONE: False}.get(diff.changes, old.inputs != new.inputs)
     problems = [f"the change of {', '.join(diff.replaces)} {_REPLACES}"] * bool(diff.replaces)
     return new, differs or old.pending, problems
@@ -134,39 +122,31 @@ def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entr
 def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, *, changed: bool) -> Entry:
     """Creates or updates it, as ARM does. Noted before: the next run takes up what a killed one began."""
     kind = catalogue.TYPES.get(type_of(urn))
-    if old.id and not (changed or kind):
+    if not (changed or kind):
         return new
     arm_id = old.id or (kind.id_of(new.inputs) if kind else "")
     record.note(urn, replace(old if old.id else new, id=arm_id, pending=True))
     if old.id:
-        olds: dict[str, Any] = {"id": old.id, "old_inputs": old.inputs, "olds": old.outputs}
-        response = call(providers, "Update", urn, quiet=not changed, news=new.inputs, **olds)
-        return replace(new, outputs=values.decode(response.properties))
+        made = call(providers, "Update", urn, quiet=not changed, id=old.id, olds=old.outputs, news=new.inputs)
+        return replace(new, outputs=values.decode(made.properties))
     try:
-        response = call(providers, "Create", urn, properties=new.inputs)
+        made = call(providers, "Create", urn, properties=new.inputs)
     except RefusedError:
         record.note(urn, None)
         raise
-    return replace(new, id=response.id, outputs=values.decode(response.properties))
+    return replace(new, id=made.id, outputs=values.decode(made.properties))
 
 
-def delete(record: Record, providers: Providers, urns: set[str]) -> None:
+def delete(record: Record, providers: Providers, urns: set[str], *, checking: bool) -> None:
     """Each before what it depends on. Raises CommandError: one is protected, or does not go."""
     if protected := sorted(label(urn) for urn in urns if record.entries[urn].protect):
-        raise CommandError(
-            f"protected, so nothing was deleted: {', '.join(protected)}. Take the protection away in the "
-            "program or its settings, run `make local`, then this command again."
-        )
-    graph = {urn: entry.dependencies for urn, entry in record.entries.items()}
-    for urn in reversed([urn for urn in TopologicalSorter(graph).static_order() if urn in urns]):
+        raise CommandError(f"nothing was deleted: {', '.join(protected)}: protected; {_PROTECTED}.")
+    order = TopologicalSorter({urn: entry.dependencies for urn, entry in record.entries.items()})
+    for urn in reversed([urn for urn in order.static_order() if urn in urns and not checking]):
         entry = record.entries[urn]
         try:
             if entry.id:
-                state: dict[str, Any] = {
-                    "properties": entry.outputs or entry.inputs,
-                    "old_inputs": entry.inputs,
-                }
-                call(providers, "Delete", urn, id=entry.id, **state)
+                call(providers, "Delete", urn, id=entry.id, properties=entry.outputs)
             record.note(urn, None)
         except (CommandError, OSError) as error:
             raise CommandError(f"{label(urn)}: {error}\n{_FAILED}") from error
@@ -178,27 +158,25 @@ class Monitor(MockMonitor):
     def __init__(self, record: Record, providers: Providers, *, checking: bool) -> None:
         super().__init__(None)  # pyright: ignore[reportArgumentType] # nothing here asks the mocks
         self.record, self.providers, self.checking = record, providers, checking
-        self.declared: set[str] = set()
-        self.problems: list[str] = []
+        self.declared, self.problems = set[str](), list[str]()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        kind = parent.split("::")[2] if parent else STACK
-        whole = type_ if kind == STACK else f"{kind}${type_}"
-        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{whole}::{name}"
+        prefix = f"{parent.split('::')[2]}$" if parent and STACK not in parent else ""
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{prefix}{type_}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 # the service's name
         urn = self.make_urn(request.parent, request.type, request.name)
         old = new = self.record.entries.get(urn, Entry())
+        again = urn in self.declared
+        self.declared.add(urn)
         try:
             new, changed, problems = plan(old, urn, request, self.providers)
-            problems += ["it is declared twice: give one of the two another name"] * (urn in self.declared)
+            problems += ["it is declared twice: give one of the two another name"] * again
             if not problems and not self.checking:
-                if request.custom:
-                    new = put(self.record, self.providers, urn, old, new, changed=changed)
+                new = put(self.record, self.providers, urn, old, new, changed=changed)
                 self.record.note(urn, new)
         except (CommandError, OSError) as error:
             problems = [str(error)]
-        self.declared.add(urn)
         self.problems += [f"{label(urn)}: {problem}" for problem in problems]
         if self.problems and not self.checking:
             raise CommandError("\n".join([*self.problems, _FAILED]))
@@ -207,9 +185,8 @@ class Monitor(MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Empty:  # noqa: N802 # as above
         if not self.checking and STACK in request.urn:
             exports: dict[str, Any] = rpc.deserialize_properties(request.outputs)
-            # As `pulumi stack output --json` shows a secret.
             shown = {key: "[secret]" if rpc.is_rpc_secret(value) else value for key, value in exports.items()}
-            self.record.note(request.urn, Entry(outputs=shown))
+            self.record.note(request.urn, Entry(outputs=shown))  # as `pulumi stack output` shows them
         return Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 # as above

@@ -13,12 +13,10 @@ _KNOWN = {"name", "description", "runtime", "config", "default", "value", "encry
 
 
 class Project(NamedTuple):
-    """`config`: `namespace:key` to text, which is JSON for lists and mappings."""
-
     name: str
     root: Path
     stack: str
-    config: dict[str, str]
+    config: dict[str, str]  # `namespace:key` to text; JSON for lists and mappings
 
 
 def read_project(start: Path, stack: str) -> Project:
@@ -35,8 +33,7 @@ def read_project(start: Path, stack: str) -> Project:
         for key, declared in (project.get("config") or {}).items():
             setting = declared if isinstance(declared, dict) else {"value": declared}
             problems += [f"{key}.{word}" for word in setting.keys() - _KNOWN]
-            default = setting.get("default", setting.get("value"))
-            if default is not None:
+            if (default := setting.get("default", setting.get("value"))) is not None:
                 config[key if ":" in key else f"{project['name']}:{key}"] = _text(default, default)
         for key, value in (values.get("config") or {}).items():
             problems += [f"the encrypted {key}"] * ('"secure":' in _text(value, None))

@@ -12,18 +12,14 @@ from local_azure.home import Home
 
 @dataclass(frozen=True)
 class Entry:
-    """A resource. `id` is empty for a component, and for a dynamic resource that is not created yet.
-
-    `outputs` of the root stack: what the program exports. `dependencies`: URNs, the parent's among them.
-    `pending`: a step on it began and its end is not noted; the next run takes it up again.
-    """
+    """A resource; a component has no `id`. The root stack's `outputs` are what the program exports."""
 
     id: str = ""
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
-    dependencies: list[str] = field(default_factory=list[str])
+    dependencies: list[str] = field(default_factory=list[str])  # URNs, the parent's among them
     protect: bool = False
-    pending: bool = False
+    pending: bool = False  # a step began, and its end is not noted
 
 
 class Record:
@@ -56,6 +52,6 @@ def runner_resources(home: Home, project: str, stack: str) -> bool:
 def cli_resources(home: Home, project: str, stack: str) -> bool:
     """Whether the Pulumi CLI's state has resources of this stack."""
     file = home.backend / ".pulumi" / "stacks" / project / f"{stack}.json"
-    checkpoint: Any = json.loads(file.read_bytes())["checkpoint"] if file.exists() else {}
-    resources: list[dict[str, Any]] = (checkpoint.get("latest") or {}).get("resources") or []
-    return any(resource.get("custom") for resource in resources)
+    state: Any = json.loads(file.read_bytes() if file.exists() else b'{"checkpoint": {}}')
+    latest: Any = state["checkpoint"].get("latest")
+    return bool(latest) and any(resource.get("custom") for resource in latest.get("resources") or ())
