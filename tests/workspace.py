@@ -21,6 +21,7 @@ from local_azure.arm.store import Store
 from local_azure.cli.developer import Developer
 from local_azure.home import Home
 from local_azure.services.ports import RANGE_VARIABLE
+from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
@@ -70,10 +71,9 @@ def send(
 
 @dataclass(frozen=True)
 class Workspace:
-    """`engine` is `embedded` or `cli`; everything that a test runs goes through one of the methods."""
+    """Everything that a test runs goes through one of the methods."""
 
     root: Path
-    engine: str
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -183,6 +183,19 @@ class Workspace:
         )
 
 
+class RunnerWorkspace(Workspace):
+    """The same clone, whose stack is the minimal runner's. Without what only the CLI does."""
+
+    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "up", *arguments, check=check)
+
+    def down(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "down", check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self.run("runner", "outputs").stdout)
+
+
 def clone(root: Path) -> None:
     """Copy the project's own files; the installed packages and the wheel cache are shared."""
     root.mkdir(parents=True, exist_ok=True)
@@ -201,7 +214,7 @@ def clone(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def workspace(root: Path, engine: str) -> Generator[Workspace]:
+def workspace(root: Path) -> Generator[Workspace]:
     """A clone whose local Azure is stopped, and whose processes are gone, when the test is over."""
     clone(root)
     environment = {
@@ -209,8 +222,9 @@ def workspace(root: Path, engine: str) -> Generator[Workspace]:
         for name, value in os.environ.items()
         if name == RANGE_VARIABLE or not name.startswith(("PULUMI_", "ARM_", "LOCAL_AZURE_"))
     }
-    environment["LOCAL_AZURE_ENGINE"] = engine
-    made = Workspace(root, engine, environment)
+    if cli := find(os.environ):  # it may lie in a PULUMI_HOME, which is not passed on
+        environment["PATH"] = os.pathsep.join([str(cli.path.parent), environment.get("PATH", os.defpath)])
+    made = Workspace(root, environment)
     try:
         yield made
     finally:

@@ -29,8 +29,8 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
     project = read_project(Path.cwd(), stack)
     file = record_file(home, project.name, stack)
     if action == "outputs":
-        exports = [entry.outputs for urn, entry in Record(file).entries.items() if STACK in urn]
-        say(json.dumps(exports[0] if exports else {}, indent=2, sort_keys=True))
+        exports = [entry.outputs for urn, entry in Record(file).entries.items() if STACK in urn] or [{}]
+        say(json.dumps(exports[0], indent=2, sort_keys=True))
         return 0
     if cli_resources(home, project.name, stack):
         cure = "go on with it (`make pulumi` installs it), or remove all of local Azure: `make clean`"
@@ -78,6 +78,9 @@ def _run(project: Project, monitor: Monitor) -> None:
         settings: Any = Settings(project.name, project.stack, monitor, dry_run=monitor.checking)
         settings.organization, settings.root_directory = "organization", root
         configure(settings)  # in the context of this task only
+        asyncio.get_running_loop().set_exception_handler(
+            lambda *_: None
+        )  # a failure leaves unawaited futures
         await run_in_stack(lambda: runpy.run_path(root, run_name="__main__"))  # pyright: ignore[reportArgumentType]
 
     try:

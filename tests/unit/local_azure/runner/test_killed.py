@@ -43,7 +43,12 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
 
 
 def first() -> Requests:
-    return [group(), account("a", urn(GROUP, "rg")), account("old", urn(GROUP, "rg")), dynamic("code", hash="1")]
+    return [
+        group(),
+        account("a", urn(GROUP, "rg")),
+        account("old", urn(GROUP, "rg")),
+        dynamic("code", hash="1"),
+    ]
 
 
 def second() -> Requests:
@@ -52,9 +57,7 @@ def second() -> Requests:
     return [group(), changed, account("b", urn(GROUP, "rg")), dynamic("code", hash="2")]
 
 
-def at_each_point(
-    killer: Killer, run: Callable[[int], None], go_on: Callable[[int], None]
-) -> int:
+def at_each_point(killer: Killer, run: Callable[[int], None], go_on: Callable[[int], None]) -> int:
     """Kills `run` at its first point, second, ..., each time followed by `go_on`; how many there were."""
     number = 0
     while True:
