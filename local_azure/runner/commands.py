@@ -72,16 +72,13 @@ def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
 
 def _run(project: Project, monitor: Monitor) -> None:
     """Runs the program; what it registers goes to `monitor`. Raises CommandError."""
-    root = str(project.root)
 
     async def main() -> None:
         settings: Any = Settings(project.name, project.stack, monitor, dry_run=monitor.checking)
-        settings.organization, settings.root_directory = "organization", root
+        settings.organization, settings.root_directory = "organization", project.root
         configure(settings)  # in the context of this task only
-        asyncio.get_running_loop().set_exception_handler(
-            lambda *_: None
-        )  # a failure leaves unawaited futures
-        await run_in_stack(lambda: runpy.run_path(root, run_name="__main__"))  # pyright: ignore[reportArgumentType]
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # see the failure once
+        await run_in_stack(lambda: runpy.run_path(project.root, run_name="__main__"))  # pyright: ignore[reportArgumentType]
 
     try:
         asyncio.run(main())  # ends when the steps that run have ended, whatever happens

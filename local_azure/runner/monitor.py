@@ -197,5 +197,4 @@ class Monitor(MockMonitor):
     def _refuse(self, request: Any) -> Any:
         raise pulumi.RunError(f"the program calls {type(request).__name__}, {_UNKNOWN}.")
 
-    Call = ReadResource = RegisterPackage = RegisterResourceHook = RegisterErrorHook = _refuse
-    RegisterStackTransform = RegisterStackInvokeTransform = _refuse
+    Call = ReadResource = RegisterStackTransform = RegisterStackInvokeTransform = _refuse

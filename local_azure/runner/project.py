@@ -14,7 +14,7 @@ _KNOWN = {"name", "description", "runtime", "config", "default", "value", "encry
 
 class Project(NamedTuple):
     name: str
-    root: Path
+    root: str
     stack: str
     config: dict[str, str]  # `namespace:key` to text; JSON for lists and mappings
 
@@ -39,7 +39,7 @@ def read_project(start: Path, stack: str) -> Project:
             problems += [f"the encrypted {key}"] * ('"secure":' in _text(value, None))
             config[key] = _text(value, texts["config"][key])
         if not problems:
-            return Project(str(project["name"]), root, stack, config)
+            return Project(str(project["name"]), str(root), stack, config)
         cause = f"only the Pulumi CLI knows {', '.join(sorted(problems))}: run `make pulumi` and use it"
     except (OSError, AttributeError, KeyError, yaml.YAMLError) as error:
         cause = repr(error)

@@ -18,6 +18,10 @@ ACCOUNT = "azure-native:storage:StorageAccount"
 DYNAMIC = "pulumi-python:dynamic:Resource"
 
 
+NO_HOOKS = resource_pb2.RegisterResourceRequest.ResourceHooksBinding()
+"""The SDK always sends it."""
+
+
 class ProviderError(grpc.RpcError):
     def __init__(
         self,
@@ -34,7 +38,7 @@ class ProviderError(grpc.RpcError):
     def code(self) -> grpc.StatusCode:
         return self._code
 
-    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+    def trailing_metadata(self) -> Any:
         return self._metadata
 
 
@@ -100,7 +104,7 @@ def registration(
     kind: str, name: str, inputs: Mapping[str, Any], **options: Any
 ) -> resource_pb2.RegisterResourceRequest:
     return resource_pb2.RegisterResourceRequest(
-        type=kind, name=name, custom=True, object=values.encode(dict(inputs)), hooks={}, **options
+        type=kind, name=name, custom=True, object=values.encode(dict(inputs)), hooks=NO_HOOKS, **options
     )
 
 

@@ -1,4 +1,4 @@
-"""A run that is killed at any point, and what the next one makes of it: nothing twice, nothing left behind."""
+"""A run that is killed at any point, and what the next one makes of it: nothing twice, nothing left."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_an_up_that_was_killed_at_any_point_can_be_taken_down(tmp_path: Path, ki
 
     def go_on(number: int) -> None:
         change(tmp_path / f"{number}.json", worlds[number])
-        # A dynamic resource has no id before its creation ends; its provider creates it as a whole or not at all.
+        # A dynamic resource has no id before its creation ends, so it cannot be deleted: as with the CLI.
         assert [name for name in worlds[number].resources if name != "code"] == []
         assert not Record(tmp_path / f"{number}.json").entries
 

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pulumi
 import pytest
-from pulumi.runtime.proto import alias_pb2, resource_pb2
+from pulumi.runtime.proto import alias_pb2, callback_pb2, resource_pb2
 
 from local_azure.cli.output import CommandError
 from local_azure.provider import values
@@ -184,6 +184,7 @@ def test_every_refusal_of_a_run_comes_in_one_message_before_anything_changes(
         {"aliases": [alias_pb2.Alias(urn="urn")]},
         {"aliases": [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(name="old"))]},
         {"hooks": {"after_create": ["hook"]}},
+        {"packageRef": "a parameterized package"},
         {"additionalSecretOutputs": ["a"]},
         {"remote": True},
         {"ignoreChanges": ["a.b"]},
@@ -200,8 +201,7 @@ def test_an_option_that_it_would_have_to_ignore_is_refused_by_name(options: dict
 
 def test_the_aliases_that_azure_native_gives_its_own_types_are_no_option_of_the_program() -> None:
     spec = alias_pb2.Alias.Spec(type="azure-native:resources/v20200101:ResourceGroup", noParent=False)
-    request = group()
-    request.aliases.append(alias_pb2.Alias(spec=spec))
+    request = registration(GROUP, "rg", {"resourceGroupName": "rg"}, aliases=[alias_pb2.Alias(spec=spec)])
 
     assert plan(Entry(), urn(GROUP, "rg"), request, FakeProvider().providers())[2] == []
 
@@ -210,7 +210,7 @@ def test_calls_that_it_does_not_know_are_refused_by_name() -> None:
     monitor: Any = Monitor(Record(Path("/nowhere")), FakeProvider().providers(), checking=True)
     for method, request in (
         ("ReadResource", resource_pb2.ReadResourceRequest()),
-        ("RegisterResourceHook", resource_pb2.RegisterResourceHookRequest()),
+        ("RegisterStackTransform", callback_pb2.Callback()),
         ("Call", resource_pb2.ResourceCallRequest()),
     ):
         with pytest.raises(pulumi.RunError, match=f"{type(request).__name__}.*make pulumi"):

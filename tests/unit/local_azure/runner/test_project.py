@@ -36,7 +36,7 @@ def test_defaults_and_the_stack_file_are_text_as_the_cli_hands_them_over(root: P
 
     project = read_project(root, "local")
 
-    assert (project.name, project.root, project.stack) == ("shop", root, "local")
+    assert (project.name, project.root, project.stack) == ("shop", str(root), "local")
     assert project.config == {
         "shop:location": "westeurope",
         "shop:count": "5",
@@ -80,7 +80,7 @@ def test_what_only_the_cli_knows_is_refused_in_one_message_with_the_cure(root: P
 def test_a_file_that_cannot_be_read_is_named(root: Path, text: str) -> None:
     (root / "Pulumi.local.yaml").write_text(text)
 
-    with pytest.raises(CommandError, match="Pulumi.local.yaml"):
+    with pytest.raises(CommandError, match=r"Pulumi\.local\.yaml"):
         read_project(root, "local")
 
 
