@@ -184,6 +184,19 @@ class Workspace:
         )
 
 
+class RunnerWorkspace(Workspace):
+    """The same clone, whose stack is the minimal runner's. Without what only the CLI does."""
+
+    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "up", *arguments, check=check)
+
+    def down(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "down", check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self.run("runner", "outputs").stdout)
+
+
 def clone(root: Path) -> None:
     """Copy the project's own files; the installed packages and the wheel cache are shared."""
     root.mkdir(parents=True, exist_ok=True)
