@@ -17,6 +17,7 @@ from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.pulumi import backend_folder, without_shims
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
+from local_azure.runner.record import Entry, Record, record_file
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
 from tools.pulumi.cli import find
 
@@ -176,6 +177,28 @@ def test_where_there_is_no_cli_the_message_names_make_pulumi_and_nothing_starts(
     )
     assert (done.returncode, "run `make pulumi`" in done.stderr) == (1, True)
     assert not home.root.exists()
+
+
+def test_a_stack_of_the_minimal_runner_is_refused_with_the_command_that_helps(
+    home: Home, project: Path, path: Path
+) -> None:
+    home.prepare()
+    file = record_file(home, "demo", "local")
+    file.parent.mkdir()
+    Record(file).note("urn:pulumi:local::demo::azure-native:web:WebApp::app", Entry(id="/made"))
+
+    refused = subprocess.run(
+        command("pulumi", "up"),
+        env=environment(home, path),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert refused.returncode == 1
+    assert "the minimal runner made the stack local" in refused.stderr
+    assert "`make down`" in refused.stderr
 
 
 def test_help_is_pulumis_and_starts_nothing(home: Home, project: Path, path: Path) -> None:
