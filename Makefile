@@ -38,8 +38,7 @@ preview: setup ## Show what `make local` would change
 	@$(RUN) -m local_azure pulumi preview --stack local --diff
 
 down: setup ## Take the local stack down and stop local Azure; its data goes with it
-	@$(RUN) -m local_azure pulumi destroy --stack local --yes
-	@$(RUN) -m local_azure stop
+	@$(RUN) -m scripts.try_local --down
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them.

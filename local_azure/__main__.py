@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     pulumi.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
 
+    _add_runner(commands)
+
     portal = _add(
         commands,
         "portal",
@@ -102,6 +104,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ARGS")
     return parser
+
+
+def _add_runner(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+    runner = _add(
+        commands,
+        "runner",
+        "local_azure.runner.commands",
+        "bring the stack up without the Pulumi CLI; no previews, refresh or state",
+        "runner up",
+    )
+    actions = runner.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in (
+        ("up", "create what the program declares, update what is there, delete the rest"),
+        ("down", "delete all that the runner has made"),
+        ("outputs", "print what the program exports, as JSON"),
+    ):
+        action = _add(
+            actions, name, "local_azure.runner.commands", summary, f"runner {name}", function="runner"
+        )
+        action.add_argument(
+            "--stack", default="local", metavar="NAME", help="its Pulumi.NAME.yaml (default local)"
+        )
 
 
 def _add_model(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage] # argparse names no public type
@@ -177,7 +201,8 @@ def main(words: list[str]) -> int:
     os.environ.update(without_proxy(os.environ))
     try:
         # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
-        command = getattr(import_module(f"local_azure.cli.{arguments.module}"), arguments.function)
+        module = arguments.module if "." in arguments.module else f"local_azure.cli.{arguments.module}"
+        command = getattr(import_module(module), arguments.function)
         return command(Home.find(), arguments)
     except ModuleNotFoundError as error:
         note(f"error: {sys.executable} has no {error.name}: run `make setup`, then `. .venv/bin/activate`")

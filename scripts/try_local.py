@@ -1,6 +1,7 @@
 """Bring the stack up on local Azure, create an assistant and show what came of it: `make local`.
 
-Every step is a command that a person could type; each is shown before it runs.
+Every step is a command that a person could type; each is shown before it runs. With `--down`, take the
+stack down: `make down`. Both use the Pulumi CLI, or where there is none, the minimal runner.
 """
 
 import argparse
@@ -13,14 +14,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from local_azure.home import Home
 from local_azure.loopback import without_proxy
+from local_azure.runner.record import cli_resources, runner_resources
+from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_AZURE = (".venv/bin/python", "-m", "local_azure")
+STACK = "local"
 ASSISTANT = "hello"
 TABLE = "ChatState"
 
@@ -87,34 +94,80 @@ def put(url: str, key: str) -> tuple[int, str]:
         return refused.code, refused.read().decode()
 
 
+@dataclass(frozen=True)
+class Way:
+    """Arguments of local_azure."""
+
+    up: tuple[str, ...]
+    outputs: tuple[str, ...]
+    down: tuple[str, ...]
+
+
+CLI = Way(
+    up=("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK),
+    outputs=("pulumi", "stack", "output", "--json", "--stack", STACK),
+    down=("pulumi", "destroy", "--yes", "--stack", STACK),
+)
+RUNNER = Way(up=("runner", "up"), outputs=("runner", "outputs"), down=("runner", "down"))
+
+
+def way(*, has_cli: bool, cli_made_it: bool, runner_made_it: bool) -> Way:
+    """What made the stack, or for a new one the CLI where there is one."""
+    return RUNNER if runner_made_it or not (has_cli or cli_made_it) else CLI
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make local", description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--down", action="store_true", help="take the stack down and stop local Azure")
+    down: bool = parser.parse_args().down
     os.environ.update(without_proxy(os.environ))
-    began = time.monotonic()
-    try:
-        title("1. The stack, on local Azure")
-        run("pulumi", "up", "--yes", "--skip-preview", "--stack", "local")
-        outputs: dict[str, Any] = json.loads(
-            run("pulumi", "stack", "output", "--json", "--stack", "local", quiet=True)
+    home, project = Home.find(PROJECT), yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
+    runner_made_it = runner_resources(home, project, STACK)
+    has_cli = find(os.environ) is not None
+    chosen = way(
+        has_cli=has_cli,
+        cli_made_it=cli_resources(home, project, STACK),
+        runner_made_it=runner_made_it,
+    )
+    if chosen is RUNNER and has_cli and not down:
+        sys.stderr.write(
+            "make local: the minimal runner made this stack, and now there is a Pulumi CLI, which knows "
+            "nothing of it: `make down`, then `make local` brings it up with the CLI.\n"
         )
-        url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
-        curl = curl_command(outputs)
-
-        title("2. An assistant, over HTTP")
-        say(f"$ {curl}")
-        status, body = put(url, run(*key_words(outputs), quiet=True).strip())
-        say(f"{status} {body}")
-        if status != 202:
-            say("That is not the 202 it should be; the function app's own words:")
-            run("logs", outputs["functionAppName"])
-            return 1
-
-        title("3. Its rows in the table")
-        run(*row_words(outputs))
+        return 1
+    try:
+        if down:
+            run(*chosen.down)
+            run("stop")
+            return 0
+        return bring_up(chosen)
     except StepError as failed:
-        sys.stderr.write(f"make local: {failed}\n")
+        sys.stderr.write(f"make {'down' if down else 'local'}: {failed}\n")
         return failed.code
+
+
+def bring_up(chosen: Way) -> int:
+    """Raises StepError."""
+    began = time.monotonic()
+    title("1. The stack, on local Azure")
+    if chosen is RUNNER:
+        say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner does it.")
+    run(*chosen.up)
+    outputs: dict[str, Any] = json.loads(run(*chosen.outputs, quiet=True))
+    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
+    curl = curl_command(outputs)
+
+    title("2. An assistant, over HTTP")
+    say(f"$ {curl}")
+    status, body = put(url, run(*key_words(outputs), quiet=True).strip())
+    say(f"{status} {body}")
+    if status != 202:
+        say("That is not the 202 it should be; the function app's own words:")
+        run("logs", outputs["functionAppName"])
+        return 1
+
+    title("3. Its rows in the table")
+    run(*row_words(outputs))
 
     title(f"It runs. ({time.monotonic() - began:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")
@@ -124,7 +177,8 @@ def main() -> int:
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
     say(f"  {chat}     the key: {key_command(outputs)}")
     say("\nThen:")
-    say("  change function_app/ or a setting in Pulumi.local.yaml, `make preview`, `make local`")
+    preview = "`make preview`, " if chosen is CLI else ""
+    say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")
     say(f"  {shlex.join(LOCAL_AZURE)} status     what runs, and where (also: logs, rows, keys)")
     say("  make down     take the stack down;  make clean     leave nothing behind")
     return 0

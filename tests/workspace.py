@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from azure.core.credentials import TokenCredential
 
@@ -21,6 +22,7 @@ from local_azure.arm.store import Store
 from local_azure.cli.developer import Developer
 from local_azure.home import Home
 from local_azure.services.ports import RANGE_VARIABLE
+from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
@@ -70,10 +72,9 @@ def send(
 
 @dataclass(frozen=True)
 class Workspace:
-    """`engine` is `embedded` or `cli`; everything that a test runs goes through one of the methods."""
+    """Everything that a test runs goes through one of the methods."""
 
     root: Path
-    engine: str
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -183,6 +184,19 @@ class Workspace:
         )
 
 
+class RunnerWorkspace(Workspace):
+    """The same clone, whose stack is the minimal runner's. Without what only the CLI does."""
+
+    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "up", *arguments, check=check)
+
+    def down(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("runner", "down", check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self.run("runner", "outputs").stdout)
+
+
 def clone(root: Path) -> None:
     """Copy the project's own files; the installed packages and the wheel cache are shared."""
     root.mkdir(parents=True, exist_ok=True)
@@ -201,7 +215,7 @@ def clone(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def workspace(root: Path, engine: str) -> Generator[Workspace]:
+def workspace(root: Path) -> Generator[Workspace]:
     """A clone whose local Azure is stopped, and whose processes are gone, when the test is over."""
     clone(root)
     environment = {
@@ -209,9 +223,19 @@ def workspace(root: Path, engine: str) -> Generator[Workspace]:
         for name, value in os.environ.items()
         if name == RANGE_VARIABLE or not name.startswith(("PULUMI_", "ARM_", "LOCAL_AZURE_"))
     }
-    environment["LOCAL_AZURE_ENGINE"] = engine
-    made = Workspace(root, engine, environment)
+    if cli := find(os.environ):  # it may lie in a PULUMI_HOME, which is not passed on
+        environment["PATH"] = os.pathsep.join([str(cli.path.parent), environment.get("PATH", os.defpath)])
+    made = Workspace(root, environment)
     try:
         yield made
     finally:
         made.run("reset", "--yes", check=False)
+        _kill_dynamic_providers(root)
+
+
+def _kill_dynamic_providers(root: Path) -> None:
+    """A CLI that was killed leaves `ROOT/.venv/bin/python -m pulumi.dynamic`, which nothing else ends."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[:1] == [f"{root}/.venv/bin/python"]:
+                process.kill()

@@ -17,7 +17,8 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """For what is not the result itself, so that the result can be piped."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    sys.stderr.write(f"{text}\n")  # in one piece: threads may write at the same time
+    sys.stderr.flush()
 
 
 class Progress:

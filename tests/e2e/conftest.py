@@ -19,7 +19,8 @@ from azure.data.tables import TableClient
 from azure.identity import DefaultAzureCredential
 
 from ops.azure import Azure
-from tests.workspace import Answer, Workspace, send, workspace
+from tests.workspace import Answer, RunnerWorkspace, Workspace, send, workspace
+from tools.pulumi.cli import find
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ class Target:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("e2e"), "embedded") as made:
+    with workspace(tmp_path_factory.mktemp("e2e")) as made:
+        stack = made if find(os.environ) else RunnerWorkspace(made.root, made.environment)
         # So many requests and tokens that no test is refused for another one.
-        made.config("modelCapacity", 5000)
-        made.up()
-        yield made
+        stack.config("modelCapacity", 5000)
+        stack.up()
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from local_azure import __main__ as local_azure
 from local_azure.home import ENVIRONMENT_VARIABLE
-from scripts.try_local import PROJECT, curl_command, key_words, row_words
+from scripts.try_local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
 
 OUTPUTS = {
     "functionAppName": "func-assistant-local-1",
@@ -48,3 +48,26 @@ def test_the_certificate_is_that_of_the_home_that_the_environment_names(
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "a home"))
     shown = shlex.split(curl_command(OUTPUTS).partition(" -X")[0])[-1]
     assert (PROJECT / shown).resolve() == tmp_path / "a home" / "ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("has_cli", "cli_made_it", "runner_made_it", "expected"),
+    [
+        (True, False, False, CLI),
+        (False, False, False, RUNNER),
+        (True, True, False, CLI),
+        (False, True, False, CLI),  # which says how to get it back
+        (True, False, True, RUNNER),
+        (False, False, True, RUNNER),
+    ],
+)
+def test_the_stack_stays_with_what_made_it_and_a_new_one_takes_the_cli_where_there_is_one(
+    has_cli: bool, cli_made_it: bool, runner_made_it: bool, expected: Way
+) -> None:
+    assert way(has_cli=has_cli, cli_made_it=cli_made_it, runner_made_it=runner_made_it) is expected
+
+
+@pytest.mark.parametrize("words", [RUNNER.up, RUNNER.outputs, RUNNER.down])
+def test_the_runners_commands_are_local_azures(words: tuple[str, ...]) -> None:
+    arguments = local_azure.arguments_of(list(words))
+    assert (arguments.module, arguments.stack) == ("local_azure.runner.commands", "local")

@@ -1,0 +1,51 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""A project with the configuration of one stack, as the CLI hands it to a program."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from local_azure.cli.output import CommandError
+
+_KNOWN = {"name", "description", "runtime", "config", "default", "value", "encryptionsalt", "secretsprovider"}
+
+
+class Project(NamedTuple):
+    name: str
+    root: str
+    stack: str
+    config: dict[str, str]  # `namespace:key` to text; JSON for lists and mappings
+
+
+def read_project(start: Path, stack: str) -> Project:
+    """Pulumi.yaml in `start` or above it, with the stack's file. Raises CommandError with every problem."""
+    root = next((folder for folder in (start, *start.parents) if (folder / "Pulumi.yaml").is_file()), start)
+    stack_file = root / f"Pulumi.{stack}.yaml"
+    config: dict[str, str] = {}
+    try:
+        project: Any = yaml.safe_load((root / "Pulumi.yaml").read_text())
+        text = stack_file.read_text() if stack_file.exists() else ""
+        # Also with each scalar as it stands in the file: `1.10` is not the number 1.1.
+        values, texts = yaml.safe_load(text) or {}, yaml.load(text, yaml.BaseLoader)  # noqa: S506 # strings
+        problems = [*((project.keys() | values.keys()) - _KNOWN)]
+        for key, declared in (project.get("config") or {}).items():
+            setting = declared if isinstance(declared, dict) else {"value": declared}
+            problems += [f"{key}.{word}" for word in setting.keys() - _KNOWN]
+            if (default := setting.get("default", setting.get("value"))) is not None:
+                config[key if ":" in key else f"{project['name']}:{key}"] = _text(default, default)
+        for key, value in (values.get("config") or {}).items():
+            problems += [f"the encrypted {key}"] * ('"secure":' in _text(value, None))
+            config[key] = _text(value, texts["config"][key])
+        if not problems:
+            return Project(str(project["name"]), str(root), stack, config)
+        cause = f"only the Pulumi CLI knows {', '.join(sorted(problems))}: run `make pulumi` and use it"
+    except (OSError, AttributeError, KeyError, yaml.YAMLError) as error:
+        cause = repr(error)
+    raise CommandError(f"the minimal runner cannot use Pulumi.yaml or {stack_file}: {cause}.")
+
+
+def _text(value: object, text: object) -> str:
+    as_json = json.dumps(value, separators=(",", ":"), default=str)
+    return "" if value is None else text if isinstance(text, str) else as_json
