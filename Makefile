@@ -11,7 +11,7 @@ CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts 
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 
-.PHONY: help setup policy-setup browser local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup pulumi browser local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ browser: setup ## Install the Chromium that the tests of the chat page run (70 M
 
 policy-setup: setup ## Install what `pulumi --policy-pack policy` needs into policy/.venv
 	@$(RUN) scripts/setup.py --policy
+
+pulumi: setup ## Make the Pulumi CLI available and print its path; where needed, install or build it (once; 6 minutes)
+	@$(RUN) -m tools.pulumi.install
 
 local: setup ## Bring the whole stack up on local Azure and create an assistant
 	@$(RUN) -m scripts.try_local
@@ -60,7 +63,7 @@ format: setup ## Format the code and mend what ruff can mend
 	@$(RUN) -m ruff format $(CODE)
 
 lock: setup ## Write the lock files anew from the .in files
-	@for l in requirements requirements-dev function_app/requirements policy/requirements; do \
+	@for l in requirements requirements-dev function_app/requirements policy/requirements tools/pulumi/go/requirements; do \
 		digest="$$($(RUN) -m infra.lock $$l.in)" && \
 		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --output-file $$l.txt \

@@ -1,11 +1,11 @@
 import os
-import shutil
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from local_azure.loopback import without_proxy
 from local_azure.services.ports import RANGE_VARIABLE
+from tools.pulumi.cli import find
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile(
@@ -22,12 +22,11 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     first = 20_000 + width * int(worker.removeprefix("gw"))
     os.environ[RANGE_VARIABLE] = f"{first}-{first + width - 1}"
 
-WITHOUT_CLI = "the Pulumi CLI is not on PATH (https://www.pulumi.com/docs/iac/download-install/)"
+WITHOUT_CLI = "there is no usable Pulumi CLI: make pulumi"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if shutil.which("pulumi"):
-        return
-    for item in items:
-        if item.get_closest_marker("cli"):
+    need_cli = [item for item in items if item.get_closest_marker("cli")]
+    if need_cli and find(os.environ) is None:
+        for item in need_cli:
             item.add_marker(pytest.mark.skip(reason=WITHOUT_CLI))

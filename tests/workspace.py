@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from azure.core.credentials import TokenCredential
 
@@ -229,3 +230,12 @@ def workspace(root: Path) -> Generator[Workspace]:
         yield made
     finally:
         made.run("reset", "--yes", check=False)
+        _kill_dynamic_providers(root)
+
+
+def _kill_dynamic_providers(root: Path) -> None:
+    """A CLI that was killed leaves `ROOT/.venv/bin/python -m pulumi.dynamic`, which nothing else ends."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[:1] == [f"{root}/.venv/bin/python"]:
+                process.kill()

@@ -15,6 +15,7 @@ from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
 from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
 from local_azure.home import Home, is_file
+from local_azure.runner.record import runner_resources
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
 STACK = "local"
@@ -39,6 +40,7 @@ _NEED_STACK = frozenset(
 )
 # Commands that trust the state about what exists, unless they refresh it.
 _COMPARE_STATE = (["preview"], ["pre"], ["up"], ["update"])
+_USE_RESOURCES = (*_COMPARE_STATE, ["refresh"], ["destroy"], ["down"], ["dn"], ["import"])
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -74,6 +76,12 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
     if project is not None:
         backend = backend_folder(environment[BACKEND_VARIABLE])
         _clear_stranded(backend, project, stack)
+        uses_resources = _command(words)[:1] in _USE_RESOURCES
+        if stack is not None and uses_resources and runner_resources(home, project, stack):
+            raise CommandError(
+                f"the minimal runner made the stack {stack}, and Pulumi knows nothing of its resources: "
+                "`make down` takes them down, then run this again."
+            )
         if (
             stack is not None
             and stack == default_stack

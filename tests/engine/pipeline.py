@@ -96,8 +96,8 @@ class Pipeline:
 
 
 @contextmanager
-def pipeline(root: Path, engine: str) -> Generator[Pipeline]:
-    with github_server() as github, workspace(root, engine) as made:
+def pipeline(root: Path) -> Generator[Pipeline]:
+    with github_server() as github, workspace(root) as made:
         _copy_tests(root, "*.py", *_FEW)
         shutil.copy2(PROJECT / "pyproject.toml", root / "pyproject.toml")
         made.run("start")

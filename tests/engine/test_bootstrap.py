@@ -1,7 +1,6 @@
-"""The bootstrap project on an engine and local Azure, from a clone of its own."""
+"""The bootstrap project on local Azure, from a clone of its own."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from local_azure.cli.environment import pulumi_environment
 from ops.engine import Pulumi
 from tests.workspace import STACK, Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"
 
 
@@ -46,9 +45,9 @@ class Bootstrap:
         path.write_text(path.read_text().replace("config:\n", f"config:\n  bootstrap:{line}\n", 1))
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
-    with workspace(tmp_path_factory.mktemp("bootstrap"), request.param) as made:
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
+    with workspace(tmp_path_factory.mktemp("bootstrap")) as made:
         found = Bootstrap(made)
         found.up()
         yield found
@@ -86,30 +85,8 @@ def test_the_stack_files_stay_as_they_are_in_git(stack: Bootstrap) -> None:
         assert (stack.made.root / "bootstrap" / name).read_text() == committed.read_text()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_after_a_destroy_only_the_vaults_name_is_left_and_a_suffix_gets_round_it(
-    engine: str, tmp_path: Path
-) -> None:
-    with workspace(tmp_path / "destroyed", engine) as made:
-        stack = Bootstrap(made)
-        stack.up()
-
-        stack.pulumi("destroy", "--yes")
-
-        assert [one["type"] for one in stack.arm()] == [DELETED_VAULT]
-        assert json.loads(stack.state())["checkpoint"]["latest"].get("resources", []) == []
-        refused = stack.up(check=False)
-        assert refused.returncode != 0
-        assert "already exists in deleted state" in refused.stdout + refused.stderr
-        stack.pulumi("destroy", "--yes")
-        stack.set('nameSuffix: "2"')
-        stack.up()
-        stack.up("--expect-no-changes")
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_protected_stays_whole_when_somebody_destroys_it(engine: str, tmp_path: Path) -> None:
-    with workspace(tmp_path / "protected", engine) as made:
+def test_a_protected_one_stays_whole_and_a_destroyed_one_leaves_only_the_vaults_name(tmp_path: Path) -> None:
+    with workspace(tmp_path / "destroyed") as made:
         stack = Bootstrap(made)
         path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
         path.write_text(path.read_text().replace("deletionProtection: false", "deletionProtection: true"))
@@ -121,10 +98,46 @@ def test_what_is_protected_stays_whole_when_somebody_destroys_it(engine: str, tm
         assert refused.returncode != 0
         assert "protected" in refused.stdout + refused.stderr
         assert stack.arm() == before
+
         path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
         stack.up()
         stack.pulumi("destroy", "--yes")
-        assert [one["type"] for one in stack.arm()] == [DELETED_VAULT]
+
+        assert [resource["type"] for resource in stack.arm()] == [DELETED_VAULT]
+        assert json.loads(stack.state())["checkpoint"]["latest"].get("resources", []) == []
+
+        # A suffix gets round the name that is taken.
+        taken = stack.up(check=False)
+        assert taken.returncode != 0
+        assert "already exists in deleted state" in taken.stdout + taken.stderr
+        stack.pulumi("destroy", "--yes")
+        stack.set('nameSuffix: "2"')
+        stack.up()
+        stack.up("--expect-no-changes")
+
+
+def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(stack: Bootstrap) -> None:
+    """Pulumi's own azblob backend on the account that was made. A preview there is not for local Azure."""
+    made = stack.made
+    run = run_state.find(made.home)
+    assert run is not None
+    outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
+    address = outputs["packagesUrl"].split("/")[2]
+    environment = {
+        **pulumi_environment(made.home, run, made.environment),
+        # Azure has the account's name in front of a domain; local Azure has it in the path.
+        "PULUMI_BACKEND_URL": f"{outputs['backendUrl']}&domain={address}",
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+    }
+    there = Pulumi(folder=made.root / "bootstrap", environment=environment)
+    exported = stack.pulumi("stack", "export").stdout
+    (made.root / "exported.json").write_text(exported)
+
+    assert there.stacks() == []
+    there.run("stack", "init", STACK, "--no-select")
+    there.run("stack", "import", "--stack", STACK, "--file", str(made.root / "exported.json"))
+
+    assert resources_of(there.export(STACK)) == resources_of(json.loads(exported))
 
 
 # The commands
@@ -139,128 +152,109 @@ def local_state(made: Workspace) -> Path:
     return made.root / ".bootstrap" / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_it_comes_up_from_nothing_on_this_machines_state_and_tells_github(
-    engine: str, tmp_path: Path
-) -> None:
-    with workspace(tmp_path / "zero", engine) as made:
+def container(made: Workspace) -> Path:
+    return made.root / "container"
+
+
+def move(made: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    to = ("--to", f"file://{container(made)}", "--secrets-provider", "passphrase")
+    return command(made, "move", *to, *words, check=check)
+
+
+@pytest.fixture(scope="module")
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A clone in which the bootstrap came up from nothing, on this machine's state."""
+    with workspace(tmp_path_factory.mktemp("own-state")) as made:
+        nothing = move(made, check=False)
+        assert (nothing.returncode, "make bootstrap" in nothing.stderr) == (1, True)
         assert "would make the stack" in command(made, "up", "--dry-run").stdout
         assert Store(made.home.store_file).list() == []
-
         command(made, "up")
-        again = command(made, "up")
-
-        assert "38 unchanged" in again.stderr
-        assert local_state(made).is_file()
-        told = command(made, "variables").stdout.splitlines()
-        assert len(told) == 7
-        account = re.search(r"storage_account=(\w+)", told[0])
-        assert account is not None
-        assert account[1] in {one["name"] for one in Store(made.home.store_file).list()}
-        assert all(line.startswith("gh variable set ") for line in told)
-        assert all("--repo example/assistants" in line for line in told)
+        yield made
 
 
-@pytest.mark.cli
-def test_the_state_moves_when_a_preview_finds_it_whole_and_can_be_used_there(tmp_path: Path) -> None:
-    with workspace(tmp_path / "move", "cli") as made:
-        target = made.root / "container"
-        target.mkdir()
-        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
-        nothing = command(made, "move", *to, check=False)
-        assert (nothing.returncode, "make bootstrap" in nothing.stderr) == (1, True)
-        command(made, "up")
-        before = json.loads(local_state(made).read_text())["checkpoint"]["latest"]["resources"]
-
-        command(made, "move", *to, "--dry-run")
-        assert local_state(made).is_file()
-        assert list(target.iterdir()) == []
-
-        command(made, "move", *to)
-
-        moved = target / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
-        assert json.loads(moved.read_text())["checkpoint"]["latest"]["resources"] == before
-        assert not (made.root / ".bootstrap").exists()
-        assert "38 unchanged" in command(made, "up").stderr
-        assert not (made.root / ".bootstrap").exists()
-        command(made, "move", *to)
-        assert "gh variable set" in command(made, "variables").stdout
+@pytest.fixture
+def unmoved(own_state: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    """The same, with an empty container beside it; the state and the stack file are put back."""
+    shutil.copytree(own_state.root / ".bootstrap", tmp_path / "kept")
+    stack_file = own_state.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+    committed = stack_file.read_text()
+    container(own_state).mkdir()
+    yield own_state
+    stack_file.write_text(committed)
+    for folder in (own_state.root / ".bootstrap", container(own_state)):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tmp_path / "kept", own_state.root / ".bootstrap")
 
 
-@pytest.mark.cli
-def test_a_move_that_was_killed_after_the_copy_goes_on(tmp_path: Path) -> None:
-    with workspace(tmp_path / "killed", "cli") as made:
-        target = made.root / "container"
-        target.mkdir()
-        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
-        command(made, "up")
-        kept = tmp_path / "kept"
-        shutil.copytree(made.root / ".bootstrap", kept)
-        stack_file = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
-        unmoved = stack_file.read_text()
-        command(made, "move", *to)
-        # As it was when the copy was there and the stack file did not say so yet.
-        shutil.copytree(kept, made.root / ".bootstrap")
-        stack_file.write_text(unmoved)
-
-        command(made, "move", *to)
-
-        assert not (made.root / ".bootstrap").exists()
-        # And as it was when the file said so, and the copy on this machine had not gone yet.
-        shutil.copytree(kept, made.root / ".bootstrap")
-        command(made, "move", *to)
-        assert not (made.root / ".bootstrap").exists()
-
-
-@pytest.mark.cli
-def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unproven_one(
-    tmp_path: Path,
+def test_a_second_up_on_this_machines_state_changes_nothing_and_the_variables_are_commands_for_github(
+    own_state: Workspace,
 ) -> None:
-    with workspace(tmp_path / "other", "cli") as made:
-        target = made.root / "container"
-        target.mkdir()
-        to = ("--to", f"file://{target}", "--secrets-provider", "passphrase")
-        command(made, "up")
-        shutil.copytree(made.root / ".bootstrap" / ".pulumi", target / ".pulumi")
-        path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
-        path.write_text(path.read_text().replace("environment: local", "environment: changed"))
-        command(made, "up")
+    again = command(own_state, "up")
 
-        refused = command(made, "move", *to, check=False)
-
-        assert refused.returncode == 1
-        assert "--overwrite" in refused.stderr
-        path.write_text(path.read_text().replace("environment: changed", "environment: again"))
-        unproven = command(made, "move", *to, "--overwrite", check=False)
-        assert unproven.returncode == 1
-        assert local_state(made).is_file()
-        command(made, "up")
-        command(made, "move", *to, "--overwrite")
-        assert not (made.root / ".bootstrap").exists()
+    assert "38 unchanged" in again.stderr
+    assert local_state(own_state).is_file()
+    lines = command(own_state, "variables").stdout.splitlines()
+    assert len(lines) == 7
+    account = re.search(r"storage_account=(\w+)", lines[0])
+    assert account is not None
+    assert account[1] in {resource["name"] for resource in Store(own_state.home.store_file).list()}
+    assert all(line.startswith("gh variable set ") for line in lines)
+    assert all("--repo example/assistants" in line for line in lines)
 
 
-@pytest.mark.cli
-def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(tmp_path: Path) -> None:
-    """Pulumi's own azblob backend on the account that was made. A preview there is not for local Azure."""
-    with workspace(tmp_path / "container", "cli") as made:
-        stack = Bootstrap(made)
-        stack.up()
-        run = run_state.find(made.home)
-        assert run is not None
-        outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
-        address = outputs["packagesUrl"].split("/")[2]
-        environment = {
-            **pulumi_environment(made.home, run, os.environ),
-            # Azure has the account's name in front of a domain; local Azure has it in the path.
-            "PULUMI_BACKEND_URL": f"{outputs['backendUrl']}&domain={address}",
-            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
-        }
-        there = Pulumi(folder=made.root / "bootstrap", environment=environment)
-        exported = stack.pulumi("stack", "export").stdout
-        (made.root / "exported.json").write_text(exported)
+def test_the_state_moves_when_a_preview_finds_it_whole_and_can_be_used_there(unmoved: Workspace) -> None:
+    before = json.loads(local_state(unmoved).read_text())["checkpoint"]["latest"]["resources"]
 
-        assert there.stacks() == []
-        there.run("stack", "init", STACK, "--no-select")
-        there.run("stack", "import", "--stack", STACK, "--file", str(made.root / "exported.json"))
+    move(unmoved, "--dry-run")
+    assert local_state(unmoved).is_file()
+    assert list(container(unmoved).iterdir()) == []
 
-        assert resources_of(there.export(STACK)) == resources_of(json.loads(exported))
+    move(unmoved)
+
+    moved = container(unmoved) / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
+    assert json.loads(moved.read_text())["checkpoint"]["latest"]["resources"] == before
+    assert not (unmoved.root / ".bootstrap").exists()
+    assert "38 unchanged" in command(unmoved, "up").stderr
+    assert not (unmoved.root / ".bootstrap").exists()
+    move(unmoved)
+    assert "gh variable set" in command(unmoved, "variables").stdout
+
+
+def test_a_move_that_was_killed_after_the_copy_goes_on(unmoved: Workspace, tmp_path: Path) -> None:
+    stack_file = unmoved.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+    committed = stack_file.read_text()
+    move(unmoved)
+    # As it was when the copy was there and the stack file did not say so yet.
+    shutil.copytree(tmp_path / "kept", unmoved.root / ".bootstrap")
+    stack_file.write_text(committed)
+
+    move(unmoved)
+
+    assert not (unmoved.root / ".bootstrap").exists()
+    # And as it was when the file said so, and the copy on this machine had not gone yet.
+    shutil.copytree(tmp_path / "kept", unmoved.root / ".bootstrap")
+    move(unmoved)
+    assert not (unmoved.root / ".bootstrap").exists()
+
+
+def test_a_move_never_replaces_another_state_unasked_and_never_removes_an_unproven_one(
+    unmoved: Workspace,
+) -> None:
+    shutil.copytree(unmoved.root / ".bootstrap" / ".pulumi", container(unmoved) / ".pulumi")
+    path = unmoved.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+    path.write_text(path.read_text().replace("environment: local", "environment: changed"))
+    command(unmoved, "up")
+
+    refused = move(unmoved, check=False)
+
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+    path.write_text(path.read_text().replace("environment: changed", "environment: again"))
+    unproven = move(unmoved, "--overwrite", check=False)
+    assert unproven.returncode == 1
+    assert local_state(unmoved).is_file()
+    path.write_text(path.read_text().replace("environment: again", "environment: local"))
+    command(unmoved, "up")
+    move(unmoved, "--overwrite")
+    assert not (unmoved.root / ".bootstrap").exists()

@@ -17,17 +17,15 @@ import pytest
 from infra.package import HASH_FILE, content_hash, zip_bytes
 from tests.workspace import PROJECT, STACK, Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 SECRET = "s3cret-of-the-portal"
 BY_HAND = "11111111-2222-4333-8444-555555555555"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def module_stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("drift"), request.param) as made:
+@pytest.fixture(scope="module")
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("drift")) as made:
         (made.root / ".github").mkdir()
         shutil.copy(PROJECT / ".github" / "owners.toml", made.root / ".github")
         made.up()
@@ -37,8 +35,10 @@ def module_stack(
 @pytest.fixture
 def stack(module_stack: Workspace) -> Iterator[Workspace]:
     """Put back afterwards, so that each test starts without drift."""
+    before = module_stack.arm()
     yield module_stack
-    module_stack.up("--refresh")
+    if module_stack.arm() != before:
+        module_stack.up("--refresh")
 
 
 def ops(stack: Workspace, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

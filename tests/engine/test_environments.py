@@ -13,13 +13,13 @@ import pytest
 
 from tests.engine.pipeline import LABEL, Pipeline, pipeline
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 DEADLINE = 120.0
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pipeline(tmp_path_factory.mktemp("environments"), request.param) as made:
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with pipeline(tmp_path_factory.mktemp("environments")) as made:
         yield made
 
 

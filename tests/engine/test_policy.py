@@ -1,4 +1,4 @@
-"""The rules on previews and states that engines really print, and the policy pack on the real CLI."""
+"""The rules on previews and states that Pulumi prints, and the policy pack in Pulumi."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ import pytest
 from policy import check
 from tests.workspace import PROJECT, Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 STACK_FILES = sorted(path.name for path in PROJECT.glob("Pulumi.*.yaml"))
 PACK = PROJECT / "policy"
 without_pack = pytest.mark.skipif(
@@ -21,11 +21,18 @@ without_pack = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+@pytest.fixture(scope="module")
+def unused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A clone on local Azure in which nothing is up."""
-    with workspace(tmp_path_factory.mktemp("policy"), request.param) as made:
+    with workspace(tmp_path_factory.mktemp("policy")) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def standing(unused: Workspace) -> Workspace:
+    """The same clone, with its stack `local` up."""
+    unused.up()
+    return unused
 
 
 def stack_of(file_name: str) -> str:
@@ -44,10 +51,10 @@ def told(judged: check.Judgement) -> list[str]:
 
 
 @pytest.mark.parametrize("file_name", STACK_FILES)
-def test_a_preview_with_the_committed_configuration_breaks_no_rule(engine: Workspace, file_name: str) -> None:
-    before = {path: path.read_bytes() for path in engine.root.glob("Pulumi.*.yaml")}
+def test_a_preview_with_the_committed_configuration_breaks_no_rule(unused: Workspace, file_name: str) -> None:
+    before = {path: path.read_bytes() for path in unused.root.glob("Pulumi.*.yaml")}
 
-    judged = check.check(previewed(engine, stack_of(file_name)))
+    judged = check.check(previewed(unused, stack_of(file_name)))
 
     for path, content in before.items():
         path.write_bytes(content)  # `stack init` adds its salt
@@ -56,12 +63,12 @@ def test_a_preview_with_the_committed_configuration_breaks_no_rule(engine: Works
     assert judged.resources > 20
 
 
-def test_a_preview_of_production_without_protection_is_found(engine: Workspace) -> None:
-    path = engine.root / "Pulumi.prod.yaml"
+def test_a_preview_of_production_without_protection_is_found(unused: Workspace) -> None:
+    path = unused.root / "Pulumi.prod.yaml"
     before = path.read_bytes()
     try:
         path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
-        found = check.violations(previewed(engine, "prod"))
+        found = check.violations(previewed(unused, "prod"))
     finally:
         path.write_bytes(before)
 
@@ -70,46 +77,56 @@ def test_a_preview_of_production_without_protection_is_found(engine: Workspace) 
     assert {one.rule for one in found} == {"protected-production"}
 
 
-@pytest.mark.parametrize("kind", ENGINES)
-def test_what_stands_breaks_no_rule_when_every_value_is_known(kind: str, tmp_path: Path) -> None:
-    with workspace(tmp_path / "up", kind) as made:
-        made.up()
+def test_the_command_judges_a_preview_through_a_pipe(unused: Workspace) -> None:
+    document = json.dumps(previewed(unused, "local"))
 
-        judged = check.check({"deployment": {"resources": made.resources()}})
+    done = subprocess.run(
+        [str(PROJECT / ".venv" / "bin" / "python"), "-m", "policy", "check", "-"],
+        cwd=PROJECT,
+        input=document,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-        assert told(judged) == []
-        assert judged.resources > 20
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 violations" in done.stdout
+
+
+def test_what_stands_breaks_no_rule_when_every_value_is_known(standing: Workspace) -> None:
+    judged = check.check({"deployment": {"resources": standing.resources()}})
+
+    assert told(judged) == []
+    assert judged.resources > 20
 
 
 @without_pack
-@pytest.mark.cli
-def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(tmp_path: Path) -> None:
-    with workspace(tmp_path / "pack", "cli") as made:
-        shutil.copytree(PACK, made.root / "policy", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
-        (made.root / "policy" / ".venv").symlink_to((PACK / ".venv").resolve())
+def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(standing: Workspace) -> None:
+    shutil.copytree(PACK, standing.root / "policy", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    (standing.root / "policy" / ".venv").symlink_to((PACK / ".venv").resolve())
 
-        passed = made.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy")
-        spoil(made.root)
-        before = made.arm()
-        stopped = made.pulumi("preview", "--policy-pack", "policy", check=False)
-        refused = made.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy", check=False)
+    passed = standing.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy")
+    spoil(standing.root)
+    before = standing.arm()
+    stopped = standing.pulumi("preview", "--policy-pack", "policy", check=False)
+    refused = standing.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy", check=False)
 
-        assert "mandatory" not in passed.stdout
-        assert stopped.returncode != 0
-        for rule in ("keyless-storage", "no-secret-settings", "exact-roles"):
-            assert f"[mandatory]  {rule}" in stopped.stdout, stopped.stdout
-        assert "hunter2" not in stopped.stdout + stopped.stderr
-        assert refused.returncode != 0
-        account = "storage-account: allowSharedKeyAccess is true; it must be false"
-        assert account in refused.stdout
-        # A waiver turns the refusal into advice.
-        assert "[advisory]" not in stopped.stdout
-        waive(made.root, "keyless-storage", "storage-account")
-        advised = made.pulumi("preview", "--policy-pack", "policy", check=False).stdout
-        assert "[advisory]  waived" in advised
-        assert "because the test says so" in advised
-        assert "[mandatory]  keyless-storage" not in advised
-        assert made.arm() == before
+    assert "mandatory" not in passed.stdout
+    assert stopped.returncode != 0
+    for rule in ("keyless-storage", "no-secret-settings", "exact-roles"):
+        assert f"[mandatory]  {rule}" in stopped.stdout, stopped.stdout
+    assert "hunter2" not in stopped.stdout + stopped.stderr
+    assert refused.returncode != 0
+    account = "storage-account: allowSharedKeyAccess is true; it must be false"
+    assert account in refused.stdout
+    # A waiver turns the refusal into advice.
+    assert "[advisory]" not in stopped.stdout
+    waive(standing.root, "keyless-storage", "storage-account")
+    advised = standing.pulumi("preview", "--policy-pack", "policy", check=False).stdout
+    assert "[advisory]  waived" in advised
+    assert "because the test says so" in advised
+    assert "[mandatory]  keyless-storage" not in advised
+    assert standing.arm() == before
 
 
 def spoil(root: Path) -> None:
@@ -142,19 +159,3 @@ def waive(root: Path, rule: str, resource: str) -> None:
     )
     with (root / "policy" / "waivers.toml").open("a") as file:
         file.write("\n".join(lines))
-
-
-def test_the_command_judges_a_preview_through_a_pipe(engine: Workspace) -> None:
-    document = json.dumps(previewed(engine, "local"))
-
-    done = subprocess.run(
-        [str(PROJECT / ".venv" / "bin" / "python"), "-m", "policy", "check", "-"],
-        cwd=PROJECT,
-        input=document,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "0 violations" in done.stdout

@@ -1,4 +1,4 @@
-"""From a change of the program to the text of the pull request's comment, on both engines."""
+"""From a change of the program to the text of the pull request's comment."""
 
 import os
 import subprocess
@@ -12,14 +12,12 @@ from ops.report import Report, read
 from tests.gfm import parsed
 from tests.workspace import COMMAND_DEADLINE, STACK, Workspace, clone, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def module_stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("preview"), request.param) as made:
+@pytest.fixture(scope="module")
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("preview")) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.workspace import COMMAND_DEADLINE, PROJECT, STACK, Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 IMPATIENT = ("--patience", "3")
 
 
@@ -80,10 +80,10 @@ class Releases:
         return [each["result"] for each in json.loads(path.read_text())["releases"]]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def releases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
     """With one good release, `first`."""
-    with workspace(tmp_path_factory.mktemp("release"), request.param) as made:
+    with workspace(tmp_path_factory.mktemp("release")) as made:
         releases = Releases(made)
         releases.code("first")
         told = releases.run("deploy")

@@ -12,15 +12,13 @@ import pytest
 from infra.replacement import REPLACE_VARIABLE
 from tests.workspace import Workspace, workspace
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 DEADLINE = 120.0
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def module_stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("stack"), request.param) as made:
+@pytest.fixture(scope="module")
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with workspace(tmp_path_factory.mktemp("stack")) as made:
         made.up()
         yield made
 
@@ -76,7 +74,6 @@ def kill_when_the_account_is_deleted(stack: Workspace, *words: str, **environmen
     ("key", "value", "reason"),
     [
         ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
-        ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
         ("openaiLocation", "westus2", "not listed in infra/regions.py as a region with gpt-5.4-mini"),
         ("nameSuffix", "b2", f"{REPLACE_VARIABLE}=rg-"),
         ("location", "swedencentral", f"{REPLACE_VARIABLE}=rg-"),
@@ -100,9 +97,7 @@ def test_preview_and_up_refuse_it_and_nothing_is_deleted(
 
 
 def test_another_stack_name_is_refused_like_another_suffix(stack: Workspace) -> None:
-    """`pulumi stack rename` changes every name; the embedded engine has no such command."""
-    if stack.engine != "cli":
-        pytest.skip("needs `pulumi stack rename`")
+    """`pulumi stack rename` changes every name."""
     before = stack.arm()
     stack.run("pulumi", "stack", "rename", "other", "--stack", "local")
     try:

@@ -21,7 +21,7 @@ from local_azure.arm.store import SUBSCRIPTION_ID
 from ops.azure import Azure
 from tests.engine.pipeline import LABEL, Pipeline, pipeline
 
-ENGINES = ["embedded", pytest.param("cli", marks=pytest.mark.cli)]
+pytestmark = pytest.mark.cli
 DEADLINE = 120.0
 LOCATION = "eastus2"
 
@@ -135,9 +135,9 @@ def cut(at: Pipeline, seed: dict[str, Any], stack: str, *, empty: bool = False) 
     path.write_text(text)
 
 
-@pytest.fixture(params=ENGINES)
-def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with pipeline(tmp_path / "sweep", request.param) as at:
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with pipeline(tmp_path / "sweep") as at:
         for number in (WHOLE_CLOSED, WHOLE_OPEN):
             at.pulumi(f"pr-{number}", "stack", "init", "--no-select")
             at.pulumi(f"pr-{number}", "up", "--yes", "--skip-preview")

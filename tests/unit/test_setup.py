@@ -100,6 +100,7 @@ def test_the_lock_files_name_no_registry() -> None:
         "requirements-dev.txt",
         "function_app/requirements.txt",
         "policy/requirements.txt",
+        "tools/pulumi/go/requirements.txt",
     ):
         assert not re.search(r"https?://|^-", (PROJECT / name).read_text(), re.MULTILINE), name
     # Its remaining addresses are the authors' own, for donations.

@@ -110,7 +110,14 @@ def test_a_lock_that_make_lock_did_not_write_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements", "requirements-dev", "function_app/requirements", "policy/requirements"]
+    "name",
+    [
+        "requirements",
+        "requirements-dev",
+        "function_app/requirements",
+        "policy/requirements",
+        "tools/pulumi/go/requirements",
+    ],
 )
 def test_every_committed_lock_belongs_to_its_in_file(name: str) -> None:
     check_lock(PROJECT_ROOT / f"{name}.in", PROJECT_ROOT / f"{name}.txt")

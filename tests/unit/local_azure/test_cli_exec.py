@@ -14,12 +14,17 @@ from typing import Any
 import pytest
 
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
+from tools.pulumi.cli import built_folder
 
 DEADLINE = 60.0
 
-# Stands in for the Pulumi CLI and says what it was started with.
+# Stands in for the Pulumi CLI and prints what it was started with. It makes no stack.
 PULUMI = """#!{python}
 import json, os, sys
+if sys.argv[1] == "version":
+    sys.exit(print("v3.274.1"))
+if sys.argv[1:3] == ["stack", "init"]:
+    sys.exit(9)
 print(json.dumps({{"cli": sys.argv[1:], "env": dict(os.environ), "folder": os.getcwd()}}))
 """
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -59,6 +64,7 @@ def environment(home: Home, *folders: Path, **more: str) -> dict[str, str]:
     return {
         ENVIRONMENT_VARIABLE: str(home.root),
         "HOME": os.environ["HOME"],
+        "PULUMI_HOME": str(home.root.parent / "no CLI here"),
         "PATH": os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"]),
         "PYTHONPATH": str(PROJECT),
         **more,
@@ -94,33 +100,38 @@ def test_a_program_gets_the_sign_in_to_local_azure_and_no_other(home: Home, tmp_
     assert "PULUMI_STACK" not in got
 
 
-def test_its_pulumi_is_the_cli_where_there_is_one(home: Home, project: Path, cli: Path) -> None:
+def test_its_pulumi_is_the_cli_and_makes_no_stack(home: Home, project: Path, cli: Path) -> None:
     got = shown(run(["pulumi", "up", "-s", "pr-7"], environment(home, cli), project))
 
     assert (got["cli"], got["folder"]) == (["up", "-s", "pr-7"], str(project))
     assert "azure-native:" in got["env"]["PULUMI_DEBUG_PROVIDERS"]
 
 
-def test_its_pulumi_is_the_embedded_engine_where_there_is_none(home: Home, project: Path) -> None:
-    done = run(["pulumi", "stack", "ls", "--json"], environment(home), project)
+def test_where_there_is_no_cli_a_program_runs_and_its_pulumi_names_make_pulumi(
+    home: Home, project: Path
+) -> None:
+    done = run(["sh", "-c", "echo runs; pulumi stack ls"], environment(home), project)
 
-    assert (shown(done), done.stderr) == ([], "")
+    assert (done.returncode, done.stdout) == (1, "runs\n")
+    assert "run `make pulumi`" in done.stderr
 
 
-def test_the_engine_is_the_one_that_was_chosen(home: Home, project: Path, cli: Path) -> None:
-    done = run(
-        ["pulumi", "stack", "ls", "--json"], environment(home, cli, LOCAL_AZURE_ENGINE="embedded"), project
-    )
+def test_a_cli_in_pulumis_own_folder_is_found(home: Home, project: Path, cli: Path, tmp_path: Path) -> None:
+    """`exec` gives its programs another PULUMI_HOME, in which there is none."""
+    folder = built_folder({"PULUMI_HOME": str(tmp_path)}) / "bin"
+    folder.parent.mkdir(parents=True)
+    cli.rename(folder)
 
-    assert shown(done) == []
+    got = shown(run(["pulumi", "preview"], environment(home, PULUMI_HOME=str(tmp_path)), project))
+
+    assert got["cli"] == ["preview"]
+    assert got["env"]["PULUMI_HOME"] == str(home.pulumi_home)
 
 
 def test_a_program_in_a_program_has_the_same_pulumi(home: Home, project: Path, cli: Path) -> None:
     inner = [sys.executable, "-m", "local_azure", "exec", "--", "pulumi", "preview"]
 
     assert shown(run(inner, environment(home, cli), project))["cli"] == ["preview"]
-    done = run([*inner[:-1], "stack", "ls", "--json"], environment(home), project)
-    assert shown(done) == []
 
 
 def test_a_stack_that_a_killed_pulumi_left_does_not_keep_others_from_being_listed(
@@ -154,7 +165,7 @@ def test_the_programs_own_folder_and_path_change_nothing(home: Home, project: Pa
     """Another checkout's `local_azure` stands there, and the program forgets PYTHONPATH and the home."""
     (project / "local_azure").mkdir()
     (project / "local_azure" / "__init__.py").write_text("raise SystemExit('the wrong one')")
-    script = f"unset PYTHONPATH {ENVIRONMENT_VARIABLE} LOCAL_AZURE_ENGINE; cd {project} && pulumi about"
+    script = f"unset PYTHONPATH {ENVIRONMENT_VARIABLE}; cd {project} && pulumi about"
 
     got = shown(run(["sh", "-c", script], environment(home, cli), project.parent))
 
@@ -168,20 +179,6 @@ def test_no_stack_is_forced_on_it(home: Home, project: Path, cli: Path, caller: 
     got = shown(run(["pulumi", "up"], environment(home, cli, **named), project))
 
     assert got["env"].get("PULUMI_STACK") == caller
-
-
-def test_a_stack_that_it_selects_is_the_stack_of_its_next_commands(home: Home, project: Path) -> None:
-    script = "pulumi stack init chosen >&2 && pulumi stack output --json"
-
-    done = run(["sh", "-c", script], environment(home), project)
-
-    assert shown(done) == {}
-
-
-def test_a_stack_that_is_not_there_is_not_made(home: Home, project: Path) -> None:
-    done = run(["pulumi", "up", "--yes", "--stack", "pr-8"], environment(home), project)
-
-    assert (done.returncode, "pr-8" in done.stderr) == (6, True)
 
 
 def test_exit_code_and_output_are_the_programs_own(home: Home, tmp_path: Path) -> None:
@@ -214,14 +211,14 @@ def test_signals_reach_the_program_itself(home: Home, tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGTERM
 
 
-def test_many_at_once_share_one_local_azure(tmp_path: Path, project: Path) -> None:
+def test_many_at_once_share_one_local_azure(tmp_path: Path, project: Path, cli: Path) -> None:
     home = Home(tmp_path / "fresh")
     try:
-        list_stacks = (["pulumi", "stack", "ls", "--json"], environment(home), project)
+        list_stacks = (["pulumi", "stack", "ls", "--json"], environment(home, cli), project)
         with ThreadPoolExecutor(5) as pool:
-            begun = [pool.submit(run, *list_stacks) for _ in range(5)]
-        done = [one.result() for one in begun]
-        assert [shown(one) for one in done] == [[]] * 5
+            runs = [pool.submit(run, *list_stacks) for _ in range(5)]
+        environments = [shown(run.result())["env"] for run in runs]
+        assert len({environment["PULUMI_DEBUG_PROVIDERS"] for environment in environments}) == 1
     finally:
         subprocess.run([sys.executable, "-m", "local_azure", "stop"], env=environment(home), check=False)
 

@@ -1,4 +1,4 @@
-"""`python -m local_azure pulumi`: what the engine gets, with a `pulumi` on PATH that writes it down."""
+"""`python -m local_azure pulumi`: what the CLI gets, with a `pulumi` on PATH that writes it down."""
 
 import json
 import os
@@ -14,10 +14,12 @@ import pytest
 
 from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.cli.environment import pulumi_environment
-from local_azure.cli.pulumi import backend_folder, which_engine
+from local_azure.cli.pulumi import backend_folder, without_shims
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
+from local_azure.runner.record import Entry, Record, record_file
 from local_azure.services.tokens import DEVELOPER, Tokens, load_key
+from tools.pulumi.cli import find
 
 DEADLINE = 60.0
 RUN = Run(pid=1, started=0.0, provider_port=1111, gateway_port=2222)
@@ -25,6 +27,8 @@ RUN = Run(pid=1, started=0.0, provider_port=1111, gateway_port=2222)
 # Writes its words and environment, one line for each call; `wait` says when it is interrupted.
 PULUMI = """#!{python}
 import json, os, signal, sys, time
+if sys.argv[1] == "version":
+    sys.exit(print("v3.274.1"))
 with open({calls!r}, "a") as calls:
     calls.write(json.dumps({{"words": sys.argv[1:], "env": dict(os.environ), "pid": os.getpid()}}) + "\\n")
 if sys.argv[1] == "wait":
@@ -97,7 +101,7 @@ def test_pulumi_starts_local_azure_makes_the_stack_and_hands_everything_on(
         timeout=DEADLINE,
     )
     assert done.returncode == 0, done.stderr
-    assert "the Pulumi CLI" in done.stderr
+    assert f"Pulumi 3.274.1 ({path}/pulumi), stack local" in done.stderr
     init, up = calls(path)
     assert init["words"] == ["stack", "init", "local", "--non-interactive"]
     assert up["words"] == ["up", "--yes", "--stack", "local"]
@@ -159,21 +163,45 @@ def test_an_interrupt_reaches_pulumi_once_and_is_waited_for(home: Home, project:
     assert (process.returncode, output.strip()) == (7, "interrupts: 1")
 
 
-def test_an_unknown_engine_is_refused(home: Home, project: Path, path: Path) -> None:
+def test_where_there_is_no_cli_the_message_names_make_pulumi_and_nothing_starts(
+    home: Home, project: Path, tmp_path: Path
+) -> None:
     done = subprocess.run(
         command("pulumi", "up"),
-        env=environment(home, path, LOCAL_AZURE_ENGINE="terraform"),
+        env=environment(home, tmp_path, PULUMI_HOME=str(tmp_path)),
         cwd=project,
         capture_output=True,
         text=True,
         check=False,
         timeout=DEADLINE,
     )
-    assert (done.returncode, "'terraform'" in done.stderr) == (1, True)
+    assert (done.returncode, "run `make pulumi`" in done.stderr) == (1, True)
     assert not home.root.exists()
 
 
-def test_help_is_the_engines_and_starts_nothing(home: Home, project: Path, path: Path) -> None:
+def test_a_stack_of_the_minimal_runner_is_refused_with_the_command_that_helps(
+    home: Home, project: Path, path: Path
+) -> None:
+    home.prepare()
+    file = record_file(home, "demo", "local")
+    file.parent.mkdir()
+    Record(file).note("urn:pulumi:local::demo::azure-native:web:WebApp::app", Entry(id="/made"))
+
+    refused = subprocess.run(
+        command("pulumi", "up"),
+        env=environment(home, path),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert refused.returncode == 1
+    assert "the minimal runner made the stack local" in refused.stderr
+    assert "`make down`" in refused.stderr
+
+
+def test_help_is_pulumis_and_starts_nothing(home: Home, project: Path, path: Path) -> None:
     subprocess.run(command("pulumi", "up", "--help"), env=environment(home, path), cwd=project, check=True)
     assert calls(path)[0]["words"] == ["up", "--help"]
     assert not home.root.exists()
@@ -217,7 +245,9 @@ def test_the_environment_leads_to_this_local_azure_and_nowhere_else(tmp_path: Pa
 def test_a_folder_on_path_that_no_file_can_be_in_is_passed_over(path: Path, tmp_path: Path) -> None:
     """As one that this user may not read: Path.is_file raises OSError for both."""
     folders = [str(tmp_path / ("x" * 300) / "bin"), str(path)]
-    assert which_engine({"PATH": ":".join(folders)}) == [str(path / "pulumi")]
+    cli = find(without_shims({"PATH": ":".join(folders)}))
+    assert cli is not None
+    assert cli.path == path / "pulumi"
 
 
 @pytest.mark.parametrize("folder", ["a b", "a#b", "a?b=c", "a%b", "a%20b", "a\\b", "ü", "~", "a;b&c+d"])

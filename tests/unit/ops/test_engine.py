@@ -16,10 +16,13 @@ RUN = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "42", "GITHUB_RUN_ATTEMPT": "1
 
 KILLED = f"""\
 #!{sys.executable}
-# Says that there is no stack. Whatever else it is told: it locks the stack, waits for the claim, is killed.
+# Prints its version, and that there is no stack. Any other command locks the stack, waits for the claim,
+# and is killed.
 import json, os, pathlib, shutil, signal, socket, sys, time
 from datetime import UTC, datetime
 
+if sys.argv[1] == "version":
+    sys.exit(print("v3.274.1"))
 if sys.argv[1:3] == ["stack", "ls"]:
     sys.exit(print("[]"))
 root = pathlib.Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://"))
@@ -80,6 +83,7 @@ def test_a_stack_is_made_where_a_killed_job_left_only_its_lock(pulumi: Pulumi) -
     with pytest.raises(LockedError, match="its run is in progress"):
         mend.make(later, STACK, lambda _run, _attempt: "in_progress")
     assert read_locks(pulumi.files, "p", STACK)
-    (pulumi.folder / "bin" / "pulumi").write_text(f"#!{sys.executable}\nprint('[]')\n")
+    no_stacks = "import sys; print('v3.274.1' if sys.argv[1] == 'version' else '[]')"
+    (pulumi.folder / "bin" / "pulumi").write_text(f"#!{sys.executable}\n{no_stacks}\n")
     mend.make(later, STACK, lambda _run, _attempt: "completed")
     assert not read_locks(pulumi.files, "p", STACK)
