@@ -35,7 +35,7 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
     if cli_resources(home, project.name, stack):
         cure = "go on with it (`make pulumi` installs it), or remove all of local Azure: `make clean`"
         raise CommandError(f"the Pulumi CLI made the stack {stack}: {cure}.")
-    note("The minimal runner. `make pulumi` installs the Pulumi CLI, for previews, refresh and state.")
+    note("The minimal runner. `make pulumi` installs the CLI: previews, refresh, state, `pulumi config`.")
     home.prepare()
     file.parent.mkdir(mode=0o700, exist_ok=True)
     with file.with_suffix(".lock").open("w") as lock:

@@ -53,12 +53,12 @@ def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerWor
 
 @pytest.fixture
 def stack(module_stack: RunnerWorkspace) -> Iterator[RunnerWorkspace]:
-    """The stack as committed: settings that a test changed are put back."""
+    """The stack as committed: what a test changed is put back."""
     file = module_stack.root / f"Pulumi.{STACK}.yaml"
-    before = file.read_bytes()
+    before, entries = file.read_bytes(), record(module_stack).entries
     yield module_stack
-    if file.read_bytes() != before:
-        file.write_bytes(before)
+    file.write_bytes(before)
+    if record(module_stack).entries != entries:
         module_stack.up()
 
 

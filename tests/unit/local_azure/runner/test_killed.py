@@ -1,5 +1,7 @@
 """A run that is killed at any point, and what the next one makes of it: nothing twice, nothing left."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from pulumi.runtime.proto import resource_pb2
 
 from local_azure import whole_file
+from local_azure.cli.output import CommandError
 from local_azure.runner.record import Record
 from tests.unit.local_azure.runner.fakes import GROUP, FakeProvider, account, change, dynamic, group, urn
 
@@ -22,11 +25,12 @@ class Killer:
 
     def __init__(self) -> None:
         self.left = -1
+        self.error: BaseException = KilledError()
 
     def __call__(self) -> None:
         self.left -= 1
         if self.left == 0:
-            raise KilledError
+            raise self.error
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def at_each_point(killer: Killer, run: Callable[[int], None], go_on: Callable[[i
         killer.left = number
         try:
             run(number)
-        except KilledError:
+        except (KilledError, CommandError):
             killer.left = -1
             go_on(number)
         else:
@@ -86,6 +90,27 @@ def test_an_up_that_was_killed_at_any_point_is_completed_by_the_next(tmp_path: P
         assert not any(entry.pending for entry in Record(tmp_path / f"{number}.json").entries.values())
 
     assert at_each_point(killer, run, go_on) >= 4 * 6
+
+
+def test_an_up_that_met_a_full_disk_at_any_note_names_it_and_is_completed_by_the_next(
+    tmp_path: Path, killer: Killer
+) -> None:
+    worlds: dict[int, FakeProvider] = {}
+    killer.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "record")
+
+    def run(number: int) -> None:
+        worlds[number] = FakeProvider()
+        try:
+            change(tmp_path / f"{number}.json", worlds[number], *first())
+        except CommandError as error:
+            assert "No space left on device: 'record'" in str(error)  # noqa: PT017 # at most points
+            raise
+
+    def go_on(number: int) -> None:
+        change(tmp_path / f"{number}.json", worlds[number], *first())
+        assert len(worlds[number].resources) == 4
+
+    assert at_each_point(killer, run, go_on) >= 4 * 4
 
 
 def test_an_up_that_was_killed_at_any_point_can_be_taken_down(tmp_path: Path, killer: Killer) -> None:
