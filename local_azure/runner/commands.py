@@ -43,8 +43,7 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CommandError(f"another run changes the stack {stack}: wait until it ends.") from error
-        record = Record(file)
-        if action == "up" or record.entries:
+        if (record := Record(file)).entries or action == "up":
             _change(home, project, record, up=action == "up")
     note(f"The stack {stack} is {action} ({monotonic() - began:.0f} s).")
     return 0

@@ -52,6 +52,9 @@ def runner_resources(home: Home, project: str, stack: str) -> bool:
 def cli_resources(home: Home, project: str, stack: str) -> bool:
     """Whether the Pulumi CLI's state has resources of this stack."""
     file = home.backend / ".pulumi" / "stacks" / project / f"{stack}.json"
-    state: Any = json.loads(file.read_bytes() if file.exists() else b'{"checkpoint": {}}')
-    latest: Any = state["checkpoint"].get("latest")
-    return bool(latest) and any(resource.get("custom") for resource in latest.get("resources") or ())
+    try:
+        state: Any = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return file.exists()  # a CLI that was killed wrote it: the next `pulumi` command recovers it
+    latest: Any = state["checkpoint"].get("latest") or {}
+    return any(resource.get("custom") for resource in latest.get("resources") or ())

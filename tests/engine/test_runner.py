@@ -73,26 +73,6 @@ def test_the_deployed_app_works_and_a_second_up_changes_and_pushes_nothing(stack
     assert ids(stack) == before
 
 
-def test_the_outputs_are_what_the_program_exports(stack: RunnerWorkspace) -> None:
-    outputs = stack.outputs()
-
-    assert (
-        sorted(outputs)
-        == list(outputs)
-        == [
-            "assistantsUrl",
-            "functionAppName",
-            "functionAppUrl",
-            "openaiAccountName",
-            "openaiEndpoint",
-            "packageHash",
-            "resourceGroupName",
-            "storageAccountName",
-        ]
-    )
-    assert outputs["assistantsUrl"] == f"{outputs['functionAppUrl']}/api/assistants"
-
-
 def test_a_changed_setting_updates_the_site_in_place_and_reaches_the_app(stack: RunnerWorkspace) -> None:
     stack.config("defaultInstructions", "Be brief.")
 
@@ -256,16 +236,6 @@ def test_a_run_that_was_killed_goes_on_and_leaves_no_process(small: RunnerWorksp
     assert small.outputs() == {"after": "rg-after"}
 
 
-def test_what_a_killed_run_has_made_is_taken_down(small: RunnerWorkspace) -> None:
-    with at_the_gate(small) as process:
-        process.kill()
-
-    small.down()
-
-    assert groups(small) == set()
-    assert not record(small).entries
-
-
 def test_ctrl_c_lets_the_step_that_runs_end_and_the_next_run_goes_on(small: RunnerWorkspace) -> None:
     with at_the_gate(small) as process:
         os.killpg(process.pid, signal.SIGINT)
@@ -310,20 +280,6 @@ def test_a_run_whose_local_azure_dies_says_so_and_the_next_goes_on(small: Runner
     assert complete(small)
 
 
-def test_what_the_program_declares_no_longer_is_deleted(small: RunnerWorkspace) -> None:
-    (small.root / "open").touch()
-    small.up()
-    main = small.root / "__main__.py"
-    text = main.read_text()
-    main.write_text(text[: text.index("after = ")])
-
-    lines = small.up().stderr
-
-    assert "  - resources:ResourceGroup after  deleted" in lines
-    assert groups(small) == {"rg-before"}
-    assert small.outputs() == {}
-
-
 def test_a_program_that_raises_shows_its_own_traceback_once_and_keeps_what_was_made(
     small: RunnerWorkspace,
 ) -> None:
@@ -341,18 +297,6 @@ def test_a_program_that_raises_shows_its_own_traceback_once_and_keeps_what_was_m
     first = failed.stderr.partition("Traceback (most recent call last):\n")[2].splitlines()[0]
     assert first.strip().startswith(f'File "{main}"')
     assert complete(small)
-
-
-def test_an_error_of_the_provider_is_shown_once_by_its_own_words(small: RunnerWorkspace) -> None:
-    main = small.root / "__main__.py"
-    main.write_text(main.read_text().replace('location="eastus2"', 'location="atlantis"'))
-
-    failed = small.up(check=False)
-
-    assert failed.returncode == 1
-    assert failed.stderr.count("atlantis") == 1, failed.stderr
-    assert "resources:ResourceGroup before: " in failed.stderr
-    assert "Traceback" not in failed.stderr
 
 
 def test_a_stack_of_the_cli_is_left_alone(small: RunnerWorkspace) -> None:

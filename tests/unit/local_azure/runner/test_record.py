@@ -56,3 +56,11 @@ def test_a_stack_is_the_clis_while_its_state_has_resources(home: Home, latest: A
     file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": "s", "latest": latest}}))
 
     assert cli_resources(home, "shop", "local") is expected
+
+
+def test_a_state_that_a_killed_cli_cut_off_is_the_clis(home: Home) -> None:
+    file = home.backend / ".pulumi" / "stacks" / "shop" / "local.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"version": 3, "check')
+
+    assert cli_resources(home, "shop", "local")
