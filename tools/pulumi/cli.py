@@ -79,6 +79,8 @@ def rejected(environment: Mapping[str, str]) -> list[str]:
 def _search(environment: Mapping[str, str]) -> tuple[Cli | None, list[str]]:
     rejected: list[str] = []
     for program in _candidates(environment):
+        if program.parent.parent.name == built_folder(environment).name:
+            return Cli(program, PINNED), rejected  # complete, since it was renamed; a check takes 0.1 s
         version, problem = _version(program, program.stat().st_mtime_ns)
         if not problem:
             return Cli(program, version), rejected
