@@ -122,6 +122,7 @@ def test_without_pulumi_or_state_a_command_says_what_is_missing(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))  # in ~/.pulumi there may be one
     (tmp_path / "bootstrap").mkdir()
     monkeypatch.setattr("bootstrap.__main__.Whereabouts", lambda stack: Whereabouts(stack, root=tmp_path))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert main([*words]) == 1
