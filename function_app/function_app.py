@@ -2,9 +2,10 @@
 
 import azure.functions as func
 import skills
-from assistants import chat, create, health, openapi, post, read, remove, retention
+from assistants import retention
+from assistants.routes import chat, create, health, openapi, post, read, remove
 from assistants.settings import Settings, SettingsError, current
-from assistants.storage import tables
+from assistants.tables.clients import tables
 
 
 def assistants_app(settings: Settings) -> func.FunctionApp:

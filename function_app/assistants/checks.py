@@ -22,7 +22,7 @@ MAX_PAGE = 100
 DEFAULT_PAGE = 50
 
 # The extension puts the id into an OData filter without escaping it, so a quote in an id deletes
-# other people's rows. The route has the same rule (routing.py).
+# other people's rows. The route has the same rule (paths.py).
 ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_CHARACTERS}}}")
 # What XML 1.0 does not call a character; XML was the table service's first format. Such a character would
 # be refused, if at all, after the old rows are gone, and a lone surrogate has no UTF-8 form.

@@ -28,9 +28,9 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
-from assistants import conversations
-from assistants.conversations import State
-from assistants.storage import Tables, insert
+from assistants.tables import conversations
+from assistants.tables.clients import Tables, insert
+from assistants.tables.conversations import State
 
 LEASE_SECONDS = 30
 """Of a write, unless it is renewed; of a create, until the extension has written the rows."""
@@ -142,7 +142,7 @@ class Lease:
         Returns the storage's failure instead of raising it: the lease ends by itself, and what its holder has
         done stays done. The caller logs it.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 # storage.py says why
+        from azure.core.exceptions import (  # noqa: PLC0415 # tables/clients.py says why
             AzureError,
             ResourceModifiedError,
             ResourceNotFoundError,
@@ -167,7 +167,7 @@ class Lease:
 
     def _write(self, row: dict[str, Any]) -> datetime:
         """Returns the table service's time."""
-        from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
+        from azure.core import MatchConditions  # noqa: PLC0415 # tables/clients.py says why
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # as above
 
         started = time.monotonic()
@@ -209,7 +209,7 @@ def acquire(
     rows when the code that has it has returned: it ends when there is a state from after it.
     `state` is what the caller has read just before, if it has.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
+    from azure.core import MatchConditions  # noqa: PLC0415 # tables/clients.py says why
     from azure.core.exceptions import (  # noqa: PLC0415 # as above
         ResourceExistsError,
         ResourceModifiedError,
@@ -269,7 +269,7 @@ def create_in_progress(tables: Tables, assistant_id: str) -> LeaseConflict | Non
 
 def remove_ended(table: Any, most: int) -> None:
     """Delete what nobody releases: after a create without a post, or an instance that died."""
-    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     ended = table.query_entities(
         "ExpiresAt lt @before", parameters={"before": datetime.now(UTC) - _CLOCK_DIFFERENCE}
@@ -299,13 +299,13 @@ def _pending_row(row: dict[str, Any], call: _PendingCall, since: float) -> dict[
 
 
 def _delete(table: Any, assistant_id: str, etag: str) -> None:
-    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
+    from azure.core import MatchConditions  # noqa: PLC0415 # tables/clients.py says why
 
     table.delete_entity(assistant_id, _ROW, etag=etag, match_condition=MatchConditions.IfNotModified)
 
 
 def _read(table: Any, assistant_id: str) -> _LeaseRow | None:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     dates: list[str] = []
 

@@ -23,9 +23,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from assistants import conversations
 from assistants.checks import ID
-from assistants.conversations import State
+from assistants.tables import conversations
+from assistants.tables.conversations import State
 
 HEAD_START_SECONDS = 0.1
 """Of the scan: enough for a few thousand rows, and little beside a walk of a hundred assistants."""
@@ -52,7 +52,7 @@ class Page:
 
 def page_after(table: Any, after: str, limit: int) -> Page:
     """At most `limit` assistants behind the partition `after` ("" for the first). No table has none."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     ended = threading.Event()
     scan = _scans.submit(_scan, table, after, limit, ended)

@@ -78,7 +78,7 @@ class ModelProbe:
             self._lock.release()
 
     def _request(self) -> ModelAnswer:
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # storage.py says why
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # tables/clients.py says why
 
         try:
             token = self.get_token(SCOPE)
@@ -119,7 +119,7 @@ def _send(connection: ModelConnection, token: str, body: bytes) -> tuple[int, Ma
     """Raises OSError."""
     import http.client  # noqa: PLC0415 # only a failed post needs it
 
-    from assistants.own_call import trusted_certificates  # noqa: PLC0415 # as above
+    from assistants.binding_call import trusted_certificates  # noqa: PLC0415 # as above
 
     url = urlsplit(connection.endpoint)
     deployment = quote(connection.deployment, safe="")
@@ -143,7 +143,7 @@ def probe_of(settings: Settings) -> ModelProbe:
 
     @functools.cache
     def identity() -> "ManagedIdentity":
-        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # storage.py says why
+        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # tables/clients.py says why
 
         return ManagedIdentity(connection.identity)
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import conversations, leases
+from assistants import leases
 from assistants.checks import ID
-from assistants.remove import remove
+from assistants.routes.remove import remove
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 
 # Within the ten minutes that the shortest plan gives a function, and what one run may do at most.
 MAX_SECONDS = 240.0
@@ -78,7 +79,7 @@ def sweep(
 
     A run that is cut short by its limits begins elsewhere the next time, so that none is left for ever.
     """
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # tables/clients.py says why
 
     end = time.monotonic() + max_seconds
     deleted = failed = 0
@@ -94,7 +95,7 @@ def sweep(
 
 
 def _idle(table: Any, idle_since: datetime, start: str) -> Iterator[str]:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     for part in ("PartitionKey ge @start", "PartitionKey lt @start"):
         # Read by the service from end to end: once a day, and only the rows that are wanted come back.

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 from assistants.checks import text_problems
-from assistants.storage import insert, tables
+from assistants.tables.clients import insert, tables
 
 MAX_TASK_UNITS = 1000
 MAX_SHOWN = 50
@@ -54,7 +54,7 @@ def add(table: Any, task: str) -> str:
 
 def listed(table: Any, about: str) -> str:
     """One task a line, the newest first: at most MAX_SHOWN, and MAX_ANSWER_CHARACTERS of all."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     word = about.strip().casefold()
     lines: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import azure.functions as func
 import pytest
-from assistants.create import create_request
+from assistants.routes.create import create_request
 from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
 from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import azure.functions as func
 import pytest
 from assistants.settings import CHAT_STATE_TABLE, Settings, StorageSettings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.data.tables import EdmType, TableServiceClient
 from azure.functions.http import HttpRequest as HostRequest
 

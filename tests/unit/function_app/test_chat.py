@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import azure.functions as func
 import pytest
-from assistants import chat
+from assistants.routes import chat
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
 from infra import package
@@ -93,7 +93,7 @@ def test_the_page_is_read_at_the_first_request_only() -> None:
     script = (
         "import sys; opened = []\n"
         "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
-        "from assistants import chat\n"
+        "from assistants.routes import chat\n"
         "chat.blueprint(True)\n"
         "assert not [name for name in opened if 'page.' in name], opened\n"
         "chat.page()\n"
@@ -103,7 +103,9 @@ def test_the_page_is_read_at_the_first_request_only() -> None:
 
 
 def test_the_package_ships_the_page() -> None:
-    assert {f"assistants/chat/page.{kind}" for kind in ("html", "css", "js")} <= set(package.app_files(APP))
+    assert {f"assistants/routes/chat_page/page.{kind}" for kind in ("html", "css", "js")} <= set(
+        package.app_files(APP)
+    )
 
 
 # What it makes of answers

@@ -6,7 +6,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 from assistants import checks
-from assistants.create import blueprint, respond
+from assistants.routes.create import blueprint, respond
 from assistants.settings import DEFAULT_INSTRUCTIONS, Settings
 from azure.core.exceptions import ResourceNotFoundError
 from azure.functions.http import HttpRequest as HostRequest

@@ -11,11 +11,13 @@ from dataclasses import replace
 
 import azure.functions as func
 import pytest
-from assistants import checks, conversations, create, listing, post, read, remove
-from assistants.own_call import Called, Outcome
-from assistants.post import PostLog
+from assistants import checks, listing
+from assistants.binding_call import Called, Outcome
+from assistants.routes import create, post, read, remove
+from assistants.routes.post import PostLog
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st

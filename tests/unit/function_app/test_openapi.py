@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import azure.functions as func
 import pytest
-from assistants import checks, create, leases, openapi, post, read, remove, routing
+from assistants import checks, leases, paths
 from assistants.leases import Purpose
-from assistants.post import PostLog
+from assistants.routes import create, openapi, post, read, remove
+from assistants.routes.post import PostLog
 from assistants.settings import Settings, current
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from jsonschema import Draft202012Validator
 
 from tests.unit.function_app.conftest import conversation, request
@@ -74,7 +75,7 @@ def test_it_follows_the_settings(settings: Settings) -> None:
 def test_its_server_is_below_the_route_prefix(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, prefix: str, url: str
 ) -> None:
-    monkeypatch.setattr(routing, "PREFIX", prefix)
+    monkeypatch.setattr(paths, "PREFIX", prefix)
     assert openapi.document(settings)["servers"] == [{"url": url}]
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import conversations, leases, post, remove
+from assistants import leases
+from assistants.binding_call import Called, Outcome
 from assistants.leases import Lease, Purpose
 from assistants.model_probe import Cause, ModelAnswer
-from assistants.own_call import Called, Outcome
-from assistants.post import PostLog
+from assistants.routes import post, remove
+from assistants.routes.post import PostLog
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import EdmType
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import checks, post, read
+from assistants import checks
+from assistants.routes import post, read
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 
 from tests.unit.function_app.conftest import conversation, request
 from tests.unit.function_app.test_post import Run, adding

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from assistants import listing, read
+from assistants import listing
+from assistants.routes import read
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.data.tables.aio import TableClient
 
 from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from assistants import conversations, leases, remove
-from assistants.create import respond as put_respond
+from assistants import leases
 from assistants.identity import TokenError
 from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
-from assistants.responses import answered
-from assistants.storage import Tables
+from assistants.routes import remove
+from assistants.routes.create import respond as put_respond
+from assistants.routes.responses import answered
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import create, post, request_body
-from assistants.own_call import Called
+from assistants.binding_call import Called
+from assistants.routes import create, post, request_body
 from assistants.settings import Settings
 
 from tests.unit.function_app.conftest import request

@@ -6,11 +6,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import conversations, leases, retention
+from assistants import leases, retention
 from assistants.leases import Purpose
 from assistants.retention import Swept, sweep
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from azure.core.exceptions import ServiceRequestError
 
 from tests.unit.function_app.conftest import conversation, rows_of

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from assistants import leases, listing, post, read, remove
+from assistants import leases, listing
 from assistants.leases import Purpose
-from assistants.post import PostLog
+from assistants.routes import post, read, remove
+from assistants.routes.post import PostLog
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.data.tables import EdmType
 
 from tests.unit.function_app.conftest import conversation, request

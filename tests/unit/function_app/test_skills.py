@@ -11,7 +11,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 import skills
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from skills import clock, todos
 
 from tests.unit.function_app.test_create import SMILE

@@ -7,9 +7,9 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants.create import blueprint
+from assistants.routes.create import blueprint
 from assistants.settings import DEFAULT_INSTRUCTIONS, load
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 
 from infra import program
 from infra.package import Package

@@ -81,7 +81,7 @@ def row_key(number: int) -> str:
 
 def get_state(table: Any, assistant_id: str) -> State | None:
     """None where there is no such assistant, or not even a table yet."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
 
     try:
         return _state(table.get_entity(assistant_id, STATE))
@@ -165,7 +165,7 @@ def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> 
     or PUT removes. Each row goes only as it was read, so that a transaction that arrives late, when another
     request has begun the conversation anew, deletes none of the new rows.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
+    from azure.core import MatchConditions  # noqa: PLC0415 # tables/clients.py says why
     from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError  # noqa: PLC0415 # as above
     from azure.data.tables import TableTransactionError  # noqa: PLC0415 # as above
 

@@ -19,13 +19,13 @@ from urllib.parse import unquote_plus
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, model_probe, request_body, routing
+from assistants import checks, leases, model_probe, paths
+from assistants.binding_call import Called, Outcome, run_assistant
 from assistants.checks import Problem
-from assistants.conversations import Message, State
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
 from assistants.model_probe import Cause, ModelAnswer
-from assistants.own_call import Called, Outcome, run_assistant
-from assistants.responses import bad_request, busy, failure, json_response, problem, utc_text
+from assistants.routes import request_body
+from assistants.routes.responses import bad_request, busy, failure, json_response, problem, utc_text
 from assistants.settings import (
     CHAT_STATE_TABLE,
     MODEL_CONNECTION,
@@ -33,7 +33,9 @@ from assistants.settings import (
     Settings,
     without_separator,
 )
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
+from assistants.tables.conversations import Message, State
 
 # A front waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
 # them would leave no thread for the functions that they wait for: the skills.
@@ -200,18 +202,18 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
         return response
 
     @routes.function_name("PostMessage")
-    @routes.route(route=routing.MESSAGES, methods=["POST"])
+    @routes.route(route=paths.MESSAGES, methods=["POST"])
     async def post_message(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         return await wait(lambda log: respond(req, settings, tables, run, log, ask_model=ask_model))
 
     @routes.function_name("PostUserQuery")
-    @routes.route(route=routing.ASSISTANT, methods=["POST"])
+    @routes.route(route=paths.ASSISTANT, methods=["POST"])
     async def post_user_query(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
         return await wait(lambda log: respond_as_text(req, settings, tables, run, log, ask_model=ask_model))
 
-    # The message in two parts: the host parses a JSON body, and rewrites a text that is a date (own_call.py).
+    # The message in two parts: the host parses a JSON body, and rewrites a date (binding_call.py).
     @routes.function_name("RunAssistant")
-    @routes.route(route=routing.RUN, methods=["POST"])
+    @routes.route(route=paths.RUN, methods=["POST"])
     @routes.assistant_post_input(  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
         arg_name="state",
         id="{assistantId}",

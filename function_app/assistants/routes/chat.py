@@ -14,7 +14,7 @@ from pathlib import Path
 
 import azure.functions as func
 
-FOLDER = Path(__file__).parent / "chat"
+FOLDER = Path(__file__).parent / "chat_page"
 
 
 @dataclass(frozen=True)

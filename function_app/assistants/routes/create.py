@@ -4,12 +4,14 @@ import json
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, request_body, routing
+from assistants import checks, leases, paths
 from assistants.checks import Problem
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
-from assistants.responses import answered, bad_request, busy, json_response, problem
+from assistants.routes import request_body
+from assistants.routes.responses import answered, bad_request, busy, json_response, problem
 from assistants.settings import CHAT_STATE_TABLE, STORAGE_CONNECTION, Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 
 REPLACED = "Assistant-Replaced"
 
@@ -24,7 +26,7 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     # `bytes` and not `str`: the host parses a text before the extension does, and rewrites a value that
     # looks like a date on the way. The Python worker's generic binding takes no dict.
     @routes.function_name("CreateAssistant")
-    @routes.route(route=routing.ASSISTANT, methods=["PUT"])
+    @routes.route(route=paths.ASSISTANT, methods=["PUT"])
     @routes.assistant_create_output(arg_name="requests")  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
     def create_assistant(req: func.HttpRequest, requests: func.Out[bytes]) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         return answered(lambda: respond(req, requests, settings.default_instructions, tables))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from assistants.settings import Settings, StorageSettings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.core.pipeline import Pipeline
 
 KEY = "a2V5"

@@ -4,17 +4,18 @@ from collections.abc import Callable
 
 import azure.functions as func
 
-from assistants import checks, conversations, leases, routing
+from assistants import checks, leases, paths
 from assistants.leases import LeaseConflict, LeaseLostError, Purpose
-from assistants.responses import answered, bad_request, busy
-from assistants.storage import Tables
+from assistants.routes.responses import answered, bad_request, busy
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 
 
 def blueprint(tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
 
     @routes.function_name("DeleteAssistant")
-    @routes.route(route=routing.ASSISTANT, methods=["DELETE"])
+    @routes.route(route=paths.ASSISTANT, methods=["DELETE"])
     def delete_assistant(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         return answered(lambda: respond(req, tables))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import azure.functions as func
 
-from assistants.responses import json_response, problem
+from assistants.routes.responses import json_response, problem
 
-APP_ROOT = Path(__file__).parent.parent
+APP_ROOT = Path(__file__).parents[2]
 
 
 def package_hash(app_root: Path) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import checks, routing
-from assistants.create import REPLACED
-from assistants.responses import answered, json_response
+from assistants import checks, paths
+from assistants.routes.create import REPLACED
+from assistants.routes.responses import answered, json_response
 from assistants.settings import Settings
 
 Json = dict[str, Any]
@@ -50,7 +50,7 @@ def document(settings: Settings) -> Json:
                 " absent; one that is given twice, or is not UTF-8, is refused. Unknown ones are ignored."
             ),
         },
-        "servers": [{"url": routing.url_path()}],
+        "servers": [{"url": paths.url_path()}],
         "paths": _paths(settings),
         "components": {"schemas": _schemas()},
     }

@@ -10,7 +10,7 @@ from typing import Any
 import azure.functions as func
 
 from assistants.checks import Problem
-from assistants.responses import bad_request, problem
+from assistants.routes.responses import bad_request, problem
 
 _MAX_VALUE_CHARACTERS = 64
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from assistants import own_call, routing
-from assistants.own_call import Called, Outcome, run_assistant
+from assistants import binding_call, paths
+from assistants.binding_call import Called, Outcome, run_assistant
 
 from local_azure.services.ports import ADDRESS, free_port
 
@@ -115,7 +115,7 @@ def test_the_call_goes_below_the_route_prefix_of_host_json(
 ) -> None:
     host_json = tmp_path / "host.json"
     host_json.write_text(json.dumps({"version": "2.0", "extensions": {"http": http}}))
-    monkeypatch.setattr(routing, "PREFIX", routing.route_prefix(host_json))
+    monkeypatch.setattr(paths, "PREFIX", paths.route_prefix(host_json))
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert [path for path, _, _ in app.requests] == [path]
 
@@ -133,7 +133,7 @@ def test_the_route_prefix_is_the_hosts_default_where_host_json_names_none(
     tmp_path: Path, host: object, prefix: str
 ) -> None:
     (tmp_path / "host.json").write_text(json.dumps(host))
-    assert routing.route_prefix(tmp_path / "host.json") == prefix
+    assert paths.route_prefix(tmp_path / "host.json") == prefix
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
-    monkeypatch.setattr(own_call, "_IDLE_SECONDS", 0)
+    monkeypatch.setattr(binding_call, "_IDLE_SECONDS", 0)
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.connections == 2
 
@@ -219,4 +219,4 @@ def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
     ],
 )
 def test_a_message_that_is_a_date_reaches_the_host_in_two_parts(message: str, parts: tuple[str, str]) -> None:
-    assert json.loads(own_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}
+    assert json.loads(binding_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}

@@ -9,12 +9,13 @@ import re
 
 import azure.functions as func
 
-from assistants import checks, conversations, listing, routing
+from assistants import checks, listing, paths
 from assistants.checks import Moment, Problem
-from assistants.conversations import NEVER, State
-from assistants.responses import answered, bad_request, json_response, not_found, problem
+from assistants.routes.responses import answered, bad_request, json_response, not_found, problem
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
+from assistants.tables.conversations import NEVER, State
 
 _PARAMETERS = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
@@ -27,12 +28,12 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
 
     @routes.function_name("GetAssistant")
-    @routes.route(route=routing.ASSISTANT, methods=["GET"])
+    @routes.route(route=paths.ASSISTANT, methods=["GET"])
     def get_assistant(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
         return answered(lambda: respond(req, settings, tables))
 
     @routes.function_name("ListAssistants")
-    @routes.route(route=routing.ASSISTANTS, methods=["GET"])
+    @routes.route(route=paths.ASSISTANTS, methods=["GET"])
     def list_assistants(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
         return answered(lambda: respond_list(req, tables))
 

@@ -108,7 +108,7 @@ def utc_text(moment: datetime) -> str:
 
 def _identity_problem(error: Exception) -> str | None:
     # Whatever the SDK raises has loaded these modules.
-    from azure.core import exceptions  # noqa: PLC0415 # storage.py says why
+    from azure.core import exceptions  # noqa: PLC0415 # tables/clients.py says why
 
     if isinstance(error, exceptions.ClientAuthenticationError):
         if getattr(error, "passes", False):
@@ -127,7 +127,7 @@ def _identity_problem(error: Exception) -> str | None:
 
 def _passes(error: Exception) -> bool:
     # Whatever the SDK raises has loaded these modules.
-    from azure.core import exceptions  # noqa: PLC0415 # storage.py says why
+    from azure.core import exceptions  # noqa: PLC0415 # tables/clients.py says why
 
     if isinstance(error, exceptions.HttpResponseError):
         status = error.status_code or 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from assistants import routing
+from assistants import paths
 
 if TYPE_CHECKING:
     import http.client
@@ -112,7 +112,7 @@ def _call(site_host: str, assistant_id: str, message: str, key: str) -> Called:
     except (OSError, http.client.HTTPException):
         return Called(Outcome.UNREACHABLE)
     try:
-        path = routing.url_path(f"assistants/{assistant_id}/run")
+        path = paths.url_path(f"assistants/{assistant_id}/run")
         connection.request("POST", path, encode_body(message), headers)
         answer = connection.getresponse()
         answer.read()

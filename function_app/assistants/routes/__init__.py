@@ -1,0 +1,1 @@
+"""One module per route: parse the request, call the logic, answer in HTTP."""
