@@ -2,19 +2,18 @@
 
 import azure.functions as func
 import skills
-from assistants import retention
-from assistants.routes import chat, create, health, openapi, post, read, remove
+from assistants.routes import chat, create, health, openapi, post, read, remove, timer
 from assistants.settings import Settings, SettingsError, current
-from assistants.tables.clients import tables
+from assistants.tables.clients import current_tables
 
 
 def assistants_app(settings: Settings) -> func.FunctionApp:
     functions = func.FunctionApp(http_auth_level=settings.http_auth_level)
-    functions.register_functions(create.blueprint(settings, tables()))
-    functions.register_functions(post.blueprint(settings, tables()))
-    functions.register_functions(read.blueprint(settings, tables()))
-    functions.register_functions(remove.blueprint(tables()))
-    functions.register_functions(retention.blueprint(settings, tables()))
+    functions.register_functions(create.blueprint(settings, current_tables()))
+    functions.register_functions(post.blueprint(settings, current_tables()))
+    functions.register_functions(read.blueprint(settings, current_tables()))
+    functions.register_functions(remove.blueprint(current_tables()))
+    functions.register_functions(timer.blueprint(settings, current_tables()))
     functions.register_functions(health.blueprint())
     functions.register_functions(openapi.blueprint(settings))
     functions.register_functions(chat.blueprint(settings.chat_page))

@@ -23,8 +23,6 @@ TIMEOUT = 220
 _CONNECT_TIMEOUT = 10
 # An open connection is used again within this time; front ends keep theirs for minutes.
 _IDLE_SECONDS = 20
-# What a front end answers when it gives up on the host, which may run and write nevertheless.
-_GAVE_UP = (408, 502, 504)
 # What Newtonsoft.Json takes for a date in a JSON body, and the host then writes in another form.
 _DATE_LIKE = re.compile(r"[0-9].{9}T|/Date\(", re.DOTALL)
 _CORE_TOOLS = re.compile(r"localhost(:[0-9]+)?")
@@ -35,13 +33,29 @@ _KEY = re.compile("[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?")
 class Outcome(Enum):
     DONE = "answered 200"
     FAILED = "answered 500: the binding failed"
+    BUSY = "answered 429 or 503, without running"
+    KEY_REFUSED = "answered 401 or 403, without running"
+    MISSING = "answered 404, without running"
     REFUSED = "answered something else, without running"
     UNREACHABLE = "was not reached"
-    LOST = "was reached and gave no answer of its own"
+    INDETERMINATE = "was reached and gave no answer of its own"
+
+
+_BY_STATUS = {
+    200: Outcome.DONE,
+    500: Outcome.FAILED,
+    # What a front end answers when it gives up on the host, which may run and write nevertheless.
+    **dict.fromkeys((408, 502, 504), Outcome.INDETERMINATE),
+    **dict.fromkeys((429, 503), Outcome.BUSY),
+    **dict.fromkeys((401, 403), Outcome.KEY_REFUSED),
+    404: Outcome.MISSING,
+}
 
 
 @dataclass(frozen=True)
-class Called:
+class CallResult:
+    """How the call ended. `status` is that of the answer, None without one."""
+
     outcome: Outcome
     status: int | None = None
 
@@ -59,8 +73,8 @@ class _Connections:
 
     def take(self) -> "http.client.HTTPConnection":
         """One that is connected. Raises OSError and HTTPException."""
-        while (found := self._pop()) is not None:
-            since, connection = found
+        while (idle := self._pop()) is not None:
+            since, connection = idle
             if time.monotonic() - since < _IDLE_SECONDS and not _closed(connection):
                 return connection
             connection.close()
@@ -87,20 +101,20 @@ class _Connections:
             return self._idle.pop() if self._idle else None
 
 
-def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> Called:
+def run_assistant(site_host: str, assistant_id: str, message: str, key: str) -> CallResult:
     """Run the bound function and wait for it. `assistant_id` has passed the checks. Raises nothing.
 
     `key` is as the client sent it. Where it has commas they may join two headers of which the host took the
     first, or belong to a key that somebody chose: a 401 runs nothing, so both can be tried.
     """
-    called = _call(site_host, assistant_id, message, key)
-    first = key.partition(",")[0].strip()
-    if called.status == 401 and first != key:
-        return _call(site_host, assistant_id, message, first)
-    return called
+    call = _call(site_host, assistant_id, message, key)
+    first_key = key.partition(",")[0].strip()
+    if call.status == 401 and first_key != key:
+        return _call(site_host, assistant_id, message, first_key)
+    return call
 
 
-def _call(site_host: str, assistant_id: str, message: str, key: str) -> Called:
+def _call(site_host: str, assistant_id: str, message: str, key: str) -> CallResult:
     import http.client  # noqa: PLC0415 # only posts need it
 
     headers: dict[str, str | bytes] = {"Content-Type": "application/json"}
@@ -110,21 +124,17 @@ def _call(site_host: str, assistant_id: str, message: str, key: str) -> Called:
     try:
         connection = connections.take()
     except (OSError, http.client.HTTPException):
-        return Called(Outcome.UNREACHABLE)
+        return CallResult(Outcome.UNREACHABLE)
     try:
         path = paths.url_path(f"assistants/{assistant_id}/run")
         connection.request("POST", path, encode_body(message), headers)
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, http.client.HTTPException):
         connection.close()
-        return Called(Outcome.LOST)
+        return CallResult(Outcome.INDETERMINATE)
     connections.give(connection)
-    if answer.status == 200:
-        return Called(Outcome.DONE, answer.status)
-    if answer.status in _GAVE_UP:
-        return Called(Outcome.LOST, answer.status)
-    return Called(Outcome.FAILED if answer.status == 500 else Outcome.REFUSED, answer.status)
+    return CallResult(_BY_STATUS.get(response.status, Outcome.REFUSED), response.status)
 
 
 @functools.cache

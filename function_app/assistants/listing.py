@@ -21,10 +21,10 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-from assistants.checks import ID
+from assistants.rules import ID
 from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from assistants.tables.conversations import State
 
 HEAD_START_SECONDS = 0.1
@@ -50,25 +50,21 @@ class Page:
     place: str | None
 
 
-def page_after(table: Any, after: str, limit: int) -> Page:
+def page_after(tables: Tables, after: str, limit: int) -> Page:
     """At most `limit` assistants behind the partition `after` ("" for the first). No table has none."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
-
     ended = threading.Event()
-    scan = _scans.submit(_scan, table, after, limit, ended)
+    scan = _scans.submit(_scan, tables, after, limit, ended)
     try:
         concurrent.futures.wait([scan], HEAD_START_SECONDS)
-        return _walk(table, after, limit, scan)
-    except ResourceNotFoundError:
-        return Page([], None)
+        return _walk(tables, after, limit, scan)
     finally:
         ended.set()
         scan.cancel()
 
 
-def _scan(table: Any, after: str, limit: int, ended: threading.Event) -> Page:
+def _scan(tables: Tables, after: str, limit: int, ended: threading.Event) -> Page:
     states: list[State] = []
-    for answer in conversations.states_after(table, after, limit + 1):
+    for answer in conversations.states_after(tables, after, limit + 1):
         states += (state for state in answer if ID.fullmatch(state.assistant_id))
         if len(states) > limit:
             return Page(states[:limit], states[limit - 1].assistant_id)
@@ -77,9 +73,9 @@ def _scan(table: Any, after: str, limit: int, ended: threading.Event) -> Page:
     return Page(states, None)
 
 
-def _walk(table: Any, after: str, limit: int, scan: Future[Page]) -> Page:
+def _walk(tables: Tables, after: str, limit: int, scan: Future[Page]) -> Page:
     """What `scan` answers, if it does before the walk has come to its end."""
-    partitions = conversations.partitions_after(table, after)
+    partitions = conversations.partitions_after(tables, after)
     states: list[State] = []
     strays = 0
     place = after
@@ -91,7 +87,7 @@ def _walk(table: Any, after: str, limit: int, scan: Future[Page]) -> Page:
                     return scan.result()
                 if (partition := next(partitions, None)) is None:
                     break
-                reads.append((partition, _reads.submit(_state, table, partition)))
+                reads.append((partition, _reads.submit(_state, tables, partition)))
             if not reads:
                 return Page(states, None)
             for partition, read in reads:
@@ -107,6 +103,6 @@ def _walk(table: Any, after: str, limit: int, scan: Future[Page]) -> Page:
     return Page(states, None if next(partitions, None) is None else place)
 
 
-def _state(table: Any, partition: str) -> State | None:
+def _state(tables: Tables, partition: str) -> State | None:
     # Others may write to the table: what no request can name is not listed either.
-    return conversations.get_state(table, partition) if ID.fullmatch(partition) else None
+    return conversations.get_state(tables, partition) if ID.fullmatch(partition) else None

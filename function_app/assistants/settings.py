@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import azure.functions as func
 
-from assistants.checks import instructions_problems
+from assistants.rules import instructions_problems
 
 DEFAULT_INSTRUCTIONS = (
     "Don't make assumptions about what values to plug into functions.\n"

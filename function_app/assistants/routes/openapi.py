@@ -10,14 +10,15 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants import checks, paths
+from assistants import paths, rules
+from assistants.routes import parsing
 from assistants.routes.create import REPLACED
-from assistants.routes.responses import answered, json_response
+from assistants.routes.responses import handle_errors, json_response
 from assistants.settings import Settings
 
 Json = dict[str, Any]
 
-# The characters of `checks` as a pattern that JSON Schema's dialect and others read alike.
+# The characters of rules.py as a pattern that JSON Schema's dialect and others read alike.
 _STORABLE = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\ufffe\\uffff]*$"
 _MOMENT = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[-+ ][0-9]{2}:[0-9]{2})?)?$"
@@ -32,7 +33,7 @@ def blueprint(settings: Settings) -> func.Blueprint:
     @routes.function_name("OpenApi")
     @routes.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
     def open_api(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
-        return answered(lambda: json_response(found(), 200))
+        return handle_errors(lambda: json_response(found(), 200))
 
     return routes
 
@@ -137,7 +138,7 @@ def _create() -> Json:
         "requestBody": _body(
             {
                 "instructions": {
-                    **_text(checks.MAX_INSTRUCTIONS_UNITS),
+                    **_text(rules.MAX_INSTRUCTIONS_UNITS),
                     "description": "The system prompt; blank for none, absent for the default",
                 }
             },
@@ -174,7 +175,7 @@ def _post() -> Json:
         "operationId": "postMessage",
         "summary": "Say something to an assistant and wait for its reply",
         "requestBody": _body(
-            {"message": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1}},
+            {"message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1}},
             {"message": "Add a todo: buy milk"},
             required=["message"],
         ),
@@ -196,7 +197,7 @@ def _post_as_text() -> Json:
                 "name": "message",
                 "in": "query",
                 "required": True,
-                "schema": {**_text(checks.MAX_MESSAGE_UNITS), "minLength": 1},
+                "schema": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
                 "example": "Hello",
             }
         ],
@@ -295,7 +296,7 @@ def _id() -> Json:
         "schema": {
             "type": "string",
             "minLength": 1,
-            "maxLength": checks.MAX_ID_CHARACTERS,
+            "maxLength": rules.MAX_ID_CHARACTERS,
             "pattern": "^[A-Za-z0-9_-]+$",
         },
         "example": "hello",
@@ -308,7 +309,7 @@ def _query(name: str, description: str, schema: Json, example: object = None) ->
 
 
 def _limit() -> Json:
-    schema = {"type": "integer", "minimum": 1, "maximum": checks.MAX_PAGE, "default": checks.DEFAULT_PAGE}
+    schema = {"type": "integer", "minimum": 1, "maximum": parsing.MAX_PAGE, "default": parsing.DEFAULT_PAGE}
     return _query("limit", "How many at most", schema, 10)
 
 

@@ -9,13 +9,15 @@ import re
 
 import azure.functions as func
 
-from assistants import checks, listing, paths
-from assistants.checks import Moment, Problem
-from assistants.routes.responses import answered, bad_request, json_response, not_found, problem
+from assistants import listing, paths
+from assistants.errors import AssistantNotFoundError
+from assistants.routes import parsing
+from assistants.routes.parsing import Problem
+from assistants.routes.responses import bad_request, handle_errors, json_response, problem
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
-from assistants.tables.conversations import NEVER, State
+from assistants.tables.conversations import NEVER, Moment, State
 
 _PARAMETERS = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
@@ -30,29 +32,29 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     @routes.function_name("GetAssistant")
     @routes.route(route=paths.ASSISTANT, methods=["GET"])
     def get_assistant(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
-        return answered(lambda: respond(req, settings, tables))
+        return handle_errors(lambda: respond(req, settings, tables))
 
     @routes.function_name("ListAssistants")
     @routes.route(route=paths.ASSISTANTS, methods=["GET"])
     def list_assistants(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
-        return answered(lambda: respond_list(req, tables))
+        return handle_errors(lambda: respond_list(req, tables))
 
     return routes
 
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
     """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers."""
-    if unclear := checks.query_problems(req.url, *_PARAMETERS):
-        return bad_request([*checks.id_problems(req.route_params.get("assistantId", "")), *unclear])
+    if unclear := parsing.query_problems(req.url, *_PARAMETERS):
+        return bad_request([*parsing.id_problems(req.route_params.get("assistantId", "")), *unclear])
     if "timestampUTC" in req.params:
         return _respond_as_binding(req, settings, tables)
     assistant_id = req.route_params.get("assistantId", "")
-    limit, limit_problems = checks.parse_limit(req.params)
-    after, token_problems = checks.parse_token(req.params, "m", _ROW_KEY)
-    since, since_problems = checks.parse_moment(req.params, "since")
-    asked, switch_problems = checks.parse_switch(req.params, "includeInstructions")
+    limit, limit_problems = parsing.parse_limit(req.params)
+    after, token_problems = parsing.parse_token(req.params, "m", _ROW_KEY)
+    since, since_problems = parsing.parse_moment(req.params, "since")
+    asked, switch_problems = parsing.parse_switch(req.params, "includeInstructions")
     problems = [
-        *checks.id_problems(assistant_id),
+        *parsing.id_problems(assistant_id),
         *limit_problems,
         *token_problems,
         *since_problems,
@@ -62,29 +64,29 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
         return bad_request(problems)
     if asked and not settings.expose_instructions:
         return problem(403, "The setting exposeInstructions does not let instructions be shown.")
-    state = conversations.get_state(tables.chat_state, assistant_id)
+    state = conversations.get_state(tables, assistant_id)
     if state is None:
-        return not_found(assistant_id)
+        raise AssistantNotFoundError(assistant_id)
     messages = list(
         conversations.messages_after(
-            tables.chat_state, assistant_id, after, most=limit + 1, since=since, with_instructions=asked
+            tables, assistant_id, after, most=limit + 1, since=since, with_instructions=asked
         )
     )
     page = messages[:limit]
     body = {**state.shown(), "messages": [message.shown() for message in page]}
     if len(messages) > limit:
-        body["continuationToken"] = checks.encode_token("m", page[-1].row_key)
+        body["continuationToken"] = parsing.encode_token("m", page[-1].row_key)
     return json_response(body, 200)
 
 
 def _respond_as_binding(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
     assistant_id = req.route_params.get("assistantId", "")
-    since, problems = checks.parse_moment(req.params, "timestampUTC")
+    since, problems = parsing.parse_moment(req.params, "timestampUTC")
     mixed = [
         name for name in ("limit", "continuationToken", "since", "includeInstructions") if name in req.params
     ]
     problems += [Problem("query", name, "cannot be given with timestampUTC") for name in mixed]
-    problems = checks.id_problems(assistant_id) + problems
+    problems = parsing.id_problems(assistant_id) + problems
     if problems or since is None:
         return bad_request(problems)
     return func.HttpResponse(
@@ -97,11 +99,11 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
     Only the system prompt is left out where the settings do not let it be shown.
     """
-    found = conversations.get_state(tables.chat_state, assistant_id)
+    found = conversations.get_state(tables, assistant_id)
     state = found or State(assistant_id, NEVER, NEVER, 0, 0)
     recent = (
         conversations.messages_after(
-            tables.chat_state, assistant_id, "", since=since, with_instructions=settings.expose_instructions
+            tables, assistant_id, "", since=since, with_instructions=settings.expose_instructions
         )
         if found
         else ()
@@ -123,15 +125,15 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
     """A page of assistants by id."""
-    if unclear := checks.query_problems(req.url, "limit", "continuationToken"):
+    if unclear := parsing.query_problems(req.url, "limit", "continuationToken"):
         return bad_request(unclear)
-    limit, problems = checks.parse_limit(req.params)
-    after, token_problems = checks.parse_token(req.params, "a", _PARTITION)
+    limit, problems = parsing.parse_limit(req.params)
+    after, token_problems = parsing.parse_token(req.params, "a", _PARTITION)
     problems += token_problems
     if problems:
         return bad_request(problems)
-    page = listing.page_after(tables.chat_state, after, limit)
+    page = listing.page_after(tables, after, limit)
     body: dict[str, object] = {"assistants": [state.shown() for state in page.states]}
     if page.place is not None:
-        body["continuationToken"] = checks.encode_token("a", page.place)
+        body["continuationToken"] = parsing.encode_token("a", page.place)
     return json_response(body, 200)

@@ -9,7 +9,7 @@ from typing import Any
 
 import azure.functions as func
 
-from assistants.checks import Problem
+from assistants.routes.parsing import Problem
 from assistants.routes.responses import bad_request, problem
 
 _MAX_VALUE_CHARACTERS = 64

@@ -9,13 +9,18 @@ from urllib.parse import quote
 
 import azure.functions as func
 
-from assistants.checks import Problem
-from assistants.leases import LeaseConflict
+from assistants.errors import (
+    AssistantExistsError,
+    AssistantNotFoundError,
+    DomainError,
+    LeaseConflictError,
+)
+from assistants.routes.parsing import Problem
+from assistants.tables.failures import StorageFailure, classify
 
 # A refusal repeats names that the client made up, so it shows neither endless ones nor endlessly many.
 _MAX_NAME_CHARACTERS = 64
 _MAX_PROBLEMS = 20
-_RETRY_ROLE_SECONDS = 30
 
 
 def json_response(
@@ -56,83 +61,84 @@ def bad_request(problems: Sequence[Problem]) -> func.HttpResponse:
     )
 
 
-def not_found(assistant_id: str) -> func.HttpResponse:
-    """For a checked id only, since it is repeated."""
-    return problem(404, f"There is no assistant {assistant_id}.")
+def domain_problem(error: DomainError, members: Mapping[str, object] | None = None) -> func.HttpResponse:
+    """The problem of each domain error but PostError. It repeats the assistant's id, which was checked."""
+    match error:
+        case AssistantNotFoundError():
+            return problem(404, f"There is no assistant {error.assistant_id}.", members=members)
+        case AssistantExistsError():
+            detail = (
+                f"There is an assistant {error.assistant_id}, and If-None-Match: * asks not to replace it."
+            )
+            return problem(412, detail, members=members)
+        case LeaseConflictError():
+            return _lease_conflict(error, members or {})
+        case _:
+            raise error
 
 
-def busy(
-    assistant_id: str, conflict: LeaseConflict, members: Mapping[str, object] | None = None
-) -> func.HttpResponse:
+def _lease_conflict(error: LeaseConflictError, members: Mapping[str, object]) -> func.HttpResponse:
     """409 with `Retry-After`; after `lockedUntil`, at the latest, the assistant can be written again."""
-    until = utc_text(conflict.locked_until)
-    detail = f"Another request is writing the assistant {assistant_id}."
-    if conflict.call_pending:
+    until = utc_text(error.locked_until)
+    detail = f"Another request is writing the assistant {error.assistant_id}."
+    if error.call_pending:
         detail = (
-            f"A message to the assistant {assistant_id} got no answer and may still be stored. Until it is,"
-            f" or until {until}, the assistant can be neither replaced nor deleted; messages can be posted,"
-            " and another id can be used at once."
+            f"A message to the assistant {error.assistant_id} got no answer and may still be stored. Until it"
+            f" is, or until {until}, the assistant can be neither replaced nor deleted; messages can be"
+            " posted, and another id can be used at once."
         )
-    return problem(
-        409, detail, retry_after=conflict.retry_after, members={**(members or {}), "lockedUntil": until}
-    )
+    return problem(409, detail, retry_after=error.retry_after, members={**members, "lockedUntil": until})
 
 
-def answered(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-    """What `handle` answers; a failure becomes a problem that tells nothing of the inside."""
+def handle_errors(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """What `handle` answers; an error becomes a problem that tells nothing of the inside."""
     try:
         return handle()
+    except DomainError as error:
+        return domain_problem(error)
     except Exception as error:  # noqa: BLE001 # a bare 500 of the host would be no problem document
         return failure(error)
 
 
+_RETRY_ROLE_SECONDS = 30
+_STORAGE_PROBLEMS = {
+    StorageFailure.IDENTITY_UNAVAILABLE: (
+        "The app gets no token: the platform's token endpoint does not answer just now.",
+        _RETRY_ROLE_SECONDS,
+    ),
+    StorageFailure.IDENTITY_REFUSED: (
+        "The app's identity is refused: the function app must have the identity that its app setting"
+        " AzureWebJobsStorage__clientId names.",
+        _RETRY_ROLE_SECONDS,
+    ),
+    # A role and an identity that are late or were taken away count as soon as they are there again.
+    StorageFailure.FORBIDDEN: (
+        "The app's identity may not use the tables: it lacks the role Storage Table Data Contributor, or"
+        " the account's network rules refuse it. A new role takes up to 10 minutes to arrive.",
+        _RETRY_ROLE_SECONDS,
+    ),
+    StorageFailure.UNAVAILABLE: ("Storage does not answer just now. Send the request again.", 5),
+}
+
+
 def failure(error: Exception, members: Mapping[str, object] | None = None) -> func.HttpResponse:
     """503 where it passes, or a role may be on its way; else 500. The log has the rest."""
-    if detail := _identity_problem(error):
-        logging.error("%s %s", detail, error)
-        # A role and an identity that are late or were taken away count as soon as they are there again.
-        return problem(503, detail, retry_after=_RETRY_ROLE_SECONDS, members=members)
-    if _passes(error):
+    storage_failure = classify(error)
+    if storage_failure is None:
+        logging.error("The request failed", exc_info=error)
+        detail = "The request failed. The app's log in Application Insights has the reason."
+        return problem(500, detail, members=members)
+    detail, retry_after = _STORAGE_PROBLEMS[storage_failure]
+    if storage_failure is StorageFailure.UNAVAILABLE:
         logging.warning("Storage does not answer: %s", type(error).__name__)
-        detail = "Storage does not answer just now. Send the request again."
-        return problem(503, detail, retry_after=5, members=members)
-    logging.error("The request failed", exc_info=error)
-    detail = "The request failed. The app's log in Application Insights has the reason."
-    return problem(500, detail, members=members)
+    else:
+        logging.error("%s %s", detail, error)
+    return problem(503, detail, retry_after=retry_after, members=members)
 
 
 def utc_text(moment: datetime) -> str:
     """`2026-11-30T17:00:00Z`. `moment` is in UTC."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _identity_problem(error: Exception) -> str | None:
-    # Whatever the SDK raises has loaded these modules.
-    from azure.core import exceptions  # noqa: PLC0415 # tables/clients.py says why
-
-    if isinstance(error, exceptions.ClientAuthenticationError):
-        if getattr(error, "passes", False):
-            return "The app gets no token: the platform's token endpoint does not answer just now."
-        return (
-            "The app's identity is refused: the function app must have the identity that its app setting"
-            " AzureWebJobsStorage__clientId names."
-        )
-    if isinstance(error, exceptions.HttpResponseError) and error.status_code == 403:
-        return (
-            "The app's identity may not use the tables: it lacks the role Storage Table Data Contributor, or"
-            " the account's network rules refuse it. A new role takes up to 10 minutes to arrive."
-        )
-    return None
-
-
-def _passes(error: Exception) -> bool:
-    # Whatever the SDK raises has loaded these modules.
-    from azure.core import exceptions  # noqa: PLC0415 # tables/clients.py says why
-
-    if isinstance(error, exceptions.HttpResponseError):
-        status = error.status_code or 0
-        return status in (408, 429) or status >= 500
-    return isinstance(error, (exceptions.ServiceRequestError, exceptions.ServiceResponseError))
 
 
 def _sentence(problem: Problem) -> str:

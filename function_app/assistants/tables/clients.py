@@ -1,7 +1,7 @@
-"""The app's own way to its tables, beside the extension's bindings.
+"""The app's own clients of its tables, beside the extension's bindings.
 
 The SDK is imported by the first request that needs a table: it costs more than all else
-that a start imports.
+that a start imports. Only the modules of this folder use the clients.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Tables:
         return self._clients[name]
 
     def _connect(self, names: Sequence[str]) -> "list[TableClient]":
-        from azure.data.tables import TableClient  # noqa: PLC0415 # see above
+        from azure.data.tables import TableClient  # noqa: PLC0415 # see the module's docstring
 
         # The SDK logs every request and its answer at Information.
         logging.getLogger("azure").setLevel(logging.WARNING)
@@ -68,34 +68,34 @@ class Tables:
         endpoint, connection_string = self._settings.table_endpoint, self._settings.connection_string
         if not endpoint:
             return [TableClient.from_connection_string(connection_string, name, **timeouts) for name in names]
-        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # see above
+        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # see the module's docstring
 
         credential: Any = ManagedIdentity(self._settings.identity)
         return [TableClient(endpoint, name, credential=credential, **timeouts) for name in names]
 
 
 @functools.cache
-def tables() -> Tables:
+def current_tables() -> Tables:
     """The tables of this process's settings."""
     return Tables(settings.current())
 
 
-def insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+def insert_row(table: Any, row: dict[str, Any]) -> dict[str, Any]:
     """Insert a row, and its table where that is missing (Core Tools). Returns its `etag`.
 
     Raises as `create_entity` does. `row` needs a property, or a key, that no other writer gives it.
     """
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # see above
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # see the module's docstring
 
     try:
-        return _insert(table, row)
+        return _insert_once(table, row)
     except ResourceNotFoundError:
         _create_table(table)
-        return _insert(table, row)
+        return _insert_once(table, row)
 
 
-def _insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
-    from azure.core.exceptions import (  # noqa: PLC0415 # see above
+def _insert_once(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    from azure.core.exceptions import (  # noqa: PLC0415 # see the module's docstring
         HttpResponseError,
         ResourceExistsError,
         ResourceNotFoundError,
@@ -118,7 +118,7 @@ def _insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create_table(table: Any) -> None:
-    from azure.core.exceptions import ResourceExistsError, ServiceResponseError  # noqa: PLC0415 # see above
+    from azure.core.exceptions import ResourceExistsError, ServiceResponseError  # noqa: PLC0415 # see the module's docstring
 
     # Another request was faster, or the answer was lost: the next insert shows whether the table is there.
     with contextlib.suppress(ResourceExistsError, ServiceResponseError):

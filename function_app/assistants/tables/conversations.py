@@ -1,19 +1,21 @@
 """The rows of conversations, read and deleted.
 
 The extension writes them (ChatMessageTableEntity.cs, AssistantStateEntity.cs of
-azure-functions-openai-extension). An id gets here only after `checks.id_problems`, and
+azure-functions-openai-extension). An id gets here only after the check of `rules.ID`, and
 enters a filter only as a parameter.
 """
 
+import contextlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
-from assistants.checks import Moment
+from assistants.rules import ID
+from assistants.tables.clients import Tables
 
 STATE = "state"
 NEVER = "0001-01-01T00:00:00"
@@ -24,8 +26,14 @@ _TRANSACTION = 100
 # The table service keeps no earlier date, and refuses one in a filter.
 _FIRST_YEAR = "1601"
 _DELETE_ATTEMPTS = 3
-# JsonReaderOptions.MaxDepth: the default of System.Text.Json.
-_JSON_DEPTH = 64
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time in UTC. `text` has seven digits, so that texts sort by time; `floor` has six, rounded down."""
+
+    text: str
+    floor: datetime
 
 
 @dataclass(frozen=True)
@@ -79,18 +87,18 @@ def row_key(number: int) -> str:
     return f"msg-{number:04X}"
 
 
-def get_state(table: Any, assistant_id: str) -> State | None:
+def get_state(tables: Tables, assistant_id: str) -> State | None:
     """None where there is no such assistant, or not even a table yet."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # tables/clients.py says why
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     try:
-        return _state(table.get_entity(assistant_id, STATE))
+        return _state(tables.chat_state.get_entity(assistant_id, STATE))
     except ResourceNotFoundError:
         return None
 
 
 def messages_after(
-    table: Any,
+    tables: Tables,
     assistant_id: str,
     after: str,
     *,
@@ -110,16 +118,20 @@ def messages_after(
     # The service answers with 1,000 rows where it is not given a $top, the SDK's `results_per_page`. One
     # more, since the message whose time `since` is passes the filter, which has not all of its digits.
     page = None if most is None else most + (since is not None)
-    messages = map(_message, table.query_entities(query, parameters=parameters, results_per_page=page))
+    messages = map(
+        _message, tables.chat_state.query_entities(query, parameters=parameters, results_per_page=page)
+    )
     later = (message for message in messages if since is None or _padded(message.created_at) > since.text)
     return itertools.islice(later, most)
 
 
-def exchange_after(table: Any, assistant_id: str, total_messages: int) -> tuple[State | None, list[Message]]:
+def exchange_after(
+    tables: Tables, assistant_id: str, total_messages: int
+) -> tuple[State | None, list[Message]]:
     """The state, and the messages behind the first `total_messages`, read in one query."""
     state: State | None = None
     messages: list[Message] = []
-    for row in table.query_entities(
+    for row in tables.chat_state.query_entities(
         "PartitionKey eq @id and RowKey ge @first",
         parameters={"id": assistant_id, "first": row_key(total_messages + 1)},
     ):
@@ -130,33 +142,63 @@ def exchange_after(table: Any, assistant_id: str, total_messages: int) -> tuple[
     return state, messages
 
 
-def states_after(table: Any, after: str, page: int) -> Iterator[list[State]]:
+def states_after(tables: Tables, after: str, page: int) -> Iterator[list[State]]:
     """States by id, from the assistant behind `after`: what each request gives, at most `page` of them.
 
     The service reads every row behind `after` until it has found so many, or for five seconds.
     """
-    answers = table.query_entities(
-        "PartitionKey gt @after and RowKey eq @state",
-        parameters={"after": after, "state": STATE},
-        results_per_page=page,
-    ).by_page()
-    return ([_state(row) for row in rows] for rows in answers)
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
+
+    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+        pages = tables.chat_state.query_entities(
+            "PartitionKey gt @after and RowKey eq @state",
+            parameters={"after": after, "state": STATE},
+            results_per_page=page,
+        ).by_page()
+        for rows in pages:
+            yield [_state(row) for row in rows]
 
 
-def partitions_after(table: Any, after: str) -> Iterator[str]:
+def partitions_after(tables: Tables, after: str) -> Iterator[str]:
     """The keys of the partitions behind `after`: one request, which reads one row, for each."""
-    while True:
-        rows: Any = table.query_entities(
-            "PartitionKey gt @after", parameters={"after": after}, results_per_page=1, select=["PartitionKey"]
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
+
+    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+        while True:
+            rows: Any = tables.chat_state.query_entities(
+                "PartitionKey gt @after",
+                parameters={"after": after},
+                results_per_page=1,
+                select=["PartitionKey"],
+            )
+            first: Any = next(iter(rows), None)
+            if first is None:
+                return
+            after = str(first["PartitionKey"])
+            yield after
+
+
+def idle_assistants(tables: Tables, idle_since: datetime, start: str) -> Iterator[str]:
+    """Ids of who was last written before `idle_since`, from `start` on and round to it.
+
+    The service reads the table from end to end; only the rows that are wanted come back.
+    """
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
+
+    for part in ("PartitionKey ge @start", "PartitionKey lt @start"):
+        rows = tables.chat_state.query_entities(
+            f"{part} and RowKey eq @state and LastUpdatedAt lt @since",
+            parameters={"start": start, "state": STATE, "since": idle_since},
+            select=["PartitionKey"],
         )
-        first: Any = next(iter(rows), None)
-        if first is None:
-            return
-        after = str(first["PartitionKey"])
-        yield after
+        with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+            for row in rows:
+                # Others may write to the table: what no request can name is not this app's.
+                if ID.fullmatch(str(row["PartitionKey"])):
+                    yield str(row["PartitionKey"])
 
 
-def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> None:
+def delete(tables: Tables, assistant_id: str, before_each: Callable[[], object]) -> None:
     """Delete every row, in transactions. Nothing to delete is no error.
 
     `before_each` runs before each transaction: it renews the lease, and stops by raising.
@@ -165,14 +207,14 @@ def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> 
     or PUT removes. Each row goes only as it was read, so that a transaction that arrives late, when another
     request has begun the conversation anew, deletes none of the new rows.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415 # tables/clients.py says why
+    from azure.core import MatchConditions  # noqa: PLC0415 # clients.py says why
     from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError  # noqa: PLC0415 # as above
     from azure.data.tables import TableTransactionError  # noqa: PLC0415 # as above
 
     for attempt in range(_DELETE_ATTEMPTS):
         try:
             rows = list(
-                table.query_entities(
+                tables.chat_state.query_entities(
                     "PartitionKey eq @id", parameters={"id": assistant_id}, select=["PartitionKey", "RowKey"]
                 )
             )
@@ -182,7 +224,7 @@ def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> 
         try:
             for start in range(0, len(rows), _TRANSACTION):
                 before_each()
-                table.submit_transaction(
+                tables.chat_state.submit_transaction(
                     [
                         (
                             "delete",
@@ -200,47 +242,6 @@ def delete(table: Any, assistant_id: str, before_each: Callable[[], object]) -> 
                 raise
         else:
             return
-
-
-def why_no_reply_is_possible(messages: Iterable[Message]) -> str | None:
-    """Why the extension can never post to the conversation of all these messages again, as a clause, or None.
-
-    A model refuses a history whose tool calls have no results. The extension stores a tool call as the model
-    wrote it, cut off or malformed, and fails when it reads the row (recordings tool-call-rows, tools).
-    """
-    calls: dict[str, int] = {}
-    for message in messages:
-        if message.name is not None:
-            calls.pop(message.name, None)
-        for call in parse_tool_calls(message.tool_calls):
-            arguments = call.get("functionArguments")
-            if not isinstance(arguments, str) or not is_readable_json(arguments):
-                return f"the arguments of a tool call in message {message.number} are not readable JSON"
-            if not call.get("id") or not call.get("functionName"):
-                return f"a tool call in message {message.number} has no id or no function name"
-            calls[str(call["id"])] = message.number
-    return f"a tool call in message {min(calls.values())} has no result" if calls else None
-
-
-def is_readable_json(text: str) -> bool:
-    """Whether .NET's System.Text.Json reads it: at most 64 levels, and neither NaN nor Infinity."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(constant)
-
-    try:
-        return _depth(json.loads(text, parse_constant=refuse)) <= _JSON_DEPTH
-    except (ValueError, RecursionError):
-        return False
-
-
-def _depth(value: object) -> int:
-    """How many arrays and objects stand within each other."""
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, cast("list[object]", value)), default=0)
-    return 0
 
 
 def parse_tool_calls(text: str) -> list[dict[str, object]]:

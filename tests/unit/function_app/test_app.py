@@ -11,8 +11,8 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants.checks import MAX_INSTRUCTIONS_UNITS
 from assistants.routes import health, openapi
+from assistants.rules import MAX_INSTRUCTIONS_UNITS
 from assistants.settings import (
     DEFAULT_INSTRUCTIONS,
     Settings,

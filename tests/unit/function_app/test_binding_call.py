@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from assistants import binding_call, paths
-from assistants.binding_call import Called, Outcome, run_assistant
+from assistants.binding_call import CallResult, Outcome, run_assistant
 
 from local_azure.services.ports import ADDRESS, free_port
 
-DONE = Called(Outcome.DONE, 200)
+DONE = CallResult(Outcome.DONE, 200)
 
 
 class App(ThreadingHTTPServer):
@@ -103,7 +103,7 @@ def test_the_key_that_the_host_took_opens_the_bound_function(app: App, given: st
 @pytest.mark.parametrize("given", ["", "k1", "k1,k2"])
 def test_a_key_that_does_not_open_the_bound_function_is_refused(app: App, given: str) -> None:
     app.key = "k3"
-    assert run_assistant(app.host, "a", "Hi", given) == Called(Outcome.REFUSED, 401)
+    assert run_assistant(app.host, "a", "Hi", given) == CallResult(Outcome.KEY_REFUSED, 401)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,22 @@ def test_the_route_prefix_is_the_hosts_default_where_host_json_names_none(
     ("status", "outcome"),
     [
         (500, Outcome.FAILED),
-        *((status, Outcome.REFUSED) for status in (401, 403, 404, 429, 503)),
+        *((status, Outcome.KEY_REFUSED) for status in (401, 403)),
+        (404, Outcome.MISSING),
+        *((status, Outcome.BUSY) for status in (429, 503)),
+        *((status, Outcome.REFUSED) for status in (201, 400, 405)),
         # A front end's own: the function behind it may still run.
-        *((status, Outcome.LOST) for status in (408, 502, 504)),
+        *((status, Outcome.INDETERMINATE) for status in (408, 502, 504)),
     ],
 )
 def test_what_is_not_200_is_told_by_its_status(app: App, status: int, outcome: Outcome) -> None:
     app.status = status
-    assert run_assistant(app.host, "a", "Hi", "") == Called(outcome, status)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(outcome, status)
 
 
 def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
     app.status = 500
-    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.FAILED, 500)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.FAILED, 500)
     app.status = 200
     assert [run_assistant(app.host, "a", "Hi", "") for _ in range(3)] == [DONE] * 3
     assert (app.connections, len(app.requests)) == (1, 4)
@@ -178,7 +181,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
 def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     app.status = 0
-    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.LOST)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.INDETERMINATE)
     assert len(app.requests) == 2
     app.status = 200
     assert run_assistant(app.host, "a", "Hi", "") == DONE
@@ -187,7 +190,7 @@ def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> N
 
 def test_calls_at_once_have_a_connection_each(app: App) -> None:
     app.before_answer = threading.Barrier(3, timeout=20).wait  # each is answered when all have asked
-    outcomes: list[Called] = []
+    outcomes: list[CallResult] = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(run_assistant(app.host, "a", "Hi", "")))
         for _ in range(3)
@@ -200,12 +203,14 @@ def test_calls_at_once_have_a_connection_each(app: App) -> None:
 
 
 def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
-    assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+    assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == CallResult(Outcome.UNREACHABLE)
 
 
 def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
     """Nothing was sent, so nothing is stored."""
-    assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+    assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == CallResult(
+        Outcome.UNREACHABLE
+    )
     assert app.requests == []
 
 

@@ -5,81 +5,21 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import checks
+from assistants import rules
 from assistants.routes.create import blueprint, respond
 from assistants.settings import DEFAULT_INSTRUCTIONS, Settings
-from azure.core.exceptions import ResourceNotFoundError
 from azure.functions.http import HttpRequest as HostRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-# The smile is two UTF-16 code units.
-SMILE = "\U0001f600"
-
-HOSTILE_IDS = [
-    "",
-    " ",
-    "x' or PartitionKey eq 'victim",
-    "x'",
-    'x"',
-    "a/b",
-    "a\\b",
-    "a#b",
-    "a?b",
-    "a%27b",
-    "a b",
-    "a+b",
-    "a.b",
-    "..",
-    "hello\n",
-    "\nhello",
-    "hello\r\n",
-    "hello\x00",
-    "hello\u2028",
-    "a" * 65,
-    "\uff41\uff42\uff43",  # full-width a, b, c
-    "\u0661\u0662",  # digits, but not of 0-9
-    "\u00df",
-    "\u0130",  # lower() makes it i and a dot
-    "\u212a",  # KELVIN SIGN: lower() makes it k
-    "\u017f",  # LONG S: upper() makes it S
+from tests.unit.function_app.helpers import (
+    GOOD_IDS,
+    HOSTILE_IDS,
+    NOTHING,
     SMILE,
-    "\ud800",
-    "{assistantId}",
-    "$(id)",
-    "%APPSETTING%",
-]
-GOOD_IDS = ["a", "hello", "A-Z_0-9", "-", "_", "a" * 64, "0", "007", "1e5", "null", "2024-01-01", "state"]
-
-
-class RecordingOut(func.Out[bytes]):
-    """The output binding's argument; the host writes only what was set."""
-
-    def __init__(self) -> None:
-        self.values: list[bytes] = []
-
-    def set(self, val: bytes) -> None:
-        self.values.append(val)
-
-    def get(self) -> bytes:
-        return self.values[-1]
-
-
-class NoRows:
-    """Every table, with nothing in it; what is inserted is gone at once."""
-
-    def get_entity(self, _partition: str, _row: str, **_options: object) -> None:
-        raise ResourceNotFoundError
-
-    def create_entity(self, _row: object) -> dict[str, str]:
-        return {"etag": "1"}
-
-
-class NoTables:
-    leases = chat_state = NoRows()
-
-
-NOTHING: Any = NoTables()
+    RecordingOut,
+    answer,
+)
 
 
 def request(body: bytes = b"", assistant_id: str = "hello") -> func.HttpRequest:
@@ -96,7 +36,7 @@ def request(body: bytes = b"", assistant_id: str = "hello") -> func.HttpRequest:
 
 def put(body: bytes = b"", assistant_id: str = "hello") -> tuple[func.HttpResponse, list[dict[str, Any]]]:
     out = RecordingOut()
-    response = respond(request(body, assistant_id), out, DEFAULT_INSTRUCTIONS, NOTHING)
+    response = answer(respond, request(body, assistant_id), out, DEFAULT_INSTRUCTIONS, NOTHING)
     return response, [json.loads(value) for value in out.values]
 
 
@@ -308,4 +248,4 @@ def test_a_refusal_stays_small_however_much_is_wrong() -> None:
 
 @pytest.mark.parametrize(("text", "units"), [("", 0), ("a", 1), ("\uffff", 1), (SMILE, 2), ("\ud800", 1)])
 def test_utf16_units_are_what_dotnet_counts(text: str, units: int) -> None:
-    assert checks.utf16_units(text) == units == len(text.encode("utf-16-le", "surrogatepass")) // 2
+    assert rules.utf16_units(text) == units == len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import azure.functions as func
 import pytest
-from assistants import checks, listing
-from assistants.binding_call import Called, Outcome
-from assistants.routes import create, post, read, remove
-from assistants.routes.post import PostLog
+from assistants import listing
+from assistants.binding_call import CallResult, Outcome
+from assistants.posts import PostLog, Services
+from assistants.routes import create, parsing, post, read, remove
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests import hostile
 from tests.hostile import VICTIM
-from tests.unit.function_app.conftest import conversation, request
+from tests.unit.function_app.helpers import answer, conversation, request
 from tests.unit.function_app.table_recorder import Asked, Recorder, recorded
 
 Handle = Callable[[str], func.HttpResponse]
@@ -59,7 +59,7 @@ class Outlet(func.Out[bytes]):
         raise AssertionError
 
 
-def never(_assistant_id: str, _message: str, _key: str) -> Called:
+def never(_assistant_id: str, _message: str, _key: str) -> CallResult:
     raise AssertionError("the bound function was called")
 
 
@@ -68,21 +68,29 @@ def handles(found: Settings) -> dict[str, Handle]:
     tables = Tables(found)
     hello = json.dumps({"message": "Hello"}).encode()
     return {
-        "PUT": lambda name: create.respond(request("PUT", name), Outlet(), "Be brief.", tables),
-        "PUT, only if new": lambda name: create.respond(
-            request("PUT", name, headers={"If-None-Match": "*"}), Outlet(), "Be brief.", tables
+        "PUT": lambda name: answer(create.respond, request("PUT", name), Outlet(), "Be brief.", tables),
+        "PUT, only if new": lambda name: answer(
+            create.respond,
+            request("PUT", name, headers={"If-None-Match": "*"}),
+            Outlet(),
+            "Be brief.",
+            tables,
         ),
-        "GET": lambda name: read.respond(request("GET", name), found, tables),
-        "GET as the binding": lambda name: read.respond(
-            request("GET", name, query={"timestampUTC": "2020-01-01"}), found, tables
+        "GET": lambda name: answer(read.respond, request("GET", name), found, tables),
+        "GET as the binding": lambda name: answer(
+            read.respond, request("GET", name, query={"timestampUTC": "2020-01-01"}), found, tables
         ),
         "POST messages": lambda name: post.respond(
-            request("POST", name, body=hello), found, tables, never, PostLog()
+            request("POST", name, body=hello), post.JSON, found, Services(tables, never), PostLog()
         ),
-        "POST": lambda name: post.respond_as_text(
-            request("POST", name, query={"message": "Hello"}), found, tables, never, PostLog()
+        "POST": lambda name: post.respond(
+            request("POST", name, query={"message": "Hello"}),
+            post.TEXT,
+            found,
+            Services(tables, never),
+            PostLog(),
         ),
-        "DELETE": lambda name: remove.respond(request("DELETE", name), tables),
+        "DELETE": lambda name: answer(remove.respond, request("DELETE", name), tables),
     }
 
 
@@ -152,7 +160,7 @@ def test_no_parameter_gets_into_a_filter(seen: Settings, recorder: Recorder) -> 
     @example("timestampUTC", "2026-11-25T08:00:00%2527Z")
     @example("timestampUTC", "2026-11-25")
     def each(name: str, value: str) -> None:
-        response = read.respond(request("GET", VICTIM, query={name: value}), seen, tables)
+        response = answer(read.respond, request("GET", VICTIM, query={name: value}), seen, tables)
         assert response.status_code in (200, 400)
         assert only_of_the_victim(recorder.taken())
 
@@ -165,16 +173,19 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
     own = {"ChatState()", f"ChatState{key % 'state'}", leases, f"{leases}{key % 'lease'}", "Tables"}
     posted: list[str] = []
 
-    def run(_assistant_id: str, message: str, _key: str) -> Called:
+    def run(_assistant_id: str, message: str, _key: str) -> CallResult:
         posted.append(message)
-        return Called(Outcome.UNREACHABLE)
+        return CallResult(Outcome.UNREACHABLE)
 
     @examples(max_examples=50, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(hostile.texts() | st.sampled_from([*hostile.TEXTS.values()]))
     def each(message: str) -> None:
         body = json.dumps({"message": message}).encode()
         assert (
-            post.respond(request("POST", VICTIM, body=body), seen, tables, run, PostLog()).status_code == 503
+            post.respond(
+                request("POST", VICTIM, body=body), post.JSON, seen, Services(tables, run), PostLog()
+            ).status_code
+            == 503
         )
         assert posted.pop() == message
         sent = recorder.taken()
@@ -196,8 +207,8 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
     @examples(max_examples=100, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(anything)
     def each(place: str) -> None:
-        token = {"continuationToken": checks.encode_token("a", place)}
-        response = read.respond_list(request("GET", query=token), tables)
+        token = {"continuationToken": parsing.encode_token("a", place)}
+        response = answer(read.respond_list, request("GET", query=token), tables)
         sent = recorder.taken()
         if response.status_code == 400:
             assert sent == []
@@ -205,7 +216,7 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
         literal = place.replace("'", "''")
         assert response.status_code == 200
         assert sent[0].query["$filter"] == f"PartitionKey gt '{literal}' and RowKey eq 'state'"
-        next(conversations.partitions_after(tables.chat_state, place), None)
+        next(conversations.partitions_after(tables, place), None)
         assert recorder.taken()[0].query["$filter"] == f"PartitionKey gt '{literal}'"
 
     each()

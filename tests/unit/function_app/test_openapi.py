@@ -10,17 +10,26 @@ from typing import Any, cast
 
 import azure.functions as func
 import pytest
-from assistants import checks, leases, paths
+from assistants import leases, paths, rules
 from assistants.leases import Purpose
-from assistants.routes import create, openapi, post, read, remove
-from assistants.routes.post import PostLog
+from assistants.posts import PostLog, Services
+from assistants.routes import create, openapi, parsing, post, read, remove
 from assistants.settings import Settings, current
 from assistants.tables.clients import Tables
 from jsonschema import Draft202012Validator
 
-from tests.unit.function_app.conftest import conversation, request
-from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING, RecordingOut
-from tests.unit.function_app.test_post import FAILED, Run, adding
+from tests.unit.function_app.helpers import (
+    FAILED,
+    GOOD_IDS,
+    HOSTILE_IDS,
+    NOTHING,
+    RecordingOut,
+    Run,
+    adding,
+    answer,
+    conversation,
+    request,
+)
 
 APP = Path(__file__).parents[3] / "function_app"
 ID = "/assistants/{assistantId}"
@@ -109,7 +118,7 @@ def test_it_allows_exactly_the_ids_that_the_app_allows(document: dict[str, Any])
     for assistant_id in [*GOOD_IDS, *HOSTILE_IDS]:
         # JSON Schema's `$` is the end; Python's also stands before a final newline.
         if not assistant_id.endswith("\n"):
-            assert allowed(assistant_id) is not bool(checks.id_problems(assistant_id)), assistant_id
+            assert allowed(assistant_id) is not bool(parsing.id_problems(assistant_id)), assistant_id
 
 
 @pytest.mark.parametrize("text", ["", "a", "\t\r\n", "a\x00", "\x1f", "\ufffe", "ä\u2028🙂", "a" * 32_769])
@@ -118,8 +127,8 @@ def test_it_allows_exactly_the_texts_that_the_app_allows(document: dict[str, Any
         content = document["paths"][path][method]["requestBody"]["content"]
         return validator(document, content["application/json"]["schema"]).is_valid({member: text})
 
-    assert allowed(ID, "put", "instructions") is not bool(checks.instructions_problems(text))
-    assert allowed(f"{ID}/messages", "post", "message") is not bool(checks.message_problems(text))
+    assert allowed(ID, "put", "instructions") is not bool(rules.instructions_problems(text))
+    assert allowed(f"{ID}/messages", "post", "message") is not bool(rules.message_problems(text))
 
 
 def test_every_answer_is_one_that_it_tells_of(
@@ -142,26 +151,26 @@ def test_every_answer_is_one_that_it_tells_of(
     def put(assistant_id: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         asked = request("PUT", assistant_id, body=body, headers=named)
-        return create.respond(asked, RecordingOut(), "x", tables)
+        return answer(create.respond, asked, RecordingOut(), "x", tables)
 
     def get(assistant_id: str, **query: str) -> func.HttpResponse:
-        return read.respond(request("GET", assistant_id, query=query), settings, tables)
+        return answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
 
     def say(assistant_id: str, body: bytes, run: Run, **headers: str) -> func.HttpResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         asked = request("POST", assistant_id, body=body, headers=named)
-        return post.respond(asked, settings, tables, run, PostLog())
+        return post.respond(asked, post.JSON, settings, Services(tables, run), PostLog())
 
     def ask(assistant_id: str, run: Run, chunked: bool = False, **query: str) -> func.HttpResponse:
         headers = {"Transfer-Encoding": "chunked"} if chunked else {}
         asked = request("POST", assistant_id, query=query, headers=headers)
-        return post.respond_as_text(asked, settings, tables, run, PostLog())
+        return post.respond(asked, post.TEXT, settings, Services(tables, run), PostLog())
 
     def listed(**query: str) -> func.HttpResponse:
-        return read.respond_list(request("GET", query=query), tables)
+        return answer(read.respond_list, request("GET", query=query), tables)
 
     messages = f"{ID}/messages"
-    answers = [
+    responses = [
         (ID, "put", 202, put("new")),
         (ID, "put", 400, put("a", b"[1]")),
         (ID, "put", 400, put("a", If_None_Match="x")),
@@ -187,21 +196,21 @@ def test_every_answer_is_one_that_it_tells_of(
         (ID, "get", 200, get("a")),
         ("/assistants", "get", 200, listed(limit="1")),
         ("/assistants", "get", 400, listed(continuationToken="x")),
-        (ID, "delete", 409, remove.respond(request("DELETE", "busy"), tables)),
-        (ID, "delete", 204, remove.respond(request("DELETE", "a"), tables)),
-        (ID, "delete", 400, remove.respond(request("DELETE", "a'b"), NOTHING)),
+        (ID, "delete", 409, answer(remove.respond, request("DELETE", "busy"), tables)),
+        (ID, "delete", 204, answer(remove.respond, request("DELETE", "a"), tables)),
+        (ID, "delete", 400, answer(remove.respond, request("DELETE", "a'b"), NOTHING)),
     ]
-    for path, method, status, answer in answers:
+    for path, method, status, response in responses:
         where = f"{method} {path} {status}"
-        assert answer.status_code == status, where
-        told = document["paths"][path][method]["responses"][str(status)]
-        content: dict[str, Any] = told.get("content", {})
+        assert response.status_code == status, where
+        documented = document["paths"][path][method]["responses"][str(status)]
+        content: dict[str, Any] = documented.get("content", {})
         if not content:
-            assert answer.get_body() == b"", where
+            assert response.get_body() == b"", where
             continue
         (mimetype,) = content
-        assert answer.mimetype == mimetype, where
+        assert response.mimetype == mimetype, where
         if mimetype != "text/plain":
-            validator(document, content[mimetype]["schema"]).validate(json.loads(answer.get_body()))
-        required = {name for name, one in told.get("headers", {}).items() if one.get("required")}
-        assert required <= set(answer.headers.keys()), where
+            validator(document, content[mimetype]["schema"]).validate(json.loads(response.get_body()))
+        required = {name for name, one in documented.get("headers", {}).items() if one.get("required")}
+        assert required <= set(response.headers.keys()), where

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,62 +11,34 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import leases
-from assistants.binding_call import Called, Outcome
+from assistants import history, leases, posts
+from assistants.binding_call import CallResult, Outcome
 from assistants.leases import Lease, Purpose
 from assistants.model_probe import Cause, ModelAnswer
+from assistants.posts import PostLog, Services
 from assistants.routes import post, remove
-from assistants.routes.post import PostLog
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import EdmType
 
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import HOSTILE_IDS, NOTHING, SMILE
-from tests.unit.function_app.test_remove import Forwarding, created, delete, put
-
-DONE = Called(Outcome.DONE, 200)
-FAILED = Called(Outcome.FAILED, 500)
-
-
-class Run:
-    """Stands for the bound function: writes what the extension would, and says how the call ended."""
-
-    def __init__(self, called: Called = DONE, write: Callable[[str, str], None] | None = None) -> None:
-        self.called = called
-        self.write = write
-        self.asked: list[tuple[str, str, str]] = []
-
-    def __call__(self, assistant_id: str, message: str, key: str) -> Called:
-        self.asked.append((assistant_id, message, key))
-        if self.write is not None:
-            self.write(assistant_id, message)
-        return self.called
-
-
-def adding(tables: Tables, *rows: dict[str, str]) -> Callable[[str, str], None]:
-    """One exchange in one go: the message, then `rows`, and the state."""
-
-    def write(assistant_id: str, message: str) -> None:
-        table = tables.chat_state
-        state = table.get_entity(assistant_id, "state")
-        for row in ({"Role": "User", "Content": message}, *rows):
-            state["TotalMessages"] += 1
-            table.create_entity(
-                {
-                    "PartitionKey": assistant_id,
-                    "RowKey": f"msg-{state['TotalMessages']:04X}",
-                    "CreatedAt": ("2026-11-25T09:00:00.1234567Z", EdmType.DATETIME),
-                    "ToolCalls": "",
-                    **row,
-                }
-            )
-        state["TotalTokens"] = 42
-        table.update_entity(state)
-
-    return write
+from tests.unit.function_app.helpers import (
+    DONE,
+    FAILED,
+    HOSTILE_IDS,
+    NOTHING,
+    SMILE,
+    Forwarding,
+    Run,
+    adding,
+    answer,
+    conversation,
+    created,
+    delete,
+    put,
+    request,
+    rows_of,
+)
 
 
 def send(
@@ -81,7 +52,7 @@ def send(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = json.dumps({"message": "Hi"} if body is None else body).encode()
     asked = request("POST", assistant_id, body=content, headers=named)
-    return post.respond(asked, settings, tables, run, PostLog())
+    return post.respond(asked, post.JSON, settings, Services(tables, run), PostLog())
 
 
 def body_of(response: func.HttpResponse) -> dict[str, Any]:
@@ -121,8 +92,8 @@ def test_the_documentations_form_answers_the_reply_as_text(settings: Settings, t
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Grüße."}))
 
-    response = post.respond_as_text(
-        request("POST", "a", query={"message": "Hi"}), settings, tables, run, PostLog()
+    response = post.respond(
+        request("POST", "a", query={"message": "Hi"}), post.TEXT, settings, Services(tables, run), PostLog()
     )
 
     assert (response.status_code, response.mimetype) == (200, "text/plain")
@@ -161,7 +132,9 @@ def test_a_refused_message_is_a_400_and_neither_table_nor_model_is_asked(
 @pytest.mark.parametrize("query", [{}, {"message": "\x00"}], ids=str)
 def test_the_documentations_form_refuses_the_same(settings: Settings, query: dict[str, str]) -> None:
     nothing: Any = None
-    response = post.respond_as_text(request("POST", "a", query=query), settings, nothing, Run(), PostLog())
+    response = post.respond(
+        request("POST", "a", query=query), post.TEXT, settings, Services(nothing, Run()), PostLog()
+    )
     assert (response.status_code, body_of(response)["errors"][0]["in"]) == (400, "query")
 
 
@@ -171,7 +144,7 @@ def test_a_hostile_id_reaches_neither_table_nor_model(settings: Settings, assist
     run = Run()
     assert send(settings, nothing, run, assistant_id=assistant_id).status_code == 400
     asked = request("POST", assistant_id, query={"message": "Hi"})
-    assert post.respond_as_text(asked, settings, nothing, run, PostLog()).status_code == 400
+    assert post.respond(asked, post.TEXT, settings, Services(nothing, run), PostLog()).status_code == 400
     assert run.asked == []
 
 
@@ -192,7 +165,6 @@ def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
 
     assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
     assert int(response.headers["Retry-After"]) >= 1
-    assert isinstance(first, Lease)
     first.release()
     assert send(settings, tables, Run(write=adding(tables))).status_code == 200
 
@@ -217,7 +189,7 @@ def test_between_the_deletes_and_the_insert_of_a_create_the_answer_is_409_and_no
 ) -> None:
     conversation(tables.chat_state, "a")
     put(tables, "a")
-    conversations.delete(tables.chat_state, "a", bool)
+    conversations.delete(tables, "a", bool)
     assert problem_of(settings, tables, Run()) == (409, False, "5")
 
 
@@ -246,7 +218,7 @@ def test_what_another_wrote_before_the_lease_was_taken_is_neither_taken_for_dama
     acquire = leases.acquire
 
     def after_another(*arguments: Any) -> Any:
-        conversations.delete(tables.chat_state, "a", bool)
+        conversations.delete(tables, "a", bool)
         conversation(tables.chat_state, "a", *("text",) * meanwhile)
         return acquire(*arguments)
 
@@ -290,18 +262,18 @@ def problem_of(settings: Settings, tables: Tables, run: Run) -> tuple[int, bool 
     ("called", "expected"),
     [
         (FAILED, (503, False, "10")),
-        (Called(Outcome.REFUSED, 429), (503, False, "5")),
-        (Called(Outcome.REFUSED, 503), (503, False, "5")),
-        (Called(Outcome.REFUSED, 401), (502, False, None)),
-        (Called(Outcome.REFUSED, 404), (502, False, None)),
-        (Called(Outcome.UNREACHABLE), (503, False, "5")),
-        (Called(Outcome.LOST), (504, None, None)),
+        (CallResult(Outcome.BUSY, 429), (503, False, "5")),
+        (CallResult(Outcome.BUSY, 503), (503, False, "5")),
+        (CallResult(Outcome.KEY_REFUSED, 401), (502, False, None)),
+        (CallResult(Outcome.MISSING, 404), (502, False, None)),
+        (CallResult(Outcome.UNREACHABLE), (503, False, "5")),
+        (CallResult(Outcome.INDETERMINATE), (504, None, None)),
         (DONE, (502, False, None)),
     ],
     ids=str,
 )
 def test_a_call_that_wrote_nothing_is_a_problem_that_says_so(
-    settings: Settings, tables: Tables, called: Called, expected: tuple[int, bool | None, str | None]
+    settings: Settings, tables: Tables, called: CallResult, expected: tuple[int, bool | None, str | None]
 ) -> None:
     conversation(tables.chat_state, "a")
     assert problem_of(settings, tables, Run(called)) == expected
@@ -333,7 +305,7 @@ def test_a_failed_call_is_answered_with_what_the_model_says(
     asked = request("POST", "a", body=b'{"message":"Hi"}')
     log = PostLog()
 
-    response = post.respond(asked, settings, tables, Run(FAILED), log, ask_model=lambda: answer)
+    response = post.respond(asked, post.JSON, settings, Services(tables, Run(FAILED), lambda: answer), log)
 
     assert (response.status_code, response.headers.get("Retry-After")) == expected
     assert words in body_of(response)["detail"]
@@ -349,13 +321,15 @@ def test_a_long_history_is_the_reason_only_where_the_model_is_well(
     short = replace(settings, model=replace(settings.model, context_tokens=100))
     asked = request("POST", "a", body=b'{"message":"Hi"}')
     answer = ModelAnswer(cause)
-    response = post.respond(asked, short, tables, Run(FAILED), PostLog(), ask_model=lambda: answer)
+    response = post.respond(asked, post.JSON, short, Services(tables, Run(FAILED), lambda: answer), PostLog())
     assert response.status_code == status
 
 
-@pytest.mark.parametrize("called", [DONE, Called(Outcome.LOST), Called(Outcome.REFUSED, 404)], ids=str)
+@pytest.mark.parametrize(
+    "called", [DONE, CallResult(Outcome.INDETERMINATE), CallResult(Outcome.MISSING, 404)], ids=str
+)
 def test_the_model_is_asked_only_after_the_extension_has_failed(
-    settings: Settings, tables: Tables, called: Called
+    settings: Settings, tables: Tables, called: CallResult
 ) -> None:
     conversation(tables.chat_state, "a")
     asked = request("POST", "a", body=b'{"message":"Hi"}')
@@ -363,7 +337,7 @@ def test_the_model_is_asked_only_after_the_extension_has_failed(
     def never() -> ModelAnswer:
         raise AssertionError("asked")
 
-    post.respond(asked, settings, tables, Run(called), PostLog(), ask_model=never)
+    post.respond(asked, post.JSON, settings, Services(tables, Run(called), never), PostLog())
 
 
 def test_a_failure_that_may_never_pass_says_so_and_that_skills_may_have_run(
@@ -381,11 +355,11 @@ def test_a_failure_that_may_never_pass_says_so_and_that_skills_may_have_run(
 
 def test_after_a_lost_call_nobody_writes_until_the_lease_ends(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
-    send(settings, tables, Run(Called(Outcome.LOST)))
+    send(settings, tables, Run(CallResult(Outcome.INDETERMINATE)))
     assert problem_of(settings, tables, Run())[0] == 409
 
 
-LOST = Called(Outcome.LOST)
+LOST = CallResult(Outcome.INDETERMINATE)
 HELLO = {"Role": "Assistant", "Content": "Hello."}
 
 
@@ -406,7 +380,7 @@ def test_a_lost_call_keeps_its_assistant_from_being_replaced_or_deleted_until_it
     rows = rows_of(tables.chat_state, "a")
 
     assert put(tables, "a") == (409, None, 0)
-    refused = remove.respond(request("DELETE", "a"), tables)
+    refused = answer(remove.respond, request("DELETE", "a"), tables)
     assert (refused.status_code, refused.headers["Retry-After"]) == (409, "60")
     assert body_of(refused)["lockedUntil"][:16] == locked_until[:16]
     assert f"until {body_of(refused)['lockedUntil']}" in body_of(refused)["detail"]
@@ -464,7 +438,7 @@ def test_a_post_that_is_refused_before_its_call_keeps_what_is_known_of_a_lost_on
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     lose_a_call(settings, tables, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(post, "_MAX_MODEL_MESSAGES", 3)
+        patch.setattr(posts, "_MAX_MODEL_MESSAGES", 3)
         assert send(settings, tables, Run()).status_code == 409
     assert delete(tables, "a") == 409
     adding(tables, HELLO)("a", "Hi")
@@ -494,7 +468,7 @@ def test_a_worker_that_dies_before_its_call_frees_its_assistant_within_30_second
     def die(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(post, "_check_before_call", die)
+    monkeypatch.setattr(posts, "_check_before_call", die)
     monkeypatch.setattr(Lease, "release", die)
     with pytest.raises(KeyboardInterrupt):
         send(settings, tables, Run())
@@ -511,10 +485,12 @@ def test_a_lease_that_cannot_be_released_leaves_the_answer_as_it_is(
     log = PostLog()
     asked = request("POST", "a", body=b'{"message":"Hi"}')
 
-    response = post.respond(asked, settings, failing, Run(write=adding(tables, HELLO)), log)
+    response = post.respond(
+        asked, post.JSON, settings, Services(failing, Run(write=adding(tables, HELLO))), log
+    )
 
     assert (response.status_code, body_of(response)["reply"]) == (200, "Hello.")
-    log.write(response.status_code)
+    post.write_log(log, response.status_code)
     assert "The lease of a is not released and ends by itself" in caplog.text
     assert delete(tables, "a") == 204, "its rows are there"
 
@@ -577,9 +553,9 @@ def test_after_a_failure_a_history_beyond_the_models_context_is_no_rate_limit(
 def test_the_log_of_a_post_has_id_outcome_status_and_seconds_and_neither_text_nor_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    log = PostLog("a", Called(Outcome.FAILED, 500), message_stored=False)
+    log = PostLog("a", CallResult(Outcome.FAILED, 500), message_stored=False)
     with caplog.at_level(logging.INFO):
-        log.write(503)
+        post.write_log(log, 503)
     assert re.fullmatch(
         r"Post to assistant a: status 503, message stored: no, call of the extension: FAILED 500, \d+\.\d s",
         caplog.messages[-1],
@@ -602,9 +578,9 @@ async def test_what_a_post_logs_is_logged_by_the_coroutine_and_not_by_a_thread_o
     assert "AttributeError" in caplog.text, "the stack of the failure"
 
 
-@pytest.mark.parametrize("called", [FAILED, Called(Outcome.LOST)], ids=str)
+@pytest.mark.parametrize("called", [FAILED, CallResult(Outcome.INDETERMINATE)], ids=str)
 def test_what_is_stored_is_answered_however_the_call_ended(
-    settings: Settings, tables: Tables, called: Called
+    settings: Settings, tables: Tables, called: CallResult
 ) -> None:
     conversation(tables.chat_state, "a")
     run = Run(called, adding(tables, {"Role": "Assistant", "Content": "Yes."}))
@@ -672,7 +648,7 @@ def test_a_conversation_that_can_never_go_on_is_named(
     ids=lambda value: str(value)[:12],
 )
 def test_arguments_are_read_as_the_extension_reads_them(arguments: str, readable: bool) -> None:
-    assert conversations.is_readable_json(arguments) is readable
+    assert history.is_readable_json(arguments) is readable
 
 
 @pytest.mark.parametrize(
@@ -695,14 +671,14 @@ def test_the_key_that_the_host_took_goes_with_the_call_wherever_the_client_put_i
     conversation(tables.chat_state, "a")
     run = Run()
     asked = request("POST", "a", query={"message": "Hi"}, raw_query=raw_query, headers=headers)
-    post.respond_as_text(asked, settings, tables, run, PostLog())
+    post.respond(asked, post.TEXT, settings, Services(tables, run), PostLog())
     anonymous = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS)
-    post.respond_as_text(asked, anonymous, tables, run, PostLog())
+    post.respond(asked, post.TEXT, anonymous, Services(tables, run), PostLog())
     assert [key for _, _, key in run.asked] == [key, ""]
 
 
 def test_a_bound_function_that_is_not_there_is_named(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
-    response = send(settings, tables, Run(Called(Outcome.REFUSED, 404)))
+    response = send(settings, tables, Run(CallResult(Outcome.MISSING, 404)))
     assert response.status_code == 502
     assert "RunAssistant is disabled" in body_of(response)["detail"]

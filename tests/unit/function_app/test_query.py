@@ -9,13 +9,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import checks
-from assistants.routes import post, read
+from assistants.posts import PostLog, Services
+from assistants.routes import parsing, post, read
 from assistants.settings import Settings
 from assistants.tables.clients import Tables
 
-from tests.unit.function_app.conftest import conversation, request
-from tests.unit.function_app.test_post import Run, adding
+from tests.unit.function_app.helpers import Run, adding, answer, conversation, request
 
 OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 OF_LIST = ("limit", "continuationToken")
@@ -25,17 +24,17 @@ NO_TABLES: Any = None
 def say(raw_query: str, **query: str) -> func.HttpResponse:
     run = Run()
     asked = request("POST", "a", query=query, raw_query=raw_query)
-    response = post.respond_as_text(asked, Settings(), NO_TABLES, run, post.PostLog())
+    response = post.respond(asked, post.TEXT, Settings(), Services(NO_TABLES, run), PostLog())
     assert run.asked == []
     return response
 
 
 def get(raw_query: str, **query: str) -> func.HttpResponse:
-    return read.respond(request("GET", "a", query=query, raw_query=raw_query), Settings(), NO_TABLES)
+    return answer(read.respond, request("GET", "a", query=query, raw_query=raw_query), Settings(), NO_TABLES)
 
 
 def list_(raw_query: str, **query: str) -> func.HttpResponse:
-    return read.respond_list(request("GET", query=query, raw_query=raw_query), NO_TABLES)
+    return answer(read.respond_list, request("GET", query=query, raw_query=raw_query), NO_TABLES)
 
 
 ROUTES = [(say, "message"), *((get, name) for name in OF_ONE), *((list_, name) for name in OF_LIST)]
@@ -73,7 +72,7 @@ def test_the_host_takes_these_for_one_parameter(raw_query: str) -> None:
     ["caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9"],
 )
 def test_bytes_that_are_not_utf8_are_found(raw: str) -> None:
-    assert checks.query_problems(f"https://app.example/api/x?message={raw}", "message")
+    assert parsing.query_problems(f"https://app.example/api/x?message={raw}", "message")
 
 
 @pytest.mark.parametrize(
@@ -81,15 +80,15 @@ def test_bytes_that_are_not_utf8_are_found(raw: str) -> None:
     ["message=%25E9", "message=caf%C3%A9", "message=100%", "message=%zz", "message=a+b", "", "x=%ff"],
 )
 def test_what_the_app_reads_and_arrives_as_sent_is_not_refused(raw_query: str) -> None:
-    assert checks.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
-    assert checks.query_problems("https://app.example/api/x", "message") == []
+    assert parsing.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
+    assert parsing.query_problems("https://app.example/api/x", "message") == []
 
 
 def test_an_escaped_percent_sign_is_posted_as_text(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     asked = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
-    assert post.respond_as_text(asked, settings, tables, run, post.PostLog()).status_code == 200
+    assert post.respond(asked, post.TEXT, settings, Services(tables, run), PostLog()).status_code == 200
     assert [message for _, message, _ in run.asked] == ["caf%E9"]
 
 
@@ -98,7 +97,7 @@ def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
     settings: Settings, tables: Tables, raw_query: str
 ) -> None:
     conversation(tables.chat_state, "a", "Hi")
-    response = read.respond(request("GET", "a", raw_query=raw_query), settings, tables)
+    response = answer(read.respond, request("GET", "a", raw_query=raw_query), settings, tables)
     assert response.status_code == 200
     assert "messages" in json.loads(response.get_body())
 

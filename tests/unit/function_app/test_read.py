@@ -12,17 +12,24 @@ from assistants.tables.clients import Tables
 from azure.data.tables.aio import TableClient
 
 from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING
+from tests.unit.function_app.helpers import (
+    GOOD_IDS,
+    HOSTILE_IDS,
+    NOTHING,
+    answer,
+    conversation,
+    request,
+    rows_of,
+)
 
 
 def get(settings: Settings, tables: Tables, assistant_id: str, **query: str) -> tuple[int, dict[str, Any]]:
-    response = read.respond(request("GET", assistant_id, query=query), settings, tables)
+    response = answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
     return response.status_code, json.loads(response.get_body())
 
 
 def listed(tables: Tables, **query: str) -> tuple[int, dict[str, Any]]:
-    response = read.respond_list(request("GET", query=query), tables)
+    response = answer(read.respond_list, request("GET", query=query), tables)
     return response.status_code, json.loads(response.get_body())
 
 
@@ -169,14 +176,16 @@ def test_a_hostile_id_reaches_no_table(settings: Settings, assistant_id: str) ->
 
 def test_a_missing_assistant_is_a_404_problem(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "other", "Hi")
-    response = read.respond(request("GET", "a"), settings, tables)
+    response = answer(read.respond, request("GET", "a"), settings, tables)
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
 
 
 def test_with_a_timestamp_a_missing_assistant_is_what_the_extension_says(
     settings: Settings, tables: Tables
 ) -> None:
-    response = read.respond(request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables)
+    response = answer(
+        read.respond, request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables
+    )
     assert response.get_body().decode() == (
         '{"id":"a","exists":false,"createdAt":"0001-01-01T00:00:00","lastUpdatedAt":"0001-01-01T00:00:00",'
         '"totalMessages":0,"totalTokens":0,"recentMessages":[]}'
@@ -280,7 +289,10 @@ async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
             binding = await query_state(
                 cast("Any", table), QueryRequest(id=assistant_id), parse_timestamp(timestamp)
             )
-            response = read.respond(
-                request("GET", assistant_id, query={"timestampUTC": timestamp}), settings, tables
+            response = answer(
+                read.respond,
+                request("GET", assistant_id, query={"timestampUTC": timestamp}),
+                settings,
+                tables,
             )
             assert response.get_body().decode() == binding

@@ -7,36 +7,29 @@ from typing import Any
 
 import pytest
 from assistants import leases
+from assistants.errors import LeaseConflictError, LeaseLostError
 from assistants.identity import TokenError
-from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
+from assistants.leases import Lease, Purpose
 from assistants.routes import remove
 from assistants.routes.create import respond as put_respond
-from assistants.routes.responses import answered
-from assistants.tables import conversations
+from assistants.routes.responses import handle_errors
+from assistants.tables import conversations, lease_rows
 from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
 
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import HOSTILE_IDS, RecordingOut
-
-
-def delete(tables: Tables, assistant_id: str) -> int:
-    return remove.respond(request("DELETE", assistant_id), tables).status_code
-
-
-def put(tables: Tables, assistant_id: str, **headers: str) -> tuple[int, str | None, int]:
-    """Status, the header Assistant-Replaced, and how many creates were asked for."""
-    out = RecordingOut()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    response = put_respond(request("PUT", assistant_id, headers=named), out, "Be brief.", tables)
-    return response.status_code, response.headers.get("Assistant-Replaced"), len(out.values)
-
-
-def created(tables: Tables, assistant_id: str) -> None:
-    """What the extension makes of a create request."""
-    conversations.delete(tables.chat_state, assistant_id, bool)
-    conversation(tables.chat_state, assistant_id)
+from tests.unit.function_app.helpers import (
+    HOSTILE_IDS,
+    Forwarding,
+    RecordingOut,
+    answer,
+    conversation,
+    created,
+    delete,
+    put,
+    request,
+    rows_of,
+)
 
 
 def test_all_rows_of_one_go_and_all_of_others_stay(tables: Tables) -> None:
@@ -54,16 +47,6 @@ def test_all_rows_of_one_go_and_all_of_others_stay(tables: Tables) -> None:
 def test_it_can_be_repeated(tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     assert [delete(tables, "a") for _ in range(3)] == [204] * 3
-
-
-class Forwarding:
-    """A table client of which a test replaces some methods."""
-
-    def __init__(self, table: Any) -> None:
-        self.table = table
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.table, name)
 
 
 class Failing(Forwarding):
@@ -98,9 +81,8 @@ def test_while_somebody_writes_neither_delete_nor_put_touches_a_row(tables: Tabl
     conversation(tables.chat_state, "a", "Hi")
     before = rows_of(tables.chat_state, "a")
     lease = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(lease, Lease)
 
-    response = remove.respond(request("DELETE", "a"), tables)
+    response = answer(remove.respond, request("DELETE", "a"), tables)
     assert (response.status_code, response.mimetype) == (409, "application/problem+json")
     assert 1 <= int(response.headers["Retry-After"]) <= 5
     assert put(tables, "a") == (409, None, 0)
@@ -173,7 +155,7 @@ def test_a_create_that_failed_stands_in_the_way_until_its_claim_ends(
 
 def test_another_precondition_is_refused(tables: Tables) -> None:
     out = RecordingOut()
-    response = put_respond(request("PUT", "a", headers={"If-None-Match": '"1"'}), out, "x", tables)
+    response = answer(put_respond, request("PUT", "a", headers={"If-None-Match": '"1"'}), out, "x", tables)
     assert (response.status_code, out.values) == (400, [])
     assert json.loads(response.get_body())["errors"][0] == {
         "in": "header",
@@ -187,16 +169,15 @@ def test_a_lease_that_ended_is_taken_over_and_its_old_owner_cannot_give_it_back(
 ) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
     ended = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(ended, Lease)
     monkeypatch.undo()
 
-    taken = leases.acquire(tables, "a", Purpose.WRITE)
+    leases.acquire(tables, "a", Purpose.WRITE)
 
-    assert isinstance(taken, Lease)
     ended.release()
     with pytest.raises(LeaseLostError):
         ended.renew()
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), LeaseConflict)
+    with pytest.raises(LeaseConflictError):
+        leases.acquire(tables, "a", Purpose.WRITE)
 
 
 def test_a_delete_that_takes_long_renews_its_lease_and_stops_where_it_has_lost_it(
@@ -233,8 +214,9 @@ def test_a_delete_that_arrives_late_deletes_nothing_of_a_conversation_begun_anew
         def query_entities(self, *_arguments: Any, **_options: Any) -> Any:
             return stale
 
+    stale_tables: Any = SimpleNamespace(chat_state=Stale(tables.chat_state))
     with pytest.raises(HttpResponseError):
-        conversations.delete(Stale(tables.chat_state), "a", bool)
+        conversations.delete(stale_tables, "a", bool)
     assert rows_of(tables.chat_state, "a") == fresh
 
 
@@ -278,15 +260,16 @@ def test_clocks_that_differ_neither_lengthen_nor_shorten_a_lease(
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + timedelta(minutes=minutes)
 
-    monkeypatch.setattr(leases, "datetime", OtherClock)
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
-    conflict = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(conflict, LeaseConflict)
-    left = (conflict.locked_until - datetime.now(UTC)).total_seconds()
+    for module in (leases, lease_rows):
+        monkeypatch.setattr(module, "datetime", OtherClock)
+    leases.acquire(tables, "a", Purpose.WRITE)
+    with pytest.raises(LeaseConflictError) as conflict:
+        leases.acquire(tables, "a", Purpose.WRITE)
+    left = (conflict.value.locked_until - datetime.now(UTC)).total_seconds()
     assert 25 < left <= 32, "by the table service's clock"
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
-    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
+    leases.acquire(tables, "b", Purpose.WRITE)
+    leases.acquire(tables, "b", Purpose.WRITE)
 
 
 def test_a_row_of_the_version_before_this_one_is_a_lease(tables: Tables) -> None:
@@ -302,7 +285,7 @@ def test_a_put_that_has_lost_its_lease_while_it_deleted_creates_nothing(
     conversation(tables.chat_state, "a", *("text",) * 230)
 
     def lose(lease: Lease) -> None:
-        raise LeaseLostError(lease)
+        raise leases.lost_lease(lease.assistant_id)
 
     monkeypatch.setattr(Lease, "renew", lose)
     assert put(tables, "a") == (409, None, 0)
@@ -334,16 +317,15 @@ def test_a_lease_whose_answer_was_lost_is_had_all_the_same(
     tables: Tables, monkeypatch: pytest.MonkeyPatch, untouched: bool
 ) -> None:
     conversation(tables.chat_state, "a")
-    state = conversations.get_state(tables.chat_state, "a") if untouched else None
+    state = conversations.get_state(tables, "a") if untouched else None
     lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=AnswerLost(tables.leases))
 
     with monkeypatch.context() as patch:
         patch.setattr(leases, "LEASE_SECONDS", -1)
-        assert isinstance(leases.acquire(lossy, "a", Purpose.POST, state), Lease), "inserted"
+        leases.acquire(lossy, "a", Purpose.POST, state)
     taken = leases.acquire(lossy, "a", Purpose.POST, state)
 
-    assert isinstance(taken, Lease), "taken over"
-    before = conversations.get_state(tables.chat_state, "a")
+    before = conversations.get_state(tables, "a")
     assert before
     taken.start_call(before)
     assert taken.release() is None
@@ -351,14 +333,15 @@ def test_a_lease_whose_answer_was_lost_is_had_all_the_same(
 
 
 def test_an_insert_whose_answer_was_lost_finds_another_writers_row(tables: Tables) -> None:
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
+    leases.acquire(tables, "a", Purpose.WRITE)
 
     class Lost(Forwarding):
         def create_entity(self, *_arguments: Any, **_options: Any) -> Any:
             raise ServiceResponseError("lost")
 
     lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Lost(tables.leases))
-    assert isinstance(leases.acquire(lossy, "a", Purpose.WRITE), LeaseConflict)
+    with pytest.raises(LeaseConflictError):
+        leases.acquire(lossy, "a", Purpose.WRITE)
     with pytest.raises(ServiceResponseError):
         leases.acquire(lossy, "b", Purpose.WRITE)
 
@@ -379,7 +362,7 @@ def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_w
 
         return handle
 
-    busy, refused = answered(failing(503)), answered(failing(400))
+    busy, refused = handle_errors(failing(503)), handle_errors(failing(400))
     assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
     assert refused.status_code == 500
     assert b"secret" not in busy.get_body() + refused.get_body()
@@ -403,7 +386,7 @@ def test_a_role_or_an_identity_that_is_missing_is_named_and_may_come_back(
     def handle() -> Any:
         raise error
 
-    response = answered(handle)
+    response = handle_errors(handle)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
     assert words in json.loads(response.get_body())["detail"]
     assert b"secret" not in response.get_body()
@@ -411,7 +394,7 @@ def test_a_role_or_an_identity_that_is_missing_is_named_and_may_come_back(
 
 def test_the_204_has_a_content_type_though_no_body(tables: Tables) -> None:
     """`azure.functions` adds one to every answer, and the host sends it (recording `204-empty-bytes`)."""
-    response = remove.respond(request("DELETE", "a"), tables)
+    response = answer(remove.respond, request("DELETE", "a"), tables)
     encoded = HttpResponseConverter.encode(response, expected_type=None).value
     assert (encoded["status_code"].value, encoded["body"].value) == ("204", b"")
     assert encoded["headers"]["content-type"].value == "text/plain; charset=utf-8"

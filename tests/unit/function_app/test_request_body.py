@@ -6,39 +6,45 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants.binding_call import Called
+from assistants.binding_call import CallResult
+from assistants.posts import PostLog, Services
 from assistants.routes import create, post, request_body
 from assistants.settings import Settings
 
-from tests.unit.function_app.conftest import request
-from tests.unit.function_app.test_create import RecordingOut
+from tests.unit.function_app.helpers import RecordingOut, answer, request
 
 CONTENT = b'{"message": "Hi"}'
 Route = Callable[[Mapping[str, str]], func.HttpResponse]
 
 
-def never(_assistant_id: str, _message: str, _key: str) -> Called:
+def never(_assistant_id: str, _message: str, _key: str) -> CallResult:
     raise AssertionError("the bound function was called")
 
 
 def put(headers: Mapping[str, str]) -> func.HttpResponse:
     out = RecordingOut()
     no_tables: Any = None
-    response = create.respond(request("PUT", "a", headers=headers), out, "Be brief.", no_tables)
+    response = answer(create.respond, request("PUT", "a", headers=headers), out, "Be brief.", no_tables)
     assert out.values == []
     return response
 
 
 def post_message(headers: Mapping[str, str]) -> func.HttpResponse:
     no_tables: Any = None
-    return post.respond(request("POST", "a", headers=headers), Settings(), no_tables, never, post.PostLog())
+    return post.respond(
+        request("POST", "a", headers=headers), post.JSON, Settings(), Services(no_tables, never), PostLog()
+    )
 
 
 def post_user_query(headers: Mapping[str, str]) -> func.HttpResponse:
     no_tables: Any = None
     query = {"message": "Hi"}
-    return post.respond_as_text(
-        request("POST", "a", query=query, headers=headers), Settings(), no_tables, never, post.PostLog()
+    return post.respond(
+        request("POST", "a", query=query, headers=headers),
+        post.TEXT,
+        Settings(),
+        Services(no_tables, never),
+        PostLog(),
     )
 
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import leases, retention
+from assistants import leases
 from assistants.leases import Purpose
 from assistants.retention import Swept, sweep
+from assistants.routes import timer
 from assistants.settings import Settings
-from assistants.tables import conversations
+from assistants.tables import conversations, lease_rows
 from assistants.tables.clients import Tables
 from azure.core.exceptions import ServiceRequestError
 
-from tests.unit.function_app.conftest import conversation, rows_of
+from tests.unit.function_app.helpers import conversation, rows_of
 
 LONG_AGO = "2020-01-01T08:00:00"
 IDLE_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
@@ -79,16 +80,16 @@ def test_a_sweep_before_the_first_create_finds_no_table(tables: Tables) -> None:
 def test_leases_that_ended_go_and_those_that_stand_stay(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leases.remove_ended(tables.leases, 10)  # there is no table yet
+    lease_rows.delete_ended(tables, 10)  # there is no table yet
     for assistant_id in ("a", "b"):
         leases.acquire(tables, assistant_id, Purpose.WRITE)
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    monkeypatch.setattr(leases, "_CLOCK_DIFFERENCE", timedelta(0))
+    monkeypatch.setattr(lease_rows, "_CLOCK_DIFFERENCE", timedelta(0))
     for assistant_id in ("c", "d", "e"):
         leases.acquire(tables, assistant_id, Purpose.CREATE)
 
     for most, left_over in ((2, 3), (10, 2)):
-        leases.remove_ended(tables.leases, most)
+        lease_rows.delete_ended(tables, most)
         assert len(list(tables.leases.list_entities())) == left_over
     assert {row["PartitionKey"] for row in tables.leases.list_entities()} == {"a", "b"}
 
@@ -99,14 +100,14 @@ def test_the_timer_deletes_ended_leases_and_assistants_only_where_days_are_set(
 ) -> None:
     conversation(tables.chat_state, "a", at=LONG_AGO)
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    monkeypatch.setattr(leases, "_CLOCK_DIFFERENCE", timedelta(0))
+    monkeypatch.setattr(lease_rows, "_CLOCK_DIFFERENCE", timedelta(0))
     leases.acquire(tables, "never written", Purpose.CREATE)
     app = func.FunctionApp()
-    app.register_functions(retention.blueprint(replace(settings, retention_days=days), tables))
+    app.register_functions(timer.blueprint(replace(settings, retention_days=days), tables))
     (function,) = app.get_functions()
-    timer: Any = None
+    timer_request: Any = None
 
-    function.get_user_function()(timer)
+    function.get_user_function()(timer_request)
 
     assert len(rows_of(tables.chat_state, "a")) == rows
     assert list(tables.leases.list_entities()) == []

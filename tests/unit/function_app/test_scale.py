@@ -5,21 +5,20 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from assistants import leases, listing
 from assistants.leases import Purpose
+from assistants.posts import PostLog, Services
 from assistants.routes import post, read, remove
-from assistants.routes.post import PostLog
 from assistants.settings import Settings
 from assistants.tables.clients import Tables
 from azure.data.tables import EdmType
 
-from tests.unit.function_app.conftest import conversation, request
+from tests.unit.function_app.helpers import Run, adding, answer, conversation, created, put, request
 from tests.unit.function_app.table_recorder import Recorder, recorded
-from tests.unit.function_app.test_post import Run, adding
-from tests.unit.function_app.test_remove import created, put
 
 FEW, MANY = 10, 200
 MESSAGES = 50
@@ -74,7 +73,7 @@ def everything(table: Any) -> dict[tuple[str, str], str]:
 def page(tables: Tables, recorder: Recorder, **query: str) -> tuple[dict[str, Any], tuple[int, int]]:
     """A page of the list, with the requests that it took and the rows that came."""
     recorder.taken()
-    response = read.respond_list(request("GET", query=query), tables)
+    response = answer(read.respond_list, request("GET", query=query), tables)
     assert response.status_code == 200
     asked = recorder.taken()
     return json.loads(response.get_body()), (len(asked), sum(one.rows for one in asked))
@@ -110,7 +109,7 @@ def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     for taken in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
         asked = request("POST", "a", body=b'{"message": "Hi"}')
-        assert post.respond(asked, settings, seen, run, PostLog()).status_code == 200
+        assert post.respond(asked, post.JSON, settings, Services(seen, run), PostLog()).status_code == 200
         assert calls(recorder) == [
             "GET ChatState",
             *taken,
@@ -148,7 +147,7 @@ def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_on
     before = everything(table)
     recorder.taken()
     victim = name(MANY // 2)
-    assert remove.respond(request("DELETE", victim), seen).status_code == 204
+    assert answer(remove.respond, request("DELETE", victim), seen).status_code == 204
     assert sum(one.rows for one in recorder.taken()) <= MESSAGES + 2
 
     assert everything(table) == {key: etag for key, etag in before.items() if key[0] != victim}
@@ -192,8 +191,9 @@ def test_a_hundred_assistants_take_one_request_where_the_scan_is_quick_and_a_wal
 
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
     table = WithoutScans(seen.chat_state)
+    slow: Any = SimpleNamespace(chat_state=table)
     try:
-        walked = listing.page_after(table, "", 100)
+        walked = listing.page_after(slow, "", 100)
         asked = recorder.taken()
     finally:
         table.release()
@@ -211,7 +211,7 @@ def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more
     recorder.taken()
     query = {"limit": str(limit)}
     for start in (1, 1 + limit):
-        response = read.respond(request("GET", "long", query=query), settings, seen)
+        response = answer(read.respond, request("GET", "long", query=query), settings, seen)
         body = json.loads(response.get_body())
         assert [one["number"] for one in body["messages"]] == list(range(start, start + limit))
         assert sum(one.rows for one in recorder.taken()) <= limit + 2
@@ -224,7 +224,7 @@ def test_a_page_since_a_message_reads_that_message_besides(
     conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
     recorder.taken()
     query = {"since": "2026-11-25T08:00:02.12345Z", "limit": "5"}
-    response = read.respond(request("GET", "a", query=query), settings, seen)
+    response = answer(read.respond, request("GET", "a", query=query), settings, seen)
     assert [one["number"] for one in json.loads(response.get_body())["messages"]] == [4, 5, 6, 7, 8]
     asked = recorder.taken()
     assert (len(asked), sum(one.rows for one in asked)) == (2, 1 + 5 + 1 + 1)

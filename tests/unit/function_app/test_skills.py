@@ -14,7 +14,7 @@ import skills
 from assistants.tables.clients import Tables
 from skills import clock, todos
 
-from tests.unit.function_app.test_create import SMILE
+from tests.unit.function_app.helpers import SMILE
 
 SKILLS = Path(skills.__file__).parent
 
@@ -51,11 +51,11 @@ def test_names_differ_by_more_than_case_as_the_extension_asks() -> None:
 
 
 def test_tasks_are_listed_the_newest_first(tables: Tables) -> None:
-    assert todos.listed(tables.todos, "") == "There are no tasks."
-    assert todos.add(tables.todos, " buy milk ") == "Added: buy milk"
-    assert todos.add(tables.todos, "call\nMum " + SMILE) == f"Added: call\nMum {SMILE}"
-    assert todos.listed(tables.todos, "") == f"- call Mum {SMILE}\n- buy milk"
-    assert todos.listed(tables.todos, "MILK") == "- buy milk"
+    assert todos.matching(tables, "") == "There are no tasks."
+    assert todos.add(tables, " buy milk ") == "Added: buy milk"
+    assert todos.add(tables, "call\nMum " + SMILE) == f"Added: call\nMum {SMILE}"
+    assert todos.matching(tables, "") == f"- call Mum {SMILE}\n- buy milk"
+    assert todos.matching(tables, "MILK") == "- buy milk"
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_tasks_are_listed_the_newest_first(tables: Tables) -> None:
 def test_a_task_that_cannot_be_stored_is_not_and_the_model_is_told_why(
     tables: Tables, task: str, reason: str
 ) -> None:
-    assert re.search(reason, todos.add(tables.todos, task))
-    assert todos.listed(tables.todos, "") == "There are no tasks."
+    assert re.search(reason, todos.add(tables, task))
+    assert todos.matching(tables, "") == "There are no tasks."
 
 
 def test_a_long_list_fits_into_the_row_that_it_becomes(tables: Tables) -> None:
     for number in range(60):
-        todos.add(tables.todos, f"{number} " + "ä" * 990)
-    text = todos.listed(tables.todos, "")
+        todos.add(tables, f"{number} " + "ä" * 990)
+    text = todos.matching(tables, "")
     # The host writes the result as JSON in JSON, and the table counts UTF-16 units.
     assert len(json.dumps(text, ensure_ascii=False)) < 32_768 - 200
     assert text.splitlines()[0].startswith("- 59 ")

@@ -14,7 +14,7 @@ from assistants.tables.clients import Tables
 from infra import program
 from infra.package import Package
 from local_azure.services.sites import bundle
-from tests.unit.function_app.conftest import request
+from tests.unit.function_app.helpers import request
 from tests.unit.function_app.test_app import indexed
 from tests.unit.infra.recording import run_program
 from tests.variants import ASK, ASSUME, TWO_LINES, VARIANTS, Variant

@@ -1,4 +1,4 @@
-"""What a request may hold. Pure functions: they return all problems, and raise nothing."""
+"""Parses what a request holds. Pure functions: they return all problems and raise nothing."""
 
 import base64
 import binascii
@@ -10,23 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import unquote, unquote_plus, unquote_to_bytes
 
-MAX_ID_CHARACTERS = 64
-# A string property of an Azure table row holds at most 64 KiB of UTF-16. The extension deletes the
-# old rows before it inserts the new ones, so a longer text costs the conversation and fails.
-MAX_INSTRUCTIONS_UNITS = 32_768
-MAX_MESSAGE_UNITS = 32_768
+from assistants import rules
+from assistants.tables.conversations import Moment
+
 # The longest instructions with every unit written as \uXXXX take 192 KiB. Whatever is larger is not
 # parsed: the host would take up to 100 MiB.
 MAX_BODY_BYTES = 256 * 1024
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
-
-# The extension puts the id into an OData filter without escaping it, so a quote in an id deletes
-# other people's rows. The route has the same rule (paths.py).
-ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_CHARACTERS}}}")
-# What XML 1.0 does not call a character; XML was the table service's first format. Such a character would
-# be refused, if at all, after the old rows are gone, and a lone surrogate has no UTF-8 form.
-_NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -48,55 +39,17 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A time in UTC. `text` has seven digits, so that texts sort by time; `floor` has six, rounded down."""
-
-    text: str
-    floor: datetime
-
-
-@dataclass(frozen=True)
 class CreateBody:
     """A checked body. `instructions` is None where the request leaves them to the default."""
 
     instructions: str | None
 
 
-def utf16_units(text: str) -> int:
-    """The length that .NET and the table service count: a character beyond U+FFFF is two."""
-    return len(text) + sum(character > "\uffff" for character in text)
-
-
 def id_problems(assistant_id: str) -> list[Problem]:
-    if ID.fullmatch(assistant_id):
+    if rules.ID.fullmatch(assistant_id):
         return []
-    rule = f"must be 1 to {MAX_ID_CHARACTERS} characters, each one of A-Z, a-z, 0-9, '_' and '-'"
+    rule = f"must be 1 to {rules.MAX_ID_CHARACTERS} characters, each one of A-Z, a-z, 0-9, '_' and '-'"
     return [Problem("path", "assistantId", rule)]
-
-
-def text_problems(text: str, most: int) -> list[str]:
-    """Why this text cannot be stored, each as the end of a sentence. `most` is in UTF-16 units."""
-    problems: list[str] = []
-    units = utf16_units(text)
-    if units > most:
-        problems.append(f"has {units} UTF-16 code units: the most is {most}")
-    if found := _NOT_STORABLE.search(text):
-        problems.append(
-            f"holds U+{ord(found.group()):04X} at position {found.start()}: control characters other than"
-            " tab, line feed and carriage return, lone surrogates, U+FFFE and U+FFFF cannot be stored"
-        )
-    return problems
-
-
-def instructions_problems(instructions: str) -> list[str]:
-    """Why this text cannot be a system prompt, each as the end of a sentence."""
-    return text_problems(instructions, MAX_INSTRUCTIONS_UNITS)
-
-
-def message_problems(message: str) -> list[str]:
-    """Why this text cannot be a user's message, each as the end of a sentence."""
-    # The extension refuses an empty one by a bare 500; blanks it takes.
-    return text_problems(message, MAX_MESSAGE_UNITS) if message else ["must not be empty"]
 
 
 def parse_create_body(body: bytes) -> tuple[CreateBody, list[Problem]]:
@@ -106,7 +59,7 @@ def parse_create_body(body: bytes) -> tuple[CreateBody, list[Problem]]:
     members, problems = _parse_object(body, ("instructions",), "a JSON object, or empty")
     if "instructions" not in members:
         return CreateBody(None), problems
-    instructions, found = _text_member(members, "instructions", instructions_problems)
+    instructions, found = _text_member(members, "instructions", rules.instructions_problems)
     return CreateBody(instructions), problems + found
 
 
@@ -115,7 +68,7 @@ def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
     members, problems = _parse_object(body, ("message",), "a JSON object with the member message")
     if "message" not in members:
         return "", problems or [_member("message", "is missing")]
-    message, found = _text_member(members, "message", message_problems)
+    message, found = _text_member(members, "message", rules.message_problems)
     return message or "", problems + found
 
 
