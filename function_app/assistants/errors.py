@@ -1,26 +1,23 @@
-"""The domain errors. `routes/responses.py` maps each to a problem document."""
+"""Why a request is not carried out. `routes/responses.py` has the problem document of each."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 
+@dataclass(eq=False)
 class DomainError(Exception):
-    """Why a request cannot be carried out, whatever the protocol that it came by."""
+    assistant_id: str
 
 
 class AssistantNotFoundError(DomainError):
-    def __init__(self, assistant_id: str) -> None:
-        super().__init__(assistant_id)
-        self.assistant_id = assistant_id
+    pass
 
 
 class AssistantExistsError(DomainError):
-    """A create that must not replace an assistant met one."""
-
-    def __init__(self, assistant_id: str) -> None:
-        super().__init__(assistant_id)
-        self.assistant_id = assistant_id
+    """A create that must not replace an assistant."""
 
 
+@dataclass(eq=False)
 class LeaseConflictError(DomainError):
     """Another request may write the assistant.
 
@@ -29,14 +26,9 @@ class LeaseConflictError(DomainError):
     write.
     """
 
-    def __init__(
-        self, assistant_id: str, retry_after: int, locked_until: datetime, *, call_pending: bool = False
-    ) -> None:
-        super().__init__(assistant_id)
-        self.assistant_id = assistant_id
-        self.retry_after = retry_after
-        self.locked_until = locked_until
-        self.call_pending = call_pending
+    retry_after: int
+    locked_until: datetime
+    call_pending: bool = False
 
 
 class LeaseLostError(LeaseConflictError):

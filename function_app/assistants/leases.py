@@ -144,15 +144,15 @@ class Lease:
     def _write(self, row: LeaseRow) -> datetime:
         """Returns the table service's time."""
         started = time.monotonic()
-        written = lease_rows.replace(self._tables, row, self._etag)
-        if written is None:
+        stored = lease_rows.replace(self._tables, row, self._etag)
+        if stored is None:
             # The SDK repeats an update whose answer was lost, and then finds its own row.
-            written = lease_rows.read(self._tables, self.assistant_id)
-            if written is None or (written.row.owner, written.row.purpose) != (row.owner, row.purpose):
+            stored = lease_rows.read(self._tables, self.assistant_id)
+            if stored is None or (stored.row.owner, stored.row.purpose) != (row.owner, row.purpose):
                 raise lost_lease(self.assistant_id)
-        self._etag = written.etag
+        self._etag = stored.etag
         self._renewed = started
-        return written.server_time
+        return stored.server_time
 
 
 def acquire(tables: Tables, assistant_id: str, purpose: Purpose, state: State | None = None) -> Lease:
@@ -177,8 +177,8 @@ def acquire(tables: Tables, assistant_id: str, purpose: Purpose, state: State | 
             # The SDK's second try of an insert or update found the row of the first.
             return Lease(tables, row, stored.etag, earlier_call)
         earlier_call = _pending_call(tables, stored, purpose, state)
-        if written := lease_rows.replace(tables, row, stored.etag):
-            return Lease(tables, row, written.etag, earlier_call)
+        if stored := lease_rows.replace(tables, row, stored.etag):
+            return Lease(tables, row, stored.etag, earlier_call)
         # It was released, or taken over by another, between two of the calls.
     raise lost_lease(assistant_id)
 

@@ -95,24 +95,16 @@ class ModelProbe:
         return parse(status, headers)
 
 
+_CAUSE_BY_STATUS = {401: Cause.NO_ROLE, 403: Cause.DENIED, 404: Cause.NO_DEPLOYMENT, 408: Cause.NO_ANSWER}
+
+
 def parse(status: int, headers: Mapping[str, str]) -> ModelAnswer:
     """A 400 comes from a model that has read the request, which is well then."""
-    match status:
-        case 401:
-            return ModelAnswer(Cause.NO_ROLE)
-        case 403:
-            return ModelAnswer(Cause.DENIED)
-        case 404:
-            return ModelAnswer(Cause.NO_DEPLOYMENT)
-        case 429:
-            seconds = headers.get("retry-after", "")
-            return ModelAnswer(
-                Cause.RATE_LIMIT, int(seconds) if seconds.isascii() and seconds.isdigit() else None
-            )
-        case _ if status >= 500 or status == 408:
-            return ModelAnswer(Cause.NO_ANSWER)
-        case _:
-            return ModelAnswer(Cause.WELL)
+    if status == 429:
+        seconds = headers.get("retry-after", "")
+        is_number = seconds.isascii() and seconds.isdigit()
+        return ModelAnswer(Cause.RATE_LIMIT, int(seconds) if is_number else None)
+    return ModelAnswer(_CAUSE_BY_STATUS.get(status, Cause.NO_ANSWER if status >= 500 else Cause.WELL))
 
 
 def _send(connection: ModelConnection, token: str, body: bytes) -> tuple[int, Mapping[str, str]]:

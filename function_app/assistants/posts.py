@@ -13,7 +13,7 @@ from enum import Enum
 
 from assistants import history, leases
 from assistants.binding_call import CallResult, Outcome
-from assistants.errors import AssistantNotFoundError, DomainError
+from assistants.errors import AssistantNotFoundError
 from assistants.leases import Purpose
 from assistants.model_probe import Cause, ModelAnswer
 from assistants.tables import conversations
@@ -34,7 +34,8 @@ class Reason(Enum):
     UNEXPLAINED = "the call failed and the model was not asked"
 
 
-class PostError(DomainError):
+@dataclass(eq=False)
+class PostError(Exception):
     """Why there is no reply: `routes/post.py` has a problem for each `reason`.
 
     `message_stored` is None where that is not known. `value` is what the problem's text names.
@@ -42,21 +43,11 @@ class PostError(DomainError):
     message may be stored.
     """
 
-    def __init__(
-        self,
-        reason: Reason | Outcome | Cause,
-        message_stored: bool | None = False,
-        *,
-        value: object = "",
-        retry_after: int | None = None,
-        locked_until: datetime | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.message_stored = message_stored
-        self.value = value
-        self.retry_after = retry_after
-        self.locked_until = locked_until
+    reason: Reason | Outcome | Cause
+    message_stored: bool | None = False
+    value: object = ""
+    retry_after: int | None = None
+    locked_until: datetime | None = None
 
 
 @dataclass

@@ -22,7 +22,7 @@ _AUTH_LEVELS = {"function": func.AuthLevel.FUNCTION, "anonymous": func.AuthLevel
 _SWITCH = {"true": True, "false": False}
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 # A longer value may be a secret that was put into the wrong setting; health shows problems to everybody.
-_MAX_SHOWN_CHARACTERS = 20
+_MAX_DISPLAYED_CHARACTERS = 20
 
 
 class SettingsError(ValueError):
@@ -123,22 +123,25 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     problems: list[str] = []
 
-    def checked(name: str, text: str, fits: bool, rule: str) -> str:
-        if not fits:
-            problems.append(f"The app setting {name} is {_shown(text)}: it must be {rule}.")
-        return text
+    def checked(name: str, value: str, is_valid: bool, rule: str) -> str:
+        if not is_valid:
+            problems.append(f"The app setting {name} is {_display(value)}: it must be {rule}.")
+        return value
 
-    def switch(name: str, text: str) -> bool:
-        checked(name, text, text in _SWITCH, "true or false")
-        return _SWITCH.get(text, False)
+    def switch(name: str, default: bool) -> bool:
+        value = environment.get(name, str(default).lower())
+        checked(name, value, value in _SWITCH, "true or false")
+        return _SWITCH.get(value, False)
 
-    def number(name: str, text: str, lowest: int, highest: int) -> int:
-        fits = re.fullmatch(r"[0-9]{1,9}", text) is not None and lowest <= int(text) <= highest
-        checked(name, text, fits, f"a whole number from {lowest} to {highest}")
-        return int(text) if fits else lowest
+    def number(name: str, default: int, lowest: int, highest: int) -> int:
+        value = environment.get(name, str(default))
+        is_valid = re.fullmatch(r"[0-9]{1,9}", value) is not None and lowest <= int(value) <= highest
+        checked(name, value, is_valid, f"a whole number from {lowest} to {highest}")
+        return int(value) if is_valid else lowest
 
-    def table(name: str, text: str) -> str:
-        return checked(name, text, _TABLE.fullmatch(text) is not None, "3 to 63 letters and digits")
+    def table(name: str, default: str) -> str:
+        value = environment.get(name, default)
+        return checked(name, value, _TABLE.fullmatch(value) is not None, "3 to 63 letters and digits")
 
     level = environment.get("HTTP_AUTH_LEVEL", "function")
     checked("HTTP_AUTH_LEVEL", level, level in _AUTH_LEVELS, f"one of {', '.join(sorted(_AUTH_LEVELS))}")
@@ -146,7 +149,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     problems += [
         f"The app setting DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)
     ]
-    temperature = environment.get("CHAT_MODEL_TEMPERATURE", "0.5")
+    temperature = environment.get("CHAT_MODEL_TEMPERATURE", ModelSettings.temperature)
     checked(
         "CHAT_MODEL_TEMPERATURE",
         temperature,
@@ -157,47 +160,41 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     if environment.get("WEBSITE_HOSTNAME"):
         problems += _missing(environment)
     identity_url = environment.get("IDENTITY_ENDPOINT", "")
-    identity_header = environment.get("IDENTITY_HEADER", "")
-    found = Settings(
+
+    def identity(client_id: str) -> IdentityEndpoint:
+        header = environment.get("IDENTITY_HEADER", "")
+        return IdentityEndpoint(identity_url, header, environment.get(client_id, ""))
+
+    settings = Settings(
         http_auth_level=_AUTH_LEVELS.get(level, func.AuthLevel.FUNCTION),
         default_instructions=instructions,
         model=ModelSettings(
-            is_reasoning=switch(
-                "CHAT_MODEL_IS_REASONING", environment.get("CHAT_MODEL_IS_REASONING", "true")
-            ),
-            max_tokens=number(
-                "CHAT_MODEL_MAX_TOKENS", environment.get("CHAT_MODEL_MAX_TOKENS", "4096"), 1, 128_000
-            ),
+            is_reasoning=switch("CHAT_MODEL_IS_REASONING", ModelSettings.is_reasoning),
+            max_tokens=number("CHAT_MODEL_MAX_TOKENS", ModelSettings.max_tokens, 1, 128_000),
             temperature=temperature,
-            context_tokens=number(
-                "CHAT_MODEL_CONTEXT_TOKENS", environment.get("CHAT_MODEL_CONTEXT_TOKENS", "0"), 0, 10_000_000
-            ),
+            context_tokens=number("CHAT_MODEL_CONTEXT_TOKENS", ModelSettings.context_tokens, 0, 10_000_000),
         ),
         model_connection=ModelConnection(
             environment.get("AzureOpenAI__endpoint", "") if identity_url else "",
             environment.get("CHAT_MODEL_DEPLOYMENT_NAME", ""),
-            IdentityEndpoint(identity_url, identity_header, environment.get("AzureOpenAI__clientId", "")),
+            identity("AzureOpenAI__clientId"),
         ),
         storage=StorageSettings(
             table_endpoint=environment.get("AzureWebJobsStorage__tableServiceUri", ""),
-            identity=IdentityEndpoint(
-                identity_url, identity_header, environment.get("AzureWebJobsStorage__clientId", "")
-            ),
+            identity=identity("AzureWebJobsStorage__clientId"),
             connection_string=environment.get("AzureWebJobsStorage", ""),
-            lease_table=table("LEASE_TABLE", environment.get("LEASE_TABLE", "AssistantLeases")),
-            todo_table=table("TODO_TABLE", environment.get("TODO_TABLE", "Todos")),
+            lease_table=table("LEASE_TABLE", StorageSettings.lease_table),
+            todo_table=table("TODO_TABLE", StorageSettings.todo_table),
         ),
-        expose_instructions=switch("EXPOSE_INSTRUCTIONS", environment.get("EXPOSE_INSTRUCTIONS", "false")),
-        chat_page=switch("CHAT_PAGE", environment.get("CHAT_PAGE", "false")),
-        retention_days=number(
-            "ASSISTANT_RETENTION_DAYS", environment.get("ASSISTANT_RETENTION_DAYS", "0"), 0, 3650
-        ),
+        expose_instructions=switch("EXPOSE_INSTRUCTIONS", Settings.expose_instructions),
+        chat_page=switch("CHAT_PAGE", Settings.chat_page),
+        retention_days=number("ASSISTANT_RETENTION_DAYS", Settings.retention_days, 0, 3650),
         site_host=environment.get("WEBSITE_HOSTNAME", ""),
     )
     if problems:
         raise SettingsError(problems)
-    return found
+    return settings
 
 
-def _shown(value: str) -> str:
-    return repr(value) if len(value) <= _MAX_SHOWN_CHARACTERS else f"a text of {len(value)} characters"
+def _display(value: str) -> str:
+    return repr(value) if len(value) <= _MAX_DISPLAYED_CHARACTERS else f"a text of {len(value)} characters"

@@ -8,8 +8,6 @@ a client sends chooses a file.
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import azure.functions as func
@@ -17,16 +15,8 @@ import azure.functions as func
 FOLDER = Path(__file__).parent / "chat_page"
 
 
-@dataclass(frozen=True)
-class Page:
-    """The body and the headers of the answer, which are the same for everybody."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
-
-def blueprint(shown: bool) -> func.Blueprint:
-    """Where it is not to be shown the answer is the host's own for a route that is none: 404, empty.
+def blueprint(enabled: bool) -> func.Blueprint:
+    """Where it is not enabled the answer is the host's own for a route that is none: 404, empty.
 
     The function is there all the same: a deployment waits for every function that the code declares.
     """
@@ -35,19 +25,14 @@ def blueprint(shown: bool) -> func.Blueprint:
     @routes.function_name("ChatPage")
     @routes.route(route="chat", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
     def chat_page(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
-        if not shown:
-            return func.HttpResponse(status_code=404)
-        answer = page()
-        return func.HttpResponse(
-            answer.body, status_code=200, headers=answer.headers, mimetype="text/html", charset="utf-8"
-        )
+        return page() if enabled else func.HttpResponse(status_code=404)
 
     return routes
 
 
 @functools.cache
-def page() -> Page:
-    """Read at the first request: a start of the app that shows no page pays nothing for it."""
+def page() -> func.HttpResponse:
+    """The same for everybody. Read at the first request: a start that shows no page pays nothing for it."""
     html, style, script = (
         (FOLDER / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
     )
@@ -64,9 +49,10 @@ def page() -> Page:
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
-    return Page(
-        body.encode(),
-        {
+    return func.HttpResponse(
+        body,
+        mimetype="text/html",
+        headers={
             "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",

@@ -39,7 +39,7 @@ def respond(
     if refused := request_body.refusal(req):
         return refused
     assistant_id = req.route_params.get("assistantId", "")
-    body, problems = parsing.parse_create_body(req.get_body())
+    instructions, problems = parsing.parse_create_body(req.get_body())
     precondition: str | None = req.headers.get("If-None-Match")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # werkzeug's own
     if precondition not in (None, "*"):
         problems.append(Problem("header", "If-None-Match", "must be *, since an assistant has no entity tag"))
@@ -47,8 +47,7 @@ def respond(
     if problems:
         return bad_request(problems)
     replaces = lifecycle.prepare_create(tables, assistant_id, only_if_new=precondition is not None)
-    instructions = default_instructions if body.instructions is None else body.instructions
-    requests.set(create_request(assistant_id, instructions))
+    requests.set(create_request(assistant_id, default_instructions if instructions is None else instructions))
     return json_response({"assistantId": assistant_id}, 202, {REPLACED: "true" if replaces else "false"})
 
 

@@ -28,20 +28,19 @@ _WHEN = "2026-11-25T08:00:00.1234567Z"
 
 def blueprint(settings: Settings) -> func.Blueprint:
     routes = func.Blueprint()
-    found = functools.cache(lambda: document(settings))
+    cached_document = functools.cache(lambda: document(settings))
 
     @routes.function_name("OpenApi")
     @routes.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
     def open_api(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
-        return handle_errors(lambda: json_response(found(), 200))
+        return handle_errors(lambda: json_response(cached_document(), 200))
 
     return routes
 
 
 def document(settings: Settings) -> Json:
     """What the app answers with these settings."""
-    with_key = settings.http_auth_level is not func.AuthLevel.ANONYMOUS
-    found: Json = {
+    content: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "Assistants",
@@ -55,17 +54,17 @@ def document(settings: Settings) -> Json:
         "paths": _paths(settings),
         "components": {"schemas": _schemas()},
     }
-    if with_key:
-        found["components"]["securitySchemes"] = {
+    if settings.http_auth_level is not func.AuthLevel.ANONYMOUS:
+        content["components"]["securitySchemes"] = {
             "key": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
             "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
         }
-        found["security"] = [{"key": []}, {"keyInQuery": []}]
-    return found
+        content["security"] = [{"key": []}, {"keyInQuery": []}]
+    return content
 
 
 def _paths(settings: Settings) -> Json:
-    found: Json = {
+    operations: Json = {
         "/assistants": {"get": _list()},
         "/assistants/{assistantId}": {
             "parameters": [_id()],
@@ -75,52 +74,29 @@ def _paths(settings: Settings) -> Json:
             "delete": _delete(),
         },
         "/assistants/{assistantId}/messages": {"parameters": [_id()], "post": _post()},
-        "/health": {
-            "get": {
-                "operationId": "health",
-                "summary": "Which package answers",
-                "security": [],
-                "responses": {
-                    "200": _json("It runs.", "Health"),
-                    "500": _problem("App settings are wrong, and nothing else is served.", "Unhealthy"),
-                },
-            }
-        },
-        "/openapi.json": {
-            "get": {
-                "operationId": "openApi",
-                "summary": "This document",
-                "security": [],
-                "responses": {
-                    "200": {
-                        "description": "OpenAPI 3.1",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    },
-                    **_failures(),
-                },
-            }
-        },
+        "/health": _open_get(
+            "health",
+            "Which package answers",
+            {
+                "200": _json("It runs.", "Health"),
+                "500": _problem("App settings are wrong, and nothing else is served.", "Unhealthy"),
+            },
+        ),
+        "/openapi.json": _open_get(
+            "openApi",
+            "This document",
+            {"200": _content("OpenAPI 3.1", "application/json", {"type": "object"}), **_failures()},
+        ),
     }
-    if settings.chat_page:
-        found["/chat"] = {
-            "get": {
-                "operationId": "chatPage",
-                "summary": "A page to talk to assistants",
-                "security": [],
-                "responses": {
-                    "200": {
-                        "description": "The page",
-                        "content": {"text/html": {"schema": {"type": "string"}}},
-                    }
-                },
-            }
-        }
     if settings.http_auth_level is not func.AuthLevel.ANONYMOUS:
-        for item in found.values():
-            for operation in item.values():
+        for path in operations.values():
+            for operation in path.values():
                 if isinstance(operation, dict) and "security" not in operation:
                     operation["responses"]["401"] = {"description": "No key, or a wrong one. No body."}
-    return found
+    if settings.chat_page:
+        page = {"200": _content("The page", "text/html", _STRING)}
+        operations["/chat"] = _open_get("chatPage", "A page to talk to assistants", page)
+    return operations
 
 
 def _create() -> Json:
@@ -202,10 +178,7 @@ def _post_as_text() -> Json:
             }
         ],
         "responses": {
-            "200": {
-                "description": "The reply, which may be empty",
-                "content": {"text/plain": {"schema": {"type": "string"}}},
-            },
+            "200": _content("The reply, which may be empty", "text/plain", _STRING),
             "400": _problem("The id or the message breaks a rule.", "InvalidRequest"),
             **_body_failures(),
             **_post_failures(),
@@ -215,15 +188,12 @@ def _post_as_text() -> Json:
 
 def _get(settings: Settings) -> Json:
     responses = {
-        "200": {
-            "description": "A page of messages; with `timestampUTC` what the binding assistantQuery gives.",
-            "content": {
-                "application/json": {
-                    "schema": {"oneOf": [_ref("Conversation"), _ref("AssistantState")]},
-                    "example": {**_ASSISTANT, "messages": [_MESSAGE]},
-                }
-            },
-        },
+        "200": _content(
+            "A page of messages; with `timestampUTC` what the binding assistantQuery gives.",
+            "application/json",
+            {"oneOf": [_ref("Conversation"), _ref("AssistantState")]},
+            example={**_ASSISTANT, "messages": [_MESSAGE]},
+        ),
         "400": _problem("The id or a parameter breaks a rule.", "InvalidRequest"),
         "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
         **_failures(),
@@ -304,8 +274,8 @@ def _id() -> Json:
 
 
 def _query(name: str, description: str, schema: Json, example: object = None) -> Json:
-    found = {"name": name, "in": "query", "description": description, "schema": schema}
-    return found if example is None else {**found, "example": example}
+    parameter = {"name": name, "in": "query", "description": description, "schema": schema}
+    return parameter if example is None else {**parameter, "example": example}
 
 
 def _limit() -> Json:
@@ -317,30 +287,32 @@ def _token() -> Json:
     return _query("continuationToken", "From the page before, as it came", {"type": "string"})
 
 
-def _text(most: int) -> Json:
+def _text(max_units: int) -> Json:
     # JSON Schema counts characters; one beyond U+FFFF counts as two here.
-    return {"type": "string", "maxLength": most, "pattern": _STORABLE}
+    return {"type": "string", "maxLength": max_units, "pattern": _STORABLE}
 
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _open_get(operation_id: str, summary: str, responses: Json) -> Json:
+    """A path that is read without a key."""
+    return {"get": {"operationId": operation_id, "summary": summary, "security": [], "responses": responses}}
+
+
+def _content(description: str, mimetype: str, schema: Json, **media: object) -> Json:
+    return {"description": description, "content": {mimetype: {"schema": schema, **media}}}
+
+
 def _json(description: str, schema: str) -> Json:
-    media = {"schema": _ref(schema), "example": _EXAMPLES[schema]}
-    return {"description": description, "content": {"application/json": media}}
+    return _content(description, "application/json", _ref(schema), example=_EXAMPLES[schema])
 
 
 def _problem(description: str, schema: str = "Problem", *, retry: bool = False) -> Json:
-    found: Json = {
-        "description": description,
-        "content": {"application/problem+json": {"schema": _ref(schema)}},
-    }
-    if retry:
-        found["headers"] = {
-            "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}
-        }
-    return found
+    response = _content(description, "application/problem+json", _ref(schema))
+    seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}
+    return {**response, "headers": {"Retry-After": seconds}} if retry else response
 
 
 def _no_route() -> Json:
@@ -431,6 +403,7 @@ def _schemas() -> Json:
         "totalMessages": _COUNT,
         "totalTokens": {**_COUNT, "description": "Of the last call to the model"},
     }
+    totals = {"totalMessages": _COUNT, "totalTokens": _COUNT}
     token = {"continuationToken": {**_STRING, "description": "There while there is more"}}
     problem = {
         "type": {"const": "about:blank"},
@@ -457,34 +430,26 @@ def _schemas() -> Json:
     }
     return {
         "Assistant": _object(assistant),
-        "Assistants": _object({"assistants": _list_of("Assistant")}, token),
+        "Assistants": _object({"assistants": _array(_ref("Assistant"))}, token),
         "Message": _object(
             {
                 "number": {"type": "integer", "minimum": 1},
                 "role": {"enum": ["System", "User", "Assistant", "Tool"]},
                 "content": _STRING,
                 "createdAt": _TIME,
-                "toolCalls": _list_of("ToolCall"),
+                "toolCalls": _array(_ref("ToolCall")),
             },
             {"toolCallId": {**_STRING, "description": "Of a Tool message: the call whose result it is"}},
         ),
         "ToolCall": _object(
             {
-                "id": _STRING,
-                "functionName": _STRING,
+                **dict.fromkeys(("id", "functionName", "kind"), _STRING),
                 "functionArguments": {**_STRING, "description": "As the model wrote it, mostly JSON"},
-                "kind": _STRING,
             }
         ),
-        "Conversation": _object({**assistant, "messages": _list_of("Message")}, token),
+        "Conversation": _object({**assistant, "messages": _array(_ref("Message"))}, token),
         "Exchange": _object(
-            {
-                "assistantId": _STRING,
-                "reply": _STRING,
-                "messages": _list_of("Message"),
-                "totalMessages": _COUNT,
-                "totalTokens": _COUNT,
-            }
+            {"assistantId": _STRING, "reply": _STRING, "messages": _array(_ref("Message")), **totals}
         ),
         "AssistantState": _object(
             {
@@ -493,31 +458,18 @@ def _schemas() -> Json:
                 # .NET's date that was never set has no offset, and so is no RFC 3339 date-time.
                 "createdAt": _STRING,
                 "lastUpdatedAt": _STRING,
-                "totalMessages": _COUNT,
-                "totalTokens": _COUNT,
-                "recentMessages": {
-                    "type": "array",
-                    "items": _object(
-                        {"content": {"type": ["string", "null"]}, "role": _STRING, "toolCalls": _STRING}
-                    ),
-                },
+                **totals,
+                "recentMessages": _array(
+                    _object({"content": {"type": ["string", "null"]}, "role": _STRING, "toolCalls": _STRING})
+                ),
             }
         ),
         "Created": _object({"assistantId": _STRING}),
         "Health": _object({"status": {"const": "ok"}, "package": _STRING}),
-        "Unhealthy": _object(
-            {**problem, "package": _STRING, "problems": {"type": "array", "minItems": 1, "items": _STRING}}
-        ),
+        "Unhealthy": _object({**problem, "package": _STRING, "problems": _array(_STRING, minItems=1)}),
         "Problem": _object(problem, optional),
         "InvalidRequest": _object(
-            {
-                **problem,
-                "errors": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {**_object(error), "required": ["in", "detail"]},
-                },
-            }
+            {**problem, "errors": _array({**_object(error), "required": ["in", "detail"]}, minItems=1)}
         ),
     }
 
@@ -531,5 +483,5 @@ def _object(required: Json, optional: Json | None = None) -> Json:
     }
 
 
-def _list_of(name: str) -> Json:
-    return {"type": "array", "items": _ref(name)}
+def _array(items: Json, **limits: int) -> Json:
+    return {"type": "array", "items": items, **limits}

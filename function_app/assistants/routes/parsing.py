@@ -38,13 +38,6 @@ class Problem:
     detail: str
 
 
-@dataclass(frozen=True)
-class CreateBody:
-    """A checked body. `instructions` is None where the request leaves them to the default."""
-
-    instructions: str | None
-
-
 def id_problems(assistant_id: str) -> list[Problem]:
     if rules.ID.fullmatch(assistant_id):
         return []
@@ -52,15 +45,15 @@ def id_problems(assistant_id: str) -> list[Problem]:
     return [Problem("path", "assistantId", rule)]
 
 
-def parse_create_body(body: bytes) -> tuple[CreateBody, list[Problem]]:
-    """Read the body of a create request: nothing at all, or a JSON object with known members."""
+def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
+    """The instructions of a create request, None for the default: no body, or an object that has none."""
     if not body:
-        return CreateBody(None), []
+        return None, []
     members, problems = _parse_object(body, ("instructions",), "a JSON object, or empty")
     if "instructions" not in members:
-        return CreateBody(None), problems
-    instructions, found = _text_member(members, "instructions", rules.instructions_problems)
-    return CreateBody(instructions), problems + found
+        return None, problems
+    instructions, member_problems = _text_member(members, "instructions", rules.instructions_problems)
+    return instructions, problems + member_problems
 
 
 def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
@@ -68,8 +61,8 @@ def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
     members, problems = _parse_object(body, ("message",), "a JSON object with the member message")
     if "message" not in members:
         return "", problems or [_member("message", "is missing")]
-    message, found = _text_member(members, "message", rules.message_problems)
-    return message or "", problems + found
+    message, member_problems = _text_member(members, "message", rules.message_problems)
+    return message or "", problems + member_problems
 
 
 def query_values(url: str) -> dict[str, list[str]]:

@@ -22,14 +22,7 @@ from assistants.model_probe import Cause
 from assistants.posts import Exchange, PostError, PostLog, PostRequest, Reason, Services
 from assistants.routes import parsing, request_body
 from assistants.routes.parsing import Problem
-from assistants.routes.responses import (
-    bad_request,
-    domain_problem,
-    failure,
-    json_response,
-    problem,
-    utc_text,
-)
+from assistants.routes.responses import bad_request, domain_problem, failure, json_response, problem, utc_text
 from assistants.settings import (
     CHAT_STATE_TABLE,
     MODEL_CONNECTION,
@@ -42,9 +35,6 @@ from assistants.tables.clients import Tables
 # A post waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
 # them would leave no thread for the functions that they wait for: the skills.
 _WAITING_THREADS = 64
-_RETRY_APP_SECONDS = 5
-_RETRY_MODEL_SECONDS = 10
-_RETRY_ROLE_SECONDS = 60
 # The host answers every failure by the same 500 without a body, and no row tells them apart.
 _SKILLS_MAY_HAVE_RUN = (
     " Skills that the model called may have run, and would run again: look before you send it again."
@@ -54,87 +44,54 @@ _NOT_THE_MODEL = (
     f" {rules.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once.{_SKILLS_MAY_HAVE_RUN}"
 )
 _UNEXPECTED = "The app's own function RunAssistant answered {value}, but nothing was written."
-# Status, detail and Retry-After in seconds. A detail may name the error's `value` and `locked_until`.
-_PROBLEMS: Mapping[Reason | Outcome | Cause, tuple[int, str, int | None]] = {
-    # Without `Retry-After`, since it never passes.
-    Reason.CANNOT_CONTINUE: (
-        409,
-        "The conversation cannot go on: {value}. To start a new one with this id, send PUT, which replaces"
-        " all its messages; to remove it, send DELETE.",
-        None,
-    ),
-    Reason.DELETED: (404, "The assistant {value} was deleted meanwhile.", None),
-    Reason.OVERWRITTEN: (409, "Somebody else wrote the conversation meanwhile.", 1),
-    Reason.ROWS_UNREADABLE: (
-        502,
-        "The rows could not be read afterwards: GET shows what was added.",
-        None,
-    ),
-    Reason.UNEXPLAINED: (
-        503,
-        "The model or the storage refused, and only the app's log has the reason. Most often it is the"
-        f" model's rate limit, which passes. {_NOT_THE_MODEL}",
-        _RETRY_MODEL_SECONDS,
-    ),
-    Outcome.INDETERMINATE: (
-        504,
-        "There was no answer in time, and the message may still be stored: GET shows it. Until it is,"
-        " or until {locked_until}, the assistant can be neither replaced nor deleted.",
-        None,
-    ),
-    Outcome.UNREACHABLE: (503, "The app does not answer itself just now.", _RETRY_APP_SECONDS),
-    Outcome.BUSY: (503, "The app has no room for the request just now.", _RETRY_APP_SECONDS),
-    Outcome.KEY_REFUSED: (
-        502,
-        "The key is good for this function only. Send a host key, as the one called default.",
-        None,
-    ),
-    Outcome.MISSING: (
-        502,
-        "The app's own function RunAssistant is disabled or missing, so no message can be posted: remove the"
-        " app setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again.",
-        None,
-    ),
-    Outcome.DONE: (502, _UNEXPECTED, None),
-    Outcome.REFUSED: (502, _UNEXPECTED, None),
-    Cause.WELL: (
-        503,
-        "The model answers other requests: what failed has passed, or it lies in this conversation or in the"
-        f" storage. {_NOT_THE_MODEL}",
-        _RETRY_MODEL_SECONDS,
-    ),
-    Cause.RATE_LIMIT: (
-        503,
-        f"The model is at its rate limit, which passes.{_SKILLS_MAY_HAVE_RUN}",
-        _RETRY_MODEL_SECONDS,
-    ),
-    Cause.NO_ROLE: (
-        503,
-        "The model account refuses the app's identity: it lacks the role Cognitive Services OpenAI User. A"
-        " new role takes up to 10 minutes to arrive.",
-        _RETRY_ROLE_SECONDS,
-    ),
-    Cause.DENIED: (
-        502,
-        "The model account denies access to the app (403): its network rules, or a policy of its owner.",
-        None,
-    ),
-    Cause.NO_DEPLOYMENT: (
-        502,
-        "The model account has no such deployment: the app setting CHAT_MODEL_DEPLOYMENT_NAME names it.",
-        None,
-    ),
-    Cause.NO_IDENTITY: (
-        503,
-        "The app's identity gets no token for the model: the app setting AzureOpenAI__clientId names the"
-        " identity, or the platform's token endpoint does not answer.",
-        _RETRY_MODEL_SECONDS,
-    ),
-    Cause.NO_ANSWER: (
-        503,
-        "The model account does not answer: an outage, or the app setting AzureOpenAI__endpoint is wrong.",
-        _RETRY_MODEL_SECONDS,
-    ),
+# A detail may name the error's `value` and `locked_until`.
+_DETAILS: Mapping[Reason | Outcome | Cause, str] = {
+    Reason.CANNOT_CONTINUE: "The conversation cannot go on: {value}. To start a new one with this id, send"
+    " PUT, which replaces all its messages; to remove it, send DELETE.",
+    Reason.DELETED: "The assistant {value} was deleted meanwhile.",
+    Reason.OVERWRITTEN: "Somebody else wrote the conversation meanwhile.",
+    Reason.ROWS_UNREADABLE: "The rows could not be read afterwards: GET shows what was added.",
+    Reason.UNEXPLAINED: "The model or the storage refused, and only the app's log has the reason. Most often"
+    f" it is the model's rate limit, which passes. {_NOT_THE_MODEL}",
+    Outcome.INDETERMINATE: "There was no answer in time, and the message may still be stored: GET shows it."
+    " Until it is, or until {locked_until}, the assistant can be neither replaced nor deleted.",
+    Outcome.UNREACHABLE: "The app does not answer itself just now.",
+    Outcome.BUSY: "The app has no room for the request just now.",
+    Outcome.KEY_REFUSED: "The key is good for this function only. Send a host key, as the one called"
+    " default.",
+    Outcome.MISSING: "The app's own function RunAssistant is disabled or missing, so no message can be"
+    " posted: remove the app setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again.",
+    Outcome.DONE: _UNEXPECTED,
+    Outcome.REFUSED: _UNEXPECTED,
+    Cause.WELL: "The model answers other requests: what failed has passed, or it lies in this conversation or"
+    f" in the storage. {_NOT_THE_MODEL}",
+    Cause.RATE_LIMIT: f"The model is at its rate limit, which passes.{_SKILLS_MAY_HAVE_RUN}",
+    Cause.NO_ROLE: "The model account refuses the app's identity: it lacks the role Cognitive Services OpenAI"
+    " User. A new role takes up to 10 minutes to arrive.",
+    Cause.DENIED: "The model account denies access to the app (403): its network rules, or a policy of its"
+    " owner.",
+    Cause.NO_DEPLOYMENT: "The model account has no such deployment: the app setting"
+    " CHAT_MODEL_DEPLOYMENT_NAME names it.",
+    Cause.NO_IDENTITY: "The app's identity gets no token for the model: the app setting AzureOpenAI__clientId"
+    " names the identity, or the platform's token endpoint does not answer.",
+    Cause.NO_ANSWER: "The model account does not answer: an outage, or the app setting AzureOpenAI__endpoint"
+    " is wrong.",
+}
+# 503 for all others.
+_STATUS: Mapping[Reason | Outcome | Cause, int] = {
+    Reason.DELETED: 404,
+    **dict.fromkeys((Reason.CANNOT_CONTINUE, Reason.OVERWRITTEN), 409),
+    **dict.fromkeys((Outcome.KEY_REFUSED, Outcome.MISSING, Outcome.DONE, Outcome.REFUSED), 502),
+    **dict.fromkeys((Reason.ROWS_UNREADABLE, Cause.DENIED, Cause.NO_DEPLOYMENT), 502),
+    Outcome.INDETERMINATE: 504,
+}
+_RETRY_SECONDS: Mapping[Reason | Outcome | Cause, int] = {
+    Reason.OVERWRITTEN: 1,
+    Outcome.UNREACHABLE: 5,
+    Outcome.BUSY: 5,
+    Cause.NO_ROLE: 60,
+    **dict.fromkeys((Reason.UNEXPLAINED, Cause.WELL, Cause.RATE_LIMIT), 10),
+    **dict.fromkeys((Cause.NO_IDENTITY, Cause.NO_ANSWER), 10),
 }
 
 
@@ -251,15 +208,14 @@ TEXT = Form(_message_of_query, _reply_as_text)
 
 
 def _problem(error: PostError) -> func.HttpResponse:
-    status, detail, retry_after = _PROBLEMS[error.reason]
     members: dict[str, object] = {"messageStored": error.message_stored}
     locked_until = ""
     if error.locked_until:
         members["lockedUntil"] = locked_until = utc_text(error.locked_until)
     return problem(
-        status,
-        detail.format(value=error.value, locked_until=locked_until),
-        retry_after=error.retry_after or retry_after,
+        _STATUS.get(error.reason, 503),
+        _DETAILS[error.reason].format(value=error.value, locked_until=locked_until),
+        retry_after=error.retry_after or _RETRY_SECONDS.get(error.reason),
         members=members,
     )
 

@@ -19,7 +19,8 @@ from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from assistants.tables.conversations import NEVER, Moment, State
 
-_PARAMETERS = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
+_PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions")
+_TIMESTAMP = "timestampUTC"
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
 # What Newtonsoft.Json escapes beside what `json` does.
@@ -43,33 +44,30 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
-    """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers."""
-    if unclear := parsing.query_problems(req.url, *_PARAMETERS):
-        return bad_request([*parsing.id_problems(req.route_params.get("assistantId", "")), *unclear])
-    if "timestampUTC" in req.params:
-        return _respond_as_binding(req, settings, tables)
+    """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers.
+
+    Raises AssistantNotFoundError.
+    """
     assistant_id = req.route_params.get("assistantId", "")
+    problems = parsing.id_problems(assistant_id)
+    if query_problems := parsing.query_problems(req.url, *_PARAMETERS, _TIMESTAMP):
+        return bad_request(problems + query_problems)
+    if _TIMESTAMP in req.params:
+        return _respond_as_binding(req, assistant_id, problems, settings, tables)
     limit, limit_problems = parsing.parse_limit(req.params)
     after, token_problems = parsing.parse_token(req.params, "m", _ROW_KEY)
     since, since_problems = parsing.parse_moment(req.params, "since")
-    asked, switch_problems = parsing.parse_switch(req.params, "includeInstructions")
-    problems = [
-        *parsing.id_problems(assistant_id),
-        *limit_problems,
-        *token_problems,
-        *since_problems,
-        *switch_problems,
-    ]
-    if problems:
+    with_instructions, switch_problems = parsing.parse_switch(req.params, "includeInstructions")
+    if problems := problems + limit_problems + token_problems + since_problems + switch_problems:
         return bad_request(problems)
-    if asked and not settings.expose_instructions:
+    if with_instructions and not settings.expose_instructions:
         return problem(403, "The setting exposeInstructions does not let instructions be shown.")
     state = conversations.get_state(tables, assistant_id)
     if state is None:
         raise AssistantNotFoundError(assistant_id)
     messages = list(
         conversations.messages_after(
-            tables, assistant_id, after, most=limit + 1, since=since, with_instructions=asked
+            tables, assistant_id, after, most=limit + 1, since=since, with_instructions=with_instructions
         )
     )
     page = messages[:limit]
@@ -79,14 +77,16 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
     return json_response(body, 200)
 
 
-def _respond_as_binding(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
-    assistant_id = req.route_params.get("assistantId", "")
-    since, problems = parsing.parse_moment(req.params, "timestampUTC")
-    mixed = [
-        name for name in ("limit", "continuationToken", "since", "includeInstructions") if name in req.params
+def _respond_as_binding(
+    req: func.HttpRequest, assistant_id: str, problems: list[Problem], settings: Settings, tables: Tables
+) -> func.HttpResponse:
+    since, since_problems = parsing.parse_moment(req.params, _TIMESTAMP)
+    problems += since_problems
+    problems += [
+        Problem("query", name, f"cannot be given with {_TIMESTAMP}")
+        for name in _PARAMETERS
+        if name in req.params
     ]
-    problems += [Problem("query", name, "cannot be given with timestampUTC") for name in mixed]
-    problems = parsing.id_problems(assistant_id) + problems
     if problems or since is None:
         return bad_request(problems)
     return func.HttpResponse(

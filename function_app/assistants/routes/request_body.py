@@ -10,9 +10,7 @@ from typing import Any
 import azure.functions as func
 
 from assistants.routes.parsing import Problem
-from assistants.routes.responses import bad_request, problem
-
-_MAX_VALUE_CHARACTERS = 64
+from assistants.routes.responses import bad_request, problem, truncated
 
 
 def refusal(req: func.HttpRequest) -> func.HttpResponse | None:
@@ -27,14 +25,10 @@ def refusal(req: func.HttpRequest) -> func.HttpResponse | None:
         return problem(411, detail)
     encoding = str(headers.get("Content-Encoding", ""))
     if any(coding.strip().lower() not in ("", "identity") for coding in encoding.split(",")):
-        detail = f"The app decodes no Content-Encoding ({_short(encoding)}): send the body as it is."
+        detail = f"The app decodes no Content-Encoding ({truncated(encoding)}): send the body as it is."
         return problem(415, detail)
     length, arrived = headers.get("Content-Length"), len(req.get_body())
     if length is not None and not (re.fullmatch("[0-9]{1,12}", str(length)) and int(length) == arrived):
-        rule = f"is {_short(length)}, and {arrived} bytes of the body arrived"
+        rule = f"is {truncated(length)}, and {arrived} bytes of the body arrived"
         return bad_request([Problem("header", "Content-Length", rule)])
     return None
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= _MAX_VALUE_CHARACTERS else f"{value[:_MAX_VALUE_CHARACTERS]}…"

@@ -16,10 +16,10 @@ from assistants.errors import (
     LeaseConflictError,
 )
 from assistants.routes.parsing import Problem
-from assistants.tables.failures import StorageFailure, classify
+from assistants.tables import failures
 
-# A refusal repeats names that the client made up, so it shows neither endless ones nor endlessly many.
-_MAX_NAME_CHARACTERS = 64
+# A problem repeats names and values that the client made up: neither endless ones nor endlessly many.
+_MAX_TEXT_CHARACTERS = 64
 _MAX_PROBLEMS = 20
 
 
@@ -100,40 +100,15 @@ def handle_errors(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
         return failure(error)
 
 
-_RETRY_ROLE_SECONDS = 30
-_STORAGE_PROBLEMS = {
-    StorageFailure.IDENTITY_UNAVAILABLE: (
-        "The app gets no token: the platform's token endpoint does not answer just now.",
-        _RETRY_ROLE_SECONDS,
-    ),
-    StorageFailure.IDENTITY_REFUSED: (
-        "The app's identity is refused: the function app must have the identity that its app setting"
-        " AzureWebJobsStorage__clientId names.",
-        _RETRY_ROLE_SECONDS,
-    ),
-    # A role and an identity that are late or were taken away count as soon as they are there again.
-    StorageFailure.FORBIDDEN: (
-        "The app's identity may not use the tables: it lacks the role Storage Table Data Contributor, or"
-        " the account's network rules refuse it. A new role takes up to 10 minutes to arrive.",
-        _RETRY_ROLE_SECONDS,
-    ),
-    StorageFailure.UNAVAILABLE: ("Storage does not answer just now. Send the request again.", 5),
-}
-
-
 def failure(error: Exception, members: Mapping[str, object] | None = None) -> func.HttpResponse:
-    """503 where it passes, or a role may be on its way; else 500. The log has the rest."""
-    storage_failure = classify(error)
-    if storage_failure is None:
-        logging.error("The request failed", exc_info=error)
-        detail = "The request failed. The app's log in Application Insights has the reason."
-        return problem(500, detail, members=members)
-    detail, retry_after = _STORAGE_PROBLEMS[storage_failure]
-    if storage_failure is StorageFailure.UNAVAILABLE:
-        logging.warning("Storage does not answer: %s", type(error).__name__)
-    else:
-        logging.error("%s %s", detail, error)
-    return problem(503, detail, retry_after=retry_after, members=members)
+    """503 where a retry may succeed, else 500; the log has the rest."""
+    if explanation := failures.explain(error):
+        detail, retry_after, level = explanation
+        logging.log(level, "%s %s", detail, error)
+        return problem(503, detail, retry_after=retry_after, members=members)
+    logging.error("The request failed", exc_info=error)
+    detail = "The request failed. The app's log in Application Insights has the reason."
+    return problem(500, detail, members=members)
 
 
 def utc_text(moment: datetime) -> str:
@@ -142,21 +117,21 @@ def utc_text(moment: datetime) -> str:
 
 
 def _sentence(problem: Problem) -> str:
-    subject = "The request body" if problem.name is None else _shown(problem.name)
+    subject = "The request body" if problem.name is None else truncated(problem.name)
     return f"{subject} {problem.detail}."
 
 
 def _error(problem: Problem) -> dict[str, str]:
     error = {"in": problem.location, "detail": problem.detail}
     if problem.name is not None:
-        error["name"] = _shown(problem.name)
+        error["name"] = truncated(problem.name)
     if problem.location == "body":
-        error["pointer"] = "#" if problem.name is None else f"#/{_fragment(_shown(problem.name))}"
+        error["pointer"] = "#" if problem.name is None else f"#/{_fragment(truncated(problem.name))}"
     return error
 
 
-def _shown(name: str) -> str:
-    return name if len(name) <= _MAX_NAME_CHARACTERS else f"{name[:_MAX_NAME_CHARACTERS]}…"
+def truncated(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT_CHARACTERS else f"{text[:_MAX_TEXT_CHARACTERS]}…"
 
 
 def _fragment(name: str) -> str:

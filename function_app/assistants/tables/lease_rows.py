@@ -34,7 +34,7 @@ class LeaseRow:
 
 @dataclass(frozen=True)
 class StoredLease:
-    """A row as it was read. Both times are the table service's own."""
+    """A row as it was read or written. Both times are the table service's own."""
 
     row: LeaseRow
     etag: str
@@ -52,14 +52,6 @@ class StoredLease:
     @property
     def _age(self) -> float:
         return max(0.0, (self.server_time - self.written_at).total_seconds())
-
-
-@dataclass(frozen=True)
-class Written:
-    """`server_time`: by the table service's clock, in UTC."""
-
-    etag: str
-    server_time: datetime
 
 
 def read(tables: Tables, assistant_id: str) -> StoredLease | None:
@@ -98,7 +90,7 @@ def insert(tables: Tables, row: LeaseRow) -> str | None:
     return None
 
 
-def replace(tables: Tables, row: LeaseRow, etag: str) -> Written | None:
+def replace(tables: Tables, row: LeaseRow, etag: str) -> StoredLease | None:
     """None where the row has another entity tag, or is gone."""
     from azure.core import MatchConditions  # noqa: PLC0415 # clients.py says why
     from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # as above
@@ -107,7 +99,7 @@ def replace(tables: Tables, row: LeaseRow, etag: str) -> Written | None:
         response = tables.leases.update_entity(
             _entity(row), mode="replace", etag=etag, match_condition=MatchConditions.IfNotModified
         )
-        return Written(response["etag"], response["date"])
+        return StoredLease(row, response["etag"], response["date"], response["date"])
     return None
 
 

@@ -50,7 +50,7 @@ def test_the_page_is_shown_only_where_the_setting_allows_it(shown: bool, status:
     answer: func.HttpResponse = chat_page(shown).get_user_function()(request)
 
     assert answer.status_code == status
-    assert answer.get_body() == (chat.page().body if shown else b"")
+    assert answer.get_body() == (chat.page().get_body() if shown else b"")
     assert ("Content-Security-Policy" in answer.headers) == shown
 
 
@@ -71,7 +71,7 @@ def test_the_route_takes_no_key_and_nothing_from_the_client() -> None:
 
 
 def test_the_policy_allows_only_what_stands_in_the_page() -> None:
-    body = chat.page().body.decode()
+    body = chat.page().get_body().decode()
     for directive, element in (("script-src", "script"), ("style-src", "style")):
         [content] = re.findall(rf"<{element}[^>]*>(.*?)</{element}>", body, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
@@ -82,7 +82,7 @@ def test_the_policy_allows_only_what_stands_in_the_page() -> None:
 
 
 def test_the_page_names_no_other_host_and_is_small() -> None:
-    body = chat.page().body
+    body = chat.page().get_body()
 
     assert len(body) < 40_000
     assert re.findall(rb"(?:https?:)?//[a-z]", body) == []
@@ -156,7 +156,7 @@ class Api:
         if url.rstrip("/") == "/api/chat":
             shown = chat.page()
             headers = {**shown.headers, "content-type": "text/html; charset=utf-8"}
-            route.fulfill(status=200, body=shown.body, headers=headers)
+            route.fulfill(status=200, body=shown.get_body(), headers=headers)
             return
         self.requests.append(request)
         answer = self.answers.get((request.method, url.removeprefix("/api/assistants")))
