@@ -1,4 +1,4 @@
-"""Why a request is not carried out. `routes/responses.py` has the problem document of each."""
+"""Domain errors. `routes/responses.py` maps each to a problem document."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +14,15 @@ class AssistantNotFoundError(DomainError):
 
 
 class AssistantExistsError(DomainError):
-    """A create that must not replace an assistant."""
+    """The request must not replace an existing assistant."""
 
 
 @dataclass(eq=False)
 class LeaseConflictError(DomainError):
-    """Another request may write the assistant.
+    """Another request may be writing the assistant.
 
-    `retry_after` is in seconds. `locked_until` is the latest time, in UTC, at which that ends.
-    `call_pending`: not a request that runs, but a call of the extension that got no answer and may still
-    write.
+    `retry_after` is in seconds. `locked_until` is the time, in UTC, at which the lock ends at the latest.
+    `call_pending`: the lock belongs to a call of the extension without a result, which may still write.
     """
 
     retry_after: int
@@ -32,4 +31,4 @@ class LeaseConflictError(DomainError):
 
 
 class LeaseLostError(LeaseConflictError):
-    """The lease ended before it was renewed, or another request was faster: it has just begun to write."""
+    """The lease expired before it was renewed, or another request acquired it first."""

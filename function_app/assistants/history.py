@@ -1,4 +1,4 @@
-"""Judges whether the extension can ever post to a conversation again, by its messages."""
+"""Checks the messages of a conversation for what makes every further post fail."""
 
 import json
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ _JSON_DEPTH = 64
 
 
 def why_no_reply_is_possible(messages: Iterable[Message]) -> str | None:
-    """Why the extension can never post to the conversation of all these messages again, as a clause, or None.
+    """Why the extension cannot post to the conversation again, as a clause, or None.
 
-    A model refuses a history whose tool calls have no results. The extension stores a tool call as the model
-    wrote it, cut off or malformed, and fails when it reads the row (recordings tool-call-rows, tools).
+    A model rejects a history whose tool calls have no results. The extension stores a tool call as the model
+    wrote it, even truncated or malformed, and fails when it reads the row (recordings tool-call-rows, tools).
     """
     calls: dict[str, int] = {}
     for message in messages:
@@ -23,7 +23,7 @@ def why_no_reply_is_possible(messages: Iterable[Message]) -> str | None:
         for call in parse_tool_calls(message.tool_calls):
             arguments = call.get("functionArguments")
             if not isinstance(arguments, str) or not is_readable_json(arguments):
-                return f"the arguments of a tool call in message {message.number} are not readable JSON"
+                return f"the arguments of a tool call in message {message.number} are not valid JSON"
             if not call.get("id") or not call.get("functionName"):
                 return f"a tool call in message {message.number} has no id or no function name"
             calls[str(call["id"])] = message.number
@@ -43,7 +43,7 @@ def is_readable_json(text: str) -> bool:
 
 
 def _depth(value: object) -> int:
-    """How many arrays and objects stand within each other."""
+    """The nesting depth of arrays and objects."""
     if isinstance(value, dict):
         return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=0)
     if isinstance(value, list):

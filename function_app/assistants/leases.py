@@ -1,18 +1,18 @@
-"""One writer at a time for each assistant, by a row in a table of the app's own.
+"""One writer at a time for each assistant, by a lease: a row in a table of the app.
 
-The extension takes no lock of any kind: of two posts at once both pay for the model and one is lost, of
-two creates one fails, and a create beside a post leaves rows that no state counts
+The extension takes no lock: of two concurrent posts both pay for the model and one is lost, of two concurrent
+creates one fails, and a create during a post leaves rows that the state does not count
 (azure-functions-openai-extension, AssistantService.cs).
 
-A lease is short, and its holder renews it while it works, so that a holder that died frees the assistant
-within LEASE_SECONDS. A post is the exception. Once it has called the extension, nobody can stop that call:
-it tries the model again and again and then writes its rows without looking whether the conversation is still
-the one that it has read (the last PATCH has no If-Match). So its row also says that a call is pending. Until
-the rows of that call are there, or PENDING_CALL_SECONDS have passed, no request replaces or deletes the
-conversation. Another post may go on after CALL_SECONDS: of two calls that have read the same conversation
-the table service takes the rows of one only.
+A lease is short, and its holder renews it while it works, so that the assistant of a holder that crashed is
+free again within LEASE_SECONDS. A post is the exception: once it has called the extension, the call cannot be
+stopped. The extension retries the model and then writes its rows without checking that the conversation is
+unchanged (the last PATCH has no If-Match). So the row also records a pending call. Until the rows of that
+call exist, or PENDING_CALL_SECONDS have passed, no request replaces or deletes the conversation. Another post
+may start after CALL_SECONDS: of two calls that have read the same conversation, the table service accepts the
+rows of only one.
 
-All times are those of the table service (the `Timestamp` of a row and the `Date` of an answer), since the
+All times are those of the table service (the `Timestamp` of a row and the `Date` of a response), since the
 clocks of two instances may differ.
 """
 
@@ -31,13 +31,13 @@ from assistants.tables.conversations import State
 from assistants.tables.lease_rows import LeaseRow, StoredLease
 
 LEASE_SECONDS = 30
-"""Of a write, unless it is renewed; of a create, until the extension has written the rows."""
+"""The lease of a write, until it is renewed, and of a create, until the rows are written."""
 
 CALL_SECONDS = 230
-"""Of a post that has called the extension: as long as Azure's front end waits for an answer."""
+"""The lease of a post that has called the extension: the timeout of Azure's front end."""
 
 PENDING_CALL_SECONDS = 4 * 3600
-"""The longest that a call of the extension can take until it writes.
+"""The maximum time until a call of the extension has written.
 
 The extension stops at 50 new rows, which 26 answers of the model with one tool call each exceed. Each answer
 takes at most 4 tries of 100 s with 5.6 s between them, and so does each of the two requests to the table:
@@ -45,13 +45,13 @@ takes at most 4 tries of 100 s with 5.6 s between them, and so does each of the 
 """
 
 _RENEW_AFTER_SECONDS = 10
-# Most posts take a few seconds: a client that waited for the whole lease would wait for nothing.
+# Most posts take a few seconds: waiting for the whole lease would be too long.
 _MAX_RETRY_SECONDS = 5
 _RETRY_PENDING_SECONDS = 60
 
 
 class Purpose(StrEnum):
-    """`PENDING` is no lease: it keeps what is known of a call that may still write."""
+    """`PENDING` is no lease: the row only records a call that may still write."""
 
     WRITE = "write"
     CREATE = "create"
@@ -62,7 +62,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class _PendingCall:
-    """`messages_before`: how many messages the call has read; None where its rows can't be recognised."""
+    """`messages_before`: how many messages the call has read; None if its rows cannot be recognised."""
 
     seconds_left: float
     messages_before: int | None
@@ -76,7 +76,7 @@ class _PendingCall:
 
 
 class Lease:
-    """The right to write one assistant. Renew it between steps, and release it at the end."""
+    """The exclusive right to write one assistant. Renew it between steps and release it at the end."""
 
     def __init__(self, tables: Tables, row: LeaseRow, etag: str, earlier_call: _PendingCall | None) -> None:
         self.assistant_id = row.assistant_id
@@ -87,25 +87,25 @@ class Lease:
         self._earlier_call = earlier_call
 
     def renew_if_due(self) -> None:
-        """Raises LeaseLostError where another request has taken it over."""
+        """Raises LeaseLostError if another request has taken it over."""
         if time.monotonic() - self._renewed >= _RENEW_AFTER_SECONDS:
             self.renew()
 
     def renew(self) -> None:
-        """Raises LeaseLostError where another request has taken it over."""
+        """Raises LeaseLostError if another request has taken it over."""
         self._write(replace(self._row, seconds=LEASE_SECONDS))
 
     def start_call(self, before: State) -> datetime:
-        """To be called right before the extension is: from then on its rows may come at any time.
+        """Record the call that follows: the extension may write its rows at any time from then on.
 
-        `before` is what the lease's holder has read. Returns the latest time, in UTC, at which they may come.
+        `before` is the state that the call will read. Returns the latest time, in UTC, at which it may write.
         Raises LeaseLostError.
         """
         if self._earlier_call and self._earlier_call.has_written(before):
             self._earlier_call = None
         messages_before: int | None = before.total_messages
         if self._earlier_call:
-            # Two calls that have read the same conversation write the same rows: whose they are is unknown.
+            # Two calls that have read the same conversation write the same rows, which cannot be told apart.
             self._earlier_call = replace(self._earlier_call, messages_before=None)
             messages_before = None
         self._row = replace(self._row, purpose=Purpose.CALL, messages_before=messages_before)
@@ -113,10 +113,10 @@ class Lease:
         return server_time + timedelta(seconds=PENDING_CALL_SECONDS)
 
     def release(self) -> Exception | None:
-        """Give it back, unless another request has it by now. What is known of an earlier call stays.
+        """Release it, unless another request has it by now. The record of an earlier call is kept.
 
-        Returns the storage's failure instead of raising it: the lease ends by itself, and what its holder has
-        done stays done. The caller logs it.
+        Returns an error of the storage instead of raising it, for the caller to log: the lease expires by
+        itself, and the work of its holder is done.
         """
         from azure.core.exceptions import AzureError  # noqa: PLC0415 # tables/clients.py says why
 
@@ -124,7 +124,7 @@ class Lease:
             if self._earlier_call:
                 self._write(self._pending_row(self._earlier_call))
             elif not lease_rows.delete(self._tables, self.assistant_id, self._etag):
-                # An update whose answer was lost has changed the entity tag, or another request has it.
+                # A lost response has hidden the new entity tag, or the lease was taken over.
                 stored = lease_rows.read(self._tables, self.assistant_id)
                 if stored and stored.row.owner == self._row.owner:
                     lease_rows.delete(self._tables, self.assistant_id, stored.etag)
@@ -135,7 +135,7 @@ class Lease:
         return None
 
     def _pending_row(self, call: _PendingCall) -> LeaseRow:
-        """No lease, but what is known of an earlier call."""
+        """The record of an earlier call, without a lease."""
         seconds_left = max(1, math.ceil(call.seconds_left - (time.monotonic() - self._acquired)))
         return LeaseRow(
             self.assistant_id, self._row.owner, Purpose.PENDING, 0, seconds_left, call.messages_before
@@ -146,7 +146,7 @@ class Lease:
         started = time.monotonic()
         stored = lease_rows.replace(self._tables, row, self._etag)
         if stored is None:
-            # The SDK repeats an update whose answer was lost, and then finds its own row.
+            # The SDK repeats an update whose response was lost, and then meets its own row.
             stored = lease_rows.read(self._tables, self.assistant_id)
             if stored is None or (stored.row.owner, stored.row.purpose) != (row.owner, row.purpose):
                 raise lost_lease(self.assistant_id)
@@ -156,14 +156,14 @@ class Lease:
 
 
 def acquire(tables: Tables, assistant_id: str, purpose: Purpose, state: State | None = None) -> Lease:
-    """The right to write until `release`, or until LEASE_SECONDS have passed without a renewal.
+    """A lease that lasts until `release`, or for LEASE_SECONDS without a renewal.
 
-    `purpose` is WRITE, CREATE or POST. Nobody releases the lease of a create, since the extension writes the
-    rows when the code that has it has returned: it ends when there is a state from after it.
-    `state` is what the caller has read just before, if it has. Raises LeaseConflictError.
+    `purpose` is WRITE, CREATE or POST. The lease of a create is not released, since the extension writes the
+    rows after its holder has returned: it ends when a newer state exists.
+    `state` is the state that the caller has just read, if any. Raises LeaseConflictError.
     """
     row = LeaseRow(assistant_id, os.urandom(16).hex(), purpose, LEASE_SECONDS)
-    # Where nobody has posted, the row of the create is most likely still there: no insert can succeed.
+    # Without a post so far, the row of the create most likely still exists, and an insert would fail.
     skip_insert = state is not None and state.total_messages <= 1
     earlier_call: _PendingCall | None = None
     for _ in range(2):
@@ -172,32 +172,34 @@ def acquire(tables: Tables, assistant_id: str, purpose: Purpose, state: State | 
         skip_insert = False
         stored = lease_rows.read(tables, assistant_id)
         if stored is None:
-            continue  # released since
+            continue  # released meanwhile
         if stored.row.owner == row.owner:
-            # The SDK's second try of an insert or update found the row of the first.
+            # The SDK's retry of an insert or update met the row of the first attempt.
             return Lease(tables, row, stored.etag, earlier_call)
         earlier_call = _pending_call(tables, stored, purpose, state)
         if stored := lease_rows.replace(tables, row, stored.etag):
             return Lease(tables, row, stored.etag, earlier_call)
-        # It was released, or taken over by another, between two of the calls.
+        # Released or taken over since it was read.
     raise lost_lease(assistant_id)
 
 
 def release_and_log(lease: Lease) -> None:
-    """For a function whose thread is the worker's own; what another thread logs does not arrive."""
+    """For functions that run in a thread of the worker; records of other threads are dropped."""
     if error := lease.release():
-        logging.warning("The lease of %s is not released and ends by itself: %r", lease.assistant_id, error)
+        logging.warning(
+            "The lease of %s could not be released and will expire: %r", lease.assistant_id, error
+        )
 
 
 def lost_lease(assistant_id: str) -> LeaseLostError:
-    """For a caller to whom another request was faster. Its lease has just begun."""
+    """The error for a caller whose lease another request has just acquired."""
     return LeaseLostError(assistant_id, 1, datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
 
 
 def ensure_not_leased(tables: Tables, assistant_id: str) -> None:
-    """For a caller that has found no state. Raises LeaseConflictError.
+    """For a caller that found no state. Raises LeaseConflictError.
 
-    Between the deletes and the insert of a create that replaces a conversation there is none.
+    A create that replaces a conversation deletes the state before it inserts the new one.
     """
     stored = lease_rows.read(tables, assistant_id)
     if stored and stored.seconds_left > 0:
@@ -207,7 +209,7 @@ def ensure_not_leased(tables: Tables, assistant_id: str) -> None:
 def _pending_call(
     tables: Tables, stored: StoredLease, purpose: Purpose, state: State | None
 ) -> _PendingCall | None:
-    """The call that may still write. Raises LeaseConflictError where `purpose` has to wait."""
+    """The call that may still write. Raises LeaseConflictError if `purpose` has to wait."""
     assistant_id, seconds_left = stored.row.assistant_id, stored.seconds_left
     if stored.row.purpose == Purpose.CREATE and seconds_left > 0:
         state = state or conversations.get_state(tables, assistant_id)
@@ -224,7 +226,7 @@ def _pending_call(
     if call.has_written(state):
         return None
     if seconds_left > 0:
-        # Another post can go on when the lease has ended, other requests when the call has.
+        # Another post can start when the lease has expired, other requests when the call has ended.
         raise _conflict(stored, seconds_left if purpose is Purpose.POST else call.seconds_left)
     if purpose is Purpose.POST:
         return call

@@ -1,4 +1,4 @@
-"""Creates and deletes assistants, each under its lease."""
+"""Creates and deletes assistants while holding their lease."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,22 @@ from assistants.leases import Purpose
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
 
-# The extension deletes in transactions of 100 rows, `state` last: cut off between two of them, it leaves a
-# conversation that has lost its beginning. So the app deletes what does not fit into one, `state` first.
+# The extension deletes in transactions of 100 rows, `state` last: interrupted between two of them, it leaves
+# a conversation without its first messages. So the app deletes longer conversations itself, `state` first.
 _ONE_TRANSACTION = 100
 
 
 def prepare_create(tables: Tables, assistant_id: str, *, only_if_new: bool) -> bool:
-    """Take the lease for the extension's create. Returns whether that replaces an assistant.
+    """Acquire the lease for the extension's create. Returns whether it replaces an assistant.
 
-    The extension writes the rows after the caller has returned, so the lease stays, and ends when they are
-    there. Raises AssistantExistsError with `only_if_new`, and LeaseConflictError.
+    The extension writes the rows after the caller has returned. So the lease is not released here; it ends
+    when the rows exist. Raises AssistantExistsError (with `only_if_new`) and LeaseConflictError.
     """
     existing = conversations.get_state(tables, assistant_id)
     if only_if_new and existing:
         raise AssistantExistsError(assistant_id)
     lease = leases.acquire(tables, assistant_id, Purpose.CREATE, existing)
-    # Again, since somebody may have created it before the lease.
+    # Checked again: another request may have created it before the lease was acquired.
     if only_if_new and conversations.get_state(tables, assistant_id):
         leases.release_and_log(lease)
         raise AssistantExistsError(assistant_id)
@@ -34,9 +34,9 @@ def prepare_create(tables: Tables, assistant_id: str, *, only_if_new: bool) -> b
 
 
 def delete(tables: Tables, assistant_id: str, *, only_if: Callable[[], bool] = lambda: True) -> bool:
-    """Delete all rows of one assistant and its lease. Raises LeaseConflictError.
+    """Delete all rows of one assistant. Returns whether it did. Raises LeaseConflictError.
 
-    `only_if` is called when nobody else can write any more; False where it has returned False.
+    `only_if` is called while the lease is held, and prevents the deletion by returning False.
     """
     lease = leases.acquire(tables, assistant_id, Purpose.WRITE)
     try:

@@ -1,4 +1,4 @@
-"""The routes, with the rule for ids in each that has one."""
+"""The route templates, with the rule for ids as a route constraint."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from assistants import rules
 
 ASSISTANTS = "assistants"
-# A failing constraint is a 404 from the host, before the key is looked at and before any binding runs.
-# rules.py says why the rule exists. For RUN it is the only check, since a binding runs before the code. Hence
-# not `$`, which lets a final newline pass, and not the constraint's own IgnoreCase: U+212A is a k to it.
+# The host answers 404 where a constraint fails, before it checks the key and before any binding runs.
+# rules.py explains the rule. For RUN this is the only check, since a binding runs before the code. Therefore
+# `\z` instead of `$`, which allows a final newline, and no IgnoreCase, for which U+212A is a k.
 ASSISTANT = (
     f"{ASSISTANTS}/{{assistantId:maxlength({rules.MAX_ID_CHARACTERS}):regex(^(?-i:[A-Za-z0-9_-]+)\\z)}}"
 )
@@ -17,7 +17,7 @@ RUN = f"{ASSISTANT}/run"
 
 
 def route_prefix(host_json: Path) -> str:
-    """`extensions.http.routePrefix` of a host.json, without slashes around it; empty where there is none."""
+    """`extensions.http.routePrefix` of a host.json without slashes around it; the default is `api`."""
     http = json.loads(host_json.read_text("utf-8-sig")).get("extensions", {}).get("http", {})
     return str(http.get("routePrefix", "api")).strip("/")
 
@@ -26,5 +26,5 @@ PREFIX = route_prefix(Path(__file__).parent.parent / "host.json")
 
 
 def url_path(route: str = "") -> str:
-    """The absolute path of a route without parameters, as `/api/health`; of all routes without one."""
+    """The absolute path of a route without parameters, such as `/api/health`, or the common prefix."""
     return "/" + "/".join(part for part in (PREFIX, route) if part)

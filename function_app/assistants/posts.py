@@ -1,8 +1,8 @@
-"""Posts a message: takes the lease, calls the bound function, and reads from the rows what became of it.
+"""Posts a message: acquires the lease, calls the bound function, and reads the outcome from the rows.
 
-The extension's `assistantPost` is an input binding: it reads, asks the model and writes before any Python
-runs, answers whatever goes wrong by a bare 500, and loses one of two posts at once. So a post comes to a
-function without a binding, which calls the one that has it (`RunAssistant`) under a lease.
+The extension's `assistantPost` is an input binding: it reads, calls the model and writes before any Python
+runs, answers every failure with a 500 without a body, and loses one of two concurrent posts. So a post goes
+to a function without the binding, which calls the one that has it (`RunAssistant`) while it holds a lease.
 """
 
 import time
@@ -20,26 +20,26 @@ from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from assistants.tables.conversations import Message, State
 
-# Docs: Azure OpenAI quotas and limits, "Maximum size of messages array". The service answers 400 beyond it.
+# Docs: Azure OpenAI quotas and limits, "Maximum size of messages array". The service answers 400 above it.
 _MAX_MODEL_MESSAGES = 2048
 
 
 class Reason(Enum):
-    """Why there is no reply, beside the outcome of the call and what the model answers."""
+    """Why there is no reply, other than the outcome of the call or the cause found by the model probe."""
 
-    CANNOT_CONTINUE = "the conversation can never go on"
+    CANNOT_CONTINUE = "no further message can be posted to the conversation"
     DELETED = "the assistant was deleted while the message was posted"
     OVERWRITTEN = "another request wrote the conversation"
     ROWS_UNREADABLE = "the rows could not be read after the call"
-    UNEXPLAINED = "the call failed and the model was not asked"
+    UNEXPLAINED = "the call failed and the model was not probed"
 
 
 @dataclass(eq=False)
 class PostError(Exception):
-    """Why there is no reply: `routes/post.py` has a problem for each `reason`.
+    """Why there is no reply. `routes/post.py` maps each `reason` to a problem document.
 
-    `message_stored` is None where that is not known. `value` is what the problem's text names.
-    `retry_after`: the model's own, in seconds. `locked_until`: until then, in UTC and at the latest, the
+    `message_stored` is None if that is not known. `value` is inserted into the problem's detail.
+    `retry_after`: as sent by the model, in seconds. `locked_until`: the latest time, in UTC, at which the
     message may be stored.
     """
 
@@ -52,7 +52,7 @@ class PostError(Exception):
 
 @dataclass
 class PostLog:
-    """What the log gets of a post: never a text or a key."""
+    """What is logged of a post: never a text or a key."""
 
     assistant_id: str = ""
     call: CallResult | None = None
@@ -64,7 +64,7 @@ class PostLog:
 
 @dataclass(frozen=True)
 class PostRequest:
-    """`key`: that of the caller, "" where the host asks for none. `context_tokens`: 0 = not known."""
+    """`key`: that of the caller, "" if the host requires none. `context_tokens`: 0 if not known."""
 
     assistant_id: str
     message: str = field(repr=False)
@@ -74,33 +74,33 @@ class PostRequest:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What one message has added, and the state behind it."""
+    """The messages that one post has added, and the state after it."""
 
     state: State
     messages: Sequence[Message]
 
     @property
     def reply(self) -> str:
-        """The last message of the assistant that is not empty; one that only calls tools is."""
+        """The last message of the assistant with a text; one that only calls tools has none."""
         replies = [message.content for message in self.messages if message.role == "Assistant"]
         return next((text for text in reversed(replies) if text), "")
 
 
 @dataclass(frozen=True)
 class Services:
-    """What a post needs beside the request.
+    """The dependencies of a post.
 
-    `run` calls the bound function with assistant id, message and key. `ask_model` returns what the model
-    itself answers, None where it was not asked.
+    `run` calls the bound function with assistant id, message and key. `probe_model` returns the model's own
+    answer, None if it was not probed.
     """
 
     tables: Tables
     run: Callable[[str, str, str], CallResult]
-    ask_model: Callable[[], ModelAnswer | None] = lambda: None
+    probe_model: Callable[[], ModelAnswer | None] = lambda: None
 
 
 def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange:
-    """Post a message to a conversation that nobody else writes meanwhile.
+    """Post a message while holding the lease of the assistant.
 
     Raises AssistantNotFoundError and LeaseConflictError before anything is stored, and PostError.
     """
@@ -112,13 +112,13 @@ def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange
     lease = leases.acquire(tables, assistant_id, Purpose.POST, known)
     keep_lease = False
     try:
-        # Again, since somebody may have written, begun it anew or deleted it before the lease.
+        # Read again: the conversation may have changed before the lease was acquired.
         before, rows = conversations.exchange_after(tables, assistant_id, known.total_messages)
         if before is None:
             raise AssistantNotFoundError(assistant_id)
         _check_before_call(before, rows)
         locked_until = lease.start_call(before)
-        # What has not answered may still write: then nobody else writes until its rows are there.
+        # A call without a result may still write: then the lease stays until it expires.
         keep_lease, log.message_stored = True, None
         log.call = call = services.run(assistant_id, request.message, request.key)
         keep_lease = call.outcome is Outcome.INDETERMINATE
@@ -133,19 +133,19 @@ def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange
         raise PostError(call.outcome, value=call.status)
     finally:
         if not keep_lease and (error := lease.release()):
-            log.failures.append((f"The lease of {assistant_id} is not released and ends by itself", error))
+            log.failures.append((f"The lease of {assistant_id} could not be released and will expire", error))
 
 
 def _check_before_call(before: State, rows: Sequence[Message]) -> None:
-    """Raises PostError for a conversation that cannot go on, before the model is asked."""
-    last = conversations.row_key(before.total_messages)
-    if stray := [row.row_key for row in rows if row.row_key > last]:
-        # A key of the next rows is taken, or an answer among these would be given for the next one.
-        clause = f"{stray[0]} lies behind {last}, the last message that its state counts"
+    """Raises PostError for a conversation that cannot continue, before the model is called."""
+    last_key = conversations.row_key(before.total_messages)
+    if uncounted := [row.row_key for row in rows if row.row_key > last_key]:
+        # The keys of the next rows may be in use, and a stored reply would be taken for the new one.
+        clause = f"{uncounted[0]} comes after {last_key}, the last message that its state counts"
         raise PostError(Reason.CANNOT_CONTINUE, value=clause)
     if before.total_messages >= _MAX_MODEL_MESSAGES:
         clause = (
-            f"it has {before.total_messages} messages, and with a new one no model takes more than"
+            f"it has {before.total_messages} messages, and with a new one no model accepts more than"
             f" {_MAX_MODEL_MESSAGES}"
         )
         raise PostError(Reason.CANNOT_CONTINUE, value=clause)
@@ -154,9 +154,9 @@ def _check_before_call(before: State, rows: Sequence[Message]) -> None:
 def _read_exchange(
     request: PostRequest, before: State, call: CallResult, tables: Tables, log: PostLog
 ) -> Exchange | None:
-    """What the call has written: all rows of an exchange are written in one transaction, or none.
+    """The exchange that the call has written. Its rows are written in one transaction, or not at all.
 
-    Raises PostError where another request has written.
+    Raises PostError if the rows cannot be read or another request has written.
     """
     try:
         state, rows = conversations.exchange_after(tables, request.assistant_id, before.total_messages)
@@ -169,7 +169,7 @@ def _read_exchange(
     if not rows and state.created_at == before.created_at:
         return None
     if rows and rows[0].role == "User" and rows[0].content == request.message:
-        # Who comes next may have written since.
+        # The next post may have written since.
         end = next((index for index, row in enumerate(rows) if index and row.role == "User"), len(rows))
         return Exchange(state, rows[:end])
     raise PostError(Reason.OVERWRITTEN)
@@ -178,12 +178,12 @@ def _read_exchange(
 def _why_failed(
     request: PostRequest, before: State, messages: Sequence[Message], services: Services, log: PostLog
 ) -> PostError:
-    """Why the binding failed: by the rows where they show it, else by what the model itself answers."""
+    """Why the binding failed: from the rows if they show it, else from the answer of the model itself."""
     if clause := history.why_no_reply_is_possible(messages):
         return PostError(Reason.CANNOT_CONTINUE, value=clause)
-    answer = log.model = services.ask_model()
+    answer = log.model = services.probe_model()
     too_long = _too_long(request, before)
-    if too_long and (answer is None or answer.cause is Cause.WELL):
+    if too_long and (answer is None or answer.cause is Cause.AVAILABLE):
         return PostError(Reason.CANNOT_CONTINUE, value=too_long)
     if answer is None:
         return PostError(Reason.UNEXPLAINED)
@@ -191,15 +191,15 @@ def _why_failed(
 
 
 def _too_long(request: PostRequest, before: State) -> str | None:
-    """Whether the failure can be that of a history that no model takes, which never passes."""
-    # A round of one tool call asks the model with the message, the call and its result behind the history.
+    """A clause if the history exceeds the limits of the model, which is a permanent failure."""
+    # With one tool call, the model gets the history, the message, the call and its result.
     if before.total_messages + 3 > _MAX_MODEL_MESSAGES:
         return (
-            f"it has {before.total_messages} messages, and a model takes {_MAX_MODEL_MESSAGES} with those"
+            f"it has {before.total_messages} messages, and a model accepts {_MAX_MODEL_MESSAGES} with those"
             " that the new one and its tool calls add"
         )
-    # The state has the tokens of the last call. Those of the message are estimated: four bytes each.
+    # The state has the tokens of the last call. Those of the message are estimated at four bytes each.
     tokens = before.total_tokens + len(request.message.encode()) // 4
     if request.context_tokens and tokens > request.context_tokens:
-        return f"with the new message it has {tokens} tokens, and the model takes {request.context_tokens}"
+        return f"with the new message it has {tokens} tokens, and the model accepts {request.context_tokens}"
     return None

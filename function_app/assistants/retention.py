@@ -1,4 +1,4 @@
-"""Deletes assistants that were idle for longer than the settings say."""
+"""Deletes assistants that have been idle for longer than the configured retention."""
 
 import logging
 import os
@@ -12,16 +12,16 @@ from assistants.errors import LeaseConflictError
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
 
-# Within the ten minutes that the shortest plan gives a function, and what one run may do at most.
+# The limits of one run. The shortest function timeout of any plan is ten minutes.
 MAX_SECONDS = 240.0
 MAX_DELETED = 1000
 
 
 @dataclass(frozen=True)
-class Swept:
-    """`finished` is false where the run came to one of its limits; `failed` counts what it could not delete.
+class SweepResult:
+    """`finished` is false if the run reached a limit; `failed` counts assistants that could not be deleted.
 
-    Either way the next run goes on.
+    In both cases the next run continues.
     """
 
     deleted: int
@@ -30,13 +30,19 @@ class Swept:
 
 
 def delete_idle(tables: Tables, days: int) -> None:
-    """Raises RuntimeError where some could not be deleted, so that the invocation counts as failed."""
+    """Raises RuntimeError if some could not be deleted, so that the invocation counts as failed."""
     idle_since = datetime.now(UTC) - timedelta(days=days)
-    swept = sweep(tables, idle_since, start=_FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)])
-    more = "" if swept.finished else "; there are more, for the next run"
-    logging.info("Deleted %d assistants idle since %s%s", swept.deleted, idle_since, more)
-    if swept.failed:
-        raise RuntimeError(f"{swept.failed} idle assistants could not be deleted; the next run tries again")
+    sweep_result = sweep(
+        tables, idle_since, start=_FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)]
+    )
+    continuation = (
+        "" if sweep_result.finished else "; the limit of this run is reached, and the next run continues"
+    )
+    logging.info("Deleted %d assistants idle since %s%s", sweep_result.deleted, idle_since, continuation)
+    if sweep_result.failed:
+        raise RuntimeError(
+            f"{sweep_result.failed} idle assistants could not be deleted; the next run retries"
+        )
 
 
 _FIRST_CHARACTERS = string.digits + string.ascii_letters + "-_"
@@ -49,10 +55,10 @@ def sweep(
     start: str,
     max_deleted: int = MAX_DELETED,
     max_seconds: float = MAX_SECONDS,
-) -> Swept:
-    """Delete who was last written before `idle_since`, from the ids at `start` on and round to it.
+) -> SweepResult:
+    """Delete the assistants last written before `idle_since`, by id from `start` on, then those before it.
 
-    A run that is cut short by its limits begins elsewhere the next time, so that none is left for ever.
+    `start` differs from run to run, so that runs that reach a limit do not always skip the same assistants.
     """
     from azure.core.exceptions import AzureError  # noqa: PLC0415 # tables/clients.py says why
 
@@ -60,17 +66,17 @@ def sweep(
     deleted = failed = 0
     for assistant_id in conversations.idle_assistants(tables, idle_since, start):
         if deleted == max_deleted or time.monotonic() > end:
-            return Swept(deleted, finished=False, failed=failed)
+            return SweepResult(deleted, finished=False, failed=failed)
         try:
             deleted += _delete_if_idle(tables, assistant_id, idle_since)
         except AzureError:
             logging.exception("The idle assistant %s could not be deleted", assistant_id)
             failed += 1
-    return Swept(deleted, finished=True, failed=failed)
+    return SweepResult(deleted, finished=True, failed=failed)
 
 
 def _delete_if_idle(tables: Tables, assistant_id: str, idle_since: datetime) -> bool:
-    """Whoever writes just now is not idle, nor is who has written since the query."""
+    """False if the assistant is being written, or was written after the query."""
 
     def is_still_idle() -> bool:
         state = conversations.get_state(tables, assistant_id)

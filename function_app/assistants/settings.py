@@ -1,4 +1,4 @@
-"""The app settings that this code reads. Nothing else here reads the environment."""
+"""The app settings. No other module reads the environment."""
 
 import functools
 import os
@@ -21,12 +21,12 @@ CHAT_STATE_TABLE = "ChatState"
 _AUTH_LEVELS = {"function": func.AuthLevel.FUNCTION, "anonymous": func.AuthLevel.ANONYMOUS}
 _SWITCH = {"true": True, "false": False}
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
-# A longer value may be a secret that was put into the wrong setting; health shows problems to everybody.
+# A longer value may be a secret in the wrong setting, and the health endpoint needs no key.
 _MAX_DISPLAYED_CHARACTERS = 20
 
 
 class SettingsError(ValueError):
-    """App settings are wrong. `problems` has a sentence for each: its name, value and rule."""
+    """App settings are wrong. `problems` has a sentence for each, with its name, value and rule."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(" ".join(problems))
@@ -35,18 +35,18 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What the post binding sends; a reasoning model refuses `max_tokens` and `temperature`, so gets none."""
+    """Sent by the post binding. Reasoning models reject `max_tokens` and `temperature` and get neither."""
 
     is_reasoning: bool = True
     max_tokens: int = 4096
     temperature: str = "0.5"
     context_tokens: int = 0
-    """How long a prompt may be; 0 = not known."""
+    """The maximum length of a prompt; 0 if it is not known."""
 
 
 @dataclass(frozen=True)
 class IdentityEndpoint:
-    """Where the platform hands out tokens. `client_id` names a user-assigned identity."""
+    """The platform's token endpoint. `client_id` selects a user-assigned identity."""
 
     url: str
     header: str = field(repr=False)
@@ -55,7 +55,7 @@ class IdentityEndpoint:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """The connection `AzureWebJobsStorage`: an endpoint and an identity; Core Tools: a connection string."""
+    """The connection `AzureWebJobsStorage`: endpoint and identity, or with Core Tools a connection string."""
 
     table_endpoint: str = ""
     identity: IdentityEndpoint = IdentityEndpoint("", "")
@@ -66,7 +66,7 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class ModelConnection:
-    """Where the model is, for the app's own request; `endpoint` is empty where the app has no identity."""
+    """The model, for the app's own request. `endpoint` is empty if the app has no identity."""
 
     endpoint: str = ""
     deployment: str = ""
@@ -75,7 +75,7 @@ class ModelConnection:
 
 @dataclass(frozen=True)
 class Settings:
-    """`site_host` is the app's own host name, empty outside a Functions host."""
+    """`site_host` is the app's host name, empty outside a Functions host."""
 
     http_auth_level: func.AuthLevel = func.AuthLevel.FUNCTION
     default_instructions: str = DEFAULT_INSTRUCTIONS
@@ -89,7 +89,7 @@ class Settings:
 
 
 def _missing(environment: Mapping[str, str]) -> list[str]:
-    """Settings that the host and the extension need: without one, health would be 200 and nothing work."""
+    """Missing settings of the host and the extension, without which the app would start but not work."""
     tables = environment.get("AzureWebJobsStorage__tableServiceUri") or environment.get("AzureWebJobsStorage")
     settings = {
         "AzureWebJobsStorage__tableServiceUri": tables,
@@ -102,8 +102,8 @@ def _missing(environment: Mapping[str, str]) -> list[str]:
 def without_separator(number: str) -> str:
     """A number of at most two decimals as `50E-2`.
 
-    The extension parses the binding's numbers with the culture of the machine, which in Core Tools may take
-    a point for a separator of thousands: `0.5` would be 5.
+    The extension parses the binding's numbers with the culture of the machine. With Core Tools that may be
+    one in which the point separates thousands: `0.5` would be 5.
     """
     return f"{round(float(number) * 100)}E-2"
 
@@ -115,11 +115,11 @@ def current() -> Settings:
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check every setting. Raises SettingsError that names all that are wrong.
+    """Read and check every setting. Raises SettingsError with all problems.
 
-    It runs while the host indexes the app. An import that raised would leave 404 on every route and no
-    reason anywhere, so function_app.py then serves health alone, which answers these problems; the proof of
-    a deployment (infra/publish.py) asks it and fails with them.
+    It runs while the host indexes the app. If the import raised, every route would answer 404 without a
+    reason. So function_app.py then serves only the health endpoint, which returns these problems; a
+    deployment queries it and fails with them (infra/publish.py).
     """
     problems: list[str] = []
 
@@ -156,7 +156,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", temperature) is not None,
         "a number from 0 to 2 with at most two decimals",
     )
-    # A Functions host names the site; what indexes the app elsewhere, as a test, has no connections.
+    # Set by every Functions host. Where the app is indexed without one, as in a test, it has no connections.
     if environment.get("WEBSITE_HOSTNAME"):
         problems += _missing(environment)
     identity_url = environment.get("IDENTITY_ENDPOINT", "")

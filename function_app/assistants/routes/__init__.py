@@ -1,1 +1,1 @@
-"""One module per route: parse the request, call the logic, answer in HTTP."""
+"""One module per resource: parse the request, call the logic, build the response."""

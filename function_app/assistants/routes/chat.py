@@ -1,8 +1,7 @@
-"""`GET /api/chat`: one page to talk to assistants. It holds no secret, so it needs no key.
+"""`GET /api/chat`: a page to chat with assistants. It contains no secret and needs no key.
 
-The key that the API wants is typed into the page by the person. Style and script stand in the
-page, and its policy names them by their hashes: there is nothing else to load, and nothing that
-a client sends chooses a file.
+The user enters the API's key into the page. Style and script are inline, and the Content-Security-Policy
+allows them by their hashes: the page loads nothing else, and no input of a client selects a file.
 """
 
 import base64
@@ -16,9 +15,9 @@ FOLDER = Path(__file__).parent / "chat_page"
 
 
 def blueprint(enabled: bool) -> func.Blueprint:
-    """Where it is not enabled the answer is the host's own for a route that is none: 404, empty.
+    """If it is not enabled the response is that of the host for an unknown route: 404 without a body.
 
-    The function is there all the same: a deployment waits for every function that the code declares.
+    The function always exists: a deployment waits for every function that the code declares.
     """
     routes = func.Blueprint()
 
@@ -32,7 +31,7 @@ def blueprint(enabled: bool) -> func.Blueprint:
 
 @functools.cache
 def page() -> func.HttpResponse:
-    """The same for everybody. Read at the first request: a start that shows no page pays nothing for it."""
+    """The same for all clients. Read at the first request, so that it does not slow down a cold start."""
     html, style, script = (
         (FOLDER / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
     )
@@ -45,7 +44,7 @@ def page() -> func.HttpResponse:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
-        # No text ever becomes HTML, not even by a mistake in the script.
+        # No string can become HTML, even by a mistake in the script.
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }

@@ -1,4 +1,4 @@
-"""`PUT /api/assistants/{assistantId}`: create an assistant, or begin an existing one anew."""
+"""`PUT /api/assistants/{assistantId}`: create an assistant, or replace an existing one."""
 
 import json
 
@@ -17,8 +17,8 @@ REPLACED = "Assistant-Replaced"
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
 
-    # `bytes` and not `str`: the host parses a text before the extension does, and rewrites a value that
-    # looks like a date on the way. The Python worker's generic binding takes no dict.
+    # `bytes`, not `str`: the host parses a string before the extension does and rewrites values that look
+    # like dates. The Python worker's generic binding accepts no dict.
     @routes.function_name("CreateAssistant")
     @routes.route(route=paths.ASSISTANT, methods=["PUT"])
     @routes.assistant_create_output(arg_name="requests")  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
@@ -31,13 +31,13 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 def respond(
     req: func.HttpRequest, requests: func.Out[bytes], default_instructions: str, tables: Tables
 ) -> func.HttpResponse:
-    """202 and the create request set as output; else a problem and no output. Raises DomainError.
+    """202 with the create request as output, else a problem without output. Raises DomainError.
 
     The host writes the rows after this has returned and before it sends the answer, so a client that reads
     202 finds them.
     """
-    if refused := request_body.refusal(req):
-        return refused
+    if rejection := request_body.check_body(req):
+        return rejection
     assistant_id = req.route_params.get("assistantId", "")
     instructions, problems = parsing.parse_create_body(req.get_body())
     precondition: str | None = req.headers.get("If-None-Match")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # werkzeug's own
@@ -52,7 +52,7 @@ def respond(
 
 
 def create_request(assistant_id: str, instructions: str) -> bytes:
-    """The extension's AssistantCreateRequest. Storage and table are ours: a client cannot name others."""
+    """The extension's AssistantCreateRequest. Clients cannot choose the storage account or the table."""
     return json.dumps(
         {
             "id": assistant_id,

@@ -1,7 +1,6 @@
-"""`GET /api/openapi.json`: the whole API as an OpenAPI 3.1 document. It holds no secret, so it needs no key.
+"""`GET /api/openapi.json`: the API as an OpenAPI 3.1 document. It contains no secret and needs no key.
 
-Tests hold it against the routes and the answers of the app. `RunAssistant` is not in it: that is
-the app's own.
+Tests compare it with the routes and responses of the app. `RunAssistant` is internal and not part of it.
 """
 
 import functools
@@ -18,7 +17,7 @@ from assistants.settings import Settings
 
 Json = dict[str, Any]
 
-# The characters of rules.py as a pattern that JSON Schema's dialect and others read alike.
+# The characters allowed by rules.py, as a pattern that all dialects of JSON Schema read alike.
 _STORABLE = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\ufffe\\uffff]*$"
 _MOMENT = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[-+ ][0-9]{2}:[0-9]{2})?)?$"
@@ -39,15 +38,15 @@ def blueprint(settings: Settings) -> func.Blueprint:
 
 
 def document(settings: Settings) -> Json:
-    """What the app answers with these settings."""
+    """The API of an app with these settings."""
     content: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "Assistants",
             "version": "1.0.0",
             "description": (
-                "Create AI assistants, talk to them, list and delete them. An empty query parameter counts as"
-                " absent; one that is given twice, or is not UTF-8, is refused. Unknown ones are ignored."
+                "Create, use, list and delete AI assistants. An empty query parameter counts as absent; one"
+                " that is given twice, or is not UTF-8, is rejected. Unknown query parameters are ignored."
             ),
         },
         "servers": [{"url": paths.url_path()}],
@@ -67,47 +66,47 @@ def _paths(settings: Settings) -> Json:
     operations: Json = {
         "/assistants": {"get": _list()},
         "/assistants/{assistantId}": {
-            "parameters": [_id()],
+            "parameters": [_ID],
             "put": _create(),
             "post": _post_as_text(),
             "get": _get(settings),
             "delete": _delete(),
         },
-        "/assistants/{assistantId}/messages": {"parameters": [_id()], "post": _post()},
+        "/assistants/{assistantId}/messages": {"parameters": [_ID], "post": _post()},
         "/health": _open_get(
             "health",
-            "Which package answers",
+            "The running package",
             {
-                "200": _json("It runs.", "Health"),
-                "500": _problem("App settings are wrong, and nothing else is served.", "Unhealthy"),
+                "200": _json("The app runs.", "Health"),
+                "500": _problem("App settings are wrong; all other routes answer 404.", "Unhealthy"),
             },
         ),
         "/openapi.json": _open_get(
             "openApi",
-            "This document",
-            {"200": _content("OpenAPI 3.1", "application/json", {"type": "object"}), **_failures()},
+            "This OpenAPI document",
+            {"200": _content("OpenAPI 3.1", "application/json", {"type": "object"}), **_FAILURES},
         ),
     }
     if settings.http_auth_level is not func.AuthLevel.ANONYMOUS:
         for path in operations.values():
             for operation in path.values():
                 if isinstance(operation, dict) and "security" not in operation:
-                    operation["responses"]["401"] = {"description": "No key, or a wrong one. No body."}
+                    operation["responses"]["401"] = {"description": "The key is missing or wrong. No body."}
     if settings.chat_page:
         page = {"200": _content("The page", "text/html", _STRING)}
-        operations["/chat"] = _open_get("chatPage", "A page to talk to assistants", page)
+        operations["/chat"] = _open_get("chatPage", "A page to chat with assistants", page)
     return operations
 
 
 def _create() -> Json:
     return {
         "operationId": "createAssistant",
-        "summary": "Create an assistant, or begin its conversation anew",
+        "summary": "Create an assistant, or replace it and its conversation",
         "parameters": [
             {
                 "name": "If-None-Match",
                 "in": "header",
-                "description": "`*`: only where there is none yet",
+                "description": "`*`: only if the assistant does not exist",
                 "schema": {"const": "*"},
             }
         ],
@@ -115,32 +114,32 @@ def _create() -> Json:
             {
                 "instructions": {
                     **_text(rules.MAX_INSTRUCTIONS_UNITS),
-                    "description": "The system prompt; blank for none, absent for the default",
+                    "description": "The system prompt; an empty text for none, absent for the default",
                 }
             },
             {"instructions": "Answer in German."},
         ),
         "responses": {
             "202": {
-                **_json("The rows are written.", "Created"),
+                **_json("The assistant is created.", "Created"),
                 "headers": {
                     REPLACED: {
-                        "description": "Whether there was a conversation, which is gone now",
+                        "description": "Whether an existing assistant was replaced",
                         "required": True,
                         "schema": {"enum": ["true", "false"]},
                     }
                 },
             },
-            "400": _problem("The id, the header or the body breaks a rule.", "InvalidRequest"),
-            "404": _no_route(),
-            **_body_failures(),
-            "409": _busy(),
-            "412": _problem("If-None-Match: * was sent, and there is one."),
-            **_failures(),
+            "400": _problem("The id, the header or the body is invalid.", "InvalidRequest"),
+            "404": _NO_ROUTE,
+            **_BODY_FAILURES,
+            "409": _BUSY,
+            "412": _problem("If-None-Match: * was sent, and the assistant exists."),
+            **_FAILURES,
             "500": _problem(
-                "A failure; the app's log has the reason. Without a body: the extension could not write the"
-                " rows. An earlier conversation may then be gone, with no new one in its place: send GET, and"
-                " the same PUT again."
+                "The request failed; the app's log contains the reason. Without a body: the extension could"
+                " not write the rows. A previous conversation may be deleted without a new one in its place:"
+                " send GET, then the same PUT again."
             ),
         },
     }
@@ -149,17 +148,17 @@ def _create() -> Json:
 def _post() -> Json:
     return {
         "operationId": "postMessage",
-        "summary": "Say something to an assistant and wait for its reply",
+        "summary": "Post a message to an assistant and wait for its reply",
         "requestBody": _body(
             {"message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1}},
             {"message": "Add a todo: buy milk"},
             required=["message"],
         ),
         "responses": {
-            "200": _json("The reply, and all that the message has added.", "Exchange"),
-            "400": _problem("The id or the body breaks a rule.", "InvalidRequest"),
-            **_body_failures(),
-            **_post_failures(),
+            "200": _json("The reply, and all messages that were added.", "Exchange"),
+            "400": _problem("The id or the body is invalid.", "InvalidRequest"),
+            **_BODY_FAILURES,
+            **_POST_FAILURES,
         },
     }
 
@@ -167,7 +166,7 @@ def _post() -> Json:
 def _post_as_text() -> Json:
     return {
         "operationId": "postUserQuery",
-        "summary": "As postMessage, in the form of the bindings' documentation",
+        "summary": "Like postMessage, in the form of the bindings' documentation",
         "parameters": [
             {
                 "name": "message",
@@ -179,9 +178,9 @@ def _post_as_text() -> Json:
         ],
         "responses": {
             "200": _content("The reply, which may be empty", "text/plain", _STRING),
-            "400": _problem("The id or the message breaks a rule.", "InvalidRequest"),
-            **_body_failures(),
-            **_post_failures(),
+            "400": _problem("The id or the message is invalid.", "InvalidRequest"),
+            **_BODY_FAILURES,
+            **_POST_FAILURES,
         },
     }
 
@@ -189,28 +188,30 @@ def _post_as_text() -> Json:
 def _get(settings: Settings) -> Json:
     responses = {
         "200": _content(
-            "A page of messages; with `timestampUTC` what the binding assistantQuery gives.",
+            "A page of messages; with `timestampUTC` the response of the binding assistantQuery.",
             "application/json",
             {"oneOf": [_ref("Conversation"), _ref("AssistantState")]},
             example={**_ASSISTANT, "messages": [_MESSAGE]},
         ),
-        "400": _problem("The id or a parameter breaks a rule.", "InvalidRequest"),
-        "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
-        **_failures(),
+        "400": _problem("The id or a parameter is invalid.", "InvalidRequest"),
+        "404": _problem("The assistant does not exist. Without a body: the id is invalid."),
+        **_FAILURES,
     }
     if not settings.expose_instructions:
-        responses["403"] = _problem("The setting exposeInstructions does not let instructions be shown.")
+        responses["403"] = _problem(
+            "The setting exposeInstructions does not allow the instructions to be returned."
+        )
     return {
         "operationId": "getAssistant",
-        "summary": "State and messages of an assistant",
+        "summary": "Get the state and messages of an assistant",
         "parameters": [
-            _limit(),
-            _token(),
-            _query("since", "Only later messages", {"type": "string", "pattern": _MOMENT}, _WHEN),
-            _query("includeInstructions", "The system prompt too", {"enum": ["true", "false"]}, "false"),
+            _LIMIT,
+            _TOKEN,
+            _query("since", "Only messages created later", {"type": "string", "pattern": _MOMENT}, _WHEN),
+            _query("includeInstructions", "Include the system prompt", {"enum": ["true", "false"]}, "false"),
             _query(
                 "timestampUTC",
-                "The form of the bindings' documentation; excludes the other parameters",
+                "The form of the bindings' documentation; cannot be combined with other parameters",
                 {"type": "string", "pattern": _MOMENT},
             ),
         ],
@@ -221,12 +222,12 @@ def _get(settings: Settings) -> Json:
 def _list() -> Json:
     return {
         "operationId": "listAssistants",
-        "summary": "Assistants by id",
-        "parameters": [_limit(), _token()],
+        "summary": "List assistants by id",
+        "parameters": [_LIMIT, _TOKEN],
         "responses": {
-            "200": _json("A page", "Assistants"),
-            "400": _problem("A parameter breaks a rule.", "InvalidRequest"),
-            **_failures(),
+            "200": _json("A page of assistants", "Assistants"),
+            "400": _problem("A parameter is invalid.", "InvalidRequest"),
+            **_FAILURES,
         },
     }
 
@@ -236,21 +237,24 @@ def _delete() -> Json:
         "operationId": "deleteAssistant",
         "summary": "Delete an assistant and its messages",
         "responses": {
-            "204": {"description": "Deleted, or there was none. No body, though Content-Type is text/plain."},
-            "400": _problem("The id breaks the rule.", "InvalidRequest"),
-            "404": _no_route(),
-            "409": _busy(),
-            **_failures(),
+            "204": {
+                "description": "Deleted, or it did not exist. No body, although Content-Type is text/plain."
+            },
+            "400": _problem("The id is invalid.", "InvalidRequest"),
+            "404": _NO_ROUTE,
+            "409": _BUSY,
+            **_FAILURES,
             "500": _problem(
-                "A failure; the app's log has the reason. Without a body: the worker ended. Messages may then"
-                " be left, which no request returns: send the DELETE again, 409 for 30 seconds at most."
+                "The request failed; the app's log contains the reason. Without a body: the worker ended."
+                " Messages that no request returns may be left: send the DELETE again, which may answer 409"
+                " for up to 30 seconds."
             ),
         },
     }
 
 
 def _body(properties: Json, example: Json, *, required: Sequence[str] = ()) -> Json:
-    """An object of these members and no others; it may be left out where none is required."""
+    """An object with these members and no others; the body is optional if no member is required."""
     schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
     if required:
         schema["required"] = [*required]
@@ -258,37 +262,13 @@ def _body(properties: Json, example: Json, *, required: Sequence[str] = ()) -> J
     return {"required": bool(required), "content": {"application/json": media}}
 
 
-def _id() -> Json:
-    return {
-        "name": "assistantId",
-        "in": "path",
-        "required": True,
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": rules.MAX_ID_CHARACTERS,
-            "pattern": "^[A-Za-z0-9_-]+$",
-        },
-        "example": "hello",
-    }
-
-
 def _query(name: str, description: str, schema: Json, example: object = None) -> Json:
     parameter = {"name": name, "in": "query", "description": description, "schema": schema}
     return parameter if example is None else {**parameter, "example": example}
 
 
-def _limit() -> Json:
-    schema = {"type": "integer", "minimum": 1, "maximum": parsing.MAX_PAGE, "default": parsing.DEFAULT_PAGE}
-    return _query("limit", "How many at most", schema, 10)
-
-
-def _token() -> Json:
-    return _query("continuationToken", "From the page before, as it came", {"type": "string"})
-
-
 def _text(max_units: int) -> Json:
-    # JSON Schema counts characters; one beyond U+FFFF counts as two here.
+    # JSON Schema counts characters; the app counts one above U+FFFF as two.
     return {"type": "string", "maxLength": max_units, "pattern": _STORABLE}
 
 
@@ -297,7 +277,7 @@ def _ref(name: str) -> Json:
 
 
 def _open_get(operation_id: str, summary: str, responses: Json) -> Json:
-    """A path that is read without a key."""
+    """A path whose only operation is a GET without a key."""
     return {"get": {"operationId": operation_id, "summary": summary, "security": [], "responses": responses}}
 
 
@@ -315,60 +295,62 @@ def _problem(description: str, schema: str = "Problem", *, retry: bool = False) 
     return {**response, "headers": {"Retry-After": seconds}} if retry else response
 
 
-def _no_route() -> Json:
-    return {"description": "The id breaks the rule. No body."}
-
-
-def _busy() -> Json:
-    return _problem(
-        "Another request is writing the assistant, or a message that got no answer may still be stored:"
-        " `lockedUntil` is the latest time at which that ends.",
-        retry=True,
-    )
-
-
-def _body_failures() -> Json:
-    return {
-        "411": _problem("The body was sent with Transfer-Encoding (chunked), which the app never gets."),
-        "415": _problem("The body was sent with a Content-Encoding other than identity."),
-    }
-
-
-def _failures() -> Json:
-    return {
-        "500": _problem("A failure; the app's log has the reason."),
-        "503": _problem("Storage does not answer just now.", retry=True),
-    }
-
-
-def _post_failures() -> Json:
-    return {
-        "404": _problem("There is no such assistant. Without a body: the id breaks the rule."),
-        "409": _problem(
-            "Another request is writing or has written meanwhile, or the conversation cannot go on and"
-            " `detail` says why: then there is no `Retry-After`.",
-            retry=True,
-        ),
-        "500": _problem(f"A failure; the app's log has the reason. {_NO_PROBLEM}"),
-        "502": _problem(
-            "No such deployment, access denied, a key for one function only, RunAssistant missing, or rows"
-            f" that cannot be read. {_NO_PROBLEM}"
-        ),
-        "503": _problem(
-            "The model's rate limit, a missing role, or storage: `detail` names what the model itself"
-            " answers. Skills may have run.",
-            retry=True,
-        ),
-        "504": _problem(
-            "No answer in time; the message may still be stored, at the latest at `lockedUntil`."
-        ),
-    }
-
-
 _NO_PROBLEM = (
-    "An answer without a problem document is not the app's: an instance ended. The message may be stored:"
-    " send GET before you send it again."
+    "A response without a problem document does not come from the app: an instance ended. The message may be"
+    " stored: send GET before you post it again."
 )
+_ID: Json = {
+    "name": "assistantId",
+    "in": "path",
+    "required": True,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": rules.MAX_ID_CHARACTERS,
+        "pattern": "^[A-Za-z0-9_-]+$",
+    },
+    "example": "hello",
+}
+_LIMIT = _query(
+    "limit",
+    "The maximum number per page",
+    {"type": "integer", "minimum": 1, "maximum": parsing.MAX_PAGE, "default": parsing.DEFAULT_PAGE},
+    10,
+)
+_TOKEN: Json = _query("continuationToken", "The token of the previous page, unchanged", {"type": "string"})
+_BUSY: Json = _problem(
+    "Another request is writing the assistant, or an earlier message without a result may still be"
+    " stored: the assistant is locked until `lockedUntil` at the latest.",
+    retry=True,
+)
+_BODY_FAILURES: Json = {
+    "411": _problem("The body was sent with Transfer-Encoding (chunked) and does not reach the app."),
+    "415": _problem("The body was sent with a Content-Encoding other than identity."),
+}
+_FAILURES: Json = {
+    "500": _problem("The request failed; the app's log contains the reason."),
+    "503": _problem("The storage is temporarily unavailable, or a role is missing.", retry=True),
+}
+_POST_FAILURES: Json = {
+    "404": _problem("The assistant does not exist. Without a body: the id is invalid."),
+    "409": _problem(
+        "Another request is writing or has changed the conversation; or, without `Retry-After`, the"
+        " conversation cannot continue, for the reason in `detail`.",
+        retry=True,
+    ),
+    "500": _problem(f"The request failed; the app's log contains the reason. {_NO_PROBLEM}"),
+    "502": _problem(
+        "No such model deployment, access denied, a key for one function only, RunAssistant missing, or"
+        f" rows that cannot be read. {_NO_PROBLEM}"
+    ),
+    "503": _problem(
+        "The model's rate limit, a missing role, or the storage; `detail` names the cause."
+        " Skills may have run.",
+        retry=True,
+    ),
+    "504": _problem("No answer in time; the message may still be stored until `lockedUntil`."),
+}
+_NO_ROUTE: Json = {"description": "The id is invalid. No body."}
 _STRING: Json = {"type": "string"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TIME: Json = {"type": "string", "format": "date-time"}
@@ -404,7 +386,7 @@ def _schemas() -> Json:
         "totalTokens": {**_COUNT, "description": "Of the last call to the model"},
     }
     totals = {"totalMessages": _COUNT, "totalTokens": _COUNT}
-    token = {"continuationToken": {**_STRING, "description": "There while there is more"}}
+    token = {"continuationToken": {**_STRING, "description": "Present if there is another page"}}
     problem = {
         "type": {"const": "about:blank"},
         "title": _STRING,
@@ -414,12 +396,11 @@ def _schemas() -> Json:
     optional: Json = {
         "messageStored": {
             "type": ["boolean", "null"],
-            "description": "Whether the message is in the conversation; null where that is not known",
+            "description": "Whether the message is stored; null if that is not known",
         },
         "lockedUntil": {
             **_TIME,
-            "description": "The latest time at which the request can be sent again with success; with a 504,"
-            " a PUT or DELETE of the assistant",
+            "description": "The latest time at which the lock ends; for a 504, that against a PUT or DELETE",
         },
     }
     error = {
@@ -439,12 +420,17 @@ def _schemas() -> Json:
                 "createdAt": _TIME,
                 "toolCalls": _array(_ref("ToolCall")),
             },
-            {"toolCallId": {**_STRING, "description": "Of a Tool message: the call whose result it is"}},
+            {
+                "toolCallId": {
+                    **_STRING,
+                    "description": "For a Tool message: the id of the tool call whose result it is",
+                }
+            },
         ),
         "ToolCall": _object(
             {
                 **dict.fromkeys(("id", "functionName", "kind"), _STRING),
-                "functionArguments": {**_STRING, "description": "As the model wrote it, mostly JSON"},
+                "functionArguments": {**_STRING, "description": "As written by the model, usually JSON"},
             }
         ),
         "Conversation": _object({**assistant, "messages": _array(_ref("Message"))}, token),
@@ -455,7 +441,7 @@ def _schemas() -> Json:
             {
                 "id": _STRING,
                 "exists": {"type": "boolean"},
-                # .NET's date that was never set has no offset, and so is no RFC 3339 date-time.
+                # The default of .NET's DateTime has no offset, so it is not an RFC 3339 date-time.
                 "createdAt": _STRING,
                 "lastUpdatedAt": _STRING,
                 **totals,

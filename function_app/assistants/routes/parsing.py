@@ -1,4 +1,4 @@
-"""Parses what a request holds. Pure functions: they return all problems and raise nothing."""
+"""Parses requests. Pure functions that return all problems and raise nothing."""
 
 import base64
 import binascii
@@ -13,8 +13,8 @@ from urllib.parse import unquote, unquote_plus, unquote_to_bytes
 from assistants import rules
 from assistants.tables.conversations import Moment
 
-# The longest instructions with every unit written as \uXXXX take 192 KiB. Whatever is larger is not
-# parsed: the host would take up to 100 MiB.
+# The longest instructions with every unit written as \uXXXX take 192 KiB. A larger body is not
+# parsed: the host accepts up to 100 MiB.
 MAX_BODY_BYTES = 256 * 1024
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
@@ -27,10 +27,10 @@ _MOMENT = re.compile(
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a request.
+    """A validation error.
 
     `location` is `path`, `query`, `header` or `body`; `name` is the parameter, header or member, None for
-    the body as a whole.
+    the whole body.
     """
 
     location: str
@@ -46,7 +46,7 @@ def id_problems(assistant_id: str) -> list[Problem]:
 
 
 def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
-    """The instructions of a create request, None for the default: no body, or an object that has none."""
+    """The instructions of a create request; None, for the default, if there is no body or no such member."""
     if not body:
         return None, []
     members, problems = _parse_object(body, ("instructions",), "a JSON object, or empty")
@@ -57,7 +57,7 @@ def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
 
 
 def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
-    """Read the body of a message: a JSON object with the one member `message`."""
+    """The message in a body: a JSON object whose only member is `message`."""
     members, problems = _parse_object(body, ("message",), "a JSON object with the member message")
     if "message" not in members:
         return "", problems or [_member("message", "is missing")]
@@ -66,7 +66,7 @@ def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
 
 
 def query_values(url: str) -> dict[str, list[str]]:
-    """The values of a URL's query by the name in lower case, in order and still escaped."""
+    """The values in a URL's query, by parameter name in lower case. They are in order and still encoded."""
     values: dict[str, list[str]] = {}
     for pair in url.partition("?")[2].split("&"):
         name, _, value = pair.partition("=")
@@ -75,26 +75,28 @@ def query_values(url: str) -> dict[str, list[str]]:
 
 
 def query_problems(url: str, *names: str) -> list[Problem]:
-    """What the host's parsed parameters no longer show: one given twice, and escapes that are not UTF-8.
+    """Problems that the host's own parsing hides: duplicate parameters, and encoded bytes that are not UTF-8.
 
-    The host compares names without regard to case, joins the values of one name with commas and leaves out
-    an empty value; escapes that are not UTF-8 stay as they are, so that `%E9` and `%25E9` become one text
-    (recordings `http/echo-all-headers`, `id/echo-bad-utf8`).
+    The host compares names case-insensitively, joins the values of one name with commas and drops empty
+    values. It leaves encoded bytes that are not UTF-8 as they are, so that `%E9` and `%25E9` become the same
+    text (recordings `http/echo-all-headers`, `id/echo-bad-utf8`).
     """
     values = query_values(url)
     problems: list[Problem] = []
     for name in names:
-        given = values.get(name.lower(), [])
-        if len(given) > 1:
+        encoded_values = values.get(name.lower(), [])
+        if len(encoded_values) > 1:
             problems.append(Problem("query", name, "is given more than once"))
-        if not all(map(_is_utf8, given)):
-            problems.append(Problem("query", name, "is not UTF-8: its percent-encoded bytes must be"))
+        if not all(map(_is_utf8, encoded_values)):
+            problems.append(
+                Problem("query", name, "is not UTF-8: its percent-encoded bytes must be valid UTF-8")
+            )
     return problems
 
 
-def _is_utf8(escaped: str) -> bool:
+def _is_utf8(encoded: str) -> bool:
     try:
-        unquote_to_bytes(escaped).decode("utf-8")
+        unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeError:
         return False
     return True
@@ -115,18 +117,19 @@ def parse_switch(query: Mapping[str, str], name: str) -> tuple[bool, list[Proble
 
 
 def parse_moment(query: Mapping[str, str], name: str) -> tuple[Moment | None, list[Problem]]:
-    """An ISO date, with or without a time; without an offset it is in UTC.
+    """An ISO 8601 date, with or without a time; without an offset it is in UTC.
 
-    Escapes are undone once more, as the extension does; so a `+` of an offset may have become a blank.
+    The value is percent-decoded a second time, as the extension does; so the `+` of an offset may have become
+    a space.
     """
     text = query.get(name)
     if text is None:
         return None, []
-    found = _MOMENT.fullmatch(unquote(text))
+    match = _MOMENT.fullmatch(unquote(text))
     try:
-        if found is None:
+        if match is None:
             raise ValueError(text)
-        day, clock, digits, zone = found.groups()
+        day, clock, digits, zone = match.groups()
         moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
         if zone and zone != "Z":
             offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
@@ -138,13 +141,13 @@ def parse_moment(query: Mapping[str, str], name: str) -> tuple[Moment | None, li
     return Moment(f"{whole}.{digits}Z", moment.replace(microsecond=int(digits[:6]))), []
 
 
-def encode_token(kind: str, place: str) -> str:
-    """A continuation token: opaque to clients, and of one kind, so that none is taken for another."""
-    return base64.urlsafe_b64encode(f"{kind}:{place}".encode()).decode().rstrip("=")
+def encode_token(kind: str, last_key: str) -> str:
+    """A continuation token, opaque to clients. Each operation has its own `kind`, and accepts no other."""
+    return base64.urlsafe_b64encode(f"{kind}:{last_key}".encode()).decode().rstrip("=")
 
 
 def parse_token(query: Mapping[str, str], kind: str, rule: re.Pattern[str]) -> tuple[str, list[Problem]]:
-    """The place behind which a page begins, "" for the first page."""
+    """The key after which the page begins, "" for the first page. `rule` is the form of such a key."""
     text = query.get("continuationToken")
     if text is None:
         return "", []
@@ -152,14 +155,15 @@ def parse_token(query: Mapping[str, str], kind: str, rule: re.Pattern[str]) -> t
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         decoded = ""
-    found, _, place = decoded.partition(":")
-    if found != kind or not rule.fullmatch(place) or encode_token(kind, place) != text:
-        return "", [Problem("query", "continuationToken", "is none that this request has given out")]
-    return place, []
+    token_kind, _, last_key = decoded.partition(":")
+    if token_kind != kind or not rule.fullmatch(last_key) or encode_token(kind, last_key) != text:
+        detail = "is not a valid continuation token for this operation"
+        return "", [Problem("query", "continuationToken", detail)]
+    return last_key, []
 
 
 class _Object:
-    """A JSON object that still has its duplicate members."""
+    """A JSON object with its duplicate members."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         self.pairs = pairs
@@ -167,30 +171,30 @@ class _Object:
 
 def _parse_object(body: bytes, known: tuple[str, ...], rule: str) -> tuple[dict[str, Any], list[Problem]]:
     if len(body) > MAX_BODY_BYTES:
-        return {}, [_body(f"has {len(body)} bytes: the most is {MAX_BODY_BYTES}")]
+        return {}, [_body(f"has {len(body)} bytes: the maximum is {MAX_BODY_BYTES}")]
     try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_Object, parse_constant=_refuse_constant)
+        content = json.loads(body.decode("utf-8"), object_pairs_hook=_Object, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        return {}, [_body(f"is not UTF-8: byte {error.start} is wrong")]
+        return {}, [_body(f"is not UTF-8: the byte at position {error.start} is invalid")]
     except json.JSONDecodeError as error:
         return {}, [_body(f"is not JSON: {error.msg} at position {error.pos}")]
     except (ValueError, RecursionError) as error:
-        return {}, [_body(f"is not JSON that can be read: {error}")]
-    if not isinstance(found, _Object):
+        return {}, [_body(f"is not JSON that can be parsed: {error}")]
+    if not isinstance(content, _Object):
         return {}, [_body(f"must be {rule}")]
     members: dict[str, Any] = {}
-    twice: set[str] = set()
-    for name, value in found.pairs:
+    duplicates: set[str] = set()
+    for name, value in content.pairs:
         if name in members:
-            twice.add(name)
+            duplicates.add(name)
         members[name] = value
     problems = [
         _member(name, f"is unknown: the members are {', '.join(known)}")
         for name in members
         if name not in known
     ]
-    # RFC 8259 section 4 leaves it open which of two counts, so that two readers may see two requests.
-    problems += [_member(name, "is given more than once") for name in members if name in twice]
+    # RFC 8259 section 4 does not define which duplicate counts: two parsers may read two different requests.
+    problems += [_member(name, "is given more than once") for name in members if name in duplicates]
     return members, problems
 
 

@@ -1,6 +1,6 @@
-"""`POST /api/assistants/{id}/messages`, and the documentation's own `POST /api/assistants/{id}?message=`.
+"""`POST /api/assistants/{id}/messages`, and `POST /api/assistants/{id}?message=` as in the bindings' docs.
 
-Both wait for `RunAssistant`, the function with the extension's binding (posts.py says why).
+Both wait for `RunAssistant`, the function with the extension's binding (posts.py explains why).
 """
 
 import asyncio
@@ -32,52 +32,52 @@ from assistants.settings import (
 )
 from assistants.tables.clients import Tables
 
-# A post waits for as long as the model takes. In the worker's own pool (a handful of threads) a few of
-# them would leave no thread for the functions that they wait for: the skills.
+# A post waits for the model. In the worker's own small thread pool, a few posts would leave no thread for
+# the skills that they wait for.
 _WAITING_THREADS = 64
-# The host answers every failure by the same 500 without a body, and no row tells them apart.
+# The host answers every failure with the same 500 without a body, and the rows do not show the cause.
 _SKILLS_MAY_HAVE_RUN = (
-    " Skills that the model called may have run, and would run again: look before you send it again."
+    " Skills that the model called may have run, and would run again: check their effects before you retry."
 )
-_NOT_THE_MODEL = (
-    "What does not pass: a filter, a reply or a skill's result of more than"
+_PERMANENT_CAUSES = (
+    "Permanent causes: a content filter, a reply or a skill's result of more than"
     f" {rules.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once.{_SKILLS_MAY_HAVE_RUN}"
 )
-_UNEXPECTED = "The app's own function RunAssistant answered {value}, but nothing was written."
-# A detail may name the error's `value` and `locked_until`.
+_UNEXPECTED = "The app's function RunAssistant answered {value}, but nothing was stored."
+# `value` and `locked_until` are those of the PostError.
 _DETAILS: Mapping[Reason | Outcome | Cause, str] = {
-    Reason.CANNOT_CONTINUE: "The conversation cannot go on: {value}. To start a new one with this id, send"
+    Reason.CANNOT_CONTINUE: "The conversation cannot continue: {value}. To start a new one with this id, send"
     " PUT, which replaces all its messages; to remove it, send DELETE.",
-    Reason.DELETED: "The assistant {value} was deleted meanwhile.",
-    Reason.OVERWRITTEN: "Somebody else wrote the conversation meanwhile.",
-    Reason.ROWS_UNREADABLE: "The rows could not be read afterwards: GET shows what was added.",
-    Reason.UNEXPLAINED: "The model or the storage refused, and only the app's log has the reason. Most often"
-    f" it is the model's rate limit, which passes. {_NOT_THE_MODEL}",
-    Outcome.INDETERMINATE: "There was no answer in time, and the message may still be stored: GET shows it."
-    " Until it is, or until {locked_until}, the assistant can be neither replaced nor deleted.",
-    Outcome.UNREACHABLE: "The app does not answer itself just now.",
-    Outcome.BUSY: "The app has no room for the request just now.",
-    Outcome.KEY_REFUSED: "The key is good for this function only. Send a host key, as the one called"
+    Reason.DELETED: "The assistant {value} was deleted while the message was posted.",
+    Reason.OVERWRITTEN: "Another request changed the conversation while the message was posted.",
+    Reason.ROWS_UNREADABLE: "The conversation could not be read after the call: send GET to read it.",
+    Reason.UNEXPLAINED: "The model or the storage failed, and only the app's log contains the reason. The"
+    f" most frequent one is the model's rate limit, which is temporary. {_PERMANENT_CAUSES}",
+    Outcome.INDETERMINATE: "There was no answer in time, and the message may still be stored: GET shows"
+    " it. Until it is stored, or until {locked_until} at the latest, the assistant can be neither replaced"
+    " nor deleted.",
+    Outcome.UNREACHABLE: "The app's function RunAssistant is temporarily unreachable.",
+    Outcome.BUSY: "The app is temporarily overloaded.",
+    Outcome.KEY_REFUSED: "The key is valid for this function only. Send a host key, such as the one named"
     " default.",
-    Outcome.MISSING: "The app's own function RunAssistant is disabled or missing, so no message can be"
+    Outcome.MISSING: "The app's function RunAssistant is disabled or missing, so no message can be"
     " posted: remove the app setting AzureWebJobs.RunAssistant.Disabled, or deploy the code again.",
     Outcome.DONE: _UNEXPECTED,
     Outcome.REFUSED: _UNEXPECTED,
-    Cause.WELL: "The model answers other requests: what failed has passed, or it lies in this conversation or"
-    f" in the storage. {_NOT_THE_MODEL}",
-    Cause.RATE_LIMIT: f"The model is at its rate limit, which passes.{_SKILLS_MAY_HAVE_RUN}",
-    Cause.NO_ROLE: "The model account refuses the app's identity: it lacks the role Cognitive Services OpenAI"
-    " User. A new role takes up to 10 minutes to arrive.",
-    Cause.DENIED: "The model account denies access to the app (403): its network rules, or a policy of its"
-    " owner.",
-    Cause.NO_DEPLOYMENT: "The model account has no such deployment: the app setting"
-    " CHAT_MODEL_DEPLOYMENT_NAME names it.",
-    Cause.NO_IDENTITY: "The app's identity gets no token for the model: the app setting AzureOpenAI__clientId"
-    " names the identity, or the platform's token endpoint does not answer.",
-    Cause.NO_ANSWER: "The model account does not answer: an outage, or the app setting AzureOpenAI__endpoint"
-    " is wrong.",
+    Cause.AVAILABLE: "The model answers other requests: the failure was temporary, or its cause is this"
+    f" conversation or the storage. {_PERMANENT_CAUSES}",
+    Cause.RATE_LIMIT: f"The model is at its rate limit, which is temporary.{_SKILLS_MAY_HAVE_RUN}",
+    Cause.NO_ROLE: "The model account rejects the app's identity: it lacks the role Cognitive Services OpenAI"
+    " User. A new role assignment takes up to 10 minutes to take effect.",
+    Cause.DENIED: "The model account denies access to the app (403): check its network rules and policies.",
+    Cause.NO_DEPLOYMENT: "The model account does not have the deployment that the app setting"
+    " CHAT_MODEL_DEPLOYMENT_NAME names.",
+    Cause.NO_IDENTITY: "The app's identity cannot get a token for the model: the app setting"
+    " AzureOpenAI__clientId is wrong, or the platform's token endpoint is unavailable.",
+    Cause.NO_ANSWER: "The model account does not answer: it has an outage, or the app setting"
+    " AzureOpenAI__endpoint is wrong.",
 }
-# 503 for all others.
+# Every other reason: 503.
 _STATUS: Mapping[Reason | Outcome | Cause, int] = {
     Reason.DELETED: 404,
     **dict.fromkeys((Reason.CANNOT_CONTINUE, Reason.OVERWRITTEN), 409),
@@ -90,14 +90,14 @@ _RETRY_SECONDS: Mapping[Reason | Outcome | Cause, int] = {
     Outcome.UNREACHABLE: 5,
     Outcome.BUSY: 5,
     Cause.NO_ROLE: 60,
-    **dict.fromkeys((Reason.UNEXPLAINED, Cause.WELL, Cause.RATE_LIMIT), 10),
+    **dict.fromkeys((Reason.UNEXPLAINED, Cause.AVAILABLE, Cause.RATE_LIMIT), 10),
     **dict.fromkeys((Cause.NO_IDENTITY, Cause.NO_ANSWER), 10),
 }
 
 
 @dataclass(frozen=True)
 class Form:
-    """One of the two forms of a post: where its message is, and how it is answered."""
+    """One of the two forms of a post: how its message is read, and how its exchange is returned."""
 
     parse: Callable[[func.HttpRequest], tuple[str, list[Problem]]]
     to_response: Callable[[Exchange], func.HttpResponse]
@@ -105,17 +105,17 @@ class Form:
 
 def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     routes = func.Blueprint()
-    waiting = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
+    executor = functools.cache(lambda: concurrent.futures.ThreadPoolExecutor(_WAITING_THREADS, "post"))
     run = functools.partial(run_assistant, settings.site_host)
-    services = Services(tables, run, model_probe.probe_of(settings).ask)
+    services = Services(tables, run, model_probe.create_probe(settings).probe)
 
-    async def wait(req: func.HttpRequest, form: Form) -> func.HttpResponse:
+    async def respond_in_thread(req: func.HttpRequest, form: Form) -> func.HttpResponse:
         log = PostLog()
         try:
             response = await asyncio.get_running_loop().run_in_executor(
-                waiting(), respond, req, form, settings, services, log
+                executor(), respond, req, form, settings, services, log
             )
-        except Exception as error:  # noqa: BLE001 # a bare 500 of the host would be no problem document
+        except Exception as error:  # noqa: BLE001 # the host's own 500 has no problem document
             response = failure(error, {"messageStored": log.message_stored})
         write_log(log, response.status_code)
         return response
@@ -123,14 +123,14 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
     @routes.function_name("PostMessage")
     @routes.route(route=paths.MESSAGES, methods=["POST"])
     async def post_message(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # the decorators register it
-        return await wait(req, JSON)
+        return await respond_in_thread(req, JSON)
 
     @routes.function_name("PostUserQuery")
     @routes.route(route=paths.ASSISTANT, methods=["POST"])
     async def post_user_query(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # as above
-        return await wait(req, TEXT)
+        return await respond_in_thread(req, TEXT)
 
-    # The message in two parts: the host parses a JSON body, and rewrites a date (binding_call.py).
+    # The message has two parts, since the host rewrites dates in a JSON body (binding_call.py).
     @routes.function_name("RunAssistant")
     @routes.route(route=paths.RUN, methods=["POST"])
     @routes.assistant_post_input(  # pyright: ignore[reportUnknownMemberType] # its **kwargs have no type
@@ -155,10 +155,10 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 def respond(
     req: func.HttpRequest, form: Form, settings: Settings, services: Services, log: PostLog
 ) -> func.HttpResponse:
-    """200 with the reply in its form; else a problem that says whether the message is stored."""
+    """200 with the exchange in its form, else a problem that says whether the message is stored."""
     log.assistant_id = assistant_id = req.route_params.get("assistantId", "")
-    if refused := request_body.refusal(req):
-        return refused
+    if rejection := request_body.check_body(req):
+        return rejection
     message, problems = form.parse(req)
     if problems := parsing.id_problems(assistant_id) + problems:
         return bad_request(problems)
@@ -174,16 +174,12 @@ def respond(
     return form.to_response(exchange)
 
 
-def _message_of_body(req: func.HttpRequest) -> tuple[str, list[Problem]]:
-    return parsing.parse_message_body(req.get_body())
-
-
 def _exchange_as_json(exchange: Exchange) -> func.HttpResponse:
     return json_response(
         {
             "assistantId": exchange.state.assistant_id,
             "reply": exchange.reply,
-            "messages": [message.shown() for message in exchange.messages],
+            "messages": [message.to_json() for message in exchange.messages],
             "totalMessages": exchange.state.total_messages,
             "totalTokens": exchange.state.total_tokens,
         },
@@ -198,13 +194,9 @@ def _message_of_query(req: func.HttpRequest) -> tuple[str, list[Problem]]:
     return message, problems
 
 
-def _reply_as_text(exchange: Exchange) -> func.HttpResponse:
-    return func.HttpResponse(exchange.reply, mimetype="text/plain")
-
-
-JSON = Form(_message_of_body, _exchange_as_json)
-TEXT = Form(_message_of_query, _reply_as_text)
-"""As the extension's sample: the message is a query parameter, and the answer the reply alone."""
+JSON = Form(lambda req: parsing.parse_message_body(req.get_body()), _exchange_as_json)
+TEXT = Form(_message_of_query, lambda exchange: func.HttpResponse(exchange.reply, mimetype="text/plain"))
+"""As in the extension's sample: the message is a query parameter, and the response only the reply."""
 
 
 def _problem(error: PostError) -> func.HttpResponse:
@@ -221,9 +213,9 @@ def _problem(error: PostError) -> func.HttpResponse:
 
 
 def _key(req: func.HttpRequest, settings: Settings) -> str:
-    """The key that the client sent, "" where the host asks for none; `run_assistant` says of commas.
+    """The key that the client sent, "" if the host requires none; `run_assistant` handles commas.
 
-    The host looks at the header first, then at the first `code` in any case (recordings `auth`).
+    The host reads the header first, then the first `code`, in upper or lower case (recordings `auth`).
     """
     if settings.http_auth_level is func.AuthLevel.ANONYMOUS:
         return ""
@@ -235,15 +227,15 @@ def _key(req: func.HttpRequest, settings: Settings) -> str:
 def write_log(log: PostLog, status: int) -> None:
     """One line for each post, and its failures.
 
-    The host drops what a thread logs that the worker has not made (azure-functions-python-worker #1158), so
-    this is called when the coroutine goes on.
+    Called by the coroutine: the host drops records of threads that the worker has not created
+    (azure-functions-python-worker #1158).
     """
     for text, error in log.failures:
         logging.warning(text, exc_info=error)
     logging.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "Post to assistant %s: status %d, message stored: %s, call of the extension: %s%s, %.1f s",
-        log.assistant_id if rules.ID.fullmatch(log.assistant_id) else "(refused id)",
+        log.assistant_id if rules.ID.fullmatch(log.assistant_id) else "(invalid id)",
         status,
         {True: "yes", False: "no", None: "unknown"}[log.message_stored],
         f"{log.call.outcome.name} {log.call.status}" if log.call else "none",

@@ -1,7 +1,7 @@
 """`GET /api/assistants` and `GET /api/assistants/{assistantId}`.
 
-Both read the tables themselves. The extension's `assistantQuery` binding has no pages, gives the
-system prompt to everybody, and answers a request without `timestampUTC` by a bare 500.
+Both read the tables directly. The extension's `assistantQuery` binding has no pages, always returns the
+system prompt, and answers 500 without a body if `timestampUTC` is missing.
 """
 
 import json
@@ -23,7 +23,7 @@ _PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions")
 _TIMESTAMP = "timestampUTC"
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
-# What Newtonsoft.Json escapes beside what `json` does.
+# Characters that Newtonsoft.Json escapes and `json` does not.
 _NEWTONSOFT = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
@@ -44,7 +44,7 @@ def blueprint(settings: Settings, tables: Tables) -> func.Blueprint:
 
 
 def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.HttpResponse:
-    """A page of one conversation, or with `timestampUTC` what `assistantQuery` answers.
+    """A page of one conversation, or with `timestampUTC` the response of `assistantQuery`.
 
     Raises AssistantNotFoundError.
     """
@@ -61,17 +61,17 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
     if problems := problems + limit_problems + token_problems + since_problems + switch_problems:
         return bad_request(problems)
     if with_instructions and not settings.expose_instructions:
-        return problem(403, "The setting exposeInstructions does not let instructions be shown.")
+        return problem(403, "The setting exposeInstructions does not allow the instructions to be returned.")
     state = conversations.get_state(tables, assistant_id)
     if state is None:
         raise AssistantNotFoundError(assistant_id)
     messages = list(
         conversations.messages_after(
-            tables, assistant_id, after, most=limit + 1, since=since, with_instructions=with_instructions
+            tables, assistant_id, after, limit=limit + 1, since=since, with_instructions=with_instructions
         )
     )
     page = messages[:limit]
-    body = {**state.shown(), "messages": [message.shown() for message in page]}
+    body = {**state.to_json(), "messages": [message.to_json() for message in page]}
     if len(messages) > limit:
         body["continuationToken"] = parsing.encode_token("m", page[-1].row_key)
     return json_response(body, 200)
@@ -83,7 +83,7 @@ def _respond_as_binding(
     since, since_problems = parsing.parse_moment(req.params, _TIMESTAMP)
     problems += since_problems
     problems += [
-        Problem("query", name, f"cannot be given with {_TIMESTAMP}")
+        Problem("query", name, f"cannot be combined with {_TIMESTAMP}")
         for name in _PARAMETERS
         if name in req.params
     ]
@@ -97,20 +97,20 @@ def _respond_as_binding(
 def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tables) -> str:
     """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
 
-    Only the system prompt is left out where the settings do not let it be shown.
+    The system prompt is omitted unless the settings allow it.
     """
-    found = conversations.get_state(tables, assistant_id)
-    state = found or State(assistant_id, NEVER, NEVER, 0, 0)
+    stored_state = conversations.get_state(tables, assistant_id)
+    state = stored_state or State(assistant_id, NEVER, NEVER, 0, 0)
     recent = (
         conversations.messages_after(
             tables, assistant_id, "", since=since, with_instructions=settings.expose_instructions
         )
-        if found
+        if stored_state
         else ()
     )
     body = {
         "id": assistant_id,
-        "exists": found is not None,
+        "exists": stored_state is not None,
         "createdAt": state.created_at,
         "lastUpdatedAt": state.last_updated_at,
         "totalMessages": state.total_messages,
@@ -133,7 +133,7 @@ def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
     if problems:
         return bad_request(problems)
     page = listing.page_after(tables, after, limit)
-    body: dict[str, object] = {"assistants": [state.shown() for state in page.states]}
-    if page.place is not None:
-        body["continuationToken"] = parsing.encode_token("a", page.place)
+    body: dict[str, object] = {"assistants": [state.to_json() for state in page.states]}
+    if page.last_partition is not None:
+        body["continuationToken"] = parsing.encode_token("a", page.last_partition)
     return json_response(body, 200)

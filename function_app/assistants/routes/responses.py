@@ -1,4 +1,4 @@
-"""Answers in JSON, and refusals as RFC 9457 problem details."""
+"""JSON responses, and problem documents (RFC 9457) for errors."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from assistants.errors import (
 from assistants.routes.parsing import Problem
 from assistants.tables import failures
 
-# A problem repeats names and values that the client made up: neither endless ones nor endlessly many.
+# Problem documents repeat names and values of the client: their length and number are limited.
 _MAX_TEXT_CHARACTERS = 64
 _MAX_PROBLEMS = 20
 
@@ -32,7 +32,7 @@ def json_response(
 def problem(
     status: int, detail: str, *, retry_after: int | None = None, members: Mapping[str, object] | None = None
 ) -> func.HttpResponse:
-    """`application/problem+json` (RFC 9457); `members` are added. `retry_after` is in seconds."""
+    """`application/problem+json` (RFC 9457); with additional `members`. `retry_after` is in seconds."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -50,26 +50,24 @@ def bad_request(problems: Sequence[Problem]) -> func.HttpResponse:
     """400 `application/problem+json`. `errors` has one entry per problem.
 
     Each entry has `in` (`path`, `query`, `header` or `body`), `name` (the parameter, header or member;
-    absent where the body as a whole is meant) and `detail`; a body member also has its `pointer`
-    (RFC 6901, as a URI fragment).
+    absent for the whole body) and `detail`; a body member also has its `pointer` (RFC 6901, as a URI
+    fragment).
     """
-    shown = problems[:_MAX_PROBLEMS]
+    reported = problems[:_MAX_PROBLEMS]
     return problem(
         400,
-        " ".join(_sentence(one) for one in shown),
-        members={"errors": [_error(one) for one in shown]},
+        " ".join(map(_sentence, reported)),
+        members={"errors": list(map(_error, reported))},
     )
 
 
 def domain_problem(error: DomainError, members: Mapping[str, object] | None = None) -> func.HttpResponse:
-    """The problem of each domain error but PostError. It repeats the assistant's id, which was checked."""
+    """The problem document of a domain error. It contains the assistant's id, which has been validated."""
     match error:
         case AssistantNotFoundError():
-            return problem(404, f"There is no assistant {error.assistant_id}.", members=members)
+            return problem(404, f"The assistant {error.assistant_id} does not exist.", members=members)
         case AssistantExistsError():
-            detail = (
-                f"There is an assistant {error.assistant_id}, and If-None-Match: * asks not to replace it."
-            )
+            detail = f"The assistant {error.assistant_id} exists, and If-None-Match: * forbids replacing it."
             return problem(412, detail, members=members)
         case LeaseConflictError():
             return _lease_conflict(error, members or {})
@@ -78,36 +76,36 @@ def domain_problem(error: DomainError, members: Mapping[str, object] | None = No
 
 
 def _lease_conflict(error: LeaseConflictError, members: Mapping[str, object]) -> func.HttpResponse:
-    """409 with `Retry-After`; after `lockedUntil`, at the latest, the assistant can be written again."""
+    """409 with `Retry-After`. The assistant can be written again after `lockedUntil` at the latest."""
     until = utc_text(error.locked_until)
     detail = f"Another request is writing the assistant {error.assistant_id}."
     if error.call_pending:
         detail = (
-            f"A message to the assistant {error.assistant_id} got no answer and may still be stored. Until it"
-            f" is, or until {until}, the assistant can be neither replaced nor deleted; messages can be"
-            " posted, and another id can be used at once."
+            f"An earlier message to the assistant {error.assistant_id} has no result yet and may still be"
+            f" stored. Until it is stored, or until {until} at the latest, the assistant can be neither"
+            " replaced nor deleted. Messages can be posted, and other assistants are not affected."
         )
     return problem(409, detail, retry_after=error.retry_after, members={**members, "lockedUntil": until})
 
 
 def handle_errors(handle: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-    """What `handle` answers; an error becomes a problem that tells nothing of the inside."""
+    """The response of `handle`, or a problem document, without internal details, for the error it raises."""
     try:
         return handle()
     except DomainError as error:
         return domain_problem(error)
-    except Exception as error:  # noqa: BLE001 # a bare 500 of the host would be no problem document
+    except Exception as error:  # noqa: BLE001 # the host's own 500 has no problem document
         return failure(error)
 
 
 def failure(error: Exception, members: Mapping[str, object] | None = None) -> func.HttpResponse:
-    """503 where a retry may succeed, else 500; the log has the rest."""
+    """503 if a retry may succeed, else 500. The details are logged."""
     if explanation := failures.explain(error):
         detail, retry_after, level = explanation
         logging.log(level, "%s %s", detail, error)
         return problem(503, detail, retry_after=retry_after, members=members)
     logging.error("The request failed", exc_info=error)
-    detail = "The request failed. The app's log in Application Insights has the reason."
+    detail = "The request failed. The log in Application Insights contains the error."
     return problem(500, detail, members=members)
 
 
@@ -140,5 +138,5 @@ def _fragment(name: str) -> str:
 
 
 def _dump(body: Mapping[str, object]) -> str:
-    # ASCII only: a member name may hold a lone surrogate, which has no UTF-8 form.
+    # ASCII only: a member name may contain a lone surrogate, which UTF-8 cannot encode.
     return json.dumps(body, separators=(",", ":"))

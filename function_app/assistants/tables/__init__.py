@@ -1,1 +1,1 @@
-"""Typed access to the rows of the app: nothing else knows the Table SDK."""
+"""Typed access to the app's tables. Only these modules use the Table SDK's clients."""

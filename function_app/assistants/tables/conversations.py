@@ -1,8 +1,8 @@
-"""The rows of conversations, read and deleted.
+"""Reads and deletes the rows of conversations.
 
 The extension writes them (ChatMessageTableEntity.cs, AssistantStateEntity.cs of
-azure-functions-openai-extension). An id gets here only after the check of `rules.ID`, and
-enters a filter only as a parameter.
+azure-functions-openai-extension). Ids have been checked with `rules.ID`, and are
+only used in a filter as parameters.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from assistants.tables.clients import Tables
 
 STATE = "state"
 NEVER = "0001-01-01T00:00:00"
-"""How .NET writes a date that was never set."""
+"""The default of .NET's DateTime."""
 
-# Azure takes at most 100 operations in one transaction.
+# The maximum of operations in one transaction.
 _TRANSACTION = 100
-# The table service keeps no earlier date, and refuses one in a filter.
+# The table service stores no earlier date and rejects one in a filter.
 _FIRST_YEAR = "1601"
 _DELETE_ATTEMPTS = 3
 
@@ -38,7 +38,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class State:
-    """Dates as ISO texts in UTC with up to seven digits. `written_at`: by the table service's clock."""
+    """Dates are ISO 8601 in UTC with up to seven decimals. `written_at`: by the table service's clock."""
 
     assistant_id: str
     created_at: str
@@ -47,7 +47,7 @@ class State:
     total_tokens: int
     written_at: datetime | None = None
 
-    def shown(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         return {
             "assistantId": self.assistant_id,
             "createdAt": self.created_at,
@@ -59,7 +59,7 @@ class State:
 
 @dataclass(frozen=True)
 class Message:
-    """`tool_calls` is the column's own text. `name` is what a tool's result answers."""
+    """`tool_calls` is the text of the column. `name`: for the result of a tool, the id of its call."""
 
     row_key: str
     role: str
@@ -72,15 +72,15 @@ class Message:
     def number(self) -> int:
         return int(self.row_key.removeprefix("msg-"), 16)
 
-    def shown(self) -> dict[str, object]:
-        found: dict[str, object] = {
+    def to_json(self) -> dict[str, object]:
+        members: dict[str, object] = {
             "number": self.number,
             "role": self.role,
             "content": self.content or "",
             "createdAt": self.created_at,
             "toolCalls": parse_tool_calls(self.tool_calls),
         }
-        return found if self.name is None else {**found, "toolCallId": self.name}
+        return members if self.name is None else {**members, "toolCallId": self.name}
 
 
 def row_key(number: int) -> str:
@@ -88,7 +88,7 @@ def row_key(number: int) -> str:
 
 
 def get_state(tables: Tables, assistant_id: str) -> State | None:
-    """None where there is no such assistant, or not even a table yet."""
+    """None if the assistant, or the table, does not exist."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     try:
@@ -102,33 +102,33 @@ def messages_after(
     assistant_id: str,
     after: str,
     *,
-    most: int | None = None,
+    limit: int | None = None,
     since: Moment | None = None,
     with_instructions: bool = True,
 ) -> Iterator[Message]:
-    """At most `most` messages by number, from the row behind `after` (a row key, or "" for the first)."""
+    """At most `limit` messages by number, after the row key `after` ("" for all)."""
     query = "PartitionKey eq @id and RowKey gt @after and RowKey lt @end"
     parameters: dict[str, object] = {"id": assistant_id, "after": after or "msg-", "end": STATE}
     if since is not None and since.text >= _FIRST_YEAR:
         query += " and CreatedAt ge @since"
         parameters["since"] = since.floor
     if not with_instructions:
-        # Versions up to 0.18 wrote roles in lower case.
+        # Versions of the extension up to 0.18 wrote roles in lower case.
         query += " and Role ne 'System' and Role ne 'system'"
-    # The service answers with 1,000 rows where it is not given a $top, the SDK's `results_per_page`. One
-    # more, since the message whose time `since` is passes the filter, which has not all of its digits.
-    page = None if most is None else most + (since is not None)
+    # Without $top (the SDK's `results_per_page`) the service returns up to 1,000 rows. One more with `since`:
+    # the message of that very time matches the filter, which has fewer decimals.
+    page = None if limit is None else limit + (since is not None)
     messages = map(
         _message, tables.chat_state.query_entities(query, parameters=parameters, results_per_page=page)
     )
     later = (message for message in messages if since is None or _padded(message.created_at) > since.text)
-    return itertools.islice(later, most)
+    return itertools.islice(later, limit)
 
 
 def exchange_after(
     tables: Tables, assistant_id: str, total_messages: int
 ) -> tuple[State | None, list[Message]]:
-    """The state, and the messages behind the first `total_messages`, read in one query."""
+    """The state, and the messages after the first `total_messages`, read in one query."""
     state: State | None = None
     messages: list[Message] = []
     for row in tables.chat_state.query_entities(
@@ -143,13 +143,13 @@ def exchange_after(
 
 
 def states_after(tables: Tables, after: str, page: int) -> Iterator[list[State]]:
-    """States by id, from the assistant behind `after`: what each request gives, at most `page` of them.
+    """The states of the assistants after `after`, by id: one list of at most `page` for each request.
 
-    The service reads every row behind `after` until it has found so many, or for five seconds.
+    The service reads every row after `after` until it has that many, or for five seconds.
     """
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
-    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+    with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
         pages = tables.chat_state.query_entities(
             "PartitionKey gt @after and RowKey eq @state",
             parameters={"after": after, "state": STATE},
@@ -160,10 +160,10 @@ def states_after(tables: Tables, after: str, page: int) -> Iterator[list[State]]
 
 
 def partitions_after(tables: Tables, after: str) -> Iterator[str]:
-    """The keys of the partitions behind `after`: one request, which reads one row, for each."""
+    """The keys of the partitions after `after`, each by a request that reads one row."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
-    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+    with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
         while True:
             rows: Any = tables.chat_state.query_entities(
                 "PartitionKey gt @after",
@@ -179,9 +179,9 @@ def partitions_after(tables: Tables, after: str) -> Iterator[str]:
 
 
 def idle_assistants(tables: Tables, idle_since: datetime, start: str) -> Iterator[str]:
-    """Ids of who was last written before `idle_since`, from `start` on and round to it.
+    """The ids of assistants last written before `idle_since`, from `start` on, then those before it.
 
-    The service reads the table from end to end; only the rows that are wanted come back.
+    The service reads the whole table but returns only the matching rows.
     """
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
@@ -191,21 +191,21 @@ def idle_assistants(tables: Tables, idle_since: datetime, start: str) -> Iterato
             parameters={"start": start, "state": STATE, "since": idle_since},
             select=["PartitionKey"],
         )
-        with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+        with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
             for row in rows:
-                # Others may write to the table: what no request can name is not this app's.
+                # Other applications may write to the table: an id that no request can name is not this app's.
                 if ID.fullmatch(str(row["PartitionKey"])):
                     yield str(row["PartitionKey"])
 
 
 def delete(tables: Tables, assistant_id: str, before_each: Callable[[], object]) -> None:
-    """Delete every row, in transactions. Nothing to delete is no error.
+    """Delete every row of an assistant, in transactions. It need not exist.
 
-    `before_each` runs before each transaction: it renews the lease, and stops by raising.
-    The state goes in the first transaction, and decides: from then on the assistant is missing to `GET` and
-    to the extension. What a crash leaves behind are messages that no request returns, which the next DELETE
-    or PUT removes. Each row goes only as it was read, so that a transaction that arrives late, when another
-    request has begun the conversation anew, deletes none of the new rows.
+    `before_each` runs before each transaction: it renews the lease, and stops the deletion by raising.
+    The first transaction deletes the state: from then on the assistant does not exist for `GET` and for the
+    extension. A crash may leave messages that no request returns, which the next DELETE or PUT removes. Each
+    row is deleted only if it is unchanged, so that a delayed transaction deletes no row of a conversation
+    created since.
     """
     from azure.core import MatchConditions  # noqa: PLC0415 # clients.py says why
     from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError  # noqa: PLC0415 # as above
@@ -219,7 +219,7 @@ def delete(tables: Tables, assistant_id: str, before_each: Callable[[], object])
                 )
             )
         except ResourceNotFoundError:
-            return  # there is no table yet
+            return  # the table does not exist yet
         rows.sort(key=lambda row: (row["RowKey"] != STATE, row["RowKey"]))
         try:
             for start in range(0, len(rows), _TRANSACTION):
@@ -235,8 +235,8 @@ def delete(tables: Tables, assistant_id: str, before_each: Callable[[], object])
                     ]
                 )
         except (TableTransactionError, ServiceResponseError) as error:
-            # Somebody else deleted or changed one of them, and the whole transaction was refused; or its
-            # answer was lost, and the SDK does not repeat a POST that was sent.
+            # A row was deleted or changed since, and the whole transaction was rejected; or its response was
+            # lost, and the SDK does not repeat a POST.
             passes = isinstance(error, ServiceResponseError) or error.status_code in (404, 412)
             if not passes or attempt == _DELETE_ATTEMPTS - 1:
                 raise
@@ -245,15 +245,15 @@ def delete(tables: Tables, assistant_id: str, before_each: Callable[[], object])
 
 
 def parse_tool_calls(text: str) -> list[dict[str, object]]:
-    """The column's JSON as it is: id, functionName, functionArguments and kind of each call."""
+    """The JSON of the column: id, functionName, functionArguments and kind of each call."""
     if not text:
         return []
     try:
-        found: object = json.loads(text)
+        content: object = json.loads(text)
     except ValueError:
         return []
-    items = cast("list[object]", found) if isinstance(found, list) else []
-    return [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
+    calls = cast("list[object]", content) if isinstance(content, list) else []
+    return [cast("dict[str, object]", call) for call in calls if isinstance(call, dict)]
 
 
 def _state(row: Any) -> State:
@@ -279,21 +279,21 @@ def _message(row: Mapping[str, Any]) -> Message:
 
 
 def _count(value: Any) -> int:
-    """0 for what the extension does not write: one damaged row must not fail a list of all assistants."""
+    """0 for anything but a number: one damaged row must not break the list of all assistants."""
     return value if isinstance(value, int) else 0
 
 
 def _date(value: Any) -> str:
-    """All seven digits of a stored date, as .NET's JSON writes them: without zeros at the end."""
+    """A stored date as .NET's JSON writes it: up to seven decimals, without trailing zeros."""
     text = str(getattr(value, "tables_service_value", "") or "")
-    found = re.fullmatch(r"(.{19})(?:\.([0-9]+))?Z", text)
-    if found is None:
+    match = re.fullmatch(r"(.{19})(?:\.([0-9]+))?Z", text)
+    if match is None:
         return NEVER
-    digits = (found[2] or "").rstrip("0")
-    return f"{found[1]}.{digits}Z" if digits else f"{found[1]}Z"
+    decimals = (match[2] or "").rstrip("0")
+    return f"{match[1]}.{decimals}Z" if decimals else f"{match[1]}Z"
 
 
-def _padded(shown: str) -> str:
-    """For comparison as text: always seven digits."""
-    whole, _, digits = shown.removesuffix("Z").partition(".")
-    return f"{whole}.{digits:0<7}Z"
+def _padded(date: str) -> str:
+    """With seven decimals, for comparison as text."""
+    seconds, _, decimals = date.removesuffix("Z").partition(".")
+    return f"{seconds}.{decimals:0<7}Z"

@@ -1,25 +1,27 @@
-"""What a failure of the table service, or of the app's identity at it, means."""
+"""Explains errors of the table service and of the app's identity."""
 
 import logging
 
-_IDENTITY_UNAVAILABLE = "The app gets no token: the platform's token endpoint does not answer just now."
+_IDENTITY_UNAVAILABLE = (
+    "The app cannot get a token: the platform's token endpoint is temporarily unavailable."
+)
 _IDENTITY_REFUSED = (
-    "The app's identity is refused: the function app must have the identity that its app setting"
-    " AzureWebJobsStorage__clientId names."
+    "The platform rejects the app's identity: the function app must have the identity whose client ID is the"
+    " app setting AzureWebJobsStorage__clientId."
 )
 _FORBIDDEN = (
-    "The app's identity may not use the tables: it lacks the role Storage Table Data Contributor, or"
-    " the account's network rules refuse it. A new role takes up to 10 minutes to arrive."
+    "Access to the tables is denied: the app's identity lacks the role Storage Table Data Contributor, or the"
+    " account's network rules block the app. A new role assignment takes up to 10 minutes to take effect."
 )
-_UNAVAILABLE = "Storage does not answer just now. Send the request again."
+_UNAVAILABLE = "The storage is temporarily unavailable. Retry the request."
 
 
 def explain(error: Exception) -> tuple[str, int, int] | None:
-    """What is wrong, after how many seconds a retry may succeed, and a log level; None for other errors."""
-    # Whatever the SDK raises has loaded these modules.
+    """Detail, seconds until a retry may succeed, and log level; None for any other error."""
+    # Already loaded if the SDK has raised the error.
     from azure.core import exceptions  # noqa: PLC0415 # clients.py says why
 
-    # A role and an identity that are late or were taken away count as soon as they are there again.
+    # Retryable: a role or an identity that is missing takes effect as soon as it is assigned.
     if isinstance(error, exceptions.ClientAuthenticationError):
         passes = getattr(error, "passes", False)
         return _IDENTITY_UNAVAILABLE if passes else _IDENTITY_REFUSED, 30, logging.ERROR
@@ -28,5 +30,5 @@ def explain(error: Exception) -> tuple[str, int, int] | None:
         if status == 403:
             return _FORBIDDEN, 30, logging.ERROR
         return (_UNAVAILABLE, 5, logging.WARNING) if status in (408, 429) or status >= 500 else None
-    unanswered = isinstance(error, (exceptions.ServiceRequestError, exceptions.ServiceResponseError))
-    return (_UNAVAILABLE, 5, logging.WARNING) if unanswered else None
+    is_connection_error = isinstance(error, (exceptions.ServiceRequestError, exceptions.ServiceResponseError))
+    return (_UNAVAILABLE, 5, logging.WARNING) if is_connection_error else None

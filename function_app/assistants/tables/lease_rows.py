@@ -1,4 +1,4 @@
-"""The row of a lease, in a table of the app's own: one for each assistant that somebody writes."""
+"""The rows of leases, in a table of the app: one for each assistant that is being written."""
 
 import contextlib
 import itertools
@@ -10,18 +10,18 @@ from typing import Any
 from assistants.tables.clients import Tables, insert_row
 
 _ROW_KEY = "lease"
-# The nightly removal compares times of two clocks.
+# `delete_ended` compares the times of two clocks.
 _CLOCK_DIFFERENCE = timedelta(hours=1)
-# Versions before this one wrote no `Seconds`.
+# Rows of earlier versions have no `Seconds`.
 _SECONDS_OF_OLD_ROWS = 300
 
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """The durations are in seconds, from the time at which the table service writes the row.
+    """Durations are in seconds from the time at which the table service writes the row.
 
-    `call_seconds`: how long a call of the extension may still write; 0 without one.
-    `messages_before`: how many messages that call has read, where its rows can be recognised by it.
+    `call_seconds`: how long a call of the extension may still write; 0 if there is none.
+    `messages_before`: how many messages that call has read; None if its rows cannot be recognised.
     """
 
     assistant_id: str
@@ -34,7 +34,7 @@ class LeaseRow:
 
 @dataclass(frozen=True)
 class StoredLease:
-    """A row as it was read or written. Both times are the table service's own."""
+    """A row as read or written. Both times are those of the table service."""
 
     row: LeaseRow
     etag: str
@@ -82,7 +82,7 @@ def read(tables: Tables, assistant_id: str) -> StoredLease | None:
 
 
 def insert(tables: Tables, row: LeaseRow) -> str | None:
-    """The entity tag, or None where there is a row already."""
+    """The entity tag, or None if the row exists."""
     from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 # clients.py says why
 
     with contextlib.suppress(ResourceExistsError):
@@ -91,7 +91,7 @@ def insert(tables: Tables, row: LeaseRow) -> str | None:
 
 
 def replace(tables: Tables, row: LeaseRow, etag: str) -> StoredLease | None:
-    """None where the row has another entity tag, or is gone."""
+    """None if the row has another entity tag or does not exist."""
     from azure.core import MatchConditions  # noqa: PLC0415 # clients.py says why
     from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # as above
 
@@ -104,7 +104,7 @@ def replace(tables: Tables, row: LeaseRow, etag: str) -> StoredLease | None:
 
 
 def delete(tables: Tables, assistant_id: str, etag: str) -> bool:
-    """False where the row has another entity tag, or is gone."""
+    """False if the row has another entity tag or does not exist."""
     from azure.core import MatchConditions  # noqa: PLC0415 # clients.py says why
     from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # as above
 
@@ -117,19 +117,19 @@ def delete(tables: Tables, assistant_id: str, etag: str) -> bool:
 
 
 def delete_ended(tables: Tables, max_rows: int) -> None:
-    """Delete what nobody releases: after a create without a post, or an instance that died."""
+    """Delete expired leases that were not released: those of creates, and of instances that crashed."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     ended = tables.leases.query_entities(
         "ExpiresAt lt @before", parameters={"before": datetime.now(UTC) - _CLOCK_DIFFERENCE}
     )
-    with contextlib.suppress(ResourceNotFoundError):  # there is no table yet
+    with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
         for row in itertools.islice(ended, max_rows):
             delete(tables, str(row["PartitionKey"]), row.metadata["etag"])
 
 
 def _entity(row: LeaseRow) -> dict[str, Any]:
-    # For people, for `delete_ended`, and for instances that still run the version before this one.
+    # For readers of the table, for `delete_ended`, and for instances that still run the previous version.
     expires_at = datetime.now(UTC) + timedelta(seconds=max(row.seconds, row.call_seconds))
     return {
         "PartitionKey": row.assistant_id,

@@ -1,4 +1,4 @@
-"""The rows of the to-do list, the newest first."""
+"""The rows of the to-do list, newest first."""
 
 import os
 import time
@@ -12,7 +12,7 @@ _LAST_ROW_NUMBER = 10**20
 
 
 def add(tables: Tables, task: str) -> None:
-    # Row keys sort in ascending order: the newest comes first.
+    # Row keys sort in ascending order, so that the newest task comes first.
     row_key = f"{_LAST_ROW_NUMBER - time.time_ns():020d}-{os.urandom(4).hex()}"
     insert_row(
         tables.todos,
@@ -21,7 +21,7 @@ def add(tables: Tables, task: str) -> None:
 
 
 def newest(tables: Tables, page: int | None) -> Iterator[str]:
-    """All tasks, read `page` at a time, or as many as the service gives where it is None."""
+    """All tasks, newest first, read in pages of `page` rows; None for the service's maximum."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     try:
@@ -33,4 +33,4 @@ def newest(tables: Tables, page: int | None) -> Iterator[str]:
         ):
             yield str(row["Task"])
     except ResourceNotFoundError:
-        pass  # Core Tools: nothing has made the table yet
+        pass  # Core Tools: the table does not exist yet

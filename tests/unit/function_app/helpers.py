@@ -111,8 +111,8 @@ def conversation(
 
 
 def rows_of(table: Any, assistant_id: str) -> list[dict[str, Any]]:
-    found = table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
-    return [dict(row) for row in found]
+    rows = table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
+    return [dict(row) for row in rows]
 
 
 def answer(route: Callable[..., func.HttpResponse], *arguments: Any) -> func.HttpResponse:
@@ -134,7 +134,7 @@ class RecordingOut(func.Out[bytes]):
 
 
 class NoRows:
-    """Every table, with nothing in it; what is inserted is gone at once."""
+    """An empty table that discards inserts."""
 
     def get_entity(self, _partition: str, _row: str, **_options: object) -> None:
         raise ResourceNotFoundError
@@ -165,7 +165,7 @@ def delete(tables: Tables, assistant_id: str) -> int:
 
 
 def put(tables: Tables, assistant_id: str, **headers: str) -> tuple[int, str | None, int]:
-    """Status, the header Assistant-Replaced, and how many creates were asked for."""
+    """Status, the header Assistant-Replaced, and the number of create requests."""
     out = RecordingOut()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = answer(create.respond, request("PUT", assistant_id, headers=named), out, "Be brief.", tables)
@@ -183,15 +183,15 @@ FAILED = CallResult(Outcome.FAILED, 500)
 
 
 class Run:
-    """Stands for the bound function: writes what the extension would, and says how the call ended."""
+    """A stand-in for the bound function: writes rows as the extension does, and returns `called`."""
 
     def __init__(self, called: CallResult = DONE, write: Callable[[str, str], None] | None = None) -> None:
         self.called = called
         self.write = write
-        self.asked: list[tuple[str, str, str]] = []
+        self.calls: list[tuple[str, str, str]] = []
 
     def __call__(self, assistant_id: str, message: str, key: str) -> CallResult:
-        self.asked.append((assistant_id, message, key))
+        self.calls.append((assistant_id, message, key))
         if self.write is not None:
             self.write(assistant_id, message)
         return self.called

@@ -44,7 +44,7 @@ ID = r"{assistantId:maxlength(64):regex(^(?-i:[A-Za-z0-9_-]+)\z)}"
 
 def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     triggers = {
-        name: next(one for one in bindings if one["type"].endswith("Trigger"))
+        name: next(binding for binding in bindings if binding["type"].endswith("Trigger"))
         for name, bindings in indexed(monkeypatch, {}).items()
     }
     assert {
@@ -72,13 +72,13 @@ def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {
+    app_settings = {
         "CHAT_MODEL_IS_REASONING": "false",
         "CHAT_MODEL_MAX_TOKENS": "77",
         "CHAT_MODEL_TEMPERATURE": "1.2",
     }
-    bindings = indexed(monkeypatch, found)["RunAssistant"]
-    assert next(one for one in bindings if one["type"] == "assistantPost") == {
+    bindings = indexed(monkeypatch, app_settings)["RunAssistant"]
+    assert next(binding for binding in bindings if binding["type"] == "assistantPost") == {
         "direction": "IN",
         "type": "assistantPost",
         "name": "state",
@@ -94,7 +94,7 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
     }
 
 
-def test_a_temperature_means_the_same_whatever_separates_decimals() -> None:
+def test_a_temperature_is_independent_of_the_decimal_separator() -> None:
     """`float.TryParse` with the culture of Core Tools' machine reads `0.5` as 5 where that is a comma."""
     for hundredths in range(201):
         text = f"{hundredths // 100}.{hundredths % 100:02}"
@@ -104,7 +104,9 @@ def test_a_temperature_means_the_same_whatever_separates_decimals() -> None:
 
 
 def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
-    (binding,) = (one for one in indexed(monkeypatch, {})["RunAssistant"] if one["type"] == "assistantPost")
+    (binding,) = (
+        binding for binding in indexed(monkeypatch, {})["RunAssistant"] if binding["type"] == "assistantPost"
+    )
     assert not [value for value in binding.values() if re.fullmatch(r"[0-9]+[.,][0-9]+", str(value))]
 
 
@@ -144,7 +146,7 @@ def test_settings_name_everything_that_is_wrong_at_once() -> None:
     assert "anonymous, function" in str(raised.value)
 
 
-def test_a_long_value_of_a_setting_is_not_shown() -> None:
+def test_a_long_value_of_a_setting_is_not_displayed() -> None:
     """It may be a secret that was put into the wrong setting, and whoever asks for health may read it."""
     connection = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"
     with pytest.raises(SettingsError) as raised:
@@ -184,8 +186,9 @@ def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_pro
         assert [problem in record.getMessage() for record in caplog.records] == [True]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     document = openapi.document(Settings())
-    told = document["paths"]["/health"]["get"]["responses"]["500"]["content"]["application/problem+json"]
-    validator: Any = Draft202012Validator({**told["schema"], "components": document["components"]})
+    documented = document["paths"]["/health"]["get"]["responses"]["500"]
+    content = documented["content"]["application/problem+json"]
+    validator: Any = Draft202012Validator({**content["schema"], "components": document["components"]})
     validator.validate(body)
 
 
@@ -197,12 +200,12 @@ def answer(app_root: Path) -> tuple[int, dict[str, str]]:
     return response.status_code, json.loads(response.get_body())
 
 
-def test_health_answers_the_hash_that_the_package_carries(tmp_path: Path) -> None:
+def test_health_returns_the_hash_in_the_package(tmp_path: Path) -> None:
     (tmp_path / "package_hash.txt").write_text("abc123\n")
     assert answer(tmp_path) == (200, {"status": "ok", "package": "abc123"})
 
 
-def test_health_says_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
+def test_health_returns_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
     assert answer(tmp_path) == (200, {"status": "ok", "package": "unpackaged"})
 
 
@@ -218,7 +221,7 @@ def test_host_json_has_the_preview_bundle_pinned_below_its_next_breaking_release
 
 def test_host_json_limits_no_requests() -> None:
     """A post calls the app itself and waits: at a limit of requests the fronts hold every place, the calls
-    that they wait for get none, and all of them, with health, hang until the posts time out."""
+    that they wait for get none, and all requests, also those for health, hang until the posts time out."""
     http = json.loads((APP / "host.json").read_text())["extensions"]["http"]
     limits = {"maxConcurrentRequests", "maxOutstandingRequests", "dynamicThrottlesEnabled"}
     assert not limits & http.keys()

@@ -16,7 +16,7 @@ DONE = CallResult(Outcome.DONE, 200)
 
 
 class App(ThreadingHTTPServer):
-    """Answers every POST by `status`, 0 being none at all, or 401 without its `key`, and counts."""
+    """Answers every POST with `status`, 0 for no response, or with 401 without its `key`; counts requests."""
 
     daemon_threads = True
 
@@ -93,8 +93,8 @@ def test_a_key_that_no_header_can_carry_is_left_out(app: App, key: str) -> None:
     ("given", "taken"),
     [("k1", "k1"), ("k1,k2", "k1"), ("k1, k2", "k1"), ("k1,k2", "k1,k2"), ("my kéy", "my kéy")],
 )
-def test_the_key_that_the_host_took_opens_the_bound_function(app: App, given: str, taken: str) -> None:
-    """A header that was sent twice arrives joined; a key that somebody chose may hold a comma itself."""
+def test_the_key_that_the_host_used_opens_the_bound_function(app: App, given: str, taken: str) -> None:
+    """A duplicate header arrives joined with a comma; a custom key may contain a comma."""
     app.key = taken
     assert run_assistant(app.host, "a", "Hi", given) == DONE
     assert app.requests[-1][1] == taken
@@ -110,7 +110,7 @@ def test_a_key_that_does_not_open_the_bound_function_is_refused(app: App, given:
     ("http", "path"),
     [({"routePrefix": "v1/x"}, "/v1/x/assistants/a/run"), ({"routePrefix": ""}, "/assistants/a/run")],
 )
-def test_the_call_goes_below_the_route_prefix_of_host_json(
+def test_the_call_uses_the_route_prefix_of_host_json(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, http: dict[str, str], path: str
 ) -> None:
     host_json = tmp_path / "host.json"
@@ -148,12 +148,12 @@ def test_the_route_prefix_is_the_hosts_default_where_host_json_names_none(
         *((status, Outcome.INDETERMINATE) for status in (408, 502, 504)),
     ],
 )
-def test_what_is_not_200_is_told_by_its_status(app: App, status: int, outcome: Outcome) -> None:
+def test_the_status_determines_the_outcome(app: App, status: int, outcome: Outcome) -> None:
     app.status = status
     assert run_assistant(app.host, "a", "Hi", "") == CallResult(outcome, status)
 
 
-def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
+def test_sequential_calls_share_one_connection(app: App) -> None:
     app.status = 500
     assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.FAILED, 500)
     app.status = 200
@@ -161,7 +161,7 @@ def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
     assert (app.connections, len(app.requests)) == (1, 4)
 
 
-def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> None:
+def test_a_connection_closed_by_the_host_is_not_reused(app: App) -> None:
     app.hang_up = True
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.hung_up.wait(10)
@@ -169,16 +169,14 @@ def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> No
     assert (app.connections, len(app.requests)) == (2, 2)
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used_again(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_was_idle_too_long_is_not_reused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     monkeypatch.setattr(binding_call, "_IDLE_SECONDS", 0)
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.connections == 2
 
 
-def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> None:
+def test_a_call_without_a_response_is_indeterminate_and_not_repeated(app: App) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     app.status = 0
     assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.INDETERMINATE)
@@ -188,7 +186,7 @@ def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> N
     assert app.connections == 2
 
 
-def test_calls_at_once_have_a_connection_each(app: App) -> None:
+def test_concurrent_calls_have_a_connection_each(app: App) -> None:
     app.before_answer = threading.Barrier(3, timeout=20).wait  # each is answered when all have asked
     outcomes: list[CallResult] = []
     threads = [
@@ -206,7 +204,7 @@ def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
     assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == CallResult(Outcome.UNREACHABLE)
 
 
-def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
+def test_a_server_without_tls_is_unreachable(app: App) -> None:
     """Nothing was sent, so nothing is stored."""
     assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == CallResult(
         Outcome.UNREACHABLE

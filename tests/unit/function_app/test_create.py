@@ -82,7 +82,7 @@ def test_the_registered_function_uses_the_default_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize("assistant_id", GOOD_IDS)
-def test_takes_every_id_of_the_documented_alphabet(assistant_id: str) -> None:
+def test_accepts_every_id_of_the_documented_alphabet(assistant_id: str) -> None:
     response, created = put(assistant_id=assistant_id)
     assert json.loads(response.get_body()) == {"assistantId": assistant_id}
     assert created[0]["id"] == assistant_id
@@ -140,10 +140,10 @@ def test_an_empty_object_means_the_default_instructions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("instructions", "said"),
+    ("instructions", "expected"),
     [
-        ("x" * 32_769, "has 32769 UTF-16 code units: the most is 32768"),
-        (SMILE * 16_384 + "x", "has 32769 UTF-16 code units: the most is 32768"),
+        ("x" * 32_769, "has 32769 UTF-16 code units: the maximum is 32768"),
+        (SMILE * 16_384 + "x", "has 32769 UTF-16 code units: the maximum is 32768"),
         ("a\x00b", "U+0000 at position 1"),
         ("\x1b[31m", "U+001B at position 0"),
         ("\ud800", "U+D800 at position 0"),
@@ -157,14 +157,14 @@ def test_an_empty_object_means_the_default_instructions() -> None:
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_refuses_instructions_that_could_not_be_stored(instructions: object, said: str) -> None:
+def test_refuses_instructions_that_could_not_be_stored(instructions: object, expected: str) -> None:
     (error,) = refusal(body_of(instructions=instructions))["errors"]
     assert (error["in"], error["name"], error["pointer"]) == ("body", "instructions", "#/instructions")
-    assert said in error["detail"]
+    assert expected in error["detail"]
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected"),
     [
         (b"null", "must be a JSON object"),
         (b"[]", "must be a JSON object"),
@@ -176,25 +176,25 @@ def test_refuses_instructions_that_could_not_be_stored(instructions: object, sai
         (b"{'instructions': 'x'}", "is not JSON"),
         (b'{"instructions": "a\nb"}', "is not JSON"),
         (b"\xef\xbb\xbf{}", "is not JSON"),
-        (b'{"instructions": "\xff"}', "is not UTF-8: byte 18"),
+        (b'{"instructions": "\xff"}', "is not UTF-8: the byte at position 18"),
         (b'{"instructions": "\xed\xa0\x80"}', "is not UTF-8"),
         ("{}".encode("utf-16"), "is not UTF-8"),
         (b'{"instructions": NaN}', "NaN is not a JSON value"),
         (b'{"instructions": -Infinity}', "-Infinity is not a JSON value"),
-        (b'{"a":' * 100_000, "is not JSON that can be read"),
-        (b'{"a":' + b"9" * 5000 + b"}", "is not JSON that can be read"),
-        (b" " * (256 * 1024) + b"{}", "has 262146 bytes: the most is 262144"),
+        (b'{"a":' * 100_000, "is not JSON that can be parsed"),
+        (b'{"a":' + b"9" * 5000 + b"}", "is not JSON that can be parsed"),
+        (b" " * (256 * 1024) + b"{}", "has 262146 bytes: the maximum is 262144"),
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_refuses_a_body_that_is_neither_empty_nor_a_json_object(body: bytes, said: str) -> None:
+def test_refuses_a_body_that_is_neither_empty_nor_a_json_object(body: bytes, expected: str) -> None:
     if body.startswith(b'{"a":{'):
         body = body[: 256 * 1024]
     (error,) = refusal(body)["errors"]
     assert error["in"] == "body"
     assert error["pointer"] == "#"
     assert "name" not in error
-    assert said in error["detail"]
+    assert expected in error["detail"]
 
 
 def test_the_longest_instructions_fit_the_body_limit_however_they_are_escaped() -> None:
@@ -206,13 +206,13 @@ def test_the_longest_instructions_fit_the_body_limit_however_they_are_escaped() 
 @pytest.mark.parametrize(
     "name", ["id", "Instructions", "collectionName", "chatStorageConnectionSetting", "", "__proto__"]
 )
-def test_refuses_a_member_that_it_does_not_know(name: str) -> None:
+def test_rejects_an_unknown_member(name: str) -> None:
     (error,) = refusal(body_of(**{name: "x"}))["errors"]
     assert error["name"] == name
     assert "is unknown" in error["detail"]
 
 
-def test_refuses_a_member_that_is_given_twice() -> None:
+def test_rejects_a_duplicate_member() -> None:
     (error,) = refusal(b'{"instructions": "a", "instructions": "b"}')["errors"]
     assert error["name"] == "instructions"
     assert "more than once" in error["detail"]
@@ -236,12 +236,12 @@ def test_names_every_problem_at_once() -> None:
         ("\ud800", "#/%ED%A0%80"),
     ],
 )
-def test_a_pointer_is_a_uri_fragment_whatever_the_member_is_called(name: str, pointer: str) -> None:
+def test_a_pointer_is_a_uri_fragment_for_any_member_name(name: str, pointer: str) -> None:
     (error,) = refusal(body_of(**{name: 1}))["errors"]
     assert error["pointer"] == pointer
 
 
-def test_a_refusal_stays_small_however_much_is_wrong() -> None:
+def test_a_problem_document_is_limited_in_size() -> None:
     response, _ = put(body_of(**{f"{number}{'x' * 1000}": 1 for number in range(200)}))
     assert len(response.get_body()) < 10_000
 

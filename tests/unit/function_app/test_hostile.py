@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tests import hostile
 from tests.hostile import VICTIM
 from tests.unit.function_app.helpers import answer, conversation, request
-from tests.unit.function_app.table_recorder import Asked, Recorder, recorded
+from tests.unit.function_app.table_recorder import Recorder, TableRequest, recorded
 
 Handle = Callable[[str], func.HttpResponse]
 FIXED = {
@@ -38,8 +38,8 @@ FIXED = {
 @pytest.fixture
 def recorder(settings: Settings, connection_string: str) -> Iterator[Recorder]:
     conversation(Tables(settings).chat_state, VICTIM, "Hi", "Hello.")
-    with recorded(connection_string) as found:
-        yield found
+    with recorded(connection_string) as table_recorder:
+        yield table_recorder
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def never(_assistant_id: str, _message: str, _key: str) -> CallResult:
     raise AssertionError("the bound function was called")
 
 
-def handles(found: Settings) -> dict[str, Handle]:
+def handles(settings: Settings) -> dict[str, Handle]:
     """Each route that names an assistant."""
-    tables = Tables(found)
+    tables = Tables(settings)
     hello = json.dumps({"message": "Hello"}).encode()
     return {
         "PUT": lambda name: answer(create.respond, request("PUT", name), Outlet(), "Be brief.", tables),
@@ -76,17 +76,17 @@ def handles(found: Settings) -> dict[str, Handle]:
             "Be brief.",
             tables,
         ),
-        "GET": lambda name: answer(read.respond, request("GET", name), found, tables),
+        "GET": lambda name: answer(read.respond, request("GET", name), settings, tables),
         "GET as the binding": lambda name: answer(
-            read.respond, request("GET", name, query={"timestampUTC": "2020-01-01"}), found, tables
+            read.respond, request("GET", name, query={"timestampUTC": "2020-01-01"}), settings, tables
         ),
         "POST messages": lambda name: post.respond(
-            request("POST", name, body=hello), post.JSON, found, Services(tables, never), PostLog()
+            request("POST", name, body=hello), post.JSON, settings, Services(tables, never), PostLog()
         ),
         "POST": lambda name: post.respond(
             request("POST", name, query={"message": "Hello"}),
             post.TEXT,
-            found,
+            settings,
             Services(tables, never),
             PostLog(),
         ),
@@ -117,10 +117,10 @@ def test_no_hostile_id_that_can_be_thought_of_reaches_a_table(seen: Settings, re
 
     @examples(max_examples=250, **FIXED)  # pyright: ignore[reportArgumentType] # a mapping of options
     @given(hostile.ids() | st.sampled_from([".", ".."]))
-    def each(assistant_id: str) -> None:
+    def check(assistant_id: str) -> None:
         refused(routes, recorder, assistant_id)
 
-    each()
+    check()
 
 
 def test_the_recorder_sees_what_a_route_asks(seen: Settings, recorder: Recorder) -> None:
@@ -140,11 +140,13 @@ ONE = re.compile(
 )
 
 
-def only_of_the_victim(asked: list[Asked]) -> bool:
+def only_of_the_victim(table_requests: list[TableRequest]) -> bool:
     point = re.compile(rf"/\w+/ChatState\(PartitionKey='{VICTIM}',RowKey='state'\)")
     return all(
-        ONE.fullmatch(one.query["$filter"]) if "$filter" in one.query else point.fullmatch(one.path)
-        for one in asked
+        ONE.fullmatch(table_request.query["$filter"])
+        if "$filter" in table_request.query
+        else point.fullmatch(table_request.path)
+        for table_request in table_requests
     )
 
 
@@ -159,12 +161,12 @@ def test_no_parameter_gets_into_a_filter(seen: Settings, recorder: Recorder) -> 
     @example("since", "2026-11-25T08:00:00Z")
     @example("timestampUTC", "2026-11-25T08:00:00%2527Z")
     @example("timestampUTC", "2026-11-25")
-    def each(name: str, value: str) -> None:
+    def check(name: str, value: str) -> None:
         response = answer(read.respond, request("GET", VICTIM, query={name: value}), seen, tables)
         assert response.status_code in (200, 400)
         assert only_of_the_victim(recorder.taken())
 
-    each()
+    check()
 
 
 def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder) -> None:
@@ -179,7 +181,7 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
 
     @examples(max_examples=50, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(hostile.texts() | st.sampled_from([*hostile.TEXTS.values()]))
-    def each(message: str) -> None:
+    def check(message: str) -> None:
         body = json.dumps({"message": message}).encode()
         assert (
             post.respond(
@@ -189,11 +191,13 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
         )
         assert posted.pop() == message
         sent = recorder.taken()
-        assert {re.sub(r"^/\w+/", "", one.path) for one in sent} <= own
-        asked = [one.query["$filter"] for one in sent if "$filter" in one.query]
-        assert asked == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
+        assert {re.sub(r"^/\w+/", "", table_request.path) for table_request in sent} <= own
+        filters = [
+            table_request.query["$filter"] for table_request in sent if "$filter" in table_request.query
+        ]
+        assert filters == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
 
-    each()
+    check()
 
 
 def test_a_token_of_the_list_is_a_literal_in_its_filter(
@@ -206,7 +210,7 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
 
     @examples(max_examples=100, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(anything)
-    def each(place: str) -> None:
+    def check(place: str) -> None:
         token = {"continuationToken": parsing.encode_token("a", place)}
         response = answer(read.respond_list, request("GET", query=token), tables)
         sent = recorder.taken()
@@ -219,4 +223,4 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
         next(conversations.partitions_after(tables, place), None)
         assert recorder.taken()[0].query["$filter"] == f"PartitionKey gt '{literal}'"
 
-    each()
+    check()

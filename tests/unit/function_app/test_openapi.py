@@ -43,8 +43,8 @@ def document(settings: Settings) -> dict[str, Any]:
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
+    for path, operations_of_path in document["paths"].items():
+        for method, operation in operations_of_path.items():
             if method != "parameters":
                 yield path, method.upper(), operation
 
@@ -56,18 +56,18 @@ def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
 def test_every_route_of_the_app_is_in_it_and_no_other(document: dict[str, Any]) -> None:
     current.cache_clear()
     app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
-    found: set[tuple[str, str, bool]] = set()
+    registered: set[tuple[str, str, bool]] = set()
     for function in app.get_functions():
         for binding in map(json.loads, function.get_raw_bindings()):
             if binding["type"] == "httpTrigger" and function.get_function_name() not in INTERNAL:
                 path = re.sub(r"\{(\w+):.*\)\}", r"{\1}", binding["route"])
-                found |= {
+                registered |= {
                     (f"/{path}", method, binding["authLevel"] == "ANONYMOUS") for method in binding["methods"]
                 }
-    told = {
+    documented = {
         (path, method, operation.get("security") == []) for path, method, operation in operations(document)
     }
-    assert told == found
+    assert documented == registered
 
 
 def test_it_follows_the_settings(settings: Settings) -> None:
@@ -76,8 +76,8 @@ def test_it_follows_the_settings(settings: Settings) -> None:
     assert "security" not in anonymous
     assert "/chat" not in anonymous["paths"]
     responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
-    assert ["401" in one for one in responses] == [False, True]
-    assert ["403" in one for one in responses] == [True, False]
+    assert ["401" in response for response in responses] == [False, True]
+    assert ["403" in response for response in responses] == [True, False]
 
 
 @pytest.mark.parametrize(("prefix", "url"), [("v1", "/v1"), ("", "/")])
@@ -94,17 +94,17 @@ def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, A
     def visit(node: Any) -> None:
         nonlocal seen
         if isinstance(node, dict):
-            found = cast("dict[str, Any]", node)
-            if "schema" in found:
-                Draft202012Validator.check_schema(found["schema"])
-                if "example" in found:
-                    validator(document, found["schema"]).validate(found["example"])
+            members = cast("dict[str, Any]", node)
+            if "schema" in members:
+                Draft202012Validator.check_schema(members["schema"])
+                if "example" in members:
+                    validator(document, members["schema"]).validate(members["example"])
                     seen += 1
-            for one in found.values():
-                visit(one)
+            for child in members.values():
+                visit(child)
         elif isinstance(node, list):
-            for one in cast("list[Any]", node):
-                visit(one)
+            for child in cast("list[Any]", node):
+                visit(child)
 
     visit(document["paths"])
     for schema in document["components"]["schemas"].values():
@@ -150,21 +150,21 @@ def test_every_answer_is_one_that_it_tells_of(
 
     def put(assistant_id: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        asked = request("PUT", assistant_id, body=body, headers=named)
-        return answer(create.respond, asked, RecordingOut(), "x", tables)
+        http_request = request("PUT", assistant_id, body=body, headers=named)
+        return answer(create.respond, http_request, RecordingOut(), "x", tables)
 
     def get(assistant_id: str, **query: str) -> func.HttpResponse:
         return answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
 
     def say(assistant_id: str, body: bytes, run: Run, **headers: str) -> func.HttpResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        asked = request("POST", assistant_id, body=body, headers=named)
-        return post.respond(asked, post.JSON, settings, Services(tables, run), PostLog())
+        http_request = request("POST", assistant_id, body=body, headers=named)
+        return post.respond(http_request, post.JSON, settings, Services(tables, run), PostLog())
 
     def ask(assistant_id: str, run: Run, chunked: bool = False, **query: str) -> func.HttpResponse:
         headers = {"Transfer-Encoding": "chunked"} if chunked else {}
-        asked = request("POST", assistant_id, query=query, headers=headers)
-        return post.respond(asked, post.TEXT, settings, Services(tables, run), PostLog())
+        http_request = request("POST", assistant_id, query=query, headers=headers)
+        return post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog())
 
     def listed(**query: str) -> func.HttpResponse:
         return answer(read.respond_list, request("GET", query=query), tables)
@@ -212,5 +212,5 @@ def test_every_answer_is_one_that_it_tells_of(
         assert response.mimetype == mimetype, where
         if mimetype != "text/plain":
             validator(document, content[mimetype]["schema"]).validate(json.loads(response.get_body()))
-        required = {name for name, one in documented.get("headers", {}).items() if one.get("required")}
+        required = {name for name, header in documented.get("headers", {}).items() if header.get("required")}
         assert required <= set(response.headers.keys()), where

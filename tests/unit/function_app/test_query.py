@@ -1,6 +1,6 @@
 """Query parameters that the host's own parsing hides: given twice, empty, or not UTF-8.
 
-What the app is given stands in the recordings of the real host: `query/twice`, `http/echo-all-headers`,
+What the app gets from the host is in its recordings: `query/twice`, `http/echo-all-headers`,
 `id/echo-bad-utf8`.
 """
 
@@ -23,9 +23,9 @@ NO_TABLES: Any = None
 
 def say(raw_query: str, **query: str) -> func.HttpResponse:
     run = Run()
-    asked = request("POST", "a", query=query, raw_query=raw_query)
-    response = post.respond(asked, post.TEXT, Settings(), Services(NO_TABLES, run), PostLog())
-    assert run.asked == []
+    http_request = request("POST", "a", query=query, raw_query=raw_query)
+    response = post.respond(http_request, post.TEXT, Settings(), Services(NO_TABLES, run), PostLog())
+    assert run.calls == []
     return response
 
 
@@ -48,13 +48,13 @@ def errors(response: func.HttpResponse) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_parameter_that_is_given_twice_is_refused_by_name(route: Any, name: str) -> None:
+def test_a_duplicate_parameter_is_rejected_by_name(route: Any, name: str) -> None:
     response = route(f"{name}=1&{name}=2", **{name: "1,2"})
     assert errors(response) == [("query", name, "is given more than once")]
 
 
 @pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_parameter_that_is_not_utf8_is_refused_by_name(route: Any, name: str) -> None:
+def test_a_parameter_that_is_not_utf8_is_rejected_by_name(route: Any, name: str) -> None:
     ((location, named, detail),) = errors(route(f"{name}=caf%E9", **{name: "caf%E9"}))
     assert (location, named) == ("query", name)
     assert "is not UTF-8" in detail
@@ -63,7 +63,7 @@ def test_a_parameter_that_is_not_utf8_is_refused_by_name(route: Any, name: str) 
 @pytest.mark.parametrize(
     "raw_query", ["message=a&MESSAGE=b", "%6Dessage=a&message=b", "message=&message=b", "message&message=b"]
 )
-def test_the_host_takes_these_for_one_parameter(raw_query: str) -> None:
+def test_names_that_the_host_reads_as_one_parameter_are_duplicates(raw_query: str) -> None:
     assert errors(say(raw_query, message="b")) == [("query", "message", "is given more than once")]
 
 
@@ -71,7 +71,7 @@ def test_the_host_takes_these_for_one_parameter(raw_query: str) -> None:
     "raw",
     ["caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9"],
 )
-def test_bytes_that_are_not_utf8_are_found(raw: str) -> None:
+def test_bytes_that_are_not_utf8_are_detected(raw: str) -> None:
     assert parsing.query_problems(f"https://app.example/api/x?message={raw}", "message")
 
 
@@ -79,7 +79,7 @@ def test_bytes_that_are_not_utf8_are_found(raw: str) -> None:
     "raw_query",
     ["message=%25E9", "message=caf%C3%A9", "message=100%", "message=%zz", "message=a+b", "", "x=%ff"],
 )
-def test_what_the_app_reads_and_arrives_as_sent_is_not_refused(raw_query: str) -> None:
+def test_a_parameter_that_arrives_as_sent_is_accepted(raw_query: str) -> None:
     assert parsing.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
     assert parsing.query_problems("https://app.example/api/x", "message") == []
 
@@ -87,9 +87,11 @@ def test_what_the_app_reads_and_arrives_as_sent_is_not_refused(raw_query: str) -
 def test_an_escaped_percent_sign_is_posted_as_text(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
-    asked = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
-    assert post.respond(asked, post.TEXT, settings, Services(tables, run), PostLog()).status_code == 200
-    assert [message for _, message, _ in run.asked] == ["caf%E9"]
+    http_request = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
+    assert (
+        post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog()).status_code == 200
+    )
+    assert [message for _, message, _ in run.calls] == ["caf%E9"]
 
 
 @pytest.mark.parametrize("raw_query", [*(f"{name}=" for name in OF_ONE), "limit"])
