@@ -12,14 +12,9 @@ from typing import Any
 import azure.functions as func
 import pytest
 from assistants.routes import health, openapi
-from assistants.rules import MAX_INSTRUCTIONS_UNITS
 from assistants.settings import (
-    DEFAULT_INSTRUCTIONS,
     Settings,
-    SettingsError,
     current,
-    load,
-    without_separator,
 )
 from jsonschema import Draft202012Validator
 
@@ -94,15 +89,6 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
     }
 
 
-def test_a_temperature_is_independent_of_the_decimal_separator() -> None:
-    """`float.TryParse` with the culture of Core Tools' machine reads `0.5` as 5 where that is a comma."""
-    for hundredths in range(201):
-        text = f"{hundredths // 100}.{hundredths % 100:02}"
-        for written in {text, text.removesuffix("0"), text.removesuffix(".00")}:
-            emitted = without_separator(written)
-            assert (emitted, float(emitted)) == (f"{hundredths}E-2", float(written))
-
-
 def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
     (binding,) = (
         binding for binding in indexed(monkeypatch, {})["RunAssistant"] if binding["type"] == "assistantPost"
@@ -115,48 +101,6 @@ def test_the_auth_level_is_a_setting(monkeypatch: pytest.MonkeyPatch, setting: s
     bindings = indexed(monkeypatch, {"HTTP_AUTH_LEVEL": setting})
     assert bindings["CreateAssistant"][1]["authLevel"] == emitted
     assert bindings["Health"][0]["authLevel"] == "ANONYMOUS"
-
-
-def test_settings_have_defaults() -> None:
-    settings = load({})
-    assert settings.http_auth_level is func.AuthLevel.FUNCTION
-    assert settings.default_instructions == DEFAULT_INSTRUCTIONS
-
-
-def test_in_a_host_the_settings_that_the_bindings_need_must_be_there() -> None:
-    complete = {
-        "WEBSITE_HOSTNAME": "app.example",
-        "AzureWebJobsStorage__tableServiceUri": "https://account.example",
-        "AzureOpenAI__endpoint": "https://model.example",
-        "CHAT_MODEL_DEPLOYMENT_NAME": "chat",
-    }
-    load(complete)
-    with pytest.raises(SettingsError) as raised:
-        load({"WEBSITE_HOSTNAME": "app.example"})
-    assert raised.value.problems == tuple(
-        f"The app setting {name} is missing." for name in list(complete)[1:]
-    )
-
-
-def test_settings_name_everything_that_is_wrong_at_once() -> None:
-    with pytest.raises(
-        SettingsError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"
-    ) as raised:
-        load({"HTTP_AUTH_LEVEL": "admin", "DEFAULT_INSTRUCTIONS": "x" * (MAX_INSTRUCTIONS_UNITS + 1)})
-    assert "anonymous, function" in str(raised.value)
-
-
-def test_a_long_value_of_a_setting_is_not_displayed() -> None:
-    """It may be a secret that was put into the wrong setting, and whoever asks for health may read it."""
-    connection = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"
-    with pytest.raises(SettingsError) as raised:
-        load({"LEASE_TABLE": connection, "TODO_TABLE": "no-name"})
-    lease, todo = raised.value.problems
-    assert (
-        lease
-        == "The app setting LEASE_TABLE is a text of 64 characters: it must be 3 to 63 letters and digits."
-    )
-    assert todo == "The app setting TODO_TABLE is 'no-name': it must be 3 to 63 letters and digits."
 
 
 def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_problems(

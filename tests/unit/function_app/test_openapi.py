@@ -37,9 +37,12 @@ ID = "/assistants/{assistantId}"
 INTERNAL = {"RunAssistant"}
 
 
+SETTINGS = Settings(expose_instructions=True)
+
+
 @pytest.fixture
-def document(settings: Settings) -> dict[str, Any]:
-    return openapi.document(replace(settings, chat_page=True))
+def document() -> dict[str, Any]:
+    return openapi.document(replace(SETTINGS, chat_page=True))
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -70,9 +73,9 @@ def test_every_route_of_the_app_is_in_it_and_no_other(document: dict[str, Any]) 
     assert documented == registered
 
 
-def test_it_follows_the_settings(settings: Settings) -> None:
-    open_to_all = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS, expose_instructions=False)
-    anonymous, keyed = openapi.document(open_to_all), openapi.document(settings)
+def test_it_follows_the_settings() -> None:
+    open_to_all = replace(SETTINGS, http_auth_level=func.AuthLevel.ANONYMOUS, expose_instructions=False)
+    anonymous, keyed = openapi.document(open_to_all), openapi.document(SETTINGS)
     assert "security" not in anonymous
     assert "/chat" not in anonymous["paths"]
     responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
@@ -81,11 +84,9 @@ def test_it_follows_the_settings(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("prefix", "url"), [("v1", "/v1"), ("", "/")])
-def test_its_server_is_below_the_route_prefix(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, prefix: str, url: str
-) -> None:
+def test_its_server_is_below_the_route_prefix(monkeypatch: pytest.MonkeyPatch, prefix: str, url: str) -> None:
     monkeypatch.setattr(paths, "PREFIX", prefix)
-    assert openapi.document(settings)["servers"] == [{"url": url}]
+    assert openapi.document(SETTINGS)["servers"] == [{"url": url}]
 
 
 def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, Any]) -> None:
@@ -131,7 +132,66 @@ def test_it_allows_exactly_the_texts_that_the_app_allows(document: dict[str, Any
     assert allowed(f"{ID}/messages", "post", "message") is not bool(rules.message_problems(text))
 
 
-def test_every_answer_is_one_that_it_tells_of(
+def parameter_schemas(document: dict[str, Any]) -> dict[str, list[Any]]:
+    """By the name of the parameter: a validator for each operation that has it."""
+    schemas: dict[str, list[Any]] = {}
+    for _, _, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            schemas.setdefault(parameter["name"], []).append(validator(document, parameter["schema"]))
+    return schemas
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 50, 100, 101])
+def test_it_allows_exactly_the_limits_that_the_app_allows(document: dict[str, Any], number: int) -> None:
+    _, problems = parsing.parse_limit({"limit": str(number)})
+    schemas = parameter_schemas(document)["limit"]
+    assert [schema.is_valid(number) for schema in schemas] == [not problems] * 2
+    assert not any(schema.is_valid(str(number)) for schema in schemas), "a number is not a text"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-11-25",
+        "2026-11-25T08:00Z",
+        "2026-11-25T08:00:00.1234567Z",
+        "2026-11-25T08:00:00+01:00",
+        "",
+        "soon",
+    ],
+)
+def test_it_allows_exactly_the_times_that_the_app_allows(document: dict[str, Any], moment: str) -> None:
+    for name in ("since", "timestampUTC"):
+        _, problems = parsing.parse_moment({name: moment}, name)
+        assert [schema.is_valid(moment) for schema in parameter_schemas(document)[name]] == [not problems]
+
+
+def test_it_gives_switches_tokens_and_preconditions_as_texts(document: dict[str, Any]) -> None:
+    schemas = parameter_schemas(document)
+    for name, valid, invalid in (
+        ("includeInstructions", ["true", "false"], [True, "yes"]),
+        ("continuationToken", ["bTptc2c"], [7]),
+        ("If-None-Match", ["*"], ["x"]),
+        ("message", ["Hello"], ["", 7]),
+    ):
+        for schema in schemas[name]:
+            assert all(map(schema.is_valid, valid)), name
+            assert not any(map(schema.is_valid, invalid)), name
+
+
+def test_retry_after_is_documented_as_whole_seconds_where_a_retry_can_succeed(
+    document: dict[str, Any],
+) -> None:
+    for path, method, operation in operations(document):
+        for status, response in operation["responses"].items():
+            headers = response.get("headers", {})
+            assert ("Retry-After" in headers) is (status in ("409", "503")), (path, method, status)
+            if "Retry-After" in headers:
+                allowed = validator(document, headers["Retry-After"]["schema"]).is_valid
+                assert [allowed(value) for value in (1, 60, 0, -1, 1.5, "5")] == [True] * 2 + [False] * 4
+
+
+def test_every_response_is_documented_with_its_headers(
     document: dict[str, Any], settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
@@ -212,5 +272,10 @@ def test_every_answer_is_one_that_it_tells_of(
         assert response.mimetype == mimetype, where
         if mimetype != "text/plain":
             validator(document, content[mimetype]["schema"]).validate(json.loads(response.get_body()))
-        required = {name for name, header in documented.get("headers", {}).items() if header.get("required")}
+        headers = documented.get("headers", {})
+        assert ("Retry-After" in response.headers) <= ("Retry-After" in headers), where
+        if "Retry-After" in response.headers:
+            seconds = int(response.headers["Retry-After"])
+            validator(document, headers["Retry-After"]["schema"]).validate(seconds)
+        required = {name for name, header in headers.items() if header.get("required")}
         assert required <= set(response.headers.keys()), where

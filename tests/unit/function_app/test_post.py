@@ -15,7 +15,7 @@ from assistants import history, leases, posts
 from assistants.binding_call import CallResult, Outcome
 from assistants.leases import Lease, Purpose
 from assistants.model_probe import Cause, ModelAnswer
-from assistants.posts import PostLog, Services
+from assistants.posts import PostError, PostLog, Reason, Services
 from assistants.routes import post, remove
 from assistants.settings import Settings
 from assistants.tables import conversations
@@ -25,7 +25,6 @@ from azure.core.exceptions import HttpResponseError
 from tests.unit.function_app.helpers import (
     DONE,
     FAILED,
-    HOSTILE_IDS,
     NOTHING,
     SMILE,
     Forwarding,
@@ -141,18 +140,6 @@ def test_the_documented_form_rejects_the_same_messages(settings: Settings, query
     assert (response.status_code, body_of(response)["errors"][0]["in"]) == (400, "query")
 
 
-@pytest.mark.parametrize("assistant_id", [hostile_id for hostile_id in HOSTILE_IDS if hostile_id])
-def test_a_hostile_id_reaches_neither_table_nor_model(settings: Settings, assistant_id: str) -> None:
-    nothing: Any = None
-    run = Run()
-    assert send(settings, nothing, run, assistant_id=assistant_id).status_code == 400
-    http_request = request("POST", assistant_id, query={"message": "Hi"})
-    assert (
-        post.respond(http_request, post.TEXT, settings, Services(nothing, run), PostLog()).status_code == 400
-    )
-    assert run.calls == []
-
-
 def test_a_missing_assistant_is_a_404_without_a_call(settings: Settings) -> None:
     run = Run()
     response = send(settings, NOTHING, run)
@@ -257,6 +244,30 @@ def problem_of(settings: Settings, tables: Tables, run: Run) -> tuple[int, bool 
     response = send(settings, tables, run)
     assert response.mimetype == "application/problem+json"
     return response.status_code, body_of(response)["messageStored"], response.headers.get("Retry-After")
+
+
+REASONS = [*Reason, *(outcome for outcome in Outcome if outcome is not Outcome.FAILED), *Cause]
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+def test_every_reason_has_a_problem_and_only_a_key_that_is_refused_asks_for_a_host_key(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason | Outcome | Cause
+) -> None:
+    def fail(*_arguments: object) -> posts.Exchange:
+        raise PostError(reason, value="<value>", locked_until=datetime(2026, 11, 30, 17, tzinfo=UTC))
+
+    monkeypatch.setattr(posts, "exchange", fail)
+    response = send(Settings(), NOTHING, Run())
+
+    detail = body_of(response)["detail"]
+    assert response.mimetype == "application/problem+json"
+    assert len(detail) > 20
+    assert not {"{", "}"} & set(detail)
+    assert ("Send a host key" in detail) is (reason is Outcome.KEY_REFUSED)
+    assert body_of(response)["lockedUntil"] == "2026-11-30T17:00:00Z"
+    assert ("Retry-After" in response.headers) is (
+        response.status_code == 503 or reason is Reason.OVERWRITTEN
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.functions.http import HttpResponseConverter
 
 from tests.unit.function_app.helpers import (
-    HOSTILE_IDS,
     Forwarding,
     RecordingOut,
     answer,
@@ -342,12 +341,6 @@ def test_an_insert_with_a_lost_response_detects_the_row_of_another_writer(tables
         leases.acquire(lossy, "a", Purpose.WRITE)
     with pytest.raises(ServiceResponseError):
         leases.acquire(lossy, "b", Purpose.WRITE)
-
-
-@pytest.mark.parametrize("assistant_id", [hostile_id for hostile_id in HOSTILE_IDS if hostile_id])
-def test_a_hostile_id_reaches_no_table(assistant_id: str) -> None:
-    nothing: Any = None
-    assert delete(nothing, assistant_id) == 400
 
 
 def test_unavailable_storage_is_a_503_and_any_other_error_a_500_without_its_message() -> None:
