@@ -19,10 +19,7 @@ MAX_DELETED = 1000
 
 @dataclass(frozen=True)
 class SweepResult:
-    """`finished` is false if the run reached a limit; `failed` counts assistants that could not be deleted.
-
-    In both cases the next run continues.
-    """
+    """`finished` is false if the run reached a limit; `failed` counts what could not be deleted."""
 
     deleted: int
     finished: bool
@@ -32,12 +29,9 @@ class SweepResult:
 def delete_idle(tables: Tables, days: int) -> None:
     """Raises RuntimeError if some could not be deleted, so that the invocation counts as failed."""
     idle_since = datetime.now(UTC) - timedelta(days=days)
-    sweep_result = sweep(
-        tables, idle_since, start=_FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)]
-    )
-    continuation = (
-        "" if sweep_result.finished else "; the limit of this run is reached, and the next run continues"
-    )
+    start = _FIRST_CHARACTERS[os.urandom(1)[0] % len(_FIRST_CHARACTERS)]
+    sweep_result = sweep(tables, idle_since, start=start)
+    continuation = "" if sweep_result.finished else "; the limit is reached, and the next run continues"
     logging.info("Deleted %d assistants idle since %s%s", sweep_result.deleted, idle_since, continuation)
     if sweep_result.failed:
         raise RuntimeError(
