@@ -1,19 +1,17 @@
-"""The Functions host's entry point: the routes of the assistants API."""
+"""Entry point for the Functions host: registers the functions of the assistants API and the skills."""
 
 import azure.functions as func
 import skills
-from assistants import chat, create, health, openapi, post, read, remove, retention
+from assistants.routes import chat, create, health, openapi, post, read, remove
 from assistants.settings import Settings, SettingsError, current
-from assistants.storage import tables
+from assistants.tables.clients import current_tables
 
 
 def assistants_app(settings: Settings) -> func.FunctionApp:
     functions = func.FunctionApp(http_auth_level=settings.http_auth_level)
-    functions.register_functions(create.blueprint(settings, tables()))
-    functions.register_functions(post.blueprint(settings, tables()))
-    functions.register_functions(read.blueprint(settings, tables()))
-    functions.register_functions(remove.blueprint(tables()))
-    functions.register_functions(retention.blueprint(settings, tables()))
+    tables = current_tables()
+    for route in (create, post, read, remove):
+        functions.register_functions(route.blueprint(settings, tables))
     functions.register_functions(health.blueprint())
     functions.register_functions(openapi.blueprint(settings))
     functions.register_functions(chat.blueprint(settings.chat_page))
@@ -23,7 +21,7 @@ def assistants_app(settings: Settings) -> func.FunctionApp:
 
 
 def unhealthy_app(error: SettingsError) -> func.FunctionApp:
-    """Health alone, which says what is wrong."""
+    """Only the health endpoint, which reports the wrong app settings."""
     functions = func.FunctionApp()
     functions.register_functions(health.blueprint(problems=error.problems))
     return functions

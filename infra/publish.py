@@ -456,7 +456,7 @@ def _short(answer: Answer) -> str:
 
 
 def _own_problems(health: Answer, content_hash: str) -> list[str]:
-    """What the new code itself reports as wrong, a sentence each (function_app/assistants/health.py)."""
+    """What the new code itself reports as wrong, a sentence each (its `GET /api/health`)."""
     body = health.members()
     problems: object = body.get("problems")
     if health.status != 500 or body.get("package") != content_hash or not isinstance(problems, list):

@@ -1,4 +1,4 @@
-"""Tokens of the app's managed identity, from the endpoint that the platform gives it.
+"""Tokens of the app's managed identity, from the platform's token endpoint.
 
 Docs: How to use managed identities for App Service and Azure Functions, "REST endpoint reference".
 """
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 _TIMEOUT = 10
 _TRIES = 3
 _RENEW_BEFORE = 300
-# As azure-identity does: a renewal that failed is not tried again for some time while the old token lives.
+# As azure-identity does: after a failed renewal, the next one waits while the old token is still valid.
 _RETRY_RENEWAL_AFTER = 30
-# Without a token nobody waits for an endpoint that has just failed: the request is answered 503.
+# Without a valid token, requests fail at once for some seconds after the endpoint has failed.
 _REMEMBER_FAILURE = 3
 
 
 class TokenError(ClientAuthenticationError):
-    """There is no token. `passes`: the endpoint did not answer, or failed; else it refused the identity.
+    """No token. `passes`: the endpoint did not answer, or failed; otherwise it rejected the identity.
 
-    A ClientAuthenticationError, since the SDK repeats a request after any other error.
+    A ClientAuthenticationError, since the SDK retries a request after any other error.
     """
 
     def __init__(self, message: str, *, passes: bool) -> None:
@@ -43,7 +43,7 @@ class TokenError(ClientAuthenticationError):
 
 @dataclass
 class _Entry:
-    """What is known of one scope. Times are those of `time.time`."""
+    """The state of one scope. Times are those of `time.time`."""
 
     token: AccessToken | None = None
     failure: TokenError | None = None
@@ -51,7 +51,7 @@ class _Entry:
     renewal: "Future[AccessToken] | None" = None
 
     def usable(self, now: float) -> AccessToken | None:
-        """A token that needs no renewal now, or whose renewal has just failed or is under way."""
+        """A valid token that needs no renewal, or whose renewal has just failed or is in progress."""
         token = self.token
         if token is None or token.expires_on <= now:
             return None
@@ -62,9 +62,9 @@ class _Entry:
 
 @dataclass
 class ManagedIdentity:
-    """A credential (`TokenCredential` of azure-core). Asks once for each token's life.
+    """A credential (`TokenCredential` of azure-core) that caches each token for its lifetime.
 
-    One request renews a token for all who wait for it; who still has a good one does not wait.
+    One request renews a token for all waiting threads. A thread does not wait while the old token is valid.
     """
 
     endpoint: IdentityEndpoint
@@ -73,7 +73,7 @@ class ManagedIdentity:
     _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
 
     def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
-        """Raises TokenError with the endpoint's own words."""
+        """Raises TokenError with the endpoint's own message."""
         (scope,) = scopes
         with self._lock:
             entry = self._entries.setdefault(scope, _Entry())
@@ -95,7 +95,7 @@ class ManagedIdentity:
             token = self._request(scope.removesuffix(".default"))
         except TokenError as error:
             failure = error
-        except BaseException as error:  # who waits must not wait for ever
+        except BaseException as error:  # waiting threads must not wait forever
             failure = TokenError(f"No token: {error!r}", passes=True)
             raise
         finally:
@@ -105,7 +105,7 @@ class ManagedIdentity:
                     entry.token = token
                 else:
                     entry.failed_at = time.time()
-                    # The old one lives for up to five minutes more.
+                    # The old token may still be valid for up to five minutes.
                     token = entry.usable(time.time())
             if token:
                 renewal.set_result(token)
@@ -119,25 +119,25 @@ class ManagedIdentity:
             if attempt:
                 self.sleep(2 ** (attempt - 1))
             try:
-                status, body = self._ask(resource)
+                status, body = self._get(resource)
             except (OSError, http.client.HTTPException) as error:
                 failure = TokenError(f"No token: the endpoint does not answer ({error!r})", passes=True)
                 continue
             if status == 200:
                 return _parse(body)
-            words = body[:1000].decode("utf-8", "replace")
-            failure = TokenError(f"No token: {status} {words}", passes=status >= 500 or status == 429)
+            message = body[:1000].decode("utf-8", "replace")
+            failure = TokenError(f"No token: {status} {message}", passes=status >= 500 or status == 429)
             if not failure.passes:
                 break
         raise failure
 
-    def _ask(self, resource: str) -> tuple[int, bytes]:
-        # http.client and not urllib, which would send the request through a proxy that an app setting names.
+    def _get(self, resource: str) -> tuple[int, bytes]:
+        # http.client, not urllib, which would use a proxy that an app setting configures.
         query = {"api-version": "2019-08-01", "resource": resource, "client_id": self.endpoint.client_id}
         url = urllib.parse.urlsplit(self.endpoint.url)
         # App Service's endpoint is HTTP, local Azure's is HTTPS.
-        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(url.netloc, timeout=_TIMEOUT)
+        connection_type = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = connection_type(url.netloc, timeout=_TIMEOUT)
         try:
             connection.request(
                 "GET",

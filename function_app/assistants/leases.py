@@ -1,64 +1,57 @@
-"""One writer at a time for each assistant, by a row in a table of the app's own.
+"""One writer at a time for each assistant, by a lease: a row in a table of the app.
 
-The extension takes no lock of any kind: of two posts at once both pay for the model and one is lost, of
-two creates one fails, and a create beside a post leaves rows that no state counts
+The extension takes no lock: of two concurrent posts both pay for the model and one is lost, of two concurrent
+creates one fails, and a create during a post leaves rows that the state does not count
 (azure-functions-openai-extension, AssistantService.cs).
 
-A lease is short, and its holder renews it while it works, so that a holder that died frees the assistant
-within LEASE_SECONDS. A post is the exception. Once it has called the extension, nobody can stop that call:
-it tries the model again and again and then writes its rows without looking whether the conversation is still
-the one that it has read (the last PATCH has no If-Match). So its row also says that a call is pending. Until
-the rows of that call are there, or PENDING_CALL_SECONDS have passed, no request replaces or deletes the
-conversation. Another post may go on after CALL_SECONDS: of two calls that have read the same conversation
-the table service takes the rows of one only.
+A lease is short, and its holder renews it while it works, so that the assistant of a holder that crashed is
+free again within LEASE_SECONDS. A post is the exception: once it has called the extension, the call cannot be
+stopped. The extension retries the model and then writes its rows without checking that the conversation is
+unchanged (the last PATCH has no If-Match). So the row also records a pending call. Until the rows of that
+call exist, or PENDING_CALL_SECONDS have passed, no request replaces or deletes the conversation. Another post
+may start after CALL_SECONDS: of two calls that have read the same conversation, the table service accepts the
+rows of only one.
 
-All times are those of the table service (the `Timestamp` of a row and the `Date` of an answer), since the
+All times are those of the table service (the `Timestamp` of a row and the `Date` of a response), since the
 clocks of two instances may differ.
 """
 
-import contextlib
-import itertools
 import logging
 import math
 import os
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
 
-from assistants import conversations
-from assistants.conversations import State
-from assistants.storage import Tables, insert
+from assistants.errors import LeaseConflictError, LeaseLostError
+from assistants.tables import conversations, lease_rows
+from assistants.tables.clients import Tables
+from assistants.tables.conversations import State
+from assistants.tables.lease_rows import LeaseRow, StoredLease
 
 LEASE_SECONDS = 30
-"""Of a write, unless it is renewed; of a create, until the extension has written the rows."""
+"""The lease of a write, until it is renewed, and of a create, until the rows are written."""
 
 CALL_SECONDS = 230
-"""Of a post that has called the extension: as long as Azure's front end waits for an answer."""
+"""The lease of a post that has called the extension: the timeout of Azure's front end."""
 
 PENDING_CALL_SECONDS = 4 * 3600
-"""The longest that a call of the extension can take until it writes.
+"""The maximum time until a call of the extension has written.
 
 The extension stops at 50 new rows, which 26 answers of the model with one tool call each exceed. Each answer
 takes at most 4 tries of 100 s with 5.6 s between them, and so does each of the two requests to the table:
 28 x 406 s are 3 h 10 min. The rest is for skills (recordings of the extension a6289e6; AssistantService.cs).
 """
 
-_ROW = "lease"
 _RENEW_AFTER_SECONDS = 10
-# Most posts take a few seconds: a client that waited for the whole lease would wait for nothing.
-_MOST_RETRY_SECONDS = 5
+# Most posts take a few seconds: waiting for the whole lease would be too long.
+_MAX_RETRY_SECONDS = 5
 _RETRY_PENDING_SECONDS = 60
-# The nightly removal compares times of two clocks.
-_CLOCK_DIFFERENCE = timedelta(hours=1)
-# Versions before this one wrote no `Seconds`.
-_SECONDS_OF_OLD_ROWS = 300
 
 
 class Purpose(StrEnum):
-    """`PENDING` is no lease: it keeps what is known of a call that may still write."""
+    """`PENDING` is no lease: the row only records a call that may still write."""
 
     WRITE = "write"
     CREATE = "create"
@@ -68,25 +61,8 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True)
-class LeaseConflict:
-    """Another request may write the assistant.
-
-    `retry_after` is in seconds. `locked_until` is the latest time, in UTC, at which that ends.
-    `call_pending`: not a request that runs, but a call of the extension that was lost and may still write.
-    """
-
-    retry_after: int
-    locked_until: datetime
-    call_pending: bool = False
-
-
-class LeaseLostError(Exception):
-    """The lease ended before it was renewed, and another request may have it."""
-
-
-@dataclass(frozen=True)
 class _PendingCall:
-    """`messages_before`: how many messages the call has read; None where its rows can't be recognised."""
+    """`messages_before`: how many messages the call has read; None if its rows cannot be recognised."""
 
     seconds_left: float
     messages_before: int | None
@@ -100,264 +76,167 @@ class _PendingCall:
 
 
 class Lease:
-    """The right to write one assistant. Renew it between steps, and release it at the end."""
+    """The exclusive right to write one assistant. Renew it between steps and release it at the end."""
 
-    def __init__(self, table: Any, row: dict[str, Any], etag: str, earlier_call: _PendingCall | None) -> None:
-        self.assistant_id = str(row["PartitionKey"])
-        self._table = table
+    def __init__(self, tables: Tables, row: LeaseRow, etag: str, earlier_call: _PendingCall | None) -> None:
+        self.assistant_id = row.assistant_id
+        self._tables = tables
         self._row = row
         self._etag = etag
-        self._renewed = self._taken = time.monotonic()
+        self._renewed = self._acquired = time.monotonic()
         self._earlier_call = earlier_call
 
     def renew_if_due(self) -> None:
-        """Raises LeaseLostError where another request has taken it over."""
+        """Raises LeaseLostError if another request has taken it over."""
         if time.monotonic() - self._renewed >= _RENEW_AFTER_SECONDS:
             self.renew()
 
     def renew(self) -> None:
-        """Raises LeaseLostError where another request has taken it over."""
-        self._write(_timed(self._row, LEASE_SECONDS))
+        """Raises LeaseLostError if another request has taken it over."""
+        self._write(replace(self._row, seconds=LEASE_SECONDS))
 
     def start_call(self, before: State) -> datetime:
-        """To be called right before the extension is: from then on its rows may come at any time.
+        """Record the call that follows: the extension may write its rows at any time from then on.
 
-        `before` is what the lease's holder has read. Returns the latest time, in UTC, at which they may come.
+        `before` is the state that the call will read. Returns the latest time, in UTC, at which it may write.
         Raises LeaseLostError.
         """
         if self._earlier_call and self._earlier_call.has_written(before):
             self._earlier_call = None
-        messages_before = {"MessagesBefore": before.total_messages}
+        messages_before: int | None = before.total_messages
         if self._earlier_call:
-            # Two calls that have read the same conversation write the same rows: whose they are is unknown.
+            # Two calls that have read the same conversation write the same rows, which cannot be told apart.
             self._earlier_call = replace(self._earlier_call, messages_before=None)
-            messages_before = {}
-        self._row = {**self._row, "Purpose": Purpose.CALL, **messages_before}
-        server_time = self._write(_timed(self._row, CALL_SECONDS, PENDING_CALL_SECONDS))
+            messages_before = None
+        self._row = replace(self._row, purpose=Purpose.CALL, messages_before=messages_before)
+        server_time = self._write(replace(self._row, seconds=CALL_SECONDS, call_seconds=PENDING_CALL_SECONDS))
         return server_time + timedelta(seconds=PENDING_CALL_SECONDS)
 
     def release(self) -> Exception | None:
-        """Give it back, unless another request has it by now. What is known of an earlier call stays.
+        """Release it, unless another request has it by now. The record of an earlier call is kept.
 
-        Returns the storage's failure instead of raising it: the lease ends by itself, and what its holder has
-        done stays done. The caller logs it.
+        Returns an error of the storage instead of raising it, for the caller to log: the lease expires by
+        itself, and the work of its holder is done.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 # storage.py says why
-            AzureError,
-            ResourceModifiedError,
-            ResourceNotFoundError,
-        )
+        from azure.core.exceptions import AzureError  # noqa: PLC0415 # tables/clients.py says why
 
         try:
             if self._earlier_call:
-                self._write(_pending_row(self._row, self._earlier_call, time.monotonic() - self._taken))
-                return None
-            try:
-                _delete(self._table, self.assistant_id, self._etag)
-            except ResourceModifiedError:
-                # An update whose answer was lost has changed the entity tag, or another request has it.
-                existing = _read(self._table, self.assistant_id)
-                if existing and existing.owner == self._row["Owner"]:
-                    _delete(self._table, self.assistant_id, existing.etag)
-        except (LeaseLostError, ResourceModifiedError, ResourceNotFoundError):
+                self._write(self._pending_row(self._earlier_call))
+            elif not lease_rows.delete(self._tables, self.assistant_id, self._etag):
+                # A lost response has hidden the new entity tag, or the lease was taken over.
+                stored = lease_rows.read(self._tables, self.assistant_id)
+                if stored and stored.row.owner == self._row.owner:
+                    lease_rows.delete(self._tables, self.assistant_id, stored.etag)
+        except LeaseLostError:
             return None
         except AzureError as error:
             return error
         return None
 
-    def _write(self, row: dict[str, Any]) -> datetime:
+    def _pending_row(self, call: _PendingCall) -> LeaseRow:
+        """The record of an earlier call, without a lease."""
+        seconds_left = max(1, math.ceil(call.seconds_left - (time.monotonic() - self._acquired)))
+        return LeaseRow(
+            self.assistant_id, self._row.owner, Purpose.PENDING, 0, seconds_left, call.messages_before
+        )
+
+    def _write(self, row: LeaseRow) -> datetime:
         """Returns the table service's time."""
-        from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
-        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # as above
-
         started = time.monotonic()
-        try:
-            written = self._table.update_entity(
-                row, mode="replace", etag=self._etag, match_condition=MatchConditions.IfNotModified
-            )
-        except (ResourceModifiedError, ResourceNotFoundError) as error:
-            # The SDK repeats an update whose answer was lost, and then finds its own row.
-            found = _read(self._table, self.assistant_id)
-            if found is None or found.owner != row["Owner"] or found.purpose != row["Purpose"]:
-                raise LeaseLostError(row["PartitionKey"]) from error
-            self._etag, server_time = found.etag, found.server_time
-        else:
-            self._etag, server_time = written["etag"], written["date"]
+        stored = lease_rows.replace(self._tables, row, self._etag)
+        if stored is None:
+            # The SDK repeats an update whose response was lost, and then meets its own row.
+            stored = lease_rows.read(self._tables, self.assistant_id)
+            if stored is None or (stored.row.owner, stored.row.purpose) != (row.owner, row.purpose):
+                raise lost_lease(self.assistant_id)
+        self._etag = stored.etag
         self._renewed = started
-        return server_time
+        return stored.server_time
 
 
-@dataclass(frozen=True)
-class _LeaseRow:
-    """A row as it was read; the seconds are what is left of them by the table service's clock."""
+def acquire(tables: Tables, assistant_id: str, purpose: Purpose, state: State | None = None) -> Lease:
+    """A lease that lasts until `release`, or for LEASE_SECONDS without a renewal.
 
-    owner: str
-    purpose: str
-    etag: str
-    seconds_left: float
-    call: _PendingCall | None
-    written_at: datetime
-    server_time: datetime
-
-
-def acquire(
-    tables: Tables, assistant_id: str, purpose: Purpose, state: State | None = None
-) -> Lease | LeaseConflict:
-    """The right to write until `release`, or until LEASE_SECONDS have passed without a renewal.
-
-    `purpose` is WRITE, CREATE or POST. Nobody releases the lease of a create, since the extension writes the
-    rows when the code that has it has returned: it ends when there is a state from after it.
-    `state` is what the caller has read just before, if it has.
+    `purpose` is WRITE, CREATE or POST. The lease of a create is not released, since the extension writes the
+    rows after its holder has returned: it ends when a newer state exists.
+    `state` is the state that the caller has just read, if any. Raises LeaseConflictError.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
-    from azure.core.exceptions import (  # noqa: PLC0415 # as above
-        ResourceExistsError,
-        ResourceModifiedError,
-        ResourceNotFoundError,
-    )
-
-    table = tables.leases
-    owner = os.urandom(16).hex()
-    row = {"PartitionKey": assistant_id, "RowKey": _ROW, "Owner": owner, "Purpose": purpose}
-    row = _timed(row, LEASE_SECONDS)
-    # Where nobody has posted, the row of the create is most likely still there: no insert can succeed.
+    row = LeaseRow(assistant_id, os.urandom(16).hex(), purpose, LEASE_SECONDS)
+    # Without a post so far, the row of the create most likely still exists, and an insert would fail.
     skip_insert = state is not None and state.total_messages <= 1
     earlier_call: _PendingCall | None = None
     for _ in range(2):
-        if not skip_insert:
-            with contextlib.suppress(ResourceExistsError):
-                return Lease(table, row, insert(table, row)["etag"], None)
+        if not skip_insert and (etag := lease_rows.insert(tables, row)) is not None:
+            return Lease(tables, row, etag, None)
         skip_insert = False
-        existing = _read(table, assistant_id)
-        if existing is None:
-            continue  # released since
-        if existing.owner == owner:
-            # The SDK's second try of an insert or update found the row of the first.
-            return Lease(table, row, existing.etag, earlier_call)
-        earlier_call, conflict = _judge(tables, assistant_id, existing, purpose, state)
-        if conflict:
-            return conflict
-        try:
-            taken = table.update_entity(
-                row, mode="replace", etag=existing.etag, match_condition=MatchConditions.IfNotModified
-            )
-        except (ResourceModifiedError, ResourceNotFoundError):
-            continue  # released, or taken over by another, between two of the calls
-        return Lease(table, row, taken["etag"], earlier_call)
-    return lost_lease()
+        stored = lease_rows.read(tables, assistant_id)
+        if stored is None:
+            continue  # released meanwhile
+        if stored.row.owner == row.owner:
+            # The SDK's retry of an insert or update met the row of the first attempt.
+            return Lease(tables, row, stored.etag, earlier_call)
+        earlier_call = _pending_call(tables, stored, purpose, state)
+        if stored := lease_rows.replace(tables, row, stored.etag):
+            return Lease(tables, row, stored.etag, earlier_call)
+        # Released or taken over since it was read.
+    raise lost_lease(assistant_id)
 
 
 def release_and_log(lease: Lease) -> None:
-    """For a function whose thread is the worker's own; what another thread logs does not arrive."""
+    """For functions that run in a thread of the worker; records of other threads are dropped."""
     if error := lease.release():
-        logging.warning("The lease of %s is not released and ends by itself: %r", lease.assistant_id, error)
+        logging.warning(
+            "The lease of %s could not be released and will expire: %r", lease.assistant_id, error
+        )
 
 
-def lost_lease() -> LeaseConflict:
-    """For a caller to whom another request was faster. Its lease has just begun."""
-    return LeaseConflict(1, datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
+def lost_lease(assistant_id: str) -> LeaseLostError:
+    """The error for a caller whose lease another request has just acquired."""
+    return LeaseLostError(assistant_id, 1, datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
 
 
-def create_in_progress(tables: Tables, assistant_id: str) -> LeaseConflict | None:
-    """Who may be writing, for a caller that has found no state.
+def ensure_not_leased(tables: Tables, assistant_id: str) -> None:
+    """For a caller that found no state. Raises LeaseConflictError.
 
-    Between the deletes and the insert of a create that replaces a conversation there is none.
+    A create that replaces a conversation deletes the state before it inserts the new one.
     """
-    row = _read(tables.leases, assistant_id)
-    return None if row is None or row.seconds_left <= 0 else _lease_conflict(row, row.seconds_left)
+    stored = lease_rows.read(tables, assistant_id)
+    if stored and stored.seconds_left > 0:
+        raise _conflict(stored, stored.seconds_left)
 
 
-def remove_ended(table: Any, most: int) -> None:
-    """Delete what nobody releases: after a create without a post, or an instance that died."""
-    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
-
-    ended = table.query_entities(
-        "ExpiresAt lt @before", parameters={"before": datetime.now(UTC) - _CLOCK_DIFFERENCE}
-    )
-    try:
-        for row in itertools.islice(ended, most):
-            with contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):  # it is in use again
-                _delete(table, str(row["PartitionKey"]), row.metadata["etag"])
-    except ResourceNotFoundError:
-        pass  # there is no table yet
-
-
-def _timed(row: dict[str, Any], seconds: int, call_seconds: int = 0) -> dict[str, Any]:
-    """The row with its durations, which count from the time at which the table service writes it."""
-    # For people, for `remove_ended`, and for instances that still run the version before this one.
-    expires_at = datetime.now(UTC) + timedelta(seconds=max(seconds, call_seconds))
-    call = {"CallSeconds": call_seconds} if call_seconds else {}
-    return {**row, "Seconds": seconds, "ExpiresAt": expires_at, **call}
-
-
-def _pending_row(row: dict[str, Any], call: _PendingCall, since: float) -> dict[str, Any]:
-    """No lease, but what is known of a call; `since`: seconds that have passed since that was read."""
-    kept = {name: row[name] for name in ("PartitionKey", "RowKey", "Owner")}
-    messages_before = {} if call.messages_before is None else {"MessagesBefore": call.messages_before}
-    left = max(1, math.ceil(call.seconds_left - since))
-    return _timed({**kept, "Purpose": Purpose.PENDING, **messages_before}, 0, left)
-
-
-def _delete(table: Any, assistant_id: str, etag: str) -> None:
-    from azure.core import MatchConditions  # noqa: PLC0415 # storage.py says why
-
-    table.delete_entity(assistant_id, _ROW, etag=etag, match_condition=MatchConditions.IfNotModified)
-
-
-def _read(table: Any, assistant_id: str) -> _LeaseRow | None:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # storage.py says why
-
-    dates: list[str] = []
-
-    def keep_date(response: Any) -> None:
-        dates.append(response.http_response.headers["Date"])
-
-    try:
-        row = table.get_entity(assistant_id, _ROW, raw_response_hook=keep_date)
-    except ResourceNotFoundError:
+def _pending_call(
+    tables: Tables, stored: StoredLease, purpose: Purpose, state: State | None
+) -> _PendingCall | None:
+    """The call that may still write. Raises LeaseConflictError if `purpose` has to wait."""
+    assistant_id, seconds_left = stored.row.assistant_id, stored.seconds_left
+    if stored.row.purpose == Purpose.CREATE and seconds_left > 0:
+        state = state or conversations.get_state(tables, assistant_id)
+        if state and state.written_at and state.written_at > stored.written_at:
+            return None
+        raise _conflict(stored, seconds_left)
+    if stored.call_seconds_left <= 0:
+        if seconds_left > 0:
+            raise _conflict(stored, seconds_left)
         return None
-    written_at, server_time = row.metadata["timestamp"], parsedate_to_datetime(dates[-1])
-    age = max(0.0, (server_time - written_at).total_seconds())
-    call = None
-    if "CallSeconds" in row and (left := row["CallSeconds"] - age) > 0:
-        call = _PendingCall(left, row.get("MessagesBefore"))
-    return _LeaseRow(
-        str(row["Owner"]),
-        str(row["Purpose"]),
-        row.metadata["etag"],
-        row.get("Seconds", _SECONDS_OF_OLD_ROWS) - age,
-        call,
-        written_at,
-        server_time,
-    )
-
-
-def _judge(
-    tables: Tables, assistant_id: str, row: _LeaseRow, purpose: Purpose, state: State | None
-) -> tuple[_PendingCall | None, LeaseConflict | None]:
-    """The call that may still write, and why `purpose` has to wait."""
-    if row.purpose == Purpose.CREATE and row.seconds_left > 0:
-        state = state or conversations.get_state(tables.chat_state, assistant_id)
-        written = state is not None and state.written_at is not None and state.written_at > row.written_at
-        return None, None if written else _lease_conflict(row, row.seconds_left)
-    if row.call is None:
-        return None, _lease_conflict(row, row.seconds_left) if row.seconds_left > 0 else None
-    if not row.call.has_written(state):
-        state = conversations.get_state(tables.chat_state, assistant_id)
-    if row.call.has_written(state):
-        return None, None
-    if row.seconds_left > 0:
-        # Another post can go on when the lease has ended, other requests when the call has.
-        longest = row.seconds_left if purpose is Purpose.POST else row.call.seconds_left
-        return row.call, _lease_conflict(row, longest)
+    call = _PendingCall(stored.call_seconds_left, stored.row.messages_before)
+    if not call.has_written(state):
+        state = conversations.get_state(tables, assistant_id)
+    if call.has_written(state):
+        return None
+    if seconds_left > 0:
+        # Another post can start when the lease has expired, other requests when the call has ended.
+        raise _conflict(stored, seconds_left if purpose is Purpose.POST else call.seconds_left)
     if purpose is Purpose.POST:
-        return row.call, None
-    until = row.server_time + timedelta(seconds=math.ceil(row.call.seconds_left))
-    return row.call, LeaseConflict(_RETRY_PENDING_SECONDS, until, call_pending=True)
+        return call
+    locked_until = stored.server_time + timedelta(seconds=math.ceil(call.seconds_left))
+    raise LeaseConflictError(assistant_id, _RETRY_PENDING_SECONDS, locked_until, call_pending=True)
 
 
-def _lease_conflict(row: _LeaseRow, longest: float) -> LeaseConflict:
-    return LeaseConflict(
-        max(1, min(_MOST_RETRY_SECONDS, round(row.seconds_left))),
-        row.server_time + timedelta(seconds=math.ceil(longest)),
+def _conflict(stored: StoredLease, locked_seconds: float) -> LeaseConflictError:
+    return LeaseConflictError(
+        stored.row.assistant_id,
+        max(1, min(_MAX_RETRY_SECONDS, round(stored.seconds_left))),
+        stored.server_time + timedelta(seconds=math.ceil(locked_seconds)),
     )

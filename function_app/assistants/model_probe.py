@@ -1,7 +1,7 @@
-"""Asks the model itself, after a call of the extension that failed and wrote nothing.
+"""Sends the model a minimal request after a call of the extension has failed and written nothing.
 
-The host answers every failure of the extension by the same 500 without a body. One request of a few tokens
-with the app's own identity tells a missing role from a missing deployment and from the rate limit.
+The host answers every failure of the extension with the same 500 without a body. A request of a few tokens
+with the app's own identity distinguishes a missing role, a missing deployment and the rate limit.
 """
 
 import functools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 KEEP_SECONDS = 10
-"""For so long an answer serves all failed posts of this instance."""
+"""How long an answer is used for all failed posts of this instance."""
 
 # What the extension's own client sends (Azure.AI.OpenAI 2.1.0, recordings).
 _API_VERSION = "2024-10-21"
@@ -29,32 +29,32 @@ _TIMEOUT = 10
 
 
 class Cause(Enum):
-    """What the model's answer says about the account, as the end of "The model account …"."""
+    """What the model's answer says about the account, as the end of "the model account …"."""
 
-    WELL = "answers"
+    AVAILABLE = "answers"
     RATE_LIMIT = "is at its rate limit"
-    NO_ROLE = "refuses the app's identity"
+    NO_ROLE = "rejects the app's identity"
     DENIED = "denies access"
     NO_DEPLOYMENT = "has no such deployment"
-    NO_IDENTITY = "was not asked: the app's identity gets no token"
+    NO_IDENTITY = "was not probed: the app's identity cannot get a token"
     NO_ANSWER = "does not answer"
 
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """`retry_after` is the model's own, in seconds."""
+    """`retry_after` is as sent by the model, in seconds."""
 
     cause: Cause
     retry_after: int | None = None
 
 
 Send = Callable[[ModelConnection, str, bytes], tuple[int, Mapping[str, str]]]
-"""Sends a chat request with a token; returns the status and the headers, by names in lower case."""
+"""Sends a chat request with a token. Returns the status and the headers, their names in lower case."""
 
 
 @dataclass
 class ModelProbe:
-    """At most one request in KEEP_SECONDS, and none while one is under way."""
+    """At most one request in KEEP_SECONDS, and one at a time."""
 
     connection: ModelConnection
     is_reasoning: bool
@@ -63,29 +63,29 @@ class ModelProbe:
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _answer: ModelAnswer | None = None
-    _asked_at: float = float("-inf")
+    _answered_at: float = float("-inf")
 
-    def ask(self) -> ModelAnswer | None:
-        """None where it cannot be asked, or another request is asking."""
+    def probe(self) -> ModelAnswer | None:
+        """None if the app has no identity, or another thread is probing."""
         if not self.connection.endpoint or not self._lock.acquire(blocking=False):
             return None
         try:
-            if self._answer is None or self.clock() - self._asked_at >= KEEP_SECONDS:
+            if self._answer is None or self.clock() - self._answered_at >= KEEP_SECONDS:
                 self._answer = self._request()
-                self._asked_at = self.clock()
+                self._answered_at = self.clock()
             return self._answer
         finally:
             self._lock.release()
 
     def _request(self) -> ModelAnswer:
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # storage.py says why
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 # tables/clients.py says why
 
         try:
             token = self.get_token(SCOPE)
         except ClientAuthenticationError:
             return ModelAnswer(Cause.NO_IDENTITY)
-        # A reasoning model refuses `max_tokens`, and reasons within the limit: the few tokens that it may use
-        # are paid whether or not a text comes out.
+        # A reasoning model rejects `max_tokens`, and its reasoning counts against the limit: the few tokens
+        # are billed even without a text.
         limit = {"max_completion_tokens": 16} if self.is_reasoning else {"max_tokens": 1}
         body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], **limit}).encode()
         try:
@@ -95,31 +95,23 @@ class ModelProbe:
         return parse(status, headers)
 
 
+_CAUSE_BY_STATUS = {401: Cause.NO_ROLE, 403: Cause.DENIED, 404: Cause.NO_DEPLOYMENT, 408: Cause.NO_ANSWER}
+
+
 def parse(status: int, headers: Mapping[str, str]) -> ModelAnswer:
-    """A 400 comes from a model that has read the request, which is well then."""
-    match status:
-        case 401:
-            return ModelAnswer(Cause.NO_ROLE)
-        case 403:
-            return ModelAnswer(Cause.DENIED)
-        case 404:
-            return ModelAnswer(Cause.NO_DEPLOYMENT)
-        case 429:
-            seconds = headers.get("retry-after", "")
-            return ModelAnswer(
-                Cause.RATE_LIMIT, int(seconds) if seconds.isascii() and seconds.isdigit() else None
-            )
-        case _ if status >= 500 or status == 408:
-            return ModelAnswer(Cause.NO_ANSWER)
-        case _:
-            return ModelAnswer(Cause.WELL)
+    """A 400 means that the model has read the request, so it is available."""
+    if status == 429:
+        seconds = headers.get("retry-after", "")
+        is_number = seconds.isascii() and seconds.isdigit()
+        return ModelAnswer(Cause.RATE_LIMIT, int(seconds) if is_number else None)
+    return ModelAnswer(_CAUSE_BY_STATUS.get(status, Cause.NO_ANSWER if status >= 500 else Cause.AVAILABLE))
 
 
 def _send(connection: ModelConnection, token: str, body: bytes) -> tuple[int, Mapping[str, str]]:
     """Raises OSError."""
     import http.client  # noqa: PLC0415 # only a failed post needs it
 
-    from assistants.own_call import trusted_certificates  # noqa: PLC0415 # as above
+    from assistants.binding_call import trusted_certificates  # noqa: PLC0415 # as above
 
     url = urlsplit(connection.endpoint)
     deployment = quote(connection.deployment, safe="")
@@ -137,13 +129,13 @@ def _send(connection: ModelConnection, token: str, body: bytes) -> tuple[int, Ma
         https.close()
 
 
-def probe_of(settings: Settings) -> ModelProbe:
-    """The probe of a deployed app; one that asks nobody where the app has no identity (Core Tools)."""
+def create_probe(settings: Settings) -> ModelProbe:
+    """The probe of a deployed app. Without an identity (Core Tools) it sends no request."""
     connection = settings.model_connection
 
     @functools.cache
     def identity() -> "ManagedIdentity":
-        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # storage.py says why
+        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # tables/clients.py says why
 
         return ManagedIdentity(connection.identity)
 

@@ -1,4 +1,4 @@
-"""The app settings that this code reads. Nothing else here reads the environment."""
+"""The app settings. No other module reads the environment."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import azure.functions as func
 
-from assistants.checks import instructions_problems
+from assistants.rules import instructions_problems
 
 DEFAULT_INSTRUCTIONS = (
     "Don't make assumptions about what values to plug into functions.\n"
@@ -21,12 +21,12 @@ CHAT_STATE_TABLE = "ChatState"
 _AUTH_LEVELS = {"function": func.AuthLevel.FUNCTION, "anonymous": func.AuthLevel.ANONYMOUS}
 _SWITCH = {"true": True, "false": False}
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
-# A longer value may be a secret that was put into the wrong setting; health shows problems to everybody.
-_MAX_SHOWN_CHARACTERS = 20
+# A longer value may be a secret in the wrong setting, and the health endpoint needs no key.
+_MAX_DISPLAYED_CHARACTERS = 20
 
 
 class SettingsError(ValueError):
-    """App settings are wrong. `problems` has a sentence for each: its name, value and rule."""
+    """App settings are wrong. `problems` has a sentence for each, with its name, value and rule."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(" ".join(problems))
@@ -35,18 +35,18 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What the post binding sends; a reasoning model refuses `max_tokens` and `temperature`, so gets none."""
+    """Sent by the post binding. Reasoning models reject `max_tokens` and `temperature` and get neither."""
 
     is_reasoning: bool = True
     max_tokens: int = 4096
     temperature: str = "0.5"
     context_tokens: int = 0
-    """How long a prompt may be; 0 = not known."""
+    """The maximum length of a prompt; 0 if it is not known."""
 
 
 @dataclass(frozen=True)
 class IdentityEndpoint:
-    """Where the platform hands out tokens. `client_id` names a user-assigned identity."""
+    """The platform's token endpoint. `client_id` selects a user-assigned identity."""
 
     url: str
     header: str = field(repr=False)
@@ -55,7 +55,7 @@ class IdentityEndpoint:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """The connection `AzureWebJobsStorage`: an endpoint and an identity; Core Tools: a connection string."""
+    """The connection `AzureWebJobsStorage`: endpoint and identity, or with Core Tools a connection string."""
 
     table_endpoint: str = ""
     identity: IdentityEndpoint = IdentityEndpoint("", "")
@@ -66,7 +66,7 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class ModelConnection:
-    """Where the model is, for the app's own request; `endpoint` is empty where the app has no identity."""
+    """The model, for the app's own request. `endpoint` is empty if the app has no identity."""
 
     endpoint: str = ""
     deployment: str = ""
@@ -75,7 +75,7 @@ class ModelConnection:
 
 @dataclass(frozen=True)
 class Settings:
-    """`site_host` is the app's own host name, empty outside a Functions host."""
+    """`site_host` is the app's host name, empty outside a Functions host."""
 
     http_auth_level: func.AuthLevel = func.AuthLevel.FUNCTION
     default_instructions: str = DEFAULT_INSTRUCTIONS
@@ -89,7 +89,7 @@ class Settings:
 
 
 def _missing(environment: Mapping[str, str]) -> list[str]:
-    """Settings that the host and the extension need: without one, health would be 200 and nothing work."""
+    """Missing settings of the host and the extension, without which the app would start but not work."""
     tables = environment.get("AzureWebJobsStorage__tableServiceUri") or environment.get("AzureWebJobsStorage")
     settings = {
         "AzureWebJobsStorage__tableServiceUri": tables,
@@ -102,8 +102,8 @@ def _missing(environment: Mapping[str, str]) -> list[str]:
 def without_separator(number: str) -> str:
     """A number of at most two decimals as `50E-2`.
 
-    The extension parses the binding's numbers with the culture of the machine, which in Core Tools may take
-    a point for a separator of thousands: `0.5` would be 5.
+    The extension parses the binding's numbers with the culture of the machine. With Core Tools that may be
+    one in which the point separates thousands: `0.5` would be 5.
     """
     return f"{round(float(number) * 100)}E-2"
 
@@ -115,30 +115,33 @@ def current() -> Settings:
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check every setting. Raises SettingsError that names all that are wrong.
+    """Read and check every setting. Raises SettingsError with all problems.
 
-    It runs while the host indexes the app. An import that raised would leave 404 on every route and no
-    reason anywhere, so function_app.py then serves health alone, which answers these problems; the proof of
-    a deployment (infra/publish.py) asks it and fails with them.
+    It runs while the host indexes the app. If the import raised, every route would answer 404 without a
+    reason. So function_app.py then serves only the health endpoint, which returns these problems; a
+    deployment queries it and fails with them (infra/publish.py).
     """
     problems: list[str] = []
 
-    def checked(name: str, text: str, fits: bool, rule: str) -> str:
-        if not fits:
-            problems.append(f"The app setting {name} is {_shown(text)}: it must be {rule}.")
-        return text
+    def checked(name: str, value: str, is_valid: bool, rule: str) -> str:
+        if not is_valid:
+            problems.append(f"The app setting {name} is {_display(value)}: it must be {rule}.")
+        return value
 
-    def switch(name: str, text: str) -> bool:
-        checked(name, text, text in _SWITCH, "true or false")
-        return _SWITCH.get(text, False)
+    def switch(name: str, default: bool) -> bool:
+        value = environment.get(name, str(default).lower())
+        checked(name, value, value in _SWITCH, "true or false")
+        return _SWITCH.get(value, False)
 
-    def number(name: str, text: str, lowest: int, highest: int) -> int:
-        fits = re.fullmatch(r"[0-9]{1,9}", text) is not None and lowest <= int(text) <= highest
-        checked(name, text, fits, f"a whole number from {lowest} to {highest}")
-        return int(text) if fits else lowest
+    def number(name: str, default: int, lowest: int, highest: int) -> int:
+        value = environment.get(name, str(default))
+        is_valid = re.fullmatch(r"[0-9]{1,9}", value) is not None and lowest <= int(value) <= highest
+        checked(name, value, is_valid, f"a whole number from {lowest} to {highest}")
+        return int(value) if is_valid else lowest
 
-    def table(name: str, text: str) -> str:
-        return checked(name, text, _TABLE.fullmatch(text) is not None, "3 to 63 letters and digits")
+    def table(name: str, default: str) -> str:
+        value = environment.get(name, default)
+        return checked(name, value, _TABLE.fullmatch(value) is not None, "3 to 63 letters and digits")
 
     level = environment.get("HTTP_AUTH_LEVEL", "function")
     checked("HTTP_AUTH_LEVEL", level, level in _AUTH_LEVELS, f"one of {', '.join(sorted(_AUTH_LEVELS))}")
@@ -146,58 +149,52 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     problems += [
         f"The app setting DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)
     ]
-    temperature = environment.get("CHAT_MODEL_TEMPERATURE", "0.5")
+    temperature = environment.get("CHAT_MODEL_TEMPERATURE", ModelSettings.temperature)
     checked(
         "CHAT_MODEL_TEMPERATURE",
         temperature,
         re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", temperature) is not None,
         "a number from 0 to 2 with at most two decimals",
     )
-    # A Functions host names the site; what indexes the app elsewhere, as a test, has no connections.
+    # Set by every Functions host. Where the app is indexed without one, as in a test, it has no connections.
     if environment.get("WEBSITE_HOSTNAME"):
         problems += _missing(environment)
     identity_url = environment.get("IDENTITY_ENDPOINT", "")
-    identity_header = environment.get("IDENTITY_HEADER", "")
-    found = Settings(
+
+    def identity(client_id: str) -> IdentityEndpoint:
+        header = environment.get("IDENTITY_HEADER", "")
+        return IdentityEndpoint(identity_url, header, environment.get(client_id, ""))
+
+    settings = Settings(
         http_auth_level=_AUTH_LEVELS.get(level, func.AuthLevel.FUNCTION),
         default_instructions=instructions,
         model=ModelSettings(
-            is_reasoning=switch(
-                "CHAT_MODEL_IS_REASONING", environment.get("CHAT_MODEL_IS_REASONING", "true")
-            ),
-            max_tokens=number(
-                "CHAT_MODEL_MAX_TOKENS", environment.get("CHAT_MODEL_MAX_TOKENS", "4096"), 1, 128_000
-            ),
+            is_reasoning=switch("CHAT_MODEL_IS_REASONING", ModelSettings.is_reasoning),
+            max_tokens=number("CHAT_MODEL_MAX_TOKENS", ModelSettings.max_tokens, 1, 128_000),
             temperature=temperature,
-            context_tokens=number(
-                "CHAT_MODEL_CONTEXT_TOKENS", environment.get("CHAT_MODEL_CONTEXT_TOKENS", "0"), 0, 10_000_000
-            ),
+            context_tokens=number("CHAT_MODEL_CONTEXT_TOKENS", ModelSettings.context_tokens, 0, 10_000_000),
         ),
         model_connection=ModelConnection(
             environment.get("AzureOpenAI__endpoint", "") if identity_url else "",
             environment.get("CHAT_MODEL_DEPLOYMENT_NAME", ""),
-            IdentityEndpoint(identity_url, identity_header, environment.get("AzureOpenAI__clientId", "")),
+            identity("AzureOpenAI__clientId"),
         ),
         storage=StorageSettings(
             table_endpoint=environment.get("AzureWebJobsStorage__tableServiceUri", ""),
-            identity=IdentityEndpoint(
-                identity_url, identity_header, environment.get("AzureWebJobsStorage__clientId", "")
-            ),
+            identity=identity("AzureWebJobsStorage__clientId"),
             connection_string=environment.get("AzureWebJobsStorage", ""),
-            lease_table=table("LEASE_TABLE", environment.get("LEASE_TABLE", "AssistantLeases")),
-            todo_table=table("TODO_TABLE", environment.get("TODO_TABLE", "Todos")),
+            lease_table=table("LEASE_TABLE", StorageSettings.lease_table),
+            todo_table=table("TODO_TABLE", StorageSettings.todo_table),
         ),
-        expose_instructions=switch("EXPOSE_INSTRUCTIONS", environment.get("EXPOSE_INSTRUCTIONS", "false")),
-        chat_page=switch("CHAT_PAGE", environment.get("CHAT_PAGE", "false")),
-        retention_days=number(
-            "ASSISTANT_RETENTION_DAYS", environment.get("ASSISTANT_RETENTION_DAYS", "0"), 0, 3650
-        ),
+        expose_instructions=switch("EXPOSE_INSTRUCTIONS", Settings.expose_instructions),
+        chat_page=switch("CHAT_PAGE", Settings.chat_page),
+        retention_days=number("ASSISTANT_RETENTION_DAYS", Settings.retention_days, 0, 3650),
         site_host=environment.get("WEBSITE_HOSTNAME", ""),
     )
     if problems:
         raise SettingsError(problems)
-    return found
+    return settings
 
 
-def _shown(value: str) -> str:
-    return repr(value) if len(value) <= _MAX_SHOWN_CHARACTERS else f"a text of {len(value)} characters"
+def _display(value: str) -> str:
+    return repr(value) if len(value) <= _MAX_DISPLAYED_CHARACTERS else f"a text of {len(value)} characters"

@@ -1,7 +1,6 @@
-"""What assistants can do beside talking: one module per skill, and each is found here.
+"""The skills: functions that the model may call. Every assistant of the deployment has all of them.
 
-A skill is a function that the model may call. A module makes its own `skills = func.Blueprint()`;
-nothing else needs to know of it. Every assistant of the deployment has every skill.
+Each module of this package defines `skills = func.Blueprint()` and is registered without further changes.
 """
 
 import importlib
@@ -12,5 +11,5 @@ import azure.functions as func
 
 
 def blueprints() -> Iterator[func.Blueprint]:
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda one: one.name):
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         yield importlib.import_module(f"{__name__}.{module.name}").skills

@@ -1,4 +1,4 @@
-"""The time, which a model cannot know."""
+"""Tells the model the current time."""
 
 from datetime import UTC, datetime, tzinfo
 
@@ -16,13 +16,13 @@ skills = func.Blueprint()
     ),
 )
 def get_current_time(timezone: str) -> str:
-    """`2026-11-25T09:00:00+01:00, a Wednesday, in Europe/Berlin`; UTC where no zone is named."""
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 # a start does not need it
+    """`2026-11-25T09:00:00+01:00, a Wednesday, in Europe/Berlin`; UTC by default."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 # not needed by a cold start
 
     name = (timezone or "").strip() or "UTC"
     try:
         zone: tzinfo = UTC if name.upper() == "UTC" else ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # no such zone, a name that is a path, or one too long for a file
-        return "There is no such time zone. Ask for one of the IANA database, such as Europe/Berlin, or UTC."
+    except (KeyError, ValueError, OSError):  # unknown zone, a path, or a name too long for a file
+        return "There is no such time zone. Use a name of the IANA database, such as Europe/Berlin, or UTC."
     now = datetime.now(zone)
     return f"{now.isoformat(timespec='seconds')}, a {now:%A}, in {name}"

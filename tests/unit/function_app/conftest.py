@@ -6,16 +6,13 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
-import azure.functions as func
 import pytest
 from assistants.settings import CHAT_STATE_TABLE, Settings, StorageSettings
-from assistants.storage import Tables
-from azure.data.tables import EdmType, TableServiceClient
-from azure.functions.http import HttpRequest as HostRequest
+from assistants.tables.clients import Tables
+from azure.data.tables import TableServiceClient
 
 from local_azure.services import node
 from local_azure.services.ports import ADDRESS, free_port
@@ -76,65 +73,3 @@ def settings(connection_string: str) -> Iterator[Settings]:
 @pytest.fixture
 def tables(settings: Settings) -> Tables:
     return Tables(settings)
-
-
-def request(
-    method: str,
-    assistant_id: str = "",
-    *,
-    query: Mapping[str, str] | None = None,
-    raw_query: str | None = None,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-) -> func.HttpRequest:
-    """As the Functions host builds it; `raw_query` is that of the URL where `query` does not show it all."""
-    url_query = urlencode(query or {}) if raw_query is None else raw_query
-    return HostRequest(
-        method=method,
-        url=f"https://app.example/api/assistants?{url_query}",
-        headers=dict(headers or {}),
-        params=dict(query or {}),
-        route_params={"assistantId": assistant_id} if assistant_id else {},
-        body_type="bytes",
-        body=body,
-    )
-
-
-def conversation(
-    table: Any,
-    assistant_id: str,
-    *contents: str,
-    instructions: str = "Be brief.",
-    at: str = "2026-11-25T08:00:00",
-    tokens: int = 7,
-) -> None:
-    """Rows as the extension writes them: a system message, then user and assistant in turn, one a second."""
-    texts = [("System", instructions)]
-    texts += [("Assistant" if number % 2 else "User", content) for number, content in enumerate(contents)]
-    for number, (role, content) in enumerate(texts):
-        table.create_entity(
-            {
-                "PartitionKey": assistant_id,
-                "RowKey": f"msg-{number + 1:04X}",
-                "Content": content,
-                "Role": role,
-                "CreatedAt": (f"{at[:-5]}{number // 60:02}:{number % 60:02}.1234500Z", EdmType.DATETIME),
-                "ToolCalls": "",
-            }
-        )
-    table.create_entity(
-        {
-            "PartitionKey": assistant_id,
-            "RowKey": "state",
-            "Exists": True,
-            "CreatedAt": (f"{at}.0000000Z", EdmType.DATETIME),
-            "LastUpdatedAt": (f"{at}.7654321Z", EdmType.DATETIME),
-            "TotalMessages": len(texts),
-            "TotalTokens": tokens,
-        }
-    )
-
-
-def rows_of(table: Any, assistant_id: str) -> list[dict[str, Any]]:
-    found = table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
-    return [dict(row) for row in found]

@@ -17,7 +17,7 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableRequest:
     """One request. `path` and the query's values are decoded; `rows` is how many the answer holds."""
 
     method: str
@@ -28,15 +28,15 @@ class Asked:
 
 
 class Recorder:
-    def __init__(self, connection_string: str, requests: list[Asked]) -> None:
+    def __init__(self, connection_string: str, requests: list[TableRequest]) -> None:
         self.connection_string = connection_string
         self._requests = requests
 
-    def taken(self) -> list[Asked]:
+    def taken(self) -> list[TableRequest]:
         """What came since the last call."""
-        found = list(self._requests)
+        requests = list(self._requests)
         self._requests.clear()
-        return found
+        return requests
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def recorded(connection_string: str) -> Generator[Recorder]:
     """The same tables by another address. Signatures stay good: they cover the path and not the host."""
     endpoint = connection_string.partition("TableEndpoint=")[2].rstrip(";")
     upstream = urlsplit(endpoint)
-    requests: list[Asked] = []
+    requests: list[TableRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,7 +63,9 @@ def recorded(connection_string: str) -> Generator[Recorder]:
             connection.close()
             path, _, query = self.path.partition("?")
             requests.append(
-                Asked(self.command, unquote(path), dict(parse_qsl(query)), body, _rows(answer, content))
+                TableRequest(
+                    self.command, unquote(path), dict(parse_qsl(query)), body, _rows(answer, content)
+                )
             )
             self.send_response(answer.status)
             for name, value in answer.getheaders():

@@ -11,15 +11,10 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import health, openapi
-from assistants.checks import MAX_INSTRUCTIONS_UNITS
+from assistants.routes import health, openapi
 from assistants.settings import (
-    DEFAULT_INSTRUCTIONS,
     Settings,
-    SettingsError,
     current,
-    load,
-    without_separator,
 )
 from jsonschema import Draft202012Validator
 
@@ -44,7 +39,7 @@ ID = r"{assistantId:maxlength(64):regex(^(?-i:[A-Za-z0-9_-]+)\z)}"
 
 def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     triggers = {
-        name: next(one for one in bindings if one["type"].endswith("Trigger"))
+        name: next(binding for binding in bindings if binding["type"].endswith("Trigger"))
         for name, bindings in indexed(monkeypatch, {}).items()
     }
     assert {
@@ -72,13 +67,13 @@ def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {
+    app_settings = {
         "CHAT_MODEL_IS_REASONING": "false",
         "CHAT_MODEL_MAX_TOKENS": "77",
         "CHAT_MODEL_TEMPERATURE": "1.2",
     }
-    bindings = indexed(monkeypatch, found)["RunAssistant"]
-    assert next(one for one in bindings if one["type"] == "assistantPost") == {
+    bindings = indexed(monkeypatch, app_settings)["RunAssistant"]
+    assert next(binding for binding in bindings if binding["type"] == "assistantPost") == {
         "direction": "IN",
         "type": "assistantPost",
         "name": "state",
@@ -94,17 +89,10 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
     }
 
 
-def test_a_temperature_means_the_same_whatever_separates_decimals() -> None:
-    """`float.TryParse` with the culture of Core Tools' machine reads `0.5` as 5 where that is a comma."""
-    for hundredths in range(201):
-        text = f"{hundredths // 100}.{hundredths % 100:02}"
-        for written in {text, text.removesuffix("0"), text.removesuffix(".00")}:
-            emitted = without_separator(written)
-            assert (emitted, float(emitted)) == (f"{hundredths}E-2", float(written))
-
-
 def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
-    (binding,) = (one for one in indexed(monkeypatch, {})["RunAssistant"] if one["type"] == "assistantPost")
+    (binding,) = (
+        binding for binding in indexed(monkeypatch, {})["RunAssistant"] if binding["type"] == "assistantPost"
+    )
     assert not [value for value in binding.values() if re.fullmatch(r"[0-9]+[.,][0-9]+", str(value))]
 
 
@@ -113,48 +101,6 @@ def test_the_auth_level_is_a_setting(monkeypatch: pytest.MonkeyPatch, setting: s
     bindings = indexed(monkeypatch, {"HTTP_AUTH_LEVEL": setting})
     assert bindings["CreateAssistant"][1]["authLevel"] == emitted
     assert bindings["Health"][0]["authLevel"] == "ANONYMOUS"
-
-
-def test_settings_have_defaults() -> None:
-    settings = load({})
-    assert settings.http_auth_level is func.AuthLevel.FUNCTION
-    assert settings.default_instructions == DEFAULT_INSTRUCTIONS
-
-
-def test_in_a_host_the_settings_that_the_bindings_need_must_be_there() -> None:
-    complete = {
-        "WEBSITE_HOSTNAME": "app.example",
-        "AzureWebJobsStorage__tableServiceUri": "https://account.example",
-        "AzureOpenAI__endpoint": "https://model.example",
-        "CHAT_MODEL_DEPLOYMENT_NAME": "chat",
-    }
-    load(complete)
-    with pytest.raises(SettingsError) as raised:
-        load({"WEBSITE_HOSTNAME": "app.example"})
-    assert raised.value.problems == tuple(
-        f"The app setting {name} is missing." for name in list(complete)[1:]
-    )
-
-
-def test_settings_name_everything_that_is_wrong_at_once() -> None:
-    with pytest.raises(
-        SettingsError, match=r"HTTP_AUTH_LEVEL is 'admin'.*DEFAULT_INSTRUCTIONS has 32769"
-    ) as raised:
-        load({"HTTP_AUTH_LEVEL": "admin", "DEFAULT_INSTRUCTIONS": "x" * (MAX_INSTRUCTIONS_UNITS + 1)})
-    assert "anonymous, function" in str(raised.value)
-
-
-def test_a_long_value_of_a_setting_is_not_shown() -> None:
-    """It may be a secret that was put into the wrong setting, and whoever asks for health may read it."""
-    connection = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"
-    with pytest.raises(SettingsError) as raised:
-        load({"LEASE_TABLE": connection, "TODO_TABLE": "no-name"})
-    lease, todo = raised.value.problems
-    assert (
-        lease
-        == "The app setting LEASE_TABLE is a text of 64 characters: it must be 3 to 63 letters and digits."
-    )
-    assert todo == "The app setting TODO_TABLE is 'no-name': it must be 3 to 63 letters and digits."
 
 
 def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_problems(
@@ -184,8 +130,9 @@ def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_pro
         assert [problem in record.getMessage() for record in caplog.records] == [True]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     document = openapi.document(Settings())
-    told = document["paths"]["/health"]["get"]["responses"]["500"]["content"]["application/problem+json"]
-    validator: Any = Draft202012Validator({**told["schema"], "components": document["components"]})
+    documented = document["paths"]["/health"]["get"]["responses"]["500"]
+    content = documented["content"]["application/problem+json"]
+    validator: Any = Draft202012Validator({**content["schema"], "components": document["components"]})
     validator.validate(body)
 
 
@@ -197,12 +144,12 @@ def answer(app_root: Path) -> tuple[int, dict[str, str]]:
     return response.status_code, json.loads(response.get_body())
 
 
-def test_health_answers_the_hash_that_the_package_carries(tmp_path: Path) -> None:
+def test_health_returns_the_hash_in_the_package(tmp_path: Path) -> None:
     (tmp_path / "package_hash.txt").write_text("abc123\n")
     assert answer(tmp_path) == (200, {"status": "ok", "package": "abc123"})
 
 
-def test_health_says_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
+def test_health_returns_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
     assert answer(tmp_path) == (200, {"status": "ok", "package": "unpackaged"})
 
 
@@ -218,7 +165,7 @@ def test_host_json_has_the_preview_bundle_pinned_below_its_next_breaking_release
 
 def test_host_json_limits_no_requests() -> None:
     """A post calls the app itself and waits: at a limit of requests the fronts hold every place, the calls
-    that they wait for get none, and all of them, with health, hang until the posts time out."""
+    that they wait for get none, and all requests, also those for health, hang until the posts time out."""
     http = json.loads((APP / "host.json").read_text())["extensions"]["http"]
     limits = {"maxConcurrentRequests", "maxOutstandingRequests", "dynamicThrottlesEnabled"}
     assert not limits & http.keys()

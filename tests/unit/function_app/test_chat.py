@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import azure.functions as func
 import pytest
-from assistants import chat
+from assistants.routes import chat
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
 from infra import package
@@ -44,17 +44,17 @@ def chat_page(shown: bool) -> Any:
 
 
 @pytest.mark.parametrize(("shown", "status"), [(True, 200), (False, 404)])
-def test_the_page_is_shown_only_where_the_setting_allows_it(shown: bool, status: int) -> None:
+def test_the_page_is_served_only_if_it_is_enabled(shown: bool, status: int) -> None:
     request = func.HttpRequest(method="GET", url="/api/chat", body=b"")
 
     answer: func.HttpResponse = chat_page(shown).get_user_function()(request)
 
     assert answer.status_code == status
-    assert answer.get_body() == (chat.page().body if shown else b"")
+    assert answer.get_body() == (chat.page().get_body() if shown else b"")
     assert ("Content-Security-Policy" in answer.headers) == shown
 
 
-def test_the_route_takes_no_key_and_nothing_from_the_client() -> None:
+def test_the_route_needs_no_key_and_has_no_parameters() -> None:
     bindings = [json.loads(binding) for binding in chat_page(True).get_raw_bindings()]
 
     assert bindings == [
@@ -70,8 +70,8 @@ def test_the_route_takes_no_key_and_nothing_from_the_client() -> None:
     ]
 
 
-def test_the_policy_allows_only_what_stands_in_the_page() -> None:
-    body = chat.page().body.decode()
+def test_the_policy_allows_only_inline_style_and_script() -> None:
+    body = chat.page().get_body().decode()
     for directive, element in (("script-src", "script"), ("style-src", "style")):
         [content] = re.findall(rf"<{element}[^>]*>(.*?)</{element}>", body, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
@@ -82,7 +82,7 @@ def test_the_policy_allows_only_what_stands_in_the_page() -> None:
 
 
 def test_the_page_names_no_other_host_and_is_small() -> None:
-    body = chat.page().body
+    body = chat.page().get_body()
 
     assert len(body) < 40_000
     assert re.findall(rb"(?:https?:)?//[a-z]", body) == []
@@ -93,7 +93,7 @@ def test_the_page_is_read_at_the_first_request_only() -> None:
     script = (
         "import sys; opened = []\n"
         "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
-        "from assistants import chat\n"
+        "from assistants.routes import chat\n"
         "chat.blueprint(True)\n"
         "assert not [name for name in opened if 'page.' in name], opened\n"
         "chat.page()\n"
@@ -103,7 +103,9 @@ def test_the_page_is_read_at_the_first_request_only() -> None:
 
 
 def test_the_package_ships_the_page() -> None:
-    assert {f"assistants/chat/page.{kind}" for kind in ("html", "css", "js")} <= set(package.app_files(APP))
+    assert {f"assistants/routes/chat_page/page.{kind}" for kind in ("html", "css", "js")} <= set(
+        package.app_files(APP)
+    )
 
 
 # What it makes of answers
@@ -127,12 +129,12 @@ class Api:
         self, method: str, path: str, body: object, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
         kind = "application/json" if status < 400 else "application/problem+json"
-        found = {
+        response = {
             "status": status,
             "body": "" if body is None else json.dumps(body),
             "headers": {"content-type": kind, **(headers or {})},
         }
-        self.answers[method, path] = lambda _: found
+        self.answers[method, path] = lambda _: response
 
     def open(self, key: str = KEY, path: str = "/api/chat") -> None:
         self.page.goto(f"{ORIGIN}{path}")
@@ -154,15 +156,15 @@ class Api:
         if url.rstrip("/") == "/api/chat":
             shown = chat.page()
             headers = {**shown.headers, "content-type": "text/html; charset=utf-8"}
-            route.fulfill(status=200, body=shown.body, headers=headers)
+            route.fulfill(status=200, body=shown.get_body(), headers=headers)
             return
         self.requests.append(request)
         answer = self.answers.get((request.method, url.removeprefix("/api/assistants")))
         if answer is None:
             route.abort()
             return
-        if found := answer(request):
-            route.fulfill(**found)
+        if response := answer(request):
+            route.fulfill(**response)
 
 
 def state(messages: int = 0, tokens: int = 0) -> dict[str, Any]:
@@ -190,8 +192,8 @@ def message(number: int, role: str, content: str, **more: object) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
+    with chromium() as chromium_browser:
+        yield chromium_browser
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_a_model_writes_is_shown_as_text_and_breaks_nothing(api: Api, text: str) -> None:
+def test_messages_are_displayed_as_text_and_do_not_break_the_layout(api: Api, text: str) -> None:
     calls = [{"id": text[:80], "functionName": text[:80], "functionArguments": text, "kind": "Function"}]
     messages = [
         message(1, "System", text),
@@ -253,7 +255,7 @@ def test_a_key_is_sent_as_a_header_and_kept_in_the_tab_only(api: Api) -> None:
     expect(other.get_by_label("Key", exact=True)).to_have_value("")
 
 
-def test_enter_sends_and_shift_enter_begins_a_line(api: Api) -> None:
+def test_enter_sends_and_shift_enter_starts_a_line(api: Api) -> None:
     added = [message(2, "User", "one\ntwo"), message(3, "Assistant", "three")]
     answer = {**state(3, 40), "reply": "three", "messages": added}
     api.answer("POST", "/ada/messages", answer)
@@ -272,7 +274,7 @@ def test_enter_sends_and_shift_enter_begins_a_line(api: Api) -> None:
 
 
 @pytest.mark.parametrize("status", [409, 503])
-def test_a_refusal_keeps_the_message_and_counts_down_until_it_may_be_sent(api: Api, status: int) -> None:
+def test_an_error_keeps_the_message_and_counts_down_to_the_retry(api: Api, status: int) -> None:
     detail = "Another request writes this <b>conversation</b>."
     problem = {"title": "Busy", "status": status, "detail": detail, "messageStored": False}
     api.answer("POST", "/ada/messages", problem, status, {"retry-after": "60"})
@@ -317,7 +319,7 @@ def test_escape_ends_the_wait_and_keeps_the_message(api: Api) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_complain_of(api: Api, scheme: Literal["light", "dark"]) -> None:
+def test_axe_reports_no_violation(api: Api, scheme: Literal["light", "dark"]) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: run `make browser`")
     call = {"id": "call_1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
@@ -334,13 +336,14 @@ def test_axe_finds_nothing_to_complain_of(api: Api, scheme: Literal["light", "da
     expect(api.page.get_by_role("alert")).to_be_visible()
 
     api.page.evaluate(AXE.read_text())
-    found = api.page.evaluate("axe.run()")
+    report = api.page.evaluate("axe.run()")
 
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
-    assert len(found["passes"]) > 20
+    violations = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in report["violations"]]
+    assert violations == []
+    assert len(report["passes"]) > 20
 
 
-def test_a_message_that_was_stored_without_a_reply_is_shown(api: Api) -> None:
+def test_a_message_stored_without_a_reply_is_displayed(api: Api) -> None:
     problem = {"title": "Bad Gateway", "status": 502, "detail": "The skill failed.", "messageStored": True}
     api.answer("POST", "/ada/messages", problem, 502)
     api.open_ada()
@@ -365,7 +368,7 @@ def test_whether_a_message_without_a_problem_document_is_stored_is_not_known(
     expect(api.page.get_by_role("alert")).to_contain_text("reload before you send it again")
 
 
-def test_a_wrong_key_is_said_and_the_key_has_the_focus(api: Api) -> None:
+def test_a_wrong_key_is_reported_and_gets_the_focus(api: Api) -> None:
     api.answer("GET", "", None, 401)
     api.open("wrong")
 
@@ -373,27 +376,27 @@ def test_a_wrong_key_is_said_and_the_key_has_the_focus(api: Api) -> None:
     expect(api.page.get_by_label("Key", exact=True)).to_be_focused()
 
 
-def test_a_slash_behind_the_address_changes_nothing(api: Api) -> None:
+def test_a_trailing_slash_in_the_address_changes_nothing(api: Api) -> None:
     api.open(path="/api/chat/")
 
     expect(api.page.get_by_role("button", name="ada")).to_be_visible()
 
 
-def test_what_no_header_can_carry_is_no_key(api: Api) -> None:
+def test_a_key_that_no_header_allows_is_reported(api: Api) -> None:
     api.open("schlüssel für 🙂")
 
-    expect(api.page.get_by_role("alert")).to_contain_text("This is no function key")
+    expect(api.page.get_by_role("alert")).to_contain_text("This is not a function key")
     assert api.requests == []
 
 
-def test_no_answer_is_said(api: Api) -> None:
+def test_a_missing_response_is_reported(api: Api) -> None:
     del api.answers["GET", ""]
     api.open()
 
     expect(api.page.get_by_role("alert")).to_contain_text("The app did not answer")
 
 
-def test_all_pages_of_a_conversation_are_shown_without_instructions_that_the_app_hides(api: Api) -> None:
+def test_all_pages_of_a_conversation_are_displayed_without_hidden_instructions(api: Api) -> None:
     pages = [[message(1, "User", "first")], [message(2, "Assistant", "second")]]
 
     def answer(request: Request) -> dict[str, Any]:
@@ -407,7 +410,7 @@ def test_all_pages_of_a_conversation_are_shown_without_instructions_that_the_app
     api.open_ada()
 
     expect(api.page.locator("#messages > li")).to_have_count(2)
-    expect(api.page.locator("#facts")).to_contain_text("not shown by this app")
+    expect(api.page.locator("#facts")).to_contain_text("hidden by this app")
 
 
 def test_an_existing_assistant_is_not_replaced(api: Api) -> None:

@@ -1,31 +1,31 @@
-"""Hostile requests handed to each route's own code, as if no route constraint stood before it.
+"""Hostile texts in parameters and bodies: what the routes send to the table service.
 
-A proxy in front of the table service keeps all that reaches it: what is refused asks nothing, and
-what is not asks for the one assistant that the request names.
+A proxy in front of the table service records every request: all of them concern the assistant that the
+request names. test_ids.py tests hostile ids.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-import azure.functions as func
 import pytest
-from assistants import checks, conversations, create, listing, post, read, remove
-from assistants.own_call import Called, Outcome
-from assistants.post import PostLog
+from assistants import listing
+from assistants.binding_call import CallResult, Outcome
+from assistants.posts import PostLog, Services
+from assistants.routes import parsing, post, read
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests import hostile
 from tests.hostile import VICTIM
-from tests.unit.function_app.conftest import conversation, request
-from tests.unit.function_app.table_recorder import Asked, Recorder, recorded
+from tests.unit.function_app.helpers import answer, conversation, request
+from tests.unit.function_app.table_recorder import Recorder, TableRequest, recorded
 
-Handle = Callable[[str], func.HttpResponse]
 FIXED = {
     "deadline": None,
     "derandomize": True,
@@ -36,8 +36,8 @@ FIXED = {
 @pytest.fixture
 def recorder(settings: Settings, connection_string: str) -> Iterator[Recorder]:
     conversation(Tables(settings).chat_state, VICTIM, "Hi", "Hello.")
-    with recorded(connection_string) as found:
-        yield found
+    with recorded(connection_string) as table_recorder:
+        yield table_recorder
 
 
 @pytest.fixture
@@ -47,75 +47,9 @@ def seen(settings: Settings, recorder: Recorder) -> Settings:
     return replace(settings, storage=storage)
 
 
-class Outlet(func.Out[bytes]):
-    """An output that nothing may be set to."""
-
-    def set(self, val: bytes) -> None:
-        raise AssertionError(f"the binding would create {val!r}")
-
-    def get(self) -> bytes:
-        raise AssertionError
-
-
-def never(_assistant_id: str, _message: str, _key: str) -> Called:
-    raise AssertionError("the bound function was called")
-
-
-def handles(found: Settings) -> dict[str, Handle]:
-    """Each route that names an assistant."""
-    tables = Tables(found)
-    hello = json.dumps({"message": "Hello"}).encode()
-    return {
-        "PUT": lambda name: create.respond(request("PUT", name), Outlet(), "Be brief.", tables),
-        "PUT, only if new": lambda name: create.respond(
-            request("PUT", name, headers={"If-None-Match": "*"}), Outlet(), "Be brief.", tables
-        ),
-        "GET": lambda name: read.respond(request("GET", name), found, tables),
-        "GET as the binding": lambda name: read.respond(
-            request("GET", name, query={"timestampUTC": "2020-01-01"}), found, tables
-        ),
-        "POST messages": lambda name: post.respond(
-            request("POST", name, body=hello), found, tables, never, PostLog()
-        ),
-        "POST": lambda name: post.respond_as_text(
-            request("POST", name, query={"message": "Hello"}), found, tables, never, PostLog()
-        ),
-        "DELETE": lambda name: remove.respond(request("DELETE", name), tables),
-    }
-
-
-def refused(routes: dict[str, Handle], recorder: Recorder, assistant_id: str) -> None:
-    for name, handle in routes.items():
-        response = handle(assistant_id)
-        assert (name, response.status_code, response.mimetype) == (name, 400, "application/problem+json")
-        errors = json.loads(response.get_body())["errors"]
-        assert "assistantId" in [error.get("name") for error in errors]
-    assert recorder.taken() == []
-
-
-@pytest.mark.parametrize(
-    "assistant_id", [*hostile.IDS.values(), *hostile.SLASHES.values()], ids=[*hostile.IDS, *hostile.SLASHES]
-)
-def test_a_hostile_id_is_refused_by_every_route_without_a_request_to_the_tables(
-    seen: Settings, recorder: Recorder, assistant_id: str
-) -> None:
-    refused(handles(seen), recorder, assistant_id)
-
-
-def test_no_hostile_id_that_can_be_thought_of_reaches_a_table(seen: Settings, recorder: Recorder) -> None:
-    routes = handles(seen)
-
-    @examples(max_examples=250, **FIXED)  # pyright: ignore[reportArgumentType] # a mapping of options
-    @given(hostile.ids() | st.sampled_from([".", ".."]))
-    def each(assistant_id: str) -> None:
-        refused(routes, recorder, assistant_id)
-
-    each()
-
-
 def test_the_recorder_sees_what_a_route_asks(seen: Settings, recorder: Recorder) -> None:
-    """Else the tests above would pass whatever was asked."""
-    assert handles(seen)["GET"](VICTIM).status_code == 200
+    """Without this, the tests below could pass without any request."""
+    assert answer(read.respond, request("GET", VICTIM), seen, Tables(seen)).status_code == 200
     state, messages = recorder.taken()
     assert state.path.endswith(f"/ChatState(PartitionKey='{VICTIM}',RowKey='state')")
     assert messages.query["$filter"].startswith(f"PartitionKey eq '{VICTIM}' and ")
@@ -130,11 +64,13 @@ ONE = re.compile(
 )
 
 
-def only_of_the_victim(asked: list[Asked]) -> bool:
+def only_of_the_victim(table_requests: list[TableRequest]) -> bool:
     point = re.compile(rf"/\w+/ChatState\(PartitionKey='{VICTIM}',RowKey='state'\)")
     return all(
-        ONE.fullmatch(one.query["$filter"]) if "$filter" in one.query else point.fullmatch(one.path)
-        for one in asked
+        ONE.fullmatch(table_request.query["$filter"])
+        if "$filter" in table_request.query
+        else point.fullmatch(table_request.path)
+        for table_request in table_requests
     )
 
 
@@ -149,12 +85,12 @@ def test_no_parameter_gets_into_a_filter(seen: Settings, recorder: Recorder) -> 
     @example("since", "2026-11-25T08:00:00Z")
     @example("timestampUTC", "2026-11-25T08:00:00%2527Z")
     @example("timestampUTC", "2026-11-25")
-    def each(name: str, value: str) -> None:
-        response = read.respond(request("GET", VICTIM, query={name: value}), seen, tables)
+    def check(name: str, value: str) -> None:
+        response = answer(read.respond, request("GET", VICTIM, query={name: value}), seen, tables)
         assert response.status_code in (200, 400)
         assert only_of_the_victim(recorder.taken())
 
-    each()
+    check()
 
 
 def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder) -> None:
@@ -163,24 +99,29 @@ def test_no_text_of_a_body_gets_into_a_query(seen: Settings, recorder: Recorder)
     own = {"ChatState()", f"ChatState{key % 'state'}", leases, f"{leases}{key % 'lease'}", "Tables"}
     posted: list[str] = []
 
-    def run(_assistant_id: str, message: str, _key: str) -> Called:
+    def run(_assistant_id: str, message: str, _key: str) -> CallResult:
         posted.append(message)
-        return Called(Outcome.UNREACHABLE)
+        return CallResult(Outcome.UNREACHABLE)
 
     @examples(max_examples=50, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(hostile.texts() | st.sampled_from([*hostile.TEXTS.values()]))
-    def each(message: str) -> None:
+    def check(message: str) -> None:
         body = json.dumps({"message": message}).encode()
         assert (
-            post.respond(request("POST", VICTIM, body=body), seen, tables, run, PostLog()).status_code == 503
+            post.respond(
+                request("POST", VICTIM, body=body), post.JSON, seen, Services(tables, run), PostLog()
+            ).status_code
+            == 503
         )
         assert posted.pop() == message
         sent = recorder.taken()
-        assert {re.sub(r"^/\w+/", "", one.path) for one in sent} <= own
-        asked = [one.query["$filter"] for one in sent if "$filter" in one.query]
-        assert asked == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
+        assert {re.sub(r"^/\w+/", "", table_request.path) for table_request in sent} <= own
+        filters = [
+            table_request.query["$filter"] for table_request in sent if "$filter" in table_request.query
+        ]
+        assert filters == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
 
-    each()
+    check()
 
 
 def test_a_token_of_the_list_is_a_literal_in_its_filter(
@@ -193,9 +134,9 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
 
     @examples(max_examples=100, **FIXED)  # pyright: ignore[reportArgumentType] # as above
     @given(anything)
-    def each(place: str) -> None:
-        token = {"continuationToken": checks.encode_token("a", place)}
-        response = read.respond_list(request("GET", query=token), tables)
+    def check(place: str) -> None:
+        token = {"continuationToken": parsing.encode_token("a", place)}
+        response = answer(read.respond_list, request("GET", query=token), tables)
         sent = recorder.taken()
         if response.status_code == 400:
             assert sent == []
@@ -203,7 +144,7 @@ def test_a_token_of_the_list_is_a_literal_in_its_filter(
         literal = place.replace("'", "''")
         assert response.status_code == 200
         assert sent[0].query["$filter"] == f"PartitionKey gt '{literal}' and RowKey eq 'state'"
-        next(conversations.partitions_after(tables.chat_state, place), None)
+        next(conversations.partitions_after(tables, place), None)
         assert recorder.taken()[0].query["$filter"] == f"PartitionKey gt '{literal}'"
 
-    each()
+    check()

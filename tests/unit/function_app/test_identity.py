@@ -1,4 +1,4 @@
-"""The app's credential: when it asks the token endpoint, and what a failure of it costs."""
+"""The app's credential: when it requests a token, and how it handles errors of the endpoint."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ def token(name: str, seconds: int) -> tuple[int, bytes]:
 
 
 class Endpoint:
-    """Stands for the token endpoint; `answers` in turn, the last for all further requests."""
+    """A stand-in for the token endpoint: `answers` in turn, then the last one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> None:
         self.answers: list[Answer] = list(answers)
@@ -31,7 +31,7 @@ class Endpoint:
         def ask(_identity: ManagedIdentity, resource: str) -> tuple[int, bytes]:
             return self.ask(resource)
 
-        monkeypatch.setattr(ManagedIdentity, "_ask", ask)
+        monkeypatch.setattr(ManagedIdentity, "_get", ask)
         self.identity = ManagedIdentity(IdentityEndpoint("http://endpoint", "secret"), self.sleeps.append)
 
     def ask(self, resource: str) -> tuple[int, bytes]:
@@ -46,7 +46,7 @@ class Endpoint:
         return self.identity.get_token(SCOPE).token
 
 
-def test_a_token_is_asked_for_once_in_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_requested_once_in_its_lifetime(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint(monkeypatch, token("first", 3600))
     assert [endpoint.get() for _ in range(3)] == ["first"] * 3
     assert endpoint.resources == ["https://storage.azure.com/"]
@@ -58,15 +58,15 @@ def test_a_token_is_renewed_in_its_last_five_minutes(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("failure", [(500, b"no"), (400, b"no"), OSError("refused"), (200, b"[]")], ids=str)
-def test_a_token_that_lives_is_kept_when_its_renewal_fails_and_not_renewed_again_at_once(
+def test_a_valid_token_is_kept_after_a_failed_renewal_without_an_immediate_retry(
     monkeypatch: pytest.MonkeyPatch, failure: Answer
 ) -> None:
     endpoint = Endpoint(monkeypatch, token("first", 299), failure)
     assert endpoint.get() == "first"
     assert endpoint.get() == "first"
-    asked = len(endpoint.resources)
+    requests_before = len(endpoint.resources)
     assert endpoint.get() == "first"
-    assert len(endpoint.resources) == asked
+    assert len(endpoint.resources) == requests_before
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_token_that_lives_is_kept_when_its_renewal_fails_and_not_renewed_again
     ],
     ids=str,
 )
-def test_a_failure_says_whether_it_passes(
+def test_an_error_states_whether_it_is_temporary(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, tries: int, passes: bool
 ) -> None:
     endpoint = Endpoint(monkeypatch, answer)
@@ -107,7 +107,9 @@ def test_a_failure_is_remembered_for_some_seconds(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("answer", [token("first", 3600), OSError("refused")], ids=["token", "none"])
-def test_one_request_renews_for_all_who_wait(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+def test_one_request_renews_the_token_for_all_waiting_threads(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
     endpoint = Endpoint(monkeypatch, answer)
     may_answer = threading.Event()
     endpoint.before_answer = lambda: may_answer.wait(30)
@@ -150,7 +152,7 @@ def token_endpoint() -> Iterator[IdentityEndpoint]:
         server.shutdown()
 
 
-def test_a_token_is_asked_for_without_a_proxy(
+def test_a_token_is_requested_without_a_proxy(
     token_endpoint: IdentityEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -1,7 +1,8 @@
-"""Which of the two ways gives a page of assistants, with a table that answers as each test says."""
+"""A page of assistants by scan and by walk, from a table whose answers each test defines."""
 
 import threading
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +51,11 @@ class Table:
         return TableEntity(PartitionKey=partition)
 
 
+def of(table: Table) -> Any:
+    """The app's tables, of which only this one is read."""
+    return SimpleNamespace(chat_state=table)
+
+
 @pytest.fixture(autouse=True)
 def _no_head_start(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] # pytest calls it
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
@@ -76,17 +82,17 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         ("g", 1, [], None),
     ],
 )
-def test_both_ways_give_the_same_page(
+def test_scan_and_walk_return_the_same_page(
     way: str, after: str, limit: int, expected: list[str], place: str | None
 ) -> None:
     table = Table("a", "c", "e", "g", strays=["b", "b'c"])
     if way == "scan":
         table.release()
     try:
-        page = listing.page_after(table, after, limit)
+        page = listing.page_after(of(table), after, limit)
     finally:
         table.release()
-    assert (ids(page), page.place) == (expected, place)
+    assert (ids(page), page.last_partition) == (expected, place)
 
 
 def test_a_walk_reads_several_states_at_once_and_never_more_than_its_threads(
@@ -108,7 +114,7 @@ def test_a_walk_reads_several_states_at_once_and_never_more_than_its_threads(
 
     monkeypatch.setattr(listing.conversations, "get_state", get_state)
     try:
-        page = listing.page_after(table, "", 40)
+        page = listing.page_after(of(table), "", 40)
     finally:
         table.release()
     assert ids(page) == [f"a{number:02}" for number in range(40)]
@@ -121,10 +127,10 @@ def test_a_scan_that_fails_leaves_the_page_to_the_walk(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", DEADLINE)
     monkeypatch.setattr(listing.conversations, "states_after", fail)
-    assert ids(listing.page_after(Table("a", "b"), "", 5)) == ["a", "b"]
+    assert ids(listing.page_after(of(Table("a", "b")), "", 5)) == ["a", "b"]
 
 
-def test_a_scan_that_nobody_waits_for_any_more_ends_with_the_answer_under_way(
+def test_an_abandoned_scan_ends_with_its_current_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table = Table("a", "b", "c")
@@ -134,28 +140,28 @@ def test_a_scan_that_nobody_waits_for_any_more_ends_with_the_answer_under_way(
         return listing.State(assistant_id, "", "", 0, 0)
 
     monkeypatch.setattr(listing.conversations, "get_state", get_state)
-    assert ids(listing.page_after(table, "", 5)) == ["a", "b", "c"]
+    assert ids(listing.page_after(of(table), "", 5)) == ["a", "b", "c"]
     table.release()
     assert table.scan_ended.wait(DEADLINE)
     assert table.scanned_pages <= 1
 
 
-def test_a_page_of_a_walk_ends_after_so_many_partitions_that_are_no_assistants() -> None:
+def test_a_walk_limits_the_partitions_that_are_not_assistants() -> None:
     strays = [f"b{number:03}" for number in range(listing.MAX_STRAYS * 3)]
     table = Table("a", "c", strays=strays)
     try:
-        page = listing.page_after(table, "", 100)
+        page = listing.page_after(of(table), "", 100)
         assert ids(page) == ["a"]
-        assert page.place in strays
-        assert ids(listing.page_after(table, page.place or "", 100)) == ["c"]
+        assert page.last_partition in strays
+        assert ids(listing.page_after(of(table), page.last_partition or "", 100)) == ["c"]
     finally:
         table.release()
 
 
-def test_a_table_that_is_missing_has_no_assistants(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_table_has_no_assistants(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_options: object) -> Any:
         raise ResourceNotFoundError("TableNotFound")
 
     table = Table()
     monkeypatch.setattr(table, "query_entities", fail)
-    assert listing.page_after(table, "", 5) == listing.Page([], None)
+    assert listing.page_after(of(table), "", 5) == listing.Page([], None)

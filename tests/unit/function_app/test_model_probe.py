@@ -1,4 +1,4 @@
-"""What the model itself answers, and how often it is asked."""
+"""The model probe: its causes, and how often it sends a request."""
 
 import json
 import threading
@@ -38,8 +38,8 @@ class Model:
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
-        (200, Cause.WELL),
-        (400, Cause.WELL),
+        (200, Cause.AVAILABLE),
+        (400, Cause.AVAILABLE),
         (401, Cause.NO_ROLE),
         (403, Cause.DENIED),
         (404, Cause.NO_DEPLOYMENT),
@@ -48,8 +48,8 @@ class Model:
         (503, Cause.NO_ANSWER),
     ],
 )
-def test_the_status_says_which_cause_it_is(status: int, cause: Cause) -> None:
-    assert Model(status).probe().ask() == ModelAnswer(cause)
+def test_the_status_determines_the_cause(status: int, cause: Cause) -> None:
+    assert Model(status).probe().probe() == ModelAnswer(cause)
 
 
 @pytest.mark.parametrize(
@@ -59,21 +59,21 @@ def test_a_rate_limit_comes_with_the_models_own_wait(header: str, seconds: int |
     assert parse(429, {"retry-after": header}) == ModelAnswer(Cause.RATE_LIMIT, seconds)
 
 
-def test_no_answer_and_no_token_are_causes_too() -> None:
-    assert Model(error=TimeoutError()).probe().ask() == ModelAnswer(Cause.NO_ANSWER)
+def test_no_answer_and_no_token_have_their_own_causes() -> None:
+    assert Model(error=TimeoutError()).probe().probe() == ModelAnswer(Cause.NO_ANSWER)
 
     def refuse(_scope: str) -> str:
         raise TokenError("No token: 400", passes=False)
 
     probe = Model().probe()
     probe.get_token = refuse
-    assert probe.ask() == ModelAnswer(Cause.NO_IDENTITY)
+    assert probe.probe() == ModelAnswer(Cause.NO_IDENTITY)
 
 
 def test_the_smallest_request_is_sent_with_the_models_token() -> None:
     model = Model()
-    model.probe().ask()
-    model.probe(is_reasoning=True).ask()
+    model.probe().probe()
+    model.probe(is_reasoning=True).probe()
     assert [set(body) for body in model.bodies] == [
         {"messages", "max_tokens"},
         {"messages", "max_completion_tokens"},
@@ -85,32 +85,32 @@ def test_one_answer_serves_ten_seconds() -> None:
     model = Model(401)
     probe = model.probe()
     for model.time in (0.0, 9.9, 10.0, 19.0):
-        assert probe.ask() == ModelAnswer(Cause.NO_ROLE)
+        assert probe.probe() == ModelAnswer(Cause.NO_ROLE)
     assert len(model.bodies) == 2
 
 
-def test_while_one_request_is_under_way_no_other_is_sent() -> None:
+def test_no_second_probe_is_sent_during_the_first() -> None:
     model, probe = Model(), Model().probe()
-    asked, may_answer = threading.Event(), threading.Event()
+    request_sent, may_answer = threading.Event(), threading.Event()
 
     def send(_connection: ModelConnection, _token: str, body: bytes) -> tuple[int, Mapping[str, str]]:
         model.bodies.append(json.loads(body))
-        asked.set()
+        request_sent.set()
         may_answer.wait(30)
         return 200, {}
 
     probe.send = send
-    thread = threading.Thread(target=probe.ask)
+    thread = threading.Thread(target=probe.probe)
     thread.start()
-    assert asked.wait(30)
-    assert probe.ask() is None
+    assert request_sent.wait(30)
+    assert probe.probe() is None
     may_answer.set()
     thread.join(30)
     assert len(model.bodies) == 1
 
 
-def test_an_app_without_an_identity_asks_nobody() -> None:
+def test_an_app_without_an_identity_sends_no_probe() -> None:
     connection = load({"AzureOpenAI__endpoint": "https://account.example"}).model_connection
     model = Model()
-    assert ModelProbe(connection, True, lambda _scope: "token", model.send).ask() is None
+    assert ModelProbe(connection, True, lambda _scope: "token", model.send).probe() is None
     assert model.bodies == []

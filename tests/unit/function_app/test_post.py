@@ -1,10 +1,9 @@
-"""Posting a message: what is refused before the model is asked, and what the rows tell afterwards."""
+"""Posting a message: what is rejected before the call, and how the rows determine the response after it."""
 
 import json
 import logging
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,60 +11,33 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import conversations, leases, post, remove
+from assistants import history, leases, posts
+from assistants.binding_call import CallResult, Outcome
 from assistants.leases import Lease, Purpose
 from assistants.model_probe import Cause, ModelAnswer
-from assistants.own_call import Called, Outcome
-from assistants.post import PostLog
+from assistants.posts import PostError, PostLog, Reason, Services
+from assistants.routes import post, remove
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables import conversations
+from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import EdmType
 
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import HOSTILE_IDS, NOTHING, SMILE
-from tests.unit.function_app.test_remove import Forwarding, created, delete, put
-
-DONE = Called(Outcome.DONE, 200)
-FAILED = Called(Outcome.FAILED, 500)
-
-
-class Run:
-    """Stands for the bound function: writes what the extension would, and says how the call ended."""
-
-    def __init__(self, called: Called = DONE, write: Callable[[str, str], None] | None = None) -> None:
-        self.called = called
-        self.write = write
-        self.asked: list[tuple[str, str, str]] = []
-
-    def __call__(self, assistant_id: str, message: str, key: str) -> Called:
-        self.asked.append((assistant_id, message, key))
-        if self.write is not None:
-            self.write(assistant_id, message)
-        return self.called
-
-
-def adding(tables: Tables, *rows: dict[str, str]) -> Callable[[str, str], None]:
-    """One exchange in one go: the message, then `rows`, and the state."""
-
-    def write(assistant_id: str, message: str) -> None:
-        table = tables.chat_state
-        state = table.get_entity(assistant_id, "state")
-        for row in ({"Role": "User", "Content": message}, *rows):
-            state["TotalMessages"] += 1
-            table.create_entity(
-                {
-                    "PartitionKey": assistant_id,
-                    "RowKey": f"msg-{state['TotalMessages']:04X}",
-                    "CreatedAt": ("2026-11-25T09:00:00.1234567Z", EdmType.DATETIME),
-                    "ToolCalls": "",
-                    **row,
-                }
-            )
-        state["TotalTokens"] = 42
-        table.update_entity(state)
-
-    return write
+from tests.unit.function_app.helpers import (
+    DONE,
+    FAILED,
+    NOTHING,
+    SMILE,
+    Forwarding,
+    Run,
+    adding,
+    answer,
+    conversation,
+    created,
+    delete,
+    put,
+    request,
+    rows_of,
+)
 
 
 def send(
@@ -78,15 +50,15 @@ def send(
 ) -> func.HttpResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = json.dumps({"message": "Hi"} if body is None else body).encode()
-    asked = request("POST", assistant_id, body=content, headers=named)
-    return post.respond(asked, settings, tables, run, PostLog())
+    http_request = request("POST", assistant_id, body=content, headers=named)
+    return post.respond(http_request, post.JSON, settings, Services(tables, run), PostLog())
 
 
 def body_of(response: func.HttpResponse) -> dict[str, Any]:
     return json.loads(response.get_body())
 
 
-def test_the_answer_is_the_reply_and_all_that_was_added(settings: Settings, tables: Tables) -> None:
+def test_the_response_has_the_reply_and_all_added_messages(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Earlier", "Yes.")
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
     run = Run(
@@ -103,7 +75,10 @@ def test_the_answer_is_the_reply_and_all_that_was_added(settings: Settings, tabl
 
     assert (response.status_code, response.mimetype) == (200, "application/json")
     body = body_of(response)
-    shown = [(one["number"], one["role"], one["content"], one["toolCalls"]) for one in body.pop("messages")]
+    shown = [
+        (message["number"], message["role"], message["content"], message["toolCalls"])
+        for message in body.pop("messages")
+    ]
     assert shown == [
         (4, "User", "Hi", []),
         (5, "Assistant", "", [call]),
@@ -115,17 +90,17 @@ def test_the_answer_is_the_reply_and_all_that_was_added(settings: Settings, tabl
     assert rows_of(tables.leases, "a") == [], "the lease is given back"
 
 
-def test_the_documentations_form_answers_the_reply_as_text(settings: Settings, tables: Tables) -> None:
+def test_the_documented_form_returns_the_reply_as_text(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Grüße."}))
 
-    response = post.respond_as_text(
-        request("POST", "a", query={"message": "Hi"}), settings, tables, run, PostLog()
+    response = post.respond(
+        request("POST", "a", query={"message": "Hi"}), post.TEXT, settings, Services(tables, run), PostLog()
     )
 
     assert (response.status_code, response.mimetype) == (200, "text/plain")
     assert response.get_body().decode() == "Grüße."
-    assert run.asked == [("a", "Hi", "")]
+    assert run.calls == [("a", "Hi", "")]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +120,7 @@ def test_the_documentations_form_answers_the_reply_as_text(settings: Settings, t
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_refused_message_is_a_400_and_neither_table_nor_model_is_asked(
+def test_an_invalid_message_is_a_400_without_a_table_or_model_request(
     settings: Settings, body: object, name: str | None
 ) -> None:
     nothing: Any = None
@@ -153,49 +128,38 @@ def test_a_refused_message_is_a_400_and_neither_table_nor_model_is_asked(
     response = send(settings, nothing, run, body)
     assert response.status_code == 400
     assert body_of(response)["errors"][0].get("name") == name
-    assert run.asked == []
+    assert run.calls == []
 
 
 @pytest.mark.parametrize("query", [{}, {"message": "\x00"}], ids=str)
-def test_the_documentations_form_refuses_the_same(settings: Settings, query: dict[str, str]) -> None:
+def test_the_documented_form_rejects_the_same_messages(settings: Settings, query: dict[str, str]) -> None:
     nothing: Any = None
-    response = post.respond_as_text(request("POST", "a", query=query), settings, nothing, Run(), PostLog())
+    response = post.respond(
+        request("POST", "a", query=query), post.TEXT, settings, Services(nothing, Run()), PostLog()
+    )
     assert (response.status_code, body_of(response)["errors"][0]["in"]) == (400, "query")
-
-
-@pytest.mark.parametrize("assistant_id", [one for one in HOSTILE_IDS if one])
-def test_a_hostile_id_reaches_neither_table_nor_model(settings: Settings, assistant_id: str) -> None:
-    nothing: Any = None
-    run = Run()
-    assert send(settings, nothing, run, assistant_id=assistant_id).status_code == 400
-    asked = request("POST", assistant_id, query={"message": "Hi"})
-    assert post.respond_as_text(asked, settings, nothing, run, PostLog()).status_code == 400
-    assert run.asked == []
 
 
 def test_a_missing_assistant_is_a_404_without_a_call(settings: Settings) -> None:
     run = Run()
     response = send(settings, NOTHING, run)
-    assert (response.status_code, response.mimetype, run.asked) == (404, "application/problem+json", [])
+    assert (response.status_code, response.mimetype, run.calls) == (404, "application/problem+json", [])
 
 
-def test_while_another_posts_the_answer_is_409_and_the_model_is_not_asked(
-    settings: Settings, tables: Tables
-) -> None:
+def test_a_concurrent_post_is_a_409_without_a_call(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     first = leases.acquire(tables, "a", Purpose.POST)
     run = Run()
 
     response = send(settings, tables, run)
 
-    assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
+    assert (response.status_code, body_of(response)["messageStored"], run.calls) == (409, False, [])
     assert int(response.headers["Retry-After"]) >= 1
-    assert isinstance(first, Lease)
     first.release()
     assert send(settings, tables, Run(write=adding(tables))).status_code == 200
 
 
-def test_until_the_rows_of_a_create_are_there_the_answer_is_409_and_the_model_is_not_asked(
+def test_until_the_rows_of_a_create_exist_a_post_is_a_409_without_a_call(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
@@ -204,23 +168,23 @@ def test_until_the_rows_of_a_create_are_there_the_answer_is_409_and_the_model_is
 
     response = send(settings, tables, run)
 
-    assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
+    assert (response.status_code, body_of(response)["messageStored"], run.calls) == (409, False, [])
     created(tables, "a")
     assert send(settings, tables, Run(write=adding(tables))).status_code == 200
     assert rows_of(tables.leases, "a") == []
 
 
-def test_between_the_deletes_and_the_insert_of_a_create_the_answer_is_409_and_not_404(
+def test_between_the_deletes_and_the_insert_of_a_create_a_post_is_a_409_and_not_a_404(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a")
     put(tables, "a")
-    conversations.delete(tables.chat_state, "a", bool)
+    conversations.delete(tables, "a", bool)
     assert problem_of(settings, tables, Run()) == (409, False, "5")
 
 
 @pytest.mark.parametrize("total", [1, 3])
-def test_messages_that_the_state_does_not_count_end_a_conversation_before_the_model_is_asked(
+def test_a_conversation_with_uncounted_messages_is_rejected_without_a_call(
     settings: Settings, tables: Tables, total: int
 ) -> None:
     conversation(tables.chat_state, "a", *("text",) * 4)
@@ -230,21 +194,21 @@ def test_messages_that_the_state_does_not_count_end_a_conversation_before_the_mo
 
     response = send(settings, tables, run)
 
-    assert (response.status_code, body_of(response)["messageStored"], run.asked) == (409, False, [])
+    assert (response.status_code, body_of(response)["messageStored"], run.calls) == (409, False, [])
     assert "Retry-After" not in response.headers
-    assert f"msg-{total + 1:04X} lies behind msg-{total:04X}" in body_of(response)["detail"]
+    assert f"msg-{total + 1:04X} comes after msg-{total:04X}" in body_of(response)["detail"]
     assert rows_of(tables.leases, "a") == []
 
 
 @pytest.mark.parametrize("meanwhile", [0, 1, 6])
-def test_what_another_wrote_before_the_lease_was_taken_is_neither_taken_for_damage_nor_for_the_answer(
+def test_rows_written_before_the_lease_are_neither_damage_nor_the_reply(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch, meanwhile: int
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     acquire = leases.acquire
 
     def after_another(*arguments: Any) -> Any:
-        conversations.delete(tables.chat_state, "a", bool)
+        conversations.delete(tables, "a", bool)
         conversation(tables.chat_state, "a", *("text",) * meanwhile)
         return acquire(*arguments)
 
@@ -252,22 +216,20 @@ def test_what_another_wrote_before_the_lease_was_taken_is_neither_taken_for_dama
     response = send(settings, tables, Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."})))
 
     assert response.status_code == 200
-    assert [one["content"] for one in body_of(response)["messages"]] == ["Hi", "Yes."]
+    assert [message["content"] for message in body_of(response)["messages"]] == ["Hi", "Yes."]
 
 
-def test_of_many_posts_at_once_each_is_stored_or_told_that_it_is_not(
-    settings: Settings, tables: Tables
-) -> None:
+def test_each_of_many_concurrent_posts_is_stored_or_rejected(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     together = threading.Barrier(8)
     statuses: list[int] = []
 
-    def one(number: int) -> None:
+    def post_message(number: int) -> None:
         together.wait(30)
         statuses.append(send(settings, tables, run, {"message": f"text {number}"}).status_code)
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=post_message, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -275,7 +237,7 @@ def test_of_many_posts_at_once_each_is_stored_or_told_that_it_is_not(
 
     stored = [row for row in rows_of(tables.chat_state, "a") if row.get("Role") == "User"]
     assert set(statuses) <= {200, 409}
-    assert statuses.count(200) == len(stored) == len(run.asked) >= 1
+    assert statuses.count(200) == len(stored) == len(run.calls) >= 1
 
 
 def problem_of(settings: Settings, tables: Tables, run: Run) -> tuple[int, bool | None, str | None]:
@@ -284,22 +246,46 @@ def problem_of(settings: Settings, tables: Tables, run: Run) -> tuple[int, bool 
     return response.status_code, body_of(response)["messageStored"], response.headers.get("Retry-After")
 
 
+REASONS = [*Reason, *(outcome for outcome in Outcome if outcome is not Outcome.FAILED), *Cause]
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+def test_every_reason_has_a_problem_and_only_a_key_that_is_refused_asks_for_a_host_key(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason | Outcome | Cause
+) -> None:
+    def fail(*_arguments: object) -> posts.Exchange:
+        raise PostError(reason, value="<value>", locked_until=datetime(2026, 11, 30, 17, tzinfo=UTC))
+
+    monkeypatch.setattr(posts, "exchange", fail)
+    response = send(Settings(), NOTHING, Run())
+
+    detail = body_of(response)["detail"]
+    assert response.mimetype == "application/problem+json"
+    assert len(detail) > 20
+    assert not {"{", "}"} & set(detail)
+    assert ("Send a host key" in detail) is (reason is Outcome.KEY_REFUSED)
+    assert body_of(response)["lockedUntil"] == "2026-11-30T17:00:00Z"
+    assert ("Retry-After" in response.headers) is (
+        response.status_code == 503 or reason is Reason.OVERWRITTEN
+    )
+
+
 @pytest.mark.parametrize(
     ("called", "expected"),
     [
         (FAILED, (503, False, "10")),
-        (Called(Outcome.REFUSED, 429), (503, False, "5")),
-        (Called(Outcome.REFUSED, 503), (503, False, "5")),
-        (Called(Outcome.REFUSED, 401), (502, False, None)),
-        (Called(Outcome.REFUSED, 404), (502, False, None)),
-        (Called(Outcome.UNREACHABLE), (503, False, "5")),
-        (Called(Outcome.LOST), (504, None, None)),
+        (CallResult(Outcome.BUSY, 429), (503, False, "5")),
+        (CallResult(Outcome.BUSY, 503), (503, False, "5")),
+        (CallResult(Outcome.KEY_REFUSED, 401), (502, False, None)),
+        (CallResult(Outcome.MISSING, 404), (502, False, None)),
+        (CallResult(Outcome.UNREACHABLE), (503, False, "5")),
+        (CallResult(Outcome.INDETERMINATE), (504, None, None)),
         (DONE, (502, False, None)),
     ],
     ids=str,
 )
-def test_a_call_that_wrote_nothing_is_a_problem_that_says_so(
-    settings: Settings, tables: Tables, called: Called, expected: tuple[int, bool | None, str | None]
+def test_a_call_that_wrote_nothing_is_a_problem(
+    settings: Settings, tables: Tables, called: CallResult, expected: tuple[int, bool | None, str | None]
 ) -> None:
     conversation(tables.chat_state, "a")
     assert problem_of(settings, tables, Run(called)) == expected
@@ -315,12 +301,12 @@ def test_a_call_that_wrote_nothing_is_a_problem_that_says_so(
         (ModelAnswer(Cause.RATE_LIMIT), (503, "10"), "rate limit"),
         (ModelAnswer(Cause.NO_IDENTITY), (503, "10"), "AzureOpenAI__clientId"),
         (ModelAnswer(Cause.NO_ANSWER), (503, "10"), "AzureOpenAI__endpoint"),
-        (ModelAnswer(Cause.WELL), (503, "10"), "it lies in this conversation"),
-        (None, (503, "10"), "only the app's log has the reason"),
+        (ModelAnswer(Cause.AVAILABLE), (503, "10"), "its cause is this conversation"),
+        (None, (503, "10"), "only the app's log contains the reason"),
     ],
     ids=str,
 )
-def test_a_failed_call_is_answered_with_what_the_model_says(
+def test_the_problem_of_a_failed_call_names_the_answer_of_the_model(
     settings: Settings,
     tables: Tables,
     answer: ModelAnswer | None,
@@ -328,10 +314,12 @@ def test_a_failed_call_is_answered_with_what_the_model_says(
     words: str,
 ) -> None:
     conversation(tables.chat_state, "a")
-    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    http_request = request("POST", "a", body=b'{"message":"Hi"}')
     log = PostLog()
 
-    response = post.respond(asked, settings, tables, Run(FAILED), log, ask_model=lambda: answer)
+    response = post.respond(
+        http_request, post.JSON, settings, Services(tables, Run(FAILED), lambda: answer), log
+    )
 
     assert (response.status_code, response.headers.get("Retry-After")) == expected
     assert words in body_of(response)["detail"]
@@ -339,51 +327,55 @@ def test_a_failed_call_is_answered_with_what_the_model_says(
     assert log.model == answer
 
 
-@pytest.mark.parametrize(("cause", "status"), [(Cause.WELL, 409), (Cause.RATE_LIMIT, 503)])
-def test_a_long_history_is_the_reason_only_where_the_model_is_well(
+@pytest.mark.parametrize(("cause", "status"), [(Cause.AVAILABLE, 409), (Cause.RATE_LIMIT, 503)])
+def test_a_long_history_is_the_reason_only_if_the_model_is_available(
     settings: Settings, tables: Tables, cause: Cause, status: int
 ) -> None:
     conversation(tables.chat_state, "a", tokens=101)
     short = replace(settings, model=replace(settings.model, context_tokens=100))
-    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    http_request = request("POST", "a", body=b'{"message":"Hi"}')
     answer = ModelAnswer(cause)
-    response = post.respond(asked, short, tables, Run(FAILED), PostLog(), ask_model=lambda: answer)
+    response = post.respond(
+        http_request, post.JSON, short, Services(tables, Run(FAILED), lambda: answer), PostLog()
+    )
     assert response.status_code == status
 
 
-@pytest.mark.parametrize("called", [DONE, Called(Outcome.LOST), Called(Outcome.REFUSED, 404)], ids=str)
-def test_the_model_is_asked_only_after_the_extension_has_failed(
-    settings: Settings, tables: Tables, called: Called
+@pytest.mark.parametrize(
+    "called", [DONE, CallResult(Outcome.INDETERMINATE), CallResult(Outcome.MISSING, 404)], ids=str
+)
+def test_the_model_is_probed_only_after_the_extension_has_failed(
+    settings: Settings, tables: Tables, called: CallResult
 ) -> None:
     conversation(tables.chat_state, "a")
-    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    http_request = request("POST", "a", body=b'{"message":"Hi"}')
 
     def never() -> ModelAnswer:
         raise AssertionError("asked")
 
-    post.respond(asked, settings, tables, Run(called), PostLog(), ask_model=never)
+    post.respond(http_request, post.JSON, settings, Services(tables, Run(called), never), PostLog())
 
 
-def test_a_failure_that_may_never_pass_says_so_and_that_skills_may_have_run(
+def test_an_unexplained_failure_names_permanent_causes_and_that_skills_may_have_run(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a")
     detail = body_of(send(settings, tables, Run(FAILED)))["detail"]
-    for said in (
+    for phrase in (
         "more than 32768 UTF-16 units",
         "more than 99 new messages",
         "Skills that the model called may",
     ):
-        assert said in detail
+        assert phrase in detail
 
 
-def test_after_a_lost_call_nobody_writes_until_the_lease_ends(settings: Settings, tables: Tables) -> None:
+def test_after_a_call_without_a_result_the_lease_stays(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
-    send(settings, tables, Run(Called(Outcome.LOST)))
+    send(settings, tables, Run(CallResult(Outcome.INDETERMINATE)))
     assert problem_of(settings, tables, Run())[0] == 409
 
 
-LOST = Called(Outcome.LOST)
+LOST = CallResult(Outcome.INDETERMINATE)
 HELLO = {"Role": "Assistant", "Content": "Hello."}
 
 
@@ -396,7 +388,7 @@ def lose_a_call(settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPa
     return body_of(response)["lockedUntil"]
 
 
-def test_a_lost_call_keeps_its_assistant_from_being_replaced_or_deleted_until_its_rows_are_there(
+def test_a_pending_call_prevents_put_and_delete_until_its_rows_exist(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
@@ -404,7 +396,7 @@ def test_a_lost_call_keeps_its_assistant_from_being_replaced_or_deleted_until_it
     rows = rows_of(tables.chat_state, "a")
 
     assert put(tables, "a") == (409, None, 0)
-    refused = remove.respond(request("DELETE", "a"), tables)
+    refused = answer(remove.respond, request("DELETE", "a"), tables)
     assert (refused.status_code, refused.headers["Retry-After"]) == (409, "60")
     assert body_of(refused)["lockedUntil"][:16] == locked_until[:16]
     assert f"until {body_of(refused)['lockedUntil']}" in body_of(refused)["detail"]
@@ -415,7 +407,7 @@ def test_a_lost_call_keeps_its_assistant_from_being_replaced_or_deleted_until_it
     assert rows_of(tables.leases, "a") == []
 
 
-def test_a_lost_call_that_writes_nothing_locks_its_assistant_for_four_hours(
+def test_a_pending_call_that_writes_nothing_locks_its_assistant_for_four_hours(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a")
@@ -430,7 +422,7 @@ def test_a_lost_call_that_writes_nothing_locks_its_assistant_for_four_hours(
     assert delete(tables, "b") == 204
 
 
-def test_after_a_lost_call_another_message_can_be_posted(
+def test_another_message_can_be_posted_while_a_call_is_pending(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a")
@@ -456,20 +448,20 @@ def test_a_post_after_late_rows_ends_the_lock(
     assert delete(tables, "a") == 204
 
 
-def test_a_post_that_is_refused_before_its_call_keeps_what_is_known_of_a_lost_one(
+def test_a_post_that_is_rejected_before_its_call_keeps_the_record_of_a_pending_one(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     lose_a_call(settings, tables, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(post, "_MAX_MODEL_MESSAGES", 3)
+        patch.setattr(posts, "_MAX_MODEL_MESSAGES", 3)
         assert send(settings, tables, Run()).status_code == 409
     assert delete(tables, "a") == 409
     adding(tables, HELLO)("a", "Hi")
     assert delete(tables, "a") == 204
 
 
-def test_a_worker_that_dies_after_its_call_leaves_a_lost_call(
+def test_a_worker_that_crashes_after_its_call_leaves_a_pending_call(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a")
@@ -484,7 +476,7 @@ def test_a_worker_that_dies_after_its_call_leaves_a_lost_call(
     assert send(settings, tables, Run(write=adding(tables, HELLO))).status_code == 200
 
 
-def test_a_worker_that_dies_before_its_call_frees_its_assistant_within_30_seconds(
+def test_a_worker_that_crashes_before_its_call_blocks_its_assistant_for_at_most_30_seconds(
     settings: Settings, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a")
@@ -492,7 +484,7 @@ def test_a_worker_that_dies_before_its_call_frees_its_assistant_within_30_second
     def die(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(post, "_check_before_call", die)
+    monkeypatch.setattr(posts, "_check_before_call", die)
     monkeypatch.setattr(Lease, "release", die)
     with pytest.raises(KeyboardInterrupt):
         send(settings, tables, Run())
@@ -501,19 +493,21 @@ def test_a_worker_that_dies_before_its_call_frees_its_assistant_within_30_second
     assert "CallSeconds" not in row
 
 
-def test_a_lease_that_cannot_be_released_leaves_the_answer_as_it_is(
+def test_a_lease_that_cannot_be_released_does_not_change_the_reply(
     settings: Settings, tables: Tables, caplog: pytest.LogCaptureFixture
 ) -> None:
     conversation(tables.chat_state, "a")
     failing: Any = SimpleNamespace(chat_state=tables.chat_state, leases=WithoutDelete(tables.leases))
     log = PostLog()
-    asked = request("POST", "a", body=b'{"message":"Hi"}')
+    http_request = request("POST", "a", body=b'{"message":"Hi"}')
 
-    response = post.respond(asked, settings, failing, Run(write=adding(tables, HELLO)), log)
+    response = post.respond(
+        http_request, post.JSON, settings, Services(failing, Run(write=adding(tables, HELLO))), log
+    )
 
     assert (response.status_code, body_of(response)["reply"]) == (200, "Hello.")
-    log.write(response.status_code)
-    assert "The lease of a is not released and ends by itself" in caplog.text
+    post.write_log(log, response.status_code)
+    assert "The lease of a could not be released and will expire" in caplog.text
     assert delete(tables, "a") == 204, "its rows are there"
 
 
@@ -522,7 +516,7 @@ class WithoutDelete(Forwarding):
         raise HttpResponseError("AuthorizationPermissionMismatch")
 
 
-def test_an_answer_ends_where_the_next_message_begins(settings: Settings, tables: Tables) -> None:
+def test_an_exchange_ends_before_the_next_message(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
 
     def with_the_next(assistant_id: str, message: str) -> None:
@@ -536,7 +530,7 @@ def test_an_answer_ends_where_the_next_message_begins(settings: Settings, tables
     )
 
 
-def test_a_conversation_of_more_messages_than_a_model_takes_is_refused_before_the_model_is_asked(
+def test_a_conversation_beyond_the_message_limit_of_models_is_rejected_without_a_call(
     settings: Settings, tables: Tables
 ) -> None:
     conversation(tables.chat_state, "a")
@@ -545,18 +539,18 @@ def test_a_conversation_of_more_messages_than_a_model_takes_is_refused_before_th
         tables.chat_state.update_entity({**state, "TotalMessages": total})
         run = Run(FAILED)
         response = send(settings, tables, run)
-        assert (response.status_code, len(run.asked)) == outcome
+        assert (response.status_code, len(run.calls)) == outcome
     tables.chat_state.update_entity({**state, "TotalMessages": 2048})
     response = send(settings, tables, Run())
     assert (
-        "it has 2048 messages, and with a new one no model takes more than 2048"
+        "it has 2048 messages, and with a new one no model accepts more than 2048"
         in body_of(response)["detail"]
     )
     assert "Retry-After" not in response.headers
 
 
 @pytest.mark.parametrize(("context_tokens", "status"), [(0, 503), (100, 409), (1000, 503)])
-def test_after_a_failure_a_history_beyond_the_models_context_is_no_rate_limit(
+def test_after_a_failure_a_history_beyond_the_context_of_the_model_is_a_409(
     settings: Settings, tables: Tables, context_tokens: int, status: int
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "text " * 1000, tokens=95)
@@ -568,16 +562,16 @@ def test_after_a_failure_a_history_beyond_the_models_context_is_no_rate_limit(
     if status == 409:
         assert "Retry-After" not in response.headers
         assert (
-            "with the new message it has 105 tokens, and the model takes 100" in body_of(response)["detail"]
+            "with the new message it has 105 tokens, and the model accepts 100" in body_of(response)["detail"]
         )
 
 
 def test_the_log_of_a_post_has_id_outcome_status_and_seconds_and_neither_text_nor_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    log = PostLog("a", Called(Outcome.FAILED, 500), message_stored=False)
+    log = PostLog("a", CallResult(Outcome.FAILED, 500), message_stored=False)
     with caplog.at_level(logging.INFO):
-        log.write(503)
+        post.write_log(log, 503)
     assert re.fullmatch(
         r"Post to assistant a: status 503, message stored: no, call of the extension: FAILED 500, \d+\.\d s",
         caplog.messages[-1],
@@ -591,7 +585,9 @@ async def test_what_a_post_logs_is_logged_by_the_coroutine_and_not_by_a_thread_o
     blueprint = post.blueprint(settings, broken)
     app = func.FunctionApp()
     app.register_functions(blueprint)
-    (function,) = [one for one in app.get_functions() if one.get_function_name() == "PostMessage"]
+    (function,) = [
+        function for function in app.get_functions() if function.get_function_name() == "PostMessage"
+    ]
 
     response = await function.get_user_function()(request("POST", "a", body=b'{"message":"Hi"}'))
 
@@ -600,16 +596,16 @@ async def test_what_a_post_logs_is_logged_by_the_coroutine_and_not_by_a_thread_o
     assert "AttributeError" in caplog.text, "the stack of the failure"
 
 
-@pytest.mark.parametrize("called", [FAILED, Called(Outcome.LOST)], ids=str)
-def test_what_is_stored_is_answered_however_the_call_ended(
-    settings: Settings, tables: Tables, called: Called
+@pytest.mark.parametrize("called", [FAILED, CallResult(Outcome.INDETERMINATE)], ids=str)
+def test_a_stored_exchange_is_returned_for_any_outcome_of_the_call(
+    settings: Settings, tables: Tables, called: CallResult
 ) -> None:
     conversation(tables.chat_state, "a")
     run = Run(called, adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     assert body_of(send(settings, tables, run))["reply"] == "Yes."
 
 
-def test_who_lost_against_another_writer_is_told_so(settings: Settings, tables: Tables) -> None:
+def test_a_post_that_loses_against_another_writer_is_a_409(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
 
     def other(assistant_id: str, _message: str) -> None:
@@ -618,7 +614,9 @@ def test_who_lost_against_another_writer_is_told_so(settings: Settings, tables: 
     assert problem_of(settings, tables, Run(FAILED, other)) == (409, False, "1")
 
 
-def test_deleted_meanwhile_is_a_404_that_says_what_is_not_stored(settings: Settings, tables: Tables) -> None:
+def test_a_delete_during_a_post_is_a_404_with_the_message_not_stored(
+    settings: Settings, tables: Tables
+) -> None:
     conversation(tables.chat_state, "a")
 
     def delete(assistant_id: str, _message: str) -> None:
@@ -631,12 +629,12 @@ def test_deleted_meanwhile_is_a_404_that_says_what_is_not_stored(settings: Setti
     ("arguments", "reason"),
     [
         ("{}", "a tool call in message 3 has no result"),
-        ('{"task":"mi', "the arguments of a tool call in message 3 are not readable JSON"),
-        ("NaN", "the arguments of a tool call in message 3 are not readable JSON"),
-        (None, "the arguments of a tool call in message 3 are not readable JSON"),
+        ('{"task":"mi', "the arguments of a tool call in message 3 are not valid JSON"),
+        ("NaN", "the arguments of a tool call in message 3 are not valid JSON"),
+        (None, "the arguments of a tool call in message 3 are not valid JSON"),
     ],
 )
-def test_a_conversation_that_can_never_go_on_is_named(
+def test_a_conversation_that_cannot_continue_is_a_409_with_the_reason(
     settings: Settings, tables: Tables, arguments: str | None, reason: str
 ) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": arguments, "kind": "Function"}
@@ -669,8 +667,8 @@ def test_a_conversation_that_can_never_go_on_is_named(
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_arguments_are_read_as_the_extension_reads_them(arguments: str, readable: bool) -> None:
-    assert conversations.is_readable_json(arguments) is readable
+def test_arguments_are_parsed_as_by_the_extension(arguments: str, readable: bool) -> None:
+    assert history.is_readable_json(arguments) is readable
 
 
 @pytest.mark.parametrize(
@@ -687,20 +685,20 @@ def test_arguments_are_read_as_the_extension_reads_them(arguments: str, readable
         ("message=Hi", {}, ""),
     ],
 )
-def test_the_key_that_the_host_took_goes_with_the_call_wherever_the_client_put_it(
+def test_the_key_that_the_host_used_is_sent_with_the_call(
     settings: Settings, tables: Tables, raw_query: str, headers: dict[str, str], key: str
 ) -> None:
     conversation(tables.chat_state, "a")
     run = Run()
-    asked = request("POST", "a", query={"message": "Hi"}, raw_query=raw_query, headers=headers)
-    post.respond_as_text(asked, settings, tables, run, PostLog())
+    http_request = request("POST", "a", query={"message": "Hi"}, raw_query=raw_query, headers=headers)
+    post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog())
     anonymous = replace(settings, http_auth_level=func.AuthLevel.ANONYMOUS)
-    post.respond_as_text(asked, anonymous, tables, run, PostLog())
-    assert [key for _, _, key in run.asked] == [key, ""]
+    post.respond(http_request, post.TEXT, anonymous, Services(tables, run), PostLog())
+    assert [key for _, _, key in run.calls] == [key, ""]
 
 
-def test_a_bound_function_that_is_not_there_is_named(settings: Settings, tables: Tables) -> None:
+def test_a_missing_bound_function_is_named(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
-    response = send(settings, tables, Run(Called(Outcome.REFUSED, 404)))
+    response = send(settings, tables, Run(CallResult(Outcome.MISSING, 404)))
     assert response.status_code == 502
     assert "RunAssistant is disabled" in body_of(response)["detail"]

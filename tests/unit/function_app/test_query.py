@@ -1,6 +1,6 @@
 """Query parameters that the host's own parsing hides: given twice, empty, or not UTF-8.
 
-What the app is given stands in the recordings of the real host: `query/twice`, `http/echo-all-headers`,
+What the app gets from the host is in its recordings: `query/twice`, `http/echo-all-headers`,
 `id/echo-bad-utf8`.
 """
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import checks, post, read
+from assistants.posts import PostLog, Services
+from assistants.routes import parsing, post, read
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 
-from tests.unit.function_app.conftest import conversation, request
-from tests.unit.function_app.test_post import Run, adding
+from tests.unit.function_app.helpers import Run, adding, answer, conversation, request
 
 OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 OF_LIST = ("limit", "continuationToken")
@@ -23,18 +23,18 @@ NO_TABLES: Any = None
 
 def say(raw_query: str, **query: str) -> func.HttpResponse:
     run = Run()
-    asked = request("POST", "a", query=query, raw_query=raw_query)
-    response = post.respond_as_text(asked, Settings(), NO_TABLES, run, post.PostLog())
-    assert run.asked == []
+    http_request = request("POST", "a", query=query, raw_query=raw_query)
+    response = post.respond(http_request, post.TEXT, Settings(), Services(NO_TABLES, run), PostLog())
+    assert run.calls == []
     return response
 
 
 def get(raw_query: str, **query: str) -> func.HttpResponse:
-    return read.respond(request("GET", "a", query=query, raw_query=raw_query), Settings(), NO_TABLES)
+    return answer(read.respond, request("GET", "a", query=query, raw_query=raw_query), Settings(), NO_TABLES)
 
 
 def list_(raw_query: str, **query: str) -> func.HttpResponse:
-    return read.respond_list(request("GET", query=query, raw_query=raw_query), NO_TABLES)
+    return answer(read.respond_list, request("GET", query=query, raw_query=raw_query), NO_TABLES)
 
 
 ROUTES = [(say, "message"), *((get, name) for name in OF_ONE), *((list_, name) for name in OF_LIST)]
@@ -48,13 +48,13 @@ def errors(response: func.HttpResponse) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_parameter_that_is_given_twice_is_refused_by_name(route: Any, name: str) -> None:
+def test_a_duplicate_parameter_is_rejected_by_name(route: Any, name: str) -> None:
     response = route(f"{name}=1&{name}=2", **{name: "1,2"})
     assert errors(response) == [("query", name, "is given more than once")]
 
 
 @pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_parameter_that_is_not_utf8_is_refused_by_name(route: Any, name: str) -> None:
+def test_a_parameter_that_is_not_utf8_is_rejected_by_name(route: Any, name: str) -> None:
     ((location, named, detail),) = errors(route(f"{name}=caf%E9", **{name: "caf%E9"}))
     assert (location, named) == ("query", name)
     assert "is not UTF-8" in detail
@@ -63,7 +63,7 @@ def test_a_parameter_that_is_not_utf8_is_refused_by_name(route: Any, name: str) 
 @pytest.mark.parametrize(
     "raw_query", ["message=a&MESSAGE=b", "%6Dessage=a&message=b", "message=&message=b", "message&message=b"]
 )
-def test_the_host_takes_these_for_one_parameter(raw_query: str) -> None:
+def test_names_that_the_host_reads_as_one_parameter_are_duplicates(raw_query: str) -> None:
     assert errors(say(raw_query, message="b")) == [("query", "message", "is given more than once")]
 
 
@@ -71,25 +71,27 @@ def test_the_host_takes_these_for_one_parameter(raw_query: str) -> None:
     "raw",
     ["caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9"],
 )
-def test_bytes_that_are_not_utf8_are_found(raw: str) -> None:
-    assert checks.query_problems(f"https://app.example/api/x?message={raw}", "message")
+def test_bytes_that_are_not_utf8_are_detected(raw: str) -> None:
+    assert parsing.query_problems(f"https://app.example/api/x?message={raw}", "message")
 
 
 @pytest.mark.parametrize(
     "raw_query",
     ["message=%25E9", "message=caf%C3%A9", "message=100%", "message=%zz", "message=a+b", "", "x=%ff"],
 )
-def test_what_the_app_reads_and_arrives_as_sent_is_not_refused(raw_query: str) -> None:
-    assert checks.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
-    assert checks.query_problems("https://app.example/api/x", "message") == []
+def test_a_parameter_that_arrives_as_sent_is_accepted(raw_query: str) -> None:
+    assert parsing.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
+    assert parsing.query_problems("https://app.example/api/x", "message") == []
 
 
 def test_an_escaped_percent_sign_is_posted_as_text(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
-    asked = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
-    assert post.respond_as_text(asked, settings, tables, run, post.PostLog()).status_code == 200
-    assert [message for _, message, _ in run.asked] == ["caf%E9"]
+    http_request = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
+    assert (
+        post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog()).status_code == 200
+    )
+    assert [message for _, message, _ in run.calls] == ["caf%E9"]
 
 
 @pytest.mark.parametrize("raw_query", [*(f"{name}=" for name in OF_ONE), "limit"])
@@ -97,7 +99,7 @@ def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
     settings: Settings, tables: Tables, raw_query: str
 ) -> None:
     conversation(tables.chat_state, "a", "Hi")
-    response = read.respond(request("GET", "a", raw_query=raw_query), settings, tables)
+    response = answer(read.respond, request("GET", "a", raw_query=raw_query), settings, tables)
     assert response.status_code == 200
     assert "messages" in json.loads(response.get_body())
 

@@ -5,27 +5,34 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from assistants import listing, read
+from assistants import listing
+from assistants.routes import read
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.data.tables.aio import TableClient
 
 from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import GOOD_IDS, HOSTILE_IDS, NOTHING
+from tests.unit.function_app.helpers import (
+    GOOD_IDS,
+    NOTHING,
+    answer,
+    conversation,
+    request,
+    rows_of,
+)
 
 
 def get(settings: Settings, tables: Tables, assistant_id: str, **query: str) -> tuple[int, dict[str, Any]]:
-    response = read.respond(request("GET", assistant_id, query=query), settings, tables)
+    response = answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
     return response.status_code, json.loads(response.get_body())
 
 
 def listed(tables: Tables, **query: str) -> tuple[int, dict[str, Any]]:
-    response = read.respond_list(request("GET", query=query), tables)
+    response = answer(read.respond_list, request("GET", query=query), tables)
     return response.status_code, json.loads(response.get_body())
 
 
-def test_a_conversation_is_shown_without_its_system_prompt(settings: Settings, tables: Tables) -> None:
+def test_a_conversation_is_returned_without_its_system_prompt(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
 
     assert get(settings, tables, "a") == (
@@ -56,38 +63,40 @@ def test_a_conversation_is_shown_without_its_system_prompt(settings: Settings, t
     )
 
 
-def test_the_system_prompt_is_shown_if_asked_for(settings: Settings, tables: Tables) -> None:
+def test_the_system_prompt_is_returned_on_request(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a", instructions="Sprich Deutsch. \u2028")
 
     _, body = get(settings, tables, "a", includeInstructions="true")
 
-    assert [(one["role"], one["content"]) for one in body["messages"]] == [
+    assert [(message["role"], message["content"]) for message in body["messages"]] == [
         ("System", "Sprich Deutsch. \u2028")
     ]
 
 
-def test_the_system_prompt_is_refused_where_the_setting_says_so(settings: Settings, tables: Tables) -> None:
+def test_the_setting_can_forbid_returning_the_system_prompt(settings: Settings, tables: Tables) -> None:
     hidden = replace(settings, expose_instructions=False)
     conversation(tables.chat_state, "a", "Hi")
 
     status, body = get(hidden, tables, "a", includeInstructions="true")
     assert (status, body["title"]) == (403, "Forbidden")
     _, raw = get(hidden, tables, "a", timestampUTC="2020-01-01")
-    assert [one["role"] for one in raw["recentMessages"]] == ["User"]
+    assert [message["role"] for message in raw["recentMessages"]] == ["User"]
 
 
-def test_pages_give_every_message_once_and_end_without_a_token(settings: Settings, tables: Tables) -> None:
+def test_pages_contain_every_message_once_and_the_last_has_no_token(
+    settings: Settings, tables: Tables
+) -> None:
     conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
-    found: list[int] = []
+    numbers: list[int] = []
     query = {"limit": "7"}
     while True:
         _, body = get(settings, tables, "a", **query)
-        found += [one["number"] for one in body["messages"]]
+        numbers += [message["number"] for message in body["messages"]]
         if "continuationToken" not in body:
             break
         assert len(body["messages"]) == 7
         query["continuationToken"] = body["continuationToken"]
-    assert found == list(range(2, 42))
+    assert numbers == list(range(2, 42))
 
 
 @pytest.mark.parametrize(
@@ -104,15 +113,15 @@ def test_pages_give_every_message_once_and_end_without_a_token(settings: Setting
         ("2026-11-26", []),
     ],
 )
-def test_only_messages_later_than_since_are_given(
+def test_only_messages_later_than_since_are_returned(
     settings: Settings, tables: Tables, since: str, numbers: list[int]
 ) -> None:
     conversation(tables.chat_state, "a", "Hi", "Hello.")
     _, body = get(settings, tables, "a", since=since)
-    assert [one["number"] for one in body["messages"]] == numbers
+    assert [message["number"] for message in body["messages"]] == numbers
 
 
-def test_tool_calls_and_their_results_are_shown_as_they_are(settings: Settings, tables: Tables) -> None:
+def test_tool_calls_and_their_results_are_returned_unchanged(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Add milk", "")
     row = tables.chat_state.get_entity("a", "msg-0003")
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": '{"task":"mil', "kind": "Function"}
@@ -158,24 +167,18 @@ def test_a_wrong_parameter_is_a_400_that_names_it_and_reads_no_row(
     assert body["errors"][0]["name"] in query
 
 
-@pytest.mark.parametrize("assistant_id", [one for one in HOSTILE_IDS if one])
-def test_a_hostile_id_reaches_no_table(settings: Settings, assistant_id: str) -> None:
-    nothing: Any = None
-    for query in ({}, {"timestampUTC": "2026-01-01"}):
-        status, _ = get(settings, nothing, assistant_id, **query)
-        assert status == 400
-
-
 def test_a_missing_assistant_is_a_404_problem(settings: Settings, tables: Tables) -> None:
     conversation(tables.chat_state, "other", "Hi")
-    response = read.respond(request("GET", "a"), settings, tables)
+    response = answer(read.respond, request("GET", "a"), settings, tables)
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
 
 
-def test_with_a_timestamp_a_missing_assistant_is_what_the_extension_says(
+def test_with_a_timestamp_the_response_for_a_missing_assistant_is_that_of_the_extension(
     settings: Settings, tables: Tables
 ) -> None:
-    response = read.respond(request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables)
+    response = answer(
+        read.respond, request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables
+    )
     assert response.get_body().decode() == (
         '{"id":"a","exists":false,"createdAt":"0001-01-01T00:00:00","lastUpdatedAt":"0001-01-01T00:00:00",'
         '"totalMessages":0,"totalTokens":0,"recentMessages":[]}'
@@ -185,35 +188,35 @@ def test_with_a_timestamp_a_missing_assistant_is_what_the_extension_says(
 def test_assistants_are_listed_by_id_in_pages(tables: Tables) -> None:
     for assistant_id in GOOD_IDS:
         conversation(tables.chat_state, assistant_id, "Hi")
-    found: list[str] = []
+    assistant_ids: list[str] = []
     query = {"limit": "5"}
     while True:
         _, body = listed(tables, **query)
-        found += [one["assistantId"] for one in body["assistants"]]
+        assistant_ids += [assistant["assistantId"] for assistant in body["assistants"]]
         if "continuationToken" not in body:
             break
         query["continuationToken"] = body["continuationToken"]
-    assert found == sorted(GOOD_IDS)
+    assert assistant_ids == sorted(GOOD_IDS)
 
 
-def test_what_is_no_assistant_is_not_listed(tables: Tables) -> None:
+def test_a_partition_that_is_no_assistant_is_not_listed(tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     conversation(tables.chat_state, "b'c")
     tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
     _, body = listed(tables)
-    assert [one["assistantId"] for one in body["assistants"]] == ["a"]
+    assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
     assert "continuationToken" not in body
     assert len(rows_of(tables.chat_state, "b'c")) == 2
 
 
 @pytest.mark.parametrize("query", [{"limit": "x"}, {"continuationToken": "bTptc2ctMDAwMQ"}], ids=str)
-def test_a_list_refuses_what_it_has_not_given_out(query: dict[str, str]) -> None:
+def test_a_list_rejects_a_token_of_another_operation_and_a_bad_limit(query: dict[str, str]) -> None:
     status, body = listed(NOTHING, **query)
     assert (status, body["errors"][0]["name"]) == (400, next(iter(query)))
 
 
 class Counting:
-    """A table client that counts what is asked of the service."""
+    """A table client that counts its requests."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -279,7 +282,10 @@ async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
             binding = await query_state(
                 cast("Any", table), QueryRequest(id=assistant_id), parse_timestamp(timestamp)
             )
-            response = read.respond(
-                request("GET", assistant_id, query={"timestampUTC": timestamp}), settings, tables
+            response = answer(
+                read.respond,
+                request("GET", assistant_id, query={"timestampUTC": timestamp}),
+                settings,
+                tables,
             )
             assert response.get_body().decode() == binding

@@ -6,38 +6,32 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from assistants import conversations, leases, remove
-from assistants.create import respond as put_respond
+from assistants import leases
+from assistants.errors import LeaseConflictError, LeaseLostError
 from assistants.identity import TokenError
-from assistants.leases import Lease, LeaseConflict, LeaseLostError, Purpose
-from assistants.responses import answered
-from assistants.storage import Tables
+from assistants.leases import Lease, Purpose
+from assistants.routes import remove
+from assistants.routes.create import respond as put_respond
+from assistants.routes.responses import handle_errors
+from assistants.tables import conversations, lease_rows
+from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
 
-from tests.unit.function_app.conftest import conversation, request, rows_of
-from tests.unit.function_app.test_create import HOSTILE_IDS, RecordingOut
+from tests.unit.function_app.helpers import (
+    Forwarding,
+    RecordingOut,
+    answer,
+    conversation,
+    created,
+    delete,
+    put,
+    request,
+    rows_of,
+)
 
 
-def delete(tables: Tables, assistant_id: str) -> int:
-    return remove.respond(request("DELETE", assistant_id), tables).status_code
-
-
-def put(tables: Tables, assistant_id: str, **headers: str) -> tuple[int, str | None, int]:
-    """Status, the header Assistant-Replaced, and how many creates were asked for."""
-    out = RecordingOut()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    response = put_respond(request("PUT", assistant_id, headers=named), out, "Be brief.", tables)
-    return response.status_code, response.headers.get("Assistant-Replaced"), len(out.values)
-
-
-def created(tables: Tables, assistant_id: str) -> None:
-    """What the extension makes of a create request."""
-    conversations.delete(tables.chat_state, assistant_id, bool)
-    conversation(tables.chat_state, assistant_id)
-
-
-def test_all_rows_of_one_go_and_all_of_others_stay(tables: Tables) -> None:
+def test_delete_removes_all_rows_of_one_assistant_and_none_of_others(tables: Tables) -> None:
     conversation(tables.chat_state, "a", *("text",) * 230)
     for other in ("a-", "b", "A"):
         conversation(tables.chat_state, other, "Hi")
@@ -49,19 +43,9 @@ def test_all_rows_of_one_go_and_all_of_others_stay(tables: Tables) -> None:
     assert rows_of(tables.leases, "a") == []
 
 
-def test_it_can_be_repeated(tables: Tables) -> None:
+def test_delete_can_be_repeated(tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     assert [delete(tables, "a") for _ in range(3)] == [204] * 3
-
-
-class Forwarding:
-    """A table client of which a test replaces some methods."""
-
-    def __init__(self, table: Any) -> None:
-        self.table = table
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.table, name)
 
 
 class Failing(Forwarding):
@@ -78,7 +62,7 @@ class Failing(Forwarding):
         self.table.submit_transaction(operations)
 
 
-def test_cut_off_half_way_it_leaves_nothing_that_is_shown_and_the_next_one_finishes(tables: Tables) -> None:
+def test_an_interrupted_delete_leaves_no_visible_message_and_the_next_one_finishes(tables: Tables) -> None:
     conversation(tables.chat_state, "a", *("text",) * 230)
     cut: Any = type("Cut", (), {"chat_state": Failing(tables.chat_state, 1), "leases": tables.leases})
 
@@ -92,13 +76,12 @@ def test_cut_off_half_way_it_leaves_nothing_that_is_shown_and_the_next_one_finis
     assert rows_of(tables.chat_state, "a") == []
 
 
-def test_while_somebody_writes_neither_delete_nor_put_touches_a_row(tables: Tables) -> None:
+def test_while_another_request_writes_delete_and_put_change_no_row(tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Hi")
     before = rows_of(tables.chat_state, "a")
     lease = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(lease, Lease)
 
-    response = remove.respond(request("DELETE", "a"), tables)
+    response = answer(remove.respond, request("DELETE", "a"), tables)
     assert (response.status_code, response.mimetype) == (409, "application/problem+json")
     assert 1 <= int(response.headers["Retry-After"]) <= 5
     assert put(tables, "a") == (409, None, 0)
@@ -108,13 +91,13 @@ def test_while_somebody_writes_neither_delete_nor_put_touches_a_row(tables: Tabl
     assert delete(tables, "a") == 204
 
 
-def test_put_says_whether_it_replaces(tables: Tables) -> None:
+def test_put_reports_whether_it_replaces(tables: Tables) -> None:
     assert put(tables, "a") == (202, "false", 1)
     created(tables, "a")
     assert put(tables, "a") == (202, "true", 1)
 
 
-def test_if_none_match_leaves_an_existing_one_alone_and_creates_a_missing_one_once(tables: Tables) -> None:
+def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_one(tables: Tables) -> None:
     conversation(tables.chat_state, "a")
     assert put(tables, "a", If_None_Match="*") == (412, None, 0)
     assert put(tables, "b", If_None_Match="*") == (202, "false", 1)
@@ -124,7 +107,7 @@ def test_if_none_match_leaves_an_existing_one_alone_and_creates_a_missing_one_on
     assert {row["PartitionKey"] for row in tables.leases.list_entities()} == {"b"}
 
 
-def test_if_none_match_sees_what_another_created_before_its_claim(
+def test_if_none_match_detects_a_create_before_its_lease(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = leases.acquire
@@ -139,9 +122,7 @@ def test_if_none_match_sees_what_another_created_before_its_claim(
 
 
 @pytest.mark.parametrize("before", [0, 1, 3], ids=["new", "never posted to", "posted to"])
-def test_until_the_rows_of_a_create_are_there_nobody_writes_and_then_everybody_at_once(
-    tables: Tables, before: int
-) -> None:
+def test_nothing_else_writes_until_the_rows_of_a_create_exist(tables: Tables, before: int) -> None:
     if before:
         conversation(tables.chat_state, "a", *("text",) * (before - 1))
     rows = rows_of(tables.chat_state, "a")
@@ -158,7 +139,7 @@ def test_until_the_rows_of_a_create_are_there_nobody_writes_and_then_everybody_a
     assert rows_of(tables.leases, "a") == []
 
 
-def test_a_create_that_failed_stands_in_the_way_until_its_claim_ends(
+def test_a_failed_create_blocks_writes_until_its_lease_expires(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", "Hi")
@@ -169,9 +150,9 @@ def test_a_create_that_failed_stands_in_the_way_until_its_claim_ends(
     assert delete(tables, "a") == 409
 
 
-def test_another_precondition_is_refused(tables: Tables) -> None:
+def test_any_other_precondition_is_rejected(tables: Tables) -> None:
     out = RecordingOut()
-    response = put_respond(request("PUT", "a", headers={"If-None-Match": '"1"'}), out, "x", tables)
+    response = answer(put_respond, request("PUT", "a", headers={"If-None-Match": '"1"'}), out, "x", tables)
     assert (response.status_code, out.values) == (400, [])
     assert json.loads(response.get_body())["errors"][0] == {
         "in": "header",
@@ -180,24 +161,23 @@ def test_another_precondition_is_refused(tables: Tables) -> None:
     }
 
 
-def test_a_lease_that_ended_is_taken_over_and_its_old_owner_cannot_give_it_back(
+def test_an_expired_lease_is_taken_over_and_its_old_owner_cannot_release_it(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
     ended = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(ended, Lease)
     monkeypatch.undo()
 
-    taken = leases.acquire(tables, "a", Purpose.WRITE)
+    leases.acquire(tables, "a", Purpose.WRITE)
 
-    assert isinstance(taken, Lease)
     ended.release()
     with pytest.raises(LeaseLostError):
         ended.renew()
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), LeaseConflict)
+    with pytest.raises(LeaseConflictError):
+        leases.acquire(tables, "a", Purpose.WRITE)
 
 
-def test_a_delete_that_takes_long_renews_its_lease_and_stops_where_it_has_lost_it(
+def test_a_long_delete_renews_its_lease_and_stops_when_it_is_lost(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", *("text",) * 230)
@@ -221,7 +201,7 @@ def test_a_delete_that_takes_long_renews_its_lease_and_stops_where_it_has_lost_i
     assert rows_of(tables.leases, "a")[0]["Owner"] == "another"
 
 
-def test_a_delete_that_arrives_late_deletes_nothing_of_a_conversation_begun_anew(tables: Tables) -> None:
+def test_a_delayed_delete_removes_no_row_of_a_newer_conversation(tables: Tables) -> None:
     conversation(tables.chat_state, "a", "Hi")
     stale = list(tables.chat_state.query_entities("PartitionKey eq 'a'"))
     created(tables, "a")
@@ -231,12 +211,13 @@ def test_a_delete_that_arrives_late_deletes_nothing_of_a_conversation_begun_anew
         def query_entities(self, *_arguments: Any, **_options: Any) -> Any:
             return stale
 
+    stale_tables: Any = SimpleNamespace(chat_state=Stale(tables.chat_state))
     with pytest.raises(HttpResponseError):
-        conversations.delete(Stale(tables.chat_state), "a", bool)
+        conversations.delete(stale_tables, "a", bool)
     assert rows_of(tables.chat_state, "a") == fresh
 
 
-def test_a_delete_whose_answer_is_lost_goes_on(tables: Tables) -> None:
+def test_a_delete_continues_after_a_lost_response(tables: Tables) -> None:
     conversation(tables.chat_state, "a", *("text",) * 130)
 
     class Lossy(Forwarding):
@@ -253,7 +234,7 @@ def test_a_delete_whose_answer_is_lost_goes_on(tables: Tables) -> None:
     assert rows_of(tables.chat_state, "a") == []
 
 
-def test_a_lease_that_cannot_be_released_does_not_undo_the_answer(
+def test_a_lease_that_cannot_be_released_does_not_change_the_response(
     tables: Tables, caplog: pytest.LogCaptureFixture
 ) -> None:
     conversation(tables.chat_state, "a", "Hi")
@@ -264,11 +245,11 @@ def test_a_lease_that_cannot_be_released_does_not_undo_the_answer(
 
     failing: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Unreleased(tables.leases))
     assert delete(failing, "a") == 204
-    assert "The lease of a is not released" in caplog.text
+    assert "The lease of a could not be released" in caplog.text
 
 
 @pytest.mark.parametrize("minutes", [-10, 10])
-def test_clocks_that_differ_neither_lengthen_nor_shorten_a_lease(
+def test_a_clock_difference_does_not_change_the_length_of_a_lease(
     tables: Tables, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     class OtherClock(datetime):
@@ -276,31 +257,32 @@ def test_clocks_that_differ_neither_lengthen_nor_shorten_a_lease(
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + timedelta(minutes=minutes)
 
-    monkeypatch.setattr(leases, "datetime", OtherClock)
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
-    conflict = leases.acquire(tables, "a", Purpose.WRITE)
-    assert isinstance(conflict, LeaseConflict)
-    left = (conflict.locked_until - datetime.now(UTC)).total_seconds()
+    for module in (leases, lease_rows):
+        monkeypatch.setattr(module, "datetime", OtherClock)
+    leases.acquire(tables, "a", Purpose.WRITE)
+    with pytest.raises(LeaseConflictError) as conflict:
+        leases.acquire(tables, "a", Purpose.WRITE)
+    left = (conflict.value.locked_until - datetime.now(UTC)).total_seconds()
     assert 25 < left <= 32, "by the table service's clock"
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
-    assert isinstance(leases.acquire(tables, "b", Purpose.WRITE), Lease)
+    leases.acquire(tables, "b", Purpose.WRITE)
+    leases.acquire(tables, "b", Purpose.WRITE)
 
 
-def test_a_row_of_the_version_before_this_one_is_a_lease(tables: Tables) -> None:
+def test_a_row_of_an_earlier_version_is_a_lease(tables: Tables) -> None:
     tables.leases.create_table()
     row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
     tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
     assert delete(tables, "a") == 409
 
 
-def test_a_put_that_has_lost_its_lease_while_it_deleted_creates_nothing(
+def test_a_put_that_loses_its_lease_during_the_delete_creates_nothing(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation(tables.chat_state, "a", *("text",) * 230)
 
     def lose(lease: Lease) -> None:
-        raise LeaseLostError(lease)
+        raise leases.lost_lease(lease.assistant_id)
 
     monkeypatch.setattr(Lease, "renew", lose)
     assert put(tables, "a") == (409, None, 0)
@@ -328,46 +310,40 @@ class AnswerLost(Forwarding):
 
 
 @pytest.mark.parametrize("untouched", [False, True])
-def test_a_lease_whose_answer_was_lost_is_had_all_the_same(
+def test_a_lease_is_acquired_even_if_the_response_is_lost(
     tables: Tables, monkeypatch: pytest.MonkeyPatch, untouched: bool
 ) -> None:
     conversation(tables.chat_state, "a")
-    state = conversations.get_state(tables.chat_state, "a") if untouched else None
+    state = conversations.get_state(tables, "a") if untouched else None
     lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=AnswerLost(tables.leases))
 
     with monkeypatch.context() as patch:
         patch.setattr(leases, "LEASE_SECONDS", -1)
-        assert isinstance(leases.acquire(lossy, "a", Purpose.POST, state), Lease), "inserted"
+        leases.acquire(lossy, "a", Purpose.POST, state)
     taken = leases.acquire(lossy, "a", Purpose.POST, state)
 
-    assert isinstance(taken, Lease), "taken over"
-    before = conversations.get_state(tables.chat_state, "a")
+    before = conversations.get_state(tables, "a")
     assert before
     taken.start_call(before)
     assert taken.release() is None
     assert rows_of(tables.leases, "a") == []
 
 
-def test_an_insert_whose_answer_was_lost_finds_another_writers_row(tables: Tables) -> None:
-    assert isinstance(leases.acquire(tables, "a", Purpose.WRITE), Lease)
+def test_an_insert_with_a_lost_response_detects_the_row_of_another_writer(tables: Tables) -> None:
+    leases.acquire(tables, "a", Purpose.WRITE)
 
     class Lost(Forwarding):
         def create_entity(self, *_arguments: Any, **_options: Any) -> Any:
             raise ServiceResponseError("lost")
 
     lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Lost(tables.leases))
-    assert isinstance(leases.acquire(lossy, "a", Purpose.WRITE), LeaseConflict)
+    with pytest.raises(LeaseConflictError):
+        leases.acquire(lossy, "a", Purpose.WRITE)
     with pytest.raises(ServiceResponseError):
         leases.acquire(lossy, "b", Purpose.WRITE)
 
 
-@pytest.mark.parametrize("assistant_id", [one for one in HOSTILE_IDS if one])
-def test_a_hostile_id_reaches_no_table(assistant_id: str) -> None:
-    nothing: Any = None
-    assert delete(nothing, assistant_id) == 400
-
-
-def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_words() -> None:
+def test_unavailable_storage_is_a_503_and_any_other_error_a_500_without_its_message() -> None:
     def failing(status: int) -> Any:
         error = HttpResponseError("AccountKey=secret")
         error.status_code = status
@@ -377,7 +353,7 @@ def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_w
 
         return handle
 
-    busy, refused = answered(failing(503)), answered(failing(400))
+    busy, refused = handle_errors(failing(503)), handle_errors(failing(400))
     assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
     assert refused.status_code == 500
     assert b"secret" not in busy.get_body() + refused.get_body()
@@ -388,28 +364,26 @@ def test_storage_that_is_busy_is_a_503_and_any_other_failure_a_500_without_its_w
     [
         (HttpResponseError("AuthorizationPermissionMismatch: secret"), "Storage Table Data Contributor"),
         (TokenError("No token: 400 secret", passes=False), "AzureWebJobsStorage__clientId"),
-        (TokenError("No token: refused secret", passes=True), "token endpoint does not answer"),
+        (TokenError("No token: refused secret", passes=True), "token endpoint is temporarily unavailable"),
     ],
     ids=str,
 )
-def test_a_role_or_an_identity_that_is_missing_is_named_and_may_come_back(
-    error: HttpResponseError, words: str
-) -> None:
+def test_a_missing_role_or_identity_is_named_and_can_be_retried(error: HttpResponseError, words: str) -> None:
     if not isinstance(error, TokenError):
         error.status_code = 403
 
     def handle() -> Any:
         raise error
 
-    response = answered(handle)
+    response = handle_errors(handle)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
     assert words in json.loads(response.get_body())["detail"]
     assert b"secret" not in response.get_body()
 
 
-def test_the_204_has_a_content_type_though_no_body(tables: Tables) -> None:
+def test_the_204_has_a_content_type_although_no_body(tables: Tables) -> None:
     """`azure.functions` adds one to every answer, and the host sends it (recording `204-empty-bytes`)."""
-    response = remove.respond(request("DELETE", "a"), tables)
+    response = answer(remove.respond, request("DELETE", "a"), tables)
     encoded = HttpResponseConverter.encode(response, expected_type=None).value
     assert (encoded["status_code"].value, encoded["body"].value) == ("204", b"")
     assert encoded["headers"]["content-type"].value == "text/plain; charset=utf-8"

@@ -1,4 +1,4 @@
-"""Bodies that the Functions host loses, cuts or hands on encoded: refused before anything is parsed."""
+"""Bodies that the Functions host drops, truncates or does not decode: rejected before parsing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,39 +6,45 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants import create, post, request_body
-from assistants.own_call import Called
+from assistants.binding_call import CallResult
+from assistants.posts import PostLog, Services
+from assistants.routes import create, post, request_body
 from assistants.settings import Settings
 
-from tests.unit.function_app.conftest import request
-from tests.unit.function_app.test_create import RecordingOut
+from tests.unit.function_app.helpers import RecordingOut, answer, request
 
 CONTENT = b'{"message": "Hi"}'
 Route = Callable[[Mapping[str, str]], func.HttpResponse]
 
 
-def never(_assistant_id: str, _message: str, _key: str) -> Called:
+def never(_assistant_id: str, _message: str, _key: str) -> CallResult:
     raise AssertionError("the bound function was called")
 
 
 def put(headers: Mapping[str, str]) -> func.HttpResponse:
     out = RecordingOut()
     no_tables: Any = None
-    response = create.respond(request("PUT", "a", headers=headers), out, "Be brief.", no_tables)
+    response = answer(create.respond, request("PUT", "a", headers=headers), out, "Be brief.", no_tables)
     assert out.values == []
     return response
 
 
 def post_message(headers: Mapping[str, str]) -> func.HttpResponse:
     no_tables: Any = None
-    return post.respond(request("POST", "a", headers=headers), Settings(), no_tables, never, post.PostLog())
+    return post.respond(
+        request("POST", "a", headers=headers), post.JSON, Settings(), Services(no_tables, never), PostLog()
+    )
 
 
 def post_user_query(headers: Mapping[str, str]) -> func.HttpResponse:
     no_tables: Any = None
     query = {"message": "Hi"}
-    return post.respond_as_text(
-        request("POST", "a", query=query, headers=headers), Settings(), no_tables, never, post.PostLog()
+    return post.respond(
+        request("POST", "a", query=query, headers=headers),
+        post.TEXT,
+        Settings(),
+        Services(no_tables, never),
+        PostLog(),
     )
 
 
@@ -57,7 +63,7 @@ def test_every_route_with_a_body_refuses_one_that_did_not_arrive_as_sent(
 
 @pytest.mark.parametrize("name", ["transfer-encoding", "Transfer-Encoding", "TRANSFER-ENCODING"])
 def test_header_names_come_in_any_case(name: str) -> None:
-    refused = request_body.refusal(request("PUT", headers={name: "chunked"}))
+    refused = request_body.check_body(request("PUT", headers={name: "chunked"}))
     assert refused is not None
     assert refused.status_code == 411
 
@@ -66,7 +72,7 @@ def test_header_names_come_in_any_case(name: str) -> None:
     "encoding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "unknown", "identity, gzip", "x" * 9000]
 )
 def test_an_encoded_body_is_415_with_a_short_problem(encoding: str) -> None:
-    refused = request_body.refusal(request("PUT", body=CONTENT, headers={"Content-Encoding": encoding}))
+    refused = request_body.check_body(request("PUT", body=CONTENT, headers={"Content-Encoding": encoding}))
     assert refused is not None
     assert refused.status_code == 415
     assert len(refused.get_body()) < 500
@@ -74,7 +80,7 @@ def test_an_encoded_body_is_415_with_a_short_problem(encoding: str) -> None:
 
 @pytest.mark.parametrize("length", ["16", "18", "0", "-1", "x", "9" * 5000, "17,17"])
 def test_a_length_that_is_not_the_bodys_is_a_400_that_names_the_header(length: str) -> None:
-    refused = request_body.refusal(request("PUT", body=CONTENT, headers={"Content-Length": length}))
+    refused = request_body.check_body(request("PUT", body=CONTENT, headers={"Content-Length": length}))
     assert refused is not None
     (error,) = json.loads(refused.get_body())["errors"]
     assert (refused.status_code, error["in"], error["name"]) == (400, "header", "Content-Length")
@@ -94,4 +100,4 @@ def test_a_length_that_is_not_the_bodys_is_a_400_that_names_the_header(length: s
     ],
 )
 def test_a_body_that_arrived_as_it_was_sent_is_not_refused(content: bytes, headers: dict[str, str]) -> None:
-    assert request_body.refusal(request("PUT", body=content, headers=headers)) is None
+    assert request_body.check_body(request("PUT", body=content, headers=headers)) is None

@@ -5,20 +5,20 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from assistants import leases, listing, post, read, remove
+from assistants import leases, listing
 from assistants.leases import Purpose
-from assistants.post import PostLog
+from assistants.posts import PostLog, Services
+from assistants.routes import post, read, remove
 from assistants.settings import Settings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.data.tables import EdmType
 
-from tests.unit.function_app.conftest import conversation, request
+from tests.unit.function_app.helpers import Run, adding, answer, conversation, created, put, request
 from tests.unit.function_app.table_recorder import Recorder, recorded
-from tests.unit.function_app.test_post import Run, adding
-from tests.unit.function_app.test_remove import created, put
 
 FEW, MANY = 10, 200
 MESSAGES = 50
@@ -58,8 +58,8 @@ def write(table: Any, assistant_id: str, messages: int = MESSAGES) -> None:
 
 @pytest.fixture
 def recorder(connection_string: str, tables: Tables) -> Iterator[Recorder]:
-    with recorded(connection_string) as found:
-        yield found
+    with recorded(connection_string) as table_recorder:
+        yield table_recorder
     # Ten thousand rows, one by one, would take longer than the test.
     tables.chat_state.delete_table()
     tables.chat_state.create_table()
@@ -73,10 +73,10 @@ def everything(table: Any) -> dict[tuple[str, str], str]:
 def page(tables: Tables, recorder: Recorder, **query: str) -> tuple[dict[str, Any], tuple[int, int]]:
     """A page of the list, with the requests that it took and the rows that came."""
     recorder.taken()
-    response = read.respond_list(request("GET", query=query), tables)
+    response = answer(read.respond_list, request("GET", query=query), tables)
     assert response.status_code == 200
-    asked = recorder.taken()
-    return json.loads(response.get_body()), (len(asked), sum(one.rows for one in asked))
+    sent = recorder.taken()
+    return json.loads(response.get_body()), (len(sent), sum(table_request.rows for table_request in sent))
 
 
 @pytest.fixture
@@ -88,8 +88,11 @@ def seen(settings: Settings, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 
 
 def calls(recorder: Recorder) -> list[str]:
-    """What was asked, as `GET ChatState` with the account and the keys left out."""
-    return [f"{one.method} {re.sub(r'^/[^/]+/|[(].*', '', one.path)}" for one in recorder.taken()]
+    """The requests as `GET ChatState`, without account and keys."""
+    return [
+        f"{table_request.method} {re.sub(r'^/[^/]+/|[(].*', '', table_request.path)}"
+        for table_request in recorder.taken()
+    ]
 
 
 def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
@@ -108,8 +111,10 @@ def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
     created(tables, "a")
     run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
     for taken in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
-        asked = request("POST", "a", body=b'{"message": "Hi"}')
-        assert post.respond(asked, settings, seen, run, PostLog()).status_code == 200
+        http_request = request("POST", "a", body=b'{"message": "Hi"}')
+        assert (
+            post.respond(http_request, post.JSON, settings, Services(seen, run), PostLog()).status_code == 200
+        )
         assert calls(recorder) == [
             "GET ChatState",
             *taken,
@@ -122,7 +127,7 @@ def test_a_create_and_a_message_cost_a_handful_of_requests_to_the_tables(
     assert calls(recorder) == ["GET ChatState", f"POST {lease}"]
 
 
-def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_one(
+def test_the_cost_of_a_page_and_of_a_delete_is_independent_of_the_number_of_assistants(
     tables: Tables, seen: Tables, recorder: Recorder
 ) -> None:
     table = tables.chat_state
@@ -138,7 +143,9 @@ def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_on
     second, later = page(seen, recorder, limit="5", continuationToken=first["continuationToken"])
 
     assert first == first_of_few
-    assert [one["assistantId"] for one in second["assistants"]] == [name(number) for number in range(5, 10)]
+    assert [assistant["assistantId"] for assistant in second["assistants"]] == [
+        name(number) for number in range(5, 10)
+    ]
     assert many == few == later
     # A step and a state for each, and a look whether there is more: nothing of the conversations.
     assert many[1] <= 2 * 5 + 2
@@ -147,8 +154,8 @@ def test_a_page_costs_as_much_among_two_hundred_as_among_ten_and_delete_takes_on
     before = everything(table)
     recorder.taken()
     victim = name(MANY // 2)
-    assert remove.respond(request("DELETE", victim), seen).status_code == 204
-    assert sum(one.rows for one in recorder.taken()) <= MESSAGES + 2
+    assert answer(remove.respond, request("DELETE", victim), seen).status_code == 204
+    assert sum(table_request.rows for table_request in recorder.taken()) <= MESSAGES + 2
 
     assert everything(table) == {key: etag for key, etag in before.items() if key[0] != victim}
     assert len(before) == MANY * (MESSAGES + 1)
@@ -178,7 +185,7 @@ class WithoutScans:
         self._released.set()
 
 
-def test_a_hundred_assistants_take_one_request_where_the_scan_is_quick_and_a_walk_takes_two_for_each(
+def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_each(
     tables: Tables, seen: Tables, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(100):
@@ -186,20 +193,23 @@ def test_a_hundred_assistants_take_one_request_where_the_scan_is_quick_and_a_wal
 
     scanned, cost = page(seen, recorder, limit="100")
     assert cost == (1, 100)
-    assert [one["assistantId"] for one in scanned["assistants"]] == [name(number) for number in range(100)]
+    assert [assistant["assistantId"] for assistant in scanned["assistants"]] == [
+        name(number) for number in range(100)
+    ]
     assert "continuationToken" not in scanned
 
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
     table = WithoutScans(seen.chat_state)
+    slow: Any = SimpleNamespace(chat_state=table)
     try:
-        walked = listing.page_after(table, "", 100)
-        asked = recorder.taken()
+        walked = listing.page_after(slow, "", 100)
+        sent = recorder.taken()
     finally:
         table.release()
-    assert [state.shown() for state in walked.states] == scanned["assistants"]
-    assert walked.place is None
+    assert [state.to_json() for state in walked.states] == scanned["assistants"]
+    assert walked.last_partition is None
     # A step and a state for each, and a step that finds no more.
-    assert (len(asked), sum(one.rows for one in asked)) == (201, 200)
+    assert (len(sent), sum(table_request.rows for table_request in sent)) == (201, 200)
 
 
 @pytest.mark.parametrize("limit", [1, 20])
@@ -210,10 +220,10 @@ def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more
     recorder.taken()
     query = {"limit": str(limit)}
     for start in (1, 1 + limit):
-        response = read.respond(request("GET", "long", query=query), settings, seen)
+        response = answer(read.respond, request("GET", "long", query=query), settings, seen)
         body = json.loads(response.get_body())
-        assert [one["number"] for one in body["messages"]] == list(range(start, start + limit))
-        assert sum(one.rows for one in recorder.taken()) <= limit + 2
+        assert [message["number"] for message in body["messages"]] == list(range(start, start + limit))
+        assert sum(table_request.rows for table_request in recorder.taken()) <= limit + 2
         query["continuationToken"] = body["continuationToken"]
 
 
@@ -223,7 +233,7 @@ def test_a_page_since_a_message_reads_that_message_besides(
     conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
     recorder.taken()
     query = {"since": "2026-11-25T08:00:02.12345Z", "limit": "5"}
-    response = read.respond(request("GET", "a", query=query), settings, seen)
-    assert [one["number"] for one in json.loads(response.get_body())["messages"]] == [4, 5, 6, 7, 8]
-    asked = recorder.taken()
-    assert (len(asked), sum(one.rows for one in asked)) == (2, 1 + 5 + 1 + 1)
+    response = answer(read.respond, request("GET", "a", query=query), settings, seen)
+    assert [message["number"] for message in json.loads(response.get_body())["messages"]] == [4, 5, 6, 7, 8]
+    sent = recorder.taken()
+    assert (len(sent), sum(table_request.rows for table_request in sent)) == (2, 1 + 5 + 1 + 1)

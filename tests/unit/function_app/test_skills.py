@@ -11,10 +11,10 @@ from typing import Any
 import azure.functions as func
 import pytest
 import skills
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from skills import clock, todos
 
-from tests.unit.function_app.test_create import SMILE
+from tests.unit.function_app.helpers import SMILE
 
 SKILLS = Path(skills.__file__).parent
 
@@ -39,10 +39,10 @@ def test_every_module_of_the_folder_is_found_and_each_of_its_functions_is_a_skil
         and ast.unparse(call.func) == "skills.function_name"
         and isinstance(call.args[0], ast.Constant)
     }
-    found = triggers()
-    assert found.keys() == declared == {"AddTodo", "GetTodos", "GetCurrentTime"}
-    assert {one["type"] for one in found.values()} == {"assistantSkillTrigger"}
-    assert all(one["functionDescription"] for one in found.values())
+    skill_triggers = triggers()
+    assert skill_triggers.keys() == declared == {"AddTodo", "GetTodos", "GetCurrentTime"}
+    assert {binding["type"] for binding in skill_triggers.values()} == {"assistantSkillTrigger"}
+    assert all(trigger["functionDescription"] for trigger in skill_triggers.values())
 
 
 def test_names_differ_by_more_than_case_as_the_extension_asks() -> None:
@@ -51,11 +51,11 @@ def test_names_differ_by_more_than_case_as_the_extension_asks() -> None:
 
 
 def test_tasks_are_listed_the_newest_first(tables: Tables) -> None:
-    assert todos.listed(tables.todos, "") == "There are no tasks."
-    assert todos.add(tables.todos, " buy milk ") == "Added: buy milk"
-    assert todos.add(tables.todos, "call\nMum " + SMILE) == f"Added: call\nMum {SMILE}"
-    assert todos.listed(tables.todos, "") == f"- call Mum {SMILE}\n- buy milk"
-    assert todos.listed(tables.todos, "MILK") == "- buy milk"
+    assert todos.matching(tables, "") == "There are no tasks."
+    assert todos.add(tables, " buy milk ") == "Added: buy milk"
+    assert todos.add(tables, "call\nMum " + SMILE) == f"Added: call\nMum {SMILE}"
+    assert todos.matching(tables, "") == f"- call Mum {SMILE}\n- buy milk"
+    assert todos.matching(tables, "MILK") == "- buy milk"
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_tasks_are_listed_the_newest_first(tables: Tables) -> None:
         ("a\ud800", r"U\+D800"),
     ],
 )
-def test_a_task_that_cannot_be_stored_is_not_and_the_model_is_told_why(
+def test_a_task_that_cannot_be_stored_is_rejected_with_the_reason(
     tables: Tables, task: str, reason: str
 ) -> None:
-    assert re.search(reason, todos.add(tables.todos, task))
-    assert todos.listed(tables.todos, "") == "There are no tasks."
+    assert re.search(reason, todos.add(tables, task))
+    assert todos.matching(tables, "") == "There are no tasks."
 
 
 def test_a_long_list_fits_into_the_row_that_it_becomes(tables: Tables) -> None:
     for number in range(60):
-        todos.add(tables.todos, f"{number} " + "ä" * 990)
-    text = todos.listed(tables.todos, "")
+        todos.add(tables, f"{number} " + "ä" * 990)
+    text = todos.matching(tables, "")
     # The host writes the result as JSON in JSON, and the table counts UTF-16 units.
     assert len(json.dumps(text, ensure_ascii=False)) < 32_768 - 200
     assert text.splitlines()[0].startswith("- 59 ")
@@ -86,18 +86,18 @@ def test_a_long_list_fits_into_the_row_that_it_becomes(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("zone", ["", "UTC", "utc", "Europe/Berlin", "Asia/Kathmandu", None])
-def test_the_time_is_told_in_the_zone_that_was_asked_for(zone: Any) -> None:
+def test_the_time_is_given_in_the_requested_zone(zone: Any) -> None:
     text = clock.get_current_time(zone)
     moment, weekday, name = re.fullmatch(r"(\S+), a (\w+), in (\S+)", text).groups()  # type: ignore[union-attr]
-    told = datetime.fromisoformat(moment)
-    assert abs((datetime.now(UTC) - told).total_seconds()) < 10
-    assert (weekday, name) == (f"{told:%A}", zone or "UTC")
+    moment_in_zone = datetime.fromisoformat(moment)
+    assert abs((datetime.now(UTC) - moment_in_zone).total_seconds()) < 10
+    assert (weekday, name) == (f"{moment_in_zone:%A}", zone or "UTC")
 
 
 @pytest.mark.parametrize(
     "zone", ["Mars/Base", "../../etc/passwd", "/etc/passwd", "a" * 5000, "\x00", "Europe"]
 )
-def test_a_zone_that_is_none_is_told_so(zone: str) -> None:
+def test_an_unknown_zone_is_reported(zone: str) -> None:
     assert clock.get_current_time(zone).startswith("There is no such time zone")
 
 
@@ -105,14 +105,14 @@ def test_the_skill_of_the_readme_is_found_when_its_file_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readme = (SKILLS.parent.parent / "README.md").read_text()
-    found = re.search(r"here `function_app/skills/(dice)\.py`.*?```python\n(.*?)```", readme, re.DOTALL)
-    assert found is not None
-    (tmp_path / f"{found[1]}.py").write_text(found[2])
+    example = re.search(r"here `function_app/skills/(dice)\.py`.*?```python\n(.*?)```", readme, re.DOTALL)
+    assert example is not None
+    (tmp_path / f"{example[1]}.py").write_text(example[2])
     monkeypatch.setattr(skills, "__path__", [*skills.__path__, str(tmp_path)])
     try:
         roll = functions()["RollDice"]
     finally:
-        sys.modules.pop(f"skills.{found[1]}", None)
+        sys.modules.pop(f"skills.{example[1]}", None)
 
     assert json.loads(roll.get_raw_bindings()[0])["type"] == "assistantSkillTrigger"
     assert roll.get_user_function()("1") == "1"

@@ -7,14 +7,14 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from assistants.create import blueprint
+from assistants.routes.create import blueprint
 from assistants.settings import DEFAULT_INSTRUCTIONS, load
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 
 from infra import program
 from infra.package import Package
 from local_azure.services.sites import bundle
-from tests.unit.function_app.conftest import request
+from tests.unit.function_app.helpers import request
 from tests.unit.function_app.test_app import indexed
 from tests.unit.infra.recording import run_program
 from tests.variants import ASK, ASSUME, TWO_LINES, VARIANTS, Variant
@@ -34,7 +34,7 @@ def configured(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
 
 
 def answered(app_settings: Mapping[str, str], tables: Tables) -> tuple[func.HttpResponse, str]:
-    """The registered function's answer to a PUT without a body, and what it hands to the binding."""
+    """The registered function's response to a PUT without a body, and its output for the binding."""
     app = func.FunctionApp()
     app.register_functions(blueprint(load(app_settings), tables))
     (function,) = app.get_functions()
@@ -85,7 +85,7 @@ def test_the_answer_is_the_variants_but_202_for_javas_201(
 def test_method_route_auth_level_and_binding_are_the_variants(
     configured: dict[str, str], variant: Variant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bindings = {one["type"]: one for one in indexed(monkeypatch, configured)["CreateAssistant"]}
+    bindings = {binding["type"]: binding for binding in indexed(monkeypatch, configured)["CreateAssistant"]}
     trigger = bindings["httpTrigger"]
     # The one addition to the page's route: the constraint, without which an id can delete others' rows.
     assert re.sub(r":maxlength\(64\):regex\(.*\)(?=}$)", "", trigger["route"]) == "assistants/{assistantId}"
@@ -95,7 +95,7 @@ def test_method_route_auth_level_and_binding_are_the_variants(
 
 
 def test_the_variants_differ_in_these_and_in_nothing_else() -> None:
-    """The page's own disagreements; a variant that is mended upstream shows up here."""
+    """The differences within the page; a variant that is corrected upstream is reported here."""
     documented = Variant(instructions=TWO_LINES)
     differences = {
         language: sorted(
@@ -115,9 +115,9 @@ def test_the_variants_differ_in_these_and_in_nothing_else() -> None:
     }
 
 
-def test_whatever_the_white_space_the_instructions_are_the_same_two_sentences() -> None:
-    told = {" ".join(one.instructions.replace("\\n", "\n").split()) for one in VARIANTS.values()}
-    assert told == {f"{ASSUME} {ASK}"}
+def test_apart_from_white_space_all_instructions_are_the_same_two_sentences() -> None:
+    sentences = {" ".join(variant.instructions.replace("\\n", "\n").split()) for variant in VARIANTS.values()}
+    assert sentences == {f"{ASSUME} {ASK}"}
     assert DEFAULT_INSTRUCTIONS == TWO_LINES
 
 

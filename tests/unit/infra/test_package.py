@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from assistants import routing
+from assistants import paths
 
 from infra import package, settings
 from infra.lock import source_digest
@@ -252,7 +252,7 @@ def test_paths_of_the_app_are_below_the_prefix_of_its_host_json(
 
 
 def test_infra_and_the_app_read_one_prefix() -> None:
-    assert url_path("health") == routing.url_path("health")
+    assert url_path("health") == paths.url_path("health")
 
 
 def test_a_missing_app_file_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from assistants.settings import Settings, StorageSettings
-from assistants.storage import Tables
+from assistants.tables.clients import Tables
 from azure.core.pipeline import Pipeline
 
 KEY = "a2V5"
@@ -14,7 +14,7 @@ SETTINGS = Settings(
 )
 
 
-def test_no_pipeline_is_built_once_a_request_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pipeline_is_built_after_the_first_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline built over policies that other clients share breaks their requests: four reads of ten, while
     two threads made clients (`'_SansIOHTTPPolicyRunner' object has no attribute 'next'`)."""
     built: list[Pipeline[Any, Any]] = []
@@ -35,7 +35,7 @@ def test_no_pipeline_is_built_once_a_request_can_run(monkeypatch: pytest.MonkeyP
     assert len(built) == built_by_the_first > 0
 
 
-def test_the_first_requests_of_a_process_share_one_client() -> None:
+def test_concurrent_first_requests_share_one_client() -> None:
     tables = Tables(SETTINGS)
     together = threading.Barrier(8)
     clients: list[object] = []

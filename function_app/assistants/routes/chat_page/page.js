@@ -1,15 +1,15 @@
-// Whatever the API answers is put in as text: the page's policy allows no HTML from a script either.
+// Every response of the API is inserted as text: the page's policy also forbids HTML from a script.
 const at = (id) => document.getElementById(id);
-// Beside this page, whatever the app's route prefix is, with or without a slash at the end.
+// Relative to this page, for any route prefix of the app, with or without a trailing slash.
 const api = location.pathname.replace(/\/*$/, "").replace(/[^/]*$/, "assistants");
 const PAGE = 100;
 
-let assistant = null; // the id of the open one
-let running = null; // the AbortController of the request that the person waits for
-let notBefore = 0; // when the app wants to be asked again, as Date.now() counts
+let assistant = null; // the id of the open assistant
+let running = null; // the AbortController of the current request
+let notBefore = 0; // the earliest time of the next request, as Date.now() counts
 let ticking = null;
 
-class Refused extends Error {
+class ApiError extends Error {
   constructor(title, { status = 0, detail = "", errors = [], messageStored, retryAfter = 0 } = {}) {
     super(title);
     Object.assign(this, { status, detail, errors, messageStored, retryAfter });
@@ -32,12 +32,12 @@ function retryAfter(header) {
 
 const WITHOUT_BODY = {
   401: "The function key is missing or wrong.",
-  404: "The app has no such route: the id breaks the rule, or the app is another one.",
+  404: "The app has no such route: the id is invalid, or this is another app.",
 };
 
 async function call(method, path, { body, headers = {}, signal } = {}) {
   const key = sessionStorage.getItem("key");
-  // Whoever answers in the app's place, or nobody: the message may have been stored all the same.
+  // Without a response of the app itself, the message may still have been stored.
   const unknown = method === "POST" ? null : undefined;
   let answer;
   let text;
@@ -59,39 +59,39 @@ async function call(method, path, { body, headers = {}, signal } = {}) {
   } catch (error) {
     if (error.name === "AbortError") throw error;
     const detail = `${error.message}. Is it running, and are you online?`;
-    throw new Refused("The app did not answer", { detail, messageStored: unknown });
+    throw new ApiError("The app did not answer", { detail, messageStored: unknown });
   }
   let content = null;
   try {
     content = text && JSON.parse(text);
   } catch {
-    // A gateway answers in HTML; the status says enough.
+    // A gateway answers in HTML; the status is sufficient.
   }
   if (answer.ok && (content || answer.status === 204)) return content;
   const problem = content && typeof content === "object" ? content : {};
   if (answer.status >= 500 && problem.messageStored === undefined) problem.messageStored = unknown;
-  throw new Refused(`${answer.status} ${problem.title ?? answer.statusText}`.trim(), {
+  throw new ApiError(`${answer.status} ${problem.title ?? answer.statusText}`.trim(), {
     ...problem,
     status: answer.status,
-    detail: problem.detail ?? WITHOUT_BODY[answer.status] ?? "The answer has no description of the problem.",
+    detail: problem.detail ?? WITHOUT_BODY[answer.status] ?? "The response contains no description of the problem.",
     retryAfter: retryAfter(answer.headers.get("retry-after")),
   });
 }
 
-const one = (id) => `/${encodeURIComponent(id)}`;
+const assistantPath = (id) => `/${encodeURIComponent(id)}`;
 
 async function conversation(id, signal) {
   const messages = [];
-  let asked = "&includeInstructions=true";
+  let instructionsQuery = "&includeInstructions=true";
   let hidden = false;
   let token = "";
   let state;
   do {
     try {
-      state = await call("GET", `${one(id)}?limit=${PAGE}${asked}${token}`, { signal });
+      state = await call("GET", `${assistantPath(id)}?limit=${PAGE}${instructionsQuery}${token}`, { signal });
     } catch (error) {
-      if (error.status !== 403 || !asked) throw error;
-      asked = ""; // The setting exposeInstructions is off.
+      if (error.status !== 403 || !instructionsQuery) throw error;
+      instructionsQuery = ""; // The setting exposeInstructions is off.
       hidden = true;
       continue;
     }
@@ -101,41 +101,37 @@ async function conversation(id, signal) {
   return { ...state, messages, hidden };
 }
 
-// What is shown
+// Display
 
-function when(text) {
+function timeElement(text) {
   const moment = new Date(text);
   if (Number.isNaN(moment.getTime())) return String(text);
   return make("time", { dateTime: text, title: text }, moment.toLocaleString());
 }
 
 function toolCall(call) {
-  return make(
-    "div",
-    { className: "call" },
-    make("div", { className: "meta" }, make("b", {}, `calls ${call.functionName}`), make("code", {}, call.id)),
-    make("pre", { dir: "auto" }, call.functionArguments),
-  );
+  const meta = make("div", { className: "meta" }, make("b", {}, `calls ${call.functionName}`), make("code", {}, call.id));
+  return make("div", { className: "call" }, meta, make("pre", { dir: "auto" }, call.functionArguments));
 }
 
 function entry(message) {
   const meta = make("div", { className: "meta" }, make("b", {}, message.role));
   if (message.number) meta.append(`#${message.number}`);
   if (message.toolCallId) meta.append(make("span", {}, "result of ", make("code", {}, message.toolCallId)));
-  if (message.createdAt) meta.append(when(message.createdAt));
-  const item = make("li", {}, meta);
-  if (["System", "User", "Assistant", "Tool"].includes(message.role)) item.className = message.role;
-  if (message.content) item.append(make("div", { className: "text", dir: "auto" }, message.content));
-  item.append(...(message.toolCalls ?? []).map(toolCall));
-  return item;
+  if (message.createdAt) meta.append(timeElement(message.createdAt));
+  const element = make("li", {}, meta);
+  if (["System", "User", "Assistant", "Tool"].includes(message.role)) element.className = message.role;
+  if (message.content) element.append(make("div", { className: "text", dir: "auto" }, message.content));
+  element.append(...(message.toolCalls ?? []).map(toolCall));
+  return element;
 }
 
 function showFacts(state) {
   const facts = [
     ["Messages", state.totalMessages],
     ["Tokens", state.totalTokens],
-    ["Created", state.createdAt && when(state.createdAt)],
-    ["Instructions", state.hidden && "not shown by this app"],
+    ["Created", state.createdAt && timeElement(state.createdAt)],
+    ["Instructions", state.hidden && "hidden by this app"],
   ];
   at("facts").replaceChildren(
     ...facts
@@ -150,7 +146,7 @@ function setFact(name, value) {
 
 function showConversation(state) {
   const log = at("log");
-  log.ariaLive = "off"; // A whole conversation is not read out, only what comes after it.
+  log.ariaLive = "off"; // A screen reader announces only messages that are added later.
   at("title").replaceChildren(make("bdi", {}, state.assistantId));
   at("messages").replaceChildren(...state.messages.map(entry));
   showFacts(state);
@@ -167,7 +163,7 @@ function close() {
   markOpen();
 }
 
-function say(text) {
+function setStatus(text) {
   at("status").textContent = text;
 }
 
@@ -176,9 +172,9 @@ function showProblem(error) {
   const shown = at("problem");
   const dismiss = make("button", { type: "button", onclick: clearProblem }, "Dismiss");
   const stored = {
-    true: "Your message is stored, and shown above.",
+    true: "Your message is stored, and displayed above.",
     false: "Your message is not stored.",
-    null: "Whether your message is stored is not known yet: reload before you send it again.",
+    null: "It is not known yet whether your message is stored: reload before you send it again.",
   }[error.messageStored];
   shown.replaceChildren(make("b", {}, error.message), make("p", { dir: "auto" }, error.detail ?? ""));
   const others = (Array.isArray(error.errors) ? error.errors : []).map((e) => make("li", {}, `${e.name ?? e.in}: ${e.detail}`));
@@ -187,7 +183,7 @@ function showProblem(error) {
   shown.append(dismiss);
   shown.hidden = false;
   shown.scrollIntoView({ block: "nearest" });
-  say("");
+  setStatus("");
   if (error.retryAfter) notBefore = Date.now() + error.retryAfter * 1000;
   if (error.status === 401) {
     at("side").open = true;
@@ -202,12 +198,12 @@ function clearProblem() {
   if (hadFocus) focusMessage();
 }
 
-// A phone's keyboard would cover what was just opened.
+// The keyboard of a phone would cover the conversation.
 function focusMessage() {
   if (!at("open").hidden && !matchMedia("(pointer: coarse)").matches) at("message").focus();
 }
 
-// The time that is waited, or that is left until the app may be asked again; a timer is not read out.
+// The time since the request, or until the next one is allowed; screen readers do not announce a timer.
 function tick(since) {
   clearInterval(ticking);
   const show = () => {
@@ -218,27 +214,27 @@ function tick(since) {
       clearInterval(ticking);
       at("timer").textContent = "";
     }
-    // Not `disabled`, which would take the focus away.
+    // Not `disabled`, which would remove the focus.
     at("submit").ariaDisabled = String(Boolean(running) || left > 0);
   };
   ticking = setInterval(show, 250);
   show();
 }
 
-// One request at a time that the person waits for; Escape ends the wait.
-async function wait(text, action) {
+// One request at a time; Escape cancels it.
+async function runRequest(text, action) {
   if (running) return;
   clearProblem();
   running = new AbortController();
   tick(Date.now());
-  say(text);
+  setStatus(text);
   at("conversation").ariaBusy = "true";
   at("stop").hidden = false;
   try {
     await action(running.signal);
   } catch (error) {
-    if (error.name === "AbortError") say("Stopped waiting. What was asked may still be done: reload to see.");
-    else if (error instanceof Refused) showProblem(error);
+    if (error.name === "AbortError") setStatus("Stopped waiting. The request may still be carried out: reload to see.");
+    else if (error instanceof ApiError) showProblem(error);
     else throw error;
   } finally {
     running = null;
@@ -253,8 +249,8 @@ async function wait(text, action) {
 
 let next = "";
 
-function listed(state) {
-  const open = () => wait(`Opening ${state.assistantId}…`, (signal) => openAssistant(state.assistantId, signal));
+function listEntry(state) {
+  const open = () => runRequest(`Opening ${state.assistantId}…`, (signal) => openAssistant(state.assistantId, signal));
   const button = make("button", { type: "button", onclick: open }, make("bdi", {}, state.assistantId));
   button.dataset.id = state.assistantId;
   button.append(make("small", {}, `${state.totalMessages} messages, ${state.totalTokens} tokens`));
@@ -271,7 +267,7 @@ async function list(signal, more = false) {
   const token = more ? `&continuationToken=${encodeURIComponent(next)}` : "";
   const answer = await call("GET", `?limit=${PAGE}${token}`, { signal });
   if (!more) at("assistants").replaceChildren();
-  at("assistants").append(...answer.assistants.map(listed));
+  at("assistants").append(...answer.assistants.map(listEntry));
   next = answer.continuationToken ?? "";
   at("more").hidden = !next;
   at("none").hidden = at("assistants").childElementCount > 0;
@@ -279,15 +275,15 @@ async function list(signal, more = false) {
   markOpen();
 }
 
-// What a person does
+// Actions of the user
 
 async function connect(signal) {
   await list(signal);
   if (!at("id").value) suggestId();
-  say("Connected.");
+  setStatus("Connected.");
 }
 
-// Who has a key may read any assistant whose id they know, so the suggested one cannot be guessed.
+// A key gives access to every assistant whose id is known, so the suggested id cannot be guessed.
 function suggestId() {
   const random = crypto.getRandomValues(new Uint8Array(8));
   at("id").value = `chat-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
@@ -304,16 +300,16 @@ async function openAssistant(id, signal) {
   markOpen();
   if (matchMedia("(max-width: 51.99rem)").matches) at("side").open = false;
   at("messages").lastElementChild?.scrollIntoView({ block: "nearest" });
-  say(`${id}: ${state.totalMessages} messages.`);
+  setStatus(`${id}: ${state.totalMessages} messages.`);
   focusMessage();
 }
 
 async function create(signal) {
   const id = at("id").value;
   const instructions = at("instructions").value;
-  await call("PUT", one(id), {
+  await call("PUT", assistantPath(id), {
     signal,
-    // A conversation that exists is not begun anew by a slip: that takes a delete.
+    // Never replaces an existing conversation: that has to be deleted first.
     headers: { "if-none-match": "*" },
     body: instructions ? { instructions } : undefined,
   });
@@ -329,12 +325,12 @@ async function send(signal) {
   const id = assistant;
   let answer;
   try {
-    answer = await call("POST", `${one(id)}/messages`, { signal, body: { message } });
+    answer = await call("POST", `${assistantPath(id)}/messages`, { signal, body: { message } });
   } catch (error) {
     if (error.messageStored) await openAssistant(id, signal).catch(() => {});
     throw error;
   }
-  // What was typed while the reply was awaited is the next message.
+  // Text entered while waiting for the reply is the next message.
   if (field.value === message) field.value = "";
   const added = answer.messages.map(entry);
   at("messages").append(...added);
@@ -343,23 +339,23 @@ async function send(signal) {
   setFact("Tokens", answer.totalTokens);
   const small = at("assistants").querySelector("[aria-current] small");
   if (small) small.textContent = `${answer.totalMessages} messages, ${answer.totalTokens} tokens`;
-  say(`${answer.totalTokens} tokens.`);
+  setStatus(`${answer.totalTokens} tokens.`);
   focusMessage();
 }
 
 async function remove(signal) {
   const id = assistant;
-  await call("DELETE", one(id), { signal });
+  await call("DELETE", assistantPath(id), { signal });
   close();
   await list(signal);
   at("side").open = true;
-  say(`${id} is deleted.`);
+  setStatus(`${id} is deleted.`);
   at("id").focus();
 }
 
 function sendNow() {
   if (!assistant || running || Date.now() < notBefore || !at("send").reportValidity()) return;
-  wait("Waiting for the reply…", send);
+  runRequest("Waiting for the reply…", send);
 }
 
 function onSubmit(id, action) {
@@ -372,26 +368,26 @@ function onSubmit(id, action) {
 onSubmit("connect", () => {
   const key = at("key").value.trim();
   if (/[^!-~]/.test(key)) {
-    // A header cannot carry it, and what fetch says then is not for people.
-    showProblem(new Refused("This is no function key", { detail: "It has blanks or letters that no key has: copy it again." }));
+    // Not allowed in a header, and the message of fetch is not helpful.
+    showProblem(new ApiError("This is not a function key", { detail: "It contains spaces or letters that no key contains: copy it again." }));
     return;
   }
   sessionStorage.setItem("key", key);
-  wait("Connecting…", async (signal) => {
+  runRequest("Connecting…", async (signal) => {
     await connect(signal);
     (at("assistants").querySelector("button") ?? at("id")).focus();
   });
 });
-onSubmit("create", () => wait("Creating…", create));
+onSubmit("create", () => runRequest("Creating…", create));
 onSubmit("send", sendNow);
 at("message").addEventListener("keydown", (event) => {
-  // While an input method composes, Enter takes its candidate.
+  // In an input method, Enter selects a candidate.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   sendNow();
 });
-at("more").addEventListener("click", () => wait("Listing…", (signal) => list(signal, true)));
-at("reload").addEventListener("click", () => wait("Reloading…", (signal) => openAssistant(assistant, signal)));
+at("more").addEventListener("click", () => runRequest("Listing…", (signal) => list(signal, true)));
+at("reload").addEventListener("click", () => runRequest("Reloading…", (signal) => openAssistant(assistant, signal)));
 at("delete").addEventListener("click", () => {
   at("confirm-title").replaceChildren("Delete ", make("bdi", {}, assistant), "?");
   at("confirm").showModal();
@@ -399,7 +395,7 @@ at("delete").addEventListener("click", () => {
 at("confirm-no").addEventListener("click", () => at("confirm").close());
 at("confirm-yes").addEventListener("click", () => {
   at("confirm").close();
-  wait("Deleting…", remove);
+  runRequest("Deleting…", remove);
 });
 at("stop").addEventListener("click", () => running?.abort());
 addEventListener("keydown", (event) => {
@@ -408,14 +404,14 @@ addEventListener("keydown", (event) => {
   else if (!at("problem").hidden) clearProblem();
 });
 
-// A reload goes on where the tab was.
+// After a reload, continue with the assistant that was open.
 if (sessionStorage.getItem("key") === null) {
-  say("Type the function key to begin.");
+  setStatus("Enter the function key to begin.");
   at("key").focus();
 } else {
   at("key").value = sessionStorage.getItem("key");
   const before = sessionStorage.getItem("assistant");
-  wait("Connecting…", async (signal) => {
+  runRequest("Connecting…", async (signal) => {
     await connect(signal);
     if (before) await openAssistant(before, signal);
   });

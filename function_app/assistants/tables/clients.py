@@ -1,7 +1,7 @@
-"""The app's own way to its tables, beside the extension's bindings.
+"""The clients of the app's tables.
 
-The SDK is imported by the first request that needs a table: it costs more than all else
-that a start imports.
+The SDK is imported by the first request that needs a table, since its import takes longer than all other
+imports of a cold start. Only the modules of this folder use the clients.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from assistants.settings import CHAT_STATE_TABLE, Settings
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
-# Seconds. The SDK tries three more times; its own waits of 300 s outlast every front end.
+# Seconds. The SDK retries three times; its default timeouts of 300 s exceed those of every front end.
 _CONNECT_TIMEOUT = 5
 _READ_TIMEOUT = 20
-_ANSWERS_OF_A_FRONT_END = (408, 502)
+_FRONT_END_STATUSES = (408, 502)
 
 
 class Tables:
-    """Clients of the app's tables. Their methods leave options untyped, hence `Any`.
+    """The clients of the app's tables. Their methods leave options untyped, hence `Any`.
 
-    Each is made once, before any request has it: `TableServiceClient.get_table_client` builds a new pipeline
-    over policies that all its clients share, and a request of another thread that meets such a policy between
-    two pipelines fails (`AttributeError: '_SansIOHTTPPolicyRunner' object has no attribute 'next'`).
+    All are created once, before the first request: `TableServiceClient.get_table_client` builds a pipeline
+    over policies that its clients share, and a concurrent request that uses such a policy fails
+    (`AttributeError: '_SansIOHTTPPolicyRunner' object has no attribute 'next'`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,9 +56,9 @@ class Tables:
         return self._clients[name]
 
     def _connect(self, names: Sequence[str]) -> "list[TableClient]":
-        from azure.data.tables import TableClient  # noqa: PLC0415 # see above
+        from azure.data.tables import TableClient  # noqa: PLC0415 # see the module's docstring
 
-        # The SDK logs every request and its answer at Information.
+        # The SDK logs every request and response at Information.
         logging.getLogger("azure").setLevel(logging.WARNING)
         timeouts: dict[str, Any] = {
             "connection_timeout": _CONNECT_TIMEOUT,
@@ -68,34 +68,34 @@ class Tables:
         endpoint, connection_string = self._settings.table_endpoint, self._settings.connection_string
         if not endpoint:
             return [TableClient.from_connection_string(connection_string, name, **timeouts) for name in names]
-        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # see above
+        from assistants.identity import ManagedIdentity  # noqa: PLC0415 # see the module's docstring
 
         credential: Any = ManagedIdentity(self._settings.identity)
         return [TableClient(endpoint, name, credential=credential, **timeouts) for name in names]
 
 
 @functools.cache
-def tables() -> Tables:
+def current_tables() -> Tables:
     """The tables of this process's settings."""
     return Tables(settings.current())
 
 
-def insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
-    """Insert a row, and its table where that is missing (Core Tools). Returns its `etag`.
+def insert_row(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Insert a row, and create its table if that is missing (Core Tools). Returns a mapping with its `etag`.
 
-    Raises as `create_entity` does. `row` needs a property, or a key, that no other writer gives it.
+    Raises what `create_entity` raises. `row` needs a key or a string property that is unique to the writer.
     """
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # see above
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # see the module's docstring
 
     try:
-        return _insert(table, row)
+        return _insert_once(table, row)
     except ResourceNotFoundError:
         _create_table(table)
-        return _insert(table, row)
+        return _insert_once(table, row)
 
 
-def _insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
-    from azure.core.exceptions import (  # noqa: PLC0415 # see above
+def _insert_once(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    from azure.core.exceptions import (  # noqa: PLC0415 # see the module's docstring
         HttpResponseError,
         ResourceExistsError,
         ResourceNotFoundError,
@@ -105,8 +105,8 @@ def _insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
     try:
         return table.create_entity(row)
     except (ServiceResponseError, HttpResponseError) as error:
-        # The SDK repeats neither a POST whose answer was lost nor one that a front end answered itself.
-        if isinstance(error, HttpResponseError) and error.status_code not in _ANSWERS_OF_A_FRONT_END:
+        # The SDK does not repeat a POST whose response was lost or came from a front end.
+        if isinstance(error, HttpResponseError) and error.status_code not in _FRONT_END_STATUSES:
             raise
         try:
             existing = table.get_entity(row["PartitionKey"], row["RowKey"])
@@ -118,8 +118,8 @@ def _insert(table: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create_table(table: Any) -> None:
-    from azure.core.exceptions import ResourceExistsError, ServiceResponseError  # noqa: PLC0415 # see above
+    from azure.core.exceptions import ResourceExistsError, ServiceResponseError  # noqa: PLC0415 # see the module's docstring
 
-    # Another request was faster, or the answer was lost: the next insert shows whether the table is there.
+    # Another request created it, or the response was lost: the next insert shows whether it exists.
     with contextlib.suppress(ResourceExistsError, ServiceResponseError):
         table.create_table()

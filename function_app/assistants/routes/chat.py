@@ -1,53 +1,37 @@
-"""`GET /api/chat`: one page to talk to assistants. It holds no secret, so it needs no key.
+"""`GET /api/chat`: a page to chat with assistants. It contains no secret and needs no key.
 
-The key that the API wants is typed into the page by the person. Style and script stand in the
-page, and its policy names them by their hashes: there is nothing else to load, and nothing that
-a client sends chooses a file.
+The user enters the API's key into the page. Style and script are inline, and the Content-Security-Policy
+allows them by their hashes: the page loads nothing else, and no input of a client selects a file.
 """
 
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import azure.functions as func
 
-FOLDER = Path(__file__).parent / "chat"
+FOLDER = Path(__file__).parent / "chat_page"
 
 
-@dataclass(frozen=True)
-class Page:
-    """The body and the headers of the answer, which are the same for everybody."""
+def blueprint(enabled: bool) -> func.Blueprint:
+    """If it is not enabled the response is that of the host for an unknown route: 404 without a body.
 
-    body: bytes
-    headers: Mapping[str, str]
-
-
-def blueprint(shown: bool) -> func.Blueprint:
-    """Where it is not to be shown the answer is the host's own for a route that is none: 404, empty.
-
-    The function is there all the same: a deployment waits for every function that the code declares.
+    The function always exists: a deployment waits for every function that the code declares.
     """
     routes = func.Blueprint()
 
     @routes.function_name("ChatPage")
     @routes.route(route="chat", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
     def chat_page(req: func.HttpRequest) -> func.HttpResponse:  # pyright: ignore[reportUnusedFunction] # noqa: ARG001 # the host passes it
-        if not shown:
-            return func.HttpResponse(status_code=404)
-        answer = page()
-        return func.HttpResponse(
-            answer.body, status_code=200, headers=answer.headers, mimetype="text/html", charset="utf-8"
-        )
+        return page() if enabled else func.HttpResponse(status_code=404)
 
     return routes
 
 
 @functools.cache
-def page() -> Page:
-    """Read at the first request: a start of the app that shows no page pays nothing for it."""
+def page() -> func.HttpResponse:
+    """The same for all clients. Read at the first request, so that it does not slow down a cold start."""
     html, style, script = (
         (FOLDER / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
     )
@@ -60,13 +44,14 @@ def page() -> Page:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
-        # No text ever becomes HTML, not even by a mistake in the script.
+        # No string can become HTML, even by a mistake in the script.
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
-    return Page(
-        body.encode(),
-        {
+    return func.HttpResponse(
+        body,
+        mimetype="text/html",
+        headers={
             "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",

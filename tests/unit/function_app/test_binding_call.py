@@ -7,16 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from assistants import own_call, routing
-from assistants.own_call import Called, Outcome, run_assistant
+from assistants import binding_call, paths
+from assistants.binding_call import CallResult, Outcome, run_assistant
 
 from local_azure.services.ports import ADDRESS, free_port
 
-DONE = Called(Outcome.DONE, 200)
+DONE = CallResult(Outcome.DONE, 200)
 
 
 class App(ThreadingHTTPServer):
-    """Answers every POST by `status`, 0 being none at all, or 401 without its `key`, and counts."""
+    """Answers every POST with `status`, 0 for no response, or with 401 without its `key`; counts requests."""
 
     daemon_threads = True
 
@@ -93,8 +93,8 @@ def test_a_key_that_no_header_can_carry_is_left_out(app: App, key: str) -> None:
     ("given", "taken"),
     [("k1", "k1"), ("k1,k2", "k1"), ("k1, k2", "k1"), ("k1,k2", "k1,k2"), ("my kéy", "my kéy")],
 )
-def test_the_key_that_the_host_took_opens_the_bound_function(app: App, given: str, taken: str) -> None:
-    """A header that was sent twice arrives joined; a key that somebody chose may hold a comma itself."""
+def test_the_key_that_the_host_used_opens_the_bound_function(app: App, given: str, taken: str) -> None:
+    """A duplicate header arrives joined with a comma; a custom key may contain a comma."""
     app.key = taken
     assert run_assistant(app.host, "a", "Hi", given) == DONE
     assert app.requests[-1][1] == taken
@@ -103,19 +103,19 @@ def test_the_key_that_the_host_took_opens_the_bound_function(app: App, given: st
 @pytest.mark.parametrize("given", ["", "k1", "k1,k2"])
 def test_a_key_that_does_not_open_the_bound_function_is_refused(app: App, given: str) -> None:
     app.key = "k3"
-    assert run_assistant(app.host, "a", "Hi", given) == Called(Outcome.REFUSED, 401)
+    assert run_assistant(app.host, "a", "Hi", given) == CallResult(Outcome.KEY_REFUSED, 401)
 
 
 @pytest.mark.parametrize(
     ("http", "path"),
     [({"routePrefix": "v1/x"}, "/v1/x/assistants/a/run"), ({"routePrefix": ""}, "/assistants/a/run")],
 )
-def test_the_call_goes_below_the_route_prefix_of_host_json(
+def test_the_call_uses_the_route_prefix_of_host_json(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, http: dict[str, str], path: str
 ) -> None:
     host_json = tmp_path / "host.json"
     host_json.write_text(json.dumps({"version": "2.0", "extensions": {"http": http}}))
-    monkeypatch.setattr(routing, "PREFIX", routing.route_prefix(host_json))
+    monkeypatch.setattr(paths, "PREFIX", paths.route_prefix(host_json))
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert [path for path, _, _ in app.requests] == [path]
 
@@ -133,32 +133,35 @@ def test_the_route_prefix_is_the_hosts_default_where_host_json_names_none(
     tmp_path: Path, host: object, prefix: str
 ) -> None:
     (tmp_path / "host.json").write_text(json.dumps(host))
-    assert routing.route_prefix(tmp_path / "host.json") == prefix
+    assert paths.route_prefix(tmp_path / "host.json") == prefix
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
         (500, Outcome.FAILED),
-        *((status, Outcome.REFUSED) for status in (401, 403, 404, 429, 503)),
+        *((status, Outcome.KEY_REFUSED) for status in (401, 403)),
+        (404, Outcome.MISSING),
+        *((status, Outcome.BUSY) for status in (429, 503)),
+        *((status, Outcome.REFUSED) for status in (201, 400, 405)),
         # A front end's own: the function behind it may still run.
-        *((status, Outcome.LOST) for status in (408, 502, 504)),
+        *((status, Outcome.INDETERMINATE) for status in (408, 502, 504)),
     ],
 )
-def test_what_is_not_200_is_told_by_its_status(app: App, status: int, outcome: Outcome) -> None:
+def test_the_status_determines_the_outcome(app: App, status: int, outcome: Outcome) -> None:
     app.status = status
-    assert run_assistant(app.host, "a", "Hi", "") == Called(outcome, status)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(outcome, status)
 
 
-def test_one_call_after_the_other_takes_one_connection(app: App) -> None:
+def test_sequential_calls_share_one_connection(app: App) -> None:
     app.status = 500
-    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.FAILED, 500)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.FAILED, 500)
     app.status = 200
     assert [run_assistant(app.host, "a", "Hi", "") for _ in range(3)] == [DONE] * 3
     assert (app.connections, len(app.requests)) == (1, 4)
 
 
-def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> None:
+def test_a_connection_closed_by_the_host_is_not_reused(app: App) -> None:
     app.hang_up = True
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.hung_up.wait(10)
@@ -166,28 +169,26 @@ def test_a_connection_that_the_host_has_closed_is_not_used_again(app: App) -> No
     assert (app.connections, len(app.requests)) == (2, 2)
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used_again(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_was_idle_too_long_is_not_reused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
-    monkeypatch.setattr(own_call, "_IDLE_SECONDS", 0)
+    monkeypatch.setattr(binding_call, "_IDLE_SECONDS", 0)
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.connections == 2
 
 
-def test_a_call_that_is_not_answered_is_lost_and_never_sent_again(app: App) -> None:
+def test_a_call_without_a_response_is_indeterminate_and_not_repeated(app: App) -> None:
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     app.status = 0
-    assert run_assistant(app.host, "a", "Hi", "") == Called(Outcome.LOST)
+    assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.INDETERMINATE)
     assert len(app.requests) == 2
     app.status = 200
     assert run_assistant(app.host, "a", "Hi", "") == DONE
     assert app.connections == 2
 
 
-def test_calls_at_once_have_a_connection_each(app: App) -> None:
+def test_concurrent_calls_have_a_connection_each(app: App) -> None:
     app.before_answer = threading.Barrier(3, timeout=20).wait  # each is answered when all have asked
-    outcomes: list[Called] = []
+    outcomes: list[CallResult] = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(run_assistant(app.host, "a", "Hi", "")))
         for _ in range(3)
@@ -200,12 +201,14 @@ def test_calls_at_once_have_a_connection_each(app: App) -> None:
 
 
 def test_an_app_that_does_not_answer_itself_is_unreachable() -> None:
-    assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+    assert run_assistant(f"{ADDRESS}:{free_port()}", "a", "Hi", "") == CallResult(Outcome.UNREACHABLE)
 
 
-def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
+def test_a_server_without_tls_is_unreachable(app: App) -> None:
     """Nothing was sent, so nothing is stored."""
-    assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == Called(Outcome.UNREACHABLE)
+    assert run_assistant(f"{ADDRESS}:{app.server_address[1]}", "a", "Hi", "") == CallResult(
+        Outcome.UNREACHABLE
+    )
     assert app.requests == []
 
 
@@ -219,4 +222,4 @@ def test_what_connects_and_speaks_no_tls_is_unreachable(app: App) -> None:
     ],
 )
 def test_a_message_that_is_a_date_reaches_the_host_in_two_parts(message: str, parts: tuple[str, str]) -> None:
-    assert json.loads(own_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}
+    assert json.loads(binding_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}
