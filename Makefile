@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra bootstrap function_app local_azure ops policy scripts tests tools bench
+CODE := __main__.py infra delivery bootstrap function_app local_azure ops policy scripts tests tools bench
 
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
@@ -64,7 +64,7 @@ format: setup ## Format the code and mend what ruff can mend
 
 lock: setup ## Write the lock files anew from the .in files
 	@for l in requirements requirements-dev function_app/requirements policy/requirements tools/pulumi/go/requirements; do \
-		digest="$$($(RUN) -m infra.lock $$l.in)" && \
+		digest="$$($(RUN) -m delivery.lock $$l.in)" && \
 		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --output-file $$l.txt \
 			--custom-compile-command "make lock (from $$l.in, sha256 $$digest)" $$l.in || exit 1; done

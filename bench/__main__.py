@@ -28,7 +28,7 @@ from typing import Any
 
 from azure.data.tables import TableServiceClient
 
-from infra.package import SUPPORTED_PYTHON, build_package
+from delivery.package import SUPPORTED_PYTHON, build_package
 from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
 from local_azure.loopback import without_proxy
 from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key

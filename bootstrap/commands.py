@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from bootstrap.backend import BACKEND_KEY, Whereabouts
 from ops.engine import Pulumi, PulumiError
-from ops.mend import pending_operations
+from ops.locks.recovery import pending_operations
 from ops.output import OpsError, note, say
 from tools.pulumi.cli import start_environment
 

@@ -112,7 +112,7 @@ class Grants(pulumi.ComponentResource):
                 ),
                 scope=scopes[grant.scope],
                 principal_id=principal.object_id,
-                # Said, not looked up: a new identity is not in the directory yet (infra/identity.py).
+                # Given, not looked up: the directory may not have a new identity yet.
                 principal_type=principal.type,
                 role_definition_id=definition_id(subscription_id, role_id),
                 condition=grant.condition or None,

@@ -61,7 +61,8 @@ class Grant:
 
 # What else `sites/config/list` opens: connection strings, sign-in settings and publishing credentials of
 # every site of the subscription. The sites here have no secret in the former, and basic-auth publishing is
-# off, so the last cannot sign in (infra/function_host.py). Keep other people's sites out of the subscription.
+# off, so the last cannot sign in (infra/components/function_host.py). Keep other people's sites out of
+# the subscription.
 SETTINGS_READER = CustomRole(
     key="settings-reader",
     name="Assistant settings reader",

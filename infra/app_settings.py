@@ -6,13 +6,13 @@ sides together. Every value of something in Azure is that resource's own output.
 
 import pulumi
 
-from infra.identity import AppIdentity
+from infra.components.identity import AppIdentity
+from infra.components.monitoring import Monitoring
+from infra.components.openai import ChatModel
+from infra.components.storage import ChatStorage
 from infra.models import prompt_tokens
-from infra.monitoring import Monitoring
 from infra.names import LEASE_TABLE, TODO_TABLE
-from infra.openai import ChatModel
 from infra.settings import Settings
-from infra.storage import ChatStorage
 
 STORAGE_CONNECTION = "AzureWebJobsStorage"
 MODEL_CONNECTION = "AzureOpenAI"

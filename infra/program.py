@@ -6,22 +6,22 @@ from pathlib import Path
 import pulumi
 from pulumi_azure_native import authorization, resources
 
+from delivery.package import PACKAGE_VARIABLE, PackageError, build_package, given_package, url_path
 from infra.app_settings import app_settings
-from infra.deployment import DeployedCode
-from infra.function_host import FunctionHost
-from infra.guard import DeletionGuard
-from infra.identity import AppIdentity, AppRoles
-from infra.monitoring import Monitoring
+from infra.components.function_host import FunctionHost
+from infra.components.identity import AppIdentity, AppRoles
+from infra.components.monitoring import Monitoring
+from infra.components.openai import ChatModel, account_exists
+from infra.components.place import Place
+from infra.components.storage import ChatStorage
+from infra.dynamic.deletion_guard import DeletionGuard
+from infra.dynamic.deployed_code import DeployedCode
+from infra.dynamic.purged_account import PurgedAccount
+from infra.dynamic.replacement_guard import guarded, replacement_guard
 from infra.names import names
-from infra.openai import ChatModel, account_exists
-from infra.package import PACKAGE_VARIABLE, PackageError, build_package, given_package, url_path
-from infra.place import Place
-from infra.purge import PurgedAccount
-from infra.replacement import guarded, replacement_guard
 from infra.roles import Scope
 from infra.settings import read
 from infra.stacks import own_tags
-from infra.storage import ChatStorage
 
 
 def main() -> None:

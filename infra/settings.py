@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import pulumi
 import yaml
 
+from delivery.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
 from infra import rules
 from infra.models import CHAT_MODELS, ChatModel
-from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
 from infra.regions import FLEX_REGIONS, MODEL_REGIONS, REGIONS, model_regions
 from infra.rules import Command, HttpAuthLevel, command, nearest
 from infra.stack_config import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from azure.core.credentials import TokenCredential
 from requests import Session
 
-from infra import signin
+from delivery import signin
 from ops.output import OpsError
 
 if TYPE_CHECKING:

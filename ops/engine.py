@@ -21,7 +21,7 @@ import yaml
 
 from ops.azure import Azure
 from ops.files import Files, FilesError, open_files
-from ops.locks import Here, claimed
+from ops.locks.locks import Here, claimed
 from ops.output import OpsError, TerminatedError, note
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
@@ -175,7 +175,7 @@ class Pulumi:
         return self._claimed(stack, verb, "--stack", stack, "--yes", *flags)
 
     def _claimed(self, stack: str, *words: str) -> Completed:
-        """A command that takes the stack's lock, claimed before (see ops.locks)."""
+        """A command that takes the stack's lock, claimed before (see ops.locks.locks)."""
         try:
             files = self.files
         except FilesError:  # another backend keeps its own locks; nothing is ever proven about ours there

@@ -24,7 +24,7 @@ from azure.core.exceptions import (
 )
 from filelock import FileLock
 
-from infra import whole_file
+from delivery import whole_file
 from ops.output import OpsError
 
 _ATTRIBUTES = ".attrs"

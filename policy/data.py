@@ -2,7 +2,7 @@
 
 import re
 
-from infra.refused_settings import REFUSED_SETTINGS
+from delivery.refused_settings import REFUSED_SETTINGS
 
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
 BLOB_CONTAINER = "azure-native:storage:BlobContainer"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from infra.refused_settings import refused_settings
+from delivery.refused_settings import refused_settings
 from infra.stacks import PULL_REQUEST_TAG, pull_request_of
 from policy import data
 from policy.grants import DEFINITIONS, GRANTS, Grant

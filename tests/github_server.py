@@ -1,6 +1,6 @@
 """A server on the loopback that plays GitHub's REST API for one repository.
 
-It knows the routes that ops/github.py calls, after GitHub's published description
+It knows the routes that ops/github/github.py calls, after GitHub's published description
 (github/rest-api-description): numbers and ids, pages with a Link header, 401, 403, 404, 422 and the
 secondary rate limit.
 """

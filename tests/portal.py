@@ -13,8 +13,8 @@ from typing import Any
 
 from pulumi.dynamic import Config, ConfigureRequest
 
-from infra.deployment import DeployedCodeProvider
-from infra.package import content_hash
+from delivery.package import content_hash
+from infra.dynamic.deployed_code import DeployedCodeProvider
 from ops.azure import Azure
 from ops.engine import Pulumi
 from ops.state import DEPLOYED_CODE, group_and_name, resources, the_one

@@ -28,6 +28,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 CLONED = (
     "__main__.py",
     "infra",
+    "delivery",
     "bootstrap",
     "function_app",
     "local_azure",

@@ -119,7 +119,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
 
     It runs while the host indexes the app. If the import raised, every route would answer 404 without a
     reason. So function_app.py then serves only the health endpoint, which returns these problems; a
-    deployment queries it and fails with them (infra/publish.py).
+    deployment queries it and fails with them (delivery/publish.py).
     """
     problems: list[str] = []
 

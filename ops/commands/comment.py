@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ops.comment import PART_LIMITS, update_part
-from ops.events import PullRequestEvent, WorkflowRunEvent, event
-from ops.github import GitHub, PullRequest
+from ops.github.events import PullRequestEvent, WorkflowRunEvent, event
+from ops.github.github import GitHub, PullRequest
 from ops.output import OpsError, note, say
-from ops.render import comment
-from ops.report import Report, read_all
+from ops.preview.comment import PART_LIMITS, update_part
+from ops.preview.render import comment
+from ops.preview.report import Report, read_all
 
 PART = "preview"
 _DEPENDABOT = "dependabot[bot]"

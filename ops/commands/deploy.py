@@ -16,13 +16,14 @@ A plain `pulumi up` would deploy the code of the checkout instead, with no test 
 import argparse
 from pathlib import Path
 
-from infra.package import PROJECT_ROOT, PackageError, build_package, content_hash
+from delivery.package import PROJECT_ROOT, PackageError, build_package, content_hash
 from infra.settings import python_version_of
-from ops import releasing, summary
-from ops.archive import before
+from ops.github import summary
 from ops.output import OpsError, note, say
-from ops.pulumi_stack import PulumiStack, changes, data_lost
-from ops.release import PACKAGES, Code
+from ops.release import releasing
+from ops.release.archive import before
+from ops.release.pulumi_stack import PulumiStack, changes, data_lost
+from ops.release.release import PACKAGES, Code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ import sys
 
 from ops import state
 from ops.engine import Pulumi
-from ops.mend import run_state_of
+from ops.locks.recovery import run_state_of
 from ops.output import OpsError, say
-from ops.teardown import TearDown, refuse_protected
+from ops.teardown.teardown import TearDown, refuse_protected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

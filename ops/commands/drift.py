@@ -13,13 +13,13 @@ exit codes:
 import argparse
 import json
 
-from ops import summary
-from ops.drift_report import Report, as_json, markdown, marker, text, title
-from ops.github import GitHub
-from ops.look import Eye
-from ops.markdown import code, fence
+from ops.drift.detector import Eye
+from ops.drift.owners import names
+from ops.drift.report import Report, as_json, markdown, marker, text, title
+from ops.github import summary
+from ops.github.github import GitHub
+from ops.github.markdown import code, fence
 from ops.output import OpsError, note, say
-from ops.owners import names
 
 FAILED, FOUND = 1, 3
 

@@ -25,12 +25,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import plan, summary
 from ops.engine import PROJECT, Completed, Pulumi, PulumiError
-from ops.events import PullRequestEvent, event
+from ops.github import summary
+from ops.github.events import PullRequestEvent, event
 from ops.output import OpsError, note, say
-from ops.render import comment, text
-from ops.report import Basis, Report, write
+from ops.preview import plan
+from ops.preview.render import comment, text
+from ops.preview.report import Basis, Report, write
 
 _SUMMARY_BYTES = 1_000_000
 """GitHub takes 1 MiB of summary from a step."""

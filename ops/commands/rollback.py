@@ -12,10 +12,11 @@ The next `deploy` goes forward again.
 
 import argparse
 
-from ops import releasing, summary
-from ops.archive import Release, checked_hash, to_go_back_to
+from ops.github import summary
 from ops.output import OpsError, note, say
-from ops.release import PACKAGES, Code
+from ops.release import releasing
+from ops.release.archive import Release, checked_hash, to_go_back_to
+from ops.release.release import PACKAGES, Code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

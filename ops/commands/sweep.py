@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.stacks import pull_request_of
-from ops import summary
 from ops.engine import Pulumi
-from ops.github import GitHub
-from ops.leftovers import deleted_accounts, state_files, tagged_groups
-from ops.locks import LockedError
-from ops.markdown import code
-from ops.mend import run_state_of
+from ops.github import summary
+from ops.github.github import GitHub
+from ops.github.markdown import code
+from ops.locks.locks import LockedError
+from ops.locks.recovery import run_state_of
 from ops.output import OpsError, note, say
-from ops.sweeping import Asked, Item, Seen, age, decide, find
-from ops.teardown import TearDown
+from ops.teardown.leftovers import deleted_accounts, state_files, tagged_groups
+from ops.teardown.sweeping import Asked, Item, Seen, age, decide, find
+from ops.teardown.teardown import TearDown
 
 LIMIT = 10
 FAILED, MORE_LEFT = 1, 3

@@ -14,19 +14,19 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from infra.package import url_path
+from delivery.package import url_path
 from infra.stacks import ephemeral_stack
 from ops import state
 from ops.azure import Azure
-from ops.comment import update_part
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
-from ops.github import GitHub, PullRequest
-from ops.markdown import fence, size
-from ops.mend import make, mend, run_state_of
+from ops.github.github import GitHub, PullRequest
+from ops.github.markdown import fence, size
+from ops.locks.recovery import make, mend, run_state_of
 from ops.output import OpsError, note, say
-from ops.plan import clean
-from ops.smoke import Target, target_of
-from ops.teardown import TearDown
+from ops.preview.comment import update_part
+from ops.preview.plan import clean
+from ops.release.smoke import Target, target_of
+from ops.teardown.teardown import TearDown
 
 LABEL = "test-stack"
 PART = "test-stack"

@@ -11,8 +11,8 @@ import argparse
 import sys
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
-from ops.locks import Here, Verdict, verdicts
-from ops.mend import pending_operations, run_state_of
+from ops.locks.locks import Here, Verdict, verdicts
+from ops.locks.recovery import pending_operations, run_state_of
 from ops.output import OpsError, note, say
 
 

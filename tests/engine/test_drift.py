@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.package import HASH_FILE, content_hash, zip_bytes
+from delivery.package import HASH_FILE, content_hash, zip_bytes
 from tests.workspace import PROJECT, STACK, Workspace, workspace
 
 pytestmark = pytest.mark.cli

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.report import Report, read
+from ops.preview.report import Report, read
 from tests.gfm import parsed
 from tests.workspace import COMMAND_DEADLINE, STACK, Workspace, clone, workspace
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.replacement import REPLACE_VARIABLE
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE
 from tests.workspace import Workspace, workspace
 
 pytestmark = pytest.mark.cli

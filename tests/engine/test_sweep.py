@@ -41,7 +41,7 @@ SEED = """
 import json, os
 import pulumi
 from pulumi_azure_native import cognitiveservices, resources
-from infra.purge import PurgedAccount
+from infra.dynamic.purged_account import PurgedAccount
 
 for entry in json.loads(os.environ["SEED"]):
     stack, group_name, account_name = entry["stack"], entry["group"], entry["account"]

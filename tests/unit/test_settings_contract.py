@@ -12,9 +12,9 @@ from assistants.routes.create import create_request
 from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
 from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
+from delivery.package import Package
 from infra import program
 from infra.app_settings import MODEL_CONNECTION, STORAGE_CONNECTION
-from infra.package import Package
 from tests.unit.infra.recording import run_program
 
 APP = Path(__file__).parents[2] / "function_app"

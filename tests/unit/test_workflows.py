@@ -16,7 +16,7 @@ import yaml
 
 from bootstrap import federation
 from bootstrap.commands import VARIABLES
-from infra.package import PROJECT_ROOT
+from delivery.package import PROJECT_ROOT
 from ops.__main__ import COMMANDS
 
 GITHUB = PROJECT_ROOT / ".github"

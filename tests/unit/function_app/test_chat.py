@@ -19,7 +19,7 @@ import pytest
 from assistants.routes import chat
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
-from infra import package
+from delivery import package
 from tests.chromium import chromium
 
 APP = Path(__file__).parents[3] / "function_app"

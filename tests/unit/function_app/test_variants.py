@@ -11,8 +11,8 @@ from assistants.routes.create import blueprint
 from assistants.settings import DEFAULT_INSTRUCTIONS, load
 from assistants.tables.clients import Tables
 
+from delivery.package import Package
 from infra import program
-from infra.package import Package
 from local_azure.services.sites import bundle
 from tests.unit.function_app.helpers import request
 from tests.unit.function_app.test_app import indexed

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import pytest
 
+from delivery.package import Package
 from infra import program
-from infra.package import Package
-from tests.unit.infra.loopback import Azure, loopback
+from tests.unit.delivery.loopback import Azure, loopback
 from tests.unit.infra.recording import Run, run_program
 
 PACKAGE = Package(path=".build/function_app.zip", content_hash="0123456789abcdef" * 4, size=1)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.guard import DeletionGuardProvider, ProtectedError
+from infra.dynamic.deletion_guard import DeletionGuardProvider, ProtectedError
 
 PROTECTED: dict[str, Any] = {"protected": True, "stack": "prod"}
 

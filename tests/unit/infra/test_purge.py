@@ -7,8 +7,8 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 from pulumi.output import Unknown
 
-from infra.purge import PurgedAccountProvider, PurgeError
-from tests.unit.infra.loopback import Azure, Reply
+from infra.dynamic.purged_account import PurgedAccountProvider, PurgeError
+from tests.unit.delivery.loopback import Azure, Reply
 
 INPUTS: dict[str, Any] = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
 FOUND: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_missing": ""}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE, ReplacementGuardProvider, guarded, refusal
 from infra.names import names
-from infra.replacement import REPLACE_VARIABLE, ReplacementGuardProvider, guarded, refusal
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT, SUBSCRIPTION_ID
 

@@ -10,10 +10,10 @@ import pulumi
 import pytest
 from pulumi_azure_native.web import outputs
 
+from delivery.package import build_package
 from infra import program
-from infra.function_host import repository_host
+from infra.components.function_host import repository_host
 from infra.names import names
-from infra.package import build_package
 from infra.roles import assignment_name
 from tests.unit.infra.conftest import PACKAGE, RunStack
 from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, run_program

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from local_azure import process_ids
-from ops import locks
+from ops.locks import locks
 
 
 @pytest.fixture(params=[process_ids.runs, locks.process_runs], ids=["local_azure", "ops"])

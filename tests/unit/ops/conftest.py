@@ -17,7 +17,7 @@ from local_azure.services import tls as certificates
 from local_azure.services.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
-from ops.github import GitHub
+from ops.github.github import GitHub
 from tests.github_server import REPOSITORY, TOKEN, FakeGitHub, github_server
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")

@@ -12,8 +12,9 @@ import pytest
 from azure.core.credentials import TokenCredential
 from azure.storage.blob import BlobServiceClient
 
-from infra.package import content_hash, zip_bytes
-from ops.archive import (
+from delivery.package import content_hash, zip_bytes
+from ops.files import FilesError
+from ops.release.archive import (
     KEPT_RELEASES,
     Archive,
     ArchiveError,
@@ -25,7 +26,6 @@ from ops.archive import (
     good_releases,
     open_archive,
 )
-from ops.files import FilesError
 from tests.unit.ops.conftest import BlobAccount
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)

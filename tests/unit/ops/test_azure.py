@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ops.azure import Azure
-from ops.leftovers import deleted_accounts, tagged_groups
 from ops.output import OpsError
-from ops.smoke import ChatStateTable
-from tests.unit.infra.loopback import OIDC, Reply, loopback
+from ops.release.smoke import ChatStateTable
+from ops.teardown.leftovers import deleted_accounts, tagged_groups
+from tests.unit.delivery.loopback import OIDC, Reply, loopback
 
 
 @pytest.fixture

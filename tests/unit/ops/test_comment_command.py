@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from ops.__main__ import main
-from ops.github import GitHub
-from ops.report import Change, Report, Resource, Value, write
+from ops.github.github import GitHub
+from ops.preview.report import Change, Report, Resource, Value, write
 from tests.github_server import PAYLOADS, FakeGitHub
 
 HEAD = "4f6d1d0b3c0a5c5b7f4a1c9d2e8b7a6c5d4e3f21"
@@ -57,7 +57,7 @@ def test_the_preview_stands_in_the_comment_and_is_updated_in_place(
 def test_the_test_stacks_part_is_left_as_it_is(
     fake_github: FakeGitHub, repository: GitHub, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ops.comment import update_part
+    from ops.preview.comment import update_part
 
     fake_github.add_pull_request(7, sha=HEAD)
     update_part(repository, 7, "test-stack", "address")

@@ -1,8 +1,8 @@
 import pytest
 
-from ops.comment import MARKER, PART_LIMITS, update_part
-from ops.github import BODY_LIMIT, GitHub
+from ops.github.github import BODY_LIMIT, GitHub
 from ops.output import OpsError
+from ops.preview.comment import MARKER, PART_LIMITS, update_part
 from tests.github_server import REPOSITORY, TOKEN, FakeGitHub
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.package import DEFAULT_OUT, GIVEN_FOLDER
-from ops.drift import (
+from delivery.package import DEFAULT_OUT, GIVEN_FOLDER
+from ops.drift.drift import (
     Change,
     Finding,
     RoleAssignment,
@@ -19,9 +19,9 @@ from ops.drift import (
     role_assignments,
     unnamed,
 )
-from ops.drift_report import Report, as_json, fix, markdown, text
+from ops.drift.owners import GONE, Owner, names, rule_for
+from ops.drift.report import Report, as_json, fix, markdown, text
 from ops.output import OpsError
-from ops.owners import GONE, Owner, names, rule_for
 from ops.state import DEPLOYED_CODE, SITE, Resource, resource
 
 GROUP = "/subscriptions/s/resourceGroups/rg-1"
@@ -327,7 +327,7 @@ def test_changes_of_one_resource_go_to_the_owners_of_each() -> None:
 
     assert {(finding.changes[0].path, finding.place) for finding in found} == {
         ("tags.a", "`tags` in the stack's Pulumi.*.yaml"),
-        ("httpsOnly", "infra/function_host.py"),
+        ("httpsOnly", "infra/components/function_host.py"),
     }
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ops.__main__ import main
-from ops.drift import Change, Finding
-from ops.drift_report import Report
-from ops.look import Eye
+from ops.drift.detector import Eye
+from ops.drift.drift import Change, Finding
+from ops.drift.owners import Owner
+from ops.drift.report import Report
 from ops.output import OpsError
-from ops.owners import Owner
 from tests.github_server import FakeGitHub
 
 FINDING = Finding(
@@ -19,7 +19,7 @@ FINDING = Finding(
     "azure-native:storage:StorageAccount",
     "/subscriptions/s",
     Owner.PLATFORM,
-    "infra/storage.py",
+    "infra/components/storage.py",
     (Change("minimumTlsVersion", "changed", "TLS1_2", "TLS1_0"),),
 )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import mend
 from ops.engine import Pulumi, PulumiError
-from ops.locks import LockedError, read_claims, read_locks
+from ops.locks import recovery as mend
+from ops.locks.locks import LockedError, read_claims, read_locks
 
 STACK = "pr-7"
 RUN = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "42", "GITHUB_RUN_ATTEMPT": "1"}

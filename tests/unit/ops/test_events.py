@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ops.events import DispatchEvent, PullRequestEvent, ScheduleEvent, WorkflowRunEvent, event
+from ops.github.events import DispatchEvent, PullRequestEvent, ScheduleEvent, WorkflowRunEvent, event
 from ops.output import OpsError
 from tests.github_server import PAYLOADS
 

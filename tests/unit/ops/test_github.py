@@ -1,6 +1,6 @@
 import pytest
 
-from ops.github import BODY_LIMIT, GitHub, PullRequest
+from ops.github.github import BODY_LIMIT, GitHub, PullRequest
 from ops.output import OpsError
 from tests.github_server import REPOSITORY, TOKEN, FakeGitHub, Outage
 

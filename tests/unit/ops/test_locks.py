@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ops.files import FilesError, FolderFiles
-from ops.locks import (
+from ops.locks.locks import (
     Claim,
     Here,
     Lock,

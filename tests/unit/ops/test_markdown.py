@@ -1,6 +1,6 @@
 import pytest
 
-from ops.markdown import code, fence, visible
+from ops.github.markdown import code, fence, visible
 from tests.gfm import parsed
 
 

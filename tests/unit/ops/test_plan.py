@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from ops import plan
-from ops.report import (
+from ops.preview import plan
+from ops.preview.report import (
     CHANGES,
     MESSAGE_CHARS,
     NAME_CHARS,

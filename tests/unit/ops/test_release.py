@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from azure.core.credentials import TokenCredential
 
-from infra.package import content_hash, zip_bytes
-from infra.publish import AFTERWARDS
-from ops import release as module
-from ops.archive import Archive, Release, open_archive, to_go_back_to
+from delivery.package import content_hash, zip_bytes
+from delivery.publish import AFTERWARDS
 from ops.engine import PulumiError
 from ops.files import FilesError
 from ops.output import OpsError
-from ops.release import Code, Outcome, Releases
-from ops.releasing import markdown, plain
-from ops.smoke import SmokeError
+from ops.release import release as module
+from ops.release.archive import Archive, Release, open_archive, to_go_back_to
+from ops.release.release import Code, Outcome, Releases
+from ops.release.releasing import markdown, plain
+from ops.release.smoke import SmokeError
 
 
 def nobody() -> TokenCredential:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from infra.package import Package, content_hash, zip_bytes
-from ops import releasing
-from ops.archive import Release
+from delivery.package import Package, content_hash, zip_bytes
 from ops.commands import deploy
 from ops.commands.rollback import target_of
 from ops.output import OpsError
-from ops.pulumi_stack import changes, data_lost
-from ops.releasing import commit_of, refuse_data_loss
+from ops.release import releasing
+from ops.release.archive import Release
+from ops.release.pulumi_stack import changes, data_lost
+from ops.release.releasing import commit_of, refuse_data_loss
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.comment import PART_LIMITS
-from ops.mermaid import picture
-from ops.render import comment, text
-from ops.report import Change, Failure, Op, Package, Report, Resource, Value
+from ops.preview.comment import PART_LIMITS
+from ops.preview.mermaid import picture
+from ops.preview.render import comment, text
+from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
 from tests.gfm import Parsed, parsed
 
 ROOM = PART_LIMITS["preview"]

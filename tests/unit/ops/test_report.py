@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ops.output import OpsError
-from ops.report import (
+from ops.preview.report import (
     CHANGES,
     FILE_BYTES,
     NAME_CHARS,

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from requests import Session
 
-from infra.publish import Clock
+from delivery.publish import Clock
 from ops.output import OpsError
-from ops.smoke import SmokeError, SmokeTest, Target, target_of
+from ops.release.smoke import SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
-from tests.unit.infra.loopback import HEALTH, KEYED, Azure, Received, Reply, loopback
+from tests.unit.delivery.loopback import HEALTH, KEYED, Azure, Received, Reply, loopback
 
 HASH = "0123456789abcdef" * 4
 KEY = "s3cret-key"

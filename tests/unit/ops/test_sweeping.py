@@ -7,8 +7,8 @@ import pytest
 
 from infra.names import names
 from ops.engine import StackSummary
-from ops.leftovers import DeletedAccount, Group, Naming
-from ops.sweeping import Asked, Found, Seen, age, decide, find
+from ops.teardown.leftovers import DeletedAccount, Group, Naming
+from ops.teardown.sweeping import Asked, Found, Seen, age, decide, find
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000000"
 NAMING = Naming(SUBSCRIPTION, "assistant", ("", "x"))

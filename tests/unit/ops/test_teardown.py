@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ops.files import FolderFiles
-from ops.leftovers import Group, Naming, state_files
-from ops.teardown import (
+from ops.teardown.leftovers import Group, Naming, state_files
+from ops.teardown.teardown import (
     GROUP,
     GUARD,
     PURGED_ACCOUNT,

@@ -4,10 +4,10 @@ import pytest
 
 from ops.commands import test_stack
 from ops.commands.test_stack import StepError, destroyed, failed, left, ready, refuse, working
-from ops.comment import PART_LIMITS
-from ops.github import PullRequest
+from ops.github.github import PullRequest
 from ops.output import OpsError
-from ops.smoke import Target
+from ops.preview.comment import PART_LIMITS
+from ops.release.smoke import Target
 
 REPOSITORY = "octo-org/assistants"
 TARGET = Target(

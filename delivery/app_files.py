@@ -1,0 +1,156 @@
+"""Which files of function_app/ travel: all that git tracks, except what `.funcignore` names.
+
+`.funcignore` has the syntax of .gitignore, as azd and VS Code read it (Core Tools knows only a part of it).
+pathspec reads it, not git, because a source archive has no repository and may be built where git is missing.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from delivery.package_error import PackageError, read_file
+
+IGNORE_FILE = ".funcignore"
+REQUIRED = ("function_app.py", "host.json")
+# As in Core Tools (FileSystemHelpers.GetLocalFiles). They come last, so that no `!` pattern includes them.
+_NEVER = (".git/", ".vscode/", IGNORE_FILE, ".gitignore", "local.settings.json")
+# git sets them for its hooks; each would make it answer for another folder than this one.
+_GIT_REDIRECTS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+# Reads {name: source} as JSON (one character per byte); writes its version and [name, line, message, text].
+_SYNTAX_CHECK = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+problems = []
+for name, source in json.load(sys.stdin).items():
+    try:
+        compile(source.encode("latin-1"), name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        problems.append([name, error.lineno or 1, error.msg, (error.text or "").strip()])
+    except ValueError as error:
+        problems.append([name, 1, str(error), ""])
+print(json.dumps(["%d.%d" % sys.version_info[:2], problems]))
+"""
+
+
+def app_files(folder: Path) -> dict[str, bytes]:
+    """The files of the app by their path in the package.
+
+    Without a repository, or without git, these are all files that `.funcignore` does not name. Raises
+    PackageError where git's list and the folder differ: a module that is not tracked would be missing in
+    every other checkout.
+    """
+    # Takes a twentieth of a second to import.
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
+    ignore_file = folder / IGNORE_FILE
+    lines = read_file(ignore_file).decode().splitlines() if ignore_file.exists() else []
+    try:
+        ignored = GitIgnoreSpec.from_lines([*lines, *_NEVER])
+    except ValueError as error:
+        raise PackageError(f"{ignore_file}: {error}. It has the syntax of .gitignore.") from error
+    listed = _listed_by_git(folder)
+    tracked, untracked = (set(_all_files(folder)), set[str]()) if listed is None else listed
+    tracked, untracked = (set(ignored.match_files(names, negate=True)) for names in (tracked, untracked))
+    absent = {name for name in tracked if not os.path.lexists(folder / name)}
+    problems: list[str] = []
+    if untracked:
+        problems.append(
+            f"git does not track {_named(folder, untracked)}, so the package would not have it. Run "
+            f"`git add {_quoted(folder, untracked)}`, or name it in {IGNORE_FILE} or .gitignore."
+        )
+    if absent:
+        quoted = _quoted(folder, absent)
+        problems.append(
+            f"git tracks {_named(folder, absent)}, which does not exist here. Run `git restore {quoted}`, or "
+            f"`git rm --cached {quoted}` if it is to be removed."
+        )
+    if missing := [name for name in REQUIRED if name not in tracked | untracked | absent]:
+        problems.append(f"{folder} is not a function app: {' and '.join(missing)} missing.")
+    if unusable := [name for name in tracked if not _is_utf8(name)]:
+        problems.append(f"{folder} has file names that are not UTF-8: {unusable!r}. Rename them.")
+    if problems:
+        raise PackageError("\n".join(problems))
+    return {name: read_file(folder / name) for name in sorted(tracked)}
+
+
+def check_syntax(files: Mapping[str, bytes], python_version: str) -> None:
+    """Raises PackageError with file, line and text of each module that the app's Python cannot compile.
+
+    Only that Python is asked, since another one has another syntax; where it is not installed, nothing is
+    checked here, and the Functions host reports the error.
+    """
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = sys.executable if own == python_version else shutil.which(f"python{python_version}")
+    if python is None:
+        return
+    sources = {name: data.decode("latin-1") for name, data in files.items() if name.endswith(".py")}
+    checked = subprocess.run(
+        [python, "-I", "-S", "-c", _SYNTAX_CHECK],
+        input=json.dumps(sources),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if checked.returncode:  # a shim of pyenv for a version that is not installed
+        return
+    version, problems = json.loads(checked.stdout)
+    if version == python_version and problems:
+        lines = [f"  {name}:{line}: {message}\n    {text}".rstrip() for name, line, message, text in problems]
+        raise PackageError(
+            f"The app runs on Python {python_version} (setting pythonVersion), which cannot compile:\n"
+            + "\n".join(lines)
+        )
+
+
+def _listed_by_git(folder: Path) -> tuple[set[str], set[str]] | None:
+    """Names that git tracks below the folder, and names that it neither tracks nor ignores.
+
+    None where there is no repository or no git, and where a repository around the folder tracks none of it:
+    an unpacked archive in somebody's own repository.
+    """
+    if not any((parent / ".git").exists() for parent in [folder, *folder.parents]):
+        return None
+    try:
+        listing = subprocess.run(
+            ["git", "ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "."],
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name not in _GIT_REDIRECTS},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    if listing.returncode:
+        reason = listing.stderr.decode(errors="replace").strip()
+        raise PackageError(f"git cannot list the files of {folder}:\n{reason}")
+    rows = [os.fsdecode(row).partition(" ") for row in listing.stdout.split(b"\0") if row]
+    tracked = {name for tag, _, name in rows if tag != "?"}
+    return (tracked, {name for tag, _, name in rows if tag == "?"}) if tracked else None
+
+
+def _all_files(folder: Path) -> Iterable[str]:
+    def refuse(error: OSError) -> None:
+        raise PackageError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(parent, name).is_symlink()]  # walk does not follow them
+        for name in (*names, *links):
+            yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _is_utf8(name: str) -> bool:
+    return name == os.fsencode(name).decode(errors="replace")
+
+
+def _named(folder: Path, names: Iterable[str]) -> str:
+    return ", ".join(f"{folder.name}/{name}" for name in sorted(names))
+
+
+def _quoted(folder: Path, names: Iterable[str]) -> str:
+    return " ".join(shlex.quote(f"{folder.name}/{name}") for name in sorted(names))

@@ -1,0 +1,243 @@
+"""function_app/ and its locked dependencies as one deterministic zip.
+
+Every byte of the zip comes from files of `function_app/` (app_files.py says which) and from wheels whose
+hashes stand in its lock file (lock.py, wheels.py); names are sorted, times and modes fixed, and nothing is
+compressed, because two zlib builds may compress the same bytes differently. So the same inputs give the same
+SHA-256 on every machine.
+
+Importing this module takes only the standard library.
+"""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from delivery import whole_file
+from delivery.app_files import app_files, check_syntax
+from delivery.lock import LOCK_FILE, SOURCE_FILE, check_lock, parse_lock
+from delivery.package_error import PackageError, read_file
+from delivery.wheels import wheels_of
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+APP_FOLDER = "function_app"
+DEFAULT_OUT = Path(".build/function_app.zip")
+GIVEN_FOLDER = ".build/packages"
+"""Where packages lie that were built before, each under its hash."""
+HASH_FILE = "package_hash.txt"
+PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
+"""Names a zip to deploy instead of one built from this checkout: the same bytes in every environment."""
+SITE_PACKAGES = ".python_packages/lib/site-packages"
+# Azure also offers 3.13 and 3.14, for which azure-functions is another major version (2.x).
+SUPPORTED_PYTHON = ("3.11", "3.12")
+DEFAULT_PYTHON = "3.12"
+PUSH_AGAIN_VARIABLE = "ASSISTANT_PUSH_AGAIN"
+"""Set, it makes `up` push the package also where the state names it already: after a failed deployment
+the state names the package before, which may no longer be what new instances start from."""
+# Part of the digest of the inputs: raise it when the same inputs shall give another zip.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Package:
+    """A built package. `path` is relative to the project root, with slashes; `size` is in bytes."""
+
+    path: str
+    content_hash: str
+    size: int
+
+
+def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path = DEFAULT_OUT) -> Package:
+    """Build the zip for one Python version, or return the one that the same inputs gave before.
+
+    `out` is taken from `root` unless it is absolute. Missing wheels are downloaded with pip
+    and kept in `.build/wheels`. Raises PackageError.
+    """
+    if python_version not in SUPPORTED_PYTHON:
+        versions = ", ".join(SUPPORTED_PYTHON)
+        raise PackageError(f"Python {python_version!r} cannot be packaged for: choose one of {versions}.")
+    out = root / out
+    app = app_files(root / APP_FOLDER)
+    check_lock(root / SOURCE_FILE, root / LOCK_FILE)
+    lock = read_file(root / LOCK_FILE)
+    inputs = _digest([*app.items(), (LOCK_FILE, lock), ("python", python_version.encode())])
+    if unchanged := _built_before(root, out, inputs):
+        return unchanged
+    check_syntax(app, python_version)
+    requirements = parse_lock(lock.decode(), python_version)
+    cache = root / ".build" / "wheels" / f"cp{python_version.replace('.', '')}"
+    dependencies = _vendored(wheels_of(requirements, python_version, cache))
+    if clash := sorted(app.keys() & {*dependencies, HASH_FILE}):
+        raise PackageError(f"{APP_FOLDER}/ has {', '.join(clash)}, which the build itself makes. Remove it.")
+    entries = {**app, **dependencies}
+    content_hash = _digest(entries.items())
+    data = zip_bytes({**entries, HASH_FILE: content_hash.encode()})
+    package = Package(_relative(out, root), content_hash, len(data))
+    record = {
+        "inputs": inputs,
+        "zip": hashlib.sha256(data).hexdigest(),
+        "content_hash": content_hash,
+        "size": len(data),
+    }
+    try:
+        whole_file.write(out, data)
+        whole_file.write(_record_file(out), json.dumps(record, indent=1).encode())
+    except OSError as error:
+        raise PackageError(f"{out} cannot be written: {error.strerror}.") from error
+    return package
+
+
+def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
+    """A zip that was built before, as a pipeline hands it from one environment to the next.
+
+    It is copied to GIVEN_FOLDER, so that the state names no folder of one machine. Raises PackageError
+    where it is not what `build_package` made, or was made for another Python.
+    """
+    data = read_file(path)
+    found = content_hash(io.BytesIO(data))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        named = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
+    problems: list[str] = []
+    if named != found:
+        problems.append(f"its content hash is {found}, and {HASH_FILE} in it says {named}")
+    if unfit := made_for(io.BytesIO(data)) - {python_version}:
+        versions = ", ".join(sorted(unfit))
+        problems.append(f"it was made for Python {versions}, and pythonVersion is {python_version}")
+    if problems:
+        raise PackageError(
+            f"{path} ({PACKAGE_VARIABLE}) cannot be deployed: {'; '.join(problems)}. "
+            f"Build it with `python -m infra.package --python {python_version} --out {path}`, "
+            f"or unset {PACKAGE_VARIABLE} to build from this checkout."
+        )
+    kept = root / GIVEN_FOLDER / f"{found}.zip"
+    if not kept.is_file() or kept.read_bytes() != data:
+        whole_file.write(kept, data)
+    return Package(_relative(kept, root), found, len(data))
+
+
+def content_hash(package: Path | BinaryIO) -> str:
+    """The hash of what a built zip holds, without the file that names the hash. Raises PackageError."""
+    try:
+        with zipfile.ZipFile(package) as archive:
+            names = [name for name in archive.namelist() if name != HASH_FILE]
+            return _digest((name, archive.read(name)) for name in names)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PackageError(
+            f"{package} cannot be read as a zip ({error}). Run `python -m infra.package` to build it."
+        ) from error
+
+
+def made_for(package: Path | BinaryIO) -> frozenset[str]:
+    """The Pythons that the wheels in a built zip are for; none where all of them are for any."""
+    with zipfile.ZipFile(package) as archive:
+        tags = [
+            archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/WHEEL")
+        ]
+    found = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
+    return frozenset(f"3.{minor}" for minor in found)
+
+
+def summary(package: Path | BinaryIO) -> str:
+    """How many files and bytes a built zip has, of the app and of its dependencies."""
+    with zipfile.ZipFile(package) as archive:
+        entries = [entry for entry in archive.infolist() if entry.filename != HASH_FILE]
+    dependencies = [entry for entry in entries if entry.filename.startswith(f"{SITE_PACKAGES}/")]
+    app = [entry for entry in entries if entry not in dependencies]
+    return (
+        f"{len(app)} files of {APP_FOLDER}/ ({sum(entry.file_size for entry in app):,} bytes), "
+        f"{len(dependencies)} of its dependencies ({sum(entry.file_size for entry in dependencies):,} bytes)"
+    )
+
+
+def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
+    """The path of a route of the app, as `/api/health` for `health`, below the routePrefix of its host.json.
+
+    Raises PackageError where host.json cannot be read.
+    """
+    http = json.loads(read_file(root / APP_FOLDER / "host.json")).get("extensions", {}).get("http", {})
+    prefix = str(http.get("routePrefix", "api")).strip("/")
+    return f"/{prefix}/{route}" if prefix else f"/{route}"
+
+
+def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+    """A zip of these files that depends on nothing else: no clock, no umask, no compressor."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # Unix, also where this runs on Windows
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, entries[name])
+    return buffer.getvalue()
+
+
+# Wheels
+
+
+def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:
+    """The files of the wheels as they are once installed, without scripts and caches."""
+    files: dict[str, bytes] = {}
+    for wheel in wheels:
+        for name, data in _installed(wheel):
+            path = f"{SITE_PACKAGES}/{name}"
+            if files.setdefault(path, data) != data:
+                raise PackageError(f"{wheel.name}: another wheel brings a different {name}.")
+    return files
+
+
+def _installed(wheel: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                path = PurePosixPath(entry.filename)
+                if entry.is_dir() or "__pycache__" in path.parts:
+                    continue
+                if path.is_absolute() or ".." in path.parts:
+                    raise PackageError(f"{wheel.name}: the path {entry.filename!r} leaves the package.")
+                if path.parts[0].endswith(".data"):
+                    # The binary distribution format: purelib and platlib go beside the packages; scripts,
+                    # headers and data belong to an environment, and a function app has none.
+                    if path.parts[1] not in ("purelib", "platlib"):
+                        continue
+                    path = PurePosixPath(*path.parts[2:])
+                yield path.as_posix(), archive.read(entry)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PackageError(f"{wheel} is damaged ({error}). Delete it and build again.") from error
+
+
+# Files
+
+
+def _built_before(root: Path, out: Path, inputs: str) -> Package | None:
+    """The package on disk, if these inputs made it and nothing has touched it since."""
+    try:
+        record = json.loads(_record_file(out).read_bytes())
+        if record["inputs"] != inputs or record["zip"] != hashlib.sha256(out.read_bytes()).hexdigest():
+            return None
+        return Package(_relative(out, root), record["content_hash"], record["size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_file(out: Path) -> Path:
+    return out.with_name(f"{out.name}.json")
+
+
+def _relative(out: Path, root: Path) -> str:
+    return out.relative_to(root).as_posix() if out.is_relative_to(root) else str(out)
+
+
+def _digest(files: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 over names and contents in the order of the names, each with its length before it."""
+    digest = hashlib.sha256(f"function app package {_FORMAT}\n".encode())
+    for name, data in sorted(files):
+        for part in (name.encode(), data):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()

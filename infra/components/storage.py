@@ -1,0 +1,104 @@
+"""Where conversations and the deployed package are kept."""
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_azure_native import authorization, storage
+
+from infra.components.place import Place
+from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER, LEASE_TABLE, TODO_TABLE
+
+
+class ChatStorage(pulumi.ComponentResource):
+    """A storage account for Entra identities only, the app's tables and the deployment container.
+
+    `after`: what has to be there before the account.
+    """
+
+    account_id: pulumi.Output[str]
+    account_name: pulumi.Output[str]
+    blob_endpoint: pulumi.Output[str]
+    table_endpoint: pulumi.Output[str]
+    container_url: pulumi.Output[str]
+    contents: Sequence[pulumi.Resource]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        place: Place,
+        protect: bool,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("assistant:storage:ChatStorage", name, {}, opts)
+        account = storage.StorageAccount(
+            "storage-account",
+            account_name=place.names.storage_account,
+            resource_group_name=place.group_name,
+            location=place.location,
+            kind=storage.Kind.STORAGE_V2,
+            sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
+            # Keys cannot sign in at all; what is left is Entra, and SAS that an Entra identity delegates.
+            allow_shared_key_access=False,
+            default_to_o_auth_authentication=True,
+            allow_blob_public_access=False,
+            allow_cross_tenant_replication=False,
+            enable_https_traffic_only=True,
+            minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+            # A Flex app outside a virtual network reaches storage by its public endpoint; neither `bypass`
+            # nor resource rules let the upload through (azure-functions-flex-consumption-samples #41).
+            public_network_access=storage.PublicNetworkAccess.ENABLED,
+            network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=protect, delete_before_replace=True, depends_on=after
+            ),
+        )
+        # Made by ARM, so it needs no key (a table has no soft delete: what is gone is gone).
+        tables = [
+            storage.Table(
+                name,
+                table_name=table_name,
+                account_name=account.name,
+                resource_group_name=place.group_name,
+                opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
+            )
+            for name, table_name in (
+                ("chat-state", CHAT_STATE_TABLE),
+                ("todos", TODO_TABLE),
+                ("leases", LEASE_TABLE),
+            )
+        ]
+        container = storage.BlobContainer(
+            "deployments",
+            container_name=DEPLOYMENT_CONTAINER,
+            account_name=account.name,
+            resource_group_name=place.group_name,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.account_id = account.id
+        self.account_name = account.name
+        self.blob_endpoint = account.primary_endpoints.blob
+        self.table_endpoint = account.primary_endpoints.table
+        self.container_url = pulumi.Output.concat(account.primary_endpoints.blob, container.name)
+        self.contents = (*tables, container)
+        self.register_outputs({"accountName": self.account_name, "containerUrl": self.container_url})
+
+    def lock(self, *, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Forbid deletion of the account and everything below it.
+
+        `after`: what else stands below it. The lock is made last and so is the first to go;
+        Azure would refuse to delete anything under a lock that still stands.
+        """
+        # By scope: ManagementLockAtResourceLevel loses its resource (pulumi-azure-native #3524).
+        return authorization.ManagementLockByScope(
+            "keep-data",
+            lock_name="keep-data",
+            scope=self.account_id,
+            level=authorization.LockLevel.CAN_NOT_DELETE,
+            notes="Holds conversations. Lifted by: pulumi config set deletionProtection false, pulumi up.",
+            opts=pulumi.ResourceOptions(
+                parent=self, delete_before_replace=True, depends_on=[*self.contents, *after]
+            ),
+        )

@@ -1,0 +1,16 @@
+"""Dynamic resources: what azure-native has no resource for.
+
+A dynamic provider is pickled by reference into the state, and `refresh` and `destroy` load it from there
+without the program. So every provider names this package as its module: its file may move, and states that
+were written before still load. States from before infra/dynamic/ name infra.deployment, infra.guard,
+infra.purge and infra.replacement, which are kept for them.
+"""
+
+from infra.dynamic.deletion_guard import DeletionGuardProvider
+from infra.dynamic.deployed_code import DeployedCodeProvider
+from infra.dynamic.purged_account import PurgedAccountProvider
+from infra.dynamic.replacement_guard import ReplacementGuardProvider
+
+PROVIDERS = (DeletionGuardProvider, DeployedCodeProvider, PurgedAccountProvider, ReplacementGuardProvider)
+for _provider in PROVIDERS:
+    _provider.__module__ = __name__

@@ -1,0 +1,152 @@
+"""The deployed code as a resource: its inputs are the site and the package's hash.
+
+azure-native has no resource that deploys code, so this one is dynamic. What talks to Azure is
+imported only when there is something to do, as every preview imports this module.
+"""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pulumi import Input, Output, ResourceOptions
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from delivery.package import PROJECT_ROOT, PUSH_AGAIN_VARIABLE, PackageError, content_hash, summary
+from infra.dynamic.support import plain_failure, recorded, say
+
+if TYPE_CHECKING:
+    from delivery.publish import Publisher
+
+# What makes `up` deploy again. The hosts are here because a site that is made again outside Pulumi keeps
+# its id but may get other hosts; the package's path only says where the bytes lie.
+_REDEPLOYING = ("package_hash", "python_version", "site_host", "scm_host")
+
+
+class DeployedCode(Resource, module="infra", name="DeployedCode"):
+    """The package that runs on a site.
+
+    It is up to date when the site answers the package's hash. Destroying it does nothing:
+    the code goes with the site.
+    """
+
+    package_hash: Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        site_id: Input[str],
+        scm_host: Input[str],
+        site_host: Input[str],
+        package_path: str,
+        package_hash: str,
+        python_version: str,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        """Deploy a package.
+
+        `site_id` is the site's ARM id; the hosts are its default and its Repository host name,
+        as ARM gives them; `package_path` is relative to the project root.
+        """
+        inputs = {
+            "site_id": site_id,
+            "scm_host": scm_host,
+            "site_host": site_host,
+            "package_path": package_path,
+            "package_hash": package_hash,
+            "python_version": python_version,
+        }
+        super().__init__(DeployedCodeProvider(), name, inputs, opts)
+
+
+class DeployedCodeProvider(ResourceProvider):
+    """Runs in Pulumi's process for dynamic providers; what that writes to stderr, the CLI shows."""
+
+    # Nothing is captured: the pickle is this class's name.
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._config = req.config.get
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        # The id is unknown while the site is to be replaced: the engine asks so for everything that depends
+        # on it, and the answer decides whether the new site, which has the same id, gets the code.
+        if _news["site_id"] != _olds["site_id"]:
+            return DiffResult(changes=True, replaces=["site_id"])
+        if os.environ.get(PUSH_AGAIN_VARIABLE):
+            return DiffResult(changes=True)
+        # A preview that updates the site does not know its hosts, which then stay as they are.
+        known = [key for key in _REDEPLOYING if not isinstance(_news[key], Unknown)]
+        return DiffResult(changes=any(_news[key] != _olds.get(key) for key in known))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult(props["site_id"], self._deploy(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(self._deploy(_news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """What runs now, for `pulumi refresh`: no id where the site is gone, so that `up` deploys again."""
+        with _plain_failure():
+            running = self._publisher(props).running()
+        if running is None:
+            return ReadResult("", {})
+        if running != props["package_hash"]:
+            say(f"{props['site_host']} runs {running or 'no package that answers'}: `up` will deploy again.")
+        state = {**recorded(props), "package_hash": running}
+        return ReadResult(id_, state, dict(state))
+
+    def _deploy(self, props: dict[str, Any]) -> dict[str, Any]:
+        wanted = props["package_hash"]
+        path = PROJECT_ROOT / props["package_path"]
+        with _plain_failure(), _opened(path) as package:
+            # A build that comes in between puts another file in this one's place: what is checked is sent.
+            found = content_hash(package)
+            if found != wanted:
+                raise PackageError(
+                    f"{path} now holds package {found}, not {wanted} as planned. Run `pulumi up` again."
+                )
+            say(f"Package {wanted[:12]}: {summary(package)}.")
+            self._publisher(props).publish(package, wanted)
+        return recorded(props)
+
+    def _publisher(self, props: Mapping[str, Any]) -> "Publisher":
+        from requests import Session  # noqa: PLC0415 # see the module's text
+
+        from delivery import publish, signin  # noqa: PLC0415 # see the module's text
+
+        settings = signin.read_settings(self._config, os.environ)
+        session = Session()
+        cloud = signin.cloud_of(settings, session)
+        token = signin.token_source(settings, cloud, session)
+        site = publish.Site(props["site_id"], props["site_host"], props["scm_host"])
+        return publish.Publisher(
+            site, cloud.endpoint, token=token, session=session, say=say, clock=publish.Clock()
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read: {error.strerror}. Run `pulumi up` again.") from error
+
+
+@contextmanager
+def _plain_failure() -> Generator[None]:
+    from delivery.publish import DeploymentError  # noqa: PLC0415 # see the module's text
+    from delivery.signin import SignInError  # noqa: PLC0415 # see the module's text
+
+    with plain_failure(DeploymentError, SignInError, PackageError):
+        yield

@@ -1,0 +1,126 @@
+"""Where drift is looked for: Pulumi's refresh, Azure's lists, and the site itself."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.roles import APP_ROLES
+from ops.azure import Azure
+from ops.drift.drift import (
+    RoleAssignment,
+    app_settings,
+    code,
+    refreshed,
+    released,
+    role_assignments,
+    settings_of,
+    site_of,
+    unnamed,
+)
+from ops.drift.report import Report
+from ops.engine import Pulumi
+from ops.output import OpsError
+from ops.release.pulumi_stack import PulumiStack
+from ops.state import Resource, group_and_name, resources
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
+
+_GROUP = "azure-native:resources:ResourceGroup"
+_ROLE_NAMES = {role.id: role.name for role in APP_ROLES}
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Every method raises OpsError where it cannot look."""
+
+    pulumi: Pulumi
+    azure: Azure
+
+    @classmethod
+    def open(cls) -> "Eye":
+        return cls(Pulumi(), Azure.sign_in())
+
+    def look(self, stack: str) -> Report:
+        state = resources(self.pulumi.export(stack))
+        if not state:
+            return Report(stack, [])
+        preview = self.pulumi.refresh_preview(stack)
+        found = refreshed(preview)
+        gone = {finding.id.lower() for finding in found if finding.kind == "gone"}
+        here = [each for each in state if not _is_gone(each, gone)]
+        site = site_of(here)
+        changed_code = code(here, PulumiStack(self.pulumi, stack, self.azure).answered()) if site else []
+        found += changed_code
+        if site:
+            found += app_settings(site, self._app_settings(site))
+        found += role_assignments(here, self._role_assignments(here))
+        return Report(stack, found, unnamed(preview, code_changed=bool(changed_code)), released(state))
+
+    def restore_app_settings(self, stack: str) -> None:
+        """Write the site's whole set as the state names it."""
+        from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 # takes seconds to import
+
+        site = site_of(resources(self.pulumi.export(stack)))
+        if site is None:
+            raise OpsError(f"stack {stack} has no function app")
+        group, name = group_and_name(site.id)
+        deployed = settings_of(site)
+        values = {key: value for key, value in deployed.items() if value is not None}
+        if values.keys() != deployed.keys():
+            sealed = ", ".join(sorted(deployed.keys() - values.keys()))
+            raise OpsError(
+                f"the values of {sealed} are sealed in the state: run `pulumi up` of a changed site"
+            )
+        with _told(f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"):
+            self.azure.web.web_apps.update_application_settings(
+                group, name, StringDictionary(properties=values)
+            )
+
+    def _app_settings(self, site: Resource) -> dict[str, str]:
+        group, name = group_and_name(site.id)
+        with _told(f"the app settings of {name} cannot be read", "Microsoft.Web/sites/config/list/action"):
+            listed = self.azure.web.web_apps.list_application_settings(group, name)
+        return dict(listed.properties or {})
+
+    def _role_assignments(self, here: list[Resource]) -> list[RoleAssignment]:
+        """On the stack's resource groups and on everything in them."""
+        found: list[RoleAssignment] = []
+        for group in (each for each in here if each.type == _GROUP):
+            with _told(
+                f"the role assignments of {group.name} cannot be listed",
+                "Microsoft.Authorization/roleAssignments/read",
+            ):
+                for each in self.azure.authorization.role_assignments.list_for_scope(group.id):
+                    role = str(each.role_definition_id or "").rpartition("/")[2]
+                    found.append(
+                        RoleAssignment(
+                            str(each.id or ""),
+                            str(each.name or ""),
+                            str(each.scope or ""),
+                            _ROLE_NAMES.get(role, f"role {role}"),
+                            f"{each.principal_type or 'principal'} {each.principal_id}",
+                        )
+                    )
+        return found
+
+
+def _is_gone(each: Resource, gone: set[str]) -> bool:
+    own = each.id.lower()
+    return any(own == id_ or own.startswith(f"{id_}/") for id_ in gone)
+
+
+@contextmanager
+def _told(what: str, right: str) -> Generator[None]:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # as the clients
+
+    try:
+        yield
+    except AzureError as error:
+        raise OpsError(_words(what, right, error)) from error
+
+
+def _words(what: str, right: str, error: "AzureError") -> str:
+    hint = f". It takes the right {right}" if getattr(error, "status_code", None) == 403 else ""
+    return f"{what}: {(str(error).splitlines() or [type(error).__name__])[0]}{hint}"

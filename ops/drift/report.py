@@ -1,0 +1,192 @@
+"""What `drift` tells: as text, as Markdown for an issue and a run's summary, and as JSON. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.drift.drift import APP_SETTINGS, Change, Finding
+from ops.drift.owners import Owner
+from ops.github.markdown import code
+from ops.words import lost_with
+
+_ROOM = 60_000
+"""Bytes for findings: with what stands around them they fit into an issue (ops.github.github.BODY_LIMIT)."""
+
+_CHANGES_SHOWN = 20
+_VALUE_SHOWN = 80
+_COMMAND_SHOWN = 400
+
+
+@dataclass(frozen=True)
+class Report:
+    """`unnamed` is how many changed resources Pulumi counts without saying which; `released` whether the
+    stack's package came from `ops deploy`."""
+
+    stack: str
+    findings: Sequence[Finding]
+    unnamed: int = 0
+    released: bool = False
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings and not self.unnamed
+
+
+def marker(stack: str) -> str:
+    """The hidden line by which the environment's one issue is found."""
+    return f"<!-- assistants-on-azure drift: {stack} -->"
+
+
+def title(report: Report) -> str:
+    return f"Drift: {report.stack} differs from its program's state"
+
+
+def fix(report: Report, finding: Finding) -> str:
+    """The command that puts the finding right.
+
+    It names no package: the report may be a day old, and another one deployed or gone back to since. A plain
+    `up` builds the checkout's, which is right only for a stack that was made so.
+    """
+    if finding.command:
+        return finding.command
+    if finding.kind == "added":
+        return f"az role assignment delete --ids {finding.id}"
+    if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
+        return f"python -m ops drift --stack {report.stack} --restore-app-settings"
+    purge = f"{finding.purge} && " if finding.purge else ""
+    if report.released:
+        return f"{purge}python -m ops deploy --stack {report.stack} --again"
+    return f"{purge}pulumi up --refresh --stack {report.stack}"
+
+
+def text(report: Report) -> str:
+    if report.clean:
+        return f"{report.stack}: no drift"
+    lines = [f"{report.stack}: {_counted(report)}"]
+    for finding in report.findings:
+        lines += [
+            f"  {_headline(finding)}",
+            *(f"    {_change(change)}" for change in finding.changes),
+            f"    {finding.owner}: {fix(report, finding)}",
+        ]
+    return "\n".join([*lines, *_rest(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")])
+
+
+def markdown(report: Report, names: Mapping[Owner, str]) -> str:
+    if report.clean:
+        return f"✅ {code(report.stack)}: no drift\n"
+    lines = [
+        f"Azure differs from what the program of {code(report.stack)} made: {_counted(report)}. "
+        "Somebody changed it outside the program.",
+        "",
+    ]
+    room, left_out = _ROOM, 0
+    for owner in Owner:
+        found = [finding for finding in report.findings if finding.owner == owner]
+        if found:
+            who = f" ({names[owner]})" if owner in names else ""
+            lines += [f"### For the {owner}{who}", ""]
+        for finding in found:
+            item = _item(report, finding)
+            room -= sum(len(line.encode()) + 1 for line in item)
+            if room < 0:
+                left_out += 1
+            else:
+                lines += item
+        lines.append("")
+    if left_out:
+        lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
+    shown = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
+    lines += [f"- {line}" for line in _rest(report, shown)]
+    lines += [
+        "",
+        "If the change was meant, make it in the program instead: the next deployment takes back what the "
+        "program does not say.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    return [
+        {
+            "stack": report.stack,
+            "unnamed": report.unnamed,
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "name": finding.name,
+                    "type": finding.type,
+                    "id": finding.id,
+                    "owner": finding.owner.value,
+                    "place": finding.place,
+                    "fix": fix(report, finding),
+                    "goneWith": list(finding.gone_with),
+                    "changes": [
+                        {"path": change.path, "kind": change.kind, "was": change.was, "now": change.now}
+                        for change in finding.changes
+                    ],
+                }
+                for finding in report.findings
+            ],
+        }
+        for report in reports
+    ]
+
+
+def _item(report: Report, finding: Finding) -> list[str]:
+    lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
+    if finding.gone_with:
+        lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
+    if lost := _lost(finding):
+        lines.append(f"  - **DATA IS LOST**: {lost}; what is made again is empty")
+    lines += [
+        f"  - {change.kind} {code(change.path)}{_values(change, code)}"
+        for change in finding.changes[:_CHANGES_SHOWN]
+    ]
+    if len(finding.changes) > _CHANGES_SHOWN:
+        lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
+    lines += [
+        f"  - to put it back: {code(fix(report, finding), _COMMAND_SHOWN)}",
+        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
+    ]
+    return lines
+
+
+def _headline(finding: Finding) -> str:
+    gone = f", and with it {', '.join(finding.gone_with)}" if finding.gone_with else ""
+    lost = f" (DATA IS LOST: {_lost(finding)})" if _lost(finding) else ""
+    return f"{finding.kind:<8} {finding.name} ({finding.type}){gone}{lost}"
+
+
+def _lost(finding: Finding) -> str:
+    return lost_with(finding.type) if finding.kind == "gone" else ""
+
+
+def _change(change: Change) -> str:
+    return f"{change.kind} {_line(change.path)}{_values(change, _line)}"
+
+
+def _values(change: Change, show: Any) -> str:
+    was, now = (None if value is None else show(value[:_VALUE_SHOWN]) for value in (change.was, change.now))
+    if was is not None and now is not None:
+        return f": {was} → {now}"
+    if was is not None:
+        return f": was {was}"
+    return f": {now}" if now is not None else ""
+
+
+def _line(value: str) -> str:
+    """On one line, and nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else "�" for character in value)
+
+
+def _counted(report: Report) -> str:
+    count = len(report.findings) + report.unnamed
+    return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _rest(report: Report, command: str) -> list[str]:
+    if not report.unnamed:
+        return []
+    return [f"{report.unnamed} more changed, and Pulumi's document does not say which: {command}"]

@@ -1,0 +1,165 @@
+"""The event that started a workflow run, read from the file that GitHub Actions writes.
+
+After GitHub's "Webhook events and payloads". Only what the commands use is read, and that strictly: a member
+that is missing or of another type is an error, so that a command never acts on half of an event.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from ops.github.github import PullRequest, state_of
+from ops.output import OpsError
+
+_MOST_BYTES = 25 * 1024 * 1024
+"""GitHub caps payloads at 25 MB."""
+
+ACTIONS = ("opened", "synchronize", "reopened", "labeled", "unlabeled", "closed")
+"""Of a pull request; the workflows ask for no others."""
+
+
+@dataclass(frozen=True)
+class PullRequestEvent:
+    """`label` is what was put on or taken off, for `labeled` and `unlabeled`."""
+
+    action: str
+    pull_request: PullRequest
+    label: str | None
+
+
+@dataclass(frozen=True)
+class WorkflowRunEvent:
+    """A run that ended, or another step of it. `event` started that run; `conclusion` is None until it ends.
+
+    `pull_requests` is empty where the head is a fork's (actions/runner #3444).
+    """
+
+    action: str
+    run_id: int
+    run_attempt: int
+    event: str
+    conclusion: str | None
+    head_repository: str
+    head_branch: str
+    head_sha: str
+    pull_requests: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ScheduleEvent:
+    schedule: str
+
+
+@dataclass(frozen=True)
+class DispatchEvent:
+    inputs: Mapping[str, str]
+
+
+Event = PullRequestEvent | WorkflowRunEvent | ScheduleEvent | DispatchEvent
+
+
+def event(path: Path, name: str | None = None) -> Event:
+    """`name` as GITHUB_EVENT_NAME gives it, which is asked where it is not given. Raises OpsError."""
+    kind = os.environ.get("GITHUB_EVENT_NAME", "") if name is None else name
+    if kind not in _READERS:
+        raise OpsError(f"the event {kind!r} is none of {', '.join(_READERS)}: set GITHUB_EVENT_NAME")
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise OpsError(f"{path} has more than {_MOST_BYTES} bytes, which no event has")
+        content: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise OpsError(f"the event {path} cannot be read: {error}") from error
+    try:
+        return _READERS[kind](_Members(content, kind))
+    except _WrongError as wrong:
+        raise OpsError(f"{path} is no event {kind}: {wrong}") from wrong
+
+
+class _WrongError(Exception):
+    pass
+
+
+T = TypeVar("T")
+
+
+class _Members:
+    """An object of the payload; `place` is where it stands."""
+
+    def __init__(self, content: object, place: str) -> None:
+        if not isinstance(content, dict):
+            raise _WrongError(f"{place} is no object")
+        self._content: dict[str, Any] = content
+        self._place = place
+
+    def get(self, name: str, kind: type[T]) -> T:
+        value = self._content.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _WrongError(f"{self._place}.{name} is {type(value).__name__}, expected {kind.__name__}")
+        return value
+
+    def has(self, name: str) -> bool:
+        return self._content.get(name) is not None
+
+    def of(self, name: str) -> "_Members":
+        return _Members(self._content.get(name), f"{self._place}.{name}")
+
+    def all(self, name: str) -> "list[_Members]":
+        items = cast("list[Any]", self.get(name, list))
+        return [_Members(one, f"{self._place}.{name}[{at}]") for at, one in enumerate(items)]
+
+
+def _pull_request_event(payload: _Members) -> PullRequestEvent:
+    action = payload.get("action", str)
+    if action not in ACTIONS:
+        raise _WrongError(f"its action is {action!r}, expected one of {', '.join(ACTIONS)}")
+    label = payload.of("label").get("name", str) if action in {"labeled", "unlabeled"} else None
+    return PullRequestEvent(action, _pull_request(payload.of("pull_request")), label)
+
+
+def _pull_request(found: _Members) -> PullRequest:
+    head = found.of("head")
+    return PullRequest(
+        number=found.get("number", int),
+        state=state_of(found.get("state", str), merged=found.has("merged_at")),
+        head_sha=head.get("sha", str),
+        head_repository=head.of("repo").get("full_name", str) if head.has("repo") else None,
+        head_branch=head.get("ref", str),
+        base_branch=found.of("base").get("ref", str),
+        labels=frozenset(label.get("name", str) for label in found.all("labels")),
+        author=found.of("user").get("login", str),
+    )
+
+
+def _workflow_run_event(payload: _Members) -> WorkflowRunEvent:
+    run = payload.of("workflow_run")
+    return WorkflowRunEvent(
+        action=payload.get("action", str),
+        run_id=run.get("id", int),
+        run_attempt=run.get("run_attempt", int),
+        event=run.get("event", str),
+        conclusion=run.get("conclusion", str) if run.has("conclusion") else None,
+        head_repository=run.of("head_repository").get("full_name", str),
+        head_branch=run.get("head_branch", str),
+        head_sha=run.get("head_sha", str),
+        pull_requests=tuple(one.get("number", int) for one in run.all("pull_requests")),
+    )
+
+
+def _schedule_event(payload: _Members) -> ScheduleEvent:
+    return ScheduleEvent(payload.get("schedule", str))
+
+
+def _dispatch_event(payload: _Members) -> DispatchEvent:
+    inputs = cast("dict[str, Any]", payload.get("inputs", dict) if payload.has("inputs") else {})
+    return DispatchEvent({name: str(value) for name, value in inputs.items()})
+
+
+_READERS = {
+    "pull_request": _pull_request_event,
+    "workflow_run": _workflow_run_event,
+    "schedule": _schedule_event,
+    "workflow_dispatch": _dispatch_event,
+}

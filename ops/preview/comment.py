@@ -1,0 +1,61 @@
+"""The one comment of a pull request. It has parts; who writes one part leaves the others as they are."""
+
+import re
+
+from ops.github.github import GitHub
+from ops.output import OpsError
+
+MARKER = "<!-- assistants-on-azure -->"
+
+PART_LIMITS = {"preview": 58_000, "test-stack": 7_000}
+"""Parts in the order in which they stand, and how many UTF-8 bytes each may have.
+
+Together, with the lines around them, they are below GitHub's limit (ops.github.github.BODY_LIMIT).
+"""
+
+_TRIES = 3
+_PART = re.compile(
+    r"^<!-- part: (?P<name>[a-z-]+) -->\n(?P<text>.*?)\n<!-- end of (?P=name) -->$", re.DOTALL | re.MULTILINE
+)
+
+
+def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
+    """Put a part into the pull request's comment, made where there is none; an empty one takes it out.
+
+    Two jobs may write at the same time, and GitHub has no conditional update: what was written is read
+    again, and written again where another job's text replaced it.
+    """
+    text = markdown.strip("\n")
+    _check(part, text)
+    for _ in range(_TRIES):
+        wanted = github.upsert_comment(number, MARKER, lambda found: _with(found, part, text))
+        if not wanted or _merged(github.comments(number, MARKER)).get(part, "") == text:
+            return
+    raise OpsError(
+        f"the part {part} of the comment on #{number} was overwritten {_TRIES} times: run this again"
+    )
+
+
+def _check(part: str, text: str) -> None:
+    if part not in PART_LIMITS:
+        raise OpsError(f"a comment has no part {part!r}: it may be one of {', '.join(PART_LIMITS)}")
+    size = len(text.encode())
+    if size > PART_LIMITS[part]:
+        raise OpsError(f"the part {part} of a comment has {size} bytes: at most {PART_LIMITS[part]} fit")
+    if re.search(r"^<!-- (part: |end of )", text, re.MULTILINE):
+        raise OpsError(f"the part {part} of a comment holds a line that separates parts")
+
+
+def _with(found: tuple[str, ...], part: str, text: str) -> str:
+    parts = {**_merged(found), part: text}
+    written = [
+        f"<!-- part: {name} -->\n{parts[name]}\n<!-- end of {name} -->"
+        for name in PART_LIMITS
+        if parts.get(name)
+    ]
+    return "\n\n".join([MARKER, *written]) if written else ""
+
+
+def _merged(texts: tuple[str, ...]) -> dict[str, str]:
+    """Parts of all comments that two jobs made at once; the newest of each."""
+    return {match["name"]: match["text"] for text in texts for match in _PART.finditer(text)}

@@ -1,0 +1,76 @@
+"""A stack as a Mermaid flowchart, which GitHub draws. Pure.
+
+Ids are made here, and labels hold only letters, figures and a few signs as they are: everything else is
+an entity of Mermaid's (`#35;`), so that no name becomes syntax or HTML.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ops import words
+from ops.github.markdown import cut, visible
+from ops.preview.report import Op, Report, Resource
+
+# Colours of GitHub's own diffs, with the text's colour set for the dark theme.
+_LOOKS: dict[Op, tuple[str, str]] = {
+    "create": ("created", "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
+    "import": ("imported", "fill:#ddf4ff,stroke:#0969da,color:#1f2328"),
+    "update": ("updated", "fill:#fff8c5,stroke:#9a6700,color:#1f2328"),
+    "replace": ("replaced", "fill:#ffd8b5,stroke:#bc4c00,color:#1f2328,stroke-width:3px"),
+    "delete": ("deleted", "fill:#ffebe9,stroke:#cf222e,color:#1f2328,stroke-dasharray:5 3"),
+    "same": ("unchanged", "fill:#f6f8fa,stroke:#d1d9e0,color:#59636e"),
+}
+
+_NODES = 60
+"""More than this nobody reads, and Mermaid refuses a text of 50,000 characters."""
+
+
+def picture(report: Report) -> str:
+    """The fenced block, or nothing where nothing changes."""
+    if not report.changed:
+        return ""
+    shown = _chosen(report.resources)
+    ids = {one.key: f"n{number}" for number, one in enumerate(shown)}
+    lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
+    lines += [f"  {ids[one.key]}{_box(one)}" for one in shown]
+    lines += [f"  {_above(one, ids)} --> {ids[one.key]}" for one in shown]
+    used = [_LOOKS[op] for op in _LOOKS if any(one.op == op for one in shown)]
+    lines += ["  subgraph legend", "    direction LR"]
+    lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
+    lines += ["  end", *(f"  classDef {name} {style}" for name, style in used)]
+    if left_out := len(report.resources) - len(shown):
+        lines.append(f'  more["and {left_out} more"]:::{used[-1][0]}')
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
+    """What changes and what stands above it first; then what stays. Each key once."""
+    by_key = {one.key: one for one in reversed(resources)}
+    chosen: dict[str, Resource] = {}
+    for one in resources:
+        if one.op != "same" and len(chosen) < _NODES:
+            chosen.setdefault(one.key, one)
+    for one in list(chosen.values()):
+        while (parent := by_key.get(one.parent)) and parent.key not in chosen and len(chosen) < _NODES:
+            chosen[parent.key] = one = parent  # noqa: PLW2901 # climbs
+    for one in resources:
+        if len(chosen) < _NODES:
+            chosen.setdefault(one.key, one)
+    return tuple(chosen.values())
+
+
+def _above(one: Resource, ids: dict[str, str]) -> str:
+    return "stack" if one.parent == one.key else ids.get(one.parent, "stack")
+
+
+def _box(one: Resource) -> str:
+    return f'["{words.kind(one.type)}<br/>{_label(one.name)}"]:::{_LOOKS[one.op][0]}'
+
+
+def _label(text: str) -> str:
+    return "".join(_signs(cut(visible(text), 48)))
+
+
+def _signs(text: str) -> Iterable[str]:
+    for char in text:
+        yield char if re.fullmatch(r"[A-Za-z0-9 _./-]", char) else f"#{ord(char)};"

@@ -1,0 +1,249 @@
+"""Packages by content hash, and what was deployed to each stack: in a folder, or in a blob container.
+
+    <hash>.zip                           the package that `delivery.package` made; never overwritten
+    releases/<project>/<stack>.json      what was deployed, newest first
+
+The pipeline builds once; every later stage, and a rollback, takes the same bytes from here. What comes
+out is checked against its name. The folder is for one machine (`file:///…`), the container for a
+pipeline (`https://<account>.blob.core.windows.net/<container>`, signed in with Entra).
+"""
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+from urllib.parse import unquote, urlsplit
+
+from azure.core.credentials import TokenCredential
+
+from delivery import whole_file
+from delivery.package import PROJECT_ROOT, PackageError, content_hash
+from ops.files import ChangedError, ContainerFiles, Files, FolderFiles
+from ops.output import OpsError
+
+URL_VARIABLE = "ASSISTANT_ARCHIVE"
+DEFAULT_FOLDER = PROJECT_ROOT / ".build" / "archive"
+KEPT_RELEASES = 100
+"""Entries of one stack's list; a stack that is deployed twenty times a week keeps more than a month."""
+
+Result = Literal["unfinished", "good", "failed", "rolled back"]
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_FORMAT = 1
+_TRIES = 20
+
+
+class ArchiveError(OpsError):
+    """The archive is none, or holds something else than it says."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One deployment. `time` is ISO 8601 in UTC; `commit` may be empty; `note` says why it failed.
+
+    `unfinished` was begun: what the site runs is not known. `rolled back` was good until somebody went back
+    from it to an earlier one.
+    """
+
+    package_hash: str
+    commit: str
+    time: str
+    result: Result
+    note: str = ""
+
+
+class Archive:
+    """Every method raises ArchiveError, and FilesError where its files cannot be read or written."""
+
+    def __init__(self, files: Files, url: str) -> None:
+        self._files, self.url = files, url
+
+    def add(self, package: Path) -> str:
+        """Keep a package; returns its hash. One that is there already is not sent again."""
+        package_hash = _content_hash(package)
+        name = f"{package_hash}.zip"
+        if not self._files.exists(name):
+            with suppress(ChangedError):  # the same bytes, by somebody else
+                self._files.write(name, package.read_bytes(), over="")
+        return package_hash
+
+    def holds(self, package_hash: str) -> bool:
+        return self._files.exists(f"{checked_hash(package_hash)}.zip")
+
+    def fetch(self, package_hash: str, folder: Path) -> Path:
+        """`<folder>/<hash>.zip`, checked; from the archive unless it lies there already."""
+        path = folder / f"{checked_hash(package_hash)}.zip"
+        if path.is_file() and _matches(path, package_hash):
+            return path
+        kept = self._files.read(path.name)
+        if kept is None:
+            raise ArchiveError(
+                f"package {package_hash} is not in {self.url}. "
+                "Build its commit: git checkout COMMIT, make package, python -m ops deploy --package FILE"
+            )
+        whole_file.write(path, kept.content)
+        if not _matches(path, package_hash):
+            path.unlink()
+            raise ArchiveError(
+                f"{self.url}/{path.name} does not hold package {package_hash}: it is damaged. "
+                "Delete it there, build its commit again and add it: python -m ops deploy --package FILE"
+            )
+        return path
+
+    def releases(self, project: str, stack: str) -> list[Release]:
+        """Newest first."""
+        return self._read_releases(_list_name(project, stack))[0]
+
+    def change_releases(
+        self, project: str, stack: str, change: Callable[[list[Release]], list[Release]]
+    ) -> list[Release]:
+        """Replace the list by what `change` makes of it; it is called again where somebody else was first."""
+        name = _list_name(project, stack)
+        for _ in range(_TRIES):
+            before, etag = self._read_releases(name)
+            after = change(list(before))[:KEPT_RELEASES]
+            if after == before:
+                return after
+            document = {"version": _FORMAT, "releases": [asdict(release) for release in after]}
+            try:
+                self._files.write(name, json.dumps(document, indent=1).encode(), over=etag)
+            except ChangedError:
+                continue
+            return after
+        raise ArchiveError(f"{self.url}/{name} was changed by others {_TRIES} times in turn; run this again")
+
+    def _read_releases(self, name: str) -> tuple[list[Release], str]:
+        kept = self._files.read(name)
+        if kept is None:
+            return [], ""
+        try:
+            document: dict[str, Any] = json.loads(kept.content)
+            if document["version"] != _FORMAT:
+                raise ArchiveError(
+                    f"{self.url}/{name} has version {document['version']!r}, expected {_FORMAT}: "
+                    "it was written by a newer `ops`; take the newest commit"
+                )
+            return [_release(entry) for entry in document["releases"]], kept.etag
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArchiveError(f"{self.url}/{name} is no list of releases: {error}") from error
+
+
+def open_archive(url: str, credential: Callable[[], TokenCredential]) -> Archive:
+    """`url` may be empty: packages are then kept in this checkout. Raises ArchiveError.
+
+    `credential` is asked only where the archive is in Azure.
+    """
+    if not url:
+        return Archive(FolderFiles(DEFAULT_FOLDER), DEFAULT_FOLDER.as_uri())
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not parts.netloc and parts.path:
+        return Archive(FolderFiles(Path(unquote(parts.path))), url)
+    if parts.scheme == "https" and parts.path.strip("/") and not parts.query:
+        container = url.rstrip("/")
+        return Archive(ContainerFiles(container, "", credential, container), container)
+    raise ArchiveError(
+        f"the archive is {parts._replace(query='').geturl()!r}: it must be file:///FOLDER or "
+        "https://ACCOUNT.blob.core.windows.net/CONTAINER, without a signature"
+    )
+
+
+def checked_hash(text: str) -> str:
+    """Raises ArchiveError for what is no content hash: it becomes part of a file's name."""
+    if not _HASH.fullmatch(text):
+        raise ArchiveError(
+            f"{text!r} is no package hash: 64 of 0-9a-f, as `python -m infra.package` shows it"
+        )
+    return text
+
+
+# What a list of releases says. Pure.
+
+
+def begun(releases: list[Release], release: Release) -> list[Release]:
+    """With the release on top; one that was begun with the same package before is this one, run again."""
+    rest = [
+        each for each in releases if (each.package_hash, each.result) != (release.package_hash, "unfinished")
+    ]
+    return [release, *rest]
+
+
+def finished(releases: list[Release], release: Release, result: Result, note: str = "") -> list[Release]:
+    """With the release's result known; a good one right after the same good one is no news."""
+    rest = [each for each in releases if each != release]
+    done = replace(release, result=result, note=note)
+    if result == "good" and rest and (rest[0].package_hash, rest[0].result) == (done.package_hash, "good"):
+        return rest
+    return [done, *rest]
+
+
+def good_releases(releases: list[Release]) -> list[Release]:
+    """The newest entry of each package whose newest entry is good, newest first."""
+    seen: set[str] = set()
+    good: list[Release] = []
+    for release in releases:
+        if release.result == "unfinished" or release.package_hash in seen:
+            continue
+        seen.add(release.package_hash)
+        if release.result == "good":
+            good.append(release)
+    return good
+
+
+def before(releases: list[Release], package_hash: str) -> Release | None:
+    """The newest good release of another package; of any, where the hash is empty."""
+    return next((each for each in good_releases(releases) if each.package_hash != package_hash), None)
+
+
+def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
+    """Where a rollback goes. `runs` is the hash that the site answers, empty where it answers none.
+
+    Only a good newest release is gone back from, or what runs in its place: somebody may have deployed by
+    hand. Of any other newest release it is not known, or known to be bad, what new instances start from; the
+    newest good one is deployed again, also where the site still answers it.
+    """
+    newest = next(iter(releases), None)
+    if newest is None or newest.result != "good":
+        return before(releases, "")
+    return before(releases, runs or newest.package_hash)
+
+
+def gone_back(releases: list[Release], target: Release) -> list[Release]:
+    """With every good one newer than the target marked: a later rollback does not come back to those.
+
+    Said before the target is pushed: a rollback that was killed and runs again then has the same target.
+    """
+    newer = list(takewhile(lambda each: each != target, releases))
+    marked = [replace(each, result="rolled back") if each.result == "good" else each for each in newer]
+    return [*marked, *releases[len(newer) :]]
+
+
+def _list_name(project: str, stack: str) -> str:
+    for part in (project, stack):
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part):
+            raise ArchiveError(f"{part!r} is no name of a Pulumi project or stack")
+    return f"releases/{project}/{stack}.json"
+
+
+def _release(entry: dict[str, Any]) -> Release:
+    known = {field.name: str(entry[field.name]) for field in fields(Release)}
+    if known["result"] not in get_args(Result):
+        raise ValueError(f"the result {known['result']!r}")
+    return Release(**cast(dict[str, Any], known))
+
+
+def _content_hash(package: Path) -> str:
+    try:
+        return content_hash(package)
+    except PackageError as error:
+        raise ArchiveError(str(error)) from error
+
+
+def _matches(path: Path, package_hash: str) -> bool:
+    try:
+        return content_hash(path) == package_hash
+    except PackageError:
+        return False

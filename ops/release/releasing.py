@@ -1,0 +1,191 @@
+"""What `deploy` and `rollback` share: their arguments, what they work on, and what they tell."""
+
+import argparse
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.package import made_for
+from infra.settings import python_version_of
+from ops.azure import Azure
+from ops.engine import PROJECT, Pulumi
+from ops.github import markdown as written
+from ops.output import OpsError
+from ops.release.archive import URL_VARIABLE, Archive, Release, open_archive
+from ops.release.pulumi_stack import PulumiStack
+from ops.release.release import EXIT_CODES, Code, Outcome, Releases
+from ops.release.smoke import MESSAGE_TOKENS, PATIENCE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXIT_CODES
+    parser.add_argument("--stack", required=True, metavar="S", help="the environment, as `prod`")
+    parser.add_argument(
+        "--archive",
+        default=os.environ.get(URL_VARIABLE, ""),
+        metavar="URL",
+        help="where packages and lists of releases are kept: file:///FOLDER or "
+        "https://ACCOUNT.blob.core.windows.net/CONTAINER; "
+        f"default: ${URL_VARIABLE}, or else .build/archive in this checkout",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long the smoke test waits for each right answer (default: %(default)g), and eight times as "
+        "long where the app says that a role is missing",
+    )
+    parser.add_argument(
+        "--no-smoke-message",
+        action="store_true",
+        help=f"post no message in the smoke test, which costs {MESSAGE_TOKENS} of the model: then nothing "
+        "proves the model's role and deployment",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+@dataclass(frozen=True)
+class Work:
+    stack: str
+    archive: Archive
+    environment: PulumiStack
+    releases: Releases
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, *, refresh: bool = False) -> "Work":
+        """Raises OpsError."""
+        pulumi, azure = Pulumi(), Azure.sign_in()
+        archive = open_archive(arguments.archive, lambda: azure.credential)
+        environment = PulumiStack(
+            pulumi,
+            arguments.stack,
+            azure,
+            arguments.patience,
+            refresh=refresh,
+            smoke_message=not arguments.no_smoke_message,
+        )
+        return cls(arguments.stack, archive, environment, Releases(environment, archive, pulumi.project))
+
+
+def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The commit that a package was built from: as the stack's list says, or else the one that is checked
+    out; empty where neither is known."""
+    known = next((each.commit for each in history if each.package_hash == package_hash), "")
+    return known or environment.get("GITHUB_SHA", "") or _checked_out()
+
+
+def _checked_out() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
+    """Raises OpsError where the stack's Python is another than the package's: before anything is changed."""
+    wanted, made = python_version_of(stack), made_for(package)
+    if made - {wanted}:
+        version = ", ".join(sorted(made))
+        raise OpsError(
+            f"package {package_hash} was made for Python {version}, and pythonVersion of stack {stack} is "
+            f"{wanted}: nothing was changed. To go on with this package: "
+            f"pulumi config set pythonVersion {version} --stack {stack}. To build one for {wanted}: "
+            f"python -m infra.package --stack {stack} --out FILE, "
+            f"python -m ops deploy --stack {stack} --package FILE"
+        )
+
+
+def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:
+    """Raises OpsError where data would be lost that nobody allowed to go."""
+    refused = [name for name in lost if name not in allowed]
+    if refused:
+        flags = " ".join(f"--allow-data-loss {name}" for name in refused)
+        raise OpsError(
+            f"DATA WOULD BE LOST with {', '.join(refused)}: nothing was changed. If that is meant: {flags}"
+        )
+
+
+# What is told. `markdown` says the same as `plain`, and more of it.
+
+
+_LONGEST = 1000
+
+
+def plain(outcome: Outcome) -> str:
+    return "\n".join(line for line, _ in _lines(outcome))
+
+
+def markdown(outcome: Outcome) -> str:
+    stack = written.code(outcome.stack)
+    title = {
+        Code.DONE: f"✅ {stack} is deployed",
+        Code.FAILED: f"❌ {stack} was not deployed, and runs what it ran",
+        Code.WENT_BACK: f"⚠️ {stack} was rolled back",
+        Code.BROKEN: f"🚨 {stack} IS BROKEN: somebody has to look now",
+        Code.NOT_SETTLED: f"⚠️ {stack} is deployed, but is not settled",
+        Code.UNPROVEN: f"⚠️ {stack} runs a package that is not proven to be good",
+    }[outcome.code]
+    return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
+
+
+def _lines(outcome: Outcome) -> list[tuple[str, str]]:
+    """Each line as plain text and as Markdown."""
+    release, back = outcome.release, outcome.went_back_to
+    lines: list[tuple[str, str]] = []
+
+    def tell(label: str, *values: str) -> None:
+        flat = [" ".join(value.split()) for value in values]
+        lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
+
+    if outcome.code in (Code.DONE, Code.NOT_SETTLED):
+        which = "package"
+    elif outcome.code == Code.UNPROVEN and not back:
+        which = "NOT PROVEN: package"
+    else:
+        which = "FAILED: package"
+    tell(
+        f"{which} {{}} of commit {{}} on stack {{}}",
+        release.package_hash,
+        release.commit or "unknown",
+        outcome.stack,
+    )
+    if outcome.failure:
+        tell("why: {}", outcome.failure)
+    if back:
+        deployed = "deployed again"
+        if outcome.its_failure:
+            deployed = (
+                "NOT PROVEN EITHER, deployed again"
+                if outcome.code == Code.UNPROVEN
+                else "THE PREVIOUS PACKAGE FAILED TOO"
+            )
+        tell(
+            f"{deployed}: package {{}} of commit {{}}",
+            back.package_hash,
+            back.commit or "unknown",
+        )
+    if outcome.its_failure:
+        tell("why: {}", outcome.its_failure)
+    if outcome.code == Code.BROKEN:
+        if outcome.nothing_before:
+            tell("there is no good package to go back to")
+        tell(
+            "next: {} lists what was good; docs/runbook.md", f"python -m ops rollback --stack {outcome.stack}"
+        )
+    if outcome.code == Code.UNPROVEN:
+        tell(
+            "next: {} deploys and tests it again, {} goes back; docs/runbook.md",
+            f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
+            f"python -m ops rollback --stack {outcome.stack}",
+        )
+    for line in outcome.found:
+        tell("smoke test: {}", line)
+    for name in outcome.unsettled:
+        tell("another `pulumi up` would change {}", name)
+    return lines

@@ -1,0 +1,310 @@
+"""The smoke test of a deployed stack: one assistant with one message, made as a client does, and removed."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from requests import RequestException, Session
+from requests.exceptions import SSLError
+
+from delivery.package import url_path
+from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
+from infra.names import CHAT_STATE_TABLE
+from ops.output import OpsError, note
+from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+PATIENCE = 90.0
+"""Seconds for each answer: a cold start on Flex takes half a minute, and new keys some seconds."""
+
+_ROLE_PATIENCE_FACTOR = 8
+"""Where the app names a role, it is waited for so many times longer: 12 minutes, as long as roles take."""
+_ROLE = re.compile(r"\brole\b", re.IGNORECASE)
+_HEALTH_ANSWERS = 5
+"""Answers in a row, each on a connection of its own: an instance of the package before may still serve."""
+_MESSAGE = "Reply with the one word: ready"
+MESSAGE_TOKENS = "about a hundred tokens"
+_POST_SECONDS = 240
+"""Azure's front end answers after 230."""
+
+_ID_WITHOUT_TRACE = "smoke-test"
+"""Where the rows cannot be removed, every test uses this one id: the rows of the test before are replaced."""
+
+
+class SmokeError(Exception):
+    """The app does not do what it must; the message says what it did. Holds no secret."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed app, as its stack's state names it. URLs have no closing slash."""
+
+    resource_group: str
+    site_name: str
+    url: str
+    table_endpoint: str
+
+
+class Table(Protocol):
+    """The chat-state rows of one assistant. Both raise PermissionError without a role for it."""
+
+    def rows(self, assistant_id: str) -> list[str]:
+        """Their row keys."""
+        ...
+
+    def remove(self, assistant_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class SmokeTest:
+    """`key` gives the function key when it is asked for, so that it is held no longer than needed."""
+
+    target: Target
+    key: Callable[[], str]
+    table: Table
+    session: Session = field(repr=False)
+    clock: Clock = field(default_factory=Clock)
+    patience: float = PATIENCE
+    post_message: bool = True
+
+    def run(self, package_hash: str) -> list[str]:
+        """What was found, a line each. Raises SmokeError where the app fails."""
+        self._health(package_hash)
+        reads = self._may_read()
+        assistant_id = f"smoke-test-{secrets.token_hex(8)}" if reads else _ID_WITHOUT_TRACE
+        stay = ""
+        try:
+            self._create(assistant_id)
+            if reads:
+                self._stored(assistant_id)
+            if self.post_message:
+                self._post(assistant_id)
+            self._health(package_hash)
+        finally:
+            stay = self._remove(assistant_id, reads)
+        rows = f"its rows are in {CHAT_STATE_TABLE}, and removed again"
+        if stay:
+            rows = f"its rows are in {CHAT_STATE_TABLE}; {stay}"
+        elif not reads:
+            rows = f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}; the app removed them"
+        messages_path = url_path(f"assistants/{assistant_id}/messages")
+        posted = f"POST {messages_path} answers 200 with a reply of the model"
+        if not self.post_message:
+            posted = "no message was posted, so nothing is known of the model's role and deployment"
+        return [
+            f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
+            f"PUT {url_path(f'assistants/{assistant_id}')} answers 202",
+            posted,
+            rows,
+        ]
+
+    def _health(self, package_hash: str) -> None:
+        url = f"{self.target.url}{url_path('health')}"
+
+        def check() -> str | None:
+            for _ in range(_HEALTH_ANSWERS):
+                status, body = self._send("GET", url, {"Connection": "close"})
+                running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
+                if status != 200 or running != package_hash:
+                    answered = f"package {running}" if status == 200 else _described(status, body)
+                    return f"{url} answers {answered}, not package {package_hash}"
+            return None
+
+        self._until(check)
+
+    def _create(self, assistant_id: str) -> None:
+        path = url_path(f"assistants/{assistant_id}")
+
+        def check() -> str | None:
+            status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
+            if status == 202 and body == {"assistantId": assistant_id}:
+                return None
+            answered = f"{_described(status, body)}, not 202 with the assistant's id"
+            return f"PUT {path} answers {answered}{self._host_cause(status, body)}"
+
+        self._until(check)
+
+    def _post(self, assistant_id: str) -> None:
+        path = url_path(f"assistants/{assistant_id}/messages")
+
+        def check() -> str | None:
+            status, body = self._send(
+                "POST",
+                f"{self.target.url}{path}",
+                {"x-functions-key": self.key()},
+                {"message": _MESSAGE},
+                seconds=_POST_SECONDS,
+            )
+            if status == 200 and isinstance(body, dict) and "reply" in body:
+                return None
+            answered = f"{_described(status, body)}, not 200 with a reply"
+            return f"POST {path} answers {answered}{self._host_cause(status, body)}"
+
+        self._until(check)
+
+    def _host_cause(self, status: int, body: Any) -> str:
+        """Why a host that cannot read its keys answers so; empty where it is not that."""
+        if status != 500 or body:
+            return ""
+        keys_status, _ = self._send("GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
+        return f". {KEYS_UNREADABLE}" if keys_status == 500 else ""
+
+    def _may_read(self) -> bool:
+        try:
+            self.table.rows(_ID_WITHOUT_TRACE)
+        except PermissionError:
+            return False
+        return True
+
+    def _stored(self, assistant_id: str) -> None:
+        keys = self.table.rows(assistant_id)
+        if "state" not in keys:
+            raise SmokeError(
+                f"the answer was 202, but {CHAT_STATE_TABLE} holds no row `state` of {assistant_id}: "
+                f"{', '.join(keys) or 'no row at all'}"
+            )
+
+    def _remove(self, assistant_id: str, reads: bool) -> str:
+        """Why its rows stay; empty where they do not. It never hides what the test itself found.
+
+        The app's own DELETE takes the lease along; code that does not work leaves the rows to the table.
+        """
+        path = url_path(f"assistants/{assistant_id}")
+        try:
+            status, body = self._send("DELETE", f"{self.target.url}{path}", {"x-functions-key": self.key()})
+            if status == 204:
+                return ""
+            if not reads:
+                return f"the rows of {assistant_id} stay: DELETE {path} answers {_described(status, body)}"
+            self.table.remove(assistant_id)
+        except PermissionError:
+            return f"the rows of {assistant_id} stay: no role to remove them"
+        except (OpsError, SmokeError) as error:
+            stay = f"the rows of {assistant_id} stay: {error}"
+            note(f"warning: {stay}")
+            return stay
+        return ""
+
+    def _until(self, check: Callable[[], str | None]) -> None:
+        """Ask until all is well, or there is no time left.
+
+        An app that has just started may fail at first, and a new role takes minutes to arrive.
+        """
+        start = self.clock.now()
+        for pause in _growing():
+            wrong = check()
+            if wrong is None:
+                return
+            patience = self.patience * (_ROLE_PATIENCE_FACTOR if _ROLE.search(wrong) else 1)
+            if self.clock.now() + pause > start + patience:
+                raise SmokeError(wrong)
+            self.clock.sleep(pause)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        body: dict[str, str] | None = None,
+        *,
+        seconds: float = 60,
+    ) -> tuple[int, Any]:
+        """Status and JSON; status 0 where nobody answers, and text where it is no JSON."""
+        try:
+            answer = self.session.request(
+                method, url, headers=headers, json=body, timeout=(10, seconds), allow_redirects=False
+            )
+        except SSLError as error:
+            raise OpsError(
+                f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
+                "REQUESTS_CA_BUNDLE can name an authority."
+            ) from error
+        except RequestException as error:
+            return 0, f"{through_proxy(url)}{type(error).__name__}"
+        try:
+            return answer.status_code, answer.json()
+        except ValueError:
+            return answer.status_code, answer.text
+
+
+def target_of(stack: list[Resource]) -> Target:
+    """Raises OpsError where the state has no site or no storage account."""
+    site, account = the_one(stack, SITE), the_one(stack, STORAGE_ACCOUNT)
+    group, name = group_and_name(site.id)
+    try:
+        return Target(
+            group,
+            name,
+            f"https://{site.outputs['defaultHostName']}",
+            account.outputs["primaryEndpoints"]["table"].rstrip("/"),
+        )
+    except (KeyError, TypeError) as error:
+        raise OpsError(
+            f"the state of {site.name} or {account.name} has no {error}: `pulumi refresh`"
+        ) from error
+
+
+class ChatStateTable:
+    """`Table` through Azure's SDK."""
+
+    def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
+        from azure.data.tables import TableClient  # noqa: PLC0415 # takes long, and is not always needed
+
+        # Its methods leave their options untyped.
+        self._client: Any = TableClient(endpoint, CHAT_STATE_TABLE, credential=credential)
+
+    def rows(self, assistant_id: str) -> list[str]:
+        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
+
+        try:
+            found = self._client.query_entities(
+                "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
+            )
+            return [str(row["RowKey"]) for row in found]
+        except HttpResponseError as error:
+            raise _refusal(error, "read") from error
+        except AzureError as error:
+            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be read: {_first_line(error)}") from error
+
+    def remove(self, assistant_id: str) -> None:
+        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
+
+        try:
+            for key in self.rows(assistant_id):
+                self._client.delete_entity(assistant_id, key)
+        except HttpResponseError as error:
+            raise _refusal(error, "changed") from error
+        except AzureError as error:
+            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be changed: {_first_line(error)}") from error
+
+
+def _refusal(error: Any, what: str) -> Exception:
+    if error.status_code == 403:
+        return PermissionError(CHAT_STATE_TABLE)
+    if error.status_code == 404:
+        return SmokeError(f"the table {CHAT_STATE_TABLE} is not there: {_first_line(error)}")
+    return OpsError(f"the table {CHAT_STATE_TABLE} cannot be {what}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _described(status: int, body: Any) -> str:
+    detail = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
+    words = str(cast(object, body)) if detail is None else str(detail)
+    text = " ".join(words.split())[: 200 if detail is None else 600]
+    if status == 0:
+        return f"nothing ({text})"
+    return f"{status} ({text})" if text else f"{status} with no body"
+
+
+def _growing() -> Iterator[float]:
+    seconds = 1.0
+    while True:
+        yield min(seconds, 10.0)
+        seconds *= 2

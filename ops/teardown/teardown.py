@@ -1,0 +1,188 @@
+"""Takes a stack down so that nothing of it is left, and proves it. May be killed anywhere and run again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from infra.dynamic.deletion_guard import refusal
+from infra.stacks import pull_request_of
+from ops import state
+from ops.azure import Azure
+from ops.engine import Pulumi, PulumiError
+from ops.locks.locks import RunStateOf, read_locks
+from ops.locks.recovery import release
+from ops.output import OpsError, note
+from ops.teardown.leftovers import (
+    DeletedAccount,
+    Group,
+    Naming,
+    delete_group,
+    deleted_accounts,
+    group_names,
+    purge,
+    state_files,
+    tagged_groups,
+)
+
+GROUP = "azure-native:resources:ResourceGroup"
+PURGED_ACCOUNT = "pulumi-python:dynamic/infra:PurgedAccount"
+GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
+
+
+class ProtectedStackError(OpsError):
+    """The stack is protected; nothing has been touched."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a stack's state says that it has in Azure."""
+
+    groups: frozenset[str]
+    accounts: frozenset[tuple[str, str, str]]  # location, group, name; lower case
+
+
+@dataclass(frozen=True)
+class TearDown:
+    """`naming` says which groups and accounts are a test stack's, also where its state does not know them."""
+
+    pulumi: Pulumi
+    azure: Azure
+    naming: Naming
+    run_state: RunStateOf
+
+    @classmethod
+    def prepare(cls, pulumi: Pulumi, run_state: RunStateOf) -> "TearDown":
+        azure = Azure.sign_in(pulumi.environment)
+        naming = Naming.read(azure.subscription_id, pulumi.project, pulumi.folder)
+        return cls(pulumi, azure, naming, run_state)
+
+    def __call__(self, stack: str) -> None:
+        """Raises OpsError: LockedError, ProtectedStackError, or what is left and why.
+
+        The stack itself goes only where it is a pull request's; another keeps its settings.
+        """
+        ephemeral = pull_request_of(stack) is not None
+        exists = stack in self.pulumi.stacks()
+        files, project = self.pulumi.files, self.pulumi.project
+        release(self.pulumi, stack, self.run_state)
+        exported = self.pulumi.export(stack) if exists else {}
+        refuse_protected(stack, exported)
+        traces = traces_of(exported)
+        destroyed = self._destroy(stack, exported)
+        self._remove_leftovers(stack, traces)
+        if ephemeral:
+            if not destroyed:
+                self._prove_gone(stack, traces)
+            if exists:
+                self.pulumi.remove_stack(stack, force=not destroyed)
+            for name in state_files(files, project).get(stack, ()):
+                files.delete(name)
+            (self.pulumi.folder / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
+        self._verify(stack, traces, removed=ephemeral)
+
+    def _destroy(self, stack: str, exported: dict[str, Any]) -> bool:
+        """False where Pulumi could not, and all that the state names goes with its resource group."""
+        if not state.entries(exported):
+            return True
+        try:
+            # Without --refresh it would stop at what somebody deleted by hand.
+            self.pulumi.destroy(stack, "--refresh")
+        except PulumiError:
+            if read_locks(self.pulumi.files, self.pulumi.project, stack):
+                raise  # somebody else was faster
+            left = self.pulumi.export(stack)
+            known = traces_of(exported).groups
+            if pull_request_of(stack) is None or not known or outside(left, known):
+                raise
+            note(f"Stack {stack} is deleted by its resource group, since Pulumi could not.")
+            return False
+        return True
+
+    def _remove_leftovers(self, stack: str, traces: Traces) -> None:
+        for group in self._groups(stack):
+            if is_owned(group, stack, traces, self.naming):
+                delete_group(self.azure, group.name)
+        for account in self._accounts(stack, traces):
+            purge(self.azure, account)
+
+    def _groups(self, stack: str) -> list[Group]:
+        """What the tags call the stack's; one with a foreign name too."""
+        return [group for group in tagged_groups(self.azure, self.pulumi.project) if group.stack == stack]
+
+    def _accounts(self, stack: str, traces: Traces) -> list[DeletedAccount]:
+        return [
+            account
+            for account in deleted_accounts(self.azure)
+            if account.place in traces.accounts or self.naming.stack_of(account) == stack
+        ]
+
+    def _prove_gone(self, stack: str, traces: Traces) -> None:
+        """Before a state is thrown away that still names resources. A group may have lost its tags."""
+        left = sorted(traces.groups & group_names(self.azure))
+        if left:
+            raise OpsError(
+                f"stack {stack} could not be destroyed, and its resource group {', '.join(left)} is not "
+                "tagged as its own, so it stays too. Look at it; to delete it: az group delete --name NAME"
+            )
+
+    def _verify(self, stack: str, traces: Traces, *, removed: bool) -> None:
+        left = [f"the resource group {group.name}" for group in self._groups(stack)]
+        left += [f"the deleted model account {account.name}" for account in self._accounts(stack, traces)]
+        if removed and stack in self.pulumi.stacks():
+            left.append(f"the stack {stack}")
+        if left:
+            raise OpsError(f"of stack {stack} there is still: {', '.join(left)}. Run this again")
+
+
+def is_owned(group: Group, stack: str, traces: Traces, naming: Naming) -> bool:
+    """Whether a group that is tagged as the stack's may be deleted: its state or its name must say so too."""
+    if group.stack != stack:
+        return False
+    name = group.name.lower()
+    return name in traces.groups or (pull_request_of(stack) is not None and name in naming.group_of(stack))
+
+
+def traces_of(exported: dict[str, Any]) -> Traces:
+    """What the stack only reads (`ResourceGroup.get`) is another's."""
+    groups: set[str] = set()
+    accounts: set[tuple[str, str, str]] = set()
+    for entry in state.entries(exported):
+        if entry.get("external"):
+            continue
+        resource = state.resource(entry)
+        if resource.type == GROUP:
+            groups.add(resource.id.rpartition("/")[2].lower())
+        elif resource.type == PURGED_ACCOUNT:
+            location, group, account = (
+                str(resource.inputs[key]).lower() for key in ("location", "group", "account")
+            )
+            accounts.add((location, group, account))
+    return Traces(frozenset(groups), frozenset(accounts))
+
+
+def outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
+    """Names of what the state has in Azure, but in none of these resource groups."""
+    within = tuple(f"/resourcegroups/{group}" for group in groups)
+
+    def is_within(resource_id: str) -> bool:
+        _, _, rest = resource_id.lower().partition("/subscriptions/")
+        path = f"/{rest.partition('/')[2]}/"
+        return any(path.startswith(f"{group}/") for group in within)
+
+    return [
+        resource.name
+        for resource in map(state.resource, state.entries(exported))
+        if resource.id.lower().startswith("/subscriptions/") and not is_within(resource.id)
+    ]
+
+
+def refuse_protected(stack: str, exported: dict[str, Any]) -> None:
+    """Raises ProtectedStackError where something of the stack is protected."""
+    names = [
+        resource.name
+        for entry in state.entries(exported)
+        for resource in (state.resource(entry),)
+        if entry.get("protect") or (resource.type == GUARD and resource.outputs.get("protected"))
+    ]
+    if names:
+        raise ProtectedStackError(f"{refusal(stack)}\nProtected: {', '.join(names)}")
