@@ -29,9 +29,9 @@ from typing import Any
 from azure.data.tables import TableServiceClient
 
 from delivery.package import SUPPORTED_PYTHON, build_package
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.tokens import MODEL_AUDIENCES, Tokens, load_key
 from local_azure.loopback import without_proxy
-from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key
 from tests.workspace import PROJECT, STACK, Workspace, workspace
 
 PAIRS = 9

@@ -20,24 +20,24 @@ from typing import Any, cast
 from aiohttp import web
 
 from local_azure import run_state
-from local_azure.arm.errors import ArmError, DamagedStoreError
-from local_azure.arm.store import Resource, Store
+from local_azure.core.errors import ArmError, DamagedStoreError
+from local_azure.core.resource import Azure
+from local_azure.core.store import Resource, Store
+from local_azure.core.tokens import Tokens, load_key
 from local_azure.dataplane import Services
+from local_azure.frontends.pulumi.server import Provider, serve
+from local_azure.functions_host.service import Sites
 from local_azure.home import Home, HomeError
 from local_azure.loopback import without_proxy
-from local_azure.provider.resource import Azure
-from local_azure.provider.server import Provider, serve
 from local_azure.run_state import LockHeldError, Run
-from local_azure.services import processes
-from local_azure.services import tls as certificates
-from local_azure.services.gateway import Gateway
-from local_azure.services.models.accounts import ModelAccounts
-from local_azure.services.node import SetupError, script
-from local_azure.services.ports import ADDRESS, PortRangeError, Ports, PortTakenError
-from local_azure.services.processes import ProcessError, keep_small
-from local_azure.services.sites.service import Sites
+from local_azure.runtime import processes
+from local_azure.runtime import tls as certificates
+from local_azure.runtime.gateway import Gateway
+from local_azure.runtime.node import SetupError, script
+from local_azure.runtime.ports import ADDRESS, PortRangeError, Ports, PortTakenError
+from local_azure.runtime.processes import ProcessError, keep_small
+from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.storage.accounts import StorageAccounts
-from local_azure.services.tokens import Tokens, load_key
 
 log = logging.getLogger("local_azure")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from local_azure.loopback import without_proxy
-from local_azure.services.ports import RANGE_VARIABLE
+from local_azure.runtime.ports import RANGE_VARIABLE
 from tools.pulumi.cli import find
 
 # The same examples in every run, however slow the machine is.

@@ -18,10 +18,10 @@ import psutil
 import yaml
 from azure.core.credentials import TokenCredential
 
-from local_azure.arm.store import Store
 from local_azure.cli.developer import Developer
+from local_azure.core.store import Store
 from local_azure.home import Home
-from local_azure.services.ports import RANGE_VARIABLE
+from local_azure.runtime.ports import RANGE_VARIABLE
 from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -4,9 +4,9 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.tokens import STORAGE_AUDIENCES, Tokens, load_key
 from local_azure.home import Home
-from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
 
 
 class Developer:

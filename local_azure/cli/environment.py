@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
+from local_azure.core.store import SUBSCRIPTION_ID, TENANT_ID
+from local_azure.core.tokens import DEVELOPER, Tokens, load_key
 from local_azure.home import Home
 from local_azure.loopback import without_proxy
 from local_azure.run_state import Run
-from local_azure.services.tls import BUNDLE_VARIABLES
-from local_azure.services.tokens import DEVELOPER, Tokens, load_key
+from local_azure.runtime.tls import BUNDLE_VARIABLES
 
 ADDRESS = "127.0.0.1"
 PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret; Pulumi asks for a passphrase all the same

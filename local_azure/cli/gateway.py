@@ -19,7 +19,7 @@ _API_VERSION = "2024-11-01"
 
 def status(home: Home, run: Run) -> dict[str, Any]:
     """What runs, as services/status.py lists it. Raises CommandError."""
-    from local_azure.services.tokens import DEVELOPER, Tokens, load_key  # noqa: PLC0415 # PyJWT costs 50 ms
+    from local_azure.core.tokens import DEVELOPER, Tokens, load_key  # noqa: PLC0415 # PyJWT costs 50 ms
 
     header = Tokens(load_key(home.token_key_file)).header_for(DEVELOPER)
     return _call(home, run, "GET", "/local-azure/status", {"X-IDENTITY-HEADER": header}).body
@@ -32,8 +32,8 @@ def arm(
 
     Raises CommandError with ARM's message.
     """
-    from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID  # noqa: PLC0415
-    from local_azure.services.tokens import ARM_AUDIENCES, Tokens, load_key  # noqa: PLC0415
+    from local_azure.core.store import DEVELOPER_PRINCIPAL_ID  # noqa: PLC0415
+    from local_azure.core.tokens import ARM_AUDIENCES, Tokens, load_key  # noqa: PLC0415
 
     token = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, ARM_AUDIENCES[0]).token
     path = f"{quote(resource_id)}?api-version={_API_VERSION}"
@@ -49,8 +49,8 @@ def arm(
 
 def model(home: Home, run: Run, method: str, endpoint: str, body: object) -> dict[str, Any]:
     """What steers the chat model of the OpenAI account with that endpoint. Raises CommandError."""
-    from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID  # noqa: PLC0415
-    from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key  # noqa: PLC0415
+    from local_azure.core.store import DEVELOPER_PRINCIPAL_ID  # noqa: PLC0415
+    from local_azure.core.tokens import MODEL_AUDIENCES, Tokens, load_key  # noqa: PLC0415
 
     token = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
     headers = {"Authorization": f"Bearer {token}"}

@@ -11,7 +11,7 @@ from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
 from local_azure.cli.show import named, running
 from local_azure.home import Home
-from local_azure.services.models import backend
+from local_azure.services.cognitiveservices.chat import backend
 
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts"
 _SHOWN = 100

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from local_azure.arm import ids
-from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
 from local_azure.cli.show import running
+from local_azure.core import ids
+from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.home import Home
 from local_azure.run_state import Run
 

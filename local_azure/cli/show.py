@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from local_azure import run_state
-from local_azure.arm.store import Resource, Store
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
+from local_azure.core.store import Resource, Store
 from local_azure.home import Home
 from local_azure.run_state import Run
 

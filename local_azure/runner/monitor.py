@@ -19,8 +19,9 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, resource_pb2
 
 from local_azure.cli.output import CommandError, note
-from local_azure.provider import catalogue, values
+from local_azure.frontends.pulumi import values
 from local_azure.runner.record import Entry, Record
+from local_azure.services import catalogue
 
 AZURE, DYNAMIC, STACK = "azure-native", "pulumi-python", "pulumi:pulumi:Stack"
 # Ends when the runner is gone, however it went: the pipe on its standard input closes.

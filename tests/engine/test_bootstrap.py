@@ -12,8 +12,8 @@ import pytest
 
 from bootstrap.commands import resources_of
 from local_azure import run_state
-from local_azure.arm.store import Resource, Store
 from local_azure.cli.environment import pulumi_environment
+from local_azure.core.store import Resource, Store
 from ops.engine import Pulumi
 from tests.workspace import STACK, Workspace, workspace
 

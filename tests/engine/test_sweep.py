@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from infra.names import names
-from local_azure.arm.store import SUBSCRIPTION_ID
+from local_azure.core.store import SUBSCRIPTION_ID
 from ops.azure import Azure
 from tests.engine.pipeline import LABEL, Pipeline, pipeline
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from local_azure.arm.ids import key, name_of
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, Store
+from local_azure.core.ids import key, name_of
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Store
+from local_azure.core.tokens import STORAGE_AUDIENCES, Tokens
 from local_azure.dataplane import StorageEndpoints
 from local_azure.home import Home
-from local_azure.services.ports import ADDRESS, Ports
-from local_azure.services.processes import ProcessError
+from local_azure.runtime.ports import ADDRESS, Ports
+from local_azure.runtime.processes import ProcessError
+from local_azure.runtime.tls import Tls
 from local_azure.services.storage import azurite
 from local_azure.services.storage.azurite import SERVICES, Azurite
 from local_azure.services.storage.front import Front, Upstream
 from local_azure.services.storage.rights import Service
-from local_azure.services.tls import Tls
-from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens
 
 _API_VERSION = "2024-11-04"
 _EXISTS = 409

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from local_azure.services import node
-from local_azure.services.ports import ADDRESS, free_port
-from local_azure.services.processes import Command, ProcessError, Ready, Supervised
+from local_azure.runtime import node
+from local_azure.runtime.ports import ADDRESS, free_port
+from local_azure.runtime.processes import Command, ProcessError, Ready, Supervised
+from local_azure.runtime.tls import Tls
 from local_azure.services.storage.rights import Service
-from local_azure.services.tls import Tls
 
 SERVICES: tuple[Service, ...] = ("blob", "queue", "table")
 KEEP_ALIVE = 60

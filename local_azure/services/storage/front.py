@@ -16,14 +16,14 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from local_azure.arm.access import permits
-from local_azure.arm.ids import name_of
-from local_azure.arm.store import Store
-from local_azure.services.ports import ADDRESS
+from local_azure.core.access import permits
+from local_azure.core.ids import name_of
+from local_azure.core.store import Store
+from local_azure.core.tokens import STORAGE_AUDIENCES, TokenError, Tokens
+from local_azure.runtime.ports import ADDRESS
 from local_azure.services.storage import refusals
 from local_azure.services.storage.refusals import Refusal
 from local_azure.services.storage.rights import Call, Need, PathError, Service, batch_needs, needs
-from local_azure.services.tokens import STORAGE_AUDIENCES, TokenError, Tokens
 
 log = logging.getLogger(__name__)
 

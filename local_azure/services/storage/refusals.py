@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from local_azure.arm.store import TENANT_ID
+from local_azure.core.store import TENANT_ID
 from local_azure.services.storage.rights import Service
 
 _CHALLENGE = (

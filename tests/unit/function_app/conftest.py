@@ -14,8 +14,8 @@ from assistants.settings import CHAT_STATE_TABLE, Settings, StorageSettings
 from assistants.tables.clients import Tables
 from azure.data.tables import TableServiceClient
 
-from local_azure.services import node
-from local_azure.services.ports import ADDRESS, free_port
+from local_azure.runtime import node
+from local_azure.runtime.ports import ADDRESS, free_port
 
 ACCOUNT = "apptests"
 DEADLINE = 30.0

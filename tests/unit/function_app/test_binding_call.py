@@ -10,7 +10,7 @@ import pytest
 from assistants import binding_call, paths
 from assistants.binding_call import CallResult, Outcome, run_assistant
 
-from local_azure.services.ports import ADDRESS, free_port
+from local_azure.runtime.ports import ADDRESS, free_port
 
 DONE = CallResult(Outcome.DONE, 200)
 

@@ -11,7 +11,7 @@ from assistants.settings import Settings
 from assistants.tables.clients import Tables
 from azure.data.tables.aio import TableClient
 
-from local_azure.services.sites.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
+from local_azure.functions_host.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
 from tests.unit.function_app.helpers import (
     GOOD_IDS,
     NOTHING,

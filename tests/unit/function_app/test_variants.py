@@ -13,7 +13,7 @@ from assistants.tables.clients import Tables
 
 from delivery.package import Package
 from infra import program
-from local_azure.services.sites import bundle
+from local_azure.functions_host import bundle
 from tests.unit.function_app.helpers import request
 from tests.unit.function_app.test_app import indexed
 from tests.unit.infra.recording import run_program

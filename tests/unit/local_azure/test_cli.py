@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from local_azure import process_ids, run_state
-from local_azure.arm import ids
-from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.cli import control
 from local_azure.cli.output import CommandError
+from local_azure.core import ids
+from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 
 DEADLINE = 60.0

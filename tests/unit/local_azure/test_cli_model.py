@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from local_azure.arm import ids
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core.tokens import MODEL_AUDIENCES, Tokens, load_key
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
-from local_azure.services.tokens import MODEL_AUDIENCES, Tokens, load_key
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")
 TYPE = "Microsoft.CognitiveServices/accounts"

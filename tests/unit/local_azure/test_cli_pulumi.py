@@ -12,13 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from local_azure.arm.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.pulumi import backend_folder, without_shims
+from local_azure.core.store import SUBSCRIPTION_ID, TENANT_ID
+from local_azure.core.tokens import DEVELOPER, Tokens, load_key
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.run_state import Run
 from local_azure.runner.record import Entry, Record, record_file
-from local_azure.services.tokens import DEVELOPER, Tokens, load_key
 from tools.pulumi.cli import find
 
 DEADLINE = 60.0

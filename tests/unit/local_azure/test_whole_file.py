@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local_azure import whole_file
-from local_azure.services import tokens
-from local_azure.services.sites import keys
+from local_azure.core import tokens
+from local_azure.functions_host import keys
 
 
 @contextmanager

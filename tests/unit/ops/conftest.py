@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken, TokenCredential
 
-from local_azure.arm import ids
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core.tokens import STORAGE_AUDIENCES, Tokens, load_key
 from local_azure.home import Home
-from local_azure.services import tls as certificates
-from local_azure.services.ports import Ports
+from local_azure.runtime import tls as certificates
+from local_azure.runtime.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
-from local_azure.services.tokens import STORAGE_AUDIENCES, Tokens, load_key
 from ops.github.github import GitHub
 from tests.github_server import REPOSITORY, TOKEN, FakeGitHub, github_server
 

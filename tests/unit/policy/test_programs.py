@@ -127,7 +127,7 @@ def test_no_setting_is_excused_that_the_program_does_not_make(run_stack: RunStac
 
 
 def test_the_settings_that_flex_refuses_are_those_that_local_azure_refuses() -> None:
-    from local_azure.provider.web.flex import REJECTED_APP_SETTINGS
+    from local_azure.services.web.flex import REJECTED_APP_SETTINGS
 
     assert data.FLEX_REFUSES | data.FLEX_DEPRECATES >= REJECTED_APP_SETTINGS
     # Local Azure lets it pass for the sake of an old report; the program has no need of it.

@@ -9,9 +9,10 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 
 from local_azure.cli.output import CommandError
-from local_azure.provider import catalogue, values
+from local_azure.frontends.pulumi import values
 from local_azure.runner.monitor import Monitor, Providers, delete, type_of
 from local_azure.runner.record import Record
+from local_azure.services import catalogue
 
 GROUP = "azure-native:resources:ResourceGroup"
 ACCOUNT = "azure-native:storage:StorageAccount"

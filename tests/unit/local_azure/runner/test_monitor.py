@@ -9,7 +9,7 @@ import pytest
 from pulumi.runtime.proto import alias_pb2, callback_pb2, resource_pb2
 
 from local_azure.cli.output import CommandError
-from local_azure.provider import values
+from local_azure.frontends.pulumi import values
 from local_azure.runner.monitor import STACK, Monitor, plan
 from local_azure.runner.record import Entry, Record
 from tests.unit.local_azure.runner.fakes import (

@@ -15,19 +15,19 @@ from azure.core.credentials import AccessToken
 from azure.data.tables import TableServiceClient
 from azure.identity import ManagedIdentityCredential
 
-from local_azure.arm import ids
-from local_azure.arm.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.arm.store import SUBSCRIPTION_ID, Resource, Store
+from local_azure.core import ids
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
+from local_azure.core.resource import Azure
+from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
+from local_azure.core.tokens import Tokens, load_key
 from local_azure.dataplane import Services, SiteHosts, StorageEndpoints
 from local_azure.home import Home
-from local_azure.provider.resource import Azure
-from local_azure.services import tls as certificates
-from local_azure.services.gateway import Gateway
-from local_azure.services.ports import Ports
+from local_azure.runtime import tls as certificates
+from local_azure.runtime.gateway import Gateway
+from local_azure.runtime.ports import Ports
+from local_azure.runtime.tls import Tls
 from local_azure.services.storage.accounts import StorageAccounts
-from local_azure.services.tls import Tls
-from local_azure.services.tokens import Tokens, load_key
-from tests.unit.local_azure.provider.support import FakeModels
+from tests.unit.local_azure.frontends.pulumi.support import FakeModels
 
 DEADLINE = 20.0
 

@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from local_azure.arm import ids
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
-from local_azure.services.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
 
 from .conftest import GROUP, SITE_ID, STRANGER, UNASSIGNED, WRITER, WRITER_PRINCIPAL, World, in_thread
 

@@ -12,12 +12,12 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.data.tables import UpdateMode
 from azure.storage.blob import BlobServiceClient
 
-from local_azure.arm import ids
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID
-from local_azure.services.ports import free_port
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
+from local_azure.runtime.ports import free_port
 from local_azure.services.storage import azurite
 from local_azure.services.storage.accounts import StorageAccounts
-from local_azure.services.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
 
 from .conftest import (
     ACCOUNT_ID,

@@ -10,15 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from local_azure.arm import ids
-from local_azure.arm.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core.tokens import MODEL_AUDIENCES, Tokens
 from local_azure.home import Home
-from local_azure.services import tls as certificates
-from local_azure.services.models.accounts import ModelAccounts
-from local_azure.services.models.front import CONTROL_PATH, Clocks
-from local_azure.services.ports import Ports
-from local_azure.services.tls import Tls
-from local_azure.services.tokens import MODEL_AUDIENCES, Tokens
+from local_azure.runtime import tls as certificates
+from local_azure.runtime.ports import Ports
+from local_azure.runtime.tls import Tls
+from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
+from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH, Clocks
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")
 ACCOUNT = ids.build(GROUP, "Microsoft.CognitiveServices/accounts", "oai")

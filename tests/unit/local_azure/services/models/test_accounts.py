@@ -1,7 +1,7 @@
 import aiohttp
 import pytest
 
-from local_azure.services.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
+from local_azure.core.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
 from tests.unit.local_azure.services.models.conftest import ACCOUNT, DEVELOPER_PRINCIPAL_ID, TOKENS, Model
 
 EXPIRED = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0], lifetime=-1).token

@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from local_azure.provider.cognitiveservices.models import MODELS, Model
-from local_azure.services.models.completion import completion, cut_to_limit
-from local_azure.services.models.counting import o200k_base, prompt_tokens
-from local_azure.services.models.errors import Refusal, RefusedError
-from local_azure.services.models.replies import reply
-from local_azure.services.models.request import check, parse
+from local_azure.services.cognitiveservices.chat.completion import completion, cut_to_limit
+from local_azure.services.cognitiveservices.chat.counting import o200k_base, prompt_tokens
+from local_azure.services.cognitiveservices.chat.errors import Refusal, RefusedError
+from local_azure.services.cognitiveservices.chat.replies import reply
+from local_azure.services.cognitiveservices.chat.request import check, parse
+from local_azure.services.cognitiveservices.models import MODELS, Model
 
 TEXT = st.text(max_size=20)
 ANYTHING: st.SearchStrategy[Any] = st.recursive(

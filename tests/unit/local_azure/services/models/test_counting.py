@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.services.models.counting import cut, o200k_base, prompt_tokens, tokens_of
+from local_azure.services.cognitiveservices.chat.counting import cut, o200k_base, prompt_tokens, tokens_of
 
 ENCODING = o200k_base()
 

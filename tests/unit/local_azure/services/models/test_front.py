@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from local_azure.arm import ids
-from local_azure.arm.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.arm.store import Resource
-from local_azure.services.models import backend
-from local_azure.services.models.front import CONTROL_PATH
-from local_azure.services.tokens import MODEL_AUDIENCES
+from local_azure.core import ids
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
+from local_azure.core.store import Resource
+from local_azure.core.tokens import MODEL_AUDIENCES
+from local_azure.services.cognitiveservices.chat import backend
+from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
 from tests.unit.local_azure.services.models.conftest import ACCOUNT, DEVELOPER, TOKENS, VERSION, Model
 
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"

@@ -1,4 +1,4 @@
-from local_azure.services.models.record import MOST_BYTES, MOST_REQUESTS, Exchange, Record
+from local_azure.services.cognitiveservices.chat.record import MOST_BYTES, MOST_REQUESTS, Exchange, Record
 
 
 def exchange(name: str) -> Exchange:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.services.models.replies import reply
+from local_azure.services.cognitiveservices.chat.replies import reply
 
 
 def tool(name: str, **properties: Any) -> dict[str, Any]:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from local_azure.provider.cognitiveservices.models import find_model
-from local_azure.services.models.errors import RefusedError
-from local_azure.services.models.request import check, check_length, parse
+from local_azure.services.cognitiveservices.chat.errors import RefusedError
+from local_azure.services.cognitiveservices.chat.request import check, check_length, parse
+from local_azure.services.cognitiveservices.models import find_model
 
 REASONING = find_model("gpt-5.4-mini", None)
 PLAIN = find_model("gpt-4.1-mini", None)

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from local_azure.services.models.errors import Refusal
-from local_azure.services.models.replies import Call, Reply
-from local_azure.services.models.scripts import ScriptError, Step, parse
+from local_azure.services.cognitiveservices.chat.errors import Refusal
+from local_azure.services.cognitiveservices.chat.replies import Call, Reply
+from local_azure.services.cognitiveservices.chat.scripts import ScriptError, Step, parse
 
 
 def test_each_kind_of_step() -> None:

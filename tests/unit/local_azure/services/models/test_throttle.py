@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from local_azure.services.models.throttle import NEVER, Limiter, Limits
+from local_azure.services.cognitiveservices.chat.throttle import NEVER, Limiter, Limits
 
 
 @dataclass

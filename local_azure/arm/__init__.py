@@ -1,1 +1,0 @@
-"""Azure Resource Manager's records: ids, resources, role assignments, errors. No sockets, no processes."""

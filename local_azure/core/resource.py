@@ -1,0 +1,295 @@
+"""What a resource type is: data and a few functions. The types stand in one folder per service."""
+
+import copy
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from local_azure.core import clock, ids, schema
+from local_azure.core.naming import AutoName
+from local_azure.core.schema import ListOf, MapOf, ObjectRef, Problem
+from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
+from local_azure.dataplane import Services
+from local_azure.frontends.pulumi.values import UNKNOWN
+
+Inputs = dict[str, Any]
+
+ENVELOPE = ("location", "tags", "sku", "kind", "identity")
+_SUBSCRIPTION = "subscriptionId"
+_SCOPE = "scope"
+
+
+@dataclass(frozen=True)
+class Azure:
+    """What a resource type's functions work on.
+
+    `busy` holds ids of resources on which an operation runs that shuts others out, `deleting` the groups
+    that are being deleted, all as `ids.key` gives them. `now` is a time of day in UTC.
+    `provisioning_seconds` is how long such an operation takes at least: on Azure two
+    of them started together always meet.
+    """
+
+    store: Store
+    services: Services
+    busy: set[str] = field(default_factory=set[str])
+    deleting: set[str] = field(default_factory=set[str])
+    now: Callable[[], datetime] = clock.utc
+    provisioning_seconds: float = 0.3
+
+
+def no_problems(_inputs: Inputs) -> list[Problem]:
+    return []
+
+
+def accept(_azure: Azure, _resource: Resource, _previous: Resource | None) -> None:
+    pass
+
+
+async def nothing_to_do(_azure: Azure, _resource: Resource) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """An azure-native type as local Azure knows it.
+
+    pulumi_type `azure-native:storage:StorageAccount`
+    path        the ARM id, with the inputs that are its names in braces; each of them replaces
+    autoname    how the last name in the path is made where the program gives none; None: it is required
+    replace_on  further inputs that replace, as paths
+    renames     input name to the member's name in ARM's `properties`, where they differ
+    singleton   exists with its parent: create is an update, delete a reset
+    check       pure rules on the inputs alone, for what the real provider checks at preview (names, ranges)
+    validate    (azure, resource, previous) refuses with ArmError what Azure refuses
+    complete    (azure, resource, previous) adds what Azure adds: defaults, ids, endpoints; changes `resource`
+    apply       makes it so in the services; may add to the stored resource
+    start       the step after which the resource exists even if the step fails
+    remove      undoes `apply`; safe to repeat
+    refuse_delete  (azure, resource) refuses with ArmError; not asked where it goes with its parent
+    shape       (resource, outputs) last changes on outputs for what Read does not show
+    """
+
+    pulumi_type: str
+    api_version: str
+    path: str
+    autoname: AutoName | None = None
+    replace_on: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict[str, str])
+    singleton: bool = False
+    check: Callable[[Inputs], list[Problem]] = no_problems
+    validate: Callable[[Azure, Resource, Resource | None], None] = accept
+    complete: Callable[[Azure, Resource, Resource | None], None] = accept
+    apply: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    start: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    remove: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    refuse_delete: Callable[[Azure, Resource], None] = lambda _azure, _resource: None
+    shape: Callable[[Resource, Inputs], None] = lambda _resource, _outputs: None
+
+    @property
+    def path_inputs(self) -> tuple[str, ...]:
+        return tuple(name for name in re.findall(r"\{(\w+)\}", self.path) if name != _SUBSCRIPTION)
+
+    @property
+    def name_input(self) -> str:
+        return self.path_inputs[-1]
+
+    @property
+    def arm_type(self) -> str:
+        return ids.type_of(re.sub(r"\{(\w+)\}", "x", self.path.replace("{scope}", "")))
+
+    @property
+    def schema(self) -> schema.ResourceSchema:
+        return schema.resource_schema(self.pulumi_type)
+
+    @property
+    def replacing(self) -> tuple[str, ...]:
+        location = ("location",) if "location" in self.schema.inputs else ()
+        return (*self.path_inputs, *location, *self.replace_on)
+
+    def id_of(self, inputs: Inputs) -> str:
+        names = {
+            name: inputs[name].rstrip("/") if name == _SCOPE else inputs[name] for name in self.path_inputs
+        }
+        return self.path.format(**{_SUBSCRIPTION: SUBSCRIPTION_ID}, **names)
+
+    def inputs_of_id(self, resource_id: str) -> Inputs | None:
+        """The inputs that stand in an id; None for an id of another type."""
+        found = _path_pattern(self.path).fullmatch(resource_id)
+        return {name: found.group(name) for name in self.path_inputs} if found else None
+
+
+@cache
+def _path_pattern(path: str) -> re.Pattern[str]:
+    pattern = re.escape(path).replace(r"\{subscriptionId\}", "[^/]+").replace(r"\{scope\}", "(?P<scope>.*)")
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern), re.IGNORECASE)
+
+
+def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
+    """The inputs as ARM's JSON body, with the id's own members added."""
+    resource_id = kind.id_of(inputs)
+    members = {
+        name: copy.deepcopy(value)
+        for name, value in inputs.items()
+        if name not in kind.path_inputs and name not in schema.INTERNAL_INPUTS
+    }
+    envelope = {name: members.pop(name) for name in ENVELOPE if name in members}
+    if "identity" in envelope:
+        envelope["identity"] = _identity_to_arm(envelope["identity"])
+    if "properties" in kind.schema.inputs:
+        properties = members.pop("properties", {})
+    else:
+        properties = {kind.renames.get(name, name): value for name, value in members.items()}
+    resource = Resource(
+        id=resource_id, name=ids.name_of(resource_id), type=kind.arm_type, properties=properties
+    )
+    resource.update(cast("Resource", envelope))
+    return resource
+
+
+def body_to_inputs(kind: ResourceType, body: Resource) -> Inputs:
+    """The inputs that ARM's JSON body stands for; what no input has, such as what Azure adds, is left out."""
+    properties = body.get("properties", {})
+    if "properties" in kind.schema.inputs:
+        members: Inputs = {"properties": properties}
+    else:
+        back = {arm: sdk for sdk, arm in kind.renames.items()}
+        members = {back.get(name, name): value for name, value in properties.items()}
+    members |= {name: value for name, value in body.items() if name in ENVELOPE}
+    return {**_settable(kind, _as_inputs(members)), **(kind.inputs_of_id(body["id"]) or {})}
+
+
+def _as_inputs(members: Inputs) -> Inputs:
+    identity = members.get("identity")
+    return {**members, "identity": _identity_to_sdk(identity)} if identity else members
+
+
+def _settable(kind: ResourceType, members: Inputs) -> Inputs:
+    """Of the members, in any depth, those that are inputs, apart from empty ones."""
+    inputs: Inputs = {}
+    for name, definition in kind.schema.inputs.items():
+        value = _only_inputs(members.get(name), definition.kind)
+        if value not in (None, {}, []):
+            inputs[name] = value
+    return inputs
+
+
+def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
+    """A stored resource in the shape that the SDK knows: only members of its output type."""
+    properties = resource.get("properties", {})
+    back = {arm: sdk for sdk, arm in kind.renames.items()}
+    known = kind.schema.outputs
+    # A key's properties go in as one object and come out as many (azure-rest-api-specs, keys.json).
+    if "properties" in kind.schema.inputs and "properties" in known:
+        flat: Inputs = {"properties": properties}
+    else:
+        flat = {back.get(name, name): value for name, value in properties.items()}
+    envelope = {name: value for name, value in resource.items() if name in (*ENVELOPE, "name", "type")}
+    outputs = copy.deepcopy({name: value for name, value in {**flat, **envelope}.items() if name in known})
+    outputs["azureApiVersion"] = kind.api_version
+    kind.shape(resource, outputs)
+    return outputs
+
+
+def to_inputs(kind: ResourceType, resource: Resource) -> Inputs:
+    """The inputs that would make the stored resource, for an import: all that Azure knows of it."""
+    outputs = to_outputs(kind, resource)
+    outputs.setdefault("properties", copy.deepcopy(resource.get("properties", {})))
+    return {**_settable(kind, _as_inputs(outputs)), **(kind.inputs_of_id(resource["id"]) or {})}
+
+
+def refreshed_inputs(kind: ResourceType, resource: Resource, inputs: Inputs, outputs: Inputs) -> Inputs:
+    """The inputs of the state with what changed in Azure since its outputs, as azure-native finds it.
+
+    Both outputs are reduced to what can be set; what differs between them is put into the inputs. So a tag
+    that came or went is seen, and what Azure added when the resource was made is not.
+    """
+    if "properties" in kind.schema.inputs and "properties" not in kind.schema.outputs:
+        return dict(inputs)  # a key's inputs do not come back
+    before, after = (
+        {
+            name: value
+            for name, value in _settable(kind, _as_inputs(one)).items()
+            if name not in kind.path_inputs
+        }
+        for one in (outputs, to_outputs(kind, resource))
+    )
+    return _with_changes(inputs, before, after)
+
+
+def _with_changes(inputs: Inputs, before: Inputs, after: Inputs) -> Inputs:
+    changed = {name: value for name, value in inputs.items() if name in after or name not in before}
+    for name, now in after.items():
+        then, given = before.get(name), inputs.get(name)
+        if then == now:
+            continue
+        if isinstance(then, dict) and isinstance(now, dict):
+            own = cast("Inputs", given) if isinstance(given, dict) else {}
+            changed[name] = _with_changes(own, cast("Inputs", then), cast("Inputs", now))
+        else:
+            changed[name] = now
+    return changed
+
+
+def preview_outputs(kind: ResourceType, inputs: Inputs) -> Inputs:
+    """What is known before the resource is made: its inputs. Everything else is unknown."""
+    known = {
+        name: value
+        for name, value in inputs.items()
+        if name not in kind.path_inputs or kind.path.endswith(f"/{{{name}}}")
+    }
+    return {
+        name: kind.api_version if name == "azureApiVersion" else _previewed(known.get(name), definition.kind)
+        for name, definition in kind.schema.outputs.items()
+    }
+
+
+def _previewed(value: Any, kind: schema.Kind) -> Any:
+    if value is None or value is UNKNOWN:
+        return UNKNOWN
+    match kind:
+        case ObjectRef() if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            return {
+                name: _previewed(members.get(name), p.kind) for name, p in schema.object_type(kind).items()
+            }
+        case ListOf() if isinstance(value, list):
+            return [_previewed(item, kind.item) for item in cast("list[Any]", value)]
+        case MapOf() if isinstance(value, list):
+            return UNKNOWN  # a list of identities in, a map of identities out
+        case _:
+            return value
+
+
+def _only_inputs(value: Any, kind: schema.Kind) -> Any:
+    if isinstance(kind, ObjectRef) and isinstance(value, dict):
+        known = schema.object_type(kind)
+        members = cast("dict[str, Any]", value)
+        return {name: _only_inputs(item, known[name].kind) for name, item in members.items() if name in known}
+    return value
+
+
+def _identity_to_arm(identity: dict[str, Any]) -> dict[str, Any]:
+    listed = identity.get("userAssignedIdentities")
+    return {**identity, "userAssignedIdentities": {one: {} for one in listed}} if listed else dict(identity)
+
+
+def _identity_to_sdk(identity: dict[str, Any]) -> dict[str, Any]:
+    assigned = identity.get("userAssignedIdentities")
+    return {**identity, "userAssignedIdentities": list(assigned)} if assigned else dict(identity)
+
+
+def string_rule(
+    name: str, pattern: str, rule: str, *, minimum: int = 1, maximum: int = 1000
+) -> Callable[[Inputs], Iterator[Problem]]:
+    """A check of one top-level string: its length and its alphabet, with the rule in words."""
+    compiled = re.compile(pattern)
+
+    def check(inputs: Inputs) -> Iterator[Problem]:
+        value = inputs.get(name)
+        if isinstance(value, str) and not (minimum <= len(value) <= maximum and compiled.fullmatch(value)):
+            yield Problem(name, f"'{name}' is {value!r} ({len(value)} characters); {rule}")
+
+    return check

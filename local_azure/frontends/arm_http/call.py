@@ -1,0 +1,153 @@
+"""One authenticated request, and the shapes in which ARM answers."""
+
+import json
+import uuid
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from local_azure.core import ids
+from local_azure.core.access import permits
+from local_azure.core.errors import ArmError
+from local_azure.core.resource import ENVELOPE, Azure, ResourceType
+from local_azure.core.store import SUBSCRIPTION_ID, Resource
+from local_azure.frontends.arm_http.running import Running
+from local_azure.services.catalogue import BY_ARM_TYPE
+
+PAGE = 1000
+"""Items on one page of a list."""
+
+# What GET answers and a client may send back: the path counts.
+_IGNORED = frozenset({"id", "name", "type", "etag", "systemData"})
+_GROUP_ACTIONS = "Microsoft.Resources/subscriptions/resourceGroups"
+
+
+@dataclass(frozen=True)
+class Call:
+    """`names` are what the route's braces took; `url` is the gateway's, without a closing slash."""
+
+    azure: Azure
+    running: Running
+    principal: str
+    method: str
+    path: str
+    names: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+    url: str
+
+    def may(self, action: str, scope: str) -> bool:
+        return permits(self.azure.store, self.principal, scope, action=action)
+
+    def require(self, action: str, scope: str) -> None:
+        """Raises ArmError 403 where no role of the principal allows the action."""
+        if not self.may(action, scope):
+            raise ArmError(
+                403,
+                "AuthorizationFailed",
+                f"The client '{self.principal}' with object id '{self.principal}' does not have "
+                f"authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. "
+                f"If access was recently granted, please refresh your credentials.",
+            )
+
+
+def action_of(resource_type: str, verb: str) -> str:
+    """`Microsoft.Web/sites/read`; a group's actions have another name than its type."""
+    kind = _GROUP_ACTIONS if resource_type.lower() == ids.RESOURCE_GROUP_TYPE.lower() else resource_type
+    return f"{kind}/{verb}"
+
+
+def kind_of(resource_type: str) -> ResourceType:
+    """Raises ArmError 404 for a type that local Azure does not have."""
+    kind = BY_ARM_TYPE.get(resource_type.lower())
+    if kind is None:
+        namespace, _, rest = resource_type.partition("/")
+        raise ArmError(
+            404,
+            "InvalidResourceType",
+            f"The resource type '{rest}' could not be found in the namespace '{namespace}'. Local Azure has: "
+            f"{', '.join(sorted(one.arm_type for one in BY_ARM_TYPE.values()))}.",
+        )
+    return kind
+
+
+def answer(
+    content: object = None, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    request_id = str(uuid.uuid4())
+    more = {"x-ms-request-id": request_id, "x-ms-correlation-request-id": request_id, **(headers or {})}
+    if content is None:
+        return web.Response(status=status, headers=more)
+    return web.Response(
+        status=status,
+        body=json.dumps(content).encode(),
+        content_type="application/json",
+        charset="utf-8",
+        headers=more,
+    )
+
+
+def refusal(error: ArmError) -> web.Response:
+    return answer({"error": {"code": error.code, "message": error.message}}, error.status)
+
+
+def accepted(call: Call, subject: str, work: Callable[[], Coroutine[Any, Any, None]]) -> web.Response:
+    """202, and where to ask whether the work on the subject (an ARM id) is done."""
+    operation = call.running.begin(subject, work)
+    address = f"{call.url}/subscriptions/{SUBSCRIPTION_ID}/operationresults/{operation}"
+    version = urlencode({"api-version": call.query["api-version"]})
+    return answer(status=202, headers={"Location": f"{address}?{version}", "Retry-After": "1"})
+
+
+def body_of(call: Call, resource_id: str, resource_type: str) -> Resource:
+    """The request's body as a resource. Raises ArmError 400 for members that no resource has."""
+    unknown = [name for name in call.body if name not in {*ENVELOPE, *_IGNORED, "properties"}]
+    if unknown:
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            f"The request content was invalid: could not find member {', '.join(map(repr, unknown))} on "
+            f"{resource_type}; a body has {', '.join((*ENVELOPE, 'properties'))}.",
+        )
+    naming = Resource(id=resource_id, name=ids.name_of(resource_id), type=resource_type)
+    given = {name: value for name, value in call.body.items() if name not in _IGNORED and value is not None}
+    return cast("Resource", {**given, **naming})
+
+
+def page(call: Call, items: Iterable[Mapping[str, Any]]) -> web.Response:
+    """A list as ARM pages it: `$top` items, and the address of the next ones. Raises ArmError 400."""
+    everything = list(items)
+    size = _number(call.query.get("$top"), PAGE, "$top")
+    start = _number(call.query.get("$skiptoken"), 0, "$skiptoken")
+    content: dict[str, Any] = {"value": everything[start : start + size]}
+    if start + size < len(everything):
+        query = {**call.query, "$skiptoken": str(start + size)}
+        content["nextLink"] = f"{call.url}{call.path}?{urlencode(query)}"
+    return answer(content)
+
+
+def _number(text: str | None, default: int, name: str) -> int:
+    if text is None:
+        return default
+    if not text.isdecimal() or (name == "$top" and int(text) == 0):
+        raise ArmError(
+            400, "InvalidQueryParameterValue", f"The value '{text}' of {name} is no positive number."
+        )
+    return int(text)
+
+
+def public(resource: Resource) -> dict[str, Any]:
+    """What GET shows: app settings have an operation of their own, since they may hold secrets."""
+    shown: dict[str, Any] = dict(resource)
+    site_config = shown.get("properties", {}).get("siteConfig")
+    if site_config:
+        site_config["appSettings"] = None
+    return shown
+
+
+def summary(resource: Resource) -> dict[str, Any]:
+    """What lists of resources of any type show: no properties."""
+    return {name: value for name, value in resource.items() if name != "properties"}

@@ -1,0 +1,92 @@
+"""Tags as a resource of their own at any scope (Docs: Tags - Update At Scope)."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aiohttp import web
+
+from local_azure.core.errors import ArmError
+from local_azure.core.operations import set_tags
+from local_azure.core.store import Resource
+from local_azure.frontends.arm_http.call import Call, answer, kind_of
+
+_OPERATIONS = ("Merge", "Replace", "Delete")
+
+
+async def get(call: Call) -> web.Response:
+    return _answer(_tagged(call))
+
+
+async def create_or_update(call: Call) -> web.Response:
+    resource = _tagged(call)
+    return _answer(set_tags(call.azure, resource, _given(call)))
+
+
+async def update(call: Call) -> web.Response:
+    resource, given = _tagged(call), _given(call)
+    tags = resource.get("tags", {})
+    match call.body.get("operation"):
+        case "Merge":
+            changed = _merged(tags, given)
+        case "Replace":
+            changed = given
+        case "Delete":
+            changed = _without(tags, given)
+        case other:
+            raise ArmError(
+                400,
+                "InvalidRequestContent",
+                f"The operation is {other!r}; it is one of {', '.join(_OPERATIONS)}.",
+            )
+    return _answer(set_tags(call.azure, resource, changed))
+
+
+async def remove(call: Call) -> web.Response:
+    set_tags(call.azure, _tagged(call), {})
+    return answer()
+
+
+def _tagged(call: Call) -> Resource:
+    resource = call.azure.store.require(call.names["scope"])
+    if "tags" not in kind_of(resource["type"]).schema.inputs:
+        raise ArmError(
+            400, "TagsNotSupported", f"The resource type {resource['type']} does not support tags."
+        )
+    return resource
+
+
+def _given(call: Call) -> dict[str, str]:
+    properties: Any = call.body.get("properties")
+    tags: Any = cast("dict[str, Any]", properties).get("tags") if isinstance(properties, dict) else None
+    if not isinstance(tags, dict) or not all(
+        isinstance(value, str | None) for value in cast("dict[str, Any]", tags).values()
+    ):
+        raise ArmError(400, "InvalidRequestContent", "properties.tags is no object of names and texts.")
+    return {name: value or "" for name, value in cast("dict[str, str | None]", tags).items()}
+
+
+def _merged(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """A name that is there in another case is the same tag."""
+    replaced = {name.lower() for name in given}
+    return {**{name: value for name, value in tags.items() if name.lower() not in replaced}, **given}
+
+
+def _without(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """A tag goes where its name is given, and its value too unless none is given."""
+    folded = {name.lower(): value for name, value in given.items()}
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.lower() not in folded or folded[name.lower()] not in {"", value}
+    }
+
+
+def _answer(resource: Resource) -> web.Response:
+    return answer(
+        {
+            "id": f"{resource['id']}/providers/Microsoft.Resources/tags/default",
+            "name": "default",
+            "type": "Microsoft.Resources/tags",
+            "properties": {"tags": resource.get("tags", {})},
+        }
+    )

@@ -1,0 +1,386 @@
+"""The gRPC server that an engine attaches to as azure-native."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary
+
+import grpc
+import grpc.aio
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from typing_extensions import override
+
+from local_azure.core import ids, operations, schema
+from local_azure.core.errors import ArmError
+from local_azure.core.naming import AutoName, automatic_name
+from local_azure.core.resource import (
+    Azure,
+    Inputs,
+    ResourceType,
+    preview_outputs,
+    refreshed_inputs,
+    to_inputs,
+    to_outputs,
+)
+from local_azure.core.schema import Problem
+from local_azure.core.store import SUBSCRIPTION_ID, Resource
+from local_azure.frontends.pulumi import guard, values
+from local_azure.frontends.pulumi.diff import Difference, differences
+from local_azure.frontends.pulumi.values import UNKNOWN
+from local_azure.services import catalogue
+
+# What azure-native keeps of an update's old outputs in a preview: nothing else is sure to stay.
+_STABLE_OUTPUTS = ("name", "location")
+_REMEMBERED_CONNECTIONS = 256
+_CREATE_BEFORE_DELETE = "__createBeforeDelete"
+_STATUS_DETAILS = "grpc-status-details-bin"
+_INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    """azure-native in front of one store. All calls run in the event loop that owns the store.
+
+    One process serves every provider instance of every command, and the protocol's
+    calls on resources name no instance. But each instance has a connection of its
+    own, so the connection tells whose configured location counts.
+    """
+
+    def __init__(
+        self,
+        azure: Azure,
+        version: str = "3.29.0",
+    ) -> None:
+        self._azure = azure
+        self._version = version
+        self._locations: dict[str, str | None] = {}
+        # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.
+        self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._operations: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Ends the operations whose callers are gone."""
+        for operation in self._operations:
+            operation.cancel()
+        await asyncio.gather(*self._operations, return_exceptions=True)
+
+    async def _completed(self, resource_id: str, operation: Callable[[], Awaitable[T]]) -> T:
+        """The result of an operation on one resource, after those that began before it.
+
+        gRPC cancels a handler when its caller is killed. ARM completes what it has accepted, and so does
+        this: an operation that ended half-way would leave ports, processes and rows that nothing owns.
+        """
+
+        async def in_turn() -> T:
+            async with self._turns.setdefault(resource_id.lower(), asyncio.Lock()):
+                return await operation()
+
+        task = asyncio.create_task(in_turn())
+        self._operations.add(task)
+        task.add_done_callback(self._operations.discard)
+        return await asyncio.shield(task)
+
+    @override
+    async def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: Context
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        await _guard(request.engine_address, context)
+        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+
+    @override
+    async def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> Empty:
+        await _guard(request.address, context)
+        return Empty()
+
+    @override
+    async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    @override
+    async def Cancel(self, request: Empty, context: Context) -> Empty:
+        """Sent when a command ends, too. The process goes on: it is nobody's child."""
+        return Empty()
+
+    @override
+    async def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: Context
+    ) -> provider_pb2.CheckResponse:
+        inputs = values.decode(request.news)
+        failures: list[provider_pb2.CheckFailure] = []
+        wanted = inputs.get("subscriptionId", SUBSCRIPTION_ID)
+        if wanted is not UNKNOWN and str(wanted).lower() != SUBSCRIPTION_ID:
+            failures.append(
+                provider_pb2.CheckFailure(
+                    property="subscriptionId",
+                    reason=f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {wanted}. "
+                    f"`pulumi config rm azure-native:subscriptionId` mends it.",
+                )
+            )
+        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+
+    @override
+    async def DiffConfig(
+        self, request: provider_pb2.DiffRequest, context: Context
+    ) -> provider_pb2.DiffResponse:
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    @override
+    async def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: Context
+    ) -> provider_pb2.ConfigureResponse:
+        location = values.decode(request.args).get("location") or request.variables.get(
+            "azure-native:config:location"
+        )
+        while len(self._locations) >= _REMEMBERED_CONNECTIONS:
+            del self._locations[next(iter(self._locations))]
+        self._locations[context.peer()] = location if isinstance(location, str) else None
+        return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+
+    @override
+    async def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
+        kind = await _kind(request.urn, context)
+        inputs = values.decode(request.news)
+        configured = self._locations.get(context.peer())
+        self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
+        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
+        failures = [provider_pb2.CheckFailure(property=one.path, reason=one.reason) for one in problems]
+        return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
+
+    @override
+    async def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
+        kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
+        old = values.decode(request.old_inputs)
+        found = differences(old, values.decode(request.news), kind.replacing)
+        internal = {path: one for path, one in found.items() if path in schema.INTERNAL_INPUTS}
+        shown = {path: one for path, one in found.items() if path not in internal}
+        replaces = [path for path, one in shown.items() if one.replaces]
+        # As azure-native: delete first, unless the name was made up, which leaves room for both.
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME if shown else provider_pb2.DiffResponse.DIFF_NONE,
+            replaces=replaces,
+            deleteBeforeReplace=bool(replaces) and not old.get(_CREATE_BEFORE_DELETE, False),
+            diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in shown)),
+            detailedDiff={path: _property_diff(one) for path, one in shown.items()},
+            hasDetailedDiff=True,
+        )
+
+    @override
+    async def Create(
+        self, request: provider_pb2.CreateRequest, context: Context
+    ) -> provider_pb2.CreateResponse:
+        kind = await _kind(request.urn, context)
+        inputs = values.decode(request.properties)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
+        key = kind.id_of(inputs).lower()
+
+        async def create() -> Resource:
+            # Asked for once more by an engine that was killed before it could write the answer down.
+            again = self._unconfirmed.get(key) == (request.urn, inputs)
+            if self._azure.store.get(key) is None:
+                self._unconfirmed[key] = (request.urn, inputs)
+            return await (operations.update if again else operations.create)(self._azure, kind, inputs)
+
+        try:
+            resource = await self._completed(key, create)
+        except operations.StartFailedError as error:
+            await _abort_half_made(context, kind, error, inputs)
+        except (ArmError, operations.AlreadyExistsError) as error:
+            await _abort(context, error)
+        return provider_pb2.CreateResponse(
+            id=resource["id"], properties=values.encode(to_outputs(kind, resource))
+        )
+
+    @override
+    async def Update(
+        self, request: provider_pb2.UpdateRequest, context: Context
+    ) -> provider_pb2.UpdateResponse:
+        kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
+        inputs = values.decode(request.news)
+        if request.preview:
+            old = values.decode(request.olds)
+            stable = {name: old[name] for name in _STABLE_OUTPUTS if name in old}
+            return provider_pb2.UpdateResponse(
+                properties=values.encode({**preview_outputs(kind, inputs), **stable})
+            )
+        try:
+            resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
+        except operations.StartFailedError as error:
+            await _abort_half_made(context, kind, error, inputs)
+        except ArmError as error:
+            await _abort(context, error)
+        return provider_pb2.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
+
+    @override
+    async def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
+        kind = await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
+        if kind.inputs_of_id(request.id) is None:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"'{request.id}' is no id of {kind.pulumi_type}; expected {kind.path}",
+            )
+        async with self._turns.setdefault(request.id.lower(), asyncio.Lock()):
+            resource = self._azure.store.get(request.id)
+        if resource is None:
+            return provider_pb2.ReadResponse()
+        inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
+        return provider_pb2.ReadResponse(
+            id=resource["id"],
+            properties=values.encode(to_outputs(kind, resource)),
+            inputs=values.encode(
+                refreshed_inputs(kind, resource, inputs, outputs) if inputs else to_inputs(kind, resource)
+            ),
+        )
+
+    @override
+    async def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> Empty:
+        await _kind(request.urn, context)
+        self._unconfirmed.pop(request.id.lower(), None)
+        try:
+            await self._completed(
+                request.id, lambda: operations.delete(self._azure, request.id, catalogue.BY_ARM_TYPE)
+            )
+        except ArmError as error:
+            await _abort(context, error)
+        return Empty()
+
+    @override
+    async def Invoke(
+        self, request: provider_pb2.InvokeRequest, context: Context
+    ) -> provider_pb2.InvokeResponse:
+        try:
+            result = catalogue.call(self._azure, request.tok, values.decode(request.args))
+        except (ArmError, catalogue.UnknownTokenError) as error:
+            await _abort(context, error)
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(values.encode(result))
+        return response
+
+    @override
+    async def GetSchema(
+        self, request: provider_pb2.GetSchemaRequest, context: Context
+    ) -> provider_pb2.GetSchemaResponse:
+        await context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "local Azure serves programs, which need no schema; YAML programs and `pulumi convert` need one",
+        )
+
+    @override
+    async def GetMapping(
+        self, request: provider_pb2.GetMappingRequest, context: Context
+    ) -> provider_pb2.GetMappingResponse:
+        return provider_pb2.GetMappingResponse()
+
+    def _add_defaults(
+        self,
+        kind: ResourceType,
+        inputs: Inputs,
+        old: Inputs,
+        request: provider_pb2.CheckRequest,
+        configured_location: str | None,
+    ) -> None:
+        name = kind.name_input
+        if name not in inputs and kind.autoname is not None:
+            if name in old:
+                inputs[name] = old[name]
+                random = bool(old.get(_CREATE_BEFORE_DELETE))
+            else:
+                inputs[name], random = _made_up_name(kind.autoname, request)
+            if random:
+                inputs[_CREATE_BEFORE_DELETE] = True
+        if "location" in kind.schema.inputs and "location" not in inputs:
+            location = self._default_location(inputs, old, configured_location)
+            if location is not None:
+                inputs["location"] = location
+        inputs.setdefault("azureApiVersion", kind.api_version)
+
+    def _default_location(self, inputs: Inputs, old: Inputs, configured: str | None) -> Any:
+        """azure-native's order: the one it had, the configured one, the resource group's."""
+        if "location" in old:
+            return old["location"]
+        if configured is not None:
+            return configured
+        group = inputs.get("resourceGroupName")
+        if group is UNKNOWN:
+            return UNKNOWN
+        if not isinstance(group, str):
+            return None
+        found = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
+        return found.get("location") if found else None
+
+
+async def serve(provider: Provider, port: int = 0) -> tuple[grpc.aio.Server, int]:
+    """The server, started, and its port on 127.0.0.1 (0: the system chooses). Stop it with `server.stop`."""
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    return server, bound
+
+
+async def _guard(engine_address: str, context: Context) -> None:
+    refusal = await asyncio.to_thread(guard.refusal, engine_address)
+    if refusal is not None:
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal.message)
+
+
+async def _kind(urn: str, context: Context) -> ResourceType:
+    token = urn.split("::")[2].rpartition("$")[2]
+    try:
+        return catalogue.find_type(token)
+    except catalogue.UnknownTokenError as error:
+        await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
+
+
+def _made_up_name(strategy: AutoName, request: provider_pb2.CheckRequest) -> tuple[str, bool]:
+    """The name, and whether it is random. The engine's autonaming settings come before azure-native's way."""
+    modes = provider_pb2.CheckRequest.AutonamingOptions
+    if request.HasField("autonaming"):
+        options = request.autonaming
+        if options.mode == modes.ENFORCE or (options.mode == modes.PROPOSE and strategy.takes_proposals):
+            return options.proposed_name, True
+    return automatic_name(strategy, request.urn, request.randomSeed), strategy.is_random
+
+
+def _missing(kind: ResourceType, inputs: Inputs) -> Iterator[Problem]:
+    if "location" in kind.schema.inputs and "location" not in inputs:
+        yield Problem(
+            "location",
+            "missing required property 'location'. Either set it explicitly or configure it with "
+            "'pulumi config set azure-native:location <value>'.",
+        )
+
+
+def _property_diff(difference: Difference) -> provider_pb2.PropertyDiff:
+    name = difference.change.value + ("_REPLACE" if difference.replaces else "")
+    return provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(name), inputDiff=True)
+
+
+async def _abort(
+    context: Context, error: Exception, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
+) -> NoReturn:
+    await context.abort(code, str(error))
+    raise AssertionError  # abort raises
+
+
+async def _abort_half_made(
+    context: Context, kind: ResourceType, error: operations.StartFailedError, inputs: Inputs
+) -> NoReturn:
+    """The engine keeps the resource in its state, marked: the next `up` updates it instead of making it."""
+    detail = provider_pb2.ErrorResourceInitFailed(
+        id=error.resource["id"],
+        properties=values.encode(to_outputs(kind, error.resource)),
+        inputs=values.encode(inputs),
+        reasons=[str(error)],
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add(type_url=_INIT_FAILED, value=detail.SerializeToString())
+    await context.abort(grpc.StatusCode.UNKNOWN, str(error), ((_STATUS_DETAILS, status.SerializeToString()),))
+    raise AssertionError  # abort raises

@@ -1,0 +1,153 @@
+"""Binding expressions (`{assistantId}`, `{Query.message}`, `{rand-guid}`), as the WebJobs SDK resolves them.
+
+Docs: Azure Functions binding expression patterns. `%SETTING%` is resolved before,
+and once: what a request brings is never looked up in the app settings.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from local_azure.functions_host.binding_data import BindingData, JsonObject, Query
+from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings.errors import BindingError
+
+_TOKEN = re.compile(
+    r"(?P<escape>\{\{|\}\})|\{(?P<expression>[^{}]*)\}|(?P<literal>[^{}]+)|(?P<unbalanced>[{}])"
+)
+_BUILT_IN = ("rand-guid", "datetime")
+_PART = re.compile(r"[^\W\d][\w-]*")
+_DATE_PART = re.compile(r"yyyy|yy|MM|dd|HH|hh|mm|ss|f{1,7}|[A-Za-z]")
+_DATE_CODES = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MM": "%m",
+    "dd": "%d",
+    "HH": "%H",
+    "hh": "%I",
+    "mm": "%M",
+    "ss": "%S",
+}
+_DEFAULT_DATE = "yyyy-MM-ddTHH-mm-ssZ"
+
+
+class TemplateFormatError(ValueError):
+    """A binding property with an expression that the host refuses; the function is in error."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    path: tuple[str, ...]
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Template:
+    text: str
+    parts: tuple[str | Expression, ...]
+
+    def bind(self, data: BindingData, function: str) -> str:
+        """Raises BindingError where a value is missing."""
+        return "".join(
+            part if isinstance(part, str) else _evaluate(part, data, function) for part in self.parts
+        )
+
+
+def parse(text: str) -> Template:
+    """Raises TemplateFormatError."""
+    parts: list[str | Expression] = []
+    for found in _TOKEN.finditer(text):
+        if found["unbalanced"]:
+            missing = "closing" if found["unbalanced"] == "{" else "opening"
+            raise TemplateFormatError(
+                f"Invalid template '{text}'. Missing {missing} bracket at position {found.start() + 1}."
+            )
+        if found["expression"] is not None:
+            parts.append(_expression(found["expression"], text))
+        else:
+            parts.append(found["literal"] or found["escape"][0])
+    return Template(text, tuple(parts))
+
+
+def _expression(text: str, template: str) -> Expression:
+    name, colon, form = text.partition(":")
+    path = tuple(name.split("."))
+    if name.lower() not in _BUILT_IN and not all(_PART.fullmatch(part) for part in path):
+        raise TemplateFormatError(f"Invalid template '{template}'. The parameter name '{text}' is invalid.")
+    if "-" in path[0] and name.lower() not in _BUILT_IN:
+        raise TemplateFormatError(
+            f"Invalid template '{template}'. The parameter name '{path[0]}' is invalid."
+        )
+    return Expression(path, form if colon else None)
+
+
+def _evaluate(expression: Expression, data: BindingData, function: str) -> str:
+    name, *members = expression.path
+    if name.lower() in data:
+        value: object = data[name.lower()]
+    elif name.lower() == "sys":
+        value = {"methodname": function, "utcnow": datetime.now(UTC), "randguid": uuid.uuid4()}
+    elif name.lower() == "datetime" and not members:
+        value = datetime.now(UTC)
+    elif name.lower() == "rand-guid":
+        value = uuid.uuid4()
+    else:
+        raise BindingError(f"No value for named parameter '{name}'.")
+    for member in members:
+        value = _member(value, member)
+    return _text(value, expression.format)
+
+
+def _member(value: object, name: str) -> object:
+    if isinstance(value, Query):
+        if name in value:
+            return value[name]
+    elif isinstance(value, Mapping):
+        for found, one in cast("Mapping[str, object]", value).items():
+            if found.lower() == name.lower():
+                if isinstance(value, JsonObject) and not isinstance(one, (dict, list)):
+                    return dotnet.text_of(one) or ""
+                return cast("object", one)
+    raise BindingError(f"Error while accessing '{name}': property doesn't exist.")
+
+
+def _text(value: object, form: str | None) -> str:
+    if isinstance(value, datetime):
+        return format_date(value, form or _DEFAULT_DATE)
+    if isinstance(value, uuid.UUID):
+        return format_guid(value, form or "D")
+    if isinstance(value, dict):
+        return ""  # recording body/message-object
+    if isinstance(value, list):
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    return str(value)
+
+
+def format_guid(value: uuid.UUID, form: str) -> str:
+    match form.upper():
+        case "D":
+            return str(value)
+        case "N":
+            return value.hex
+        case "B":
+            return f"{{{value}}}"
+        case "P":
+            return f"({value})"
+        case _:
+            raise BindingError(f"Format string '{form}' is none of a GUID: it can be D, N, B or P.")
+
+
+def format_date(moment: datetime, form: str) -> str:
+    """The parts of .NET's custom formats that are numbers; other letters are taken as they are."""
+
+    def part(found: re.Match[str]) -> str:
+        text = found.group()
+        if text.startswith("f"):
+            return f"{moment.microsecond * 10:07d}"[: len(text)]
+        return moment.strftime(_DATE_CODES[text]) if text in _DATE_CODES else text
+
+    return _DATE_PART.sub(part, form)

@@ -1,0 +1,47 @@
+"""The `assistantCreate` output binding: what the extension does with the tables.
+
+Every hazard of the original is here too: the id goes unescaped into the filter,
+and old rows are deleted before the new ones are known to be good.
+"""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from local_azure.functions_host.bindings import rows
+from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.payload import AssistantCreateRequest
+from local_azure.functions_host.bindings.table import Table, partition_filter
+
+log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
+
+BINDING_TYPE = "assistantcreate"
+TRANSACTION_LIMIT = 100
+
+
+async def create_assistant(table: Table, request: AssistantCreateRequest) -> None:
+    """Table made when missing, old rows deleted, new rows inserted. Not atomic."""
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
+
+    with suppress(ResourceExistsError):
+        await table.create_table()
+    partition_key = request.id
+    batch: list[tuple[str, Mapping[str, Any]]] = []
+
+    async def delete_batch() -> None:
+        if batch:
+            log.info("Deleting %d record(s) for assistant '%s'.", len(batch), partition_key)
+            await table.submit_transaction(batch)
+            batch.clear()
+
+    async for entity in table.query_entities(partition_filter(partition_key)):
+        if len(batch) >= TRANSACTION_LIMIT:
+            await delete_batch()
+        batch.append(("delete", {name: entity[name] for name in ("PartitionKey", "RowKey")}))
+    await delete_batch()
+    if partition_key is None:
+        raise BindingError("Value cannot be null. (Parameter 'PartitionKey'): the payload's id is null.")
+    await table.submit_transaction(
+        [("create", row) for row in rows.created(partition_key, request.instructions)]
+    )

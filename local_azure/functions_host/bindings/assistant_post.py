@@ -1,0 +1,202 @@
+"""The `assistantPost` input binding: a user's message, the model, the skills, one transaction at the end."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from local_azure.functions_host.bindings import dotnet, rows
+from local_azure.functions_host.bindings.assistant_state import assistant_state
+from local_azure.functions_host.bindings.chat_client import Completion
+from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
+from local_azure.functions_host.bindings.rows import Conversation, Message, ToolCall
+from local_azure.functions_host.bindings.table import Table, load
+
+log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
+
+BINDING_TYPE = "assistantpost"
+CALL_LIMIT = 50
+"""New rows in one post after which the extension leaves the model's calls unanswered."""
+
+TRANSACTION_LIMIT = 100
+DEFAULT_CHAT_MODEL = "gpt-3.5-turbo"
+SUCCESS = "The function call succeeded. Let the user know that you completed the action."
+FAILURE = "The function call failed. Let the user know and ask if they'd like you to try again"
+
+_FLOAT = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class PostRequest:
+    """As AssistantPostAttribute. Numbers are texts; one that does not parse is left out of the request."""
+
+    id: str | None = None
+    user_message: str | None = None
+    ai_connection_name: str = ""
+    chat_model: str = DEFAULT_CHAT_MODEL
+    chat_storage_connection_setting: str | None = None
+    collection_name: str | None = DEFAULT_COLLECTION
+    temperature: str | None = "0.5"
+    top_p: str | None = None
+    max_tokens: str | None = "100"
+    is_reasoning_model: bool = False
+
+
+class Skills(Protocol):
+    def tools(self) -> list[dict[str, Any]]: ...
+    async def invoke(self, name: str, arguments: str) -> str | None: ...
+
+
+Complete = Callable[[dict[str, Any]], Awaitable[Completion]]
+"""One call of the model with all but the deployment's name."""
+
+
+def check(request: PostRequest) -> None:
+    if not request.id:
+        raise BindingError("The assistant ID must be specified. (Parameter 'attribute')")
+    if not request.user_message:
+        raise BindingError("The assistant must have a user message (Parameter 'attribute')")
+
+
+def options(request: PostRequest) -> dict[str, Any]:
+    """`temperature`, `top_p` and `max_tokens`; a reasoning model gets neither the first nor the last."""
+    found: dict[str, Any] = {}
+    top_p, temperature = _float(request.top_p), _float(request.temperature)
+    if temperature is not None and not request.is_reasoning_model:
+        found["temperature"] = temperature
+    if top_p is not None:
+        found["top_p"] = top_p
+    if not request.is_reasoning_model and request.max_tokens and _INTEGER.fullmatch(request.max_tokens):
+        # Not max_completion_tokens: the SDK that the extension refers to swaps the two.
+        found["max_tokens"] = int(request.max_tokens)
+    return found
+
+
+def _float(text: str | None) -> float | None:
+    return float(text.replace(",", "")) if text and _FLOAT.fullmatch(text) else None
+
+
+def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [_chat_message(message) for message in messages]
+
+
+def _chat_message(message: Message) -> dict[str, Any]:
+    match message.role.lower():
+        case "user" | "system" as role:
+            return {"role": role, "content": message.content}
+        case "assistant":
+            if message.tool_calls:
+                # Without the text: the extension sends one or the other.
+                return {"role": "assistant", "tool_calls": [_chat_call(call) for call in message.tool_calls]}
+            return {"role": "assistant", "content": message.content}
+        case "tool":
+            return {"role": "tool", "content": message.content, "tool_call_id": message.name}
+        case _:
+            raise BindingError(f"Unknown chat role '{message.role}'")
+
+
+def _chat_call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.function_name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+async def post_message(table: Table, request: PostRequest, complete: Complete, skills: Skills) -> str:
+    """The state and this call's Assistant messages. Nothing is written when anything fails."""
+    started = dotnet.now()
+    assistant_id = request.id or ""
+    log.info("Posting message to assistant entity '%s'", assistant_id)
+    found = await load(table, assistant_id)
+    if found is None or not found.state.exists:
+        log.warning("[%s] Ignoring request sent to nonexistent assistant.", assistant_id)
+        return assistant_state(assistant_id, None, ())
+    log.info("[%s] Received message: %s", assistant_id, request.user_message)
+    turn = _Turn(assistant_id, found)
+    turn.add(Message(request.user_message, "User", dotnet.now()))
+    await _converse(turn, options(request), complete, skills)
+    state = found.state
+    state.total_messages = len(found.messages)
+    state.last_updated_at = dotnet.now()
+    # A PATCH without If-Match: rows that were deleted while the model thought are there again.
+    await _submit(table, [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})])
+    recent = [one for one in found.messages if one.created_at > started and one.role == "Assistant"]
+    log.info(
+        "Returning %d/%d chat messages from entity '%s'", len(recent), state.total_messages, assistant_id
+    )
+    return assistant_state(assistant_id, state, recent)
+
+
+class _Turn:
+    def __init__(self, assistant_id: str, conversation: Conversation) -> None:
+        self.assistant_id = assistant_id
+        self.conversation = conversation
+        self.batch: list[tuple[Any, ...]] = []
+
+    def add(self, message: Message) -> None:
+        state = self.conversation.state
+        state.total_messages += 1
+        self.conversation.messages.append(message)
+        self.batch.append(("create", rows.message_row(self.assistant_id, state.total_messages, message)))
+
+
+async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
+    tools = skills.tools()
+    while True:
+        body = {"messages": chat_messages(turn.conversation.messages), **settings}
+        answer = await complete({**body, "tools": tools} if tools else body)
+        if answer.content.strip() or answer.tool_calls:
+            log.info(
+                "[%s] Got LLM response consisting of %d tokens: [%s] && %d ToolCalls",
+                turn.assistant_id,
+                answer.output_tokens,
+                answer.content,
+                len(answer.tool_calls),
+            )
+            turn.add(Message(answer.content, "Assistant", dotnet.now(), tool_calls=answer.tool_calls))
+        turn.conversation.state.total_tokens = answer.total_tokens
+        if not answer.tool_calls:
+            return
+        if len(turn.batch) > CALL_LIMIT:
+            log.warning(
+                "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d.",
+                turn.assistant_id,
+                len(answer.tool_calls),
+                CALL_LIMIT,
+            )
+            return
+        for call in answer.tool_calls:
+            result = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
+            content = f"Function Name: '{call.function_name}' and Function Result: '{result}'"
+            turn.add(Message(content, "Tool", dotnet.now(), name=call.id))
+
+
+async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
+    log.info(
+        "[%s] Calling function '%s' with arguments: %s", assistant_id, call.function_name, call.arguments
+    )
+    try:
+        result = await skills.invoke(call.function_name, call.arguments)
+    except Exception as error:  # noqa: BLE001 # the extension tells the model of any failure, and goes on
+        log.error(
+            "[%s] Function '%s' failed with an unhandled exception: %s",
+            assistant_id,
+            call.function_name,
+            error,
+        )
+        return FAILURE
+    log.info(
+        "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, result
+    )
+    return result if result and result.strip() else SUCCESS
+
+
+async def _submit(table: Table, operations: Sequence[tuple[Any, ...]]) -> None:
+    if len(operations) > TRANSACTION_LIMIT:
+        # Azure refuses it on arrival; Azurite may not.
+        raise BindingError(
+            f"InvalidInput: the transaction has {len(operations)} operations, and it takes at most "
+            f"{TRANSACTION_LIMIT}. The model and the skills have run, and nothing of it is kept."
+        )
+    await table.submit_transaction(operations)

@@ -1,0 +1,177 @@
+"""One object for all assistant bindings of a host, with the caches of the extension's.
+
+The first table client serves every later setting and collection, and the first
+model of a connection serves every later one.
+"""
+
+import importlib
+import logging
+from typing import Any, cast
+
+from local_azure.functions_host.bindings import (
+    assistant_create,
+    assistant_post,
+    assistant_query,
+    connections,
+    payload,
+)
+from local_azure.functions_host.bindings.assistant_post import PostRequest, Skills
+from local_azure.functions_host.bindings.assistant_query import QueryRequest
+from local_azure.functions_host.bindings.chat_client import SCOPE, Authorize, ChatClient
+from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.payload import AssistantCreateRequest
+from local_azure.functions_host.bindings.table import Table
+from local_azure.functions_host.configuration import Configuration
+
+log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
+
+
+class AssistantService:
+    """One per host process, as in the extension."""
+
+    def __init__(self, configuration: Configuration, skills: Skills) -> None:
+        self._configuration = configuration
+        self._skills = skills
+        self._table: Table | None = None
+        self._first: tuple[str | None, str | None] = (None, None)
+        self._chat_clients: dict[str, ChatClient] = {}
+        self._session: Any = None
+        self._closing: list[Any] = []
+
+    async def output(self, kind: payload.Kind, value: str | bytes) -> None:
+        """Creates one assistant for each item of the value, in order. Any failure raises."""
+        for request in payload.requests_from(kind, value):
+            await self.create(request)
+
+    async def create(self, request: AssistantCreateRequest) -> None:
+        instructions = request.instructions if request.instructions is not None else "(none)"
+        log.info('[%s] Creating new chat session with instructions = "%s"', request.id, instructions)
+        table = self._table_for(request.chat_storage_connection_setting, request.collection_name)
+        await assistant_create.create_assistant(table, request)
+        log.info("Created assistant '%s'", request.id)
+
+    async def query(self, request: QueryRequest) -> str:
+        """AssistantState as JSON. Any failure raises."""
+        after = assistant_query.parse_timestamp(request.timestamp_utc)
+        table = self._table_for(request.chat_storage_connection_setting, request.collection_name)
+        return await assistant_query.query_state(table, request, after)
+
+    async def post(self, request: PostRequest) -> str:
+        """AssistantState as JSON. Any failure raises."""
+        log.info("Posting message to assistant '%s': %s", request.id, request.user_message)
+        assistant_post.check(request)
+        table = self._table_for(request.chat_storage_connection_setting, request.collection_name)
+        # Only a conversation that exists needs the model's settings.
+        return await assistant_post.post_message(
+            table,
+            request,
+            lambda body: self._chat_client(request.ai_connection_name, request.chat_model).complete(body),
+            self._skills,
+        )
+
+    async def close(self) -> None:
+        for one in (*self._closing, *([self._session] if self._session is not None else [])):
+            await one.close()
+
+    def _table_for(self, setting: str | None, collection: str | None) -> Table:
+        wanted = (setting, collection)
+        if self._table is None:
+            service_uri = connections.table_service_uri(self._configuration, setting)
+            self._table = self._connect(service_uri, setting or "", collection)
+            self._first = wanted
+        elif wanted != self._first:
+            log.warning(
+                "The extension keeps its first table client: setting %r and collection %r are ignored, "
+                "%r and %r are used until the host restarts.",
+                *wanted,
+                *self._first,
+            )
+        return self._table
+
+    def _connect(self, service_uri: str, section: str, collection: str | None) -> Table:
+        if not collection:
+            raise BindingError("collectionName is null or empty: a table needs a name.")
+        # Imported here: a host without these bindings starts faster by their 200 ms.
+        from azure.data.tables.aio import TableClient  # noqa: PLC0415
+
+        credential = self._credential(section)
+        client = TableClient(service_uri, collection, credential=credential, retry_total=3)
+        self._closing.insert(0, client)
+        return cast("Table", client)
+
+    def _credential(self, section: str) -> Any:
+        named = connections.identity(self._configuration, section) if section else connections.Identity()
+        credential = connections.managed_identity(named, self._configuration.get("AZURE_CLIENT_ID"))
+        self._closing.append(credential)
+        return credential
+
+    def _chat_client(self, connection: str, model: str) -> ChatClient:
+        client = self._chat_clients.get(connection)
+        if client is None:
+            client = self._chat_clients[connection] = self._connect_chat(connection, model)
+        elif client.deployment != model:
+            log.warning(
+                "The extension keeps the first model of a connection: %r is ignored, %r is used for "
+                "connection %r until the host restarts.",
+                model,
+                client.deployment,
+                connection,
+            )
+        return client
+
+    def _connect_chat(self, connection: str, model: str) -> ChatClient:
+        setting = self._configuration.get
+        if setting("OPENAI_API_KEY"):
+            raise BindingError(
+                "App setting OPENAI_API_KEY is set: on Azure the extension would send every prompt to "
+                "api.openai.com, whatever the connection says. Local Azure calls nobody outside; "
+                "remove the setting."
+            )
+        has_section = bool(connection) and self._configuration.has_section(connection)
+        endpoint = (setting(f"{connection}__endpoint") if has_section else None) or setting(
+            "AZURE_OPENAI_ENDPOINT"
+        )
+        if not endpoint:
+            raise BindingError(
+                f"Configuration section '{connection}' is missing required 'Endpoint' and/or 'Key' values. "
+                f"Set {connection or 'NAME'}__endpoint and name the connection, or AZURE_OPENAI_ENDPOINT."
+            )
+        if not model:
+            raise BindingError("Value cannot be an empty string. (Parameter 'model'): chatModel is empty.")
+        key = (setting(f"{connection}__key") if has_section else None) or setting("AZURE_OPENAI_KEY")
+        if not key and not endpoint.lower().startswith("https://"):
+            raise BindingError(
+                f"Bearer token authentication is not permitted for non TLS protected (https) endpoints: "
+                f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
+            )
+        log.info("Using Azure OpenAI endpoint: %s", endpoint)
+        authorize = _by_key(key) if key else _by_token(self._credential(connection if has_section else ""))
+        return ChatClient(self._http(), endpoint, model, authorize)
+
+    def _http(self) -> Any:
+        if self._session is None:
+            import aiohttp  # noqa: PLC0415 # as above
+
+            self._session = aiohttp.ClientSession()
+        return self._session
+
+
+def _by_key(key: str) -> Authorize:
+    async def authorize() -> dict[str, str]:
+        return {"api-key": key}
+
+    return authorize
+
+
+def _by_token(credential: Any) -> Authorize:
+    async def authorize() -> dict[str, str]:
+        token = await credential.get_token(SCOPE)
+        return {"Authorization": f"Bearer {token.token}"}
+
+    return authorize
+
+
+def import_clients() -> None:
+    """What the first call would otherwise import, in some 200 ms."""
+    for module in ("azure.data.tables.aio", "azure.identity.aio"):
+        importlib.import_module(module)

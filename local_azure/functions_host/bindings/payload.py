@@ -1,0 +1,122 @@
+"""From the value that a handler set to create requests: pure, as the host and the extension convert.
+
+Newtonsoft.Json takes comments, single quotes and bare names too; here only JSON
+is taken. What `json.dumps` writes is not touched by that.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from local_azure.functions_host.bindings.dotnet import ISO, well_formed
+
+Kind = Literal["string", "json", "bytes"]
+
+DEFAULT_INSTRUCTIONS = "You are a helpful assistant."
+DEFAULT_COLLECTION = "ChatState"
+
+
+class PayloadError(ValueError):
+    """A value that cannot become an AssistantCreateRequest: the invocation fails with 500."""
+
+
+@dataclass(frozen=True)
+class AssistantCreateRequest:
+    """As the extension's class of the same name, null where a member was null."""
+
+    id: str | None = ""
+    instructions: str | None = DEFAULT_INSTRUCTIONS
+    chat_storage_connection_setting: str | None = None
+    collection_name: str | None = DEFAULT_COLLECTION
+
+
+class _NumberText(str):
+    """A JSON number as it was written: Newtonsoft puts that text into a string member."""
+
+    __slots__ = ()
+
+
+def requests_from(kind: Kind, value: str | bytes) -> list[AssistantCreateRequest]:
+    """One request for each item: a string or JSON that is an array has several. Raises PayloadError."""
+    return [_request(item) for item in _items(kind, value)]
+
+
+def _items(kind: Kind, value: str | bytes) -> list[object]:
+    if isinstance(value, bytes):
+        try:
+            return [_loads(value.decode("utf-8-sig"))]
+        except UnicodeDecodeError as error:
+            raise PayloadError(f"The value is not UTF-8: {error}") from error
+    text = value.strip()
+    if (text[:1], text[-1:]) not in (("{", "}"), ("[", "]")):
+        return [_loads(value)]
+    parsed = _loads(text)
+    if kind == "string":
+        parsed = _reformat_dates(parsed)
+    return list(cast("list[object]", parsed)) if isinstance(parsed, list) else [parsed]
+
+
+def _loads(text: str) -> object:
+    try:
+        return json.loads(text, parse_int=_NumberText, parse_float=_NumberText, parse_constant=_NumberText)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"The value is not JSON: {error}") from error
+
+
+def _request(item: object) -> AssistantCreateRequest:
+    if not isinstance(item, dict):
+        raise PayloadError(
+            "Invalid assistant create request: expected a JSON object with id and instructions, "
+            f"got {type(item).__name__ if item is not None else 'null'}."
+        )
+    found: dict[str, str | None] = {}
+    for name, value in cast("dict[str, object]", item).items():
+        member = _MEMBERS.get(name.lower())
+        if member is not None:
+            found[member] = _text(name, value)
+    return AssistantCreateRequest(**found)
+
+
+_MEMBERS: Mapping[str, str] = {
+    "id": "id",
+    "instructions": "instructions",
+    "chatstorageconnectionsetting": "chat_storage_connection_setting",
+    "collectionname": "collection_name",
+}
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if type(value) is str:
+        return well_formed(value)
+    if isinstance(value, _NumberText):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    raise PayloadError(f"Error reading string at {name!r}: unexpected {type(value).__name__}.")
+
+
+def _reformat_dates(value: object) -> object:
+    """A string in a parsed string value that is wholly an ISO date-time is written anew (`.000Z` -> `Z`)."""
+    if isinstance(value, dict):
+        return {name: _reformat_dates(one) for name, one in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_reformat_dates(one) for one in cast("list[object]", value)]
+    if type(value) is not str:
+        return value
+    found = ISO.fullmatch(value)
+    if found is None:
+        return value
+    clock, fraction, zone = found.groups()
+    try:
+        moment = datetime.fromisoformat(clock + (zone if zone and zone != "Z" else ""))
+    except ValueError:
+        return value
+    if zone and zone != "Z":
+        # .NET turns an offset into local time, which in Azure is UTC, and writes that offset.
+        clock, zone = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "+00:00"
+    fraction = (fraction or "").rstrip("0")
+    return clock + (f".{fraction}" if fraction else "") + (zone or "")

@@ -1,0 +1,201 @@
+"""The rows of one assistant in table storage, with the types and the order of the extension's classes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from azure.data.tables import EdmType
+
+from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings.dotnet import Instant
+from local_azure.functions_host.bindings.errors import BindingError
+
+Value = str | int | bool | tuple[str, EdmType]
+Row = dict[str, Value]
+
+STATE_ROW_KEY = "state"
+MESSAGE_PREFIX = "msg-"
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """`arguments` is JSON text, as far as the model kept to that."""
+
+    id: str
+    function_name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Message:
+    content: str | None
+    role: str
+    """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 wrote lower case."""
+    created_at: Instant
+    name: str | None = None
+    """A tool's answer names the call here."""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass
+class State:
+    partition_key: str
+    exists: bool
+    created_at: Instant
+    last_updated_at: Instant
+    total_messages: int
+    total_tokens: int
+
+
+@dataclass
+class Conversation:
+    state: State
+    messages: list[Message] = field(default_factory=list[Message])
+
+
+def message_row_key(number: int) -> str:
+    """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
+    return f"{MESSAGE_PREFIX}{number:04X}"
+
+
+def message_row(partition_key: str, number: int, message: Message) -> Row:
+    row: dict[str, Value | None] = {
+        "PartitionKey": partition_key,
+        "RowKey": message_row_key(number),
+        "Content": message.content,
+        "Name": message.name,
+        "Role": message.role,
+        "CreatedAt": _date(message.created_at),
+        "ToolCalls": tool_calls_text(message.tool_calls),
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def state_row(state: State) -> Row:
+    return {
+        "PartitionKey": state.partition_key,
+        "RowKey": STATE_ROW_KEY,
+        "Exists": state.exists,
+        "CreatedAt": _date(state.created_at),
+        "LastUpdatedAt": _date(state.last_updated_at),
+        "TotalMessages": state.total_messages,
+        "TotalTokens": state.total_tokens,
+    }
+
+
+def created(partition_key: str, instructions: str | None) -> list[Row]:
+    """What one insert transaction writes: the system message, unless it is blank, then the state."""
+    messages = (
+        [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
+        if instructions and instructions.strip()
+        else []
+    )
+    state = State(partition_key, True, dotnet.now(), dotnet.now(), len(messages), 0)
+    return [*messages, state_row(state)]
+
+
+def tool_calls_text(calls: Sequence[ToolCall]) -> str:
+    """The column ToolCalls: empty, or the JSON of System.Text.Json."""
+    quoted = dotnet.system_text
+    items = [
+        f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
+        f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
+        for call in calls
+    ]
+    return f"[{','.join(items)}]" if items else ""
+
+
+def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
+    """Raises BindingError where the extension fails, too: at every query and post, until a create."""
+    if not text:
+        return ()
+    try:
+        items = dotnet.strict_json(text)
+        if not isinstance(items, list):
+            raise ValueError("it is no array")
+        return tuple(_tool_call(item) for item in cast("list[object]", items))
+    except ValueError as error:
+        raise BindingError(
+            f"The column ToolCalls with {text[:200]!r} cannot be read: {error}. "
+            f"The conversation stays unreadable until it is created anew."
+        ) from error
+
+
+def _tool_call(item: object) -> ToolCall:
+    """Raises ValueError. Members are found by their exact names; one that is absent is the empty text."""
+    if not isinstance(item, dict):
+        raise ValueError("a tool call is no object")
+    members = cast("dict[str, object]", item)
+    texts: list[str] = []
+    for name in ("id", "functionName", "functionArguments"):
+        value = members.get(name, "")
+        if not isinstance(value, str):
+            raise ValueError(f"{name!r} of a tool call is no text")
+        texts.append(value)
+    call = ToolCall(texts[0], texts[1], texts[2].strip(" \t\r\n"))
+    dotnet.strict_json(call.arguments)
+    if not call.function_name:
+        raise ValueError("'functionName' of a tool call is empty")
+    return call
+
+
+def read_message(entity: Mapping[str, Any]) -> Message:
+    role = _string(entity, "Role")
+    if role is None:
+        raise BindingError(f"Row {entity['RowKey']!r} has no Role.")
+    return Message(
+        content=_string(entity, "Content"),
+        role=role,
+        created_at=_instant(entity, "CreatedAt"),
+        name=_string(entity, "Name"),
+        tool_calls=parse_tool_calls(_string(entity, "ToolCalls")),
+    )
+
+
+def read_state(entity: Mapping[str, Any]) -> State:
+    return State(
+        partition_key=str(entity["PartitionKey"]),
+        exists=entity.get("Exists") is True,
+        created_at=_instant(entity, "CreatedAt"),
+        last_updated_at=_instant(entity, "LastUpdatedAt"),
+        total_messages=_int32(entity, "TotalMessages"),
+        total_tokens=_int32(entity, "TotalTokens"),
+    )
+
+
+def _date(moment: Instant) -> tuple[str, EdmType]:
+    # A datetime object would be written with six digits.
+    return moment, EdmType.DATETIME
+
+
+def _string(entity: Mapping[str, Any], name: str) -> str | None:
+    value: object = entity.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong_type(entity, name, "String")
+
+
+def _instant(entity: Mapping[str, Any], name: str) -> Instant:
+    value = entity.get(name)
+    if value is None:
+        return dotnet.NEVER
+    text: object = getattr(value, "tables_service_value", None)
+    if not isinstance(text, str):
+        raise _wrong_type(entity, name, "DateTime")
+    return dotnet.instant(text)
+
+
+def _int32(entity: Mapping[str, Any], name: str) -> int:
+    value: object = entity.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and -math.pow(2, 31) <= value < math.pow(2, 31):
+        return value
+    raise _wrong_type(entity, name, "Int32")
+
+
+def _wrong_type(entity: Mapping[str, Any], name: str, expected: str) -> BindingError:
+    return BindingError(
+        f"Row {entity['RowKey']!r}: cannot return {type(entity[name]).__name__} {name} as {expected}."
+    )

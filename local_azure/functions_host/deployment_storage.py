@@ -1,0 +1,127 @@
+"""A site's deployment container, reached as the platform does: signed in as the site's identity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+
+from local_azure.core import ids
+from local_azure.core.store import Resource, Store
+from local_azure.core.tokens import Tokens
+
+RELEASED_PACKAGE = "released-package.zip"
+_AUDIENCE = "https://storage.azure.com"
+
+
+class InaccessibleStorageError(Exception):
+    """Why the container cannot be used; `str()` is the body of Azure's 400."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"InaccessibleStorageException: Failed to access storage account for deployment: "
+            f"BlobUploadFailedException: Failed to upload blob to storage account: {reason}"
+        )
+
+
+@dataclass(frozen=True)
+class _IdentityToken:
+    """A credential for one principal of local Azure."""
+
+    tokens: Tokens
+    principal_id: str
+    client_id: str | None
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        issued = self.tokens.issue(self.principal_id, _AUDIENCE, client_id=self.client_id)
+        return AccessToken(issued.token, issued.expires_on)
+
+
+class DeploymentStorage:
+    """Blocking: call from a thread."""
+
+    def __init__(self, url: str, credential: _IdentityToken, ca_file: Path) -> None:
+        self._container = ContainerClient.from_container_url(
+            url, credential, connection_verify=str(ca_file), retry_total=2, retry_backoff_factor=0.2
+        )
+
+    def upload(self, blob: str, file: Path) -> None:
+        try:
+            with file.open("rb") as content:
+                self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
+        except AzureError as error:
+            raise InaccessibleStorageError(_reason(error)) from error
+
+    def download(self, blob: str, file: Path) -> bool:
+        """False when the blob is not there."""
+        try:
+            with file.open("wb") as output:
+                self._container.download_blob(blob).readinto(output)
+        except ResourceNotFoundError:
+            return False
+        except AzureError as error:
+            raise InaccessibleStorageError(_reason(error)) from error
+        return True
+
+    def delete(self, blob: str) -> None:
+        try:
+            self._container.delete_blob(blob)
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise InaccessibleStorageError(_reason(error)) from error
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _reason(error: AzureError) -> str:
+    if isinstance(error, HttpResponseError) and error.status_code is not None:
+        return (
+            f"Response status code does not indicate success: {error.status_code} "
+            f"({str(error.message).splitlines()[0]})."
+        )
+    return str(error)
+
+
+def connect(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> DeploymentStorage:
+    """By `functionAppConfig.deployment.storage` of the site. Raises InaccessibleStorageError."""
+    config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
+    deployment: dict[str, Any] = config.get("deployment") or {}
+    storage: dict[str, Any] = deployment.get("storage") or {}
+    url = storage.get("value")
+    if not url:
+        raise InaccessibleStorageError(
+            f"Site {site['name']} has no functionAppConfig.deployment.storage.value to deploy to."
+        )
+    credential = _credential(site, storage.get("authentication") or {}, store, tokens)
+    return DeploymentStorage(str(url), credential, ca_file)
+
+
+def _credential(
+    site: Resource, authentication: Mapping[str, Any], store: Store, tokens: Tokens
+) -> _IdentityToken:
+    kind = str(authentication.get("type") or "").lower()
+    identity: Mapping[str, Any] = site.get("identity") or {}
+    if kind == "userassignedidentity":
+        wanted = str(authentication.get("userAssignedIdentityResourceId") or "")
+        assigned = cast("Mapping[str, Any]", identity.get("userAssignedIdentities") or {})
+        found = store.get(wanted) if any(ids.same(one, wanted) for one in assigned) else None
+        if found is None:
+            raise InaccessibleStorageError(
+                f"The deployment storage names the identity {wanted!r}, which is not assigned to the site."
+            )
+        properties = found.get("properties", {})
+        return _IdentityToken(tokens, properties["principalId"], properties["clientId"])
+    if kind == "systemassignedidentity":
+        principal = identity.get("principalId")
+        if not principal:
+            raise InaccessibleStorageError("The site has no system-assigned identity.")
+        return _IdentityToken(tokens, str(principal), None)
+    raise InaccessibleStorageError(
+        f"Deployment storage authentication {authentication.get('type')!r} is refused: the account takes "
+        f"Microsoft Entra tokens only. Use UserAssignedIdentity or SystemAssignedIdentity."
+    )

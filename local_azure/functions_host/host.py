@@ -1,0 +1,492 @@
+"""The Functions host: serves one version of one site's code on the site's socket.
+
+Run as `python -m local_azure.functions_host.host CONFIG`, with the site's app
+settings and what the platform injects as the whole environment. New code or new
+settings are another process: it takes requests as soon as it is good, on the
+same socket, and then the daemon ends the one before it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from aiohttp import web
+
+from local_azure.functions_host import (
+    binding_data,
+    bundle,
+    cors,
+    function_table,
+    host_config,
+    host_json,
+    key_storage,
+    keys,
+    request_target,
+    routes,
+    status,
+    timers,
+)
+from local_azure.functions_host.bindings import assistant_service
+from local_azure.functions_host.bundle import Bundle, BundleError
+from local_azure.functions_host.configuration import Configuration
+from local_azure.functions_host.function_table import FunctionTable, HttpTrigger
+from local_azure.functions_host.host_config import HostConfig
+from local_azure.functions_host.host_json import HostJson, HostJsonError
+from local_azure.functions_host.invoker import Call, InvocationError, Invoker, NotReadyError
+from local_azure.functions_host.key_storage import KeyStorage
+from local_azure.functions_host.responses import Response
+from local_azure.functions_host.server import Server
+from local_azure.functions_host.skills import Returned, Skills
+from local_azure.functions_host.status import HostRecord
+from local_azure.functions_host.timers import Timer, TimerTrigger
+from local_azure.functions_host.worker_process import Indexed, Input, WorkerProcess
+
+log = logging.getLogger("Host.Startup")
+
+T = TypeVar("T")
+
+BODY_LIMIT = 104_857_600
+"""Bytes; `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` changes it."""
+
+HTTP_TIMEOUT = 230.0
+"""Seconds that Azure's front end waits for an answer (Docs: Functions scale and hosting)."""
+
+DRAIN_PATIENCE = 3.5
+"""Seconds for running requests after a stop; the supervisor kills after five."""
+
+_HOMEPAGE = (
+    b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head>"
+    b"<body><h1>Your Functions app is up and running</h1>"
+    b"<p>This one runs on local Azure, on this machine.</p></body></html>"
+)
+
+
+_UNAUTHORIZED = Response(401, (("WWW-Authenticate", "Bearer"),))
+"""Of the host's own API; a function answers 401 without the header."""
+
+
+class Host:
+    def __init__(self, config: HostConfig, environment: Mapping[str, str]) -> None:
+        self.config = config
+        self.settings = HostJson()
+        self.table = FunctionTable({}, ())
+        self.record = HostRecord(
+            os.getpid(), "Starting", False, time.time(), uuid.uuid4().hex, config.site, config.deployment
+        )
+        self._environment = environment
+        self._configuration = Configuration(environment)
+        self._keys = keys.load_or_create(Path(config.keys_file))
+        self._key_storage = KeyStorage(self._configuration)
+        self._skills = Skills(self._run_skill)
+        self._assistants = assistant_service.AssistantService(self._configuration, self._skills)
+        self._invoker = Invoker(self._assistants)
+        self._routes: tuple[routes.Route, ...] = ()
+        self._body_limit = int(self._configuration.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
+        self._invocations: set[asyncio.Task[Any]] = set()
+        self._timers: list[asyncio.Task[None]] = []
+
+    async def load(self) -> bool:
+        """Reads and indexes the package; False when it is not fit to take the place of an older one."""
+        errors: list[str] = []
+        state: status.State = "Running"
+        found: Bundle | None = None
+        indexed = Indexed(())
+        if self.config.code is not None:
+            root = Path(self.config.code)
+            try:
+                self.settings = host_json.load(root)
+                if self.settings.bundle_id:
+                    found = bundle.resolve(self.settings.bundle_id, self.settings.bundle_range)
+            except (HostJsonError, BundleError) as error:
+                state = "Error"
+                errors.append(str(error))
+            else:
+                indexed = await self._index(root)
+                if indexed.error is not None:
+                    errors.append(indexed.error)
+                    log.error("%s", indexed.traceback or indexed.error)
+        fit = not errors
+        notices = list(self.config.notices)
+        if found is not None and found.openai not in (None, bundle.PERFORMED_OPENAI):
+            notices.append(
+                f"{found.id} {found.version} holds the OpenAI extension {found.openai}; local Azure "
+                f"does what {bundle.PERFORMED_OPENAI} does."
+            )
+        self.table = function_table.build(
+            indexed.functions, self.settings.route_prefix, found, self._configuration
+        )
+        self._routes = self.table.routes
+        if self.config.raw_routes:
+            self._routes = tuple(routes.without_constraints(route) for route in self._routes)
+        self._skills.register(self.table.skills(self._configuration))
+        errors += self.table.errors
+        for error in errors:
+            log.error("%s", error)
+        for notice in notices:
+            log.warning("%s", notice)
+        self.record = replace(
+            self.record,
+            state=state,
+            functions=tuple(self.table.functions),
+            errors=tuple(errors),
+            notices=tuple(notices),
+            bundle_id=found.id if found else None,
+            bundle_version=found.version if found else None,
+        )
+        return fit
+
+    async def _index(self, root: Path) -> Indexed:
+        worker = WorkerProcess(self.config.python, root, self._environment, self._log_of_worker)
+        self._invoker.worker = worker
+        return await worker.start()
+
+    def _log_of_worker(self, category: str, level: int, message: str) -> None:
+        logging.getLogger(category).log(level, "%s", message)
+
+    def save_record(self) -> None:
+        status.write(Path(self.config.status_file), self.record)
+
+    async def warm_up(self) -> None:
+        """Imports what the first request with a binding of the extension would wait for."""
+        if any(one.inputs or one.outputs for one in self.table.functions.values()):
+            await asyncio.to_thread(assistant_service.import_clients)
+        if self._configuration.get("AzureWebJobsStorage__blobServiceUri"):
+            await asyncio.to_thread(key_storage.import_client)
+
+    def start_timers(self) -> None:
+        """For the host that serves: two with the same timers would run them twice."""
+        folder = Path(self.config.keys_file).parent / "timers"
+        for function, trigger in self.table.timers(self._configuration):
+            timer = Timer(function, trigger, folder, self._run_timer)
+            self._timers.append(asyncio.create_task(self._keep_timer(timer, function)))
+
+    async def _keep_timer(self, timer: Timer, function: str) -> None:
+        try:
+            await timer.keep()
+        except Exception:
+            log.exception("The listener for function 'Functions.%s' has stopped", function)
+
+    async def _run_timer(self, function: str, parameter: str, info: str) -> None:
+        call = Call(trigger=(parameter, Input("json", info)))
+        # A host that stops lets what runs come to its end.
+        with suppress(NotReadyError, InvocationError):
+            await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], call)))
+
+    async def close(self, awaits_requests: Callable[[], bool] = lambda: False) -> None:
+        """Ends when what runs has ended; `awaits_requests` says whether more is on its way."""
+        for timer in self._timers:
+            timer.cancel()
+        end = time.monotonic() + DRAIN_PATIENCE
+        while (self._invocations or awaits_requests()) and time.monotonic() < end:  # noqa: ASYNC110 # time decides, too
+            await asyncio.sleep(0.02)
+        if self._invoker.worker is not None:
+            await self._invoker.worker.stop()
+        await self._assistants.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        allowed = cors.preflight(self.config.cors, request.method, request.headers)
+        if allowed is not None:
+            return web.Response(status=204, headers=allowed)
+        try:
+            answer = await self._answer(request)
+        except request_target.BadTargetError:
+            answer = Response(400)
+        except Exception:
+            logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
+            answer = Response(500)
+        response = web.Response(status=answer.status, body=answer.body or None)
+        for name, value in answer.headers:
+            if name.lower() == "content-type":
+                response.headers["Content-Type"] = value
+            else:
+                response.headers.add(name, value)
+        response.headers["Server"] = "local-azure"
+        response.headers.update(cors.response_headers(self.config.cors, request.headers))
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> Response:
+        raw_path, raw_query = request_target.split(request.raw_path)
+        path = request_target.decode_path(raw_path)
+        query = request_target.query_pairs(raw_query)
+        # The header, even an empty one, wins over ?code= (AuthenticationLevelHandler).
+        key = request.headers.get("x-functions-key")
+        if key is None:
+            key = request_target.first_value(query, "code")
+        if path == "/":
+            return self._homepage()
+        if path.lower().rstrip("/").startswith("/admin"):
+            return await self._admin(request, path.lower().rstrip("/"), key)
+        if self.record.state == "Error":
+            return _text(503, "Function host is not running.")
+        found = routes.find(self._routes, request.method, path)
+        if found is None:
+            return Response(404)
+        function = self.table.functions[found.function]
+        trigger = function.trigger
+        if not isinstance(trigger, HttpTrigger):
+            return Response(401)
+        if trigger.auth_level.lower() != "anonymous" and (
+            refused := await self._refuse(key, trigger.auth_level)
+        ):
+            return replace(refused, headers=())
+        if self._configuration.is_disabled(function.name):
+            return Response(404)
+        return await self._execute(request, found, path, raw_query, query)
+
+    async def _execute(
+        self,
+        request: web.BaseRequest,
+        found: routes.Match,
+        path: str,
+        raw_query: str,
+        query: list[tuple[str, str]],
+    ) -> Response:
+        body = await self._body(request)
+        if isinstance(body, Response):
+            return body
+        http: dict[str, Any] = {
+            "method": request.method,
+            "url": f"https://{request.host}{request_target.encode_path(path)}"
+            f"{'?' + raw_query if raw_query else ''}",
+            "headers": _headers(request),
+            "query": request_target.query_values(query),
+            "params": dict(found.values),
+        }
+
+        def data() -> binding_data.BindingData:
+            return binding_data.of_request(body, query, http["headers"], http["params"])
+
+        call = Call(data, http, body, client_left=lambda: request.transport is None)
+        task = self._start(self._invoke(found.function, call))
+        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
+        return task.result() if done else Response(504)
+
+    async def _body(self, request: web.BaseRequest) -> bytes | Response:
+        """The body, or why there is none."""
+        length = request.content_length or 0
+        if length > self._body_limit:
+            log.error("The request body of %d bytes is over the limit of %d bytes", length, self._body_limit)
+            return Response(500)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
+        # A body without Content-Length (chunked) does not reach the worker, its header does
+        # (Azure/azure-functions-host #4926; recorded with host 4.1037).
+        try:
+            async with asyncio.timeout(HTTP_TIMEOUT):
+                return await request.content.readexactly(length) if length > 0 else b""
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return Response(400)  # the client hung up: nobody reads this
+        except TimeoutError:
+            return Response(408)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task of its own: neither the front end's limit nor a client that hangs up ends it on Azure."""
+        task = asyncio.create_task(work)
+        self._invocations.add(task)
+        task.add_done_callback(self._invocations.discard)
+        return task
+
+    async def _invoke(self, function: str, call: Call) -> Response:
+        try:
+            return (await self._invoker.run(self.table.functions[function], call)).response
+        except NotReadyError:
+            return _text(503, "Function host is not running.")
+        except InvocationError:
+            return Response(500)
+
+    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> Returned:
+        value = Input(None if argument is None else "string", argument)
+        outcome = await self._invoker.run(self.table.functions[function], Call(trigger=(parameter, value)))
+        return outcome.returned
+
+    def _homepage(self) -> Response:
+        if (self._configuration.get("AzureWebJobsDisableHomepage") or "").lower() in ("true", "1"):
+            return Response(204)
+        return Response(200, (("Content-Type", "text/html"),), _HOMEPAGE)
+
+    async def _admin(self, request: web.BaseRequest, path: str, key: str | None) -> Response:
+        if path == "/admin/host/ping" and request.method in ("GET", "POST"):
+            return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
+        if path == "/admin/host/status" and request.method == "GET":
+            if refused := await self._refuse(key, "admin"):
+                return refused
+            return _json(status.host_status(self.record))
+        name = path.removeprefix("/admin/functions/")
+        if name != path and "/" not in name and request.method == "POST":
+            if refused := await self._refuse(key, "admin"):
+                return refused
+            return await self._run_by_hand(request, name)
+        return Response(404)
+
+    async def _refuse(self, key: str | None, auth_level: str) -> Response | None:
+        """The answer of the host's own API to a key that does not open the level; None where it does.
+
+        Without a key the host reads none (AuthenticationLevelHandler.cs).
+        """
+        if key and not await self._key_storage.readable():
+            return Response(500)
+        return None if self._keys.opens(key, auth_level) else _UNAUTHORIZED
+
+    async def _run_by_hand(self, request: web.BaseRequest, name: str) -> Response:
+        """202 at once, also for a function that is disabled; how the run ends stands in the log."""
+        if self.record.state == "Error":
+            return _text(503, "Function host is not running.")
+        body = await self._body(request)
+        if isinstance(body, Response):
+            return body
+        if request.content_type != "application/json":
+            return Response(415)
+        try:
+            content: object = json.loads(body)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            return _text(400, 'The body is no JSON object such as {"input": "text"}.')
+        function = next((one for one in self.table.functions.values() if one.name.lower() == name), None)
+        if function is None:
+            return Response(404)
+        trigger = function.trigger
+        if isinstance(trigger, TimerTrigger):
+            self._start(self._run_timer(function.name, trigger.parameter, timers.by_hand(trigger)))
+        else:
+            # Azure takes the call, too, and then cannot make the trigger's value of a text.
+            kind = "an HttpRequest" if isinstance(trigger, HttpTrigger) else "a SkillInvocationContext"
+            given = cast("dict[str, object]", content).get("input")
+            logging.getLogger(f"Function.{function.name}").error(
+                "Executed 'Functions.%s' (Failed): the input %r is not %s: only timers can be run by hand.",
+                function.name,
+                given,
+                kind,
+            )
+        return Response(202)
+
+
+def _headers(request: web.BaseRequest) -> dict[str, str]:
+    """Lower-case names; several headers of one name are joined (recording http/echo-all-headers)."""
+    given: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        given.setdefault(name.lower(), []).append(value)
+    return {name: request_target.joined_values(values) for name, values in given.items()}
+
+
+def _text(code: int, text: str) -> Response:
+    return Response(code, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
+
+
+def _json(content: object) -> Response:
+    kind = ("Content-Type", "application/json; charset=utf-8")
+    return Response(200, (kind,), json.dumps(content).encode())
+
+
+class _LevelFilter(logging.Filter):
+    """The log levels of host.json, once that is read."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._host.settings.logs(record.name, record.levelno)
+
+
+class _Formatter(logging.Formatter):
+    _NAMES: Mapping[int, str] = {number: name.capitalize() for name, number in host_json.LEVELS.items()}
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = self._NAMES.get(record.levelno, record.levelname.capitalize())
+        clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return f"{clock} [{level}] {record.name}: {text}"
+
+
+def _set_up_logging(host: Host) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Formatter())
+    handler.addFilter(_LevelFilter(host))
+    root = logging.getLogger()
+    root.setLevel(host_json.LEVELS["trace"])
+    root.addHandler(handler)
+    # Libraries of this process are not the host: their chatter has no place in the site's log.
+    for name in ("azure", "asyncio", "aiohttp", "msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def run(config: HostConfig) -> None:
+    host = Host(config, os.environ)
+    _set_up_logging(host)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    fit = await host.load()
+    if not fit and not _is_active(config):
+        # A new package that is bad never answers; the one that serves goes on.
+        host.save_record()
+        await stopped.wait()
+        await host.close()
+        return
+    server = Server(host.handle)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
+    # The inherited descriptor itself: a second one would hold the port until this process has ended.
+    listener = socket.socket(fileno=config.socket)
+    listener.setblocking(False)
+    await web.SockSite(runner, listener, ssl_context=_tls(config), backlog=128).start()
+    host.record = replace(host.record, serving=True)
+    host.save_record()
+    host.start_timers()
+    log.info(
+        "Job host started for %s: functions %s",
+        config.deployment or "a site without code",
+        ", ".join(host.record.functions) or "(none)",
+    )
+    warming = asyncio.create_task(host.warm_up())
+    await stopped.wait()
+    await _stop_listening(runner)
+    await host.close(server.awaits_requests)
+    await runner.cleanup()
+    with suppress(asyncio.CancelledError):
+        await warming
+
+
+async def _stop_listening(runner: web.ServerRunner) -> None:
+    """New connections are left to the next host on this socket."""
+    for site in list(runner.sites):
+        await site.stop()
+    await asyncio.sleep(0)  # asyncio makes the protocol of a connection that it took in a task of its own
+
+
+def _is_active(config: HostConfig) -> bool:
+    try:
+        return Path(config.active_file).read_text().strip() == (config.deployment or "")
+    except FileNotFoundError:
+        return False
+
+
+def _tls(config: HostConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.certificate, config.certificate_key)
+    return context
+
+
+def main() -> None:
+    asyncio.run(run(host_config.read(Path(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

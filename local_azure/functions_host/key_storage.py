@@ -1,0 +1,60 @@
+"""Whether a host can read its keys, which lie in blobs of `AzureWebJobsStorage` on Azure.
+
+Here they lie in a file, so only the identity's access to the blobs is real. Recorded: without it each route
+that takes a key is a bare 500, until seconds after the role came, and a host that has read its keys notices
+nothing of a role that goes.
+"""
+
+import asyncio
+import importlib
+import logging
+
+from local_azure.functions_host.bindings import connections
+from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.configuration import Configuration
+
+log = logging.getLogger("Host.Secrets")
+
+_CONTAINER, _BLOB = "azure-webjobs-secrets", "host.json"
+
+
+class KeyStorage:
+    """One per host process. Without `blobServiceUri` there are no blobs to ask, and keys can be read."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._section = connections.DEFAULT_CHAT_STORAGE
+        self._service_uri = configuration.get(f"{self._section}__blobServiceUri")
+        self._has_read = self._service_uri is None
+        self._lock = asyncio.Lock()
+
+    async def readable(self) -> bool:
+        """Asks the blob service until it has answered once; one request at a time."""
+        async with self._lock:
+            self._has_read = self._has_read or await self._read(self._service_uri or "")
+            return self._has_read
+
+    async def _read(self, service_uri: str) -> bool:
+        await asyncio.to_thread(import_client)
+        from azure.core.exceptions import AzureError  # noqa: PLC0415 # see import_client
+        from azure.storage.blob.aio import BlobClient  # noqa: PLC0415 # see import_client
+
+        try:
+            identity = connections.identity(self._configuration, self._section)
+            default_client_id = self._configuration.get("AZURE_CLIENT_ID")
+            async with (
+                connections.managed_identity(identity, default_client_id) as credential,
+                BlobClient(service_uri, _CONTAINER, _BLOB, credential=credential, retry_total=0) as blob,
+            ):
+                # False where the blob or its container is not there yet: the host would make them.
+                await blob.exists()
+        except (AzureError, BindingError) as error:
+            log.error("There was an error performing a read operation on the Blob Storage Secret Repository.")
+            log.error("%s", error)
+            return False
+        return True
+
+
+def import_client() -> None:
+    """What the first request with a key would otherwise import, in some 200 ms."""
+    importlib.import_module("azure.storage.blob.aio")

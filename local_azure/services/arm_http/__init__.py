@@ -1,1 +1,0 @@
-"""ARM over HTTP, as Azure's SDKs ask for it: one module per service, and `routes` for the table of them."""

@@ -1,0 +1,299 @@
+"""Microsoft.Authorization: role assignments, custom roles, management locks, and who is signed in."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from local_azure.core import access, ids
+from local_azure.core.errors import ArmError
+from local_azure.core.naming import AutoName
+from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
+from local_azure.core.schema import Problem
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource, Store
+from local_azure.services.authorization.locks import LOCK_TYPE
+
+# The Azure CLI's own application id: what getClientConfig answers for a person signed in with `az login`.
+_CLI_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+
+_lock_name = string_rule(
+    "lockName",
+    r"[\w.()-]*[\w()-]",
+    "it takes letters, digits, and -_.() , not a period at the end, at most 90",
+    maximum=90,
+)
+
+
+def client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
+    return {
+        "clientId": _CLI_CLIENT_ID,
+        "objectId": DEVELOPER_PRINCIPAL_ID,
+        "subscriptionId": SUBSCRIPTION_ID,
+        "tenantId": TENANT_ID,
+    }
+
+
+def principal_type(store: Store, principal_id: str) -> str | None:
+    """`User` for the developer, `ServicePrincipal` for a managed identity, None for nobody."""
+    if principal_id.lower() == DEVELOPER_PRINCIPAL_ID:
+        return "User"
+    if access.identity_by_principal_id(store, principal_id) is not None:
+        return "ServicePrincipal"
+    assigned = (one.get("identity", {}).get("principalId", "") for one in store.list())
+    return "ServicePrincipal" if principal_id.lower() in (one.lower() for one in assigned) else None
+
+
+def refuse_role_assignment(store: Store, assignment: Resource, previous: Resource | None) -> None:
+    """ArmError for what Azure refuses in a role assignment."""
+    properties = assignment.get("properties", {})
+    name, principal = assignment["name"], properties["principalId"]
+    if not _is_guid(name):
+        raise ArmError(
+            400,
+            "InvalidRoleAssignmentId",
+            f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
+        )
+    role = access.role_definition(store, properties["roleDefinitionId"])
+    if role is None:
+        raise ArmError(
+            400,
+            "RoleDefinitionDoesNotExist",
+            f"The specified role definition with ID '{properties['roleDefinitionId']}' does not exist. Local "
+            f"Azure knows: {', '.join(f'{one.name} ({one.guid})' for one in access.BUILT_IN_ROLES)}.",
+        )
+    _refuse_scope(store, role.guid, ids.parse(assignment["id"])[0])
+    _refuse_condition(properties)
+    actual = principal_type(store, principal)
+    # A new identity takes minutes to reach the directory: Azure looks for it there unless the
+    # request says what it is (an#1010). Here it is always that new.
+    if actual is None or (actual == "ServicePrincipal" and properties.get("principalType") != actual):
+        raise ArmError(
+            400,
+            "PrincipalNotFound",
+            f"Principal {principal.replace('-', '')} does not exist in the directory {TENANT_ID}. Check that "
+            "you have the correct principal ID. If you are creating this principal and then immediately "
+            "assigning a role, this error might be related to a replication delay. In this case, set the "
+            "role assignment principalType property to a value, such as ServicePrincipal, User, or Group.",
+        )
+    key = _assignment_key(store, assignment)
+    if previous is not None and _assignment_key(store, previous) != key:
+        raise ArmError(
+            400,
+            "RoleAssignmentUpdateNotPermitted",
+            "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
+        )
+    for other in store.list(access.ROLE_ASSIGNMENT_TYPE):
+        if not ids.same(other["id"], assignment["id"]) and _assignment_key(store, other) == key:
+            raise ArmError(
+                409,
+                "RoleAssignmentExists",
+                f"The role assignment already exists. The ID of the existing role assignment is "
+                f"{other['name'].replace('-', '')}.",
+            )
+
+
+def _refuse_scope(store: Store, role_guid: str, scope: str) -> None:
+    custom = access.custom_role_resource(store, role_guid)
+    if custom is None:
+        return
+    allowed = custom.get("properties", {})["assignableScopes"]
+    if not any(ids.is_at_or_below(scope, one) for one in allowed):
+        raise ArmError(
+            400,
+            "RoleAssignmentScopeNotAssignableToRoleDefinition",
+            f"The role assignment's scope '{scope}' is not among the assignable scopes of role definition "
+            f"'{role_guid}': {', '.join(allowed)}.",
+        )
+
+
+def _refuse_condition(properties: dict[str, Any]) -> None:
+    condition, version = properties.get("condition"), properties.get("conditionVersion")
+    if bool(condition) != bool(version):
+        raise ArmError(
+            400,
+            "InvalidRoleAssignmentCondition",
+            f"condition is {condition!r} and conditionVersion is {version!r}: they are given together.",
+        )
+    if not condition:
+        return
+    # "Currently the only accepted value is '2.0'" (azure-rest-api-specs, authorization).
+    if version != "2.0":
+        raise ArmError(
+            400, "InvalidRoleAssignmentCondition", f"conditionVersion is '{version}'; its one value is '2.0'."
+        )
+    if not _balanced(condition) or not re.search(r"ActionMatches\s*\{|@\w+\[", condition):
+        raise ArmError(
+            400,
+            "InvalidRoleAssignmentCondition",
+            "The condition is not valid: it is made of actions (ActionMatches{…}) and attributes "
+            "(@Request[…], @Resource[…]) in matching brackets (Docs: Conditions format).",
+        )
+
+
+def _balanced(condition: str) -> bool:
+    opened: list[str] = []
+    for sign in re.sub(r"'[^']*'", "", condition):
+        if sign in "([{":
+            opened.append(sign)
+        elif sign in ")]}" and (not opened or opened.pop() + sign not in ("()", "[]", "{}")):
+            return False
+    return not opened
+
+
+def _assignment_key(store: Store, assignment: Resource) -> tuple[str, str, str]:
+    properties = assignment.get("properties", {})
+    role = access.role_definition(store, properties["roleDefinitionId"])
+    return (
+        ids.key(ids.parse(assignment["id"])[0]),
+        properties["principalId"].lower(),
+        role.guid if role else "",
+    )
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _validate_assignment(azure: Azure, resource: Resource, previous: Resource | None) -> None:
+    refuse_role_assignment(azure.store, resource, previous)
+
+
+def _complete_assignment(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    resource.setdefault("properties", {})["scope"] = ids.parse(resource["id"])[0]
+
+
+def refuse_role_definition(store: Store, definition: Resource) -> None:
+    """ArmError for what Azure refuses in a custom role (Docs: Azure custom roles)."""
+    properties, name = definition.get("properties", {}), definition["name"]
+    for code, reason in _role_problems(name, ids.parse(definition["id"])[0], properties):
+        raise ArmError(400, code, reason)
+    role_name = properties["roleName"].lower()
+    same_name = [
+        one["name"]
+        for one in store.list(access.ROLE_DEFINITION_TYPE)
+        if one.get("properties", {})["roleName"].lower() == role_name
+        and not ids.same(one["id"], definition["id"])
+    ]
+    if same_name or any(one.name.lower() == role_name for one in access.BUILT_IN_ROLES):
+        raise ArmError(
+            409,
+            "RoleDefinitionWithSameNameExists",
+            f"A custom role with the same name already exists in this directory: '{properties['roleName']}'. "
+            "Use a different name.",
+        )
+
+
+def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if not _is_guid(guid):
+        yield (
+            "RoleDefinitionIdInvalid",
+            f"The role definition ID '{guid}' is not valid: it must be a GUID.",
+        )
+    name = properties.get("roleName", "")
+    if not 1 <= len(name) <= 512:
+        yield "InvalidRoleDefinitionName", f"roleName has {len(name)} characters; it takes 1 to 512."
+    if properties.get("type", "CustomRole") != "CustomRole":
+        yield "InvalidRoleDefinitionType", f"roleType is '{properties['type']}'; only CustomRole can be made."
+    scopes = properties.get("assignableScopes", [])
+    known = ids.subscription(SUBSCRIPTION_ID)
+    wrong = [one for one in scopes if not ids.is_at_or_below(one, known)]
+    if not scopes or wrong:
+        yield (
+            "LinkedInvalidPropertyId" if wrong else "InvalidAssignableScopes",
+            f"assignableScopes is {scopes}: at least one, each '{known}' or below it.",
+        )
+    elif not any(ids.same(one, scope) for one in scopes):
+        yield (
+            "AuthorizationFailed",
+            f"The role is made at '{scope}', which is not among its assignableScopes {scopes}.",
+        )
+    permissions = properties.get("permissions", [])
+    if len(permissions) != 1:
+        yield "InvalidPermissions", f"permissions has {len(permissions)} members; a role has exactly one."
+        return
+    granted = [*permissions[0].get("actions", []), *permissions[0].get("dataActions", [])]
+    if not granted:
+        yield (
+            "InvalidPermissions",
+            "permissions[0] has neither actions nor dataActions: the role grants nothing.",
+        )
+    for action in (one for listed in permissions[0].values() for one in listed):
+        if not _ACTION.fullmatch(action):
+            yield (
+                "InvalidActionOrNotAction",
+                f"'{action}' does not match any of the actions supported by the providers.",
+            )
+
+
+# `Microsoft.Web/sites/config/list/action`, `*/read`, `*`: whether a provider has it, is not known here.
+_ACTION = re.compile(r"\*|(\*|[A-Za-z]+(\.[A-Za-z]+)+)(/[A-Za-z0-9*._-]+)+")
+
+
+def _validate_role_definition(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    refuse_role_definition(azure.store, resource)
+
+
+def _complete_role_definition(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    resource.setdefault("properties", {})["type"] = "CustomRole"
+
+
+def _refuse_assigned(azure: Azure, resource: Resource) -> None:
+    guid = resource["name"].lower()
+    for assignment in azure.store.list(access.ROLE_ASSIGNMENT_TYPE):
+        if assignment.get("properties", {})["roleDefinitionId"].lower().endswith(f"/{guid}"):
+            raise ArmError(
+                400,
+                "RoleDefinitionHasAssignments",
+                f"There are existing role assignments referencing role '{resource['name']}', such as "
+                f"'{assignment['id']}'.",
+            )
+
+
+def _check_lock(inputs: Inputs) -> list[Problem]:
+    return [*_lock_name(inputs), *_lock_notes(inputs), *_lock_level(inputs)]
+
+
+def _lock_notes(inputs: Inputs) -> Iterator[Problem]:
+    notes: Any = inputs.get("notes", "")
+    if isinstance(notes, str) and len(notes) > 512:
+        yield Problem("notes", f"'notes' has {len(notes)} characters; at most 512")
+
+
+def _lock_level(inputs: Inputs) -> Iterator[Problem]:
+    if inputs.get("level") == "NotSpecified":
+        yield Problem("level", "'level' is 'NotSpecified'; a lock is CanNotDelete or ReadOnly")
+
+
+TYPES = (
+    ResourceType(
+        pulumi_type="azure-native:authorization:RoleAssignment",
+        api_version="2022-04-01",
+        path=f"{{scope}}/providers/{access.ROLE_ASSIGNMENT_TYPE}/{{roleAssignmentName}}",
+        autoname=AutoName.UUID,
+        replace_on=("principalId",),
+        validate=_validate_assignment,
+        complete=_complete_assignment,
+    ),
+    ResourceType(
+        pulumi_type="azure-native:authorization:RoleDefinition",
+        api_version="2022-05-01-preview",
+        path=f"{{scope}}/providers/{access.ROLE_DEFINITION_TYPE}/{{roleDefinitionId}}",
+        autoname=AutoName.UUID,
+        renames={"roleType": "type"},
+        validate=_validate_role_definition,
+        complete=_complete_role_definition,
+        refuse_delete=_refuse_assigned,
+    ),
+    ResourceType(
+        pulumi_type="azure-native:authorization:ManagementLockByScope",
+        api_version="2020-05-01",
+        path=f"{{scope}}/providers/{LOCK_TYPE}/{{lockName}}",
+        autoname=AutoName.RANDOM,
+        check=_check_lock,
+    ),
+)
+
+FUNCTIONS = {"azure-native:authorization:getClientConfig": client_config}

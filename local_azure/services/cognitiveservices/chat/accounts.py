@@ -1,0 +1,75 @@
+"""Azure OpenAI accounts (`dataplane.ModelService`): an HTTPS endpoint each, with a chat model behind it."""
+
+import asyncio
+
+from aiohttp import web
+
+from local_azure.core.ids import key, name_of
+from local_azure.core.store import Store
+from local_azure.core.tokens import Tokens
+from local_azure.home import Home
+from local_azure.runtime.ports import ADDRESS, Ports
+from local_azure.runtime.tls import Tls
+from local_azure.services.cognitiveservices.chat.front import Clocks, Front, Shared
+from local_azure.services.cognitiveservices.chat.upstream import Upstream
+
+
+class ModelAccounts:
+    """Each account listens on a port of its own, as it has a host name of its own on Azure."""
+
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        tokens: Tokens,
+        tls: Tls,
+        ports: Ports,
+        *,
+        clocks: Clocks | None = None,
+    ) -> None:
+        self._upstream = Upstream()
+        self._shared = Shared(store, tokens, self._upstream, home.model_file, clocks or Clocks())
+        self._tls = tls
+        self._ports = ports
+        self._runners: dict[str, web.ServerRunner] = {}
+        self._endpoints: dict[str, str] = {}
+        self._turn = asyncio.Lock()
+
+    async def open_account(self, account_id: str, subdomain: str) -> str:  # noqa: ARG002 # an address has no subdomain
+        """The account's endpoint, ending in a slash. Raises PortTakenError."""
+        account = key(account_id)
+        async with self._turn:
+            if account not in self._endpoints:
+                listener = self._ports.hold(_port_name(account_id))
+                runner = web.ServerRunner(
+                    web.Server(Front(account_id, self._shared), access_log=None), shutdown_timeout=2
+                )
+                await runner.setup()
+                await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
+                self._runners[account] = runner
+                self._endpoints[account] = f"https://{ADDRESS}:{listener.getsockname()[1]}/"
+            return self._endpoints[account]
+
+    async def delete_account(self, account_id: str) -> None:
+        async with self._turn:
+            await self._close(key(account_id))
+            self._ports.forget(_port_name(account_id))
+
+    async def close(self) -> None:
+        for account in list(self._runners):
+            await self._close(account)
+        await self._upstream.close()
+
+    def states(self) -> list[tuple[str, str]]:
+        """Name and endpoint of each open account, for `status`."""
+        return [(name_of(account), endpoint) for account, endpoint in self._endpoints.items()]
+
+    async def _close(self, account: str) -> None:
+        self._endpoints.pop(account, None)
+        runner = self._runners.pop(account, None)
+        if runner is not None:
+            await runner.cleanup()
+
+
+def _port_name(account_id: str) -> str:
+    return f"OpenAI account {name_of(account_id).lower()}"

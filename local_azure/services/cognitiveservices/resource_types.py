@@ -1,0 +1,243 @@
+"""Microsoft.CognitiveServices: Azure OpenAI accounts and model deployments."""
+
+import asyncio
+import re
+from typing import Any
+
+from local_azure.core import clock, ids
+from local_azure.core.errors import ArmError
+from local_azure.core.naming import AutoName
+from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
+from local_azure.core.schema import Problem, nearest
+from local_azure.core.store import Resource
+from local_azure.services.cognitiveservices import deleted
+from local_azure.services.cognitiveservices.models import (
+    DEPLOYMENT_SKUS,
+    MODELS,
+    RAI_POLICIES,
+    Model,
+    find_model,
+)
+from local_azure.services.managedidentity.resource_types import assign
+
+ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
+_ACCOUNT = (
+    "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+    f"/providers/{ACCOUNT_TYPE}/{{accountName}}"
+)
+_API_VERSION = "2025-06-01"
+_KINDS = ("OpenAI", "AIServices")
+_RULE = "takes 2 to 64 letters, digits, and -_. and starts with a letter or digit"
+_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+
+_account_name = string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64)
+_deployment_name = string_rule(
+    "deploymentName", _PATTERN, f"a deployment's name {_RULE}", minimum=2, maximum=64
+)
+
+
+def _check_account(inputs: Inputs) -> list[Problem]:
+    return list(_account_name(inputs))
+
+
+def _check_deployment(inputs: Inputs) -> list[Problem]:
+    return list(_deployment_name(inputs))
+
+
+def refuse_account(azure: Azure, account: Resource) -> None:
+    """ArmError for what Azure refuses in an account; 409 for a name or a subdomain that is taken."""
+    found = deleted.restored(azure, account)
+    if found is not None:
+        account = deleted.filled(account, found)
+    kind, sku = account.get("kind"), account.get("sku", {}).get("name")
+    if kind not in _KINDS:
+        raise ArmError(
+            400,
+            "InvalidApiSetId",
+            f"The account type '{kind}' is either invalid or unavailable in given region. "
+            f"Local Azure has: {', '.join(_KINDS)}.",
+        )
+    if sku != "S0":
+        raise ArmError(
+            400, "InvalidSkuId", f"The SKU '{sku}' is invalid for kind '{kind}'; its one SKU is 'S0'."
+        )
+    subdomain = account.get("properties", {}).get("customSubDomainName")
+    if subdomain is None:
+        return
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}[A-Za-z0-9]", subdomain):
+        raise ArmError(
+            400,
+            "BadRequest",
+            f"The custom subdomain name '{subdomain}' is invalid: 2 to 64 letters, digits and hyphens, "
+            f"no hyphen first or last.",
+        )
+    own = {ids.key(account["id"]), ids.key(deleted.id_of(account))}
+    for other in (*azure.store.list(ACCOUNT_TYPE), *deleted.remaining(azure)):
+        taken = other.get("properties", {}).get("customSubDomainName", "")
+        if taken.lower() == subdomain.lower() and ids.key(other["id"]) not in own:
+            raise ArmError(
+                409,
+                "CustomDomainInUse",
+                f"Please pick a different name. The subdomain name '{subdomain}' is not available as it's "
+                f"already used by a resource.",
+            )
+
+
+def _validate_account(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    refuse_account(azure, resource)
+
+
+def _complete_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
+    found = deleted.restored(azure, resource)
+    if found is not None:
+        resource.update(deleted.filled(resource, found))
+    assign(azure.store, resource, previous or found)
+    before: dict[str, Any] = (previous or found or {}).get("properties", {})
+    given = {name: value for name, value in resource.get("properties", {}).items() if name != "restore"}
+    resource["properties"] = {
+        "disableLocalAuth": False,
+        "publicNetworkAccess": "Enabled",
+        **given,
+        "dateCreated": before.get("dateCreated") or clock.text(azure.now()),
+        "endpoint": (previous or {}).get("properties", {}).get("endpoint")
+        or f"https://{resource.get('location', '')}.api.cognitive.microsoft.com/",
+        "isMigrated": False,
+        "privateEndpointConnections": [],
+        "provisioningState": "Succeeded",
+    }
+
+
+async def _open_account(azure: Azure, resource: Resource) -> None:
+    properties = resource.setdefault("properties", {})
+    subdomain = properties.get("customSubDomainName")
+    if subdomain is not None:
+        properties["endpoint"] = await azure.services.models.open_account(resource["id"], subdomain)
+    properties["endpoints"] = {"OpenAI Language Model Instance API": properties["endpoint"]}
+    azure.store.forget(deleted.id_of(resource))  # a restored one is a deleted one no more
+
+
+async def _delete_account(azure: Azure, resource: Resource) -> None:
+    await azure.services.models.delete_account(resource["id"])
+    deleted.keep(azure, resource)
+
+
+def refuse_deployment(deployment: Resource, previous: Resource | None, day: str) -> Model:
+    """The model that the deployment asks for, or ArmError 400. `day` is today, yyyy-mm-dd."""
+    properties, sku = deployment.get("properties", {}), deployment.get("sku", {})
+    wanted = properties.get("model", {})
+    name, version, form = wanted.get("name"), wanted.get("version"), wanted.get("format")
+    described = f"Format: {form}, Name: {name}, Version: {version or '(default)'}"
+    model = find_model(name, version) if form == "OpenAI" and name else None
+    if model is None:
+        known = ", ".join(f"{one.name} {one.version}" for one in MODELS)
+        raise ArmError(
+            400,
+            "DeploymentModelNotSupported",
+            f"The model '{described}' of account deployment is not supported."
+            f"{nearest(str(name), [one.name for one in MODELS])} Supported (format OpenAI): {known}.",
+        )
+    stage = model.stage_on(day)
+    before = (previous or {}).get("properties", {}).get("model", {})
+    deployed_already = (before.get("name"), before.get("version")) == (model.name, model.version)
+    if stage == "Retired" or (stage == "Deprecated" and not deployed_already):
+        raise ArmError(
+            400,
+            "ServiceModelDeprecated",
+            f"The model '{described}' is {stage.lower()} and takes no new deployments "
+            f"(retirement: {model.retires}).",
+        )
+    if sku.get("name") not in DEPLOYMENT_SKUS:
+        raise ArmError(
+            400,
+            "InvalidResourceProperties",
+            f"The specified SKU '{sku.get('name')}' for model '{name} {model.version}' is not supported; "
+            f"one of {', '.join(DEPLOYMENT_SKUS)}.",
+        )
+    capacity = sku.get("capacity", 1)
+    if capacity < 1:
+        raise ArmError(
+            400,
+            "InvalidCapacity",
+            f"sku.capacity is {capacity}; it is at least 1 (thousand tokens per minute).",
+        )
+    policy = properties.get("raiPolicyName")
+    if policy is not None and policy not in RAI_POLICIES:
+        raise ArmError(
+            400,
+            "InvalidResourceProperties",
+            f"The content filter policy '{policy}' (raiPolicyName) does not exist; "
+            f"one of {', '.join(RAI_POLICIES)}.",
+        )
+    return model
+
+
+def _validate_deployment(azure: Azure, resource: Resource, previous: Resource | None) -> None:
+    refuse_deployment(resource, previous, clock.today())
+    account = ids.key(_account_of(resource))
+    if account in azure.busy:
+        raise ArmError(
+            409,
+            "RequestConflict",
+            f"Another operation is being performed on the parent resource '{_account_of(resource)}'. "
+            f"Please try again later.",
+        )
+
+
+def _complete_deployment(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
+    model = refuse_deployment(resource, previous, clock.today())
+    given = resource.get("properties", {})
+    sku = {"capacity": 1, **resource.get("sku", {})}
+    resource["sku"] = sku
+    resource["properties"] = {
+        "versionUpgradeOption": "OnceNewDefaultVersionAvailable",
+        "raiPolicyName": "Microsoft.DefaultV2",
+        **given,
+        "model": {**given.get("model", {}), "version": model.version},
+        "capabilities": {"chatCompletion": "true", "assistants": "true"},
+        "currentCapacity": sku["capacity"],
+        "provisioningState": "Succeeded",
+        "rateLimits": [
+            {"key": "token", "renewalPeriod": 60, "count": sku["capacity"] * 1000},
+        ],
+    }
+
+
+async def _provision(azure: Azure, resource: Resource) -> None:
+    """Azure works on one deployment of an account at a time; a second request meanwhile gets 409."""
+    account = ids.key(_account_of(resource))
+    azure.busy.add(account)
+    try:
+        await asyncio.sleep(azure.provisioning_seconds)
+    finally:
+        azure.busy.discard(account)
+
+
+def _account_of(deployment: Resource) -> str:
+    scope, _, names = ids.parse(deployment["id"])
+    return ids.build(scope, ACCOUNT_TYPE, names[0])
+
+
+TYPES = (
+    ResourceType(
+        pulumi_type="azure-native:cognitiveservices:Account",
+        api_version=_API_VERSION,
+        path=_ACCOUNT,
+        autoname=AutoName.RANDOM,
+        replace_on=("properties.customSubDomainName",),
+        check=_check_account,
+        validate=_validate_account,
+        complete=_complete_account,
+        apply=_open_account,
+        remove=_delete_account,
+    ),
+    ResourceType(
+        pulumi_type="azure-native:cognitiveservices:Deployment",
+        api_version=_API_VERSION,
+        path=f"{_ACCOUNT}/deployments/{{deploymentName}}",
+        autoname=AutoName.COPY,
+        check=_check_deployment,
+        validate=_validate_deployment,
+        complete=_complete_deployment,
+        apply=_provision,
+    ),
+)

@@ -1,1 +1,0 @@
-"""Function apps: publish endpoint, Functions host and Python worker."""

@@ -1,0 +1,299 @@
+"""Microsoft.Web: App Service plans, function apps, and their publishing policies."""
+
+from typing import Any
+
+from local_azure.core import clock, ids
+from local_azure.core.errors import ArmError
+from local_azure.core.naming import AutoName
+from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
+from local_azure.core.schema import Problem
+from local_azure.core.store import Resource, Store
+from local_azure.frontends.pulumi.diff import normal_location
+from local_azure.services.managedidentity.resource_types import assign
+from local_azure.services.storage.resource_types import find_container
+from local_azure.services.web import flex
+
+PLAN_TYPE = "Microsoft.Web/serverfarms"
+SITE_TYPE = "Microsoft.Web/sites"
+_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+_API_VERSION = "2025-05-01"
+_FLEX_SKU = "FC1"
+_FLEX_TIER = "FlexConsumption"
+
+_plan_name = string_rule(
+    "name", r"[\w-]+", "a plan's name takes 1 to 60 letters, digits, - and _", maximum=60
+)
+_site_name = string_rule(
+    "name",
+    r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
+    "an app's name takes 2 to 60 letters, digits and hyphens, no hyphen first or last",
+    minimum=2,
+    maximum=60,
+)
+
+
+def _check_plan(inputs: Inputs) -> list[Problem]:
+    return list(_plan_name(inputs))
+
+
+def _check_site(inputs: Inputs) -> list[Problem]:
+    return list(_site_name(inputs))
+
+
+def refuse_plan(plan: Resource) -> None:
+    """ArmError 400 for a plan that local Azure cannot run or Azure would not make."""
+    sku = plan.get("sku", {})
+    name, tier = sku.get("name"), sku.get("tier", _FLEX_TIER)
+    if name != _FLEX_SKU:
+        raise ArmError(
+            400,
+            "NotSupportedByLocalAzure",
+            f"sku.name is {name!r}; local Azure runs Flex Consumption plans only: name '{_FLEX_SKU}', "
+            f"tier '{_FLEX_TIER}'.",
+        )
+    if tier != _FLEX_TIER:
+        raise ArmError(
+            400, "BadRequest", f"sku.tier is {tier!r}; with sku.name '{_FLEX_SKU}' it is '{_FLEX_TIER}'."
+        )
+    if plan.get("properties", {}).get("reserved") is not True:
+        raise ArmError(
+            400,
+            "BadRequest",
+            "reserved is not true; a Flex Consumption plan runs on Linux, which `reserved=True` stands for.",
+        )
+
+
+def _validate_plan(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    refuse_plan(resource)
+
+
+def _complete_plan(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    sku = resource.get("sku", {})
+    resource["sku"] = {"tier": _FLEX_TIER, "size": _FLEX_SKU, "family": "FC", "capacity": 0, **sku}
+    resource["kind"] = resource.get("kind", "functionapp")
+    resource["properties"] = {
+        "hyperV": False,
+        "isSpot": False,
+        "isXenon": False,
+        "perSiteScaling": False,
+        "zoneRedundant": False,
+        "elasticScaleEnabled": False,
+        **resource.get("properties", {}),
+        "geoRegion": resource.get("location", ""),
+        "provisioningState": "Succeeded",
+        "resourceGroup": _group_name(resource),
+        "status": "Ready",
+        "subscription": resource["id"].split("/")[2],
+    }
+
+
+def _sites_on(store: Store, plan_id: str) -> list[Resource]:
+    return [
+        site
+        for site in store.list(SITE_TYPE)
+        if ids.same(site.get("properties", {}).get("serverFarmId", ""), plan_id)
+    ]
+
+
+async def _remove_plan(azure: Azure, resource: Resource) -> None:
+    sites = [site["name"] for site in _sites_on(azure.store, resource["id"])]
+    if sites:
+        raise ArmError(
+            409,
+            "Conflict",
+            f"Server farm '{resource['name']}' cannot be deleted because it has web app(s) "
+            f"{', '.join(sites)} assigned to it.",
+        )
+
+
+def refuse_site(store: Store, site: Resource) -> None:
+    """ArmError for what Azure refuses in a function app on a Flex Consumption plan."""
+    properties = site.get("properties", {})
+    for other in store.list(SITE_TYPE):
+        if other["name"].lower() == site["name"].lower() and not ids.same(other["id"], site["id"]):
+            raise ArmError(409, "Conflict", f"Website with given name {site['name']} already exists.")
+    kind = str(site.get("kind", ""))
+    if not {"functionapp", "linux"} <= set(kind.lower().split(",")):
+        raise ArmError(
+            400,
+            "NotSupportedByLocalAzure",
+            f"kind is {kind!r}; local Azure runs Linux function apps only: 'functionapp,linux'.",
+        )
+    _refuse_plan_of(store, site)
+    flex.refuse(properties)
+    runtime = properties["functionAppConfig"]["runtime"]["name"]
+    if runtime != "python":
+        raise ArmError(
+            400, "NotSupportedByLocalAzure", f"runtime.name is {runtime!r}; local Azure runs python only."
+        )
+    _refuse_deployment_storage(store, site)
+
+
+def _refuse_plan_of(store: Store, site: Resource) -> None:
+    plan_id = site.get("properties", {}).get("serverFarmId")
+    plan = store.get(plan_id) if plan_id else None
+    if plan is None:
+        raise ArmError(404, "NotFound", f"Cannot find ServerFarm with name {plan_id}.")
+    if normal_location(plan.get("location", "")) != normal_location(site.get("location", "")):
+        raise ArmError(
+            400,
+            "BadRequest",
+            f"The app is in '{site.get('location')}', its plan '{plan['name']}' in '{plan.get('location')}'; "
+            f"they are in one region.",
+        )
+    others = [one["name"] for one in _sites_on(store, plan["id"]) if not ids.same(one["id"], site["id"])]
+    if others:
+        raise ArmError(
+            409,
+            "Conflict",
+            f"Flex Consumption plan '{plan['name']}' already has the app {', '.join(others)}; "
+            f"such a plan takes one app.",
+        )
+
+
+def _refuse_deployment_storage(store: Store, site: Resource) -> None:
+    """The container exists, and the site can sign in to it."""
+    storage = site.get("properties", {})["functionAppConfig"]["deployment"]["storage"]
+    authentication = storage["authentication"]
+    container = find_container(store, storage["value"])
+    if container is None:
+        raise ArmError(
+            400,
+            "BadRequest",
+            f"deployment.storage.value is '{storage['value']}'; there is no such container. It is a storage "
+            f"account's blob endpoint (primaryEndpoints.blob) followed by the container's name.",
+        )
+    assigned = site.get("identity", {})
+    if authentication["type"] == "UserAssignedIdentity":
+        wanted = authentication["userAssignedIdentityResourceId"]
+        if not any(ids.same(wanted, one) for one in assigned.get("userAssignedIdentities", {})):
+            raise ArmError(
+                400,
+                "BadRequest",
+                f"deployment.storage.authentication names the identity '{wanted}', which is not assigned to "
+                f"the app (identity.userAssignedIdentities).",
+            )
+    elif authentication["type"] == "SystemAssignedIdentity":
+        if "SystemAssigned" not in assigned.get("type", ""):
+            raise ArmError(
+                400,
+                "BadRequest",
+                "deployment.storage.authentication is SystemAssignedIdentity, but the app has none "
+                "(identity.type).",
+            )
+    else:
+        raise ArmError(
+            400,
+            "NotSupportedByLocalAzure",
+            "deployment.storage.authentication is StorageAccountConnectionString; local Azure's storage "
+            "takes no keys. Use an identity.",
+        )
+
+
+def _validate_site(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    refuse_site(azure.store, resource)
+
+
+def _complete_site(azure: Azure, resource: Resource, previous: Resource | None) -> None:
+    assign(azure.store, resource, previous)
+    before: dict[str, Any] = (previous or {}).get("properties", {})
+    given = resource.get("properties", {})
+    scale = {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}
+    config = given["functionAppConfig"]
+    resource["properties"] = {
+        "enabled": True,
+        "httpsOnly": False,
+        "keyVaultReferenceIdentity": "SystemAssigned",
+        "publicNetworkAccess": "Enabled",
+        **given,
+        "functionAppConfig": {
+            **config,
+            "scaleAndConcurrency": {**scale, **config.get("scaleAndConcurrency", {})},
+        },
+        "siteConfig": {"minTlsVersion": "1.2", "http20Enabled": False, **given.get("siteConfig", {})},
+        "reserved": True,
+        "availabilityState": "Normal",
+        "lastModifiedTimeUtc": clock.now(),
+        "repositorySiteName": resource["name"],
+        "resourceGroup": _group_name(resource),
+        "sku": _FLEX_TIER,
+        "state": "Running" if given.get("enabled", True) else "Stopped",
+        "usageState": "Normal",
+        **{name: before[name] for name in _HOST_MEMBERS if name in before},
+    }
+
+
+_HOST_MEMBERS = ("defaultHostName", "hostNames", "enabledHostNames", "hostNameSslStates")
+
+
+async def _open_site(azure: Azure, resource: Resource) -> None:
+    hosts = await azure.services.sites.open_site(resource["id"])
+    resource.setdefault("properties", {}).update(
+        {
+            "defaultHostName": hosts.default,
+            "hostNames": [hosts.default],
+            "enabledHostNames": [hosts.default, hosts.scm],
+            "hostNameSslStates": [
+                {"name": hosts.default, "hostType": "Standard", "sslState": "Disabled"},
+                {"name": hosts.scm, "hostType": "Repository", "sslState": "Disabled"},
+            ],
+        }
+    )
+
+
+async def _configure_site(azure: Azure, resource: Resource) -> None:
+    await azure.services.sites.configure_site(resource["id"])
+
+
+async def _delete_site(azure: Azure, resource: Resource) -> None:
+    await azure.services.sites.delete_site(resource["id"])
+
+
+def _shape_site(_resource: Resource, outputs: Inputs) -> None:
+    # GET on a site never answers these; they have their own list operations (an#3279, an#4263).
+    for name in ("appSettings", "connectionStrings", "azureStorageAccounts", "metadata"):
+        outputs.get("siteConfig", {}).pop(name, None)
+
+
+def _group_name(resource: Resource) -> str:
+    return ids.name_of(ids.resource_group_of(resource["id"]) or "")
+
+
+def _publishing_policy(pulumi_type: str, name: str) -> ResourceType:
+    return ResourceType(
+        pulumi_type=pulumi_type,
+        api_version=_API_VERSION,
+        path=f"{_GROUP}/providers/{SITE_TYPE}/{{name}}/basicPublishingCredentialsPolicies/{name}",
+        singleton=True,
+    )
+
+
+TYPES = (
+    ResourceType(
+        pulumi_type="azure-native:web:AppServicePlan",
+        api_version=_API_VERSION,
+        path=f"{_GROUP}/providers/{PLAN_TYPE}/{{name}}",
+        autoname=AutoName.RANDOM,
+        replace_on=("reserved", "isXenon", "hyperV"),
+        check=_check_plan,
+        validate=_validate_plan,
+        complete=_complete_plan,
+        remove=_remove_plan,
+    ),
+    ResourceType(
+        pulumi_type="azure-native:web:WebApp",
+        api_version=_API_VERSION,
+        path=f"{_GROUP}/providers/{SITE_TYPE}/{{name}}",
+        autoname=AutoName.RANDOM,
+        replace_on=("kind", "reserved", "isXenon", "hyperV"),
+        check=_check_site,
+        validate=_validate_site,
+        complete=_complete_site,
+        apply=_open_site,
+        start=_configure_site,
+        remove=_delete_site,
+        shape=_shape_site,
+    ),
+    _publishing_policy("azure-native:web:WebAppScmAllowed", "scm"),
+    _publishing_policy("azure-native:web:WebAppFtpAllowed", "ftp"),
+)

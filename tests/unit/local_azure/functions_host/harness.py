@@ -1,0 +1,351 @@
+"""A local Azure of the tests' own, the function apps in it, and requests to them."""
+
+import asyncio
+import http.client
+import io
+import json
+import py_compile
+import socket
+import ssl
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import cache_from_source
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import Any, TypeVar, cast
+
+import azure.functions
+import markupsafe
+import werkzeug
+from azure.core.credentials import AccessToken
+from azure.data.tables import TableClient
+
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
+from local_azure.core.tokens import Tokens
+from local_azure.dataplane import SiteHosts, StorageEndpoints
+from local_azure.functions_host.service import Sites
+from local_azure.home import Home
+from local_azure.runtime import tls as certificates
+from local_azure.services.storage.accounts import StorageAccounts
+from tests.workspace import Answer
+
+T = TypeVar("T")
+
+GROUP = ids.resource_group(SUBSCRIPTION_ID, "tests")
+BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
+TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
+WEBSITE_CONTRIBUTOR = "de139f84-1756-47ae-9be6-808fbbe84772"
+PREVIEW_BUNDLE = {"id": "Microsoft.Azure.Functions.ExtensionBundle.Preview", "version": "[4.45.0, 4.48.0)"}
+DEADLINE = 30.0
+_VENDORED = ((azure.functions, "azure/functions"), (werkzeug, "werkzeug"), (markupsafe, "markupsafe"))
+
+
+def host_json(**changes: Any) -> str:
+    return json.dumps({"version": "2.0", "extensionBundle": PREVIEW_BUNDLE, **changes})
+
+
+def until(condition: Callable[[], T | None], what: str) -> T:
+    """Asks again and again until the answer is neither None nor False."""
+    end = time.monotonic() + DEADLINE
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"not within {DEADLINE:g} s: {what}"
+        time.sleep(0.01)
+    return answer
+
+
+@cache
+def vendored() -> Mapping[str, bytes]:
+    """azure.functions and what it needs, as a package brings them.
+
+    Compiled too: every worker that a test starts would do it again.
+    """
+    files: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch) / "module.pyc"
+        for module, below in _VENDORED:
+            assert module.__file__ is not None
+            folder = Path(module.__file__).parent
+            for file in sorted(folder.rglob("*.py")):
+                name = f".python_packages/lib/site-packages/{below}/{file.relative_to(folder).as_posix()}"
+                files[name] = file.read_bytes()
+                py_compile.compile(
+                    str(file), str(compiled), name, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+                )
+                files[cache_from_source(name)] = compiled.read_bytes()
+    return files
+
+
+def write_app(folder: Path, function_app: str) -> Path:
+    """An extracted package in a folder, with the libraries of this venv by symbolic links."""
+    packages = folder / ".python_packages" / "lib" / "site-packages"
+    for module, below in _VENDORED:
+        assert module.__file__ is not None
+        (packages / below).parent.mkdir(parents=True, exist_ok=True)
+        (packages / below).symlink_to(Path(module.__file__).parent)
+    (folder / "host.json").write_text(host_json())
+    (folder / "function_app.py").write_text(function_app)
+    return folder
+
+
+def package(files: Mapping[str, str]) -> bytes:
+    """A zip with the files and the vendored libraries."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in {**vendored(), **files}.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Principal:
+    id: str
+    client_id: str
+
+
+@dataclass
+class LocalAzure:
+    home: Home
+    loop: asyncio.AbstractEventLoop
+    store: Store
+    tokens: Tokens
+    tls: certificates.Tls
+    storage: StorageAccounts
+    sites: Sites
+    account: str
+    endpoints: StorageEndpoints
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(180)
+
+    def do(self, work: Callable[[], T]) -> T:
+        """The store belongs to the loop's thread."""
+
+        async def inside() -> T:
+            return work()
+
+        return self.run(inside())
+
+    def token(
+        self, principal_id: str = DEVELOPER_PRINCIPAL_ID, audience: str = "https://management.azure.com/"
+    ) -> str:
+        return self.tokens.issue(principal_id, audience).token
+
+    def assign(self, principal_id: str, role: str, scope: str) -> str:
+        name = str(uuid.uuid4())
+        resource: Resource = {
+            "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
+            "name": name,
+            "type": "Microsoft.Authorization/roleAssignments",
+            "properties": {
+                "principalId": principal_id,
+                "scope": scope,
+                "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
+            },
+        }
+        self.do(lambda: self.store.put(resource))
+        return resource["id"]
+
+    def table(self, name: str = "ChatState") -> TableClient:
+        credential = _Fixed(self.token(audience="https://storage.azure.com"))
+        return TableClient(
+            self.endpoints.table, name, credential=credential, connection_verify=str(self.tls.ca_file)
+        )
+
+    def rows(self, partition_key: str, table: str = "ChatState") -> list[dict[str, Any]]:
+        with self.table(table) as client:
+            found = cast(
+                "Iterable[dict[str, Any]]",
+                client.query_entities(  # pyright: ignore[reportUnknownMemberType] # the SDK leaves `**kwargs` open
+                    "PartitionKey eq @key", parameters={"key": partition_key}
+                ),
+            )
+            return sorted((dict(row) for row in found), key=lambda row: row["RowKey"])
+
+    def new_site(
+        self,
+        *,
+        roles: tuple[str, ...] = (BLOB_OWNER, TABLE_CONTRIBUTOR),
+        container: str = "deployments",
+        **settings: str,
+    ) -> "TestSite":
+        name = f"app-{uuid.uuid4().hex[:8]}"
+        principal = Principal(str(uuid.uuid4()), str(uuid.uuid4()))
+        identity_id = ids.build(GROUP, "Microsoft.ManagedIdentity/userAssignedIdentities", name)
+        site = TestSite(self, ids.build(GROUP, "Microsoft.Web/sites", name), principal, identity_id)
+        self.do(
+            lambda: self.store.put(
+                {
+                    "id": identity_id,
+                    "name": name,
+                    "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+                    "properties": {"principalId": principal.id, "clientId": principal.client_id},
+                }
+            )
+        )
+        for role in roles:
+            self.assign(principal.id, role, self.account)
+        site.settings = {
+            "AzureWebJobsStorage__tableServiceUri": self.endpoints.table,
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": principal.client_id,
+            **settings,
+        }
+        site.container = container
+        site.put()
+        site.hosts = self.run(self.sites.open_site(site.id))
+        return site
+
+
+@dataclass
+class TestSite:
+    """A function app; `settings` and `cors` reach it by `configure`."""
+
+    __test__ = False
+
+    azure: LocalAzure
+    id: str
+    principal: Principal
+    identity_id: str
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    cors: dict[str, Any] = field(default_factory=dict[str, Any])
+    container: str = ""
+    python: str = ""
+    hosts: SiteHosts = field(default_factory=lambda: SiteHosts("", ""))
+
+    @property
+    def name(self) -> str:
+        return ids.name_of(self.id)
+
+    @property
+    def log(self) -> str:
+        return (self.azure.home.logs / f"{self.name}.log").read_text()
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return self.azure.do(lambda: self.azure.sites.host_keys(self.id))
+
+    @property
+    def functions(self) -> list[str]:
+        return self.azure.do(lambda: self.azure.sites.functions(self.id))
+
+    @property
+    def host_status(self) -> Mapping[str, Any]:
+        return self.azure.do(lambda: self.azure.sites.host_status(self.id))
+
+    def put(self) -> None:
+        authentication = {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": self.identity_id}
+        resource: Resource = {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Web/sites",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {self.identity_id: {}}},
+            "properties": {
+                "siteConfig": {
+                    "appSettings": [{"name": name, "value": value} for name, value in self.settings.items()],
+                    "cors": self.cors,
+                },
+                "functionAppConfig": {
+                    "runtime": {"name": "python", "version": self.python},
+                    "deployment": {
+                        "storage": {
+                            "type": "blobContainer",
+                            "value": f"{self.azure.endpoints.blob}{self.container}",
+                            "authentication": authentication,
+                        }
+                    },
+                },
+            },
+        }
+        self.azure.do(lambda: self.azure.store.put(resource))
+
+    def configure(self) -> None:
+        self.put()
+        self.azure.run(self.azure.sites.configure_site(self.id))
+
+    def publish(
+        self,
+        content: bytes,
+        *,
+        token: str | None = None,
+        query: str = "RemoteBuild=false&Deployer=tests",
+        kind: str = "application/zip",
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token or self.azure.token()}", "Content-Type": kind}
+        return send(self.azure.tls, self.hosts.scm, "POST", f"/api/publish?{query}", headers, content)
+
+    def scm(self, target: str, token: str | None = None) -> Answer:
+        headers = {"Authorization": f"Bearer {token or self.azure.token()}"}
+        return send(self.azure.tls, self.hosts.scm, "GET", target, headers)
+
+    def outcome(self, answer: Answer) -> dict[str, Any]:
+        """The deployment of a publish answer, when it has ended."""
+        assert answer.status == 202, answer
+        target = f"/api/deployments/{answer.json()}"
+
+        def ended() -> dict[str, Any] | None:
+            found = self.scm(target)
+            assert found.status == 200
+            return found.json() if found.json()["complete"] else None
+
+        return until(ended, f"end of {target}")
+
+    def deploy(self, files: Mapping[str, str]) -> dict[str, Any]:
+        return self.outcome(self.publish(package({"host.json": host_json(), **files})))
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Answer:
+        return send(self.azure.tls, self.hosts.default, method, target, headers or {}, body, **options)
+
+    @contextmanager
+    def connect(self) -> Generator[ssl.SSLSocket]:
+        """A connection for what no HTTP client sends."""
+        context = ssl.create_default_context(cafile=str(self.azure.tls.ca_file))
+        host, port = self.hosts.default.split(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=DEADLINE) as plain,
+            context.wrap_socket(plain, server_hostname=host) as connection,
+        ):
+            yield connection
+
+
+def send(  # noqa: PLR0917 # a request has these parts
+    tls: certificates.Tls,
+    address: str,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    *,
+    chunked: bool = False,
+) -> Answer:
+    """The target goes out as it is written: no client cleans it up."""
+    context = ssl.create_default_context(cafile=str(tls.ca_file))
+    connection = http.client.HTTPSConnection(address, context=context, timeout=DEADLINE)
+    try:
+        content = iter([body]) if chunked and body is not None else body
+        connection.request(method, target, content, dict(headers), encode_chunked=chunked)
+        answer = connection.getresponse()
+        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    token: str
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        return AccessToken(self.token, int(time.time()) + 3600)

@@ -1,0 +1,195 @@
+"""What the model is sent, and what of its answers is taken: pure functions."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from local_azure.functions_host.bindings import assistant_post, chat_client
+from local_azure.functions_host.bindings.assistant_post import PostRequest
+from local_azure.functions_host.bindings.chat_client import ChatClient
+from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.rows import Message
+from local_azure.functions_host.skills import Returned, Skills, SkillTrigger, argument_of
+
+MOMENT = "2026-01-01T00:00:00.0000000Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"temperature": 0.5, "max_tokens": 100}),
+        (
+            {"temperature": "1", "max_tokens": " 7 ", "top_p": "0.9"},
+            {"temperature": 1.0, "max_tokens": 7, "top_p": 0.9},
+        ),
+        ({"temperature": "warm", "max_tokens": "1.5"}, {}),
+        ({"temperature": "", "max_tokens": ""}, {}),
+        ({"is_reasoning_model": True, "top_p": "0.9"}, {"top_p": 0.9}),
+    ],
+)
+def test_settings_that_do_not_parse_are_left_out(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert assistant_post.options(PostRequest(**changes)) == expected
+
+
+@pytest.mark.parametrize("missing", ["id", "user_message"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_post_needs_an_id_and_a_message(missing: str, value: str | None) -> None:
+    given: dict[str, Any] = {"id": "a", "user_message": " ", missing: value}
+    with pytest.raises(BindingError, match="must"):
+        assistant_post.check(PostRequest(**given))
+    given[missing] = "x"
+    assistant_post.check(PostRequest(**given))
+
+
+def test_a_role_that_the_extension_does_not_know_fails() -> None:
+    with pytest.raises(BindingError, match="Unknown chat role 'Developer'"):
+        assistant_post.chat_messages([Message("a", "Developer", MOMENT)])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"choices": [], "usage": {"total_tokens": 1, "completion_tokens": 1}},
+        {"choices": [{"message": {"content": "a"}}]},
+        {"choices": [{"message": {"tool_calls": [{"id": "c"}]}}], "usage": {}},
+    ],
+)
+def test_an_answer_that_is_no_completion_fails(answer: object) -> None:
+    with pytest.raises(BindingError, match="no chat completion"):
+        chat_client.parse_completion(answer)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "2"}, 2.0),
+        ({"Retry-After": "2", "retry-after-ms": "1500"}, 1.5),
+        ({"Retry-After": "2", "x-ms-retry-after-ms": "500"}, 0.5),
+        ({"Retry-After": "Wed, 25 Nov 2020 10:00:00 GMT"}, 0.0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, 0.0),
+        ({"Retry-After": "inf"}, None),
+    ],
+)
+def test_the_service_says_when_to_ask_again(headers: dict[str, str], seconds: float | None) -> None:
+    assert chat_client.retry_after(headers) == seconds
+
+
+class ScriptedSession:
+    """Answers with statuses and headers, in place of an `aiohttp.ClientSession`."""
+
+    def __init__(self, answers: Sequence[tuple[int, str]]) -> None:
+        self._answers = list(answers)
+
+    @asynccontextmanager
+    async def post(self, _url: str, **_options: Any) -> AsyncGenerator[Any]:
+        status, header = self._answers.pop(0)
+        name, _, value = header.partition(": ")
+        completion = {
+            "choices": [{"message": {"content": "good"}}],
+            "usage": {"total_tokens": 2, "completion_tokens": 1},
+        }
+
+        async def content(**_options: Any) -> object:
+            return completion if status == 200 else {}
+
+        yield SimpleNamespace(status=status, headers={name: value}, json=content)
+
+    @property
+    def left(self) -> int:
+        return len(self._answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "waits", "left", "fails"),
+    [
+        pytest.param([(500, "")] * 6, [0.8, 1.6, 3.2], 2, "Status: 500", id="failures/500-for-ever"),
+        pytest.param([(429, ""), (400, ""), (200, "")], [0.8], 1, "Status: 400", id="400-then-different"),
+        pytest.param([(429, "Retry-After: 2"), (200, "")], [2.0], 0, None, id="429-retry-after"),
+        pytest.param(
+            [(429, "Retry-After: 0")] * 2 + [(200, "")], [0.0, 0.0], 0, None, id="429-retry-after-0"
+        ),
+        pytest.param(
+            [(429, ""), (429, "retry-after-ms: 10"), (200, "")],
+            [0.8, 0.01],
+            0,
+            None,
+            id="429-retry-after-ms-short",
+        ),
+        pytest.param(
+            [(429, "Retry-After: Fri, 31 Dec 2077 23:59:59 GMT"), (200, "")],
+            [],
+            1,
+            "longer than .NET can wait",
+            id="429-retry-after-date",
+        ),
+    ],
+)
+async def test_the_model_is_asked_again_after_the_waits_of_the_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[tuple[int, str]],
+    waits: list[float],
+    left: int,
+    fails: str | None,
+) -> None:
+    """Recordings failures/…: three more attempts, 0.8, 1.6 and 3.2 s apart unless the service says when."""
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def authorize() -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(chat_client.asyncio, "sleep", sleep)
+    session = ScriptedSession(answers)
+    client = ChatClient(cast("aiohttp.ClientSession", session), "https://a", "chat", authorize)
+    if fails is None:
+        assert (await client.complete({})).content == "good"
+    else:
+        with pytest.raises(BindingError, match=fails):
+            await client.complete({})
+    assert (waited, session.left) == (waits, left)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", None),
+        ("{}", None),
+        ('{"task": null}', None),
+        ('{"Task": "other case"}', None),
+        ('{"task": "a", "more": {}}', "a"),
+        ('{"task": 1e20}', "1E+20"),
+        pytest.param('{"task": "a\nb"}', "a\nb", id="tools/arguments-raw-newline"),
+        pytest.param(
+            '{"task": "\\/Date(1718452800000)\\/"}', "06/15/2024 12:00:00", id="tools/arguments-value-ms-date"
+        ),
+    ],
+)
+def test_one_argument_is_taken_by_its_exact_name(arguments: str, expected: str | None) -> None:
+    assert argument_of(arguments, "task") == expected
+
+
+def test_arguments_that_are_nested_too_deep_do_not_reach_the_skill() -> None:
+    """Recording tools/arguments-deep."""
+    with pytest.raises(BindingError, match="maximum depth of 64"):
+        argument_of('{"task": "x", "d": ' + "[" * 70 + "]" * 70 + "}", "task")
+
+
+def test_a_schema_that_is_no_json_fails_every_post() -> None:
+    async def never(_function: str, _parameter: str, _argument: str | None) -> Returned:
+        raise AssertionError
+
+    skills = Skills(never)
+    skills.register([("AddTodo", SkillTrigger("task", "AddTodo", "Adds", "{broken"))])
+    with pytest.raises(BindingError, match="parameterDescriptionJson of the skill 'AddTodo' is no JSON"):
+        skills.tools()

@@ -1,0 +1,88 @@
+from typing import Any
+
+import pytest
+
+from local_azure.functions_host import bundle, function_table
+from local_azure.functions_host.configuration import Configuration
+from local_azure.functions_host.function_table import HttpTrigger
+from local_azure.functions_host.worker_process import IndexedFunction
+
+PREVIEW = bundle.resolve(bundle.PREVIEW, "[4.45.0, 4.46.0)")
+GENERAL = bundle.resolve(bundle.GENERAL, "[4.*, 5.0.0)")
+
+
+def function(name: str = "Create", *more: dict[str, Any], **trigger: Any) -> IndexedFunction:
+    bindings: list[dict[str, Any]] = [
+        {"direction": "OUT", "type": "http", "name": "$return"},
+        *more,
+        {
+            "direction": "IN",
+            "type": "httpTrigger",
+            "name": "req",
+            "methods": ["PUT"],
+            "authLevel": "FUNCTION",
+            "route": "a/{id}",
+            **trigger,
+        },
+    ]
+    return IndexedFunction(name, tuple(bindings))
+
+
+POST = {"direction": "IN", "type": "assistantPost", "name": "state", "id": "{id}", "userMessage": "x"}
+CREATE = {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
+
+
+def errors_of(one: IndexedFunction, found: bundle.Bundle | None = PREVIEW, **settings: str) -> str:
+    table = function_table.build([one], "api", found, Configuration(settings))
+    assert bool(table.errors) is not bool(table.functions)
+    assert len(table.routes) == len(table.functions)
+    return " ".join(table.errors)
+
+
+def test_a_function_of_the_preview_bundle_serves() -> None:
+    table = function_table.build([function("Create", CREATE)], "api", PREVIEW, Configuration({}))
+    assert table.errors == ()
+    assert table.functions["Create"].outputs == {"requests": "assistantcreate"}
+    trigger = table.functions["Create"].trigger
+    assert isinstance(trigger, HttpTrigger)
+    assert trigger.auth_level == "function"
+    assert table.routes[0].template.text == "api/a/{id}"
+    assert table.routes[0].methods == {"PUT"}
+
+
+@pytest.mark.parametrize("found", [GENERAL, None])
+def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bundle | None) -> None:
+    assert "'assistantCreate' are not registered" in errors_of(function("Create", CREATE), found)
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (function("1st"), "not a valid function name"),
+        (function("host"), "not a valid function name"),
+        (function("Create", {**CREATE, "name": "my__requests"}), "my__requests is invalid"),
+        (function(route="/a"), "cannot start with '/'"),
+        (function(route="a/{id"), "incomplete parameter"),
+        (function(route="admin/x"), "conflicts with one or more built in routes"),
+        (function("Read", {"direction": "IN", "type": "textCompletion", "name": "t"}), "does not perform"),
+        (function("Post", {**POST, "id": "{assistantId"}), "Missing closing bracket at position 1"),
+        (function("Post", {**POST, "id": "{a b}"}), "The parameter name 'a b' is invalid"),
+        (function("Post", {**POST, "isReasoningModel": "%CHAT%"}), "'%CHAT%' does not resolve"),
+        (function("Post", {**POST, "isReasoningModel": "maybe"}), "Could not convert string to boolean"),
+        (function("Q", {"direction": "OUT", "type": "queue", "name": "m"}), "'queue' are not registered"),
+        (function("Create", {**CREATE, "model": "%CHAT%"}), "'%CHAT%' does not resolve"),
+    ],
+)
+def test_a_function_that_the_host_refuses_says_why(one: IndexedFunction, says: str) -> None:
+    assert says in errors_of(one)
+
+
+def test_a_function_in_error_leaves_the_others_alone() -> None:
+    table = function_table.build([function("1st"), function("Good")], "", PREVIEW, Configuration({}))
+    assert list(table.functions) == ["Good"]
+    assert len(table.errors) == 1
+
+
+def test_an_empty_route_is_the_function_name() -> None:
+    table = function_table.build([function("Hello", route="")], "api", PREVIEW, Configuration({}))
+    assert table.routes[0].template.text == "api/Hello"

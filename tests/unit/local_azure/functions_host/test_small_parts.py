@@ -1,0 +1,153 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from local_azure.functions_host import bundle, cors, deployments, host_json, keys
+from local_azure.functions_host.bundle import BundleError
+from local_azure.functions_host.configuration import Configuration, MissingSettingError
+from local_azure.functions_host.cors import Cors
+from local_azure.functions_host.deployments import Deployment, DeploymentList, Status
+from local_azure.functions_host.host_json import LEVELS, HostJson, HostJsonError
+
+ORIGIN = {"Origin": "https://a.example"}
+
+
+def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "site" / "keys.json"
+    made = keys.load_or_create(file)
+    assert keys.load_or_create(file) == made
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert made.master != made.default
+
+
+@pytest.mark.parametrize(
+    ("level", "key", "opens"),
+    [
+        ("ANONYMOUS", None, True),
+        ("FUNCTION", None, False),
+        ("FUNCTION", "wrong", False),
+        ("FUNCTION", "default", True),
+        ("FUNCTION", "master", True),
+        ("ADMIN", "default", False),
+        ("ADMIN", "master", True),
+        ("FUNCTION", "\udc80", False),
+    ],
+)
+def test_a_key_opens_its_level(level: str, key: str | None, opens: bool) -> None:
+    assert keys.HostKeys("master", "default").opens(key, level) is opens
+
+
+def test_cors_answers_a_preflight_of_an_allowed_origin_only() -> None:
+    allowed = Cors(("https://a.example",), support_credentials=True)
+    asked = {**ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a"}
+    assert cors.preflight(allowed, "OPTIONS", asked) == {
+        "Access-Control-Allow-Origin": "https://a.example",
+        "Vary": "Origin",
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Methods": "PUT",
+        "Access-Control-Allow-Headers": "x-a",
+    }
+    assert cors.preflight(allowed, "OPTIONS", {**asked, "Origin": "https://b.example"}) == {}
+    assert cors.preflight(allowed, "PUT", asked) is None
+    assert cors.preflight(Cors(), "OPTIONS", asked) is None
+
+
+def test_cors_for_everyone_never_allows_credentials() -> None:
+    everyone = Cors(("*",), support_credentials=True)
+    assert cors.response_headers(everyone, ORIGIN) == {"Access-Control-Allow-Origin": "*"}
+    assert cors.response_headers(everyone, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("bundle_id", "version_range", "version", "openai"),
+    [
+        (bundle.PREVIEW, "[4.45.0, 4.46.0)", "4.45.0", "0.19.0-alpha"),
+        (bundle.PREVIEW, "[4.45.0, 4.48.0)", "4.45.0", "0.19.0-alpha"),
+        (bundle.PREVIEW, "[4.*, 5.0.0)", "4.48.0", "0.21.0-alpha"),
+        (bundle.PREVIEW.lower(), "(4.44.0, 4.45.0]", "4.45.0", "0.19.0-alpha"),
+        (bundle.PREVIEW, "[4.44.0]", "4.44.0", "0.19.0-alpha"),
+        (bundle.GENERAL, "[4.*, 5.0.0)", "4.38.0", None),
+    ],
+)
+def test_a_bundle_range_resolves_to_the_newest_known(
+    bundle_id: str, version_range: str, version: str, openai: str | None
+) -> None:
+    found = bundle.resolve(bundle_id, version_range)
+    assert (found.version, found.openai) == (version, openai)
+    assert ("assistantcreate" in found.types) is (openai is not None)
+
+
+@pytest.mark.parametrize(
+    ("bundle_id", "version_range"),
+    [("Other", "[4.*, 5.0.0)"), (bundle.PREVIEW, "[3.*, 4.0.0)"), (bundle.PREVIEW, "latest")],
+)
+def test_a_bundle_that_is_not_known_is_an_error(bundle_id: str, version_range: str) -> None:
+    with pytest.raises(BundleError):
+        bundle.resolve(bundle_id, version_range)
+
+
+def test_settings_are_found_in_any_case_and_with_either_separator() -> None:
+    settings = Configuration(
+        {"AzureWebJobsStorage__clientId": "c", "MODEL": "gpt", "AzureWebJobs_Hello_Disabled": "1"}
+    )
+    assert settings.get("azurewebjobsstorage:CLIENTID") == "c"
+    assert settings.resolve("%model%-x") == "gpt-x"
+    assert settings.is_disabled("hello")
+    assert not settings.is_disabled("Other")
+    with pytest.raises(MissingSettingError, match="NOT_SET"):
+        settings.resolve("%NOT_SET%")
+
+
+def test_host_json_has_the_defaults_of_the_host() -> None:
+    assert host_json.parse('{"version": "2.0"}') == HostJson("api", None, "", {})
+    assert (
+        host_json.parse('{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}').route_prefix == ""
+    )
+
+
+def test_every_problem_of_host_json_is_told_at_once() -> None:
+    text = '{"extensions": 5, "extensionBundle": {"id": "x"}, "logging": {"logLevel": {"default": "loud"}}}'
+    with pytest.raises(HostJsonError) as caught:
+        host_json.parse(text)
+    for word in ("version", "extensions", "extensionBundle", "logLevel.default"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": "1.0"}'])
+def test_a_host_json_that_is_not_valid_is_an_error(text: str) -> None:
+    with pytest.raises(HostJsonError):
+        host_json.parse(text)
+
+
+def test_the_longest_category_decides_what_is_logged() -> None:
+    settings = HostJson(
+        log_levels={
+            "default": LEVELS["information"],
+            "Microsoft": LEVELS["error"],
+            "Microsoft.Azure": LEVELS["warning"],
+        }
+    )
+    assert settings.logs("Function.A", LEVELS["information"])
+    assert not settings.logs("Microsoft.Azure.WebJobs", LEVELS["information"])
+    assert settings.logs("Microsoft.Azure.WebJobs", LEVELS["warning"])
+    assert not settings.logs("Microsoft.Other", LEVELS["warning"])
+
+
+def test_a_deployment_that_local_azure_did_not_finish_is_cancelled_after_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "deployments.json"
+    DeploymentList(file).put(Deployment("d", "tests", deployments.now(), Status.DEPLOYING))
+    found = DeploymentList(file).get("d")
+    assert found is not None
+    assert found.status is Status.CANCELLED
+
+
+def test_only_the_newest_deployments_are_kept(tmp_path: Path) -> None:
+    kept = DeploymentList(tmp_path / "deployments.json")
+    for number in range(deployments.KEPT + 3):
+        kept.put(Deployment(str(number), "tests", deployments.now(), Status.SUCCESS))
+    assert len(kept.newest_first()) == deployments.KEPT
+    assert kept.get("0") is None
+    latest = kept.get("latest")
+    assert latest is not None
+    assert latest.id == str(deployments.KEPT + 2)
