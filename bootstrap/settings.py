@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from infra import rules
-from infra.rules import RefusedError, command
-from infra.stack_config import (
+from infra.settings import rules
+from infra.settings.rules import RefusedError, command
+from infra.settings.stack_config import (
     InvalidSettingsError,
     Key,
     Problem,

@@ -7,11 +7,11 @@ sides together. Every value of something in Azure is that resource's own output.
 import pulumi
 
 from infra.identity import AppIdentity
-from infra.models import prompt_tokens
 from infra.monitoring import Monitoring
 from infra.names import LEASE_TABLE, TODO_TABLE
 from infra.openai import ChatModel
 from infra.settings import Settings
+from infra.settings.models import prompt_tokens
 from infra.storage import ChatStorage
 
 STORAGE_CONNECTION = "AzureWebJobsStorage"

@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from infra.names import Names, names
 from infra.settings import NAME_SUFFIX, own_keys
-from infra.stack_config import read_stack_file
+from infra.settings.stack_config import read_stack_file
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.azure import Azure
 from ops.files import Files

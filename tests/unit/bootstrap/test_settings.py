@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from bootstrap.settings import KEYS, Operator, Repository, parse
-from infra.stack_config import InvalidSettingsError, Problem
+from infra.settings.stack_config import InvalidSettingsError, Problem
 from tests.unit.infra.recording import ROOT
 
 FOLDER = ROOT / "bootstrap"

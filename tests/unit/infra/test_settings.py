@@ -10,12 +10,11 @@ import pytest
 import yaml
 from pulumi.runtime import set_all_config
 
-from infra import settings
-from infra.models import CHAT_MODELS
-from infra.regions import MODEL_REGIONS, REGIONS
-from infra.rules import OWN_TAGS
-from infra.settings import KEYS, parse, python_version_of
-from infra.stack_config import InvalidSettingsError, Problem
+from infra.settings import KEYS, parse, python_version_of, reading
+from infra.settings.models import CHAT_MODELS
+from infra.settings.regions import MODEL_REGIONS, REGIONS
+from infra.settings.rules import OWN_TAGS
+from infra.settings.stack_config import InvalidSettingsError, Problem
 from infra.stacks import PULL_REQUEST_TAG
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
@@ -140,8 +139,8 @@ REFUSED: list[tuple[str, object, str]] = [
     ("location", "East US 2", "short name"),
     ("location", "", "short name"),
     ("openaiLocation", "Sweden Central", "short name"),
-    ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
-    ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
+    ("location", "eastus99", "not listed in infra/settings/regions.py as a region with Flex Consumption"),
+    ("location", "jioindiawest", "not listed in infra/settings/regions.py as a region with Flex Consumption"),
     ("location", "switzerlandnorth", 'unlistedRegions: ["switzerlandnorth"]'),
     ("openaiLocation", "westus2", "as a region with gpt-5.4-mini as GlobalStandard"),
     ("openaiLocation", "eastus99", "as a region with gpt-5.4-mini as GlobalStandard"),
@@ -149,8 +148,8 @@ REFUSED: list[tuple[str, object, str]] = [
     ("unlistedRegions", "eastus99", "list of regions"),
     ("unlistedRegions", ["East US"], "short name"),
     ("unlistedRegions", [7], "as text"),
-    ("modelName", "gpt-5.4-mimi", "no model of infra/models.py"),
-    ("modelName", "no-such-thing-at-all", "no model of infra/models.py"),
+    ("modelName", "gpt-5.4-mimi", "no model of infra/settings/models.py"),
+    ("modelName", "no-such-thing-at-all", "no model of infra/settings/models.py"),
     ("modelVersion", "2026-03-18", "no version of gpt-5.4-mini"),
     ("modelSku", "globalstandard", "must be one of GlobalStandard"),
     ("modelCapacity", 0, "from 1 to"),
@@ -471,5 +470,5 @@ def test_an_unknown_key_is_seen_where_only_the_language_host_says_it(monkeypatch
         "PULUMI_CONFIG", json.dumps({"assistant:lokation": "x", "azure-native:location": "eastus2"})
     )
     with pytest.raises(InvalidSettingsError) as caught:
-        settings.read()
+        reading.read()
     assert [problem.key for problem in caught.value.problems] == ["lokation"]

@@ -6,9 +6,8 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from infra import settings
-from infra.settings import python_version_of
-from infra.stack_config import InvalidSettingsError, read_stack_file
+from infra.settings import python_version_of, reading
+from infra.settings.stack_config import InvalidSettingsError, read_stack_file
 from tests.unit.infra.recording import ROOT
 
 
@@ -49,12 +48,12 @@ def test_the_program_refuses_a_stack_file_with_a_key_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, "config:\n  assistant:location: westus\n  assistant:location: eastus2\n")
-    monkeypatch.setattr(settings, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(reading, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(pulumi, "get_project", lambda: "assistant")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"assistant:modelCapacity": "[1]"}))
     with pytest.raises(InvalidSettingsError) as caught:
-        settings.read()
+        reading.read()
     assert "lines 2 and 3" in str(caught.value)
     assert "pulumi config set --stack dev modelCapacity" in str(caught.value), "all problems in one message"
 

@@ -16,7 +16,7 @@ import yaml
 from pulumi.runtime import get_config_env, is_config_secret
 from pulumi.runtime.config import CONFIG
 
-from infra.rules import Command, RefusedError, command, nearest
+from infra.settings.rules import Command, RefusedError, command, nearest
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 import pulumi
 import yaml
 
-from infra import rules
-from infra.models import CHAT_MODELS, ChatModel
 from infra.package import DEFAULT_PYTHON, PROJECT_ROOT, SUPPORTED_PYTHON
-from infra.regions import FLEX_REGIONS, MODEL_REGIONS, REGIONS, model_regions
-from infra.rules import Command, HttpAuthLevel, command, nearest
-from infra.stack_config import (
+from infra.settings import rules
+from infra.settings.models import CHAT_MODELS, ChatModel
+from infra.settings.regions import FLEX_REGIONS, MODEL_REGIONS, REGIONS, model_regions
+from infra.settings.rules import Command, HttpAuthLevel, command, nearest
+from infra.settings.stack_config import (
     InvalidSettingsError,
     Key,
     Problem,
@@ -130,6 +130,7 @@ TAGS = _key("tags", {}, rules.tags)
 DELETION_PROTECTION = _key("deletionProtection", False, rules.boolean)
 NAME_SUFFIX = _key("nameSuffix", "", rules.suffix)
 
+REGIONS_FILE = "infra/settings/regions.py"
 REGIONAL_MEMORY_MB = 512_000
 """Memory of all Flex Consumption instances of a subscription in one region."""
 
@@ -255,11 +256,11 @@ def _model_problems(name: str, version: str, is_reasoning: bool, today: date) ->
     model = next((model for model in of_name if model.version == version), None)
     if not of_name:
         names = [model.name for model in usable]
-        rule = f"is no model of infra/models.py; usable today: {', '.join(names)}"
+        rule = f"is no model of infra/settings/models.py; usable today: {', '.join(names)}"
         return [Problem(MODEL_NAME.name, name, rule, _switch(usable, nearest(name, names), is_reasoning))]
     if model is None:
         versions = [model.version for model in of_name]
-        rule = f"is no version of {name} in infra/models.py; there is {', '.join(versions)}"
+        rule = f"is no version of {name} in infra/settings/models.py; there is {', '.join(versions)}"
         return [Problem(MODEL_VERSION.name, version, rule, (command(MODEL_VERSION.name, versions[-1]),))]
     if model not in usable:
         rule = f"{version} retired on {model.retires}"
@@ -289,7 +290,7 @@ def _switch(usable: Sequence[ChatModel], name: str | None, is_reasoning: bool) -
 def _location_problems(location: str, unlisted: Sequence[str]) -> list[Problem]:
     if location in FLEX_REGIONS or location in unlisted:
         return []
-    rule = f"is not listed in infra/regions.py as a region with Flex Consumption. {_unlisted(location)}"
+    rule = f"is not listed in {REGIONS_FILE} as a region with Flex Consumption. {_unlisted(location)}"
     return [Problem(LOCATION.name, location, rule, (_move(LOCATION, location, FLEX_REGIONS),))]
 
 
@@ -299,9 +300,9 @@ def _model_region_problems(region: str, unlisted: Sequence[str], model: str, sku
         return []
     if not regions:
         skus = sorted(MODEL_REGIONS[model])
-        rule = f"is not listed in infra/regions.py for {model}, which has {', '.join(skus)}"
+        rule = f"is not listed in {REGIONS_FILE} for {model}, which has {', '.join(skus)}"
         return [Problem(MODEL_SKU.name, sku, rule, (command(MODEL_SKU.name, skus[-1]),))]
-    rule = f"is not listed in infra/regions.py as a region with {model} as {sku}. {_unlisted(region)}"
+    rule = f"is not listed in {REGIONS_FILE} as a region with {model} as {sku}. {_unlisted(region)}"
     return [Problem(OPENAI_LOCATION.name, region, rule, (_move(OPENAI_LOCATION, region, regions),))]
 
 
