@@ -1,25 +1,18 @@
-"""The stack's settings: read once, checked before anything is made."""
+"""The stack's settings: declared once (declarations.py), read once, checked before anything is made."""
 
-from infra.settings.reading import (
-    KEYS,
-    NAME_SUFFIX,
-    HostSettings,
-    LogSettings,
-    ModelSettings,
-    Settings,
-    own_keys,
-    parse,
-    python_version_of,
-    read,
-)
+from infra.settings.declarations import SETTINGS, HostSettings, LogSettings, ModelSettings, Settings
+from infra.settings.reading import own_keys, parse, python_version_of, read
+from infra.settings.schema import InvalidSettingsError, Problem, app_settings_of
 
 __all__ = [
-    "KEYS",
-    "NAME_SUFFIX",
+    "SETTINGS",
     "HostSettings",
+    "InvalidSettingsError",
     "LogSettings",
     "ModelSettings",
+    "Problem",
     "Settings",
+    "app_settings_of",
     "own_keys",
     "parse",
     "python_version_of",

@@ -1,14 +1,14 @@
-"""What the text of one setting must satisfy to become a value. Pure; combinations stand in settings.py.
+"""What the text of one setting must satisfy, and the value that it becomes. Pure.
 
-A rule is a function from text, as the engine hands it over (arrays and objects are JSON),
-to a value. It raises `RefusedError`, which carries the commands that mend the stack's config.
+Rules over several settings are in combinations.py.
 """
 
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from infra.stacks import PULL_REQUEST_TAG
 
@@ -23,207 +23,246 @@ OWN_TAGS = ("project", "stack", PULL_REQUEST_TAG)
 Command = tuple[str, ...]
 """Arguments of `pulumi config`."""
 
+T = TypeVar("T")
 
-class RefusedError(ValueError):
-    """A value breaks `rule`. `mends` are steps: (new text, or None to remove; path below the key)."""
 
-    def __init__(self, rule: str, *mends: tuple[str | None, str]) -> None:
+@dataclass(frozen=True)
+class Rule(Generic[T]):
+    """`text` completes "must be ...", and is empty if every text is valid.
+
+    `parse` takes text as the engine passes it (arrays and objects are JSON). It raises `InvalidValueError`.
+    """
+
+    text: str
+    parse: Callable[[str], T]
+
+
+def rule(text: str) -> Callable[[Callable[[str], T]], Rule[T]]:
+    return lambda parse: Rule(text, parse)
+
+
+class InvalidValueError(ValueError):
+    """A value breaks `rule`. `fixes` are steps: (new text, or None to remove; path below the key)."""
+
+    def __init__(self, rule: str, *fixes: tuple[str | None, str]) -> None:
         super().__init__(rule)
-        self.rule, self.mends = rule, mends or ((None, ""),)
+        self.rule, self.fixes = rule, fixes or ((None, ""),)
 
     def commands(self, key: str) -> tuple[Command, ...]:
-        return tuple(command(key, text, path) for text, path in self.mends)
+        return tuple(command(key, text, path) for text, path in self.fixes)
 
 
 def command(key: str, text: str | None, path: str = "") -> Command:
-    """`set` where there is a text, else `rm`; of the whole key or of a path below it, as `.http` or `[0]`."""
-    where = ("--path", f"{key}{path}") if path else (key,)
-    return ("rm", *where) if text is None else ("set", *where, text)
+    """`set` if there is a text, else `rm`; of the whole key or of a path below it, as `.http` or `[0]`."""
+    target = ("--path", f"{key}{path}") if path else (key,)
+    return ("rm", *target) if text is None else ("set", *target, text)
+
+
+def to_text(value: object) -> str:
+    """A value of YAML as the text that the engine passes for it: JSON, but a string as it is."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def nearest(text: str, options: Collection[str]) -> str | None:
-    """The option that looks most like the text, or None where none is near."""
+    """The option that is most similar to the text, or None if none is similar."""
     by_lower = {option.lower(): option for option in options}
     matches = get_close_matches(text.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
 
 
+any_text = Rule("", str)
+
+
+@rule("true or false")
 def boolean(text: str) -> bool:
     if text not in ("true", "false"):
         meant = "true" if text.lower() in ("yes", "on", "1", "true") else "false"
-        raise RefusedError("must be true or false", (meant, ""))
+        raise InvalidValueError(f"must be {boolean.text}", (meant, ""))
     return text == "true"
 
 
-def integer(lowest: int, highest: int, unit: str) -> Callable[[str], int]:
-    def read(text: str) -> int:
+def integer(lowest: int, highest: int, unit: str) -> Rule[int]:
+    rule_text = f"a whole number of {unit} from {lowest} to {highest}"
+
+    def parse(text: str) -> int:
         value = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
         if value is None or not lowest <= value <= highest:
             better = lowest if value is None else min(max(value, lowest), highest)
-            raise RefusedError(
-                f"must be a whole number of {unit} from {lowest} to {highest}", (str(better), "")
-            )
+            raise InvalidValueError(f"must be {rule_text}", (str(better), ""))
         return value
 
-    return read
+    return Rule(rule_text, parse)
 
 
-def integer_of(allowed: Sequence[int], unit: str) -> Callable[[str], int]:
-    def read(text: str) -> int:
+def integer_of(allowed: Sequence[int], unit: str) -> Rule[int]:
+    rule_text = f"one of {', '.join(map(str, allowed))} ({unit})"
+
+    def parse(text: str) -> int:
         value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
         if value is None or value not in allowed:
             better = allowed[0] if value is None else min(allowed, key=lambda option: abs(option - value))
-            raise RefusedError(f"must be one of {', '.join(map(str, allowed))} ({unit})", (str(better), ""))
+            raise InvalidValueError(f"must be {rule_text}", (str(better), ""))
         return value
 
-    return read
+    return Rule(rule_text, parse)
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
+def one_of(*allowed: str) -> Rule[str]:
+    rule_text = f"one of {', '.join(allowed)}"
+
+    def parse(text: str) -> str:
         if text not in allowed:
             better = nearest(text, allowed) or allowed[0]
-            raise RefusedError(f"must be one of {', '.join(allowed)}", (better, ""))
+            raise InvalidValueError(f"must be {rule_text}", (better, ""))
         return text
 
-    return read
+    return Rule(rule_text, parse)
 
 
-def auth_level(text: str) -> HttpAuthLevel:
-    return cast("HttpAuthLevel", one_of("function", "anonymous")(text))
+auth_level = cast("Rule[HttpAuthLevel]", one_of("function", "anonymous"))
 
 
+@rule("the short name of an Azure region, as eastus2 (az account list-locations -o table)")
 def region(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]{2,40}", text):
-        better = re.sub(r"[^a-z0-9]", "", text.lower())  # "East US 2" is how the portal shows eastus2
-        raise RefusedError(
-            "must be the short name of an Azure region, as eastus2 (az account list-locations -o table)",
-            (better if re.fullmatch(r"[a-z][a-z0-9]{2,40}", better) else "eastus2", ""),
-        )
+        better = re.sub(r"[^a-z0-9]", "", text.lower())  # "East US 2" is what the portal displays for eastus2
+        usable = re.fullmatch(r"[a-z][a-z0-9]{2,40}", better)
+        raise InvalidValueError(f"must be {region.text}", (better if usable else "eastus2", ""))
     return text
 
 
+@rule(f"{region.text}, or empty")
 def optional_region(text: str) -> str:
-    return region(text) if text else ""
+    return region.parse(text) if text else ""
 
 
+@rule("a list of regions")
 def regions(text: str) -> tuple[str, ...]:
-    names = texts(text, "a list of regions")
+    names = texts(text, regions.text)
     for index, name in enumerate(names):
         try:
-            region(name)
-        except RefusedError as refused:
-            ((better, _), *_) = refused.mends
-            raise RefusedError(f"has {name!r}: {refused.rule}", (better, f"[{index}]")) from refused
+            region.parse(name)
+        except InvalidValueError as error:
+            ((better, _), *_) = error.fixes
+            raise InvalidValueError(f"has {name!r}: {error.rule}", (better, f"[{index}]")) from error
     return names
 
 
+@rule("at most 8 lower-case letters and digits")
 def suffix(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]{0,8}", text):
         better = re.sub(r"[^a-z0-9]", "", text.lower())[:8]
-        raise RefusedError("must be at most 8 lower-case letters and digits", (better or None, ""))
+        raise InvalidValueError(f"must be {suffix.text}", (better or None, ""))
     return text
 
 
+@rule(f"at most {INSTRUCTIONS_LIMIT} UTF-16 units")
 def instructions(text: str) -> str:
     units = len(text.encode("utf-16-le", "surrogatepass")) // 2
     if units > INSTRUCTIONS_LIMIT:
-        raise RefusedError(f"must be at most {INSTRUCTIONS_LIMIT} UTF-16 units, has {units}")
+        raise InvalidValueError(f"must be {instructions.text}, has {units}")
     if text and not text.strip():
-        raise RefusedError("must say something, or be empty for the function app's own instructions")
+        raise InvalidValueError(
+            "must not be only white space; leave it empty for the function app's own instructions"
+        )
     if "\0" in text:
-        raise RefusedError("must not hold a NUL character, which no environment variable can carry")
+        raise InvalidValueError("must not contain a NUL character, which no environment variable can carry")
     return text
 
 
+@rule("a number from 0 to 2 with at most two decimals, as 0.5")
 def temperature(text: str) -> str:
     if not re.fullmatch(r"[01](\.[0-9]{1,2})?|2(\.0{1,2})?", text):
-        raise RefusedError("must be a number from 0 to 2 with at most two decimals, as 0.5", ("0.5", ""))
+        raise InvalidValueError(f"must be {temperature.text}", ("0.5", ""))
     return text
 
 
+@rule("a map of scale group to number of instances")
 def always_ready(text: str) -> Mapping[str, int]:
-    groups = _json(text, dict, "a map of scale group to number of instances", (None, ""), ("1", ".http"))
+    groups = _json(text, dict, always_ready.text, (None, ""), ("1", ".http"))
     for name, count in groups.items():
-        # ARM answers in lower case, and another spelling would differ for ever (azure-rest-api-specs #33095).
+        # ARM returns lower case: another spelling would always be a difference (azure-rest-api-specs #33095).
         if not re.fullmatch(r"http|blob|durable|function:[a-z][a-z0-9_\-]{0,127}", name):
-            rule = f"has group {name!r}: must be http, blob, durable or function:<name>, in lower case"
-            raise RefusedError(rule, (None, _member(name)), ("1", ".http"))
+            reason = f"has group {name!r}: must be http, blob, durable or function:<name>, in lower case"
+            raise InvalidValueError(reason, (None, _member(name)), ("1", ".http"))
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 1000:
-            rule = f"has {json.dumps(count)} for {name}: must be a whole number from 1 to 1000"
-            raise RefusedError(rule, ("1", _member(name)))
+            reason = f"has {json.dumps(count)} for {name}: must be a whole number from 1 to 1000"
+            raise InvalidValueError(reason, ("1", _member(name)))
     return dict(sorted(cast("dict[str, int]", groups).items()))
 
 
-ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.\-]*[a-z0-9])?(:[0-9]{1,5})?")
+_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.\-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 
+@rule("a list of origins")
 def origins(text: str) -> tuple[str, ...]:
     example = "https://app.example.com"
-    found = _json(text, list, "a list of origins", (None, ""), (example, "[0]"))
-    for index, origin in enumerate(found):
-        if origin != "*" and not (isinstance(origin, str) and ORIGIN.fullmatch(origin)):
-            rule = f"has {origin!r}: must be * or scheme://host[:port] in lower case, with nothing after it"
-            raise RefusedError(rule, (_origin_in(str(origin)) or example, f"[{index}]"))
-        if origin in found[:index]:
-            raise RefusedError(f"has {origin!r} twice", (None, f"[{index}]"))
-    if "*" in found and len(found) > 1:
-        rule = "must be only * or only named origins: * beside others lets every page call"
-        raise RefusedError(rule, (None, f"[{found.index('*')}]"))
-    return tuple(cast("list[str]", found))
+    values = _json(text, list, origins.text, (None, ""), (example, "[0]"))
+    for index, origin in enumerate(values):
+        if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
+            reason = f"has {origin!r}: must be * or scheme://host[:port] in lower case, with nothing after it"
+            raise InvalidValueError(reason, (_origin_in(str(origin)) or example, f"[{index}]"))
+        if origin in values[:index]:
+            raise InvalidValueError(f"has {origin!r} twice", (None, f"[{index}]"))
+    if "*" in values and len(values) > 1:
+        reason = "must be only * or only named origins: * with others allows every page"
+        raise InvalidValueError(reason, (None, f"[{values.index('*')}]"))
+    return tuple(cast("list[str]", values))
 
 
 def texts(text: str, what: str) -> tuple[str, ...]:
-    """A JSON list of strings; `what` says of which."""
-    found = _json(text, list, what)
-    for index, one in enumerate(found):
-        if not isinstance(one, str):
-            raise RefusedError(f"has {json.dumps(one)[:40]}: must be {what}, as text", (None, f"[{index}]"))
-    return tuple(cast("list[str]", found))
+    """A JSON list of strings; `what` names it, as `a list of regions`."""
+    values = _json(text, list, what)
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise InvalidValueError(
+                f"has {json.dumps(value)[:40]}: must be {what}, as text", (None, f"[{index}]")
+            )
+    return tuple(cast("list[str]", values))
 
 
+@rule("a map of name to text")
 def tags(text: str) -> Mapping[str, str]:
     """Limits of "Use tags to organize your Azure resources" on Microsoft Learn, as for storage accounts."""
-    found = _json(text, dict, "a map of name to text", (None, ""), ("someone", ".owner"))
+    values = _json(text, dict, tags.text, (None, ""), ("someone", ".owner"))
     most = 50 - len(OWN_TAGS)
-    if len(found) > most:
-        raise RefusedError(
-            f"must hold at most {most} tags, has {len(found)}", (None, _member(list(found)[-1]))
-        )
-    seen: set[str] = set()
-    for name, value in found.items():
-        gone = (None, _member(name))
+    if len(values) > most:
+        removal = (None, _member(list(values)[-1]))
+        raise InvalidValueError(f"must have at most {most} tags, has {len(values)}", removal)
+    names: set[str] = set()
+    for name, value in values.items():
+        removal = (None, _member(name))
         if not re.fullmatch(r"[^<>%&\\?/\x00-\x1f]{1,128}", name):
-            raise RefusedError(f"has {name!r}: a name is 1 to 128 characters without < > % & \\ ? /", gone)
-        if name.lower().startswith(("microsoft", "azure", "windows")):
-            raise RefusedError(f"has {name!r}: microsoft, azure and windows are reserved beginnings", gone)
-        if name.lower() in map(str.lower, OWN_TAGS):
-            raise RefusedError(f"has {name!r}, which the program sets itself", gone)
-        if name.lower() in seen:
-            raise RefusedError(f"has {name!r} twice: names ignore case", gone)
-        if not isinstance(value, str | int | float) or len(_tag_text(value)) > 256:
-            raise RefusedError(
-                f"has {json.dumps(value)[:40]} for {name}: must be text of at most 256 characters", gone
+            raise InvalidValueError(
+                f"has {name!r}: a name is 1 to 128 characters without < > % & \\ ? /", removal
             )
-        seen.add(name.lower())
-    return {name: _tag_text(value) for name, value in found.items()}
-
-
-def _tag_text(value: object) -> str:
-    """`pulumi config set --path tags.costCenter 1234` stores a number; the tag is its text."""
-    return value if isinstance(value, str) else json.dumps(value)
+        if name.lower().startswith(("microsoft", "azure", "windows")):
+            raise InvalidValueError(
+                f"has {name!r}: microsoft, azure and windows are reserved prefixes", removal
+            )
+        if name.lower() in map(str.lower, OWN_TAGS):
+            raise InvalidValueError(f"has {name!r}, which the program sets itself", removal)
+        if name.lower() in names:
+            raise InvalidValueError(f"has {name!r} twice: names ignore case", removal)
+        if not isinstance(value, str | int | float) or len(to_text(value)) > 256:
+            raise InvalidValueError(
+                f"has {json.dumps(value)[:40]} for {name}: must be text of at most 256 characters", removal
+            )
+        names.add(name.lower())
+    # `pulumi config set --path tags.costCenter 1234` stores a number.
+    return {name: to_text(value) for name, value in values.items()}
 
 
 J = TypeVar("J", dict[str, Any], list[Any])
 
 
-def _json(text: str, kind: type[J], what: str, *mends: tuple[str | None, str]) -> J:
+def _json(text: str, kind: type[J], what: str, *fixes: tuple[str | None, str]) -> J:
     try:
         value = json.loads(text)
     except ValueError:
         value = None
     if not isinstance(value, kind):
-        raise RefusedError(f"must be {what}", *mends)
+        raise InvalidValueError(f"must be {what}", *fixes)
     return value
 
 
@@ -233,5 +272,5 @@ def _member(name: str) -> str:
 
 
 def _origin_in(text: str) -> str | None:
-    found = ORIGIN.search(text.lower())
-    return found[0] if found and text.lower().startswith(found[0]) else None
+    match = _ORIGIN.match(text.lower())
+    return match[0] if match else None

@@ -10,11 +10,10 @@ import pytest
 import yaml
 from pulumi.runtime import set_all_config
 
-from infra.settings import KEYS, parse, python_version_of, reading
+from infra.settings import SETTINGS, InvalidSettingsError, Problem, parse, python_version_of, reading
 from infra.settings.models import CHAT_MODELS
 from infra.settings.regions import MODEL_REGIONS, REGIONS
 from infra.settings.rules import OWN_TAGS
-from infra.settings.stack_config import InvalidSettingsError, Problem
 from infra.stacks import PULL_REQUEST_TAG
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
@@ -38,14 +37,6 @@ def stack_config(name: str) -> dict[str, object]:
     content = yaml.safe_load((ROOT / name).read_text())
     assert all(key.startswith("assistant:") for key in content["config"])
     return {key.removeprefix("assistant:"): value for key, value in content["config"].items()}
-
-
-def test_defaults_are_those_of_pulumi_yaml() -> None:
-    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert {name: repr(entry["default"]) for name, entry in schema.items()} == {
-        name: repr(key.default) for name, key in KEYS.items()
-    }
-    assert all(entry.keys() == {"default", "description"} for entry in schema.values()), "the program checks"
 
 
 def test_nothing_set_means_the_default_model_in_the_region_of_everything_else() -> None:
@@ -120,7 +111,11 @@ ACCEPTED: list[tuple[str, object]] = [
     *[("httpAuthLevel", value) for value in ("function", "anonymous")],
     *[("logRetentionDays", value) for value in (30, 60, 90, 120, 180, 270, 365, 550, 730)],
     *[("modelSku", value) for value in ("GlobalStandard", "DataZoneStandard")],
-    ("modelCapacity", 1),
+    *[("modelCapacity", value) for value in (1, 100_000)],
+    *[("modelMaxTokens", value) for value in (1, 128_000)],
+    *[("modelTemperature", value) for value in ("0", "0.05", "1.99", "2", "2.00")],
+    *[("assistantRetentionDays", value) for value in (0, 3650)],
+    *[("logDailyCapGB", value) for value in (0, 4000)],
     ("corsOrigins", ["*"]),
     ("defaultInstructions", "x" * 32_768),
     ("defaultInstructions", "\U0001f600" * 16_384),
@@ -148,12 +143,19 @@ REFUSED: list[tuple[str, object, str]] = [
     ("unlistedRegions", "eastus99", "list of regions"),
     ("unlistedRegions", ["East US"], "short name"),
     ("unlistedRegions", [7], "as text"),
-    ("modelName", "gpt-5.4-mimi", "no model of infra/settings/models.py"),
-    ("modelName", "no-such-thing-at-all", "no model of infra/settings/models.py"),
-    ("modelVersion", "2026-03-18", "no version of gpt-5.4-mini"),
+    ("modelName", "gpt-5.4-mimi", "not a model of infra/settings/models.py"),
+    ("modelName", "no-such-thing-at-all", "not a model of infra/settings/models.py"),
+    ("modelVersion", "2026-03-18", "not a version of gpt-5.4-mini"),
     ("modelSku", "globalstandard", "must be one of GlobalStandard"),
-    ("modelCapacity", 0, "from 1 to"),
+    ("modelCapacity", 0, "from 1 to 100000"),
+    ("modelCapacity", 100_001, "from 1 to 100000"),
     ("modelCapacity", "ten", "whole number"),
+    ("modelMaxTokens", 0, "from 1 to 128000"),
+    ("modelMaxTokens", 128_001, "from 1 to 128000"),
+    *[
+        ("modelTemperature", value, "must be a number from 0 to 2 with at most two decimals")
+        for value in ("2.01", "2.1", "3", "-1", "0.125", ".5", "1.", "01", "1,5", "0.5 ", "warm", "")
+    ],
     ("modelIsReasoning", False, "must be true for gpt-5.4-mini"),
     ("modelIsReasoning", "yes", "true or false"),
     ("pythonVersion", "3.10", "must be one of 3.11, 3.12"),
@@ -175,10 +177,13 @@ REFUSED: list[tuple[str, object, str]] = [
     ("httpAuthLevel", "admin", "function, anonymous"),
     ("defaultInstructions", "x" * 32_769, "at most 32768 UTF-16 units, has 32769"),
     ("defaultInstructions", "\U0001f600" * 16_385, "has 32770"),
-    ("defaultInstructions", " \n", "must say something"),
+    ("defaultInstructions", " \n", "only white space"),
     ("defaultInstructions", "a\0b", "NUL"),
     ("logRetentionDays", 31, "must be one of 30, 60"),
-    ("logDailyCapGB", -1, "from 0 to"),
+    ("assistantRetentionDays", -1, "from 0 to 3650"),
+    ("assistantRetentionDays", 3651, "from 0 to 3650"),
+    ("logDailyCapGB", -1, "from 0 to 4000"),
+    ("logDailyCapGB", 4001, "from 0 to 4000"),
     ("corsOrigins", "https://a.example.com", "list of origins"),
     ("corsOrigins", ["*", "https://a.example.com"], "only * or only named"),
     ("corsOrigins", ["https://a.example.com/"], "nothing after it"),
@@ -212,9 +217,9 @@ def test_a_refusal_names_the_key_the_value_and_the_rule(key: str, value: object,
 
 
 @pytest.mark.parametrize(("key", "value", "_rule"), REFUSED)
-def test_the_commands_of_a_refusal_mend_it(key: str, value: object, _rule: str) -> None:
+def test_the_commands_of_a_refusal_fix_it(key: str, value: object, _rule: str) -> None:
     config: dict[str, Any] = {key: value}
-    for _ in range(8):  # one mend may uncover the next fault of the same value
+    for _ in range(8):  # a fix may uncover another problem of the same value
         try:
             parse({name: text(content) for name, content in config.items()}, today=TODAY)
         except InvalidSettingsError as error:
@@ -324,7 +329,7 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
             "stack prod has 4 settings that cannot be used:",
             "",
             '  loction = "westus"',
-            "    is no setting; the nearest is location",
+            "    is not a setting; the nearest is location",
             "    > pulumi config rm --stack prod loction",
             "    > pulumi config set --stack prod location westus",
             "",
@@ -356,12 +361,12 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest: str) -> None:
     (problem,) = problems_of({key: "x"}).values()
-    assert problem.rule == f"is no setting; the nearest is {nearest}"
+    assert problem.rule == f"is not a setting; the nearest is {nearest}"
 
 
 def test_a_key_like_no_other_is_refused_with_all_there_are() -> None:
     (problem,) = problems_of({"zzzzzz": "x"}).values()
-    assert all(key in problem.rule for key in KEYS)
+    assert all(key in problem.rule for key in SETTINGS)
     assert problem.commands == (("rm", "zzzzzz"),)
 
 
@@ -376,7 +381,7 @@ def test_a_setting_stored_as_a_secret_is_refused_and_not_shown() -> None:
 @pytest.mark.parametrize("name", STACK_FILES)
 def test_a_stack_file_sets_known_keys_to_values_that_can_be_used(name: str) -> None:
     config = stack_config(name)
-    assert config.keys() <= KEYS.keys()
+    assert config.keys() <= SETTINGS.keys()
     parse({key: text(value) for key, value in config.items()}, today=TODAY)
 
 
@@ -397,7 +402,7 @@ def test_a_stack_file_says_which_environment_it_is(name: str) -> None:
 
 
 def test_the_stack_of_a_pull_request_takes_its_settings_from_the_committed_file(run_stack: RunStack) -> None:
-    defaults = {name: key.default for name, key in KEYS.items()}
+    defaults = {name: key.default for name, key in SETTINGS.items()}
     stack = run_stack(defaults, stack="pr-7")
 
     capacity = stack["chat-model"].inputs["sku"]["capacity"]
@@ -436,7 +441,7 @@ def test_a_package_is_built_for_the_python_of_the_stacks_file(
     assert python_version_of(stack, tmp_path) == version
 
 
-def test_what_is_wrong_in_the_pull_requests_file_is_mended_there() -> None:
+def test_what_is_wrong_in_the_pull_requests_file_is_fixed_there() -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         parse({"instanceMemoryMB": "1"}, today=TODAY, stack="pr-7")
     assert "> pulumi config set --stack pr-7 --config-file Pulumi.pr.yaml instanceMemoryMB 512" in str(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from infra.settings import python_version_of, reading
-from infra.settings.stack_config import InvalidSettingsError, read_stack_file
+from infra.settings import InvalidSettingsError, python_version_of, reading
+from infra.settings.stack_config import read_stack_file
 from tests.unit.infra.recording import ROOT
 
 
@@ -24,12 +24,12 @@ def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path:
         (
             "assistant:tags.owner",
             "b",
-            "stands twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
+            "is twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
         ),
         (
             "assistant:location",
             "eastus2",
-            "stands twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
+            "is twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
         ),
     ]
 
