@@ -121,6 +121,7 @@ ACCEPTED: list[tuple[str, object]] = [
     ("defaultInstructions", "\U0001f600" * 16_384),
     ("nameSuffix", "abcd1234"),
     ("tags", {f"tag{number}": "v" * 256 for number in range(47)}),
+    ("tags", {"n" * 128: ""}),
     ("alwaysReady", {"http": 40, "blob": 1, "durable": 1}),
 ]
 
@@ -168,6 +169,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("alwaysReady", {"HTTP": 1}, "lower case"),
     ("alwaysReady", {"queue": 1}, "must be http, blob, durable"),
     ("alwaysReady", {"http": 0}, "from 1 to 1000"),
+    ("alwaysReady", {"http": 1001}, "from 1 to 1000"),
     ("alwaysReady", {"http": True}, "from 1 to 1000"),
     ("alwaysReady", {"function:tidy": "1"}, "from 1 to 1000"),
     ("alwaysReady", {"http": 101}, "maximumInstanceCount = 100"),
@@ -309,6 +311,17 @@ def test_every_listed_model_is_usable_with_its_own_flag_alone(model: Any) -> Non
         parse(raw, today=TODAY)
 
 
+def test_a_combination_that_includes_an_invalid_value_is_not_checked() -> None:
+    assert list(problems_of({"openaiLocation": "northeurope"})) == ["openaiLocation"]
+    assert list(problems_of({"openaiLocation": "northeurope", "modelSku": "Global"})) == ["modelSku"]
+
+
+@pytest.mark.parametrize(("count", "memory"), [(125, 4096), (1000, 512)])
+def test_ready_instances_may_fill_the_memory_of_a_region(count: int, memory: int) -> None:
+    config = {"alwaysReady": {"http": count}, "maximumInstanceCount": count, "instanceMemoryMB": memory}
+    parse({key: text(value) for key, value in config.items()}, today=TODAY)
+
+
 def test_ready_instances_must_fit_the_memory_of_a_region() -> None:
     found = problems_of({"alwaysReady": {"http": 126}, "maximumInstanceCount": 200, "instanceMemoryMB": 4096})
     assert "512000 MB" in found["alwaysReady"].rule
@@ -346,6 +359,13 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
             "    > pulumi config rm --stack prod --path 'tags[\"a b\"]'",
         ]
     )
+
+
+@pytest.mark.parametrize(("length", "displayed"), [(80, "x" * 80), (81, "x" * 77 + "...")])
+def test_a_long_value_is_truncated_in_the_message(length: int, displayed: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        parse({"httpAuthLevel": "x" * length}, today=TODAY)
+    assert f'httpAuthLevel = "{displayed}"\n' in str(caught.value)
 
 
 @pytest.mark.parametrize(
