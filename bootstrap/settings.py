@@ -103,10 +103,7 @@ class Settings:
         "GitHub's id of the owner (in quotes); for repositories created or renamed after 2026-07-15",
     )
     repository_id: str = setting(
-        "repositoryId",
-        "",
-        number,
-        "GitHub's id of the repository (in quotes); goes with `repositoryOwnerId`",
+        "repositoryId", "", number, "GitHub's id of the repository (in quotes); goes with `repositoryOwnerId`"
     )
     operators: Sequence[Operator] = setting(
         "operators",

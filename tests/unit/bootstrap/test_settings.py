@@ -54,6 +54,12 @@ def test_a_repository_that_is_none_is_told_how_it_looks(given: str, mend: str) -
     assert problem.commands == (("set", "repository", mend),)
 
 
+def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:
+    duplicate = Problem("location", "eastus2", "is twice", ())
+    with pytest.raises(InvalidSettingsError, match="is twice"):
+        parse({"repository": "octo/assistants"}, duplicates=[duplicate])
+
+
 def test_one_id_without_the_other_names_the_other() -> None:
     assert "gh api" in problems_of(repositoryOwnerId="12")["repositoryId"].rule
     assert ".owner.id" in problems_of(repositoryId="12")["repositoryOwnerId"].rule

@@ -328,6 +328,25 @@ def test_ready_instances_must_fit_the_memory_of_a_region() -> None:
     assert found["alwaysReady"].commands == (("set", "instanceMemoryMB", "2048"),)
 
 
+@pytest.mark.parametrize(
+    ("groups", "count", "memory", "command"),
+    [
+        ({"http": 250}, 250, 4096, ("set", "instanceMemoryMB", "2048")),
+        ({"http": 1000}, 40, 512, ("set", "maximumInstanceCount", "1000")),
+        ({"http": 999, "blob": 1, "durable": 1}, 1000, 512, ("rm", "alwaysReady")),
+    ],
+)
+def test_too_many_ready_instances_are_refused_with_the_largest_value_that_fits(
+    groups: dict[str, int], count: int, memory: int, command: tuple[str, ...]
+) -> None:
+    config: dict[str, object] = {
+        "alwaysReady": groups,
+        "maximumInstanceCount": count,
+        "instanceMemoryMB": memory,
+    }
+    assert problems_of(config)["alwaysReady"].commands == (command,)
+
+
 def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
     raw = {
         "instanceMemoryMB": "1024",
@@ -482,9 +501,10 @@ def test_own_tags_are_on_the_resources_beside_those_of_the_settings(run_stack: R
     assert tags.keys() - {"owner"} == set(OWN_TAGS) - {PULL_REQUEST_TAG}
 
 
-def test_an_unknown_key_stops_the_program_before_anything_is_made(run_stack: RunStack) -> None:
+@pytest.mark.parametrize("stack", ["dev", "pr-7"])
+def test_an_unknown_key_stops_the_program_before_anything_is_made(run_stack: RunStack, stack: str) -> None:
     with pytest.raises(InvalidSettingsError, match="nearest is location"):
-        run_stack({"lokation": "eastus2"})
+        run_stack({"lokation": "eastus2"}, stack=stack)
 
 
 def test_an_unknown_key_is_seen_where_only_the_language_host_says_it(monkeypatch: pytest.MonkeyPatch) -> None:

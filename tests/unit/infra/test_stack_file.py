@@ -39,6 +39,11 @@ def test_a_second_config_section_is_a_key_that_stands_twice(tmp_path: Path) -> N
     assert [problem.key for problem in read_stack_file(path).duplicates] == ["config"]
 
 
+def test_a_key_that_stands_twice_in_an_element_of_a_list_is_named_with_its_path(tmp_path: Path) -> None:
+    path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n")
+    assert [problem.key for problem in read_stack_file(path).duplicates] == ["a:b[1].x"]
+
+
 def test_the_same_key_in_two_mappings_is_no_duplicate(tmp_path: Path) -> None:
     path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 2}]\n  a:c: {x: 1}\n  b:c: {x: 1}\n")
     assert read_stack_file(path).duplicates == ()
