@@ -11,7 +11,7 @@ CODE := __main__.py infra delivery bootstrap function_app local_azure ops policy
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 
-.PHONY: help setup policy-setup pulumi browser local preview down test ten check format lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup pulumi browser local preview down test ten check format settings lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 format: setup ## Format the code and mend what ruff can mend
 	@$(RUN) -m ruff check --fix $(CODE)
 	@$(RUN) -m ruff format $(CODE)
+
+settings: setup ## Write Pulumi.yaml's config and docs/settings.md from the declared settings
+	@$(RUN) -m infra.settings.generate
 
 lock: setup ## Write the lock files anew from the .in files
 	@for l in requirements requirements-dev function_app/requirements policy/requirements tools/pulumi/go/requirements; do \

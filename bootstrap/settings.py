@@ -1,31 +1,21 @@
-"""The bootstrap's settings, read and checked as those of the main program are."""
+"""The bootstrap's settings, declared, read and checked as those of the main program are."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pulumi
 
-from infra import rules
-from infra.rules import RefusedError, command
-from infra.stack_config import (
-    InvalidSettingsError,
-    Key,
-    Problem,
-    read_stack_file,
-    read_values,
-    stack_config,
-    value_of,
-)
+from infra.settings import rules
+from infra.settings.rules import InvalidValueError, command, rule
+from infra.settings.schema import InvalidSettingsError, Problem, build, read_values, setting, settings_of
+from infra.settings.stack_config import read_stack_file, stack_config
 
 PULUMI = ".venv/bin/python -m bootstrap pulumi"
 """Pulumi on the backend that holds the bootstrap's state, wherever that is; from the checkout's folder."""
 
 PLACEHOLDER = "OWNER/REPOSITORY"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,79 +36,106 @@ class Operator:
     principal_type: str
 
 
-@dataclass(frozen=True)
-class Settings:
-    """No `operators` means the person who runs the program."""
-
-    location: str
-    repository: Repository
-    operators: Sequence[Operator]
-    purge_protection: bool
-    deletion_protection: bool
-    tags: Mapping[str, str]
-    name_suffix: str
-
-
-def repository(text: str) -> tuple[str, str]:
-    """Owner and name. Owners: letters, digits and hyphens, of managed users also `_`; at most 39."""
+@rule("owner/name of a GitHub repository")
+def repository(text: str) -> Repository:
+    """Owners: letters, digits and hyphens, of managed users also `_`; at most 39."""
     if text in ("", PLACEHOLDER):
-        raise RefusedError("must name the GitHub repository whose workflows deploy", ("owner/name", ""))
-    found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", text)
-    if found is None or found[2] in (".", "..") or found[2].endswith(".git"):
+        raise InvalidValueError("must name the GitHub repository whose workflows deploy", ("owner/name", ""))
+    match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", text)
+    if match is None or match[2] in (".", "..") or match[2].endswith(".git"):
         meant = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(\.git)?/?$", text)
         better = meant[1] if meant else text.removesuffix(".git")
         usable = re.fullmatch(r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+", better) and better != text
-        raise RefusedError(
-            "must be owner/name of a GitHub repository", (better if usable else "owner/name", "")
-        )
-    return found[1], found[2]
+        raise InvalidValueError(f"must be {repository.text}", (better if usable else "owner/name", ""))
+    return Repository(match[1], match[2])
 
 
+@rule("a number of at most 20 digits, or empty")
 def number(text: str) -> str:
     if not re.fullmatch(r"([1-9][0-9]{0,19})?", text):
-        raise RefusedError("must be a number of GitHub's, or empty")
+        raise InvalidValueError(f"must be {number.text}")
     return text
 
 
 PRINCIPAL_TYPES = {"user": "User", "group": "Group", "app": "ServicePrincipal"}
 
 
+@rule("a list of Entra object ids")
 def operators(text: str) -> tuple[Operator, ...]:
-    """Entra object ids; before those of groups and of apps stands `group:` or `app:`."""
-    found: list[Operator] = []
-    for index, one in enumerate(rules.texts(text, "a list of Entra object ids")):
-        kind, _, object_id = one.lower().rpartition(":")
+    """People's ids as they are; those of groups and of apps with the prefix `group:` or `app:`."""
+    parsed: list[Operator] = []
+    for index, value in enumerate(rules.texts(text, operators.text)):
+        kind, _, object_id = value.lower().rpartition(":")
         if kind not in ("", *PRINCIPAL_TYPES) or not re.fullmatch(
             r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", object_id
         ):
-            rule = (
-                f"has {one!r}: must be a person's object id (az ad signed-in-user show --query id -o tsv), "
+            reason = (
+                f"has {value!r}: must be a person's object id (az ad signed-in-user show --query id -o tsv), "
                 "group:ID or app:ID"
             )
-            raise RefusedError(rule, (None, f"[{index}]"))
-        if any(other.object_id == object_id for other in found):
-            raise RefusedError(f"has {one!r} twice", (None, f"[{index}]"))
-        found.append(Operator(object_id, PRINCIPAL_TYPES[kind or "user"]))
-    return tuple(found)
+            raise InvalidValueError(reason, (None, f"[{index}]"))
+        if any(other.object_id == object_id for other in parsed):
+            raise InvalidValueError(f"has {value!r} twice", (None, f"[{index}]"))
+        parsed.append(Operator(object_id, PRINCIPAL_TYPES[kind or "user"]))
+    return tuple(parsed)
 
 
-KEYS: dict[str, Key[Any]] = {}
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`make settings` writes Pulumi.yaml's `config` and docs/settings.md from it.
+
+    `repository` from `parse` has its ids. No `operators` means the person who runs the program.
+    """
+
+    location: str = setting(
+        "location", "eastus2", rules.region, "Azure region of everything", change="**replaces everything**"
+    )
+    repository: Repository = setting(
+        "repository",
+        "",
+        repository,
+        "GitHub repository whose workflows may sign in, spelled as GitHub spells it",
+    )
+    owner_id: str = setting(
+        "repositoryOwnerId",
+        "",
+        number,
+        "GitHub's id of the owner (in quotes); for repositories created or renamed after 2026-07-15",
+    )
+    repository_id: str = setting(
+        "repositoryId", "", number, "GitHub's id of the repository (in quotes); goes with `repositoryOwnerId`"
+    )
+    operators: Sequence[Operator] = setting(
+        "operators",
+        [],
+        operators,
+        "People who run Pulumi by hand (groups as group:ID, apps as app:ID); empty means who runs `up`",
+    )
+    purge_protection: bool = setting(
+        "purgeProtection",
+        True,
+        rules.boolean,
+        "Nobody can purge the deleted vault, so that the key is never lost; cannot be turned off again",
+    )
+    deletion_protection: bool = setting(
+        "deletionProtection",
+        True,
+        rules.boolean,
+        "Protects everything here from `pulumi destroy`, which then deletes nothing at all",
+    )
+    tags: Mapping[str, str] = setting(
+        "tags", {}, rules.tags, "Tags of every resource, in addition to `project` and `stack`"
+    )
+    name_suffix: str = setting(
+        "nameSuffix",
+        "",
+        rules.suffix,
+        "Suffix that gives every resource another name (as when a name is soft-deleted)",
+        change="**replaces everything**",
+    )
 
 
-def _key(name: str, default: object, read: Callable[[str], T]) -> Key[T]:
-    KEYS[name] = key = Key(name, default, read)
-    return key
-
-
-LOCATION = _key("location", "eastus2", rules.region)
-REPOSITORY = _key("repository", "", repository)
-OWNER_ID = _key("repositoryOwnerId", "", number)
-REPOSITORY_ID = _key("repositoryId", "", number)
-OPERATORS = _key("operators", [], operators)
-PURGE_PROTECTION = _key("purgeProtection", True, rules.boolean)
-DELETION_PROTECTION = _key("deletionProtection", True, rules.boolean)
-TAGS = _key("tags", {}, rules.tags)
-NAME_SUFFIX = _key("nameSuffix", "", rules.suffix)
+SETTINGS = settings_of(Settings)
 
 
 def read() -> Settings:
@@ -136,35 +153,26 @@ def parse(
     duplicates: Sequence[Problem] = (),
 ) -> Settings:
     """Settings from the config of the project's own namespace. Pure. Raises `InvalidSettingsError`."""
-    values, problems = read_values(KEYS, raw, secret_keys)
+    values, problems = read_values(SETTINGS, raw, secret_keys)
     problems += duplicates
-    if {REPOSITORY.name, OWNER_ID.name, REPOSITORY_ID.name} <= values.keys():
-        problems += _id_problems(*(value_of(values, key) for key in (OWNER_ID, REPOSITORY_ID)))
+    if {"repository", "repositoryOwnerId", "repositoryId"} <= values.keys():
+        problems += _id_problems(values["repositoryOwnerId"], values["repositoryId"])
     if problems:
         raise InvalidSettingsError(problems, stack, pulumi_command=PULUMI)
-    owner, name = value_of(values, REPOSITORY)
-    return Settings(
-        location=value_of(values, LOCATION),
-        repository=Repository(owner, name, value_of(values, OWNER_ID), value_of(values, REPOSITORY_ID)),
-        operators=value_of(values, OPERATORS),
-        purge_protection=value_of(values, PURGE_PROTECTION),
-        deletion_protection=value_of(values, DELETION_PROTECTION),
-        tags=value_of(values, TAGS),
-        name_suffix=value_of(values, NAME_SUFFIX),
-    )
+    settings = build(Settings, values)
+    with_ids = replace(settings.repository, owner_id=settings.owner_id, id=settings.repository_id)
+    return replace(settings, repository=with_ids)
 
 
 def _id_problems(owner_id: str, repository_id: str) -> list[Problem]:
     if bool(owner_id) == bool(repository_id):
         return []
-    given, missing = (OWNER_ID, REPOSITORY_ID) if owner_id else (REPOSITORY_ID, OWNER_ID)
-    path = ".owner.id" if missing is OWNER_ID else ".id"
-    return [
-        Problem(
-            missing.name,
-            "",
-            f"goes with {given.name}: a subject has both ids or none "
-            f"(gh api repos/OWNER/REPOSITORY --jq {path} tells it)",
-            (command(missing.name, "1234567"), command(given.name, None)),
-        )
-    ]
+    given, missing = "repositoryOwnerId", "repositoryId"
+    if repository_id:
+        given, missing = missing, given
+    path = ".owner.id" if missing == "repositoryOwnerId" else ".id"
+    rule = (
+        f"goes with {given}: a subject has both ids or none "
+        f"(gh api repos/OWNER/REPOSITORY --jq {path} prints it)"
+    )
+    return [Problem(missing, "", rule, (command(missing, "1234567"), command(given, None)))]

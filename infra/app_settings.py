@@ -1,7 +1,8 @@
-"""The function app's settings: the one place that makes them. No key, no secret.
+"""The app settings of the function app. No key, no secret.
 
-function_app/ reads its own and its bindings name the connections; a test holds both
-sides together. Every value of something in Azure is that resource's own output.
+Those that are settings of the stack come from their declarations (`app_setting` in
+infra/settings/declarations.py); those that come from other resources are here, each value an output of its
+resource. tests/unit/test_settings_contract.py compares them with what function_app/ and its bindings read.
 """
 
 import pulumi
@@ -10,9 +11,9 @@ from infra.components.identity import AppIdentity
 from infra.components.monitoring import Monitoring
 from infra.components.openai import ChatModel
 from infra.components.storage import ChatStorage
-from infra.models import prompt_tokens
 from infra.names import LEASE_TABLE, TODO_TABLE
-from infra.settings import Settings
+from infra.settings import Settings, app_settings_of
+from infra.settings.models import prompt_tokens
 
 STORAGE_CONNECTION = "AzureWebJobsStorage"
 MODEL_CONNECTION = "AzureOpenAI"
@@ -26,9 +27,12 @@ def app_settings(
     model: ChatModel,
     monitoring: Monitoring,
 ) -> dict[str, pulumi.Input[str]]:
-    """Name to value of every setting. Flex refuses names with a colon; `__` separates."""
-    found: dict[str, pulumi.Input[str]] = {
-        # The host is content with `__accountName`; the extension signs in as an identity only where it finds
+    """Name to value of every setting, in a fixed order: azure-native compares lists by position.
+
+    Flex Consumption refuses names with a colon; `__` separates.
+    """
+    return {
+        # `__accountName` is enough for the host; the extension signs in as an identity only if there is a
         # `__tableServiceUri` (azure-functions-openai-extension #112).
         # `__clientId` alone is enough (recorded), but as DefaultAzureCredential, in which a client secret
         # in the environment comes first. `__credential` leaves the identity as the only way.
@@ -41,26 +45,15 @@ def app_settings(
         f"{MODEL_CONNECTION}__endpoint": model.endpoint,
         "CHAT_MODEL_CONTEXT_TOKENS": str(prompt_tokens(settings.model.name, settings.model.version)),
         "CHAT_MODEL_DEPLOYMENT_NAME": model.deployment_name,
-        "CHAT_MODEL_IS_REASONING": _switch(settings.model.is_reasoning),
-        "CHAT_MODEL_MAX_TOKENS": str(settings.model.max_tokens),
-        "CHAT_MODEL_TEMPERATURE": settings.model.temperature,
+        **app_settings_of(settings.model),
         "LEASE_TABLE": LEASE_TABLE,
         "TODO_TABLE": TODO_TABLE,
         "APPLICATIONINSIGHTS_CONNECTION_STRING": monitoring.connection_string,
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": pulumi.Output.format(
             "ClientId={0};Authorization=AAD", identity.client_id
         ),
-        "HTTP_AUTH_LEVEL": settings.host.http_auth_level,
-        "EXPOSE_INSTRUCTIONS": _switch(settings.host.expose_instructions),
-        "CHAT_PAGE": _switch(settings.host.chat_page),
-        "ASSISTANT_RETENTION_DAYS": str(settings.host.assistant_retention_days),
+        **app_settings_of(settings.host),
         # The package's azure-functions wins over the worker's older one (openai-extension #82).
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
+        **app_settings_of(settings),  # last, since an empty text is left out
     }
-    if settings.host.default_instructions:
-        found["DEFAULT_INSTRUCTIONS"] = settings.host.default_instructions
-    return found
-
-
-def _switch(on: bool) -> str:
-    return "true" if on else "false"

@@ -15,8 +15,8 @@ from typing import Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from infra.names import Names, names
-from infra.settings import NAME_SUFFIX, own_keys
-from infra.stack_config import read_stack_file
+from infra.settings import SETTINGS, own_keys
+from infra.settings.stack_config import read_stack_file
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.azure import Azure
 from ops.files import Files
@@ -67,7 +67,7 @@ class Naming:
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
         """With the committed suffix, and with none, as it may have been committed lately."""
         config = own_keys(read_stack_file(folder / EPHEMERAL_CONFIG), project)
-        committed = NAME_SUFFIX.read(config.get(NAME_SUFFIX.name, ""))
+        committed = SETTINGS["nameSuffix"].rule.parse(config.get("nameSuffix", ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
 
     def group_of(self, stack: str) -> tuple[str, ...]:

@@ -73,8 +73,8 @@ def kill_when_the_account_is_deleted(stack: Workspace, *words: str, **environmen
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
-        ("openaiLocation", "westus2", "not listed in infra/regions.py as a region with gpt-5.4-mini"),
+        ("location", "eastus99", "not listed in infra/settings/regions.py as a region with Flex Consumption"),
+        ("openaiLocation", "westus2", "infra/settings/regions.py as a region with gpt-5.4-mini"),
         ("nameSuffix", "b2", f"{REPLACE_VARIABLE}=rg-"),
         ("location", "swedencentral", f"{REPLACE_VARIABLE}=rg-"),
         ("openaiLocation", "westus3", f"{REPLACE_VARIABLE}=oai-"),

@@ -7,7 +7,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from infra.settings import KEYS
+from infra.settings import SETTINGS
+from infra.settings.generate import FILES as GENERATED
+from infra.settings.generate import generated
 from infra.stacks import EPHEMERAL_CONFIG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +52,10 @@ def test_the_environments_at_a_glance_are_those_of_their_files() -> None:
         name: yaml.safe_load((ROOT / file).read_text())["config"] for name, file in FILES.items()
     }
 
-    told = {key: {name: row[name] for name in FILES} for key, row in rows.items() if key in KEYS}
+    told = {key: {name: row[name] for name in FILES} for key, row in rows.items() if key in SETTINGS}
     true = {
         key: {
-            name: _shown(config.get(f"assistant:{key}", KEYS[key].default))
+            name: _shown(config.get(f"assistant:{key}", SETTINGS[key].default))
             for name, config in configs.items()
         }
         for key in told
@@ -66,6 +68,13 @@ def test_the_environments_at_a_glance_are_those_of_their_files() -> None:
     }
     assert told == true
     assert told.keys() == differing, "every setting in which the environments differ is in the table"
+
+
+@pytest.mark.parametrize("file", GENERATED)
+def test_what_is_written_from_the_declared_settings_is_up_to_date(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert "begin: `make settings`" in text
+    assert text == generated(ROOT / file), f"run `make settings`, which writes {file}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -145,3 +145,9 @@ def test_the_app_takes_what_infra_sets(infra_settings: dict[str, str]) -> None:
     loaded = load(infra_settings)
     assert loaded.http_auth_level is func.AuthLevel.ANONYMOUS
     assert loaded.default_instructions == "Be brief."
+
+
+def test_an_app_setting_that_may_be_absent_comes_last(infra_settings: dict[str, str]) -> None:
+    """azure-native compares lists by position: all others keep theirs when it comes or goes."""
+    assert list(infra_settings)[-1] == "DEFAULT_INSTRUCTIONS"
+    assert "DEFAULT_INSTRUCTIONS" not in run_program().app_settings()

@@ -79,18 +79,14 @@ def test_the_checkout_is_found_where_the_current_folder_does_not_count(
     subprocess.run(python, check=True, cwd=tmp_path, env={"PYTHONSAFEPATH": "1"})
 
 
-def test_the_readme_names_every_setting_and_only_make_targets_that_exist() -> None:
+def test_the_readme_names_only_make_targets_that_exist() -> None:
     readme = (PROJECT / "README.md").read_text()
-    schema = (PROJECT / "Pulumi.yaml").read_text()
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
-    keys = re.findall(r"^  ([a-zA-Z]+):$", schema.partition("\nconfig:")[2], re.MULTILINE)
     named = {
         word for line in re.findall(r"(?:^|`)make ([a-z -]+)", readme, re.MULTILINE) for word in line.split()
     }
 
-    assert len(keys) > 15
-    assert [key for key in keys if f"`{key}`" not in readme] == []
     assert named <= targets
 
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.settings import KEYS, Operator, Repository, parse
-from infra.stack_config import InvalidSettingsError, Problem
+from bootstrap.settings import SETTINGS, Operator, Repository, parse
+from infra.settings import InvalidSettingsError, Problem
 from tests.unit.infra.recording import ROOT
 
 FOLDER = ROOT / "bootstrap"
@@ -21,18 +21,10 @@ def problems_of(**config: object) -> dict[str, Problem]:
     return {problem.key: problem for problem in caught.value.problems}
 
 
-def test_defaults_are_those_of_pulumi_yaml() -> None:
-    schema = yaml.safe_load((FOLDER / "Pulumi.yaml").read_text())["config"]
-    assert {name: repr(entry["default"]) for name, entry in schema.items()} == {
-        name: repr(key.default) for name, key in KEYS.items()
-    }
-    assert all(entry.keys() == {"default", "description"} for entry in schema.values()), "the program checks"
-
-
 @pytest.mark.parametrize("name", STACK_FILES)
 def test_a_stack_file_has_known_keys_only(name: str) -> None:
     config: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text())["config"]
-    assert {key.removeprefix("bootstrap:") for key in config} <= KEYS.keys()
+    assert {key.removeprefix("bootstrap:") for key in config} <= SETTINGS.keys()
 
 
 def test_the_repository_is_all_that_has_to_be_set() -> None:
@@ -60,6 +52,12 @@ def test_the_repository_is_all_that_has_to_be_set() -> None:
 def test_a_repository_that_is_none_is_told_how_it_looks(given: str, mend: str) -> None:
     problem = problems_of(repository=given)["repository"]
     assert problem.commands == (("set", "repository", mend),)
+
+
+def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:
+    duplicate = Problem("location", "eastus2", "is twice", ())
+    with pytest.raises(InvalidSettingsError, match="is twice"):
+        parse({"repository": "octo/assistants"}, duplicates=[duplicate])
 
 
 def test_one_id_without_the_other_names_the_other() -> None:

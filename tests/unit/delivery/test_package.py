@@ -468,7 +468,7 @@ def test_importing_the_packager_imports_no_sdk() -> None:
 def test_the_command_shows_path_hash_size_and_files(real: package.Package, tmp_path: Path) -> None:
     out = tmp_path / "app.zip"
     run = subprocess.run(
-        [sys.executable, "-m", "delivery.package", "--python", "3.12", "--out", str(out)],
+        [sys.executable, "-m", "infra.package", "--python", "3.12", "--out", str(out)],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,

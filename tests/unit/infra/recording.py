@@ -17,7 +17,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
-from infra import settings
+from infra.settings import reading
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = "assistant"
@@ -205,7 +205,7 @@ def run_program(
             set_mocks(recorder.azure, project=project, stack=stack, preview=preview, monitor=recorder)
             # set_mocks makes a stack; the program shall have its own, as under the language host.
             set_root_resource(cast("Any", None))
-            with patch.object(settings, "today", lambda: TODAY):
+            with patch.object(reading, "today", lambda: TODAY):
                 loop.run_until_complete(run_in_stack(lambda: _run_file(ROOT / program)))
         return recorder.run
 

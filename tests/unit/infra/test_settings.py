@@ -10,12 +10,10 @@ import pytest
 import yaml
 from pulumi.runtime import set_all_config
 
-from infra import settings
-from infra.models import CHAT_MODELS
-from infra.regions import MODEL_REGIONS, REGIONS
-from infra.rules import OWN_TAGS
-from infra.settings import KEYS, parse, python_version_of
-from infra.stack_config import InvalidSettingsError, Problem
+from infra.settings import SETTINGS, InvalidSettingsError, Problem, parse, python_version_of, reading
+from infra.settings.models import CHAT_MODELS
+from infra.settings.regions import MODEL_REGIONS, REGIONS
+from infra.settings.rules import OWN_TAGS
 from infra.stacks import PULL_REQUEST_TAG
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
@@ -39,14 +37,6 @@ def stack_config(name: str) -> dict[str, object]:
     content = yaml.safe_load((ROOT / name).read_text())
     assert all(key.startswith("assistant:") for key in content["config"])
     return {key.removeprefix("assistant:"): value for key, value in content["config"].items()}
-
-
-def test_defaults_are_those_of_pulumi_yaml() -> None:
-    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert {name: repr(entry["default"]) for name, entry in schema.items()} == {
-        name: repr(key.default) for name, key in KEYS.items()
-    }
-    assert all(entry.keys() == {"default", "description"} for entry in schema.values()), "the program checks"
 
 
 def test_nothing_set_means_the_default_model_in_the_region_of_everything_else() -> None:
@@ -121,12 +111,17 @@ ACCEPTED: list[tuple[str, object]] = [
     *[("httpAuthLevel", value) for value in ("function", "anonymous")],
     *[("logRetentionDays", value) for value in (30, 60, 90, 120, 180, 270, 365, 550, 730)],
     *[("modelSku", value) for value in ("GlobalStandard", "DataZoneStandard")],
-    ("modelCapacity", 1),
+    *[("modelCapacity", value) for value in (1, 100_000)],
+    *[("modelMaxTokens", value) for value in (1, 128_000)],
+    *[("modelTemperature", value) for value in ("0", "0.05", "1.99", "2", "2.00")],
+    *[("assistantRetentionDays", value) for value in (0, 3650)],
+    *[("logDailyCapGB", value) for value in (0, 4000)],
     ("corsOrigins", ["*"]),
     ("defaultInstructions", "x" * 32_768),
     ("defaultInstructions", "\U0001f600" * 16_384),
     ("nameSuffix", "abcd1234"),
     ("tags", {f"tag{number}": "v" * 256 for number in range(47)}),
+    ("tags", {"n" * 128: ""}),
     ("alwaysReady", {"http": 40, "blob": 1, "durable": 1}),
 ]
 
@@ -140,8 +135,8 @@ REFUSED: list[tuple[str, object, str]] = [
     ("location", "East US 2", "short name"),
     ("location", "", "short name"),
     ("openaiLocation", "Sweden Central", "short name"),
-    ("location", "eastus99", "not listed in infra/regions.py as a region with Flex Consumption"),
-    ("location", "jioindiawest", "not listed in infra/regions.py as a region with Flex Consumption"),
+    ("location", "eastus99", "not listed in infra/settings/regions.py as a region with Flex Consumption"),
+    ("location", "jioindiawest", "not listed in infra/settings/regions.py as a region with Flex Consumption"),
     ("location", "switzerlandnorth", 'unlistedRegions: ["switzerlandnorth"]'),
     ("openaiLocation", "westus2", "as a region with gpt-5.4-mini as GlobalStandard"),
     ("openaiLocation", "eastus99", "as a region with gpt-5.4-mini as GlobalStandard"),
@@ -149,12 +144,19 @@ REFUSED: list[tuple[str, object, str]] = [
     ("unlistedRegions", "eastus99", "list of regions"),
     ("unlistedRegions", ["East US"], "short name"),
     ("unlistedRegions", [7], "as text"),
-    ("modelName", "gpt-5.4-mimi", "no model of infra/models.py"),
-    ("modelName", "no-such-thing-at-all", "no model of infra/models.py"),
-    ("modelVersion", "2026-03-18", "no version of gpt-5.4-mini"),
+    ("modelName", "gpt-5.4-mimi", "not a model of infra/settings/models.py"),
+    ("modelName", "no-such-thing-at-all", "not a model of infra/settings/models.py"),
+    ("modelVersion", "2026-03-18", "not a version of gpt-5.4-mini"),
     ("modelSku", "globalstandard", "must be one of GlobalStandard"),
-    ("modelCapacity", 0, "from 1 to"),
+    ("modelCapacity", 0, "from 1 to 100000"),
+    ("modelCapacity", 100_001, "from 1 to 100000"),
     ("modelCapacity", "ten", "whole number"),
+    ("modelMaxTokens", 0, "from 1 to 128000"),
+    ("modelMaxTokens", 128_001, "from 1 to 128000"),
+    *[
+        ("modelTemperature", value, "must be a number from 0 to 2 with at most two decimals")
+        for value in ("2.01", "2.1", "3", "-1", "0.125", ".5", "1.", "01", "1,5", "0.5 ", "warm", "")
+    ],
     ("modelIsReasoning", False, "must be true for gpt-5.4-mini"),
     ("modelIsReasoning", "yes", "true or false"),
     ("pythonVersion", "3.10", "must be one of 3.11, 3.12"),
@@ -167,6 +169,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("alwaysReady", {"HTTP": 1}, "lower case"),
     ("alwaysReady", {"queue": 1}, "must be http, blob, durable"),
     ("alwaysReady", {"http": 0}, "from 1 to 1000"),
+    ("alwaysReady", {"http": 1001}, "from 1 to 1000"),
     ("alwaysReady", {"http": True}, "from 1 to 1000"),
     ("alwaysReady", {"function:tidy": "1"}, "from 1 to 1000"),
     ("alwaysReady", {"http": 101}, "maximumInstanceCount = 100"),
@@ -176,10 +179,13 @@ REFUSED: list[tuple[str, object, str]] = [
     ("httpAuthLevel", "admin", "function, anonymous"),
     ("defaultInstructions", "x" * 32_769, "at most 32768 UTF-16 units, has 32769"),
     ("defaultInstructions", "\U0001f600" * 16_385, "has 32770"),
-    ("defaultInstructions", " \n", "must say something"),
+    ("defaultInstructions", " \n", "only white space"),
     ("defaultInstructions", "a\0b", "NUL"),
     ("logRetentionDays", 31, "must be one of 30, 60"),
-    ("logDailyCapGB", -1, "from 0 to"),
+    ("assistantRetentionDays", -1, "from 0 to 3650"),
+    ("assistantRetentionDays", 3651, "from 0 to 3650"),
+    ("logDailyCapGB", -1, "from 0 to 4000"),
+    ("logDailyCapGB", 4001, "from 0 to 4000"),
     ("corsOrigins", "https://a.example.com", "list of origins"),
     ("corsOrigins", ["*", "https://a.example.com"], "only * or only named"),
     ("corsOrigins", ["https://a.example.com/"], "nothing after it"),
@@ -213,9 +219,9 @@ def test_a_refusal_names_the_key_the_value_and_the_rule(key: str, value: object,
 
 
 @pytest.mark.parametrize(("key", "value", "_rule"), REFUSED)
-def test_the_commands_of_a_refusal_mend_it(key: str, value: object, _rule: str) -> None:
+def test_the_commands_of_a_refusal_fix_it(key: str, value: object, _rule: str) -> None:
     config: dict[str, Any] = {key: value}
-    for _ in range(8):  # one mend may uncover the next fault of the same value
+    for _ in range(8):  # a fix may uncover another problem of the same value
         try:
             parse({name: text(content) for name, content in config.items()}, today=TODAY)
         except InvalidSettingsError as error:
@@ -305,10 +311,40 @@ def test_every_listed_model_is_usable_with_its_own_flag_alone(model: Any) -> Non
         parse(raw, today=TODAY)
 
 
+def test_a_combination_that_includes_an_invalid_value_is_not_checked() -> None:
+    assert list(problems_of({"openaiLocation": "northeurope"})) == ["openaiLocation"]
+    assert list(problems_of({"openaiLocation": "northeurope", "modelSku": "Global"})) == ["modelSku"]
+
+
+@pytest.mark.parametrize(("count", "memory"), [(125, 4096), (1000, 512)])
+def test_ready_instances_may_fill_the_memory_of_a_region(count: int, memory: int) -> None:
+    config = {"alwaysReady": {"http": count}, "maximumInstanceCount": count, "instanceMemoryMB": memory}
+    parse({key: text(value) for key, value in config.items()}, today=TODAY)
+
+
 def test_ready_instances_must_fit_the_memory_of_a_region() -> None:
     found = problems_of({"alwaysReady": {"http": 126}, "maximumInstanceCount": 200, "instanceMemoryMB": 4096})
     assert "512000 MB" in found["alwaysReady"].rule
     assert found["alwaysReady"].commands == (("set", "instanceMemoryMB", "2048"),)
+
+
+@pytest.mark.parametrize(
+    ("groups", "count", "memory", "command"),
+    [
+        ({"http": 250}, 250, 4096, ("set", "instanceMemoryMB", "2048")),
+        ({"http": 1000}, 40, 512, ("set", "maximumInstanceCount", "1000")),
+        ({"http": 999, "blob": 1, "durable": 1}, 1000, 512, ("rm", "alwaysReady")),
+    ],
+)
+def test_too_many_ready_instances_are_refused_with_the_largest_value_that_fits(
+    groups: dict[str, int], count: int, memory: int, command: tuple[str, ...]
+) -> None:
+    config: dict[str, object] = {
+        "alwaysReady": groups,
+        "maximumInstanceCount": count,
+        "instanceMemoryMB": memory,
+    }
+    assert problems_of(config)["alwaysReady"].commands == (command,)
 
 
 def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
@@ -325,7 +361,7 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
             "stack prod has 4 settings that cannot be used:",
             "",
             '  loction = "westus"',
-            "    is no setting; the nearest is location",
+            "    is not a setting; the nearest is location",
             "    > pulumi config rm --stack prod loction",
             "    > pulumi config set --stack prod location westus",
             "",
@@ -344,6 +380,13 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
     )
 
 
+@pytest.mark.parametrize(("length", "displayed"), [(80, "x" * 80), (81, "x" * 77 + "...")])
+def test_a_long_value_is_truncated_in_the_message(length: int, displayed: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        parse({"httpAuthLevel": "x" * length}, today=TODAY)
+    assert f'httpAuthLevel = "{displayed}"\n' in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [
@@ -357,12 +400,12 @@ def test_all_problems_come_in_one_error_in_words_to_paste() -> None:
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest: str) -> None:
     (problem,) = problems_of({key: "x"}).values()
-    assert problem.rule == f"is no setting; the nearest is {nearest}"
+    assert problem.rule == f"is not a setting; the nearest is {nearest}"
 
 
 def test_a_key_like_no_other_is_refused_with_all_there_are() -> None:
     (problem,) = problems_of({"zzzzzz": "x"}).values()
-    assert all(key in problem.rule for key in KEYS)
+    assert all(key in problem.rule for key in SETTINGS)
     assert problem.commands == (("rm", "zzzzzz"),)
 
 
@@ -377,7 +420,7 @@ def test_a_setting_stored_as_a_secret_is_refused_and_not_shown() -> None:
 @pytest.mark.parametrize("name", STACK_FILES)
 def test_a_stack_file_sets_known_keys_to_values_that_can_be_used(name: str) -> None:
     config = stack_config(name)
-    assert config.keys() <= KEYS.keys()
+    assert config.keys() <= SETTINGS.keys()
     parse({key: text(value) for key, value in config.items()}, today=TODAY)
 
 
@@ -398,7 +441,7 @@ def test_a_stack_file_says_which_environment_it_is(name: str) -> None:
 
 
 def test_the_stack_of_a_pull_request_takes_its_settings_from_the_committed_file(run_stack: RunStack) -> None:
-    defaults = {name: key.default for name, key in KEYS.items()}
+    defaults = {name: key.default for name, key in SETTINGS.items()}
     stack = run_stack(defaults, stack="pr-7")
 
     capacity = stack["chat-model"].inputs["sku"]["capacity"]
@@ -437,7 +480,7 @@ def test_a_package_is_built_for_the_python_of_the_stacks_file(
     assert python_version_of(stack, tmp_path) == version
 
 
-def test_what_is_wrong_in_the_pull_requests_file_is_mended_there() -> None:
+def test_what_is_wrong_in_the_pull_requests_file_is_fixed_there() -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         parse({"instanceMemoryMB": "1"}, today=TODAY, stack="pr-7")
     assert "> pulumi config set --stack pr-7 --config-file Pulumi.pr.yaml instanceMemoryMB 512" in str(
@@ -458,9 +501,10 @@ def test_own_tags_are_on_the_resources_beside_those_of_the_settings(run_stack: R
     assert tags.keys() - {"owner"} == set(OWN_TAGS) - {PULL_REQUEST_TAG}
 
 
-def test_an_unknown_key_stops_the_program_before_anything_is_made(run_stack: RunStack) -> None:
+@pytest.mark.parametrize("stack", ["dev", "pr-7"])
+def test_an_unknown_key_stops_the_program_before_anything_is_made(run_stack: RunStack, stack: str) -> None:
     with pytest.raises(InvalidSettingsError, match="nearest is location"):
-        run_stack({"lokation": "eastus2"})
+        run_stack({"lokation": "eastus2"}, stack=stack)
 
 
 def test_an_unknown_key_is_seen_where_only_the_language_host_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,5 +515,5 @@ def test_an_unknown_key_is_seen_where_only_the_language_host_says_it(monkeypatch
         "PULUMI_CONFIG", json.dumps({"assistant:lokation": "x", "azure-native:location": "eastus2"})
     )
     with pytest.raises(InvalidSettingsError) as caught:
-        settings.read()
+        reading.read()
     assert [problem.key for problem in caught.value.problems] == ["lokation"]

@@ -6,9 +6,8 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from infra import settings
-from infra.settings import python_version_of
-from infra.stack_config import InvalidSettingsError, read_stack_file
+from infra.settings import InvalidSettingsError, python_version_of, reading
+from infra.settings.stack_config import read_stack_file
 from tests.unit.infra.recording import ROOT
 
 
@@ -25,12 +24,12 @@ def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path:
         (
             "assistant:tags.owner",
             "b",
-            "stands twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
+            "is twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
         ),
         (
             "assistant:location",
             "eastus2",
-            "stands twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
+            "is twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
         ),
     ]
 
@@ -38,6 +37,11 @@ def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path:
 def test_a_second_config_section_is_a_key_that_stands_twice(tmp_path: Path) -> None:
     path = written(tmp_path, "config:\n  a:b: 1\nconfig:\n  a:c: 2\n")
     assert [problem.key for problem in read_stack_file(path).duplicates] == ["config"]
+
+
+def test_a_key_that_stands_twice_in_an_element_of_a_list_is_named_with_its_path(tmp_path: Path) -> None:
+    path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n")
+    assert [problem.key for problem in read_stack_file(path).duplicates] == ["a:b[1].x"]
 
 
 def test_the_same_key_in_two_mappings_is_no_duplicate(tmp_path: Path) -> None:
@@ -49,12 +53,12 @@ def test_the_program_refuses_a_stack_file_with_a_key_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, "config:\n  assistant:location: westus\n  assistant:location: eastus2\n")
-    monkeypatch.setattr(settings, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(reading, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(pulumi, "get_project", lambda: "assistant")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"assistant:modelCapacity": "[1]"}))
     with pytest.raises(InvalidSettingsError) as caught:
-        settings.read()
+        reading.read()
     assert "lines 2 and 3" in str(caught.value)
     assert "pulumi config set --stack dev modelCapacity" in str(caught.value), "all problems in one message"
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +158,8 @@ def test_stacks_go_first_and_by_number() -> None:
 )
 def test_an_age_is_told_in_its_largest_unit(since: datetime | None, shown: str) -> None:
     assert age(since, NOW) == shown
+
+
+def test_names_are_computed_with_the_committed_suffix_and_without_one(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.pr.yaml").write_text("config:\n  assistant:nameSuffix: b2\n")
+    assert Naming.read(SUBSCRIPTION, "assistant", tmp_path).suffixes == ("b2", "")

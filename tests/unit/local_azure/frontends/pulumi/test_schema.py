@@ -81,7 +81,7 @@ def test_a_type_that_the_sdk_lacks_is_a_lookup_error() -> None:
 
 def test_only_the_module_that_is_asked_for_is_imported() -> None:
     script = (
-        "import sys; from local_azure.provider import server, schema;"
+        "import sys; from local_azure.core import schema; from local_azure.frontends.pulumi import server;"
         "schema.resource_schema('azure-native:storage:Table');"
         "print([name for name in sys.modules if name.startswith('pulumi_azure_native.')])"
     )

@@ -24,7 +24,7 @@ class ChatModel:
     deprecated: bool = False
 
 
-# `is_reasoning`: the model refuses `max_tokens`, which the extension sends unless told otherwise
+# `is_reasoning`: the model refuses `max_tokens`, which the extension sends by default
 # (azure-functions-openai-extension #151). Proven for gpt-5, gpt-5-mini and gpt-5.4-mini, else inferred.
 CHAT_MODELS = (
     ChatModel(

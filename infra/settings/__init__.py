@@ -1,0 +1,20 @@
+"""The stack's settings: declared once (declarations.py), read once, checked before anything is made."""
+
+from infra.settings.declarations import SETTINGS, HostSettings, LogSettings, ModelSettings, Settings
+from infra.settings.reading import own_keys, parse, python_version_of, read
+from infra.settings.schema import InvalidSettingsError, Problem, app_settings_of
+
+__all__ = [
+    "SETTINGS",
+    "HostSettings",
+    "InvalidSettingsError",
+    "LogSettings",
+    "ModelSettings",
+    "Problem",
+    "Settings",
+    "app_settings_of",
+    "own_keys",
+    "parse",
+    "python_version_of",
+    "read",
+]
