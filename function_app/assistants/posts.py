@@ -64,12 +64,16 @@ class PostLog:
 
 @dataclass(frozen=True)
 class PostRequest:
-    """`key`: that of the caller, "" if the host requires none. `context_tokens`: 0 if not known."""
+    """`key`: that of the caller, "" if the host requires none. `context_tokens`: 0 if not known.
+
+    `max_messages`: the limit of the conversation, 0 for none.
+    """
 
     assistant_id: str
     message: str = field(repr=False)
     key: str = field(repr=False)
     context_tokens: int = 0
+    max_messages: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange
         before, rows = conversations.exchange_after(tables, assistant_id, known.total_messages)
         if before is None:
             raise AssistantNotFoundError(assistant_id)
-        _check_before_call(before, rows)
+        _check_before_call(request, before, rows)
         locked_until = lease.start_call(before)
         # A call without a result may still write: then the lease stays until it expires.
         keep_lease, log.message_stored = True, None
@@ -136,7 +140,7 @@ def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange
             log.failures.append((f"The lease of {assistant_id} could not be released and will expire", error))
 
 
-def _check_before_call(before: State, rows: Sequence[Message]) -> None:
+def _check_before_call(request: PostRequest, before: State, rows: Sequence[Message]) -> None:
     """Raises PostError for a conversation that cannot continue, before the model is called."""
     last_key = conversations.row_key(before.total_messages)
     if uncounted := [row.row_key for row in rows if row.row_key > last_key]:
@@ -147,6 +151,12 @@ def _check_before_call(before: State, rows: Sequence[Message]) -> None:
         clause = (
             f"it has {before.total_messages} messages, and with a new one no model accepts more than"
             f" {_MAX_MODEL_MESSAGES}"
+        )
+        raise PostError(Reason.CANNOT_CONTINUE, value=clause)
+    if request.max_messages and before.total_messages + 2 > request.max_messages:
+        clause = (
+            f"it has {before.total_messages} messages, a post adds at least 2, and this app allows"
+            f" {request.max_messages}"
         )
         raise PostError(Reason.CANNOT_CONTINUE, value=clause)
 

@@ -85,6 +85,7 @@ class Settings:
     expose_instructions: bool = False
     chat_page: bool = False
     retention_days: int = 0
+    max_conversation_messages: int = 0
     site_host: str = ""
 
 
@@ -189,6 +190,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         expose_instructions=switch("EXPOSE_INSTRUCTIONS", Settings.expose_instructions),
         chat_page=switch("CHAT_PAGE", Settings.chat_page),
         retention_days=number("ASSISTANT_RETENTION_DAYS", Settings.retention_days, 0, 3650),
+        max_conversation_messages=number(
+            "MAX_CONVERSATION_MESSAGES", Settings.max_conversation_messages, 0, 2048
+        ),
         site_host=environment.get("WEBSITE_HOSTNAME", ""),
     )
     if problems:

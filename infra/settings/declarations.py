@@ -137,6 +137,13 @@ class HostSettings:
         "Time after which a timer deletes an idle assistant; 0 means never",
         app_setting="ASSISTANT_RETENTION_DAYS",
     )
+    max_conversation_messages: int = setting(
+        "maxConversationMessages",
+        0,
+        rules.integer(0, 2048, "messages"),
+        "Maximum number of messages of a conversation, beyond which a post is refused; 0 means no limit",
+        app_setting="MAX_CONVERSATION_MESSAGES",
+    )
     cors_origins: Sequence[str] = setting(
         "corsOrigins",
         [],

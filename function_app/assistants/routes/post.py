@@ -162,7 +162,13 @@ def respond(
     message, problems = form.parse(req)
     if problems := parsing.id_problems(assistant_id) + problems:
         return bad_request(problems)
-    request = PostRequest(assistant_id, message, _key(req, settings), settings.model.context_tokens)
+    request = PostRequest(
+        assistant_id,
+        message,
+        _key(req, settings),
+        settings.model.context_tokens,
+        settings.max_conversation_messages,
+    )
     try:
         exchange = posts.exchange(services, request, log)
     except PostError as error:

@@ -549,6 +549,23 @@ def test_a_conversation_beyond_the_message_limit_of_models_is_rejected_without_a
     assert "Retry-After" not in response.headers
 
 
+@pytest.mark.parametrize(("limit", "outcome"), [(0, (503, 1)), (6, (503, 1)), (5, (409, 0))])
+def test_a_post_beyond_the_message_limit_of_the_app_is_rejected_without_a_call(
+    settings: Settings, tables: Tables, limit: int, outcome: tuple[int, int]
+) -> None:
+    conversation(tables.chat_state, "a")
+    state = tables.chat_state.get_entity("a", "state")
+    tables.chat_state.update_entity({**state, "TotalMessages": 4})
+    run = Run(FAILED)
+
+    response = send(replace(settings, max_conversation_messages=limit), tables, run)
+
+    assert (response.status_code, len(run.calls)) == outcome
+    if response.status_code == 409:
+        assert "a post adds at least 2, and this app allows 5" in body_of(response)["detail"]
+        assert "Retry-After" not in response.headers
+
+
 @pytest.mark.parametrize(("context_tokens", "status"), [(0, 503), (100, 409), (1000, 503)])
 def test_after_a_failure_a_history_beyond_the_context_of_the_model_is_a_409(
     settings: Settings, tables: Tables, context_tokens: int, status: int

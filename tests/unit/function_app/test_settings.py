@@ -9,6 +9,7 @@ NUMBERS = {
     "CHAT_MODEL_MAX_TOKENS": (1, 128_000),
     "CHAT_MODEL_CONTEXT_TOKENS": (0, 10_000_000),
     "ASSISTANT_RETENTION_DAYS": (0, 3650),
+    "MAX_CONVERSATION_MESSAGES": (0, 2048),
 }
 
 
@@ -17,6 +18,7 @@ def number_of(settings: Settings, name: str) -> int:
         "CHAT_MODEL_MAX_TOKENS": settings.model.max_tokens,
         "CHAT_MODEL_CONTEXT_TOKENS": settings.model.context_tokens,
         "ASSISTANT_RETENTION_DAYS": settings.retention_days,
+        "MAX_CONVERSATION_MESSAGES": settings.max_conversation_messages,
     }[name]
 
 
