@@ -83,7 +83,7 @@ def azure_native_names() -> list[str]:
     The modules load when a name is first taken from them, so importing them is not enough.
     """
     found: set[str] = set()
-    for path in (PROJECT / "infra").glob("*.py"):
+    for path in (PROJECT / "infra").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         modules = {
             alias.name

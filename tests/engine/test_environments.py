@@ -136,7 +136,7 @@ def test_a_stack_that_fails_stays_and_the_comment_says_where_it_failed(committed
 def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
     at = committed
     at.github.add_pull_request(9)
-    code = at.clone.root / "function_app" / "assistants" / "create.py"
+    code = at.clone.root / "function_app" / "assistants" / "routes" / "create.py"
     answer = '{"assistantId": assistant_id}, 202'
     assert answer in code.read_text()
     code.write_text(code.read_text().replace(answer, answer.replace("202", "201")))
@@ -147,7 +147,7 @@ def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
     assert "**failed** at: the end-to-end tests" in at.comment(9)
 
     # The code that purges is broken too: then the resource group goes as a whole.
-    (at.clone.root / "infra" / "purge.py").write_text("raise RuntimeError('broken')\n")
+    (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
     gone = at.ops("test-stack", "down", "--pr", "9")
     assert "by its resource group" in gone.stderr
     nothing_is_left(at, 9)

@@ -132,13 +132,13 @@ def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(stan
 def spoil(root: Path) -> None:
     """Shared keys, a password in the settings, and a role too few."""
     for name, old, new in (
-        ("storage", "allow_shared_key_access=False", "allow_shared_key_access=True"),
+        ("components/storage", "allow_shared_key_access=False", "allow_shared_key_access=True"),
         (
             "app_settings",
-            '"HTTP_AUTH_LEVEL": ',
-            '"MY_PASSWORD": pulumi.Output.secret("hunter2"),\n        "HTTP_AUTH_LEVEL": ',
+            '"LEASE_TABLE": ',
+            '"MY_PASSWORD": pulumi.Output.secret("hunter2"),\n        "LEASE_TABLE": ',
         ),
-        ("identity", "for role in APP_ROLES\n", "for role in APP_ROLES[1:]\n"),
+        ("components/identity", "for role in APP_ROLES\n", "for role in APP_ROLES[1:]\n"),
     ):
         path = root / "infra" / f"{name}.py"
         text = path.read_text()

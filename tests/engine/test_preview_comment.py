@@ -186,7 +186,7 @@ def test_a_fork_is_compared_with_its_base_without_a_secret(
     before = {path.name: path.read_bytes() for path in base.glob("Pulumi*.yaml")}
     settings = module_stack.root / "infra" / "app_settings.py"
     text = settings.read_text()
-    edit(settings, '"HTTP_AUTH_LEVEL":', '"A_NEW_SETTING": "@octocat",\n        "HTTP_AUTH_LEVEL":')
+    edit(settings, '"LEASE_TABLE":', '"A_NEW_SETTING": "@octocat",\n        "LEASE_TABLE":')
     try:
         words = ("--against", str(base), "--stack", "dev", "--out", str(reports))
         ops(module_stack, "preview", *words)

@@ -24,7 +24,7 @@ class Releases:
     def __init__(self, stack: Workspace) -> None:
         self.stack = stack
         self.main = stack.root / "function_app" / "function_app.py"
-        self.create = stack.root / "function_app" / "assistants" / "create.py"
+        self.create = stack.root / "function_app" / "assistants" / "routes" / "create.py"
         self.committed = {path: path.read_text() for path in (self.main, self.create)}
         self.summary = stack.root / "summary.md"
         self.first = ""
