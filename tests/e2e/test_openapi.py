@@ -90,7 +90,7 @@ EXPLAINED = [
         ("ST202",),
         400,
         uri="continuationToken=",
-        answer="continuationToken is none that this request has given out",
+        answer="continuationToken is not a valid continuation token",
     ),
     Explained(
         "A pattern cannot tell days that are in no calendar, as 0000-00-00",
@@ -124,7 +124,7 @@ EXPLAINED = [
         "If-None-Match: * is taken, and an assistant of that name was there",
         ("ST202",),
         412,
-        answer="asks not to replace it",
+        answer="forbids replacing it",
     ),
 ]
 

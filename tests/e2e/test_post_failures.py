@@ -125,6 +125,6 @@ def test_arguments_that_were_cut_off_end_a_conversation_and_the_answer_says_how_
     answer = target.post(assistant_id, "And?")
 
     assert answer.status == 409
-    assert "are not readable JSON" in answer.json()["detail"]
+    assert "are not valid JSON" in answer.json()["detail"]
     assert target.send("PUT", f"/{assistant_id}").status == 202
     assert target.post(assistant_id, "And now?").status == 200

@@ -73,12 +73,16 @@ class Pipeline:
         return bodies[0] if bodies else ""
 
     def state_files(self, stack: str) -> list[str]:
-        """Whatever the backend holds of a stack."""
+        """Whatever the backend holds of a stack, but for what a CLI was writing when it was killed.
+
+        A file backend writes `*.tmp` and renames it; a blob container has no such file.
+        """
         root = self.clone.home.backend
         return [
             path.relative_to(root).as_posix()
             for path in sorted(root.rglob("*"))
             if path.is_file()
+            and path.suffix != ".tmp"
             and (path.name.startswith((f"{stack}.", f"{stack}-")) or path.parent.name == stack)
         ]
 

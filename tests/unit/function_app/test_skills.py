@@ -101,11 +101,11 @@ def test_an_unknown_zone_is_reported(zone: str) -> None:
     assert clock.get_current_time(zone).startswith("There is no such time zone")
 
 
-def test_the_skill_of_the_readme_is_found_when_its_file_is_there(
+def test_the_skill_of_the_documentation_is_found_when_its_file_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = (SKILLS.parent.parent / "README.md").read_text()
-    example = re.search(r"here `function_app/skills/(dice)\.py`.*?```python\n(.*?)```", readme, re.DOTALL)
+    page = (SKILLS.parent.parent / "docs" / "api.md").read_text()
+    example = re.search(r"here `function_app/skills/(dice)\.py`.*?```python\n(.*?)```", page, re.DOTALL)
     assert example is not None
     (tmp_path / f"{example[1]}.py").write_text(example[2])
     monkeypatch.setattr(skills, "__path__", [*skills.__path__, str(tmp_path)])

@@ -188,7 +188,7 @@ def daemon(folder: Path, script: str, then: str) -> str:
     return f"""
 import asyncio, os, pathlib, sys
 sys.path.insert(0, {str(PROJECT)!r})
-from local_azure.services import processes
+from local_azure.runtime import processes
 folder = pathlib.Path({str(folder)!r})
 async def main():
     async def ready(_pid):
