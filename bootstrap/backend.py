@@ -22,7 +22,7 @@ BACKEND_KEY = "state:backendUrl"
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class StateLocation:
     """Of one stack. `root` is the checkout."""
 
     stack: str
