@@ -21,7 +21,7 @@ import yaml
 
 from ops.azure import Azure
 from ops.files import Files, FilesError, open_files
-from ops.locks.locks import Here, claimed
+from ops.locks.locks import Machine, claimed
 from ops.output import OpsError, TerminatedError, note
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
@@ -43,9 +43,9 @@ _ALWAYS = {
 class PulumiError(OpsError):
     """A `pulumi` that failed; `code` is its exit code, `output` all that it printed."""
 
-    def __init__(self, words: tuple[str, ...], code: int, output: str, *, shown: bool = False) -> None:
-        told = "Its output stands above." if shown else f"\n{output.strip()}"
-        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}. {told}")
+    def __init__(self, words: tuple[str, ...], code: int, output: str, *, output_shown: bool = False) -> None:
+        detail = "Its output stands above." if output_shown else f"\n{output.strip()}"
+        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}. {detail}")
         self.code, self.output = code, output
 
 
@@ -128,7 +128,7 @@ class Pulumi:
             _let_end(process, error)
             raise
         if done.code and not may_fail:
-            raise PulumiError(words, done.code, done.stdout + done.stderr, shown=show)
+            raise PulumiError(words, done.code, done.stdout + done.stderr, output_shown=show)
         return done
 
     def summaries(self) -> list["StackSummary"]:
@@ -181,7 +181,9 @@ class Pulumi:
         except FilesError:  # another backend keeps its own locks; nothing is ever proven about ours there
             return self.run(*words, show=True)
         command = shlex.join(("pulumi", *words))
-        with claimed(files, self.project, stack, command, Here.find(files, self.environment)) as started:
+        with claimed(
+            files, self.project, stack, command, Machine.current(files, self.environment)
+        ) as started:
             return self.run(*words, show=True, started=started)
 
     def outputs(self, stack: str) -> dict[str, Any]:

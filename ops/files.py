@@ -112,17 +112,17 @@ class FolderFiles:
 
     def names(self, prefix: str) -> list[str]:
         folder = self._root / prefix
-        with _told(self.url, f"{prefix} cannot be listed"):
-            found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+        with _translate_errors(self.url, f"{prefix} cannot be listed"):
+            paths = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
         return sorted(
-            path.relative_to(self._root).as_posix() for path in found if not path.name.endswith(_ATTRIBUTES)
+            path.relative_to(self._root).as_posix() for path in paths if not path.name.endswith(_ATTRIBUTES)
         )
 
     def exists(self, name: str) -> bool:
         return (self._root / name).is_file()
 
     def read(self, name: str) -> File | None:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             try:
                 content = (self._root / name).read_bytes()
             except FileNotFoundError:
@@ -131,7 +131,7 @@ class FolderFiles:
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
         path = self._root / name
-        with _told(self.url, f"{name} cannot be written"):
+        with _translate_errors(self.url, f"{name} cannot be written"):
             if over is None:
                 whole_file.write(path, content)
                 return
@@ -147,7 +147,7 @@ class FolderFiles:
         if there is None or (etag and there.etag != etag):
             return False
         path = self._root / name
-        with _told(self.url, f"{name} cannot be deleted"):
+        with _translate_errors(self.url, f"{name} cannot be deleted"):
             path.unlink(missing_ok=True)
             path.with_name(path.name + _ATTRIBUTES).unlink(missing_ok=True)
             with suppress(OSError):  # not empty, or somebody was faster
@@ -171,18 +171,18 @@ class ContainerFiles:
         return ContainerClient.from_container_url(self._container_url, self._credential())
 
     def names(self, prefix: str) -> list[str]:
-        with _told(self.url, f"{prefix} cannot be listed"):
-            found = [
+        with _translate_errors(self.url, f"{prefix} cannot be listed"):
+            blob_names = [
                 str(name) for name in self._client.list_blob_names(name_starts_with=self._prefix + prefix)
             ]
-        return sorted(name.removeprefix(self._prefix) for name in found)
+        return sorted(name.removeprefix(self._prefix) for name in blob_names)
 
     def exists(self, name: str) -> bool:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             return bool(self._client.get_blob_client(self._prefix + name).exists())
 
     def read(self, name: str) -> File | None:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             try:
                 blob = self._client.download_blob(self._prefix + name)
                 return File(cast(bytes, blob.readall()), str(blob.properties.etag))
@@ -192,7 +192,7 @@ class ContainerFiles:
                 return None
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
-        with _told(self.url, f"{name} cannot be written"):
+        with _translate_errors(self.url, f"{name} cannot be written"):
             try:
                 self._client.upload_blob(
                     self._prefix + name, content, overwrite=over != "", **_only_if(over or "")
@@ -201,7 +201,7 @@ class ContainerFiles:
                 raise ChangedError from error
 
     def delete(self, name: str, etag: str = "") -> bool:
-        with _told(self.url, f"{name} cannot be deleted"):
+        with _translate_errors(self.url, f"{name} cannot be deleted"):
             try:
                 self._client.delete_blob(self._prefix + name, **_only_if(etag))
             except (ResourceNotFoundError, ResourceModifiedError):
@@ -214,7 +214,7 @@ def _only_if(etag: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(url: str, what: str) -> Generator[None]:
+def _translate_errors(url: str, what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:

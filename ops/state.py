@@ -52,16 +52,16 @@ def resource(entry: dict[str, Any]) -> Resource:
 
 def the_one(listed: list[Resource], kind: str) -> Resource:
     """Raises OpsError where the stack has none or several of a type of which it makes one."""
-    found = [each for each in listed if each.type == kind]
-    if len(found) != 1:
-        names = ", ".join(each.name for each in found) or "none"
+    matching = [resource for resource in listed if resource.type == kind]
+    if len(matching) != 1:
+        names = ", ".join(resource.name for resource in matching) or "none"
         raise OpsError(f"the stack's state has {names} of type {kind}, expected one: run `pulumi up`")
-    return found[0]
+    return matching[0]
 
 
 def group_and_name(resource_id: str) -> tuple[str, str]:
     """The resource group and the name that an ARM id ends with. Raises OpsError."""
-    found = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
-    if found is None:
+    match = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
+    if match is None:
         raise OpsError(f"{resource_id!r} is no id of a resource in a group: `pulumi refresh`")
-    return found[1], found[2]
+    return match[1], match[2]

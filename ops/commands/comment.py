@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
         say(comment(reports, room=room, run_url=run_url))
         return 0
     github = GitHub.connect()
-    found = _pull_request(github, started_by, arguments.pr)
-    if found is None:
+    pull_request = _pull_request(github, started_by, arguments.pr)
+    if pull_request is None:
         return 0
-    _check_commits(reports, found.head_sha)
-    if found.head_repository != github.repository or found.author == _DEPENDABOT:
+    _check_commits(reports, pull_request.head_sha)
+    if pull_request.head_repository != github.repository or pull_request.author == _DEPENDABOT:
         # preview.yml lets these compare on local Azure only. Their own code wrote the report, and could
         # leave out the warning that says so.
         reports = tuple(replace(report, basis="base") for report in reports)
-    update_part(github, found.number, PART, comment(reports, room=room, run_url=run_url))
-    note(f"The preview stands in the comment of pull request {found.number}.")
+    update_part(github, pull_request.number, PART, comment(reports, room=room, run_url=run_url))
+    note(f"The preview stands in the comment of pull request {pull_request.number}.")
     return 0
 
 
@@ -66,22 +66,22 @@ def _pull_request(
     if isinstance(started_by, WorkflowRunEvent):
         previewed = started_by.head_sha
         # Not from the reports: a fork could name somebody else's pull request there.
-        open_ones = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
-        found = [one for one in open_ones if one.head_sha == previewed]
-        if len(found) > 1:
-            numbers = ", ".join(str(one.number) for one in found)
+        candidates = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
+        matching = [candidate for candidate in candidates if candidate.head_sha == previewed]
+        if len(matching) > 1:
+            numbers = ", ".join(str(candidate.number) for candidate in matching)
             raise OpsError(f"pull requests {numbers} have the same head: name one with --pr")
-        if not found:
+        if not matching:
             note(f"No open pull request has {previewed} as its newest commit: no comment.")
-        return found[0] if found else None
+        return matching[0] if matching else None
     wanted = number if started_by is None else started_by.pull_request.number
-    found_one = github.pull_request(wanted) if wanted is not None else None
-    if found_one is None:
+    pull_request = github.pull_request(wanted) if wanted is not None else None
+    if pull_request is None:
         raise OpsError(f"{github.repository} has no pull request {wanted}")
-    if started_by is not None and found_one.head_sha != started_by.pull_request.head_sha:
-        note(f"Pull request {wanted} has moved on to {found_one.head_sha}, whose own run will comment.")
+    if started_by is not None and pull_request.head_sha != started_by.pull_request.head_sha:
+        note(f"Pull request {wanted} has moved on to {pull_request.head_sha}, whose own run will comment.")
         return None
-    return found_one
+    return pull_request
 
 
 def _check_commits(reports: Sequence[Report], head_sha: str) -> None:

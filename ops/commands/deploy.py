@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
         return Code.DONE
-    work.environment.mend()
+    work.environment.recover()
     work.archive.add(package)
     outcome = work.releases.deploy(package, package_hash, commit)
     say(releasing.plain(outcome))
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recorded(environment: PulumiStack) -> str:
-    package_hash = environment.recorded()
+    package_hash = environment.recorded_package()
     if not package_hash:
         raise OpsError(
             f"stack {environment.stack} has no package yet. "

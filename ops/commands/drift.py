@@ -13,7 +13,7 @@ exit codes:
 import argparse
 import json
 
-from ops.drift.detector import Eye
+from ops.drift.detector import DriftDetector
 from ops.drift.owners import names
 from ops.drift.report import Report, as_json, markdown, marker, text, title
 from ops.github import summary
@@ -45,15 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     owners = names()
     github = GitHub.connect() if arguments.issue and not arguments.dry_run else None
-    eye = Eye.open()
+    detector = DriftDetector.open()
     reports: list[Report] = []
     failed = False
     for stack in dict.fromkeys(arguments.stacks):
         note(f"Looking at {stack} …")
         try:
             if arguments.restore_app_settings:
-                _restore(eye, stack, dry_run=arguments.dry_run)
-            report = eye.look(stack)
+                _restore(detector, stack, dry_run=arguments.dry_run)
+            report = detector.detect(stack)
             reports.append(report)
             summary.write(f"## Drift of {code(stack)}\n\n{markdown(report, owners)}")
             if github is not None:
@@ -73,11 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(report.clean for report in reports) else FOUND
 
 
-def _restore(eye: Eye, stack: str, *, dry_run: bool) -> None:
+def _restore(detector: DriftDetector, stack: str, *, dry_run: bool) -> None:
     if dry_run:
         note(f"{stack}: would write the app settings as they were deployed")
         return
-    eye.restore_app_settings(stack)
+    detector.restore_app_settings(stack)
     note(f"{stack}: the app settings are written as they were deployed")
 
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     work = releasing.Work.of(arguments)
     history = work.releases.history()
-    runs = work.environment.answered()
+    runs = work.environment.running_package()
     _show(history, runs)
     target = target_of(history, arguments.to, runs, work.stack)
     package = work.archive.fetch(target.package_hash, PACKAGES)
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
         return Code.DONE
-    work.environment.mend()
+    work.environment.recover()
     outcome = work.releases.roll_back(target, package)
     say(releasing.plain(outcome))
     summary.write(releasing.markdown(outcome))
@@ -54,7 +54,11 @@ def target_of(history: list[Release], wanted: str | None, runs: str, stack: str)
         return target
     checked_hash(wanted)
     target = next(
-        (each for each in history if each.package_hash == wanted and each.result in ("good", "rolled back")),
+        (
+            release
+            for release in history
+            if release.package_hash == wanted and release.result in ("good", "rolled back")
+        ),
         None,
     )
     if target is None:
@@ -69,10 +73,10 @@ def _show(history: list[Release], runs: str) -> None:
     if not history:
         return
     note("Releases, newest first:")
-    for each in history[:20]:
-        here = "runs now" if each.package_hash == runs else ""
-        runs = "" if here else runs
+    for release in history[:20]:
+        mark = "runs now" if release.package_hash == runs else ""
+        runs = "" if mark else runs
         note(
-            f"  {each.time}  {each.package_hash[:12]}  {each.commit[:12] or 'unknown':<12}  "
-            f"{each.result:<11}  {here or each.note[:60]}".rstrip()
+            f"  {release.time}  {release.package_hash[:12]}  {release.commit[:12] or 'unknown':<12}  "
+            f"{release.result:<11}  {mark or release.note[:60]}".rstrip()
         )

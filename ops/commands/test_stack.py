@@ -21,7 +21,7 @@ from ops.azure import Azure
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
 from ops.github.github import GitHub, PullRequest
 from ops.github.markdown import fence, size
-from ops.locks.recovery import make, mend, run_state_of
+from ops.locks.recovery import make, recover, run_state_of
 from ops.output import OpsError, note, say
 from ops.preview.comment import update_part
 from ops.preview.plan import clean
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 _EXISTS = "cannot create already existing resource"
 """azure-native's words, where Azure would take the PUT as an update."""
 
-_TOLD_LINES, _TOLD_BYTES = 40, 5_000
+_OUTPUT_LINES, _OUTPUT_BYTES = 40, 5_000
 """Of what failed, in the comment; all of it stands in the run's log."""
 
 
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
     github = GitHub.connect(pulumi.environment)
-    stand = _Stand(pulumi, github, arguments.pr)
-    return (stand.up if arguments.action == "up" else stand.down)(dry_run=arguments.dry_run)
+    test_stack = _TestStack(pulumi, github, arguments.pr)
+    return (test_stack.up if arguments.action == "up" else test_stack.down)(dry_run=arguments.dry_run)
 
 
 def _number(text: str) -> int:
@@ -67,7 +67,7 @@ class StepError(OpsError):
 
 
 @dataclass(frozen=True)
-class _Stand:
+class _TestStack:
     pulumi: Pulumi
     github: GitHub
     number: int
@@ -82,17 +82,17 @@ class _Stand:
         if dry_run:
             say(f"Stack {self.stack} would be {'brought up to date' if exists else 'made'}, and tested.")
             return 0
-        self._tell(working(self.stack, self._run_url()))
+        self._update_comment(working(self.stack, self._run_url()))
         try:
             target = self._bring_up(exists)
         except StepError as error:
-            self._tell(failed(self.stack, error, self._run_url()))
+            self._update_comment(failed(self.stack, error, self._run_url()))
             note(
                 f"The stack {self.stack} stays, to be looked at: python -m ops test-stack down "
                 f"--pr {self.number} takes it down."
             )
             raise
-        self._tell(ready(self.stack, target))
+        self._update_comment(ready(self.stack, target))
         say(f"Stack {self.stack} is ready: {target.url}{url_path('assistants')}")
         return 0
 
@@ -105,15 +105,15 @@ class _Stand:
         try:
             TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
         except OpsError as error:
-            self._tell(left(self.stack, str(error), self._run_url()))
+            self._update_comment(left(self.stack, str(error), self._run_url()))
             raise
-        self._tell(destroyed(self.stack))
+        self._update_comment(destroyed(self.stack))
         say(f"Stack {self.stack} is destroyed; nothing of it is left.")
         return 0
 
     def _bring_up(self, exists: bool) -> Target:
-        prepare = mend if exists else make
-        with _step(f"{'mending' if exists else 'making'} the stack"):
+        prepare = recover if exists else make
+        with _step(f"{'recovering' if exists else 'making'} the stack"):
             prepare(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
         with _step("pulumi up"):
             self._up()
@@ -142,7 +142,7 @@ class _Stand:
             self.pulumi.make_stack(self.stack)
             self.pulumi.up(self.stack)
 
-    def _tell(self, markdown: str) -> None:
+    def _update_comment(self, markdown: str) -> None:
         update_part(self.github, self.number, PART, markdown)
 
     def _run_url(self) -> str:
@@ -157,18 +157,19 @@ def _event(environment: Mapping[str, str] = os.environ) -> bool:
     )
 
 
-def refuse(found: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
+def refuse(pull_request: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
     """Raises OpsError where the pull request may have no test stack."""
-    if found is None:
+    if pull_request is None:
         raise OpsError(f"{repository} has no pull request #{number}")
-    if found.state != "open":
-        raise OpsError(f"pull request #{number} is {found.state}: only an open one has a test stack")
-    if found.head_repository != repository:
+    if pull_request.state != "open":
+        raise OpsError(f"pull request #{number} is {pull_request.state}: only an open one has a test stack")
+    if pull_request.head_repository != repository:
         raise OpsError(
-            f"pull request #{number} comes from {found.head_repository or 'a deleted fork'}: its code would "
-            f"run with the right to deploy. Push its branch to {repository} and open a pull request there"
+            f"pull request #{number} comes from {pull_request.head_repository or 'a deleted fork'}: its code "
+            f"would run with the right to deploy. Push its branch to {repository} "
+            "and open a pull request there"
         )
-    if by_event and LABEL not in found.labels:
+    if by_event and LABEL not in pull_request.labels:
         raise OpsError(f"pull request #{number} is not labelled {LABEL!r}")
 
 
@@ -291,7 +292,7 @@ def _block(text: str) -> str:
     GitHub hides secrets in a job's log, not in a comment.
     """
     # At the beginning of a line such a comment would separate the parts of ours.
-    told = clean(text).replace("<!--", " <!--").splitlines()
-    lengths = range(_TOLD_LINES, 0, -4)
-    blocks = (fence("\n".join(told[-lines:]), lines, 200) for lines in lengths)
-    return next(block for block in blocks if size(block) <= _TOLD_BYTES)
+    output_lines = clean(text).replace("<!--", " <!--").splitlines()
+    lengths = range(_OUTPUT_LINES, 0, -4)
+    blocks = (fence("\n".join(output_lines[-lines:]), lines, 200) for lines in lengths)
+    return next(block for block in blocks if size(block) <= _OUTPUT_BYTES)

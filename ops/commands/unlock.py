@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
-from ops.locks.locks import Here, Verdict, verdicts
+from ops.locks.locks import Machine, Verdict, verdicts
 from ops.locks.recovery import pending_operations, run_state_of
 from ops.output import OpsError, note, say
 
@@ -26,31 +26,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
     files = pulumi.files
-    here = Here.find(files, pulumi.environment)
-    found = verdicts(files, pulumi.project, stack, here, run_state_of(pulumi.environment))
-    if not found:
+    machine = Machine.current(files, pulumi.environment)
+    lock_verdicts = verdicts(files, pulumi.project, stack, machine, run_state_of(pulumi.environment))
+    if not lock_verdicts:
         say(f"Stack {stack} is not locked.")
-        _tell_pending(pulumi, stack)
+        _print_pending(pulumi, stack)
         return 0
-    for verdict in found:
+    for verdict in lock_verdicts:
         say(f"{verdict.state:<9} {verdict}")
     if arguments.dry_run:
         return 1
-    if not (arguments.yes or _confirmed(stack, found)):
+    if not (arguments.yes or _confirmed(stack, lock_verdicts)):
         say("Nothing was removed.")
         return 1
-    for verdict in found:
+    for verdict in lock_verdicts:
         # Only what was shown: a lock that was taken meanwhile stays.
         files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
-    _tell_pending(pulumi, stack)
+    _print_pending(pulumi, stack)
     return 0
 
 
-def _confirmed(stack: str, found: list[Verdict]) -> bool:
+def _confirmed(stack: str, lock_verdicts: list[Verdict]) -> bool:
     if not sys.stdin.isatty():
-        raise OpsError(f"to remove {len(found)} lock(s) of stack {stack} without a terminal, add --yes")
-    if any(verdict.state == "alive" for verdict in found):
+        raise OpsError(
+            f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
+        )
+    if any(verdict.state == "alive" for verdict in lock_verdicts):
         note("A holder is alive: its state will be damaged if it goes on.")
     try:
         return input(f"Type {stack} to remove the lock(s): ").strip() == stack
@@ -58,7 +60,7 @@ def _confirmed(stack: str, found: list[Verdict]) -> bool:
         return False
 
 
-def _tell_pending(pulumi: Pulumi, stack: str) -> None:
+def _print_pending(pulumi: Pulumi, stack: str) -> None:
     try:
         pending = pending_operations(pulumi.export(stack))
     except PulumiError as error:

@@ -59,7 +59,7 @@ def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
     """What a refresh would change in the state, apart from deployed code (see `code`)."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     gone = [resource(step["oldState"]) for step in steps if step["op"] == "delete"]
-    found = _gone(gone)
+    findings = _gone(gone)
     for step in steps:
         if step["op"] != "update":
             continue
@@ -67,8 +67,8 @@ def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
         if before.type == DEPLOYED_CODE:
             continue
         changes = differences(before.inputs, after.inputs) or _paths(step.get("detailedDiff") or {})
-        found += _changed(before, changes)
-    return found
+        findings += _changed(before, changes)
+    return findings
 
 
 def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
@@ -76,8 +76,8 @@ def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
     steps: list[dict[str, Any]] = preview.get("steps") or []
     summary: dict[str, int] = preview.get("changeSummary") or {}
     counted = summary.get("update", 0)
-    shown = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step["urn"])}
-    return max(0, counted - len(shown) - int(code_changed))
+    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step["urn"])}
+    return max(0, counted - len(named) - int(code_changed))
 
 
 def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
@@ -85,18 +85,18 @@ def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
     return [
         _finding(
             "changed",
-            each,
+            deployed_code,
             [
                 Change(
                     "package_hash",
                     "changed",
-                    each.outputs["package_hash"],
+                    deployed_code.outputs["package_hash"],
                     answered or "no package that answers",
                 )
             ],
         )
-        for each in stack
-        if each.type == DEPLOYED_CODE and each.outputs.get("package_hash") != answered
+        for deployed_code in stack
+        if deployed_code.type == DEPLOYED_CODE and deployed_code.outputs.get("package_hash") != answered
     ]
 
 
@@ -107,9 +107,9 @@ def released(stack: Sequence[Resource]) -> bool:
     """
     given = [
         str(side.get("package_path", "")).startswith(f"{GIVEN_FOLDER}/")
-        for each in stack
-        if each.type == DEPLOYED_CODE
-        for side in (each.inputs, each.outputs)
+        for deployed_code in stack
+        if deployed_code.type == DEPLOYED_CODE
+        for side in (deployed_code.inputs, deployed_code.outputs)
     ]
     return any(given)
 
@@ -171,23 +171,25 @@ class RoleAssignment:
 def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]) -> list[Finding]:
     """Grants on something of the stack that are not in the state. What is inherited from above is not the
     stack's business."""
-    known = {each.id.lower() for each in stack}
+    known = {resource.id.lower() for resource in stack}
     below = [
-        each.id.lower() for each in stack if each.type == "azure-native:resources:ResourceGroup" and each.id
+        resource.id.lower()
+        for resource in stack
+        if resource.type == "azure-native:resources:ResourceGroup" and resource.id
     ]
     return [
         Finding(
             "added",
-            each.name,
+            assignment.name,
             "azure-native:authorization:RoleAssignment",
-            each.id,
+            assignment.id,
             (rule := rule_for("azure-native:authorization:RoleAssignment", "roleDefinitionId")).owner,
             rule.place,
-            (Change(f"{each.role} for {each.principal} on {each.scope}", "added"),),
+            (Change(f"{assignment.role} for {assignment.principal} on {assignment.scope}", "added"),),
         )
-        for each in actual
-        if each.id.lower() not in known
-        and any(f"{each.scope.lower()}/".startswith(f"{group}/") for group in below)
+        for assignment in actual
+        if assignment.id.lower() not in known
+        and any(f"{assignment.scope.lower()}/".startswith(f"{group}/") for group in below)
     ]
 
 
@@ -203,10 +205,10 @@ def differences(was: Any, now: Any, path: str = "") -> list[Change]:
     if _same(was, now, path) or _is_azures_own(path):
         return []
     if _empty(was):
-        return [Change(path, "added", None, _shown(now, path))]
+        return [Change(path, "added", None, _visible_text(now, path))]
     if _empty(now):
-        return [Change(path, "removed", _shown(was, path), None)]
-    return [Change(path, "changed", _shown(was, path), _shown(now, path))]
+        return [Change(path, "removed", _visible_text(was, path), None)]
+    return [Change(path, "changed", _visible_text(was, path), _visible_text(now, path))]
 
 
 def _is_azures_own(path: str) -> bool:
@@ -238,12 +240,14 @@ def _plain(value: Any, path: str) -> Any:
         case str():
             return value.lower()
         case list():
-            items = [_plain(item, path) for item in cast(list[Any], value)]
-            return sorted(items, key=repr)
+            elements = [_plain(element, path) for element in cast(list[Any], value)]
+            return sorted(elements, key=repr)
         case dict():
             members = cast(dict[str, Any], value)
             return {
-                name: _plain(item, f"{path}.{name}") for name, item in members.items() if not _empty(item)
+                name: _plain(member, f"{path}.{name}")
+                for name, member in members.items()
+                if not _empty(member)
             }
         case _:
             return value
@@ -255,7 +259,7 @@ def _empty(value: Any) -> bool:
     return value is None or value in ("", [])
 
 
-def _shown(value: Any, path: str) -> str | None:
+def _visible_text(value: Any, path: str) -> str | None:
     last = path.rpartition(".")[2].lower()
     text = str(value)
     if _SECRET in text or any(word in last for word in _SECRET_WORDS):
@@ -270,18 +274,20 @@ def _paths(detailed: Mapping[str, Any]) -> list[Change]:
 
 def _gone(gone: Sequence[Resource]) -> list[Finding]:
     """One finding for what stood on its own; what stood below it went with it."""
-    with_id = [each for each in gone if each.id]
+    with_id = [resource for resource in gone if resource.id]
     tops = [
-        each for each in with_id if not any(_is_below(each, other) for other in with_id if other is not each)
+        resource
+        for resource in with_id
+        if not any(_is_below(resource, other) for other in with_id if other is not resource)
     ]
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for top in tops:
-        below = [each for each in with_id if each is not top and _is_below(each, top)]
-        purges = [_purge(each) for each in (top, *below) if each.type == MODEL_ACCOUNT]
+        below = [resource for resource in with_id if resource is not top and _is_below(resource, top)]
+        purges = [_purge(resource) for resource in (top, *below) if resource.type == MODEL_ACCOUNT]
         finding = _finding("gone", top, [])
-        names = tuple(each.name for each in below)
-        found.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
-    return found
+        names = tuple(resource.name for resource in below)
+        findings.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
+    return findings
 
 
 def _purge(account: Resource) -> str:
@@ -308,13 +314,13 @@ def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
     for change in changes:
         rule = rule_for(changed.type, change.path)
         by_owner.setdefault((rule.owner, rule.place), []).append(change)
-    return [_finding("changed", changed, each) for each in by_owner.values()]
+    return [_finding("changed", changed, owner_changes) for owner_changes in by_owner.values()]
 
 
-def _finding(kind: Kind, found: Resource, changes: Sequence[Change]) -> Finding:
-    rule = rule_for(found.type, changes[0].path if changes else GONE)
-    return Finding(kind, found.name, found.type, found.id, rule.owner, rule.place, tuple(changes))
+def _finding(kind: Kind, resource: Resource, changes: Sequence[Change]) -> Finding:
+    rule = rule_for(resource.type, changes[0].path if changes else GONE)
+    return Finding(kind, resource.name, resource.type, resource.id, rule.owner, rule.place, tuple(changes))
 
 
 def site_of(stack: Sequence[Resource]) -> Resource | None:
-    return next((each for each in stack if each.type == SITE), None)
+    return next((resource for resource in stack if resource.type == SITE), None)

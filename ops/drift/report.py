@@ -82,22 +82,22 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     ]
     room, left_out = _ROOM, 0
     for owner in Owner:
-        found = [finding for finding in report.findings if finding.owner == owner]
-        if found:
+        owner_findings = [finding for finding in report.findings if finding.owner == owner]
+        if owner_findings:
             who = f" ({names[owner]})" if owner in names else ""
             lines += [f"### For the {owner}{who}", ""]
-        for finding in found:
-            item = _item(report, finding)
-            room -= sum(len(line.encode()) + 1 for line in item)
+        for finding in owner_findings:
+            finding_lines = _finding_lines(report, finding)
+            room -= sum(len(line.encode()) + 1 for line in finding_lines)
             if room < 0:
                 left_out += 1
             else:
-                lines += item
+                lines += finding_lines
         lines.append("")
     if left_out:
         lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
-    shown = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
-    lines += [f"- {line}" for line in _rest(report, shown)]
+    command = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
+    lines += [f"- {line}" for line in _rest(report, command)]
     lines += [
         "",
         "If the change was meant, make it in the program instead: the next deployment takes back what the "
@@ -134,7 +134,7 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
     ]
 
 
-def _item(report: Report, finding: Finding) -> list[str]:
+def _finding_lines(report: Report, finding: Finding) -> list[str]:
     lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
     if finding.gone_with:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")

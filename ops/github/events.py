@@ -107,8 +107,8 @@ class _Members:
         return _Members(self._content.get(name), f"{self._place}.{name}")
 
     def all(self, name: str) -> "list[_Members]":
-        items = cast("list[Any]", self.get(name, list))
-        return [_Members(one, f"{self._place}.{name}[{at}]") for at, one in enumerate(items)]
+        members = cast("list[Any]", self.get(name, list))
+        return [_Members(member, f"{self._place}.{name}[{at}]") for at, member in enumerate(members)]
 
 
 def _pull_request_event(payload: _Members) -> PullRequestEvent:
@@ -119,17 +119,17 @@ def _pull_request_event(payload: _Members) -> PullRequestEvent:
     return PullRequestEvent(action, _pull_request(payload.of("pull_request")), label)
 
 
-def _pull_request(found: _Members) -> PullRequest:
-    head = found.of("head")
+def _pull_request(payload: _Members) -> PullRequest:
+    head = payload.of("head")
     return PullRequest(
-        number=found.get("number", int),
-        state=state_of(found.get("state", str), merged=found.has("merged_at")),
+        number=payload.get("number", int),
+        state=state_of(payload.get("state", str), merged=payload.has("merged_at")),
         head_sha=head.get("sha", str),
         head_repository=head.of("repo").get("full_name", str) if head.has("repo") else None,
         head_branch=head.get("ref", str),
-        base_branch=found.of("base").get("ref", str),
-        labels=frozenset(label.get("name", str) for label in found.all("labels")),
-        author=found.of("user").get("login", str),
+        base_branch=payload.of("base").get("ref", str),
+        labels=frozenset(label.get("name", str) for label in payload.all("labels")),
+        author=payload.of("user").get("login", str),
     )
 
 
@@ -144,7 +144,7 @@ def _workflow_run_event(payload: _Members) -> WorkflowRunEvent:
         head_repository=run.of("head_repository").get("full_name", str),
         head_branch=run.get("head_branch", str),
         head_sha=run.get("head_sha", str),
-        pull_requests=tuple(one.get("number", int) for one in run.all("pull_requests")),
+        pull_requests=tuple(pull_request.get("number", int) for pull_request in run.all("pull_requests")),
     )
 
 

@@ -104,8 +104,8 @@ class GitHub:
         """None where the repository, which can be read, has none of this number."""
         with self._asking(f"for pull request {number}"):
             try:
-                found = self._repository.get_pull(number)
-                return _pull_request(found)
+                response = self._repository.get_pull(number)
+                return _pull_request(response)
             except UnknownObjectException:
                 self._prove_readable()
                 return None
@@ -122,13 +122,13 @@ class GitHub:
         """
         owner = head_repository.partition("/")[0]
         with self._asking(f"for the pull requests of {head_repository}, branch {head_branch}"):
-            found = map(
+            pull_requests = map(
                 _pull_request, self._repository.get_pulls(state="open", head=f"{owner}:{head_branch}")
             )
             return tuple(
-                one
-                for one in found
-                if (one.head_repository, one.head_branch) == (head_repository, head_branch)
+                pull_request
+                for pull_request in pull_requests
+                if (pull_request.head_repository, pull_request.head_branch) == (head_repository, head_branch)
             )
 
     def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> str:
@@ -139,22 +139,24 @@ class GitHub:
         """
         with self._asking(f"to comment on #{number}"):
             issue = self._repository.get_issue(number)
-            mine = [one for one in issue.get_comments() if self._is_ours(one, marker)]
-            texts = tuple(_text(one.body) for one in mine)
+            mine = [comment for comment in issue.get_comments() if self._is_ours(comment, marker)]
+            texts = tuple(_text(comment.body) for comment in mine)
             body = _checked(write(texts))
             if body and not mine:
                 issue.create_comment(body)
             elif body and texts[0] != _text(body):
                 mine[0].edit(body)
-            for one in mine[1 if body else 0 :]:
-                _delete(one)
+            for comment in mine[1 if body else 0 :]:
+                _delete(comment)
             return body
 
     def comments(self, number: int, marker: str) -> tuple[str, ...]:
         """The texts of our comments that begin with the marker, oldest first."""
         with self._asking(f"for the comments on #{number}"):
             issue = self._repository.get_issue(number)
-            return tuple(_text(one.body) for one in issue.get_comments() if self._is_ours(one, marker))
+            return tuple(
+                _text(comment.body) for comment in issue.get_comments() if self._is_ours(comment, marker)
+            )
 
     def upsert_issue(self, marker: str, title: str, body: str, labels: Iterable[str] = ()) -> int:
         """Keep one open issue whose text begins with the marker; answers its number."""
@@ -199,14 +201,14 @@ class GitHub:
         _, answer = self._client.requester.graphql_query("query { viewer { login } }", {})
         return str(answer["data"]["viewer"]["login"])
 
-    def _is_ours(self, one: "Issue | IssueComment", marker: str) -> bool:
+    def _is_ours(self, post: "Issue | IssueComment", marker: str) -> bool:
         # Anybody may write a text that begins with the marker.
-        return _text(one.body).startswith(marker) and one.user.login == self._login
+        return _text(post.body).startswith(marker) and post.user.login == self._login
 
     def _open_issues(self, marker: str) -> "list[Issue]":
         listed = self._repository.get_issues(state="open", sort="created", direction="asc")
         # Ours first: asking an issue for its pull request is one more request where it is none.
-        return [one for one in listed if self._is_ours(one, marker) and one.pull_request is None]
+        return [issue for issue in listed if self._is_ours(issue, marker) and issue.pull_request is None]
 
     def _prove_readable(self) -> None:
         """GitHub also answers 404 to a token that may not see the repository: then nothing is known."""
@@ -223,9 +225,9 @@ class GitHub:
         try:
             yield
         except GithubException as error:
-            said = error.message or _message(error.data)
+            detail = error.message or _message(error.data)
             hint = _HINTS.get(error.status, "")
-            raise OpsError(f"GitHub answered {error.status} when asked {what}: {said}{hint}") from error
+            raise OpsError(f"GitHub answered {error.status} when asked {what}: {detail}{hint}") from error
         except RequestException as error:
             raise OpsError(f"GitHub could not be asked {what}: {error}") from error
 
@@ -240,10 +242,10 @@ _HINTS = {
 def _message(data: Any) -> str:
     """GitHub's own words: `{"message": …, "errors": [{"message": …}]}`."""
     try:
-        found: list[str] = [data["message"], *(one["message"] for one in data.get("errors", ()))]
+        messages: list[str] = [data["message"], *(error["message"] for error in data.get("errors", ()))]
     except (TypeError, KeyError, AttributeError):
         return str(data)
-    return ": ".join(found)
+    return ": ".join(messages)
 
 
 def _checked(body: str) -> str:
@@ -265,17 +267,17 @@ def _delete(comment: "IssueComment") -> None:
         return
 
 
-def _pull_request(found: "_PullRequest") -> PullRequest:
-    head = found.head
+def _pull_request(pull_request: "_PullRequest") -> PullRequest:
+    head = pull_request.head
     return PullRequest(
-        number=found.number,
-        state=state_of(found.state, merged=found.merged_at is not None),
+        number=pull_request.number,
+        state=state_of(pull_request.state, merged=pull_request.merged_at is not None),
         head_sha=head.sha,
         head_repository=head.repo.full_name if head.repo else None,
         head_branch=head.ref,
-        base_branch=found.base.ref,
-        labels=frozenset(label.name for label in found.labels),
-        author=found.user.login,
+        base_branch=pull_request.base.ref,
+        labels=frozenset(label.name for label in pull_request.labels),
+        author=pull_request.user.login,
     )
 
 

@@ -53,14 +53,18 @@ def fence(text: str, lines: int, most: int) -> str:
     # Backticks may stand here, as messages name commands in them: the fence is longer than any run of them.
     plain = ["`".join(map(visible, line.split("`"))) for line in re.split(r"\r\n|\r|\n", text)]
     # A comment at the beginning of a line separates the parts of ours (ops/preview/comment.py).
-    shown = [cut(f" {line}" if line.startswith("<!--") else line, most) for line in plain]
-    if len(shown) > lines:
+    visible_lines = [cut(f" {line}" if line.startswith("<!--") else line, most) for line in plain]
+    if len(visible_lines) > lines:
         head = (lines - 1) // 2
         tail = lines - 1 - head
-        shown = [*shown[:head], f"… {len(shown) - head - tail} lines …", *shown[-tail:]]
-    runs: list[str] = re.findall(r"`+", "\n".join(shown))
+        visible_lines = [
+            *visible_lines[:head],
+            f"… {len(visible_lines) - head - tail} lines …",
+            *visible_lines[-tail:],
+        ]
+    runs: list[str] = re.findall(r"`+", "\n".join(visible_lines))
     mark = "`" * max([3, *(len(run) + 1 for run in runs)])
-    return "\n".join([f"{mark}text", *shown, mark])
+    return "\n".join([f"{mark}text", *visible_lines, mark])
 
 
 def size(text: str) -> int:

@@ -76,17 +76,17 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Here:
+class Machine:
     """The machine that this runs on. `local` says that the backend is a folder of it."""
 
     host: str
     run: Run | None
     local: bool
     runs: Callable[[int], bool]
-    """Whether a process of that id runs here."""
+    """Whether a process of that id runs on it."""
 
     @classmethod
-    def find(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Here":
+    def current(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Machine":
         return cls(
             socket.gethostname(), Run.current(environment), files.url.startswith("file://"), process_runs
         )
@@ -139,18 +139,22 @@ def process_runs(pid: int) -> bool:
         return True
 
 
-def judge(lock: Lock, claims: Sequence[Claim], here: Here, run_state: RunStateOf) -> Verdict:
+def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunStateOf) -> Verdict:
     """What is known of a lock's holder."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
     claim = next(
-        (one for one in claims if (one.host, one.pid) == (lock.host, lock.pid) and one.since <= lock.since),
+        (
+            candidate
+            for candidate in claims
+            if (candidate.host, candidate.pid) == (lock.host, lock.pid) and candidate.since <= lock.since
+        ),
         None,
     )
     # The name of a host proves nothing in a pipeline: hosted runners, and containers, share names.
-    ours = claim is not None and claim.run is not None and claim.run == here.run
-    if lock.host == here.host and (ours or (here.local and here.run is None)):
-        if here.runs(lock.pid):
+    ours = claim is not None and claim.run is not None and claim.run == machine.run
+    if lock.host == machine.host and (ours or (machine.local and machine.run is None)):
+        if machine.runs(lock.pid):
             return Verdict(lock, "alive", f"process {lock.pid} runs on this machine")
         return Verdict(lock, "stranded", f"process {lock.pid} does not run on this machine any more")
     if claim is None:
@@ -169,7 +173,7 @@ def judge(lock: Lock, claims: Sequence[Claim], here: Here, run_state: RunStateOf
 
 
 def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
-    found: list[Lock] = []
+    locks: list[Lock] = []
     for name in files.names(f".pulumi/locks/organization/{_checked(project)}/{_checked(stack)}/"):
         text = files.read(name)
         if text is None or not name.endswith(".json"):
@@ -186,8 +190,8 @@ def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
             )
         except (ValueError, KeyError, TypeError):
             lock = Lock(name, text.etag, 0, "", "", "")
-        found.append(lock)
-    return found
+        locks.append(lock)
+    return locks
 
 
 def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
@@ -210,14 +214,14 @@ def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
 
 @contextmanager
 def claimed(
-    files: Files, project: str, stack: str, command: str, here: Here
+    files: Files, project: str, stack: str, command: str, machine: Machine
 ) -> Generator[Callable[[int], None]]:
     """Note that a command is about to change the stack, until it has ended.
 
     Yields what takes the id of its `pulumi` process: without that, the claim proves nothing.
     """
     name = f"{_claims(project, stack)}{uuid4()}.json"
-    claim = Claim(here.host, 0, _utc(datetime.now(UTC).isoformat()), command, here.run)
+    claim = Claim(machine.host, 0, _utc(datetime.now(UTC).isoformat()), command, machine.run)
 
     def write(pid: int) -> None:
         content = {"version": _VERSION, **asdict(replace(claim, pid=pid))}
@@ -234,42 +238,44 @@ def claimed(
             note(f"warning: {error}")
 
 
-def verdicts(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> list[Verdict]:
+def verdicts(
+    files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf
+) -> list[Verdict]:
     """Of every lock of the stack; one whose run GitHub cannot be asked about is unknown."""
     locks = read_locks(files, project, stack)
     claims = list(read_claims(files, project, stack).values()) if locks else []
 
     def judged(lock: Lock) -> Verdict:
         try:
-            return judge(lock, claims, here, run_state)
+            return judge(lock, claims, machine, run_state)
         except OpsError as error:
             return Verdict(lock, "unknown", str(error))
 
     return [judged(lock) for lock in locks]
 
 
-def release_stranded(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> bool:
+def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> bool:
     """Remove the stack's stranded locks, and say so; whether there were any.
 
     Raises LockedError, and removes nothing, where a lock is not proven to be stranded.
     """
-    found = verdicts(files, project, stack, here, run_state)
-    held = [verdict for verdict in found if verdict.state != "stranded"]
+    lock_verdicts = verdicts(files, project, stack, machine, run_state)
+    held = [verdict for verdict in lock_verdicts if verdict.state != "stranded"]
     if held:
         raise LockedError(stack, held)
-    for verdict in found:
+    for verdict in lock_verdicts:
         if files.delete(verdict.lock.name, verdict.lock.etag):
             note(f"Removed a stranded lock of stack {stack}: {verdict}.")
-    _forget_ended(files, project, stack, here, run_state)
-    return bool(found)
+    _forget_ended(files, project, stack, machine, run_state)
+    return bool(lock_verdicts)
 
 
-def _forget_ended(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> None:
+def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
     """Remove the claims of commands that were killed; there is no lock that they could speak for."""
     for name, claim in read_claims(files, project, stack).items():
-        local = here.local and claim.host == here.host and claim.run == here.run
+        local = machine.local and claim.host == machine.host and claim.run == machine.run
         if claim.run is None:
-            ended = local and bool(claim.pid) and not here.runs(claim.pid)
+            ended = local and bool(claim.pid) and not machine.runs(claim.pid)
         else:
             ended = _has_ended(claim.run, run_state)
         if ended or _old(claim):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.engine import Pulumi
 from ops.github.github import GitHub
-from ops.locks.locks import Here, RunStateOf, release_stranded
+from ops.locks.locks import Machine, RunStateOf, release_stranded
 from ops.output import note
 
 
@@ -28,7 +28,7 @@ def make(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
     pulumi.make_stack(stack)
 
 
-def mend(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+def recover(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
     """Remove stranded locks, and forget what was being made when a job was killed.
 
     Raises LockedError where somebody may hold the stack. What was being made is not lost: it stands in
@@ -43,12 +43,14 @@ def mend(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
 
 def release(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
     """Remove the stack's stranded locks. Raises LockedError where somebody may hold it."""
-    here = Here.find(pulumi.files, pulumi.environment)
-    release_stranded(pulumi.files, pulumi.project, stack, here, run_state)
+    machine = Machine.current(pulumi.files, pulumi.environment)
+    release_stranded(pulumi.files, pulumi.project, stack, machine, run_state)
 
 
 def pending_operations(exported: Mapping[str, Any]) -> list[str]:
     """What a killed command had begun and not ended, as `creating storage-account`."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
     operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
-    return [f"{each['type']} {each['resource']['urn'].rpartition('::')[2]}" for each in operations]
+    return [
+        f"{operation['type']} {operation['resource']['urn'].rpartition('::')[2]}" for operation in operations
+    ]

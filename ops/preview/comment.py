@@ -28,7 +28,7 @@ def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
     text = markdown.strip("\n")
     _check(part, text)
     for _ in range(_TRIES):
-        wanted = github.upsert_comment(number, MARKER, lambda found: _with(found, part, text))
+        wanted = github.upsert_comment(number, MARKER, lambda texts: _with(texts, part, text))
         if not wanted or _merged(github.comments(number, MARKER)).get(part, "") == text:
             return
     raise OpsError(
@@ -46,8 +46,8 @@ def _check(part: str, text: str) -> None:
         raise OpsError(f"the part {part} of a comment holds a line that separates parts")
 
 
-def _with(found: tuple[str, ...], part: str, text: str) -> str:
-    parts = {**_merged(found), part: text}
+def _with(texts: tuple[str, ...], part: str, text: str) -> str:
+    parts = {**_merged(texts), part: text}
     written = [
         f"<!-- part: {name} -->\n{parts[name]}\n<!-- end of {name} -->"
         for name in PART_LIMITS

@@ -29,42 +29,42 @@ def picture(report: Report) -> str:
     """The fenced block, or nothing where nothing changes."""
     if not report.changed:
         return ""
-    shown = _chosen(report.resources)
-    ids = {one.key: f"n{number}" for number, one in enumerate(shown)}
+    drawn = _chosen(report.resources)
+    ids = {resource.key: f"n{number}" for number, resource in enumerate(drawn)}
     lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
-    lines += [f"  {ids[one.key]}{_box(one)}" for one in shown]
-    lines += [f"  {_above(one, ids)} --> {ids[one.key]}" for one in shown]
-    used = [_LOOKS[op] for op in _LOOKS if any(one.op == op for one in shown)]
+    lines += [f"  {ids[resource.key]}{_box(resource)}" for resource in drawn]
+    lines += [f"  {_above(resource, ids)} --> {ids[resource.key]}" for resource in drawn]
+    used = [_LOOKS[op] for op in _LOOKS if any(resource.op == op for resource in drawn)]
     lines += ["  subgraph legend", "    direction LR"]
     lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
     lines += ["  end", *(f"  classDef {name} {style}" for name, style in used)]
-    if left_out := len(report.resources) - len(shown):
+    if left_out := len(report.resources) - len(drawn):
         lines.append(f'  more["and {left_out} more"]:::{used[-1][0]}')
     return "\n".join(["```mermaid", *lines, "```"])
 
 
 def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
     """What changes and what stands above it first; then what stays. Each key once."""
-    by_key = {one.key: one for one in reversed(resources)}
+    by_key = {resource.key: resource for resource in reversed(resources)}
     chosen: dict[str, Resource] = {}
-    for one in resources:
-        if one.op != "same" and len(chosen) < _NODES:
-            chosen.setdefault(one.key, one)
-    for one in list(chosen.values()):
-        while (parent := by_key.get(one.parent)) and parent.key not in chosen and len(chosen) < _NODES:
-            chosen[parent.key] = one = parent  # noqa: PLW2901 # climbs
-    for one in resources:
+    for resource in resources:
+        if resource.op != "same" and len(chosen) < _NODES:
+            chosen.setdefault(resource.key, resource)
+    for resource in list(chosen.values()):
+        while (parent := by_key.get(resource.parent)) and parent.key not in chosen and len(chosen) < _NODES:
+            chosen[parent.key] = resource = parent  # noqa: PLW2901 # climbs
+    for resource in resources:
         if len(chosen) < _NODES:
-            chosen.setdefault(one.key, one)
+            chosen.setdefault(resource.key, resource)
     return tuple(chosen.values())
 
 
-def _above(one: Resource, ids: dict[str, str]) -> str:
-    return "stack" if one.parent == one.key else ids.get(one.parent, "stack")
+def _above(resource: Resource, ids: dict[str, str]) -> str:
+    return "stack" if resource.parent == resource.key else ids.get(resource.parent, "stack")
 
 
-def _box(one: Resource) -> str:
-    return f'["{words.kind(one.type)}<br/>{_label(one.name)}"]:::{_LOOKS[one.op][0]}'
+def _box(resource: Resource) -> str:
+    return f'["{words.kind(resource.type)}<br/>{_label(resource.name)}"]:::{_LOOKS[resource.op][0]}'
 
 
 def _label(text: str) -> str:

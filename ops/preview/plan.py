@@ -87,7 +87,7 @@ def report(
         made=made,
         basis=basis,
         counts=_counts(document.get("changeSummary") or {}),
-        resources=(*changed, *_unchanged(state or {}, {one.key for one in changed}))[:RESOURCES],
+        resources=(*changed, *_unchanged(state or {}, {resource.key for resource in changed}))[:RESOURCES],
         package=_package(steps, size_of),
         failures=_failures(document.get("diagnostics") or []),
     )
@@ -117,15 +117,15 @@ def _counts(summary: Mapping[str, int]) -> dict[str, int]:
 
 def _changed(steps: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
     """One per resource: a replacement may come as several steps."""
-    found: dict[str, Resource] = {}
+    resources: dict[str, Resource] = {}
     for step in steps:
         op = _OPS.get(step["op"], "same")
         kind = _type_of(step["urn"])
         if op != "same" and _is_listed(kind):
-            one = _resource(step, op, kind)
-            if one.key not in found or not found[one.key].changes:
-                found[one.key] = one
-    return tuple(found.values())
+            resource = _resource(step, op, kind)
+            if resource.key not in resources or not resources[resource.key].changes:
+                resources[resource.key] = resource
+    return tuple(resources.values())
 
 
 def _is_listed(kind: str) -> bool:
@@ -147,43 +147,45 @@ def _resource(step: dict[str, Any], op: Op, kind: str) -> Resource:
     )
 
 
-def _unchanged(state: Mapping[str, Any], told: set[str]) -> Iterator[Resource]:
+def _unchanged(state: Mapping[str, Any], changed_keys: set[str]) -> Iterator[Resource]:
     deployment: dict[str, Any] = state.get("deployment") or {}
     entries: list[dict[str, Any]] = deployment.get("resources") or []
     for entry in entries:
         kind = _type_of(entry["urn"])
-        one = Resource("same", _cut(kind), _cut(_name_of(entry["urn"])), _key_of(entry.get("parent") or ""))
+        resource = Resource(
+            "same", _cut(kind), _cut(_name_of(entry["urn"])), _key_of(entry.get("parent") or "")
+        )
         if (
             kind != _STACK
             and not kind.startswith(_PROVIDERS)
-            and one.key not in told
+            and resource.key not in changed_keys
             and not entry.get("delete")
         ):
-            yield one
+            yield resource
 
 
 def _property_changes(
     step: dict[str, Any], kind: str, old: dict[str, Any], new: dict[str, Any]
 ) -> Iterator[Change]:
     before, after = _inputs(old), _inputs(new)
-    told: set[str] = set()
+    reported: set[str] = set()
     for path, was, becomes in _leaves((), before, after):
-        told.add(str(path[0]))
+        reported.add(str(path[0]))
         yield _change(kind, path, was, becomes)
     # What differs otherwise: a secret, blinded on both sides, or a property that a refresh found changed.
     detailed: dict[str, Any] = step.get("detailedDiff") or {}
     for path in map(_path, sorted(detailed)):
-        if path and str(path[0]) not in told and not str(path[0]).startswith("__"):
+        if path and str(path[0]) not in reported and not str(path[0]).startswith("__"):
             yield _change(kind, path, _at(old.get("outputs") or {}, path), _at(after, path))
 
 
 def _change(kind: str, path: _Path, was: object, becomes: object) -> Change:
     setting = kind == SITE and path[:2] == ("siteConfig", "appSettings") and len(path) == 3
-    shown = str(path[2]) if setting else _readable(path)
+    display_name = str(path[2]) if setting else _readable(path)
     old, new = _value(path, was), _value(path, becomes)
     if old.kind == new.kind == "text":
         old, new = _excerpts(old.text, new.text)
-    return Change(_cut(shown), _short(old), _short(new), setting)
+    return Change(_cut(display_name), _short(old), _short(new), setting)
 
 
 def _value(path: _Path, value: object) -> Value:
@@ -240,17 +242,17 @@ def _members(old: object, new: object) -> tuple[_Members | None, _Members | None
     return maps[0], maps[1]
 
 
-def _named(items: list[Any]) -> _Members | None:
+def _named(entries: list[Any]) -> _Members | None:
     """Items by their names, as app settings are told apart wherever they stand; None where some have none."""
-    found: _Members = {}
-    for item in items:
-        members: dict[str, Any] = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+    values_by_name: _Members = {}
+    for entry in entries:
+        members: dict[str, Any] = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
         name = members.get("name")
-        if not isinstance(name, str) or name in found:
+        if not isinstance(name, str) or name in values_by_name:
             return None
         rest = {key: value for key, value in members.items() if key != "name"}
-        found[name] = rest["value"] if set(rest) == {"value"} else rest
-    return found
+        values_by_name[name] = rest["value"] if set(rest) == {"value"} else rest
+    return values_by_name
 
 
 def _package(steps: Iterable[dict[str, Any]], size_of: Callable[[str], int | None]) -> Package | None:
@@ -273,11 +275,13 @@ def _hash(value: object) -> str:
 
 
 def _failures(diagnostics: Iterable[Mapping[str, Any]]) -> tuple[Failure, ...]:
-    errors = [one for one in diagnostics if one.get("severity") == "error"][:FAILURES]
-    return tuple(Failure(_cut(_name_of(one.get("urn") or "")), _said(one)) for one in errors)
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.get("severity") == "error"][:FAILURES]
+    return tuple(
+        Failure(_cut(_name_of(diagnostic.get("urn") or "")), _message_of(diagnostic)) for diagnostic in errors
+    )
 
 
-def _said(diagnostic: Mapping[str, Any]) -> str:
+def _message_of(diagnostic: Mapping[str, Any]) -> str:
     """The CLI writes the severity into the text, too."""
     return clean(str(diagnostic.get("message", "")).removeprefix("error: "))
 

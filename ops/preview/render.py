@@ -61,8 +61,8 @@ def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
     parts += _flat(package)
     for number, page in enumerate(pages):
         written = _Written(headings[number], changes[number], pictures[number])
-        told = len(lost[number]) + len(danger[number]) + len(failures[number])
-        parts += _details(page, written, page.pieces - told - written.pieces, run_url)
+        listed = len(lost[number]) + len(danger[number]) + len(failures[number])
+        parts += _details(page, written, page.pieces - listed - written.pieces, run_url)
     return "\n\n".join([*parts, end])
 
 
@@ -73,12 +73,13 @@ def text(reports: Sequence[Report]) -> str:
         lines.append(f"{report.stack}: {_summary(report)}")
         for failure in report.failures:
             lines += [f"  error: {cut(visible(line), 400)}" for line in failure.message.splitlines()]
-        for one in report.changed:
-            lost = f" DATA WILL BE LOST: {words.lost_with(one.type)}" if _loses_data(one) else ""
-            lines.append(f"  {_DOING[one.op]} {words.kind(one.type)} {cut(visible(one.name), 120)}{lost}")
-            lines += [f"    {_plain(one, change)}" for change in one.changes]
-            if one.left_out:
-                lines.append(f"    and {one.left_out} more properties")
+        for resource in report.changed:
+            lost = f" DATA WILL BE LOST: {words.lost_with(resource.type)}" if _loses_data(resource) else ""
+            name = cut(visible(resource.name), 120)
+            lines.append(f"  {_DOING[resource.op]} {words.kind(resource.type)} {name}{lost}")
+            lines += [f"    {_plain(resource, change)}" for change in resource.changes]
+            if resource.left_out:
+                lines.append(f"    and {resource.left_out} more properties")
         if report.package:
             lines.append(f"  code: {_package_words(report.package, lambda value: value)}")
     return "\n".join(lines)
@@ -111,14 +112,14 @@ class _Page:
 
     @property
     def lost(self) -> list[tuple[Report, Resource]]:
-        return [(self.report, one) for one in self.report.changed if _loses_data(one)]
+        return [(self.report, resource) for resource in self.report.changed if _loses_data(resource)]
 
     @property
     def danger(self) -> list[tuple[Report, Resource]]:
         return [
-            (self.report, one)
-            for one in self.report.changed
-            if one.op in {"replace", "delete"} and not _loses_data(one)
+            (self.report, resource)
+            for resource in self.report.changed
+            if resource.op in {"replace", "delete"} and not _loses_data(resource)
         ]
 
     @property
@@ -135,7 +136,7 @@ class _Page:
     @property
     def pieces(self) -> int:
         changed = self.report.changed
-        properties = sum(len(one.changes) for one in changed)
+        properties = sum(len(resource.changes) for resource in changed)
         return (
             len(self.lost)
             + len(self.danger)
@@ -157,24 +158,26 @@ class _Written:
         return len(self.headings) + len(self.changes) + len(self.pictures)
 
 
-def _loses_data(one: Resource) -> bool:
-    return one.op in {"replace", "delete"} and bool(words.lost_with(one.type))
+def _loses_data(resource: Resource) -> bool:
+    return resource.op in {"replace", "delete"} and bool(words.lost_with(resource.type))
 
 
-def _perhaps(one: Resource) -> bool:
+def _perhaps(resource: Resource) -> bool:
     """Whether only values that the preview cannot know speak for the replacement."""
-    new = {change.path: change.new.kind for change in one.changes}
+    new = {change.path: change.new.kind for change in resource.changes}
     return (
-        one.op == "replace" and bool(one.reasons) and all(new.get(path) == "unknown" for path in one.reasons)
+        resource.op == "replace"
+        and bool(resource.reasons)
+        and all(new.get(path) == "unknown" for path in resource.reasons)
     )
 
 
 def _changes(kept: Iterable[Resource]) -> list[tuple[Resource, Change]]:
-    return [(one, change) for one in kept for change in one.changes]
+    return [(resource, change) for resource in kept for change in resource.changes]
 
 
 def _flat(lists: Iterable[Iterable[T]]) -> list[T]:
-    return [one for part in lists for one in part]
+    return [element for part in lists for element in part]
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -212,7 +215,7 @@ def _verdict(report: Report) -> str:
         return "**the preview failed**"
     if any(map(_loses_data, report.changed)):
         return _LOST
-    if any(one.op in {"replace", "delete"} for one in report.changed):
+    if any(resource.op in {"replace", "delete"} for resource in report.changed):
         return "replaces or deletes"
     return "changes" if report.changed else "nothing changes"
 
@@ -224,15 +227,15 @@ def _summary(report: Report) -> str:
     return ", ".join(counted) or "nothing changes"
 
 
-def _danger_line(found: tuple[Report, Resource]) -> str:
-    report, one = found
-    lost = words.lost_with(one.type)
+def _danger_line(report_resource: tuple[Report, Resource]) -> str:
+    report, resource = report_resource
+    lost = words.lost_with(resource.type)
     start = f"{_LOST} in {code(report.stack)}" if lost else code(report.stack)
-    sure = "may be replaced" if _perhaps(one) else f"is {_DOING[one.op]}d"
-    because = ", ".join(code(reason, 60) for reason in one.reasons[:4])
-    line = f"- {start}: {words.kind(one.type)} {code(one.name)} {sure}"
+    sure = "may be replaced" if _perhaps(resource) else f"is {_DOING[resource.op]}d"
+    because = ", ".join(code(reason, 60) for reason in resource.reasons[:4])
+    line = f"- {start}: {words.kind(resource.type)} {code(resource.name)} {sure}"
     line += f", for its {because}" if because else ""
-    line += " (known only after `up`)" if _perhaps(one) else ""
+    line += " (known only after `up`)" if _perhaps(resource) else ""
     return f"{line}. Lost with it: {lost}." if lost else f"{line}."
 
 
@@ -246,13 +249,13 @@ def _failed(report: Report, kept: Sequence[str]) -> str:
 
 def _packages(reports: Sequence[Report]) -> list[str]:
     """One line per package; mostly all environments get the same."""
-    found: dict[Package, list[str]] = {}
+    stacks_by_package: dict[Package, list[str]] = {}
     for report in reports:
         if report.package:
-            found.setdefault(report.package, []).append(code(report.stack))
+            stacks_by_package.setdefault(report.package, []).append(code(report.stack))
     return [
         f"**Code** in {', '.join(stacks)}: {_package_words(package, code)}"
-        for package, stacks in found.items()
+        for package, stacks in stacks_by_package.items()
     ]
 
 
@@ -268,10 +271,10 @@ def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> lis
     if not report.changed:
         return []
     lines: list[str] = []
-    for one in written.headings:
-        lines.append(_heading(one))
-        lines += [_change_line(change) for change in written.changes if change[0] is one]
-    beyond = sum(one.left_out for one in report.changed)
+    for resource in written.headings:
+        lines.append(_heading(resource))
+        lines += [_change_line(change) for change in written.changes if change[0] is resource]
+    beyond = sum(resource.left_out for resource in report.changed)
     parts = [
         f"<details><summary><code>{report.stack}</code>: {_summary(report)}</summary>",
         *(["\n".join(lines)] if lines else []),
@@ -283,34 +286,34 @@ def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> lis
     return [*parts, "</details>"]
 
 
-def _heading(one: Resource) -> str:
-    lost = f" {_LOST}" if _loses_data(one) else ""
-    return f"- **{_DOING[one.op]}** {words.kind(one.type)} {code(one.name)}{lost}"
+def _heading(resource: Resource) -> str:
+    lost = f" {_LOST}" if _loses_data(resource) else ""
+    return f"- **{_DOING[resource.op]}** {words.kind(resource.type)} {code(resource.name)}{lost}"
 
 
-def _change_line(found: tuple[Resource, Change]) -> str:
-    one, change = found
+def _change_line(resource_change: tuple[Resource, Change]) -> str:
+    resource, change = resource_change
     what = "app setting " if change.setting else ""
-    return f"  - {what}{code(change.path, 200)}: {_arrow(one, change, _shown)}"
+    return f"  - {what}{code(change.path, 200)}: {_arrow(resource, change, _value_markdown)}"
 
 
-def _plain(one: Resource, change: Change) -> str:
+def _plain(resource: Resource, change: Change) -> str:
     def bare(value: Value) -> str:
         return cut(visible(value.text), 400) if value.kind == "text" else f"({_UNSHOWN[value.kind]})"
 
     what = "app setting " if change.setting else ""
-    return f"{what}{cut(visible(change.path), 200)}: {_arrow(one, change, bare)}"
+    return f"{what}{cut(visible(change.path), 200)}: {_arrow(resource, change, bare)}"
 
 
 _UNSHOWN = {"absent": "not set", "unknown": "known after `up`", "hidden": "kept secret"}
 
 
-def _shown(value: Value) -> str:
+def _value_markdown(value: Value) -> str:
     return code(value.text, 400) if value.kind == "text" else _UNSHOWN[value.kind]
 
 
-def _arrow(one: Resource, change: Change, written: Callable[[Value], str]) -> str:
-    if one.op in {"create", "import"} and change.old.kind == "absent":
+def _arrow(resource: Resource, change: Change, written: Callable[[Value], str]) -> str:
+    if resource.op in {"create", "import"} and change.old.kind == "absent":
         return written(change.new)
     return f"{written(change.old)} → {written(change.new)}"
 
@@ -341,8 +344,8 @@ def _end(reports: Sequence[Report], run_url: str) -> str:
     elif not broken:
         lines.append("- Nothing changes in any environment: merging this deploys nothing new.")
     commits = sorted({report.commit for report in reports if report.commit})
-    said = [f"commit {', '.join(code(one) for one in commits)}"] if commits else []
-    said.append(max(report.made for report in reports).replace("T", " ").replace("Z", " UTC"))
+    footer = [f"commit {', '.join(code(commit) for commit in commits)}"] if commits else []
+    footer.append(max(report.made for report in reports).replace("T", " ").replace("Z", " UTC"))
     if run_url:
-        said.append(f"[all details]({run_url})")
-    return "\n".join([*lines, "", f"<sub>{' · '.join(said)}</sub>"])
+        footer.append(f"[all details]({run_url})")
+    return "\n".join([*lines, "", f"<sub>{' · '.join(footer)}</sub>"])

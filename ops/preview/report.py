@@ -96,7 +96,7 @@ class Report:
 
     @property
     def changed(self) -> tuple[Resource, ...]:
-        return tuple(one for one in self.resources if one.op != "same")
+        return tuple(resource for resource in self.resources if resource.op != "same")
 
 
 def write(report: Report, folder: Path) -> Path:
@@ -106,7 +106,7 @@ def write(report: Report, folder: Path) -> Path:
     most = CHANGES
     while len(content := _content(report)) > FILE_BYTES and most:
         most //= 2
-        report = replace(report, resources=tuple(_shortened(one, most) for one in report.resources))
+        report = replace(report, resources=tuple(_shortened(resource, most) for resource in report.resources))
     path.write_bytes(content)
     return path
 
@@ -122,13 +122,13 @@ def _shortened(resource: Resource, most: int) -> Resource:
 
 def read_all(folder: Path) -> tuple[Report, ...]:
     """Every report of the folder, dev, test and prod first. Raises OpsError for whatever is no report."""
-    found = sorted(folder.glob("report-*.json")) if folder.is_dir() else []
-    if not 1 <= len(found) <= _REPORTS:
+    paths = sorted(folder.glob("report-*.json")) if folder.is_dir() else []
+    if not 1 <= len(paths) <= _REPORTS:
         raise OpsError(
-            f"{folder} has {len(found)} files report-*.json, expected 1 to {_REPORTS}: "
+            f"{folder} has {len(paths)} files report-*.json, expected 1 to {_REPORTS}: "
             "`python -m ops preview` writes them"
         )
-    reports = [read(path) for path in found]
+    reports = [read(path) for path in paths]
     return tuple(sorted(reports, key=_place))
 
 
@@ -164,14 +164,14 @@ def _report(content: dict[str, Any]) -> Report:
         counts=content["counts"],
         resources=tuple(map(_resource, content["resources"])),
         package=package and Package(**package),
-        failures=tuple(Failure(**one) for one in content["failures"]),
+        failures=tuple(Failure(**failure) for failure in content["failures"]),
     )
 
 
 def _resource(content: dict[str, Any]) -> Resource:
     changes = tuple(
-        Change(one["path"], Value(**one["old"]), Value(**one["new"]), one["setting"])
-        for one in content["changes"]
+        Change(change["path"], Value(**change["old"]), Value(**change["new"]), change["setting"])
+        for change in content["changes"]
     )
     return Resource(
         op=content["op"],
@@ -209,8 +209,8 @@ def _text(most: int, pattern: str | None = None) -> dict[str, object]:
     return {"type": "string", "maxLength": most, **({"pattern": pattern} if pattern else {})}
 
 
-def _list(item: dict[str, object], most: int) -> dict[str, object]:
-    return {"type": "array", "items": item, "maxItems": most}
+def _list(element_schema: dict[str, object], most: int) -> dict[str, object]:
+    return {"type": "array", "items": element_schema, "maxItems": most}
 
 
 def _number(most: int) -> dict[str, object]:

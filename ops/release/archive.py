@@ -166,16 +166,18 @@ def checked_hash(text: str) -> str:
 def begun(releases: list[Release], release: Release) -> list[Release]:
     """With the release on top; one that was begun with the same package before is this one, run again."""
     rest = [
-        each for each in releases if (each.package_hash, each.result) != (release.package_hash, "unfinished")
+        entry
+        for entry in releases
+        if (entry.package_hash, entry.result) != (release.package_hash, "unfinished")
     ]
     return [release, *rest]
 
 
-def finished(releases: list[Release], release: Release, result: Result, note: str = "") -> list[Release]:
+def finished(releases: list[Release], release: Release, status: Result, note: str = "") -> list[Release]:
     """With the release's result known; a good one right after the same good one is no news."""
-    rest = [each for each in releases if each != release]
-    done = replace(release, result=result, note=note)
-    if result == "good" and rest and (rest[0].package_hash, rest[0].result) == (done.package_hash, "good"):
+    rest = [entry for entry in releases if entry != release]
+    done = replace(release, result=status, note=note)
+    if status == "good" and rest and (rest[0].package_hash, rest[0].result) == (done.package_hash, "good"):
         return rest
     return [done, *rest]
 
@@ -195,7 +197,9 @@ def good_releases(releases: list[Release]) -> list[Release]:
 
 def before(releases: list[Release], package_hash: str) -> Release | None:
     """The newest good release of another package; of any, where the hash is empty."""
-    return next((each for each in good_releases(releases) if each.package_hash != package_hash), None)
+    return next(
+        (release for release in good_releases(releases) if release.package_hash != package_hash), None
+    )
 
 
 def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
@@ -216,8 +220,10 @@ def gone_back(releases: list[Release], target: Release) -> list[Release]:
 
     Said before the target is pushed: a rollback that was killed and runs again then has the same target.
     """
-    newer = list(takewhile(lambda each: each != target, releases))
-    marked = [replace(each, result="rolled back") if each.result == "good" else each for each in newer]
+    newer = list(takewhile(lambda release: release != target, releases))
+    marked = [
+        replace(release, result="rolled back") if release.result == "good" else release for release in newer
+    ]
     return [*marked, *releases[len(newer) :]]
 
 

@@ -11,9 +11,9 @@ from requests import RequestException, Session
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, url_path
 from ops.azure import Azure
 from ops.engine import Pulumi
-from ops.locks.recovery import make, mend, run_state_of
+from ops.locks.recovery import make, recover, run_state_of
 from ops.output import OpsError
-from ops.release.smoke import PATIENCE, ChatStateTable, SmokeTest, Target, target_of
+from ops.release.smoke import TIMEOUT, ChatStateTable, SmokeTest, Target, target_of
 from ops.state import resources
 from ops.words import lost_with
 
@@ -30,17 +30,17 @@ class PulumiStack:
         pulumi: Pulumi,
         stack: str,
         azure: Azure,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
         *,
         refresh: bool = False,
         smoke_message: bool = True,
     ) -> None:
         self.stack, self._smoke_message = stack, smoke_message
-        self._pulumi, self._azure, self._patience = pulumi, azure, patience
+        self._pulumi, self._azure, self._timeout = pulumi, azure, timeout
         self._flags = ("--refresh",) if refresh else ()
         self._session = Session()
 
-    def answered(self) -> str:
+    def running_package(self) -> str:
         url = self._outputs().get("functionAppUrl")
         if not url:
             return ""
@@ -63,11 +63,11 @@ class PulumiStack:
         """Make the stack unless it exists. Raises LockedError."""
         make(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
-    def mend(self) -> None:
+    def recover(self) -> None:
         """Make it usable again after a killed job. Raises LockedError."""
-        mend(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
+        recover(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
-    def recorded(self) -> str:
+    def recorded_package(self) -> str:
         return str(self._outputs().get("packageHash") or "")
 
     def preview(self, package: Path) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class PulumiStack:
         more = {PUSH_AGAIN_VARIABLE: "1"} if push_again else {}
         self._with(package, more).up(self.stack, *self._flags)
 
-    def unsettled(self, package: Path) -> list[str]:
+    def pending_changes(self, package: Path) -> list[str]:
         return changes(self._with(package).preview(self.stack))
 
     def smoke(self, package_hash: str) -> list[str]:
@@ -87,7 +87,7 @@ class PulumiStack:
             lambda: self._key(target),
             ChatStateTable(target.table_endpoint, self._azure.credential),
             self._session,
-            patience=self._patience,
+            timeout=self._timeout,
             post_message=self._smoke_message,
         ).run(package_hash)
 

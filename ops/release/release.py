@@ -32,8 +32,8 @@ class Code(IntEnum):
     FAILED = 1
     WENT_BACK = 3
     BROKEN = 4
-    NOT_SETTLED = 5
-    UNPROVEN = 6
+    NOT_CONVERGED = 5
+    UNVERIFIED = 6
 
 
 EXIT_CODES = """\
@@ -51,20 +51,23 @@ exit codes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`failure` says what failed or could not be done, empty where nothing. `found` are the smoke test's
-    lines, `unsettled` what another `up` would change. `went_back_to` was deployed instead; `its_failure` is
-    what `failure` is of it; `nothing_before`: there was no good release to go back to.
+    """The outcome of `deploy` or `rollback`.
+
+    `failure` is the reason why a step failed or could not be done, empty for none. `smoke_lines` is the
+    report of the smoke test, `pending_changes` names the resources that another `up` would change.
+    `went_back_to` is the release that was deployed instead, and `rollback_failure` the reason why that one
+    failed. `no_previous_release` means that no earlier good release existed.
     """
 
     code: Code
     stack: str
     release: Release
     failure: str = ""
-    found: tuple[str, ...] = ()
-    unsettled: tuple[str, ...] = ()
+    smoke_lines: tuple[str, ...] = ()
+    pending_changes: tuple[str, ...] = ()
     went_back_to: Release | None = None
-    its_failure: str = ""
-    nothing_before: bool = False
+    rollback_failure: str = ""
+    no_previous_release: bool = False
 
 
 class Environment(Protocol):
@@ -72,11 +75,11 @@ class Environment(Protocol):
 
     stack: str
 
-    def answered(self) -> str:
+    def running_package(self) -> str:
         """The hash of the package that the site answers; empty where it answers none, or there is none."""
         ...
 
-    def recorded(self) -> str:
+    def recorded_package(self) -> str:
         """The hash of the package that the state names; empty where it names none."""
         ...
 
@@ -88,7 +91,7 @@ class Environment(Protocol):
         """Raises SmokeError where the app fails, OpsError where it cannot be tested."""
         ...
 
-    def unsettled(self, package: Path) -> list[str]:
+    def pending_changes(self, package: Path) -> list[str]:
         """The names of what another `up` would change. Raises OpsError."""
         ...
 
@@ -101,7 +104,7 @@ class _Failed(Exception):  # noqa: N818 # a finding
         self.reason, self.pushed = reason, pushed
 
 
-class _Unproven(Exception):  # noqa: N818 # a finding
+class _Unverified(Exception):  # noqa: N818 # a finding
     """The package is deployed, and whether it is good is not known."""
 
 
@@ -125,35 +128,35 @@ class Releases:
                 f"warning: the previous good package {previous.package_hash} is not in {self.archive.url}: "
                 "if this one fails, there is nothing to go back to"
             )
-        release, ran = self._released(package_hash, commit), self.environment.answered()
+        release, ran = self._released(package_hash, commit), self.environment.running_package()
         try:
-            found = self._attempt(release, package, push_again=self._uncertain(ran))
+            smoke_lines = self._attempt(release, package, push_again=self._uncertain(ran))
         except _Failed as failed:
             if not failed.pushed:
                 return self._not_pushed(release, failed.reason, ran)
             return self._after_failure(release, failed.reason, previous)
-        except _Unproven as unproven:
-            return Outcome(Code.UNPROVEN, self.environment.stack, release, str(unproven))
-        return self._settled(release, package, found)
+        except _Unverified as unverified:
+            return Outcome(Code.UNVERIFIED, self.environment.stack, release, str(unverified))
+        return self._check_convergence(release, package, smoke_lines)
 
     def roll_back(self, target: Release, package: Path) -> Outcome:
         """Deploy a good release again; those after it are no longer what a later rollback goes to."""
         release = self._released(target.package_hash, target.commit)
-        ran = self.environment.answered()
+        ran = self.environment.running_package()
         self._change(lambda releases: gone_back(releases, target))
         try:
-            found = self._attempt(release, package, push_again=True)
+            smoke_lines = self._attempt(release, package, push_again=True)
         except _Failed as failed:
             if not failed.pushed:
                 return self._not_pushed(release, failed.reason, ran)
             self._note_failed(release, failed.reason)
             return Outcome(Code.BROKEN, self.environment.stack, release, failed.reason)
-        except _Unproven as unproven:
-            return Outcome(Code.UNPROVEN, self.environment.stack, release, str(unproven))
-        return self._settled(release, package, found)
+        except _Unverified as unverified:
+            return Outcome(Code.UNVERIFIED, self.environment.stack, release, str(unverified))
+        return self._check_convergence(release, package, smoke_lines)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:
-        """Raises _Failed where the package is not well, _Unproven where that cannot be told.
+        """Raises _Failed where the package is not well, _Unverified where that cannot be told.
 
         What hinders the test, as a right that is missing or a network that is down, would hinder it as well
         after going back: so it is left to a person which of the two packages runs untested.
@@ -166,24 +169,24 @@ class Releases:
             raise _Failed(f"`pulumi up` failed: {_reason(error.output)}", pushed=pushed) from error
         note("Smoke test …")
         try:
-            found = self.environment.smoke(release.package_hash)
+            smoke_lines = self.environment.smoke(release.package_hash)
         except SmokeError as error:
             raise _Failed(f"the smoke test failed: {error}", pushed=True) from error
         except OpsError as error:
-            raise _Unproven(f"the smoke test could not be made: {error}") from error
+            raise _Unverified(f"the smoke test could not be made: {error}") from error
         try:
             self._finish(release, "good")
         except OpsError as error:
-            raise _Unproven(f"the smoke test passed, but that could not be noted: {error}") from error
-        return found
+            raise _Unverified(f"the smoke test passed, but that could not be noted: {error}") from error
+        return smoke_lines
 
     def _not_pushed(self, release: Release, why: str, ran: str) -> Outcome:
         """`up` failed before it came to the package: another package would fare no better."""
         with _noted():
-            self._change(lambda releases: [each for each in releases if each != release])
+            self._change(lambda releases: [entry for entry in releases if entry != release])
         still_runs = True
         with _noted():
-            still_runs = not ran or self.environment.answered() == ran
+            still_runs = not ran or self.environment.running_package() == ran
         return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, why)
 
     def _after_failure(self, release: Release, why: str, previous: Release | None) -> Outcome:
@@ -191,37 +194,39 @@ class Releases:
         note(f"Package {release.package_hash} failed: {why}")
         self._note_failed(release, why)
         if previous is None:
-            return Outcome(Code.BROKEN, stack, release, why, nothing_before=True)
+            return Outcome(Code.BROKEN, stack, release, why, no_previous_release=True)
         note(f"Deploying package {previous.package_hash} again (commit {previous.commit or 'unknown'}) …")
         again = self._released(previous.package_hash, previous.commit)
         try:
             package = self.archive.fetch(previous.package_hash, PACKAGES)
-            found = self._attempt(again, package, push_again=True)
+            smoke_lines = self._attempt(again, package, push_again=True)
         except OpsError as error:
-            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, its_failure=str(error))
+            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, rollback_failure=str(error))
         except _Failed as too:
             self._note_failed(again, too.reason)
-            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, its_failure=too.reason)
-        except _Unproven as unproven:
-            return Outcome(Code.UNPROVEN, stack, release, why, went_back_to=again, its_failure=str(unproven))
-        return Outcome(Code.WENT_BACK, stack, release, why, tuple(found), went_back_to=again)
+            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, rollback_failure=too.reason)
+        except _Unverified as unverified:
+            return Outcome(
+                Code.UNVERIFIED, stack, release, why, went_back_to=again, rollback_failure=str(unverified)
+            )
+        return Outcome(Code.WENT_BACK, stack, release, why, tuple(smoke_lines), went_back_to=again)
 
-    def _settled(self, release: Release, package: Path, found: list[str]) -> Outcome:
-        unsettled: tuple[str, ...] = ()
+    def _check_convergence(self, release: Release, package: Path, smoke_lines: list[str]) -> Outcome:
+        pending_changes: tuple[str, ...] = ()
         failure = ""
         try:
-            unsettled = tuple(self.environment.unsettled(package))
+            pending_changes = tuple(self.environment.pending_changes(package))
         except OpsError as error:
             failure = f"another `pulumi up` could not be previewed: {error}"
-        code = Code.NOT_SETTLED if unsettled or failure else Code.DONE
-        return Outcome(code, self.environment.stack, release, failure, tuple(found), unsettled)
+        code = Code.NOT_CONVERGED if pending_changes or failure else Code.DONE
+        return Outcome(code, self.environment.stack, release, failure, tuple(smoke_lines), pending_changes)
 
     def _uncertain(self, answered: str) -> bool:
         """Whether the site may start from another package than the state names."""
         newest = next(iter(self.history()), None)
         if newest is not None and newest.result in ("unfinished", "failed"):
             return True
-        recorded = self.environment.recorded()
+        recorded = self.environment.recorded_package()
         return bool(recorded) and answered != recorded
 
     def _released(self, package_hash: str, commit: str) -> Release:
@@ -231,8 +236,8 @@ class Releases:
         with _noted():
             self._finish(release, "failed", why)
 
-    def _finish(self, release: Release, result: Literal["good", "failed"], why: str = "") -> None:
-        self._change(lambda releases: finished(releases, release, result, why[:500]))
+    def _finish(self, release: Release, status: Literal["good", "failed"], why: str = "") -> None:
+        self._change(lambda releases: finished(releases, release, status, why[:500]))
 
     def _change(self, change: Callable[[list[Release]], list[Release]]) -> None:
         self.archive.change_releases(self.project, self.environment.stack, change)
@@ -251,5 +256,5 @@ def _reason(output: str) -> str:
     """The lines of `pulumi up` that say why."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    told = [line for line in dict.fromkeys(errors) if line != "update failed"]
-    return clean(" ".join(told or lines[-3:]))[:1000]
+    messages = [line for line in dict.fromkeys(errors) if line != "update failed"]
+    return clean(" ".join(messages or lines[-3:]))[:1000]

@@ -16,7 +16,7 @@ from ops.output import OpsError
 from ops.release.archive import URL_VARIABLE, Archive, Release, open_archive
 from ops.release.pulumi_stack import PulumiStack
 from ops.release.release import EXIT_CODES, Code, Outcome, Releases
-from ops.release.smoke import MESSAGE_TOKENS, PATIENCE
+from ops.release.smoke import MESSAGE_TOKENS, TIMEOUT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience",
         type=float,
-        default=PATIENCE,
+        default=TIMEOUT,
         metavar="SECONDS",
         help="how long the smoke test waits for each right answer (default: %(default)g), and eight times as "
         "long where the app says that a role is missing",
@@ -73,7 +73,7 @@ class Work:
 def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
     """The commit that a package was built from: as the stack's list says, or else the one that is checked
     out; empty where neither is known."""
-    known = next((each.commit for each in history if each.package_hash == package_hash), "")
+    known = next((release.commit for release in history if release.package_hash == package_hash), "")
     return known or environment.get("GITHUB_SHA", "") or _checked_out()
 
 
@@ -128,8 +128,8 @@ def markdown(outcome: Outcome) -> str:
         Code.FAILED: f"❌ {stack} was not deployed, and runs what it ran",
         Code.WENT_BACK: f"⚠️ {stack} was rolled back",
         Code.BROKEN: f"🚨 {stack} IS BROKEN: somebody has to look now",
-        Code.NOT_SETTLED: f"⚠️ {stack} is deployed, but is not settled",
-        Code.UNPROVEN: f"⚠️ {stack} runs a package that is not proven to be good",
+        Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but is not settled",
+        Code.UNVERIFIED: f"⚠️ {stack} runs a package that is not proven to be good",
     }[outcome.code]
     return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
 
@@ -139,53 +139,53 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
     release, back = outcome.release, outcome.went_back_to
     lines: list[tuple[str, str]] = []
 
-    def tell(label: str, *values: str) -> None:
+    def add_line(label: str, *values: str) -> None:
         flat = [" ".join(value.split()) for value in values]
         lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
 
-    if outcome.code in (Code.DONE, Code.NOT_SETTLED):
+    if outcome.code in (Code.DONE, Code.NOT_CONVERGED):
         which = "package"
-    elif outcome.code == Code.UNPROVEN and not back:
+    elif outcome.code == Code.UNVERIFIED and not back:
         which = "NOT PROVEN: package"
     else:
         which = "FAILED: package"
-    tell(
+    add_line(
         f"{which} {{}} of commit {{}} on stack {{}}",
         release.package_hash,
         release.commit or "unknown",
         outcome.stack,
     )
     if outcome.failure:
-        tell("why: {}", outcome.failure)
+        add_line("why: {}", outcome.failure)
     if back:
         deployed = "deployed again"
-        if outcome.its_failure:
+        if outcome.rollback_failure:
             deployed = (
                 "NOT PROVEN EITHER, deployed again"
-                if outcome.code == Code.UNPROVEN
+                if outcome.code == Code.UNVERIFIED
                 else "THE PREVIOUS PACKAGE FAILED TOO"
             )
-        tell(
+        add_line(
             f"{deployed}: package {{}} of commit {{}}",
             back.package_hash,
             back.commit or "unknown",
         )
-    if outcome.its_failure:
-        tell("why: {}", outcome.its_failure)
+    if outcome.rollback_failure:
+        add_line("why: {}", outcome.rollback_failure)
     if outcome.code == Code.BROKEN:
-        if outcome.nothing_before:
-            tell("there is no good package to go back to")
-        tell(
+        if outcome.no_previous_release:
+            add_line("there is no good package to go back to")
+        add_line(
             "next: {} lists what was good; docs/runbook.md", f"python -m ops rollback --stack {outcome.stack}"
         )
-    if outcome.code == Code.UNPROVEN:
-        tell(
+    if outcome.code == Code.UNVERIFIED:
+        add_line(
             "next: {} deploys and tests it again, {} goes back; docs/runbook.md",
             f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
             f"python -m ops rollback --stack {outcome.stack}",
         )
-    for line in outcome.found:
-        tell("smoke test: {}", line)
-    for name in outcome.unsettled:
-        tell("another `pulumi up` would change {}", name)
+    for line in outcome.smoke_lines:
+        add_line("smoke test: {}", line)
+    for name in outcome.pending_changes:
+        add_line("another `pulumi up` would change {}", name)
     return lines

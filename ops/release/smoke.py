@@ -18,10 +18,10 @@ from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds for each answer: a cold start on Flex takes half a minute, and new keys some seconds."""
 
-_ROLE_PATIENCE_FACTOR = 8
+_ROLE_TIMEOUT_FACTOR = 8
 """Where the app names a role, it is waited for so many times longer: 12 minutes, as long as roles take."""
 _ROLE = re.compile(r"\brole\b", re.IGNORECASE)
 _HEALTH_ANSWERS = 5
@@ -68,7 +68,7 @@ class SmokeTest:
     table: Table
     session: Session = field(repr=False)
     clock: Clock = field(default_factory=Clock)
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT
     post_message: bool = True
 
     def run(self, package_hash: str) -> list[str]:
@@ -195,12 +195,12 @@ class SmokeTest:
         An app that has just started may fail at first, and a new role takes minutes to arrive.
         """
         start = self.clock.now()
-        for pause in _growing():
+        for pause in exponential_backoff():
             wrong = check()
             if wrong is None:
                 return
-            patience = self.patience * (_ROLE_PATIENCE_FACTOR if _ROLE.search(wrong) else 1)
-            if self.clock.now() + pause > start + patience:
+            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(wrong) else 1)
+            if self.clock.now() + pause > start + timeout:
                 raise SmokeError(wrong)
             self.clock.sleep(pause)
 
@@ -261,10 +261,10 @@ class ChatStateTable:
         from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
 
         try:
-            found = self._client.query_entities(
+            entities = self._client.query_entities(
                 "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
             )
-            return [str(row["RowKey"]) for row in found]
+            return [str(row["RowKey"]) for row in entities]
         except HttpResponseError as error:
             raise _refusal(error, "read") from error
         except AzureError as error:
@@ -303,7 +303,7 @@ def _described(status: int, body: Any) -> str:
     return f"{status} ({text})" if text else f"{status} with no body"
 
 
-def _growing() -> Iterator[float]:
+def exponential_backoff() -> Iterator[float]:
     seconds = 1.0
     while True:
         yield min(seconds, 10.0)

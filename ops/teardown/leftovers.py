@@ -78,8 +78,8 @@ class Naming:
         """The stack of a pull request whose model account that was; None for every other account."""
         location, group, name = account.place
         # In a project with a long name these have no room for the stack's: then only the tag tells it.
-        found = {account.stack, *_ANY_EPHEMERAL.findall(name), *_ANY_EPHEMERAL.findall(group)}
-        for stack in sorted(one for one in found if pull_request_of(one) is not None):
+        candidates = {account.stack, *_ANY_EPHEMERAL.findall(name), *_ANY_EPHEMERAL.findall(group)}
+        for stack in sorted(candidate for candidate in candidates if pull_request_of(candidate) is not None):
             for suffix in self.suffixes:
                 computed = self._names(stack, suffix, location)
                 if (computed.resource_group, computed.openai_account) == (group, name):
@@ -92,32 +92,32 @@ class Naming:
 
 def tagged_groups(azure: Azure, project: str) -> list[Group]:
     """Groups with the project's tag, and any stack's."""
-    with _told("the resource groups cannot be listed"):
-        found = list(
+    with _translate_azure_errors("the resource groups cannot be listed"):
+        listed = list(
             azure.resources.resource_groups.list(
                 filter=f"tagName eq 'project' and tagValue eq '{_quoted(project)}'"
             )
         )
     groups: list[Group] = []
-    for group in found:
+    for group in listed:
         tags = group.tags or {}
         if tags.get("project") == project and tags.get("stack"):
             groups.append(Group(str(group.name), tags["stack"]))
-    return sorted(groups, key=lambda one: one.name)
+    return sorted(groups, key=lambda group: group.name)
 
 
 def group_names(azure: Azure) -> set[str]:
     """Of all groups in the subscription, lower case."""
-    with _told("the resource groups cannot be listed"):
+    with _translate_azure_errors("the resource groups cannot be listed"):
         return {str(group.name).lower() for group in azure.resources.resource_groups.list()}
 
 
 def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
     """Every soft-deleted model account of the subscription, whoever made it."""
-    with _told("the deleted model accounts cannot be listed"):
-        found = list(azure.cognitive.deleted_accounts.list())
+    with _translate_azure_errors("the deleted model accounts cannot be listed"):
+        listed = list(azure.cognitive.deleted_accounts.list())
     accounts: list[DeletedAccount] = []
-    for account in found:
+    for account in listed:
         place = _ACCOUNT_ID.search(str(account.id))
         if place is None:
             continue
@@ -132,7 +132,7 @@ def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
                 _time(deleted),
             )
         )
-    return sorted(accounts, key=lambda one: one.place)
+    return sorted(accounts, key=lambda account: account.place)
 
 
 def state_files(files: Files, project: str) -> dict[str, list[str]]:
@@ -140,21 +140,21 @@ def state_files(files: Files, project: str) -> dict[str, list[str]]:
 
     Only of use while the stack exists; a removal that was cut off leaves it.
     """
-    found: dict[str, list[str]] = {}
+    names_by_stack: dict[str, list[str]] = {}
     for folder in (".pulumi/history", ".pulumi/backups", ".ops/claims"):
         for name in files.names(f"{folder}/{project}/"):
-            found.setdefault(name.split("/")[3], []).append(name)
+            names_by_stack.setdefault(name.split("/")[3], []).append(name)
     for name in files.names(f".pulumi/stacks/{project}/"):
         stack, ending, _ = name.rpartition("/")[2].partition(".json.bak")
         if ending:
-            found.setdefault(stack, []).append(name)
-    return found
+            names_by_stack.setdefault(stack, []).append(name)
+    return names_by_stack
 
 
 def delete_group(azure: Azure, name: str) -> None:
     """With everything in it; one that is gone already is as good."""
     note(f"Deleting the resource group {name}, with everything in it.")
-    with _told(f"the resource group {name} cannot be deleted"):
+    with _translate_azure_errors(f"the resource group {name} cannot be deleted"):
         _finish(lambda: azure.resources.resource_groups.begin_delete(name), GROUP_DEADLINE)
 
 
@@ -162,7 +162,7 @@ def purge(azure: Azure, account: DeletedAccount) -> None:
     """For good, so that its name and its quota are free; one that is gone already is as good."""
     note(f"Purging the deleted model account {account.name}.")
     place = (account.location, account.group, account.name)
-    with _told(f"the deleted model account {account.name} cannot be purged"):
+    with _translate_azure_errors(f"the deleted model account {account.name} cannot be purged"):
         _finish(lambda: azure.cognitive.deleted_accounts.begin_purge(*place), PURGE_DEADLINE)
 
 
@@ -177,7 +177,7 @@ def _finish(begin: Callable[[], Any], deadline: float) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Generator[None]:
+def _translate_azure_errors(what: str) -> Generator[None]:
     try:
         yield
     except OpsError as error:
