@@ -1,4 +1,4 @@
-"""Azure's own SDK clients, signed in as the azure-native provider is: ARM_* name the cloud and the way."""
+"""Clients of the Azure SDK. As for the azure-native provider, ARM_* select the cloud and the credential."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class _Place(TypedDict):
 
 @dataclass(frozen=True)
 class Azure:
-    """One subscription. Each client is imported and made when first asked for: their imports take seconds."""
+    """One subscription. Each client is imported and created at first use: the imports take seconds."""
 
     subscription_id: str
     credential: TokenCredential
@@ -34,7 +34,7 @@ class Azure:
 
     @classmethod
     def sign_in(cls, environment: Mapping[str, str] = os.environ) -> "Azure":
-        """Raises OpsError where ARM_* do not say enough."""
+        """Raises OpsError if ARM_* are incomplete."""
         settings = signin.read_settings(lambda _key: None, environment)
         subscription = settings.get("subscriptionId", "")
         if not subscription:

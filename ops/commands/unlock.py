@@ -1,10 +1,10 @@
-"""Show who holds a stack's lock and how that is known, and remove it once somebody confirms.
+"""Show who holds the lock of a stack and how this was determined, and remove it after confirmation.
 
-A lock that is proven to be stranded is also removed by the next `test-stack`, `sweep` or `destroy`, by
-itself. This is for the others: Pulumi goes on writing a state whose lock is gone, so be sure that nobody
+The next `test-stack`, `sweep` or `destroy` removes a stranded lock automatically. Use this command for
+every other lock. Pulumi continues to write a state after its lock was removed, so make sure that nobody
 works on the stack.
 
-exit codes: 0 there is no lock any more; 1 the locks are still there, or something failed
+exit codes: 0 the stack has no lock; 1 the locks were not removed, or the command failed
 """
 
 import argparse
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", required=True, metavar="S")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--yes", action="store_true", help="remove the locks without asking")
-    chosen.add_argument("--dry-run", action="store_true", help="only show them")
+    chosen.add_argument("--dry-run", action="store_true", help="only show the locks")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         say("Nothing was removed.")
         return 1
     for verdict in lock_verdicts:
-        # Only what was shown: a lock that was taken meanwhile stays.
+        # Only the printed locks: a lock that was taken in the meantime remains.
         files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
     _print_pending(pulumi, stack)
@@ -53,7 +53,7 @@ def _confirmed(stack: str, lock_verdicts: list[Verdict]) -> bool:
             f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
         )
     if any(verdict.state == "alive" for verdict in lock_verdicts):
-        note("A holder is alive: its state will be damaged if it goes on.")
+        note("A holder is still running. Its state will be damaged if it continues.")
     try:
         return input(f"Type {stack} to remove the lock(s): ").strip() == stack
     except EOFError:
@@ -68,5 +68,5 @@ def _print_pending(pulumi: Pulumi, stack: str) -> None:
             return
         raise
     if pending:
-        say(f"It was left in the middle of: {', '.join(pending)}. To forget that:")
+        say(f"The stack has pending operations: {', '.join(pending)}. To clear them:")
         say(f"  pulumi refresh --clear-pending-creates --yes --stack {stack}")

@@ -1,4 +1,4 @@
-"""Where drift is looked for: Pulumi's refresh, Azure's lists, and the site itself."""
+"""Detects drift from Pulumi's refresh, Azure's lists and the health route of the site."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ _ROLE_NAMES = {role.id: role.name for role in APP_ROLES}
 
 @dataclass(frozen=True)
 class DriftDetector:
-    """Every method raises OpsError where it cannot look."""
+    """Compares stacks with Azure. Every method raises OpsError if a request fails."""
 
     pulumi: Pulumi
     azure: Azure
@@ -61,7 +61,7 @@ class DriftDetector:
         return Report(stack, findings, unnamed(preview, code_changed=bool(changed_code)), released(state))
 
     def restore_app_settings(self, stack: str) -> None:
-        """Write the site's whole set as the state names it."""
+        """Replace the app settings of the site with those in the state."""
         from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 # takes seconds to import
 
         site = site_of(resources(self.pulumi.export(stack)))
@@ -73,7 +73,8 @@ class DriftDetector:
         if values.keys() != deployed.keys():
             sealed = ", ".join(sorted(deployed.keys() - values.keys()))
             raise OpsError(
-                f"the values of {sealed} are sealed in the state: run `pulumi up` of a changed site"
+                f"the values of {sealed} are encrypted in the state: "
+                "change an input of the site and run `pulumi up`"
             )
         with _translate_azure_errors(
             f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"
@@ -91,7 +92,7 @@ class DriftDetector:
         return dict(listed.properties or {})
 
     def _role_assignments(self, existing: list[Resource]) -> list[RoleAssignment]:
-        """On the stack's resource groups and on everything in them."""
+        """The role assignments on the stack's resource groups and on the resources in them."""
         assignments: list[RoleAssignment] = []
         for group in (resource for resource in existing if resource.type == _GROUP):
             with _translate_azure_errors(
@@ -119,7 +120,7 @@ def _is_gone(resource: Resource, gone: set[str]) -> bool:
 
 @contextmanager
 def _translate_azure_errors(what: str, right: str) -> Generator[None]:
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # as the clients
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # slow to import, as the clients are
 
     try:
         yield
@@ -128,5 +129,5 @@ def _translate_azure_errors(what: str, right: str) -> Generator[None]:
 
 
 def _words(what: str, right: str, error: "AzureError") -> str:
-    hint = f". It takes the right {right}" if getattr(error, "status_code", None) == 403 else ""
+    hint = f". This requires the permission {right}" if getattr(error, "status_code", None) == 403 else ""
     return f"{what}: {(str(error).splitlines() or [type(error).__name__])[0]}{hint}"

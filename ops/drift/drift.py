@@ -1,11 +1,11 @@
-"""What differs between a stack's state and Azure, from what three places say. Pure.
+"""Computes the differences between the state of a stack and Azure from three sources. Pure functions.
 
-- `pulumi refresh --preview-only --json`: resources changed or gone. It never sees app settings
-  (pulumi/pulumi-azure-native#4263), and its document leaves a dynamic resource out that only changed.
-- Azure's lists: the site's app settings, and role assignments, where one that was added is nobody's resource.
-- the site itself: the package that it runs.
+- `pulumi refresh --preview-only --json`: resources that were changed or deleted. It does not see app settings
+  (pulumi/pulumi-azure-native#4263), and its document omits dynamic resources that were only changed.
+- Azure's lists: the app settings of the site, and role assignments; one that was added is in no stack.
+- the health route of the site: the package that it runs.
 
-What Azure changes or adds by itself is no drift; `_is_azures_own` says what that is.
+What Azure itself changes or adds is not drift (see `_is_azures_own`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_na
 Kind = Literal["gone", "changed", "added"]
 
 _SECRET_WORDS = ("key", "secret", "password", "token", "connectionstring", "sas")
-_SECRET = "[secret]"  # noqa: S105 # how Pulumi writes one
+_SECRET = "[secret]"  # noqa: S105 # how Pulumi writes a secret
 APP_SETTINGS = "siteConfig.appSettings"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One property. `was` and `now` are None where they are not told: they are, or may be, secrets."""
+    """A changed property. `was` and `now` are None if they are unknown, or are or may be secrets."""
 
     path: str
     kind: Literal["added", "removed", "changed"]
@@ -37,10 +37,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Finding:
-    """`name` is the logical name in the program; of what was added in Azure, its name there.
+    """A difference between the state and Azure.
 
-    `gone_with` are the logical names of what stood below a resource that is gone; `purge` is the command
-    without which it cannot be made again. `command` is the only one that puts right what no program may say.
+    `name` is the logical name in the program, or the Azure name of what was added there. `gone_with` lists
+    the logical names of the child resources of a deleted resource. `purge` is the command that must run
+    before the resource can be created again. `command` fixes what the program cannot define.
     """
 
     kind: Kind
@@ -56,7 +57,7 @@ class Finding:
 
 
 def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
-    """What a refresh would change in the state, apart from deployed code (see `code`)."""
+    """The changes that a refresh would make to the state, except those of deployed code (see `code`)."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     gone = [resource(step["oldState"]) for step in steps if step["op"] == "delete"]
     findings = _gone(gone)
@@ -72,7 +73,7 @@ def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
 
 
 def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
-    """How many changed resources the document counts, but does not show."""
+    """The number of changed resources that the document counts but does not list."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     summary: dict[str, int] = preview.get("changeSummary") or {}
     counted = summary.get("update", 0)
@@ -80,8 +81,8 @@ def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
     return max(0, counted - len(named) - int(code_changed))
 
 
-def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
-    """`answered` is the hash of the package that the site answers, empty where it answers none."""
+def code(stack: Sequence[Resource], running: str) -> list[Finding]:
+    """`running` is the package hash that the site reports, empty if it reports none."""
     return [
         _finding(
             "changed",
@@ -91,19 +92,19 @@ def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
                     "package_hash",
                     "changed",
                     deployed_code.outputs["package_hash"],
-                    answered or "no package that answers",
+                    running or "no package that answers",
                 )
             ],
         )
         for deployed_code in stack
-        if deployed_code.type == DEPLOYED_CODE and deployed_code.outputs.get("package_hash") != answered
+        if deployed_code.type == DEPLOYED_CODE and deployed_code.outputs.get("package_hash") != running
     ]
 
 
 def released(stack: Sequence[Resource]) -> bool:
-    """Whether the stack's package was handed to `up`, as `ops deploy` does, and not built from a checkout.
+    """Whether the package of the stack was deployed by `ops deploy` and not built by `up` from a checkout.
 
-    Either side counts: an `up` that finds the same package deployed keeps the outputs that were there.
+    Inputs and outputs are checked: an `up` that finds the same package deployed keeps the old outputs.
     """
     given = [
         str(side.get("package_path", "")).startswith(f"{GIVEN_FOLDER}/")
@@ -115,9 +116,9 @@ def released(stack: Sequence[Resource]) -> bool:
 
 
 def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
-    """Settings by name. No value leaves this function: one that was added in the portal may be a secret.
+    """The changed app settings, by name. Values are not returned: one added in the portal may be a secret.
 
-    What no site may have is a finding also where the state has it, with what it does in place of a value.
+    A refused setting is a finding even if the state has it; its effect is given instead of its value.
     """
     expected, refused = settings_of(site), refused_settings(actual)
     changes = [
@@ -141,15 +142,16 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
 
 
 def settings_of(site: Resource) -> dict[str, str | None]:
-    """The app settings that the state says were deployed; None for a value that is sealed in it.
+    """The deployed app settings from the state; None for a value that is encrypted there.
 
-    Raises OpsError where all are sealed.
+    Raises OpsError if all of them are encrypted.
     """
     config: Any = site.inputs.get("siteConfig")
     listed: Any = cast(dict[str, Any], config).get("appSettings") if isinstance(config, dict) else None
     if not isinstance(listed, list):
         raise OpsError(
-            f"the state of {site.name} shows no app settings: they are sealed, or were never deployed"
+            f"the state of {site.name} has no readable app settings: "
+            "they are encrypted, or were never deployed"
         )
     return {
         str(setting["name"]): setting["value"] if isinstance(setting["value"], str) else None
@@ -159,7 +161,7 @@ def settings_of(site: Resource) -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class RoleAssignment:
-    """As Azure lists it. `role` is a name, or the id of one that is not known here."""
+    """A role assignment in Azure. `role` is a name, or the id of a role that the program does not use."""
 
     id: str
     name: str
@@ -169,8 +171,9 @@ class RoleAssignment:
 
 
 def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]) -> list[Finding]:
-    """Grants on something of the stack that are not in the state. What is inherited from above is not the
-    stack's business."""
+    """The role assignments on the stack's resources that are not in the state.
+
+    Those that are inherited from the subscription are ignored."""
     known = {resource.id.lower() for resource in stack}
     below = [
         resource.id.lower()
@@ -194,7 +197,7 @@ def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]
 
 
 def differences(was: Any, now: Any, path: str = "") -> list[Change]:
-    """What changed between two values of a property, leaf by leaf."""
+    """The changes between two values of a property, one for each leaf."""
     if isinstance(was, dict) and isinstance(now, dict):
         before, after = cast(dict[str, Any], was), cast(dict[str, Any], now)
         return [
@@ -212,9 +215,11 @@ def differences(was: Any, now: Any, path: str = "") -> list[Change]:
 
 
 def _is_azures_own(path: str) -> bool:
-    """`hidden-link:` and its like are tags by which the portal remembers what belongs together (docs: Use
-    tags to organize your Azure resources); a model deployment's current capacity is "internal use only"
-    (azure-rest-api-specs, cognitiveservices.json).
+    """Whether Azure itself sets the property.
+
+    The portal links resources by `hidden-link:` and similar tags (docs: Use tags to organize your Azure
+    resources). The current capacity of a model deployment is "internal use only" (azure-rest-api-specs,
+    cognitiveservices.json).
     """
     return path.startswith("tags.hidden-") or path == "properties.currentCapacity"
 
@@ -226,8 +231,10 @@ def _same(was: Any, now: Any, path: str) -> bool:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """A value without what Azure answers in another way than it was told: the case of ids and enums
-    (Azure/terraform-azurerm-avm-res-web-site #348, #355), spaces in regions, the order of lists."""
+    """A value normalized for comparison, because Azure returns some values in another form than it received.
+
+    These are the case of ids and enums (Azure/terraform-azurerm-avm-res-web-site #348, #355), spaces in
+    regions and the order of lists."""
     match value:
         case bool():
             return value
@@ -268,12 +275,12 @@ def _visible_text(value: Any, path: str) -> str | None:
 
 
 def _paths(detailed: Mapping[str, Any]) -> list[Change]:
-    """Where the values do not tell (both are sealed), Pulumi's own list of paths does."""
+    """The changed paths that Pulumi lists, for values that are encrypted on both sides."""
     return [Change(path, "changed") for path in sorted(detailed) if not _is_azures_own(path)]
 
 
 def _gone(gone: Sequence[Resource]) -> list[Finding]:
-    """One finding for what stood on its own; what stood below it went with it."""
+    """One finding for each top-level deleted resource, with its deleted child resources."""
     with_id = [resource for resource in gone if resource.id]
     tops = [
         resource
@@ -291,15 +298,14 @@ def _gone(gone: Sequence[Resource]) -> list[Finding]:
 
 
 def _purge(account: Resource) -> str:
-    """A deleted account keeps its name for 48 hours, and only a purge gives it back
-    (pulumi/pulumi-azure-native#2529)."""
+    """A deleted account keeps its name for 48 hours unless purged (pulumi/pulumi-azure-native#2529)."""
     group, name = group_and_name(account.id)
     location = account.inputs.get("location") or "LOCATION"
     return f"az cognitiveservices account purge --location {location} --resource-group {group} --name {name}"
 
 
 def _is_below(lower: Resource, upper: Resource) -> bool:
-    """Deployed code has its site's id."""
+    """Deployed code has the id of its site."""
     own, other = lower.id.lower(), upper.id.lower()
     return own.startswith(f"{other}/") or (own == other and lower.type == DEPLOYED_CODE != upper.type)
 
@@ -309,7 +315,7 @@ def _is_code(urn: str) -> bool:
 
 
 def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
-    """One finding for each owner."""
+    """One finding for each owner and place."""
     by_owner: dict[tuple[Owner, str], list[Change]] = {}
     for change in changes:
         rule = rule_for(changed.type, change.path)

@@ -1,4 +1,4 @@
-"""What `drift` tells: as text, as Markdown for an issue and a run's summary, and as JSON. Pure."""
+"""Formats drift findings as text, as Markdown for issues and summaries, and as JSON. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ops.github.markdown import code
 from ops.words import lost_with
 
 _ROOM = 60_000
-"""Bytes for findings: with what stands around them they fit into an issue (ops.github.github.BODY_LIMIT)."""
+"""Bytes for findings: with the text around them they fit in an issue (ops.github.github.BODY_LIMIT)."""
 
 _CHANGES_SHOWN = 20
 _VALUE_SHOWN = 80
@@ -19,8 +19,10 @@ _COMMAND_SHOWN = 400
 
 @dataclass(frozen=True)
 class Report:
-    """`unnamed` is how many changed resources Pulumi counts without saying which; `released` whether the
-    stack's package came from `ops deploy`."""
+    """The findings of one stack.
+
+    `unnamed` is the number of changed resources that Pulumi counts but does not name. `released` is whether
+    the package of the stack came from `ops deploy`."""
 
     stack: str
     findings: Sequence[Finding]
@@ -33,7 +35,7 @@ class Report:
 
 
 def marker(stack: str) -> str:
-    """The hidden line by which the environment's one issue is found."""
+    """The hidden line that identifies the issue of the environment."""
     return f"<!-- assistants-on-azure drift: {stack} -->"
 
 
@@ -42,10 +44,10 @@ def title(report: Report) -> str:
 
 
 def fix(report: Report, finding: Finding) -> str:
-    """The command that puts the finding right.
+    """The command that fixes the finding.
 
-    It names no package: the report may be a day old, and another one deployed or gone back to since. A plain
-    `up` builds the checkout's, which is right only for a stack that was made so.
+    It names no package, because another one may have been deployed since the report was written. A plain
+    `up` builds the package of the checkout, which is correct only for a stack that was deployed that way.
     """
     if finding.command:
         return finding.command
@@ -100,8 +102,8 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     lines += [f"- {line}" for line in _rest(report, command)]
     lines += [
         "",
-        "If the change was meant, make it in the program instead: the next deployment takes back what the "
-        "program does not say.",
+        "If the change was intended, make it in the program: the next deployment reverts every change that "
+        "is not in the program.",
         "",
     ]
     return "\n".join(lines)
@@ -139,7 +141,7 @@ def _finding_lines(report: Report, finding: Finding) -> list[str]:
     if finding.gone_with:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
     if lost := _lost(finding):
-        lines.append(f"  - **DATA IS LOST**: {lost}; what is made again is empty")
+        lines.append(f"  - **DATA IS LOST**: {lost}; the new resource is empty")
     lines += [
         f"  - {change.kind} {code(change.path)}{_values(change, code)}"
         for change in finding.changes[:_CHANGES_SHOWN]
@@ -147,7 +149,7 @@ def _finding_lines(report: Report, finding: Finding) -> list[str]:
     if len(finding.changes) > _CHANGES_SHOWN:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
-        f"  - to put it back: {code(fix(report, finding), _COMMAND_SHOWN)}",
+        f"  - to revert it: {code(fix(report, finding), _COMMAND_SHOWN)}",
         "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
     ]
     return lines
@@ -177,7 +179,7 @@ def _values(change: Change, show: Any) -> str:
 
 
 def _line(value: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
+    """A value on one line, without terminal control characters."""
     return "".join(character if character.isprintable() else "�" for character in value)
 
 
@@ -189,4 +191,4 @@ def _counted(report: Report) -> str:
 def _rest(report: Report, command: str) -> list[str]:
     if not report.unnamed:
         return []
-    return [f"{report.unnamed} more changed, and Pulumi's document does not say which: {command}"]
+    return [f"{report.unnamed} more resources changed, but Pulumi's document does not name them: {command}"]

@@ -292,7 +292,7 @@ def test_a_sealed_app_setting_is_compared_by_name_alone() -> None:
 
 
 def test_sealed_app_settings_cannot_be_looked_at_and_that_is_said() -> None:
-    with pytest.raises(OpsError, match="sealed"):
+    with pytest.raises(OpsError, match="encrypted"):
         app_settings(resource(entry("function-app", SITE_ID, siteConfig={"ciphertext": "x"})), {})
 
 
@@ -395,8 +395,8 @@ def test_the_committed_owners_can_be_read() -> None:
     ("content", "told"),
     [
         ('"janitor" = "@x"', "is no job"),
-        ('"on call" = "x y"', "is no @user"),
-        ('"on call" = "@x` @y"', "is no @user"),
+        ('"on call" = "x y"', "is neither @user"),
+        ('"on call" = "@x` @y"', "is neither @user"),
         ("on call", "cannot be read"),
     ],
 )

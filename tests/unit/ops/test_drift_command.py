@@ -78,7 +78,7 @@ def test_a_stack_that_cannot_be_looked_at_does_not_hide_the_others(
     assert [report["stack"] for report in json.loads(printed.out)] == ["prod"]
     assert "error: dev: the stack's state cannot be read" in printed.err
     summary = (tmp_path / "summary.md").read_text()
-    assert "could not look" in summary
+    assert "could not be checked" in summary
     assert "minimumTlsVersion" in summary
 
 

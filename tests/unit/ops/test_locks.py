@@ -218,7 +218,7 @@ def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
 
 @pytest.mark.parametrize("stack", ["../x", "a/b", "", "."])
 def test_a_stacks_name_never_leads_to_another_folder(files: FolderFiles, stack: str) -> None:
-    with pytest.raises(OpsError, match="is no name"):
+    with pytest.raises(OpsError, match="is not a valid name"):
         read_locks(files, PROJECT, stack)
 
 
