@@ -1,9 +1,9 @@
-"""Remove what closed pull requests left behind: their stacks, resource groups and deleted model accounts.
+"""Remove the leftovers of closed pull requests: stacks, resource groups and soft-deleted model accounts.
 
-It lists everything first. It touches only what a pull request's stack (pr-N) owns, and only where GitHub
-says, right before, that the pull request is closed. What it does not understand it leaves and reports.
+All leftovers are listed first. Only those of a pull request's stack (pr-N) are removed, and only if GitHub
+reports the pull request as closed immediately before. Every other leftover is kept and reported.
 
-exit codes: 0 nothing is left to remove; 1 something could not be removed; 3 more than --limit was found
+exit codes: 0 nothing is left to remove; 1 a leftover could not be removed; 3 there were more than --limit
 """
 
 import argparse
@@ -28,7 +28,7 @@ from ops.teardown.teardown import TearDown
 LIMIT = 10
 FAILED, MORE_LEFT = 1, 3
 
-_NOTHING = "Nothing of any pull request's test stack is there."
+_NOTHING = "There are no leftovers of test stacks."
 _REMOVED, _LEFT, _FAILED, _BEYOND = "removed", "left", "failed", "beyond the limit"
 
 
@@ -44,7 +44,11 @@ class Removal:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only list")
     parser.add_argument(
-        "--limit", type=_count, default=LIMIT, metavar="N", help=f"remove at most N things (default {LIMIT})"
+        "--limit",
+        type=_count,
+        default=LIMIT,
+        metavar="N",
+        help=f"remove at most N leftovers (default {LIMIT})",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the tables")
 
@@ -81,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
@@ -98,7 +102,7 @@ def _status(github: GitHub, number: int) -> PullRequestStatus:
 def _remove_all(
     decisions: Sequence[Decision], limit: int, github: GitHub, tear_down: TearDown
 ) -> list[Removal]:
-    """One after the other; one that fails does not stop the next."""
+    """Remove one leftover after the other; a failure does not stop the next removal."""
     removable = [decision for decision in decisions if decision.action == "remove"]
     removals: list[Removal] = []
     for decision in removable[:limit]:
@@ -110,7 +114,7 @@ def _remove_all(
 
 
 def _remove(decision: Decision, github: GitHub, tear_down: TearDown) -> Removal:
-    # Minutes may have passed since the list was made.
+    # Minutes may have passed since the list was created.
     number = pull_request_of(decision.leftover.stack) or 0
     (current,) = decide([decision.leftover], {number: _status(github, number)})
     if current.action != "remove":
@@ -191,7 +195,7 @@ def _document(decisions: Sequence[Decision], removals: Sequence[Removal]) -> dic
 
 
 def _page(decisions: Sequence[Decision], removals: Sequence[Removal], now: datetime) -> str:
-    """For the run's summary on GitHub."""
+    """The summary of the workflow run, as Markdown."""
     by_decision = {removal.decision: removal for removal in removals}
     lines = ["### Sweep of test stacks", ""]
     if not decisions:
@@ -206,4 +210,4 @@ def _page(decisions: Sequence[Decision], removals: Sequence[Removal], now: datet
 
 
 def _cell(text: str) -> str:
-    return code(text, 400).replace("|", "\\|")  # a table takes the sign for its own in code too
+    return code(text, 400).replace("|", "\\|")  # a table interprets the character even inside code

@@ -1,7 +1,7 @@
-"""Which leftovers of test stacks may be swept away, and why the others may not. Pure.
+"""Decides which leftovers of test stacks may be removed, with a reason for each. Pure functions.
 
-Only what belongs to a pull request (infra.stacks.pull_request_of) is ever looked at, and only where
-GitHub says that it is closed.
+Only leftovers of a pull request (infra.stacks.pull_request_of) are considered, and they are removed only
+if GitHub reports the pull request as closed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that bears the name of a pull request's stack; `since` where its age is known."""
+    """An object with the name of a pull request's stack. `since` is None if its age is unknown."""
 
     kind: Kind
     name: str
@@ -29,12 +29,12 @@ class Leftover:
     what: str
     since: datetime | None = None
     suspicious: str = ""
-    """Why it may be no test stack's at all."""
+    """The reason why it may not belong to a test stack."""
 
 
 @dataclass(frozen=True)
 class PullRequestStatus:
-    """What GitHub says of a pull request; `problem` where it does not say."""
+    """The state of a pull request on GitHub; `problem` is the reason if it is unknown."""
 
     state: Literal["open", "closed", "merged"] | None
     problem: str = ""
@@ -49,7 +49,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is. `state_files` are the stacks that have some; `stack_files` are `Pulumi.<stack>.yaml`."""
+    """The existing objects. `state_files` are names of stacks, `stack_files` are `Pulumi.<stack>.yaml`."""
 
     stacks: Sequence[StackSummary] = ()
     groups: Iterable[Group] = ()
@@ -59,7 +59,7 @@ class Inventory:
 
 
 def find(inventory: Inventory, naming: Naming) -> list[Leftover]:
-    """What may be left, in the order in which it goes. What a stack that exists has, goes with it."""
+    """The leftovers in the order of removal. The objects of an existing stack are removed with that stack."""
     there = {stack.name for stack in inventory.stacks}
     leftovers = [*map(_stack, inventory.stacks)]
     leftovers += [_group(group, naming) for group in inventory.groups if group.stack not in there]
@@ -105,11 +105,11 @@ def decide(leftovers: Sequence[Leftover], statuses: Mapping[int, PullRequestStat
 
 def _decided(leftover: Leftover, statuses: Mapping[int, PullRequestStatus]) -> Decision:
     number = pull_request_of(leftover.stack)
-    if number is None:  # nothing else is ever removed, whoever calls
-        return Decision(leftover, "keep", f"{leftover.stack} is no stack of a pull request")
+    if number is None:  # a safeguard for every caller
+        return Decision(leftover, "keep", f"{leftover.stack} is not the stack of a pull request")
     if leftover.suspicious:
         return Decision(leftover, "suspicious", leftover.suspicious)
-    status = statuses.get(number, PullRequestStatus(None, "GitHub was not asked"))
+    status = statuses.get(number, PullRequestStatus(None, "its state was not requested from GitHub"))
     if status.state is None:
         return Decision(leftover, "unknown", status.problem)
     if status.state == "open":
@@ -118,7 +118,7 @@ def _decided(leftover: Leftover, statuses: Mapping[int, PullRequestStatus]) -> D
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """For people, as `3 days`."""
+    """A readable age, for example `3 days`."""
     if since is None:
         return "?"
     seconds = max(now - since, timedelta()).total_seconds()

@@ -394,7 +394,7 @@ def test_the_committed_owners_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('"janitor" = "@x"', "is no job"),
+        ('"janitor" = "@x"', "is not one of the owners"),
         ('"on call" = "x y"', "is neither @user"),
         ('"on call" = "@x` @y"', "is neither @user"),
         ("on call", "cannot be read"),
