@@ -1,13 +1,13 @@
-"""Deploy a package that was good before, by hand.
+"""Deploy an earlier good package of a stack again.
 
-Without --to, the newest release decides:
+Without --to, the newest release determines the target:
 
-  good         the newest good release of another package than the site runs; where it answers none,
-               of another package than the newest release
-  any other    the newest good release: what was begun or failed after it is undone
+  good         the newest good release of another package than the site runs; if the site reports no
+               package, of another package than the newest release
+  any other    the newest good release, which reverts unfinished and failed releases after it
 
-A second rollback goes further back: what was good and was gone back from is not gone back to again.
-The next `deploy` goes forward again.
+A second rollback deploys a still earlier release, because a release that was rolled back is not deployed
+again. The next `deploy` deploys a new package.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from ops.release.release import PACKAGES, Code
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     releasing.add_arguments(parser)
-    parser.add_argument("--to", metavar="HASH", help="a package that was good on this stack")
+    parser.add_argument("--to", metavar="HASH", help="hash of a package that was good on this stack")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def target_of(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
-    """Raises OpsError where there is no such good release."""
+    """The release to deploy. Raises OpsError if there is no such good release."""
     if not wanted:
         target = to_go_back_to(history, runs)
         if target is None:
             raise OpsError(
-                f"stack {stack} has no good release to go back to. "
+                f"stack {stack} has no good release to roll back to. "
                 f"To deploy another package of the archive: python -m ops deploy --stack {stack} --hash HASH"
             )
         return target
@@ -64,7 +64,7 @@ def target_of(history: list[Release], wanted: str | None, runs: str, stack: str)
     if target is None:
         raise OpsError(
             f"package {wanted} was never good on stack {stack}. "
-            f"To deploy it all the same: python -m ops deploy --stack {stack} --hash {wanted}"
+            f"To deploy it anyway: python -m ops deploy --stack {stack} --hash {wanted}"
         )
     return target
 

@@ -258,7 +258,7 @@ def failed(stack: str, error: StepError, run_url: str) -> str:
     return f"""\
 ### Test stack
 
-`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It is kept for analysis; the next push deploys it again.
+`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It is kept for analysis; the next push retries.
 
 {_block(error.output)}"""
 

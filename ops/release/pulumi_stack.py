@@ -1,4 +1,4 @@
-"""A Pulumi stack and its app in Azure, as a release needs them (`ops.release.release.Environment`)."""
+"""A Pulumi stack and its app in Azure as an environment of a release (`ops.release.release.Environment`)."""
 
 import time
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from ops.words import lost_with
 
 
 class PulumiStack:
-    """An `Environment`: a Pulumi stack, and Azure through its SDK.
+    """An `Environment` that uses the Pulumi CLI and the Azure SDK.
 
-    `refresh`: what was changed in Azure behind the program's back is looked for, and put back.
-    `smoke_message`: the smoke test posts a message, which the model is paid for.
+    `refresh`: refresh the state, so that changes made in Azure outside the program are reverted.
+    `smoke_message`: post a message in the smoke test, which uses tokens of the model.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PulumiStack:
         url = self._outputs().get("functionAppUrl")
         if not url:
             return ""
-        for pause in (1.0, 5.0, 0.0):  # an app that starts may need a moment
+        for pause in (1.0, 5.0, 0.0):  # an app that is starting may not answer yet
             try:
                 answer = self._session.get(
                     f"{url}{url_path('health')}", timeout=(10, 60), allow_redirects=False
@@ -60,11 +60,11 @@ class PulumiStack:
         return self.stack in self._pulumi.stacks()
 
     def make(self) -> None:
-        """Make the stack unless it exists. Raises LockedError."""
+        """Create the stack unless it exists. Raises LockedError."""
         make(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
     def recover(self) -> None:
-        """Make it usable again after a killed job. Raises LockedError."""
+        """Recover the stack after a killed job. Raises LockedError."""
         recover(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
     def recorded_package(self) -> str:
@@ -100,7 +100,7 @@ class PulumiStack:
             why = str(error).splitlines()[0]
             if getattr(error, "status_code", None) == 403:
                 right = "Microsoft.Web/sites/host/listkeys/action"
-                why = f"{why}. It takes the right {right} (Website Contributor has it)"
+                why = f"{why}. This requires the permission {right} (the role Website Contributor has it)"
             raise OpsError(f"the function keys of {target.site_name} cannot be listed: {why}") from error
         return (keys.function_keys or {}).get("default", "")
 
@@ -113,7 +113,7 @@ class PulumiStack:
 
 
 def changes(preview: Mapping[str, Any]) -> list[str]:
-    """One line for each resource that a preview does not leave as it is."""
+    """One line for each resource that a preview would change."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     return [
         f"{step['urn'].rpartition('::')[2]} ({step['op']})"
@@ -123,7 +123,7 @@ def changes(preview: Mapping[str, Any]) -> list[str]:
 
 
 def data_lost(preview: Mapping[str, Any]) -> list[str]:
-    """The logical names of what keeps data and would be deleted, or deleted and made again."""
+    """The logical names of the resources with data that would be deleted or replaced."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     going = [step["urn"] for step in steps if "delete" in step["op"] or "replace" in step["op"]]
     kept = [urn for urn in going if lost_with(urn.split("::")[2].rpartition("$")[2])]

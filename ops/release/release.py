@@ -1,9 +1,9 @@
-"""One package on one stack: up, proof, and back to the package before where the proof fails.
+"""Deploys a package to a stack, tests it, and deploys the previous good package if the test fails.
 
-What is to be done is decided from the archive's list of releases and from what the site answers, so that
-a run that was killed at any point can be run again. Before anything is pushed the list says `unfinished`;
-as long as it does, or the site answers another package than the state names, nobody knows what new
-instances would start from, and the package is pushed also where the state names it already.
+Each decision depends on the archive's list of releases and on the package that the site reports, so that a
+run that was killed at any point can be repeated. Before a push the list contains the release as
+`unfinished`. While it does, or while the site reports another package than the state, the package that new
+instances start from is unknown, and the package is pushed even if the state already names it.
 """
 
 from collections.abc import Callable, Generator
@@ -39,13 +39,13 @@ class Code(IntEnum):
 EXIT_CODES = """\
 exit codes:
   0  done: the package runs, the smoke test passed, and another `up` would change nothing
-  1  failed, and the code that runs is the one from before
+  1  failed, and the site still runs the previous code
   2  wrong usage
   3  the package failed, and the previous good one was deployed again and passed
-  4  the package failed, and no good one runs: somebody has to look now
+  4  the package failed, and no good one runs: act now
   5  the package runs and passed, but another `up` would change something, or could not be previewed
-  6  a package was deployed and could not be tested, or the list of releases could not be written: nobody
-     knows whether it is good, and the list calls it unfinished. Deploy it again, or roll back
+  6  a package was deployed, but it could not be tested or the list of releases could not be written: whether
+     it is good is unknown, and the list contains it as unfinished. Deploy it again, or roll back
 """
 
 
@@ -71,33 +71,33 @@ class Outcome:
 
 
 class Environment(Protocol):
-    """One stack, as far as a release needs it."""
+    """The operations on a stack that a release needs."""
 
     stack: str
 
     def running_package(self) -> str:
-        """The hash of the package that the site answers; empty where it answers none, or there is none."""
+        """The hash of the package that the site reports; empty if it reports none."""
         ...
 
     def recorded_package(self) -> str:
-        """The hash of the package that the state names; empty where it names none."""
+        """The hash of the package in the state; empty if there is none."""
         ...
 
     def up(self, package: Path, *, push_again: bool) -> None:
-        """Raises PulumiError."""
+        """Deploy the package. Raises PulumiError."""
         ...
 
     def smoke(self, package_hash: str) -> list[str]:
-        """Raises SmokeError where the app fails, OpsError where it cannot be tested."""
+        """Run the smoke test. Raises SmokeError if the app fails, OpsError if it cannot be tested."""
         ...
 
     def pending_changes(self, package: Path) -> list[str]:
-        """The names of what another `up` would change. Raises OpsError."""
+        """The names of the resources that another `up` would change. Raises OpsError."""
         ...
 
 
 class _Failed(Exception):  # noqa: N818 # a finding
-    """`pushed`: the site may start from this package now."""
+    """The package failed. `pushed`: new instances may start from it."""
 
     def __init__(self, reason: str, *, pushed: bool) -> None:
         super().__init__(reason)
@@ -105,12 +105,12 @@ class _Failed(Exception):  # noqa: N818 # a finding
 
 
 class _Unverified(Exception):  # noqa: N818 # a finding
-    """The package is deployed, and whether it is good is not known."""
+    """The package is deployed, but could not be tested."""
 
 
 @dataclass(frozen=True)
 class Releases:
-    """Deploys to one environment and keeps its list."""
+    """Deploys to one environment and updates its list of releases."""
 
     environment: Environment
     archive: Archive
@@ -121,12 +121,12 @@ class Releases:
         return self.archive.releases(self.project, self.environment.stack)
 
     def deploy(self, package: Path, package_hash: str, commit: str) -> Outcome:
-        """Deploy, prove, and go back where the proof fails. Raises OpsError where nothing can be said."""
+        """Deploy and test the package, and roll back if it fails. Raises OpsError if nothing was deployed."""
         previous = before(self.history(), package_hash)
         if previous is not None and not self.archive.holds(previous.package_hash):
             note(
                 f"warning: the previous good package {previous.package_hash} is not in {self.archive.url}: "
-                "if this one fails, there is nothing to go back to"
+                "if this one fails, a rollback is not possible"
             )
         release, ran = self._released(package_hash, commit), self.environment.running_package()
         try:
@@ -140,7 +140,7 @@ class Releases:
         return self._check_convergence(release, package, smoke_lines)
 
     def roll_back(self, target: Release, package: Path) -> Outcome:
-        """Deploy a good release again; those after it are no longer what a later rollback goes to."""
+        """Deploy a good release again. Newer releases are no longer targets of a later rollback."""
         release = self._released(target.package_hash, target.commit)
         ran = self.environment.running_package()
         self._change(lambda releases: gone_back(releases, target))
@@ -156,10 +156,10 @@ class Releases:
         return self._check_convergence(release, package, smoke_lines)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:
-        """Raises _Failed where the package is not well, _Unverified where that cannot be told.
+        """Raises _Failed if the package fails, _Unverified if it could not be tested.
 
-        What hinders the test, as a right that is missing or a network that is down, would hinder it as well
-        after going back: so it is left to a person which of the two packages runs untested.
+        The cause of an untested package, such as a missing permission or a network failure, would also
+        prevent the test after a rollback. A user must decide which of the two packages runs untested.
         """
         self._change(lambda releases: begun(releases, release))
         try:
@@ -173,19 +173,21 @@ class Releases:
         except SmokeError as error:
             raise _Failed(f"the smoke test failed: {error}", pushed=True) from error
         except OpsError as error:
-            raise _Unverified(f"the smoke test could not be made: {error}") from error
+            raise _Unverified(f"the smoke test could not run: {error}") from error
         try:
             self._finish(release, "good")
         except OpsError as error:
-            raise _Unverified(f"the smoke test passed, but that could not be noted: {error}") from error
+            raise _Unverified(
+                f"the smoke test passed, but the list of releases could not be written: {error}"
+            ) from error
         return smoke_lines
 
     def _not_pushed(self, release: Release, why: str, ran: str) -> Outcome:
-        """`up` failed before it came to the package: another package would fare no better."""
-        with _noted():
+        """`up` failed before it pushed the package, so another package would fail too."""
+        with _errors_as_warnings():
             self._change(lambda releases: [entry for entry in releases if entry != release])
         still_runs = True
-        with _noted():
+        with _errors_as_warnings():
             still_runs = not ran or self.environment.running_package() == ran
         return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, why)
 
@@ -222,7 +224,7 @@ class Releases:
         return Outcome(code, self.environment.stack, release, failure, tuple(smoke_lines), pending_changes)
 
     def _uncertain(self, answered: str) -> bool:
-        """Whether the site may start from another package than the state names."""
+        """Whether new instances may start from another package than the one in the state."""
         newest = next(iter(self.history()), None)
         if newest is not None and newest.result in ("unfinished", "failed"):
             return True
@@ -233,7 +235,7 @@ class Releases:
         return Release(package_hash, commit, self.now(), "unfinished")
 
     def _note_failed(self, release: Release, why: str) -> None:
-        with _noted():
+        with _errors_as_warnings():
             self._finish(release, "failed", why)
 
     def _finish(self, release: Release, status: Literal["good", "failed"], why: str = "") -> None:
@@ -244,8 +246,8 @@ class Releases:
 
 
 @contextmanager
-def _noted() -> Generator[None]:
-    """For what comes after a failure, and may neither hide it nor stop what is done about it."""
+def _errors_as_warnings() -> Generator[None]:
+    """Print an error as a warning: after a failure it must not hide the failure or stop the rollback."""
     try:
         yield
     except OpsError as error:
@@ -253,7 +255,7 @@ def _noted() -> Generator[None]:
 
 
 def _reason(output: str) -> str:
-    """The lines of `pulumi up` that say why."""
+    """The error lines of `pulumi up`."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     messages = [line for line in dict.fromkeys(errors) if line != "update failed"]

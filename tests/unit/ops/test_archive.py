@@ -131,7 +131,7 @@ def test_a_package_that_is_not_there_is_said_with_what_brings_it_back(
 
 @pytest.mark.parametrize("name", ["", "..", "../" + "a" * 61, "A" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_only_a_hash_becomes_a_name(archive: Archive, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ArchiveError, match="no package hash"):
+    with pytest.raises(ArchiveError, match="not a package hash"):
         archive.fetch(name, tmp_path)
 
 
@@ -176,17 +176,17 @@ def test_writers_at_once_lose_no_entry(url: str, archive: Archive, request: pyte
 
 @pytest.mark.parametrize("stack", ["", "..", "a/b", ".hidden", "a b"])
 def test_only_a_stacks_name_becomes_a_path(archive: Archive, stack: str) -> None:
-    with pytest.raises(ArchiveError, match="no name of a Pulumi"):
+    with pytest.raises(ArchiveError, match="not a valid name of a Pulumi"):
         archive.releases("assistant", stack)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("{", "no list of releases"),
-        ("[]", "no list of releases"),
+        ("{", "not a list of releases"),
+        ("[]", "not a list of releases"),
         ('{"version": 2, "releases": []}', "version 2"),
-        ('{"version": 1, "releases": [{"package_hash": "x"}]}', "no list of releases"),
+        ('{"version": 1, "releases": [{"package_hash": "x"}]}', "not a list of releases"),
     ],
 )
 def test_a_damaged_list_is_named_and_not_overwritten(tmp_path: Path, content: str, told: str) -> None:

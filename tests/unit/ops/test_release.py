@@ -214,7 +214,7 @@ def test_a_first_package_that_fails_has_nothing_to_go_back_to_and_that_is_said(w
     outcome = world.deploy("a")
 
     assert outcome.code == Code.BROKEN
-    assert "there is no good package to go back to" in plain(outcome)
+    assert "there is no good package to roll back to" in plain(outcome)
     assert "IS BROKEN" in markdown(outcome)
     assert world.results() == [("a", "failed")]
 
@@ -316,7 +316,7 @@ def test_a_previous_package_that_cannot_be_tested_is_not_said_to_have_passed(wor
     assert world.stack.starts_from == world.hash("a")
     assert world.results()[:2] == [("a", "unfinished"), ("b", "failed")]
     told = plain(outcome)
-    for part in ("FAILED: package", "PUT answers 500", "NOT PROVEN EITHER", "cannot be listed"):
+    for part in ("FAILED: package", "PUT answers 500", "NOT VERIFIED EITHER", "cannot be listed"):
         assert part in told
     assert f"ops deploy --stack prod --hash {world.hash('a')}" in told
 
@@ -340,7 +340,7 @@ def test_a_package_that_passed_and_could_not_be_noted_is_not_said_to_have_change
     outcome = world.deploy("b")
 
     assert outcome.code == Code.UNVERIFIED
-    assert "the smoke test passed, but that could not be noted" in plain(outcome)
+    assert "the smoke test passed, but the list of releases could not be written" in plain(outcome)
 
 
 def test_a_failure_that_cannot_be_noted_goes_back_all_the_same(
@@ -508,7 +508,7 @@ def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> 
 
     assert outcome.code == Code.BROKEN
     assert "IS BROKEN" in markdown(outcome)
-    assert "no good package to go back to" not in plain(outcome)
+    assert "no good package to roll back to" not in plain(outcome)
     assert world.results()[0] == ("a", "failed")
 
 
