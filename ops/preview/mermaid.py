@@ -1,7 +1,7 @@
-"""A stack as a Mermaid flowchart, which GitHub draws. Pure.
+"""Renders a stack as a Mermaid flowchart for GitHub. Pure functions.
 
-Ids are made here, and labels hold only letters, figures and a few signs as they are: everything else is
-an entity of Mermaid's (`#35;`), so that no name becomes syntax or HTML.
+Ids are generated. Labels contain letters, digits and a few punctuation characters unchanged; every other
+character is a Mermaid entity (`#35;`), so that no name is interpreted as syntax or HTML.
 """
 
 import re
@@ -11,7 +11,7 @@ from ops import words
 from ops.github.markdown import cut, visible
 from ops.preview.report import Op, Report, Resource
 
-# Colours of GitHub's own diffs, with the text's colour set for the dark theme.
+# The colours of GitHub's diffs. The text colour is set for the dark theme.
 _LOOKS: dict[Op, tuple[str, str]] = {
     "create": ("created", "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
     "import": ("imported", "fill:#ddf4ff,stroke:#0969da,color:#1f2328"),
@@ -22,11 +22,11 @@ _LOOKS: dict[Op, tuple[str, str]] = {
 }
 
 _NODES = 60
-"""More than this nobody reads, and Mermaid refuses a text of 50,000 characters."""
+"""A larger diagram is not readable, and Mermaid rejects a text of 50,000 characters."""
 
 
 def picture(report: Report) -> str:
-    """The fenced block, or nothing where nothing changes."""
+    """The fenced block; empty if nothing changes."""
     if not report.changed:
         return ""
     drawn = _chosen(report.resources)
@@ -44,7 +44,7 @@ def picture(report: Report) -> str:
 
 
 def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
-    """What changes and what stands above it first; then what stays. Each key once."""
+    """Changed resources and their parents first, then unchanged resources. Each key appears once."""
     by_key = {resource.key: resource for resource in reversed(resources)}
     chosen: dict[str, Resource] = {}
     for resource in resources:
@@ -52,7 +52,7 @@ def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
             chosen.setdefault(resource.key, resource)
     for resource in list(chosen.values()):
         while (parent := by_key.get(resource.parent)) and parent.key not in chosen and len(chosen) < _NODES:
-            chosen[parent.key] = resource = parent  # noqa: PLW2901 # climbs
+            chosen[parent.key] = resource = parent  # noqa: PLW2901 # continues with the parent
     for resource in resources:
         if len(chosen) < _NODES:
             chosen.setdefault(resource.key, resource)

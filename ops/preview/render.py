@@ -1,8 +1,8 @@
-"""Reports as the Markdown of one comment. Pure.
+"""Renders reports as the Markdown of one comment. Pure functions.
 
-A comment has room for so many bytes. What matters most takes its room first: data that is lost, failed
-previews, what is replaced or deleted, the list of resources, the pictures, and last each property. Within
-one kind the environments take turns, the one with the least so far first.
+The size of a comment is limited. Its content is added in this order: data loss, failed previews, replaced and
+deleted resources, the list of resources, the diagrams, and the changed properties. Within each kind, the
+environment with the fewest bytes so far is next.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ TEST_STACK_LABEL = "test-stack"
 
 _LEAST_ROOM = 20_000
 _FRAME_OF_REPORT = 700
-"""Bytes that the lines around an environment's pieces may take at most."""
+"""The maximum size in bytes of the lines around the pieces of an environment."""
 
 _FRAME = 1_500
 _DOING: dict[Op, str] = {
@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 
 def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
-    """At most `room` bytes of UTF-8. `run_url` leads to the run whose summary has the whole preview.
+    """The Markdown, at most `room` bytes of UTF-8. `run_url` is the run whose summary has the whole preview.
 
-    It must be ours, as it becomes a link; everything in the reports is taken for hostile.
+    `run_url` becomes a link, so it must be trusted. The content of the reports is untrusted.
     """
     if room < _LEAST_ROOM:
         raise ValueError(f"a preview needs room for {_LEAST_ROOM} bytes, has {room}")
@@ -67,7 +67,7 @@ def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
 
 
 def text(reports: Sequence[Report]) -> str:
-    """For a terminal and a log: every line begins with our own words, whatever the values hold."""
+    """The reports for a terminal or a log. No line begins with an untrusted value."""
     lines: list[str] = []
     for report in reports:
         lines.append(f"{report.stack}: {_summary(report)}")
@@ -90,13 +90,13 @@ class _Budget:
         self._left = room
 
     def fill(self, queues: Iterable[Iterable[T]], written: Callable[[T], str]) -> list[list[T]]:
-        """Of each queue as many from its beginning as there is room for, the shortest so far first."""
+        """Take pieces from the start of each queue while they fit, from the shortest result so far first."""
         waiting = [list(reversed(list(queue))) for queue in queues]
         kept: list[list[T]] = [[] for _ in waiting]
         used = [0] * len(waiting)
         while any(waiting):
             at = min((index for index, queue in enumerate(waiting) if queue), key=used.__getitem__)
-            bytes_ = size(written(waiting[at][-1])) + 2  # and its line ends
+            bytes_ = size(written(waiting[at][-1])) + 2  # plus its line ends
             if bytes_ > self._left:
                 waiting[at].clear()
                 continue
@@ -163,7 +163,7 @@ def _loses_data(resource: Resource) -> bool:
 
 
 def _perhaps(resource: Resource) -> bool:
-    """Whether only values that the preview cannot know speak for the replacement."""
+    """Whether all reasons for the replacement are values that are only known after `up`."""
     new = {change.path: change.new.kind for change in resource.changes}
     return (
         resource.op == "replace"
@@ -188,9 +188,9 @@ def _top(reports: Sequence[Report]) -> str:
     lines = ["## Preview: what `pulumi up` would change", ""]
     if any(report.basis == "base" for report in reports):
         lines += [
-            "> Computed on local Azure, with no access to Azure: the base of this pull request was brought "
-            "up with the committed settings and compared with the pull request. The pull request's own code "
-            "did that, so read its diff, too.",
+            "> Computed on local Azure, with no access to Azure: the base of this pull request was "
+            "deployed with the committed settings and compared with the pull request. The pull request's own "
+            "code computed this, so also review its diff.",
             "",
         ]
     ops: list[Op] = [
@@ -242,13 +242,13 @@ def _danger_line(report_resource: tuple[Report, Resource]) -> str:
 def _failed(report: Report, kept: Sequence[str]) -> str:
     parts = [f"### The preview of {code(report.stack)} failed", *kept]
     if left_out := len(report.failures) - len(kept):
-        parts.append(f"And {left_out} more errors.")
-    parts.append(f"To see it where you work: `pulumi preview --stack {report.stack}`")
+        parts.append(f"There are {left_out} more errors.")
+    parts.append(f"To reproduce it: `pulumi preview --stack {report.stack}`")
     return "\n\n".join(parts)
 
 
 def _packages(reports: Sequence[Report]) -> list[str]:
-    """One line per package; mostly all environments get the same."""
+    """One line per package, because usually all environments get the same package."""
     stacks_by_package: dict[Package, list[str]] = {}
     for report in reports:
         if report.package:
@@ -266,7 +266,7 @@ def _package_words(package: Package, written: Callable[[str], str]) -> str:
 
 
 def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> list[str]:
-    """An environment's folded part; the empty lines make GitHub read Markdown inside HTML."""
+    """The collapsed section of an environment; the empty lines enable Markdown inside HTML."""
     report = page.report
     if not report.changed:
         return []
@@ -282,7 +282,7 @@ def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> lis
     ]
     if left_out + beyond:
         where = f"the [job's summary]({run_url})" if run_url else "the job's summary and the report file"
-        parts.append(f"**{left_out + beyond} more lines are left out here**: {where} has the whole preview.")
+        parts.append(f"**{left_out + beyond} more lines are omitted here**: {where} has the whole preview.")
     return [*parts, "</details>"]
 
 
@@ -322,24 +322,24 @@ def _end(reports: Sequence[Report], run_url: str) -> str:
     lines = ["### What to do next", ""]
     if broken := [report for report in reports if report.failures]:
         stacks = ", ".join(code(report.stack) for report in broken)
-        lines.append(f"- Mend what fails in {stacks} and push; this comment is updated.")
+        lines.append(f"- Fix the errors in {stacks} and push; this comment is then updated.")
     losing = [report for report in reports if any(map(_loses_data, report.changed))]
     if losing:
         stacks = ", ".join(code(report.stack) for report in losing)
         lines.append(
-            f"- If data must not be lost in {stacks}, do not merge this: the reasons stand beside each "
-            "resource above. A stack with `deletionProtection` refuses it."
+            f"- If data must not be lost in {stacks}, do not merge this: the reasons are listed with each "
+            "resource above. A stack with `deletionProtection` refuses the deployment."
         )
     if any(report.changed for report in reports):
         lines.append(
-            f"- To try the change on a stack of its own, put the label `{TEST_STACK_LABEL}` on the pull "
+            f"- To test the change on a separate stack, add the label `{TEST_STACK_LABEL}` to the pull "
             "request. Merging deploys it to dev, then test, then, when it is approved, prod."
         )
         first = next(report for report in reports if report.changed)
         lines.append(
-            "- The same on your machine: "
-            f"`pulumi preview --stack {first.stack} --diff`. In the pictures, a box is a resource and stands "
-            "right of what it belongs to; the legend names the colours."
+            "- To run the preview on your machine: "
+            f"`pulumi preview --stack {first.stack} --diff`. In the diagrams, each box is a resource, to the "
+            "right of its parent; the legend explains the colours."
         )
     elif not broken:
         lines.append("- Nothing changes in any environment: merging this deploys nothing new.")

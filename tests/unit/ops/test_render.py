@@ -178,7 +178,7 @@ def test_details_go_first_and_lost_data_stays() -> None:
     assert found.count("- **DATA WILL BE LOST** in `dev`") == 20
     assert found.count("- **update** function app") == 50
     assert "```mermaid" in found
-    left_out = re.search(r"\*\*(\d+) more lines are left out here\*\*: the \[job's summary\]\((.*?)\)", found)
+    left_out = re.search(r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", found)
     assert left_out is not None
     assert left_out[2] == RUN_URL
     assert int(left_out[1]) + found.count("  - `property") == 50 * 100 + 20 * 50
@@ -193,7 +193,7 @@ def test_environments_share_the_room_fairly() -> None:
     found = shown(*large, small)
     dev, test, prod = found.split("<details>")[1:]
     assert prod.count("  - `property") == 3
-    assert "left out" not in prod
+    assert "are omitted" not in prod
     assert 0.8 < len(dev) / len(test) < 1.25
 
 
@@ -201,13 +201,13 @@ def test_thousands_of_deletions_are_cut_with_a_word_of_how_many() -> None:
     found = shown(report(*(resource("delete", TABLE, f"t{number}") for number in range(1_000))))
     assert len(found.encode()) <= ROOM
     assert found.count("- **DATA WILL BE LOST** in `dev`") > 300
-    assert "more lines are left out here" in found
+    assert "more lines are omitted here" in found
 
 
 def test_the_summary_of_a_job_has_room_for_what_the_comment_leaves_out() -> None:
     many = [resource("update", name=f"u{number}", changes=changes(20, 300)) for number in range(50)]
-    assert "left out" in shown(report(*many))
-    assert "left out" not in shown(report(*many), room=1_000_000)
+    assert "are omitted" in shown(report(*many))
+    assert "are omitted" not in shown(report(*many), room=1_000_000)
 
 
 # --- hostile text ----------------------------------------------------------------------------------------
