@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azure.mgmt.web import WebSiteManagementClient
 
 
-class _Place(TypedDict):
+class _ClientOptions(TypedDict):
     base_url: str
     credential_scopes: list[str]
 
@@ -53,27 +53,29 @@ class Azure:
     def resources(self) -> "ResourceManagementClient":
         from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415 # see the class
 
-        return ResourceManagementClient(self.credential, self.subscription_id, **self._place())
+        return ResourceManagementClient(self.credential, self.subscription_id, **self._client_options())
 
     @cached_property
     def cognitive(self) -> "CognitiveServicesManagementClient":
         from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient  # noqa: PLC0415 # see the class
 
-        return CognitiveServicesManagementClient(self.credential, self.subscription_id, **self._place())
+        return CognitiveServicesManagementClient(
+            self.credential, self.subscription_id, **self._client_options()
+        )
 
     @cached_property
     def web(self) -> "WebSiteManagementClient":
         from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 # see the class
 
-        return WebSiteManagementClient(self.credential, self.subscription_id, **self._place())
+        return WebSiteManagementClient(self.credential, self.subscription_id, **self._client_options())
 
     @cached_property
     def authorization(self) -> "AuthorizationManagementClient":
         from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient  # noqa: PLC0415 # see the class
 
-        return AuthorizationManagementClient(self.credential, self.subscription_id, **self._place())
+        return AuthorizationManagementClient(self.credential, self.subscription_id, **self._client_options())
 
-    def _place(self) -> _Place:
+    def _client_options(self) -> _ClientOptions:
         return {
             "base_url": self.cloud.endpoint,
             "credential_scopes": [signin.scope_of(self.cloud)],

@@ -126,9 +126,9 @@ class Pulumi:
         try:
             if started is not None:
                 started(process.pid)
-            done = _followed(process) if show else _finished(process)
+            done = _stream_output(process) if show else _wait_for(process)
         except BaseException as error:
-            _let_end(process, error)
+            _interrupt_and_wait(process, error)
             raise
         if done.code and not may_fail:
             raise PulumiError(words, done.code, done.stdout + done.stderr, output_shown=show)
@@ -206,7 +206,7 @@ def _summary(listed: Mapping[str, Any]) -> StackSummary:
     )
 
 
-def _followed(process: subprocess.Popen[str]) -> Completed:
+def _stream_output(process: subprocess.Popen[str]) -> Completed:
     lines: list[str] = []
     for line in process.stdout or ():
         note(line.rstrip("\n"))
@@ -214,12 +214,12 @@ def _followed(process: subprocess.Popen[str]) -> Completed:
     return Completed(process.wait(), "".join(lines), "")
 
 
-def _finished(process: subprocess.Popen[str]) -> Completed:
+def _wait_for(process: subprocess.Popen[str]) -> Completed:
     stdout, stderr = process.communicate()
     return Completed(process.returncode, stdout, stderr)
 
 
-def _let_end(process: subprocess.Popen[str], error: BaseException) -> None:
+def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:
     """Wait until Pulumi has saved the state and released its lock.
 
     Ctrl-C in a terminal also reaches the Pulumi process, and a second signal would make it exit at once.

@@ -50,7 +50,7 @@ def resource(entry: dict[str, Any]) -> Resource:
     )
 
 
-def the_one(listed: list[Resource], kind: str) -> Resource:
+def only_resource(listed: list[Resource], kind: str) -> Resource:
     """The only resource of a type. Raises OpsError if there is none or more than one."""
     matching = [resource for resource in listed if resource.type == kind]
     if len(matching) != 1:

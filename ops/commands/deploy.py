@@ -21,7 +21,7 @@ from infra.settings import python_version_of
 from ops.github import summary
 from ops.output import OpsError, note, say
 from ops.release import releasing
-from ops.release.archive import before
+from ops.release.archive import previous_good_release
 from ops.release.pulumi_stack import PulumiStack, changes, data_lost
 from ops.release.release import PACKAGES, Code
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     releasing.refuse_other_python(package, package_hash, work.stack)
     history = work.releases.history()
     commit = arguments.commit or releasing.commit_of(history, package_hash)
-    previous = before(history, package_hash)
+    previous = previous_good_release(history, package_hash)
     note(f"Package {package_hash} (commit {commit or 'unknown'}) for stack {work.stack}.")
     note(
         f"Previous good package: {previous.package_hash} (commit {previous.commit or 'unknown'})."

@@ -98,7 +98,7 @@ class _Job:
                 done = self._run(stack)
             else:
                 self._bring_up(self.base, stack)
-                with _kept(self.head.folder / f"Pulumi.{stack}.yaml"):
+                with _restored(self.head.folder / f"Pulumi.{stack}.yaml"):
                     done = self._run(stack)
             state = (
                 None if done.code else self.head.export(stack)
@@ -129,7 +129,7 @@ class _Job:
         """Deploy the base. A stack that is not in the base is created empty: all resources are new."""
         file = base.folder / f"Pulumi.{stack}.yaml"
         there = file.exists()
-        with _kept(file if there else self.head.folder / file.name):
+        with _restored(file if there else self.head.folder / file.name):
             (base if there else self.head).make_stack(stack)
             if there:
                 note(f"{stack}: deploying the base to local Azure")
@@ -149,7 +149,7 @@ def _document(done: Completed) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _kept(file: Path) -> Generator[None]:
+def _restored(file: Path) -> Generator[None]:
     """Restore a stack file after the CLI has written the encryption salt of the local stack to it."""
     content = file.read_bytes() if file.exists() else None
     try:

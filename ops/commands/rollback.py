@@ -15,7 +15,7 @@ import argparse
 from ops.github import summary
 from ops.output import OpsError, note, say
 from ops.release import releasing
-from ops.release.archive import Release, checked_hash, to_go_back_to
+from ops.release.archive import Release, checked_hash, rollback_target
 from ops.release.release import PACKAGES, Code
 
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 def target_of(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
     """The release to deploy. Raises OpsError if there is no such good release."""
     if not wanted:
-        target = to_go_back_to(history, runs)
+        target = rollback_target(history, runs)
         if target is None:
             raise OpsError(
                 f"stack {stack} has no good release to roll back to. "

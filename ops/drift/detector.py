@@ -11,7 +11,7 @@ from ops.drift.drift import (
     RoleAssignment,
     app_settings,
     code,
-    refreshed,
+    refresh_findings,
     released,
     role_assignments,
     settings_of,
@@ -47,7 +47,7 @@ class DriftDetector:
         if not state:
             return Report(stack, [])
         preview = self.pulumi.refresh_preview(stack)
-        findings = refreshed(preview)
+        findings = refresh_findings(preview)
         gone = {finding.id.lower() for finding in findings if finding.kind == "gone"}
         existing = [resource for resource in state if not _is_gone(resource, gone)]
         site = site_of(existing)

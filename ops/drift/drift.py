@@ -56,7 +56,7 @@ class Finding:
     command: str = ""
 
 
-def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
+def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
     """The changes that a refresh would make to the state, except those of deployed code (see `code`)."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     gone = [resource(step["oldState"]) for step in steps if step["op"] == "delete"]

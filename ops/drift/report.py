@@ -64,21 +64,23 @@ def fix(report: Report, finding: Finding) -> str:
 def text(report: Report) -> str:
     if report.clean:
         return f"{report.stack}: no drift"
-    lines = [f"{report.stack}: {_counted(report)}"]
+    lines = [f"{report.stack}: {_finding_count(report)}"]
     for finding in report.findings:
         lines += [
             f"  {_headline(finding)}",
             *(f"    {_change(change)}" for change in finding.changes),
             f"    {finding.owner}: {fix(report, finding)}",
         ]
-    return "\n".join([*lines, *_rest(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")])
+    return "\n".join(
+        [*lines, *_unnamed_lines(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")]
+    )
 
 
 def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     if report.clean:
         return f"✅ {code(report.stack)}: no drift\n"
     lines = [
-        f"Azure differs from what the program of {code(report.stack)} made: {_counted(report)}. "
+        f"Azure differs from what the program of {code(report.stack)} made: {_finding_count(report)}. "
         "Somebody changed it outside the program.",
         "",
     ]
@@ -99,7 +101,7 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     if left_out:
         lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
     command = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
-    lines += [f"- {line}" for line in _rest(report, command)]
+    lines += [f"- {line}" for line in _unnamed_lines(report, command)]
     lines += [
         "",
         "If the change was intended, make it in the program: the next deployment reverts every change that "
@@ -183,12 +185,12 @@ def _line(value: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in value)
 
 
-def _counted(report: Report) -> str:
+def _finding_count(report: Report) -> str:
     count = len(report.findings) + report.unnamed
     return "1 finding" if count == 1 else f"{count} findings"
 
 
-def _rest(report: Report, command: str) -> list[str]:
+def _unnamed_lines(report: Report, command: str) -> list[str]:
     if not report.unnamed:
         return []
     return [f"{report.unnamed} more resources changed, but Pulumi's document does not name them: {command}"]

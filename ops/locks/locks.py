@@ -175,7 +175,7 @@ def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunS
 
 def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
     locks: list[Lock] = []
-    for name in files.names(f".pulumi/locks/organization/{_checked(project)}/{_checked(stack)}/"):
+    for name in files.names(f".pulumi/locks/organization/{_validated(project)}/{_validated(stack)}/"):
         text = files.read(name)
         if text is None or not name.endswith(".json"):
             continue  # released in the meantime
@@ -246,13 +246,13 @@ def verdicts(
     locks = read_locks(files, project, stack)
     claims = list(read_claims(files, project, stack).values()) if locks else []
 
-    def judged(lock: Lock) -> Verdict:
+    def verdict_on(lock: Lock) -> Verdict:
         try:
             return judge(lock, claims, machine, run_state)
         except OpsError as error:
             return Verdict(lock, "unknown", str(error))
 
-    return [judged(lock) for lock in locks]
+    return [verdict_on(lock) for lock in locks]
 
 
 def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> bool:
@@ -296,10 +296,10 @@ def _old(claim: Claim) -> bool:
 
 
 def _claims(project: str, stack: str) -> str:
-    return f".ops/claims/{_checked(project)}/{_checked(stack)}/"
+    return f".ops/claims/{_validated(project)}/{_validated(stack)}/"
 
 
-def _checked(part: str) -> str:
+def _validated(part: str) -> str:
     if not _PART.fullmatch(part):
         raise OpsError(
             f"{part!r} is not a valid name of a Pulumi project or stack: only A-Z a-z 0-9 . _ - are allowed"

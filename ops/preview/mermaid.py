@@ -25,15 +25,15 @@ _NODES = 60
 """A larger diagram is not readable, and Mermaid rejects a text of 50,000 characters."""
 
 
-def picture(report: Report) -> str:
+def flowchart(report: Report) -> str:
     """The fenced block; empty if nothing changes."""
     if not report.changed:
         return ""
     drawn = _chosen(report.resources)
     ids = {resource.key: f"n{number}" for number, resource in enumerate(drawn)}
     lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
-    lines += [f"  {ids[resource.key]}{_box(resource)}" for resource in drawn]
-    lines += [f"  {_above(resource, ids)} --> {ids[resource.key]}" for resource in drawn]
+    lines += [f"  {ids[resource.key]}{_node(resource)}" for resource in drawn]
+    lines += [f"  {_parent_id(resource, ids)} --> {ids[resource.key]}" for resource in drawn]
     used = [_LOOKS[op] for op in _LOOKS if any(resource.op == op for resource in drawn)]
     lines += ["  subgraph legend", "    direction LR"]
     lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
@@ -59,18 +59,18 @@ def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
     return tuple(chosen.values())
 
 
-def _above(resource: Resource, ids: dict[str, str]) -> str:
+def _parent_id(resource: Resource, ids: dict[str, str]) -> str:
     return "stack" if resource.parent == resource.key else ids.get(resource.parent, "stack")
 
 
-def _box(resource: Resource) -> str:
+def _node(resource: Resource) -> str:
     return f'["{words.kind(resource.type)}<br/>{_label(resource.name)}"]:::{_LOOKS[resource.op][0]}'
 
 
 def _label(text: str) -> str:
-    return "".join(_signs(cut(visible(text), 48)))
+    return "".join(_escape(cut(visible(text), 48)))
 
 
-def _signs(text: str) -> Iterable[str]:
+def _escape(text: str) -> Iterable[str]:
     for char in text:
         yield char if re.fullmatch(r"[A-Za-z0-9 _./-]", char) else f"#{ord(char)};"

@@ -234,7 +234,7 @@ def _members(old: object, new: object) -> tuple[_Members | None, _Members | None
         maps = [cast("_Members", {} if side is _ABSENT else side) for side in (old, new)]
     elif all(isinstance(side, list) for side in sides) and any(sides):
         lists = [cast("list[Any]", [] if side is _ABSENT else side) for side in (old, new)]
-        maps = [_named(side) for side in lists]
+        maps = [_by_name(side) for side in lists]
         if None in maps:
             maps = [dict(enumerate(side)) for side in lists]
     else:
@@ -242,7 +242,7 @@ def _members(old: object, new: object) -> tuple[_Members | None, _Members | None
     return maps[0], maps[1]
 
 
-def _named(entries: list[Any]) -> _Members | None:
+def _by_name(entries: list[Any]) -> _Members | None:
     """The entries by name, because the order of app settings has no meaning; None if a name is missing."""
     values_by_name: _Members = {}
     for entry in entries:

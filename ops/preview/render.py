@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ops import words
 from ops.github.markdown import code, cut, fence, size, visible
-from ops.preview.mermaid import picture
+from ops.preview.mermaid import flowchart
 from ops.preview.report import Change, Op, Package, Report, Resource, Value
 
 TEST_STACK_LABEL = "test-stack"
@@ -52,13 +52,13 @@ def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
     changes = budget.fill([_changes(kept) for kept in headings], _change_line)
     parts = [top]
     if any(lost):
-        parts.append(_section("### Data will be lost", map(_danger_line, _flat(lost))))
+        parts.append(_section("### Data will be lost", map(_danger_line, _flatten(lost))))
     if any(danger):
-        parts.append(_section("### Replaced and deleted", map(_danger_line, _flat(danger))))
+        parts.append(_section("### Replaced and deleted", map(_danger_line, _flatten(danger))))
     for page, kept in zip(pages, failures, strict=True):
         if page.failures:
             parts.append(_failed(page.report, kept))
-    parts += _flat(package)
+    parts += _flatten(package)
     for number, page in enumerate(pages):
         written = _Written(headings[number], changes[number], pictures[number])
         listed = len(lost[number]) + len(danger[number]) + len(failures[number])
@@ -131,7 +131,7 @@ class _Page:
 
     @property
     def pictures(self) -> list[str]:
-        return [drawn] if (drawn := "" if self.report.failures else picture(self.report)) else []
+        return [drawn] if (drawn := "" if self.report.failures else flowchart(self.report)) else []
 
     @property
     def pieces(self) -> int:
@@ -162,7 +162,7 @@ def _loses_data(resource: Resource) -> bool:
     return resource.op in {"replace", "delete"} and bool(words.lost_with(resource.type))
 
 
-def _perhaps(resource: Resource) -> bool:
+def _may_be_replaced(resource: Resource) -> bool:
     """Whether all reasons for the replacement are values that are only known after `up`."""
     new = {change.path: change.new.kind for change in resource.changes}
     return (
@@ -176,7 +176,7 @@ def _changes(kept: Iterable[Resource]) -> list[tuple[Resource, Change]]:
     return [(resource, change) for resource in kept for change in resource.changes]
 
 
-def _flat(lists: Iterable[Iterable[T]]) -> list[T]:
+def _flatten(lists: Iterable[Iterable[T]]) -> list[T]:
     return [element for part in lists for element in part]
 
 
@@ -231,11 +231,11 @@ def _danger_line(report_resource: tuple[Report, Resource]) -> str:
     report, resource = report_resource
     lost = words.lost_with(resource.type)
     start = f"{_LOST} in {code(report.stack)}" if lost else code(report.stack)
-    sure = "may be replaced" if _perhaps(resource) else f"is {_DOING[resource.op]}d"
+    sure = "may be replaced" if _may_be_replaced(resource) else f"is {_DOING[resource.op]}d"
     because = ", ".join(code(reason, 60) for reason in resource.reasons[:4])
     line = f"- {start}: {words.kind(resource.type)} {code(resource.name)} {sure}"
     line += f", for its {because}" if because else ""
-    line += " (known only after `up`)" if _perhaps(resource) else ""
+    line += " (known only after `up`)" if _may_be_replaced(resource) else ""
     return f"{line}. Lost with it: {lost}." if lost else f"{line}."
 
 

@@ -163,7 +163,7 @@ def checked_hash(text: str) -> str:
 # Operations on a list of releases. Pure functions.
 
 
-def begun(releases: list[Release], release: Release) -> list[Release]:
+def add_unfinished(releases: list[Release], release: Release) -> list[Release]:
     """The list with the release at the top; it replaces an unfinished one of the same package."""
     rest = [
         entry
@@ -173,7 +173,7 @@ def begun(releases: list[Release], release: Release) -> list[Release]:
     return [release, *rest]
 
 
-def finished(releases: list[Release], release: Release, status: Result, note: str = "") -> list[Release]:
+def set_result(releases: list[Release], release: Release, status: Result, note: str = "") -> list[Release]:
     """The list with the release's result; a repeated good release of the same package is omitted."""
     rest = [entry for entry in releases if entry != release]
     done = replace(release, result=status, note=note)
@@ -195,14 +195,14 @@ def good_releases(releases: list[Release]) -> list[Release]:
     return good
 
 
-def before(releases: list[Release], package_hash: str) -> Release | None:
+def previous_good_release(releases: list[Release], package_hash: str) -> Release | None:
     """The newest good release of another package; of any package if the hash is empty."""
     return next(
         (release for release in good_releases(releases) if release.package_hash != package_hash), None
     )
 
 
-def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
+def rollback_target(releases: list[Release], runs: str) -> Release | None:
     """The target of a rollback. `runs` is the package hash that the site reports, empty if it reports none.
 
     If the newest release is good, the target is the newest good release of another package than the site
@@ -211,11 +211,11 @@ def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
     """
     newest = next(iter(releases), None)
     if newest is None or newest.result != "good":
-        return before(releases, "")
-    return before(releases, runs or newest.package_hash)
+        return previous_good_release(releases, "")
+    return previous_good_release(releases, runs or newest.package_hash)
 
 
-def gone_back(releases: list[Release], target: Release) -> list[Release]:
+def mark_rolled_back(releases: list[Release], target: Release) -> list[Release]:
     """The list with every good release newer than the target marked, so that no later rollback deploys those.
 
     The list is written before the target is pushed, so that a repeated rollback has the same target.

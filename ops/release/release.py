@@ -19,7 +19,14 @@ from delivery.publish import AFTERWARDS
 from ops.engine import PulumiError
 from ops.output import OpsError, note
 from ops.preview.plan import clean
-from ops.release.archive import Archive, Release, before, begun, finished, gone_back
+from ops.release.archive import (
+    Archive,
+    Release,
+    add_unfinished,
+    mark_rolled_back,
+    previous_good_release,
+    set_result,
+)
 from ops.release.smoke import SmokeError
 
 PACKAGES = PROJECT_ROOT / GIVEN_FOLDER
@@ -122,7 +129,7 @@ class Releases:
 
     def deploy(self, package: Path, package_hash: str, commit: str) -> Outcome:
         """Deploy and test the package, and roll back if it fails. Raises OpsError if nothing was deployed."""
-        previous = before(self.history(), package_hash)
+        previous = previous_good_release(self.history(), package_hash)
         if previous is not None and not self.archive.holds(previous.package_hash):
             note(
                 f"warning: the previous good package {previous.package_hash} is not in {self.archive.url}: "
@@ -143,7 +150,7 @@ class Releases:
         """Deploy a good release again. Newer releases are no longer targets of a later rollback."""
         release = self._released(target.package_hash, target.commit)
         ran = self.environment.running_package()
-        self._change(lambda releases: gone_back(releases, target))
+        self._change(lambda releases: mark_rolled_back(releases, target))
         try:
             smoke_lines = self._attempt(release, package, push_again=True)
         except _Failed as failed:
@@ -161,7 +168,7 @@ class Releases:
         The cause of an untested package, such as a missing permission or a network failure, would also
         prevent the test after a rollback. A user must decide which of the two packages runs untested.
         """
-        self._change(lambda releases: begun(releases, release))
+        self._change(lambda releases: add_unfinished(releases, release))
         try:
             self.environment.up(package, push_again=push_again)
         except PulumiError as error:
@@ -239,7 +246,7 @@ class Releases:
             self._finish(release, "failed", why)
 
     def _finish(self, release: Release, status: Literal["good", "failed"], why: str = "") -> None:
-        self._change(lambda releases: finished(releases, release, status, why[:500]))
+        self._change(lambda releases: set_result(releases, release, status, why[:500]))
 
     def _change(self, change: Callable[[list[Release]], list[Release]]) -> None:
         self.archive.change_releases(self.project, self.environment.stack, change)

@@ -13,7 +13,7 @@ from delivery.package import url_path
 from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
 from infra.names import CHAT_STATE_TABLE
 from ops.output import OpsError, note
-from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
+from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, only_resource
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -110,7 +110,7 @@ class SmokeTest:
                 status, body = self._send("GET", url, {"Connection": "close"})
                 running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
                 if status != 200 or running != package_hash:
-                    answered = f"package {running}" if status == 200 else _described(status, body)
+                    answered = f"package {running}" if status == 200 else _describe(status, body)
                     return f"{url} answers {answered}, not package {package_hash}"
             return None
 
@@ -123,7 +123,7 @@ class SmokeTest:
             status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
             if status == 202 and body == {"assistantId": assistant_id}:
                 return None
-            answered = f"{_described(status, body)}, not 202 with the assistant's id"
+            answered = f"{_describe(status, body)}, not 202 with the assistant's id"
             return f"PUT {path} answers {answered}{self._host_cause(status, body)}"
 
         self._until(check)
@@ -141,7 +141,7 @@ class SmokeTest:
             )
             if status == 200 and isinstance(body, dict) and "reply" in body:
                 return None
-            answered = f"{_described(status, body)}, not 200 with a reply"
+            answered = f"{_describe(status, body)}, not 200 with a reply"
             return f"POST {path} answers {answered}{self._host_cause(status, body)}"
 
         self._until(check)
@@ -180,7 +180,7 @@ class SmokeTest:
             if status == 204:
                 return ""
             if not reads:
-                return f"the rows of {assistant_id} stay: DELETE {path} answers {_described(status, body)}"
+                return f"the rows of {assistant_id} stay: DELETE {path} answers {_describe(status, body)}"
             self.table.remove(assistant_id)
         except PermissionError:
             return f"the rows of {assistant_id} stay: no role to remove them"
@@ -234,7 +234,7 @@ class SmokeTest:
 
 def target_of(stack: list[Resource]) -> Target:
     """The app of a stack. Raises OpsError if the state has no site or no storage account."""
-    site, account = the_one(stack, SITE), the_one(stack, STORAGE_ACCOUNT)
+    site, account = only_resource(stack, SITE), only_resource(stack, STORAGE_ACCOUNT)
     group, name = group_and_name(site.id)
     try:
         return Target(
@@ -295,7 +295,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _described(status: int, body: Any) -> str:
+def _describe(status: int, body: Any) -> str:
     detail = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
     words = str(cast(object, body)) if detail is None else str(detail)
     text = " ".join(words.split())[: 200 if detail is None else 600]

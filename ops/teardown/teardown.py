@@ -92,7 +92,7 @@ class TearDown:
                 raise  # another command has taken the lock
             left = self.pulumi.export(stack)
             known = traces_of(exported).groups
-            if pull_request_of(stack) is None or not known or outside(left, known):
+            if pull_request_of(stack) is None or not known or resources_outside(left, known):
                 raise
             note(
                 f"Stack {stack} is destroyed by deleting its resource group, because `pulumi destroy` failed."
@@ -163,7 +163,7 @@ def traces_of(exported: dict[str, Any]) -> Traces:
     return Traces(frozenset(groups), frozenset(accounts))
 
 
-def outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
+def resources_outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
     """The names of the Azure resources in the state that are in none of these resource groups."""
     within = tuple(f"/resourcegroups/{group}" for group in groups)
 

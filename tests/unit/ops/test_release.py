@@ -14,7 +14,7 @@ from ops.engine import PulumiError
 from ops.files import FilesError
 from ops.output import OpsError
 from ops.release import release as module
-from ops.release.archive import Archive, Release, open_archive, to_go_back_to
+from ops.release.archive import Archive, Release, open_archive, rollback_target
 from ops.release.release import Code, Outcome, Releases
 from ops.release.releasing import markdown, plain
 from ops.release.smoke import SmokeError
@@ -520,7 +520,7 @@ def test_a_rollback_that_was_killed_has_the_same_target_when_it_runs_again(world
     with pytest.raises(KeyboardInterrupt):
         world.back("a")
 
-    target = to_go_back_to(world.releases.history(), world.stack.running_package())
+    target = rollback_target(world.releases.history(), world.stack.running_package())
 
     assert target is not None
     assert target.package_hash == world.hash("a")

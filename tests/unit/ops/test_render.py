@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.preview.comment import PART_LIMITS
-from ops.preview.mermaid import picture
+from ops.preview.mermaid import flowchart
 from ops.preview.render import comment, text
 from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
 from tests.gfm import Parsed, parsed
@@ -137,7 +137,7 @@ def test_the_newest_commit_and_the_run_are_named() -> None:
 
 def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> None:
     component = resource("same", "assistant:storage:ChatStorage", "storage")
-    drawn = picture(
+    drawn = flowchart(
         report(
             component,
             resource("replace", STORAGE, "account", parent=component.key),
@@ -162,7 +162,7 @@ def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> N
 
 def test_a_picture_of_very_many_resources_leaves_out_those_that_stay() -> None:
     stays = [resource("same", name=f"s{number}") for number in range(200)]
-    drawn = picture(report(*stays, resource("create", name="fresh")))
+    drawn = flowchart(report(*stays, resource("create", name="fresh")))
     assert "fresh" in drawn
     assert 'more["and 141 more"]:::unchanged' in drawn
 
@@ -348,7 +348,7 @@ LINE = re.compile(
 @settings(max_examples=60)
 @given(reports)
 def test_hostile_names_are_no_mermaid(one: Report) -> None:
-    drawn = picture(one)
+    drawn = flowchart(one)
     if drawn:
         first, *lines, last = drawn.splitlines()
         assert (first, last) == ("```mermaid", "```")
