@@ -23,7 +23,7 @@ BACKEND_KEY = "state:backendUrl"
 
 @dataclass(frozen=True)
 class StateLocation:
-    """Of one stack. `root` is the checkout."""
+    """The location of the state of one bootstrap stack. `root` is the checkout."""
 
     stack: str
     root: Path = PROJECT

@@ -101,7 +101,7 @@ def test_the_name_comes_from_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
         (("pull_request", "head", "sha"), 5, r"head\.sha is int, expected str"),
         (("pull_request", "labels"), None, "labels is NoneType, expected list"),
         (("pull_request", "labels"), ["x"], r"labels\[0\] is not an object"),
-        (("pull_request", "state"), "locked", "'locked', which is neither open nor closed"),
+        (("pull_request", "state"), "locked", "'locked', expected open or closed"),
     ],
 )
 def test_an_event_that_is_not_as_published_is_refused(
