@@ -100,9 +100,8 @@ class _Job:
                 self._bring_up(self.base, stack)
                 with _restored(self.head.folder / f"Pulumi.{stack}.yaml"):
                     done = self._run(stack)
-            state = (
-                None if done.code else self.head.export(stack)
-            )  # the report of a failed preview has no diagram
+            # The report of a failed preview has no diagram, so it needs no state.
+            state = None if done.code else self.head.export(stack)
         except PulumiError as error:
             return plan.failed(stack, self.commit, made, basis, str(error))
         document = _document(done)

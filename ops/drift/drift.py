@@ -173,7 +173,7 @@ class RoleAssignment:
 def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]) -> list[Finding]:
     """The role assignments on the stack's resources that are not in the state.
 
-    Those that are inherited from the subscription are ignored."""
+    Those that are inherited from a higher scope are ignored."""
     known = {resource.id.lower() for resource in stack}
     below = [
         resource.id.lower()

@@ -223,7 +223,7 @@ def _leaves(path: _Path, old: object, new: object) -> Iterator[tuple[_Path, obje
         for key in [*before, *(key for key in after if key not in before)]:
             if not str(key).startswith("__"):  # added by pulumi.dynamic
                 yield from _leaves((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
-    elif type(old) is not type(new) or old != new:  # 1 is not equal to true
+    elif type(old) is not type(new) or old != new:  # in Python, 1 == True
         yield path, old, new
 
 

@@ -130,7 +130,7 @@ def markdown(outcome: Outcome) -> str:
         Code.FAILED: f"❌ {stack} was not deployed, and still runs the previous package",
         Code.WENT_BACK: f"⚠️ {stack} was rolled back",
         Code.BROKEN: f"🚨 {stack} IS BROKEN: act now",
-        Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but another `pulumi up` would change it",
+        Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but has not converged",
         Code.UNVERIFIED: f"⚠️ {stack} runs a package that could not be tested",
     }[outcome.code]
     return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])

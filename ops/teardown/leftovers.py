@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True)
 class DeletedAccount:
-    """A soft-deleted model account. `stack` is the value of its tag, empty if Azure does not return tags."""
+    """A soft-deleted model account. `stack` is the value of its tag, empty if Azure returns none."""
 
     location: str
     group: str
@@ -65,7 +65,7 @@ class Naming:
 
     @classmethod
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
-        """With the committed suffix and without one, because it may have been committed recently."""
+        """Create it for the committed suffix and for none, because it may have been committed recently."""
         config = own_keys(read_stack_file(folder / EPHEMERAL_CONFIG), project)
         committed = SETTINGS["nameSuffix"].rule.parse(config.get("nameSuffix", ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
