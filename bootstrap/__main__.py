@@ -5,7 +5,7 @@ import os
 import sys
 
 from bootstrap import commands
-from bootstrap.backend import Whereabouts
+from bootstrap.backend import StateLocation
 from local_azure.loopback import without_proxy
 from ops.output import OpsError, note, say
 
@@ -74,23 +74,23 @@ def main(words: list[str]) -> int:
         )
     else:
         arguments = _parser().parse_args(words)
-    where = Whereabouts(arguments.stack)
+    location = StateLocation(arguments.stack)
     try:
         match arguments.command:
             case "up":
-                commands.up(where, dry_run=arguments.dry_run)
+                commands.up(location, dry_run=arguments.dry_run)
             case "move":
                 commands.move(
-                    where,
+                    location,
                     to=arguments.to,
                     secrets_provider=arguments.secrets_provider,
                     overwrite=arguments.overwrite,
                     dry_run=arguments.dry_run,
                 )
             case "variables":
-                say("\n".join(commands.variables(where)))
+                say("\n".join(commands.variables(location)))
             case _:
-                commands.exec_pulumi(where, arguments.arguments)
+                commands.exec_pulumi(location, arguments.arguments)
     except OpsError as error:
         note(f"error: {error}")
         return 1

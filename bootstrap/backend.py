@@ -22,8 +22,8 @@ BACKEND_KEY = "state:backendUrl"
 
 
 @dataclass(frozen=True)
-class Whereabouts:
-    """Of one stack. `root` is the checkout."""
+class StateLocation:
+    """The location of the state of one bootstrap stack. `root` is the checkout."""
 
     stack: str
     root: Path = PROJECT

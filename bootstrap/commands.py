@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
-from bootstrap.backend import BACKEND_KEY, Whereabouts
+from bootstrap.backend import BACKEND_KEY, StateLocation
 from ops.engine import Pulumi, PulumiError
 from ops.locks.recovery import pending_operations
 from ops.output import OpsError, note, say
@@ -37,26 +37,26 @@ _NOT_YET = re.compile(
 )
 
 
-def up(where: Whereabouts, *, dry_run: bool) -> None:
+def up(location: StateLocation, *, dry_run: bool) -> None:
     """Make what is not there, change what differs. Raises OpsError."""
-    pulumi = where.pulumi()
+    pulumi = location.pulumi()
     url = pulumi.environment["PULUMI_BACKEND_URL"]
-    note(f"State of {where.stack}: {url}")
-    if dry_run and where.stack not in pulumi.stacks():
-        say(f"would make the stack {where.stack} in {url}, and everything in it")
+    note(f"State of {location.stack}: {url}")
+    if dry_run and location.stack not in pulumi.stacks():
+        say(f"would make the stack {location.stack} in {url}, and everything in it")
         return
-    pulumi.make_stack(where.stack)
+    pulumi.make_stack(location.stack)
     if dry_run:
-        pulumi.run("preview", "--stack", where.stack, "--diff", show=True)
+        pulumi.run("preview", "--stack", location.stack, "--diff", show=True)
         return
     # By itself, and not by Pulumi.up: the lock is Pulumi's own, nobody else works on this stack.
-    pulumi.run("up", "--stack", where.stack, "--yes", show=True)
-    if not where.moved_to:
+    pulumi.run("up", "--stack", location.stack, "--yes", show=True)
+    if not location.moved_to:
         note("Next: make bootstrap-move, which takes the state into the container that now exists.")
 
 
 def move(
-    where: Whereabouts,
+    location: StateLocation,
     *,
     to: str = "",
     secrets_provider: str = "",
@@ -69,74 +69,79 @@ def move(
     `to` and `secrets_provider` are what the stack made, unless given. Killed anywhere and run again, it
     goes on: each step looks first whether it has been done.
     """
-    if where.moved_to:
-        _finish(where, where.pulumi(where.moved_to), dry_run=dry_run)
+    if location.moved_to:
+        _finish(location, location.pulumi(location.moved_to), dry_run=dry_run)
         return
-    if not where.is_here:
+    if not location.is_here:
         raise OpsError(
-            f"{where.folder} holds no state of {where.stack}, and {where.stack_file} names no backend: "
+            f"{location.folder} holds no state of {location.stack}, "
+            f"and {location.stack_file} names no backend: "
             "there is nothing to move. make bootstrap"
         )
-    source = where.pulumi(where.local_url)
-    exported = source.export(where.stack)
-    _refuse_unfinished(where.stack, exported)
-    outputs = source.outputs(where.stack)
+    source = location.pulumi(location.local_url)
+    exported = source.export(location.stack)
+    _refuse_unfinished(location.stack, exported)
+    outputs = source.outputs(location.stack)
     to, provider = to or outputs.get("backendUrl", ""), secrets_provider or outputs.get("secretsProvider", "")
     if not (to and provider):
-        raise OpsError(f"stack {where.stack} has not been up, so there is no container: make bootstrap")
-    if to.rstrip("/") == where.local_url:
+        raise OpsError(f"stack {location.stack} has not been up, so there is no container: make bootstrap")
+    if to.rstrip("/") == location.local_url:
         raise OpsError(f"the state is in {to} already; --to names another backend")
     if dry_run:
         for step in (
-            f"seal the state of {where.stack} with {provider}",
+            f"seal the state of {location.stack} with {provider}",
             f"copy it to {to}",
             "preview it there, and go on only when nothing would change",
-            f"note {to} in {where.stack_file}",
-            f"remove the copy in {where.folder}",
+            f"note {to} in {location.stack_file}",
+            f"remove the copy in {location.folder}",
         ):
             say(f"would {step}")
         return
 
-    target = where.pulumi(to)
+    target = location.pulumi(to)
     if not is_sealed_by(provider, exported):
         note(f"1/4 Seal it with {provider}")
-        words = ("stack", "change-secrets-provider", provider, "--stack", where.stack)
+        words = ("stack", "change-secrets-provider", provider, "--stack", location.stack)
         patiently(lambda: source.run(*words), patience)
-        exported = source.export(where.stack)
+        exported = source.export(location.stack)
     note(f"2/4 Copy it to {to}")
     patiently(target.stacks, patience)
-    if where.stack not in target.stacks():
-        target.run("stack", "init", where.stack, "--no-select", "--secrets-provider", provider)
-    there = target.export(where.stack)
+    if location.stack not in target.stacks():
+        target.run("stack", "init", location.stack, "--no-select", "--secrets-provider", provider)
+    there = target.export(location.stack)
     if resources_of(there) != resources_of(exported):
         if resources_of(there) and not overwrite:
             raise OpsError(
-                f"{to} holds another state of {where.stack}: {len(resources_of(there))} resources, "
-                f"{len(resources_of(exported))} in {where.folder}. Nothing was changed there. If it is an "
+                f"{to} holds another state of {location.stack}: {len(resources_of(there))} resources, "
+                f"{len(resources_of(exported))} in {location.folder}. Nothing was changed there. If it is an "
                 "earlier copy of this one: .venv/bin/python -m bootstrap move --overwrite"
             )
-        _import(target, where, exported)
-    _finish(where, target, url=to)
+        _import(target, location, exported)
+    _finish(location, target, url=to)
 
 
-def _finish(where: Whereabouts, target: Pulumi, *, url: str = "", dry_run: bool = False) -> None:
+def _finish(location: StateLocation, target: Pulumi, *, url: str = "", dry_run: bool = False) -> None:
     """The copy is proven before the original goes, and the stack file says where it is before that, too."""
     note("3/4 Preview it there")
-    target.run("preview", "--stack", where.stack, "--expect-no-changes", show=True)
+    target.run("preview", "--stack", location.stack, "--expect-no-changes", show=True)
     if dry_run:
-        say(f"would remove {where.folder}" if where.is_here else "would do nothing: the state has been moved")
+        say(
+            f"would remove {location.folder}"
+            if location.is_here
+            else "would do nothing: the state has been moved"
+        )
         return
     if url:
-        target.run("config", "set", BACKEND_KEY, url, "--stack", where.stack)
+        target.run("config", "set", BACKEND_KEY, url, "--stack", location.stack)
     note("4/4 Remove the copy on this machine")
-    where.forget_local()
-    say(f"The state of {where.stack} is in {url or where.moved_to}. Commit {where.stack_file}.")
+    location.forget_local()
+    say(f"The state of {location.stack} is in {url or location.moved_to}. Commit {location.stack_file}.")
 
 
-def _import(target: Pulumi, where: Whereabouts, exported: Mapping[str, Any]) -> None:
-    copy = where.folder / f"{where.stack}.exported.json"
+def _import(target: Pulumi, location: StateLocation, exported: Mapping[str, Any]) -> None:
+    copy = location.folder / f"{location.stack}.exported.json"
     copy.write_text(json.dumps(exported), encoding="utf-8")
-    target.run("stack", "import", "--stack", where.stack, "--file", str(copy))
+    target.run("stack", "import", "--stack", location.stack, "--file", str(copy))
 
 
 def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
@@ -174,12 +179,12 @@ def patiently(action: Callable[[], T], patience: float, pause: float = _PAUSE_SE
             time.sleep(pause)
 
 
-def variables(where: Whereabouts) -> list[str]:
+def variables(location: StateLocation) -> list[str]:
     """The commands that tell GitHub's workflows what the stack made. Raises OpsError."""
-    outputs = where.pulumi().outputs(where.stack)
+    outputs = location.pulumi().outputs(location.stack)
     missing = [output for output in (*VARIABLES.values(), "repository") if output not in outputs]
     if missing:
-        raise OpsError(f"stack {where.stack} has no output {', '.join(missing)}: make bootstrap")
+        raise OpsError(f"stack {location.stack} has no output {', '.join(missing)}: make bootstrap")
     return [
         shlex.join(
             ["gh", "variable", "set", name, "--repo", outputs["repository"], "--body", outputs[output]]
@@ -188,11 +193,11 @@ def variables(where: Whereabouts) -> list[str]:
     ]
 
 
-def exec_pulumi(where: Whereabouts, words: list[str]) -> NoReturn:
+def exec_pulumi(location: StateLocation, words: list[str]) -> NoReturn:
     """Replace this process by Pulumi in bootstrap/, on the backend that holds the state."""
-    pulumi = where.pulumi()
-    if where.stack not in pulumi.stacks():
-        pulumi.make_stack(where.stack)
-    environment = {"PULUMI_STACK": where.stack, **start_environment(pulumi.environment)}
+    pulumi = location.pulumi()
+    if location.stack not in pulumi.stacks():
+        pulumi.make_stack(location.stack)
+    environment = {"PULUMI_STACK": location.stack, **start_environment(pulumi.environment)}
     os.chdir(pulumi.folder)
     os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments are the person's own

@@ -1,1 +1,1 @@
-"""What pipelines and people on call run: one command each, against whatever `pulumi` and ARM_* lead to."""
+"""The commands that pipelines and on-call engineers run. PULUMI_* select the backend, ARM_* the cloud."""

@@ -1,4 +1,4 @@
-"""`python -m ops`: what pipelines do, and a person on call does by hand."""
+"""`python -m ops`: the commands that pipelines run, and that an on-call engineer runs by hand."""
 
 import argparse
 import os
@@ -10,26 +10,26 @@ from local_azure.loopback import without_proxy
 from ops.output import OpsError, TerminatedError, note
 
 COMMANDS = {
-    "preview": "what `pulumi up` would change, as a file for `comment`",
-    "comment": "put previews into one comment of a pull request",
-    "test-stack": "the stack of a pull request: up with its tests, or down",
-    "sweep": "remove what closed pull requests left behind",
-    "destroy": "take a stack down, with what Azure keeps of it",
-    "unlock": "show who holds a stack's lock, and remove it",
-    "deploy": "deploy a package to an environment, test it, go back where it fails",
-    "drift": "find what was changed in Azure behind the program's back",
+    "preview": "write what `pulumi up` would change to files for `comment`",
+    "comment": "write the previews to one comment of a pull request",
+    "test-stack": "deploy and test the stack of a pull request, or destroy it",
+    "sweep": "remove the leftovers of closed pull requests",
+    "destroy": "destroy a stack and purge its soft-deleted model account",
+    "unlock": "show who holds a stack's lock, and remove the lock",
+    "deploy": "deploy a package to an environment, test it, and roll back if it fails",
+    "drift": "find changes that were made in Azure outside the program",
     "rollback": "deploy the previous good package again",
 }
-"""Name to summary. `a-name` is ops/commands/a_name.py; only the one asked for is loaded."""
+"""Command name to summary. `a-name` is ops/commands/a_name.py; only the requested one is imported."""
 
 _EPILOG = """\
-Each command has its own --help, and --dry-run where it would change something.
+Each command has its own --help. Commands that change something have --dry-run.
 
 exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
-  further ones stand in the command's --help
+  a command's --help lists its further codes
 """
 
 

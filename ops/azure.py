@@ -1,4 +1,4 @@
-"""Azure's own SDK clients, signed in as the azure-native provider is: ARM_* name the cloud and the way."""
+"""Clients of the Azure SDK. As for the azure-native provider, ARM_* select the cloud and the credential."""
 
 import os
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from azure.mgmt.web import WebSiteManagementClient
 
 
-class _Place(TypedDict):
+class _ClientOptions(TypedDict):
     base_url: str
     credential_scopes: list[str]
 
 
 @dataclass(frozen=True)
 class Azure:
-    """One subscription. Each client is imported and made when first asked for: their imports take seconds."""
+    """One subscription. Each client is imported and created at first use: the imports take seconds."""
 
     subscription_id: str
     credential: TokenCredential
@@ -34,7 +34,7 @@ class Azure:
 
     @classmethod
     def sign_in(cls, environment: Mapping[str, str] = os.environ) -> "Azure":
-        """Raises OpsError where ARM_* do not say enough."""
+        """Raises OpsError if ARM_* are incomplete."""
         settings = signin.read_settings(lambda _key: None, environment)
         subscription = settings.get("subscriptionId", "")
         if not subscription:
@@ -53,27 +53,29 @@ class Azure:
     def resources(self) -> "ResourceManagementClient":
         from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415 # see the class
 
-        return ResourceManagementClient(self.credential, self.subscription_id, **self._place())
+        return ResourceManagementClient(self.credential, self.subscription_id, **self._client_options())
 
     @cached_property
     def cognitive(self) -> "CognitiveServicesManagementClient":
         from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient  # noqa: PLC0415 # see the class
 
-        return CognitiveServicesManagementClient(self.credential, self.subscription_id, **self._place())
+        return CognitiveServicesManagementClient(
+            self.credential, self.subscription_id, **self._client_options()
+        )
 
     @cached_property
     def web(self) -> "WebSiteManagementClient":
         from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 # see the class
 
-        return WebSiteManagementClient(self.credential, self.subscription_id, **self._place())
+        return WebSiteManagementClient(self.credential, self.subscription_id, **self._client_options())
 
     @cached_property
     def authorization(self) -> "AuthorizationManagementClient":
         from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient  # noqa: PLC0415 # see the class
 
-        return AuthorizationManagementClient(self.credential, self.subscription_id, **self._place())
+        return AuthorizationManagementClient(self.credential, self.subscription_id, **self._client_options())
 
-    def _place(self) -> _Place:
+    def _client_options(self) -> _ClientOptions:
         return {
             "base_url": self.cloud.endpoint,
             "credential_scopes": [signin.scope_of(self.cloud)],

@@ -1,7 +1,7 @@
-"""The Pulumi CLI, as a process. Which backend and which Azure it works on, its environment says.
+"""Runs the Pulumi CLI as a process. Its environment selects the backend and the Azure cloud.
 
-On a laptop `python -m local_azure exec -- python -m ops …` leads it to local Azure; nothing here knows
-the difference.
+On a laptop, `python -m local_azure exec -- python -m ops …` sets that environment for local Azure; this
+module does not distinguish the two.
 """
 
 import json
@@ -21,13 +21,13 @@ import yaml
 
 from ops.azure import Azure
 from ops.files import Files, FilesError, open_files
-from ops.locks.locks import Here, claimed
+from ops.locks.locks import Machine, claimed
 from ops.output import OpsError, TerminatedError, note
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECRETS_PROVIDER_VARIABLE = "PULUMI_SECRETS_PROVIDER"
-"""What encrypts a new stack's secrets, as `azurekeyvault://…`; empty for the passphrase."""
+"""The secrets provider of a new stack, for example `azurekeyvault://…`; empty for a passphrase."""
 
 NO_SUCH_STACK, CHANGES_FOUND = 6, 7
 """Exit codes of the CLI (pulumi/pulumi sdk/go/common/util/cmdutil/exit.go)."""
@@ -35,17 +35,17 @@ NO_SUCH_STACK, CHANGES_FOUND = 6, 7
 
 _ALWAYS = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
-    # A stack of a pull request has no committed stack file, so its secrets provider stands in its state only.
+    # The stack of a pull request has no committed stack file, so only its state names its secrets provider.
     "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
 }
 
 
 class PulumiError(OpsError):
-    """A `pulumi` that failed; `code` is its exit code, `output` all that it printed."""
+    """A `pulumi` command failed. `code` is its exit code and `output` everything that it printed."""
 
-    def __init__(self, words: tuple[str, ...], code: int, output: str, *, shown: bool = False) -> None:
-        told = "Its output stands above." if shown else f"\n{output.strip()}"
-        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}. {told}")
+    def __init__(self, words: tuple[str, ...], code: int, output: str, *, output_shown: bool = False) -> None:
+        detail = "Its output is printed above." if output_shown else f"\n{output.strip()}"
+        super().__init__(f"`pulumi {' '.join(words)}` ended with exit code {code}. {detail}")
         self.code, self.output = code, output
 
 
@@ -58,7 +58,10 @@ class Completed:
 
 @dataclass(frozen=True)
 class StackSummary:
-    """One line of `pulumi stack ls`. `resources` is None where Pulumi does not say, `updated` for never."""
+    """One row of `pulumi stack ls`.
+
+    `resources` is None if Pulumi does not report it, `updated` is None if the stack was never updated.
+    """
 
     name: str
     resources: int | None
@@ -67,7 +70,7 @@ class StackSummary:
 
 @dataclass(frozen=True)
 class Pulumi:
-    """Runs in a checkout's folder. Every method raises PulumiError where the command fails."""
+    """Runs in the folder of a checkout. Every method raises PulumiError if the command fails."""
 
     folder: Path = PROJECT
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
@@ -78,19 +81,19 @@ class Pulumi:
 
     @cached_property
     def files(self) -> Files:
-        """What lies beside the state. Raises FilesError where the environment does not name the backend."""
+        """The files next to the state. Raises FilesError if the backend is not configured."""
         in_project: dict[str, Any] = self._project_file.get("backend") or {}
         url = self.environment.get("PULUMI_BACKEND_URL") or str(in_project.get("url") or "")
         if not url:
             raise FilesError(
-                "PULUMI_BACKEND_URL is not set, so the stacks' locks cannot be looked at: "
+                "PULUMI_BACKEND_URL is not set, so the locks of the stacks cannot be read: "
                 "export PULUMI_BACKEND_URL=azblob://CONTAINER?storage_account=ACCOUNT"
             )
         return open_files(url, lambda: Azure.sign_in(self.environment).credential, self.environment)
 
     @cached_property
     def program(self) -> str:
-        """The path of the CLI. Raises OpsError where there is none."""
+        """The path of the CLI. Raises OpsError if it is not installed."""
         try:
             return str(require(self.environment).path)
         except PulumiNotFoundError as error:
@@ -107,9 +110,9 @@ class Pulumi:
         may_fail: bool = False,
         started: Callable[[int], None] | None = None,
     ) -> Completed:
-        """One command, never interactive. `show` passes its output on while it runs, to standard error.
+        """Run one command, never interactively. `show` forwards its output to standard error while it runs.
 
-        `started` is told the id of its process.
+        `started` is called with the id of its process.
         """
         process = subprocess.Popen(
             [self.program, *words, "--non-interactive", "--color", "never"],
@@ -123,25 +126,25 @@ class Pulumi:
         try:
             if started is not None:
                 started(process.pid)
-            done = _followed(process) if show else _finished(process)
+            done = _stream_output(process) if show else _wait_for(process)
         except BaseException as error:
-            _let_end(process, error)
+            _interrupt_and_wait(process, error)
             raise
         if done.code and not may_fail:
-            raise PulumiError(words, done.code, done.stdout + done.stderr, shown=show)
+            raise PulumiError(words, done.code, done.stdout + done.stderr, output_shown=show)
         return done
 
     def summaries(self) -> list["StackSummary"]:
-        """The project's stacks in the backend."""
+        """The stacks of the project in the backend."""
         listed: list[dict[str, Any]] = json.loads(self.run("stack", "ls", "--json").stdout)
         return [_summary(stack) for stack in listed]
 
     def stacks(self) -> list[str]:
-        """Their names."""
+        """The names of the project's stacks."""
         return [stack.name for stack in self.summaries()]
 
     def make_stack(self, stack: str) -> None:
-        """Make the stack unless it exists."""
+        """Create the stack unless it exists."""
         if stack in self.stacks():
             return
         provider = self.environment.get(SECRETS_PROVIDER_VARIABLE, "")
@@ -153,43 +156,45 @@ class Pulumi:
         return json.loads(self.run("preview", "--stack", stack, "--json", *flags).stdout)
 
     def refresh_preview(self, stack: str) -> dict[str, Any]:
-        """What a refresh would change in the state, which stays as it is; a document like a preview's."""
+        """Preview a refresh without changing the state. Returns a document of the same form as `preview`."""
         return json.loads(self.run("refresh", "--stack", stack, "--preview-only", "--json").stdout)
 
     def up(self, stack: str, *flags: str) -> Completed:
-        """`up` without a question and without a preview; its output is shown as it comes."""
+        """Run `up` without a prompt and without a preview, and show its output while it runs."""
         return self._change("up", stack, "--skip-preview", *flags)
 
     def refresh(self, stack: str, *flags: str) -> Completed:
         return self._change("refresh", stack, "--skip-preview", *flags)
 
     def destroy(self, stack: str, *flags: str) -> Completed:
-        """The program is not run, so that a stack can go whose program does not run any more."""
+        """Destroy the resources without running the program, which may no longer run."""
         return self._change("destroy", stack, "--skip-preview", *flags)
 
     def remove_stack(self, stack: str, *, force: bool = False) -> None:
-        """With its history and stack file; `force` also where its state names resources."""
+        """Remove the stack, its history and stack file; with `force`, also if its state names resources."""
         self._claimed(stack, "stack", "rm", stack, "--yes", *(("--force",) if force else ()))
 
     def _change(self, verb: str, stack: str, *flags: str) -> Completed:
         return self._claimed(stack, verb, "--stack", stack, "--yes", *flags)
 
     def _claimed(self, stack: str, *words: str) -> Completed:
-        """A command that takes the stack's lock, claimed before (see ops.locks.locks)."""
+        """Write a claim (ops.locks.locks), then run a command that takes the stack's lock."""
         try:
             files = self.files
-        except FilesError:  # another backend keeps its own locks; nothing is ever proven about ours there
+        except FilesError:  # other backends manage their locks themselves, so a claim has no use there
             return self.run(*words, show=True)
         command = shlex.join(("pulumi", *words))
-        with claimed(files, self.project, stack, command, Here.find(files, self.environment)) as started:
+        with claimed(
+            files, self.project, stack, command, Machine.current(files, self.environment)
+        ) as started:
             return self.run(*words, show=True, started=started)
 
     def outputs(self, stack: str) -> dict[str, Any]:
-        """The stack's exports; none for a stack that has never been up."""
+        """The outputs of the stack; empty if the stack was never deployed."""
         return json.loads(self.run("stack", "output", "--stack", stack, "--json").stdout)
 
     def export(self, stack: str) -> dict[str, Any]:
-        """The stack's state, secrets sealed: `{"version": 3, "deployment": {"resources": […]}}`."""
+        """The state, secrets encrypted: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
 
 
@@ -201,7 +206,7 @@ def _summary(listed: Mapping[str, Any]) -> StackSummary:
     )
 
 
-def _followed(process: subprocess.Popen[str]) -> Completed:
+def _stream_output(process: subprocess.Popen[str]) -> Completed:
     lines: list[str] = []
     for line in process.stdout or ():
         note(line.rstrip("\n"))
@@ -209,20 +214,20 @@ def _followed(process: subprocess.Popen[str]) -> Completed:
     return Completed(process.wait(), "".join(lines), "")
 
 
-def _finished(process: subprocess.Popen[str]) -> Completed:
+def _wait_for(process: subprocess.Popen[str]) -> Completed:
     stdout, stderr = process.communicate()
     return Completed(process.returncode, stdout, stderr)
 
 
-def _let_end(process: subprocess.Popen[str], error: BaseException) -> None:
-    """Wait until Pulumi has saved what it did and has given its lock back.
+def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:
+    """Wait until Pulumi has saved the state and released its lock.
 
-    Ctrl-C on a terminal reaches it by itself, and a second one would make it leave at once; what a
-    runner or `kill` sends reaches only us.
+    Ctrl-C in a terminal also reaches the Pulumi process, and a second signal would make it exit at once.
+    A signal from a runner or from `kill` reaches only this process, so it is forwarded.
     """
     if not isinstance(error, KeyboardInterrupt) or isinstance(error, TerminatedError):
         process.send_signal(signal.SIGINT)
     for line in process.stdout or ():
-        with suppress(OSError):  # whoever read our output may be gone
+        with suppress(OSError):  # the reader of our output may have exited
             note(line.rstrip("\n"))
     process.wait()

@@ -1,7 +1,7 @@
-"""Files by name, in a folder or in a blob container: what stands beside the state, and the archive.
+"""Files by name in a folder or a blob container: the files next to the state, and the package archive.
 
-Names are paths below the root, as Pulumi's own are (`.pulumi/locks/…`). Every function raises FilesError
-where the files cannot be read or written.
+Names are paths relative to the root, as those of Pulumi (`.pulumi/locks/…`). Every function raises
+FilesError if the files cannot be read or written.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from delivery import whole_file
 from ops.output import OpsError
 
 _ATTRIBUTES = ".attrs"
-"""What gocloud.dev's fileblob, which the CLI stores with, keeps beside each file."""
+"""The suffix of the attribute files that gocloud.dev's fileblob, which the CLI uses, keeps for each file."""
 
 
 class FilesError(OpsError):
@@ -36,12 +36,12 @@ class FilesError(OpsError):
 
 
 class ChangedError(Exception):
-    """The file is no longer the one that was read: somebody else was first."""
+    """The file was changed by another writer after it was read."""
 
 
 @dataclass(frozen=True)
 class File:
-    """`etag` stands for exactly this content."""
+    """`etag` identifies this version of the content."""
 
     content: bytes
     etag: str
@@ -59,23 +59,23 @@ class Files(Protocol):
     def read(self, name: str) -> File | None: ...
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
-        """Over whatever stands there; or over the file of that etag only, empty for none.
+        """Write the file; with `over`, only if the present file has that etag (empty: only if there is none).
 
         Raises ChangedError.
         """
         ...
 
     def delete(self, name: str, etag: str = "") -> bool:
-        """False where there is no such file, or it is no longer the one of the etag."""
+        """Return False if the file does not exist or does not have the etag."""
         ...
 
 
 def open_files(
     url: str, credential: Callable[[], TokenCredential], environment: Mapping[str, str] = os.environ
 ) -> Files:
-    """The files of a backend by its URL, as PULUMI_BACKEND_URL holds it.
+    """Open the files of a backend by its URL, in the format of PULUMI_BACKEND_URL.
 
-    `credential` is asked only for `azblob://`.
+    `credential` is only called for `azblob://`.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -91,7 +91,7 @@ def open_files(
 
 
 def _service_url(url: str, environment: Mapping[str, str]) -> str:
-    """As gocloud.dev's azureblob makes it from the URL's query and AZURE_STORAGE_*."""
+    """The service URL, computed from the URL's query and AZURE_STORAGE_* as gocloud.dev's azureblob does."""
     query = dict(parse_qsl(urlsplit(url).query))
     account = query.get("storage_account") or environment.get("AZURE_STORAGE_ACCOUNT", "")
     domain = query.get("domain") or environment.get("AZURE_STORAGE_DOMAIN") or "blob.core.windows.net"
@@ -112,17 +112,17 @@ class FolderFiles:
 
     def names(self, prefix: str) -> list[str]:
         folder = self._root / prefix
-        with _told(self.url, f"{prefix} cannot be listed"):
-            found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+        with _translate_errors(self.url, f"{prefix} cannot be listed"):
+            paths = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
         return sorted(
-            path.relative_to(self._root).as_posix() for path in found if not path.name.endswith(_ATTRIBUTES)
+            path.relative_to(self._root).as_posix() for path in paths if not path.name.endswith(_ATTRIBUTES)
         )
 
     def exists(self, name: str) -> bool:
         return (self._root / name).is_file()
 
     def read(self, name: str) -> File | None:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             try:
                 content = (self._root / name).read_bytes()
             except FileNotFoundError:
@@ -131,7 +131,7 @@ class FolderFiles:
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
         path = self._root / name
-        with _told(self.url, f"{name} cannot be written"):
+        with _translate_errors(self.url, f"{name} cannot be written"):
             if over is None:
                 whole_file.write(path, content)
                 return
@@ -147,16 +147,16 @@ class FolderFiles:
         if there is None or (etag and there.etag != etag):
             return False
         path = self._root / name
-        with _told(self.url, f"{name} cannot be deleted"):
+        with _translate_errors(self.url, f"{name} cannot be deleted"):
             path.unlink(missing_ok=True)
             path.with_name(path.name + _ATTRIBUTES).unlink(missing_ok=True)
-            with suppress(OSError):  # not empty, or somebody was faster
-                path.parent.rmdir()  # a container has no folders; here one would stay for each stack
+            with suppress(OSError):  # not empty, or already removed by another process
+                path.parent.rmdir()  # a container has no folders; here one would remain for each stack
         return True
 
 
 class ContainerFiles:
-    """`prefix` is the folder in the container that the backend's URL names, or empty."""
+    """`prefix` is the folder in the container, from the URL of the backend; it may be empty."""
 
     def __init__(
         self, container_url: str, prefix: str, credential: Callable[[], TokenCredential], url: str
@@ -166,23 +166,23 @@ class ContainerFiles:
 
     @cached_property
     def _client(self) -> Any:  # a ContainerClient, whose methods leave their options untyped
-        from azure.storage.blob import ContainerClient  # noqa: PLC0415 # takes long, and is not always needed
+        from azure.storage.blob import ContainerClient  # noqa: PLC0415 # slow to import, and not always needed
 
         return ContainerClient.from_container_url(self._container_url, self._credential())
 
     def names(self, prefix: str) -> list[str]:
-        with _told(self.url, f"{prefix} cannot be listed"):
-            found = [
+        with _translate_errors(self.url, f"{prefix} cannot be listed"):
+            blob_names = [
                 str(name) for name in self._client.list_blob_names(name_starts_with=self._prefix + prefix)
             ]
-        return sorted(name.removeprefix(self._prefix) for name in found)
+        return sorted(name.removeprefix(self._prefix) for name in blob_names)
 
     def exists(self, name: str) -> bool:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             return bool(self._client.get_blob_client(self._prefix + name).exists())
 
     def read(self, name: str) -> File | None:
-        with _told(self.url, f"{name} cannot be read"):
+        with _translate_errors(self.url, f"{name} cannot be read"):
             try:
                 blob = self._client.download_blob(self._prefix + name)
                 return File(cast(bytes, blob.readall()), str(blob.properties.etag))
@@ -192,7 +192,7 @@ class ContainerFiles:
                 return None
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
-        with _told(self.url, f"{name} cannot be written"):
+        with _translate_errors(self.url, f"{name} cannot be written"):
             try:
                 self._client.upload_blob(
                     self._prefix + name, content, overwrite=over != "", **_only_if(over or "")
@@ -201,7 +201,7 @@ class ContainerFiles:
                 raise ChangedError from error
 
     def delete(self, name: str, etag: str = "") -> bool:
-        with _told(self.url, f"{name} cannot be deleted"):
+        with _translate_errors(self.url, f"{name} cannot be deleted"):
             try:
                 self._client.delete_blob(self._prefix + name, **_only_if(etag))
             except (ResourceNotFoundError, ResourceModifiedError):
@@ -214,14 +214,15 @@ def _only_if(etag: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(url: str, what: str) -> Generator[None]:
+def _translate_errors(url: str, what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
         raise FilesError(f"{url}: {what}: {error.strerror or error}") from error
     except AzureError as error:
         hint = (
-            " It takes the role Storage Blob Data Contributor on the container, or Reader to read only."
+            " This requires the role Storage Blob Data Contributor on the container, "
+            "or Storage Blob Data Reader to only read."
             if _code(error).startswith("Authorization")
             else ""
         )
@@ -229,5 +230,5 @@ def _told(url: str, what: str) -> Generator[None]:
 
 
 def _code(error: AzureError) -> str:
-    """Storage's own code of a refusal."""
+    """The error code of the storage service."""
     return str(getattr(error, "error_code", "") or "")

@@ -1,14 +1,14 @@
-"""What commands print: results on standard output, progress and errors on standard error."""
+"""Output of the commands: results to standard output, progress and errors to standard error."""
 
 import sys
 
 
 class OpsError(Exception):
-    """A command that cannot do what it was asked for: the thing, the value, the rule, and what mends it."""
+    """A command failed. The message states the object, the value, the rule and the command that fixes it."""
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: a runner that cancels a job, or a person's `kill`."""
+    """SIGTERM, from a runner that cancels a job or from `kill`."""
 
 
 def say(text: str) -> None:
@@ -17,6 +17,6 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """For what is not the result itself, so that the result can be piped."""
+    """Print progress or an error to standard error, so that standard output can be piped."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What a stack's exported state says about its resources. Pure."""
+"""Reads the resources from the exported state of a stack. Pure functions."""
 
 import re
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """Its logical name."""
+        """The logical name."""
         return self.urn.rpartition("::")[2]
 
 
 def resources(exported: dict[str, Any]) -> list[Resource]:
-    """Of `pulumi stack export`, without those that wait for their deletion."""
+    """The resources of a `pulumi stack export`, without those that are pending deletion."""
     return [resource(entry) for entry in entries(exported) if not entry.get("delete")]
 
 
 def entries(exported: dict[str, Any]) -> list[dict[str, Any]]:
-    """All of `pulumi stack export`, as it writes them."""
+    """All resource entries of a `pulumi stack export`, unchanged."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
     return deployment.get("resources") or []
 
 
 def resource(entry: dict[str, Any]) -> Resource:
-    """One resource of a state, or one side of a step of a preview."""
+    """Parse a resource entry of a state, or the old or new state of a preview step."""
     return Resource(
         urn=entry["urn"],
         type=entry["type"],
@@ -50,18 +50,20 @@ def resource(entry: dict[str, Any]) -> Resource:
     )
 
 
-def the_one(listed: list[Resource], kind: str) -> Resource:
-    """Raises OpsError where the stack has none or several of a type of which it makes one."""
-    found = [each for each in listed if each.type == kind]
-    if len(found) != 1:
-        names = ", ".join(each.name for each in found) or "none"
+def only_resource(listed: list[Resource], kind: str) -> Resource:
+    """The only resource of a type. Raises OpsError if there is none or more than one."""
+    matching = [resource for resource in listed if resource.type == kind]
+    if len(matching) != 1:
+        names = ", ".join(resource.name for resource in matching) or "none"
         raise OpsError(f"the stack's state has {names} of type {kind}, expected one: run `pulumi up`")
-    return found[0]
+    return matching[0]
 
 
 def group_and_name(resource_id: str) -> tuple[str, str]:
-    """The resource group and the name that an ARM id ends with. Raises OpsError."""
-    found = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
-    if found is None:
-        raise OpsError(f"{resource_id!r} is no id of a resource in a group: `pulumi refresh`")
-    return found[1], found[2]
+    """The resource group and the resource name in an ARM id. Raises OpsError."""
+    match = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
+    if match is None:
+        raise OpsError(
+            f"{resource_id!r} is not the id of a resource in a resource group: run `pulumi refresh`"
+        )
+    return match[1], match[2]

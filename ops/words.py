@@ -1,4 +1,4 @@
-"""Pulumi's type tokens in people's words, and what goes with a resource of a type. Pure."""
+"""Readable names of Pulumi's type tokens, and the data that a resource of a type holds. Pure functions."""
 
 import re
 
@@ -29,7 +29,7 @@ _LETTERS = 40
 
 
 def kind(token: str) -> str:
-    """Only letters, figures, spaces and an apostrophe, whatever an untrusted file gives as the token."""
+    """A readable name of letters, digits, spaces and apostrophes only, even for an untrusted token."""
     plain = _plain(token)
     if plain in _KINDS:
         return _KINDS[plain]
@@ -39,10 +39,10 @@ def kind(token: str) -> str:
 
 
 def lost_with(token: str) -> str:
-    """The data that goes when a resource of this type is deleted or replaced; empty for none."""
+    """The data that is lost if a resource of this type is deleted or replaced; empty for none."""
     return _LOST_WITH.get(_plain(token), "")
 
 
 def _plain(token: str) -> str:
-    """Without the API version that a token may name, as `azure-native:storage/v20240101:Table`."""
+    """Remove the API version from a token, for example `azure-native:storage/v20240101:Table`."""
     return re.sub(r"/v[0-9]{8}(preview|privatepreview)?(?=:)", "", token)

@@ -17,7 +17,7 @@ from delivery.package import content_hash
 from infra.dynamic.deployed_code import DeployedCodeProvider
 from ops.azure import Azure
 from ops.engine import Pulumi
-from ops.state import DEPLOYED_CODE, group_and_name, resources, the_one
+from ops.state import DEPLOYED_CODE, group_and_name, only_resource, resources
 
 _ANY_VERSION = "2024-03-01"
 
@@ -53,7 +53,7 @@ def publish(package: Path) -> None:
     state = resources(Pulumi().export("local"))
     provider = DeployedCodeProvider()
     provider.configure(ConfigureRequest(Config({}, "assistant")))
-    inputs = the_one(state, DEPLOYED_CODE).inputs
+    inputs = only_resource(state, DEPLOYED_CODE).inputs
     provider._deploy(  # pyright: ignore[reportPrivateUsage] # what `update` does
         {**inputs, "package_path": str(package), "package_hash": content_hash(package)}
     )

@@ -1,8 +1,8 @@
-"""Put previews into the one comment of a pull request, made once and then updated in place.
+"""Write previews to the comment of a pull request, which is created once and then updated.
 
-Reads report-STACK.json files, as `preview` writes them, as text: they may come from a pull request of a fork.
+Reads the report-STACK.json files of `preview` as untrusted data: they may come from a pull request of a fork.
 The pull request is that of the event (for workflow_run: the one whose head is the run's repository, branch
-and commit), or the one that --pr names. A preview of another commit than its newest is not told.
+and commit), or the one of --pr. A preview of another commit than its newest is not written.
 
 Needs GITHUB_TOKEN with `pull-requests: write`, and GITHUB_REPOSITORY. --dry-run needs neither.
 """
@@ -26,62 +26,67 @@ _DEPENDABOT = "dependabot[bot]"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--reports", type=Path, required=True, metavar="DIR", help="folder of report-STACK.json"
+        "--reports", type=Path, required=True, metavar="DIR", help="folder with report-STACK.json files"
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(
-        "--event", type=Path, metavar="FILE", help="the event that started this, as $GITHUB_EVENT_PATH"
+        "--event",
+        type=Path,
+        metavar="FILE",
+        help="file of the event that started the run, as $GITHUB_EVENT_PATH",
     )
     where.add_argument("--pr", type=int, metavar="N", help="the pull request's number")
-    parser.add_argument("--dry-run", action="store_true", help="print the Markdown and ask GitHub nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the Markdown without a request to GitHub"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     reports = read_all(arguments.reports)
     started_by = event(arguments.event) if arguments.event else None
     if started_by is not None and not isinstance(started_by, PullRequestEvent | WorkflowRunEvent):
-        raise OpsError("this event belongs to no pull request: name one with --pr")
+        raise OpsError("this event belongs to no pull request: select one with --pr")
     room, run_url = PART_LIMITS[PART], _run_url(started_by)
     if arguments.dry_run:
         say(comment(reports, room=room, run_url=run_url))
         return 0
     github = GitHub.connect()
-    found = _pull_request(github, started_by, arguments.pr)
-    if found is None:
+    pull_request = _pull_request(github, started_by, arguments.pr)
+    if pull_request is None:
         return 0
-    _check_commits(reports, found.head_sha)
-    if found.head_repository != github.repository or found.author == _DEPENDABOT:
-        # preview.yml lets these compare on local Azure only. Their own code wrote the report, and could
-        # leave out the warning that says so.
+    _check_commits(reports, pull_request.head_sha)
+    if pull_request.head_repository != github.repository or pull_request.author == _DEPENDABOT:
+        # preview.yml compares these on local Azure only. Their own code wrote the report, and could omit the
+        # warning about this.
         reports = tuple(replace(report, basis="base") for report in reports)
-    update_part(github, found.number, PART, comment(reports, room=room, run_url=run_url))
-    note(f"The preview stands in the comment of pull request {found.number}.")
+    update_part(github, pull_request.number, PART, comment(reports, room=room, run_url=run_url))
+    note(f"The preview was written to the comment of pull request {pull_request.number}.")
     return 0
 
 
 def _pull_request(
     github: GitHub, started_by: PullRequestEvent | WorkflowRunEvent | None, number: int | None
 ) -> PullRequest | None:
-    """None where there is nothing to tell any more: it was closed, or another commit came."""
+    """The pull request to comment on; None if it was closed or has a newer commit."""
     if isinstance(started_by, WorkflowRunEvent):
         previewed = started_by.head_sha
-        # Not from the reports: a fork could name somebody else's pull request there.
-        open_ones = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
-        found = [one for one in open_ones if one.head_sha == previewed]
-        if len(found) > 1:
-            numbers = ", ".join(str(one.number) for one in found)
-            raise OpsError(f"pull requests {numbers} have the same head: name one with --pr")
-        if not found:
+        # The reports are not used: a fork could name another pull request in them.
+        candidates = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
+        matching = [candidate for candidate in candidates if candidate.head_sha == previewed]
+        if len(matching) > 1:
+            numbers = ", ".join(str(candidate.number) for candidate in matching)
+            raise OpsError(f"pull requests {numbers} have the same head: select one with --pr")
+        if not matching:
             note(f"No open pull request has {previewed} as its newest commit: no comment.")
-        return found[0] if found else None
+        return matching[0] if matching else None
     wanted = number if started_by is None else started_by.pull_request.number
-    found_one = github.pull_request(wanted) if wanted is not None else None
-    if found_one is None:
+    pull_request = github.pull_request(wanted) if wanted is not None else None
+    if pull_request is None:
         raise OpsError(f"{github.repository} has no pull request {wanted}")
-    if started_by is not None and found_one.head_sha != started_by.pull_request.head_sha:
-        note(f"Pull request {wanted} has moved on to {found_one.head_sha}, whose own run will comment.")
+    if started_by is not None and pull_request.head_sha != started_by.pull_request.head_sha:
+        note(f"Pull request {wanted} has the newer commit {pull_request.head_sha}, whose run will comment.")
         return None
-    return found_one
+    return pull_request
 
 
 def _check_commits(reports: Sequence[Report], head_sha: str) -> None:
@@ -94,7 +99,7 @@ def _check_commits(reports: Sequence[Report], head_sha: str) -> None:
 
 
 def _run_url(started_by: PullRequestEvent | WorkflowRunEvent | None) -> str:
-    """The run with the preview's summary: this one, or the one that has just ended. Empty by hand."""
+    """The URL of the run with the preview's summary; empty outside GitHub Actions."""
     server, repository = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_REPOSITORY")
     previewed = (
         started_by.run_id if isinstance(started_by, WorkflowRunEvent) else os.environ.get("GITHUB_RUN_ID")

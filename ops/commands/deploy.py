@@ -1,16 +1,16 @@
-"""Deploy one package to one stack, prove that it works, and go back to the package before where it does not.
+"""Deploy a package to a stack, test it, and deploy the previous good package again if the test fails.
 
-The same package goes from environment to environment by its hash:
+The same package is promoted from environment to environment by its hash:
 
-  python -m ops deploy --stack dev --package .build/function_app.zip   # kept in the archive, too
+  python -m ops deploy --stack dev --package .build/function_app.zip   # also stored in the archive
   python -m ops deploy --stack test --hash HASH                        # from the archive
   python -m ops deploy --stack prod --hash HASH
 
-What was changed in Azure behind the program's back is put back with the package that the stack has:
+To revert changes that were made in Azure outside the program, deploy the package of the stack again:
 
   python -m ops deploy --stack prod --again
 
-A plain `pulumi up` would deploy the code of the checkout instead, with no test and no way back.
+A plain `pulumi up` would deploy the code of the checkout instead, without a test and without a rollback.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from infra.settings import python_version_of
 from ops.github import summary
 from ops.output import OpsError, note, say
 from ops.release import releasing
-from ops.release.archive import before
+from ops.release.archive import previous_good_release
 from ops.release.pulumi_stack import PulumiStack, changes, data_lost
 from ops.release.release import PACKAGES, Code
 
@@ -33,25 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--package",
         type=Path,
         metavar="FILE",
-        help="a zip of `python -m infra.package --stack S`; default: build this checkout",
+        help="a zip file built by `python -m infra.package --stack S`; default: build this checkout",
     )
     which.add_argument("--hash", metavar="HASH", help="a package in the archive")
     which.add_argument(
         "--again",
         action="store_true",
-        help="the package that the stack has now, from the archive, after a refresh of the stack's state",
+        help="deploy the current package of the stack from the archive, and refresh the stack's state",
     )
     parser.add_argument(
         "--commit",
         metavar="SHA",
-        help="the package's commit; default: what the list of releases says, $GITHUB_SHA, or HEAD",
+        help="the commit of the package; default: from the list of releases, $GITHUB_SHA, or HEAD",
     )
     parser.add_argument(
         "--allow-data-loss",
         action="append",
         default=[],
         metavar="NAME",
-        help="a resource, by its logical name, that may go with its data; may be repeated",
+        help="logical name of a resource that may be deleted with its data; may be repeated",
     )
 
 
@@ -65,15 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
     releasing.refuse_other_python(package, package_hash, work.stack)
     history = work.releases.history()
     commit = arguments.commit or releasing.commit_of(history, package_hash)
-    previous = before(history, package_hash)
+    previous = previous_good_release(history, package_hash)
     note(f"Package {package_hash} (commit {commit or 'unknown'}) for stack {work.stack}.")
     note(
-        f"Behind it, good: {previous.package_hash} (commit {previous.commit or 'unknown'})."
+        f"Previous good package: {previous.package_hash} (commit {previous.commit or 'unknown'})."
         if previous
-        else f"No other good package was deployed to {work.stack}: there is nothing to go back to."
+        else f"No other good package was deployed to {work.stack}: a rollback is not possible."
     )
     if arguments.dry_run and not work.environment.exists():
-        say(f"would make stack {work.stack} and deploy package {package_hash} to it")
+        say(f"would create stack {work.stack} and deploy package {package_hash} to it")
         return Code.DONE
     work.environment.make()
     preview = work.environment.preview(package)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
         return Code.DONE
-    work.environment.mend()
+    work.environment.recover()
     work.archive.add(package)
     outcome = work.releases.deploy(package, package_hash, commit)
     say(releasing.plain(outcome))
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recorded(environment: PulumiStack) -> str:
-    package_hash = environment.recorded()
+    package_hash = environment.recorded_package()
     if not package_hash:
         raise OpsError(
             f"stack {environment.stack} has no package yet. "
@@ -100,7 +100,7 @@ def _recorded(environment: PulumiStack) -> str:
 
 
 def package_of(given: Path | None, stack: str) -> tuple[Path, str]:
-    """A package and its hash: the one given, or one of this checkout. Raises OpsError."""
+    """The path and hash of the given package, or of one built from this checkout. Raises OpsError."""
     try:
         path = given or PROJECT_ROOT / build_package(python_version_of(stack)).path
         return path.resolve(), content_hash(path)

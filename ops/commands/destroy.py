@@ -1,7 +1,7 @@
-"""Take a stack down, purge its model account, and prove that nothing of it is left.
+"""Destroy a stack, purge its model account, and verify that nothing of it is left.
 
-A protected stack is refused before anything is touched. The stack of a pull request (pr-N) is removed as
-well; another keeps its settings, for the next `pulumi up`.
+A protected stack is refused before anything is changed. The stack of a pull request (pr-N) is also removed;
+another stack keeps its settings for the next `pulumi up`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", required=True, metavar="S")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--yes", action="store_true", help="do not ask for the stack's name")
-    chosen.add_argument("--dry-run", action="store_true", help="only show what would go")
+    chosen.add_argument("--dry-run", action="store_true", help="only show what would be destroyed")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,11 +1,11 @@
-"""Find what was changed in Azure behind the program's back. Reads only: neither Azure nor the state change.
+"""Find changes that were made in Azure outside the program. Neither Azure nor the state is changed.
 
-Looks at the resources (`pulumi refresh --preview-only`), at the app settings and role assignments, which a
-refresh does not see, and at the package that the site runs. Values of app settings are never shown.
+Compares the resources (`pulumi refresh --preview-only`), the app settings and role assignments, which a
+refresh does not see, and the package that the site runs. Values of app settings are never printed.
 
 exit codes:
   0  no drift
-  1  could not look at one of the stacks; the reason is on standard error
+  1  a stack could not be checked; the reason is on standard error
   2  wrong usage
   3  drift was found
 """
@@ -13,7 +13,7 @@ exit codes:
 import argparse
 import json
 
-from ops.drift.detector import Eye
+from ops.drift.detector import DriftDetector
 from ops.drift.owners import names
 from ops.drift.report import Report, as_json, markdown, marker, text, title
 from ops.github import summary
@@ -28,32 +28,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack", action="append", required=True, metavar="S", dest="stacks", help="may be repeated"
     )
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(
         "--issue",
         action="store_true",
-        help="keep one GitHub issue per stack up to date; it is closed when there is no drift",
+        help="keep one GitHub issue per stack up to date, and close it when there is no drift",
     )
     parser.add_argument(
         "--restore-app-settings",
         action="store_true",
-        help="write the app settings as they were deployed: no Pulumi command would (the app restarts)",
+        help="write the app settings as they were deployed, which no Pulumi command does (the app restarts)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="write no issue and no app settings")
+    parser.add_argument("--dry-run", action="store_true", help="write neither issues nor app settings")
 
 
 def run(arguments: argparse.Namespace) -> int:
     owners = names()
     github = GitHub.connect() if arguments.issue and not arguments.dry_run else None
-    eye = Eye.open()
+    detector = DriftDetector.open()
     reports: list[Report] = []
     failed = False
     for stack in dict.fromkeys(arguments.stacks):
-        note(f"Looking at {stack} …")
+        note(f"Checking {stack} …")
         try:
             if arguments.restore_app_settings:
-                _restore(eye, stack, dry_run=arguments.dry_run)
-            report = eye.look(stack)
+                _restore(detector, stack, dry_run=arguments.dry_run)
+            report = detector.detect(stack)
             reports.append(report)
             summary.write(f"## Drift of {code(stack)}\n\n{markdown(report, owners)}")
             if github is not None:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             failed = True
             note(f"error: {stack}: {error}")
             why = fence(str(error), lines=20, most=500)
-            summary.write(f"## Drift of {code(stack)}\n\n❌ could not look:\n\n{why}\n")
+            summary.write(f"## Drift of {code(stack)}\n\n❌ could not be checked:\n\n{why}\n")
     if arguments.json:
         say(json.dumps(as_json(reports), indent=2))
     else:
@@ -73,17 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(report.clean for report in reports) else FOUND
 
 
-def _restore(eye: Eye, stack: str, *, dry_run: bool) -> None:
+def _restore(detector: DriftDetector, stack: str, *, dry_run: bool) -> None:
     if dry_run:
         note(f"{stack}: would write the app settings as they were deployed")
         return
-    eye.restore_app_settings(stack)
+    detector.restore_app_settings(stack)
     note(f"{stack}: the app settings are written as they were deployed")
 
 
 def _keep_issue(github: GitHub, report: Report, body: str) -> None:
     if report.clean:
-        closed = github.close_issue(marker(report.stack), f"{report.stack} is as its program made it again.")
+        closed = github.close_issue(marker(report.stack), f"{report.stack} matches its program again.")
         if closed is not None:
             note(f"{report.stack}: closed issue #{closed}")
         return

@@ -1,16 +1,16 @@
-"""Find out what `pulumi up` would change in each stack, and write it to report-STACK.json for `comment`.
+"""Compute what `pulumi up` would change in each stack, and write it to report-STACK.json for `comment`.
 
-Also says it in short here, and in full in the job's summary ($GITHUB_STEP_SUMMARY).
+Prints a short text, and writes the full preview to the job's summary ($GITHUB_STEP_SUMMARY).
 
-With --against the stacks that are compared with are not the deployed ones: the program of BASE_FOLDER, a
-checkout of the base, is brought up on local Azure first, with each stack's committed settings. That needs
-no secret and no sign-in, and runs on local Azure only:
+With --against, the program is not compared with the deployed stacks. Instead, the program of BASE_FOLDER, a
+checkout of the base, is first deployed to local Azure with the committed settings of each stack. This
+requires neither secrets nor a sign-in, and runs on local Azure only:
 
   python -m local_azure exec -- python -m ops preview --against BASE_FOLDER --out DIR
 
 exit codes:
-  0  every preview worked
-  1  one failed; its report says why
+  0  every preview succeeded
+  1  a preview failed; its report has the reason
 """
 
 import argparse
@@ -34,7 +34,7 @@ from ops.preview.render import comment, text
 from ops.preview.report import Basis, Report, write
 
 _SUMMARY_BYTES = 1_000_000
-"""GitHub takes 1 MiB of summary from a step."""
+"""GitHub accepts 1 MiB of summary from a step."""
 
 _NO_ENVIRONMENTS = frozenset({"local", "pr"})
 _LOCAL_AZURE = re.compile(r"127\.0\.0\.1(:[0-9]+)?")
@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a stack to preview, again for each; else every committed environment (Pulumi.NAME.yaml)",
+        help="a stack to preview; may be repeated; default: every committed environment (Pulumi.NAME.yaml)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the reports")
     parser.add_argument(
         "--against", type=Path, metavar="BASE_FOLDER", help="compare with this checkout, on local Azure"
     )
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--commit",
         default="",
         metavar="SHA",
-        help="what is previewed; else the head of the event's pull request, or of the checkout",
+        help="the previewed commit; default: the head of the event's pull request, or of the checkout",
     )
 
 
@@ -72,15 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     say(text(reports))
     summary.write(comment(reports, room=_SUMMARY_BYTES))
     if base is not None:
-        note("The stacks stay on local Azure; `python -m local_azure reset --yes` removes them.")
+        note("The stacks remain on local Azure. To remove them: python -m local_azure reset --yes")
     return 1 if any(report.failures for report in reports) else 0
 
 
 def environments(folder: Path) -> list[str]:
-    """Names of the committed stacks, less the laptop's and the pull requests'."""
+    """The names of the committed stacks, except the one for local Azure and those of pull requests."""
     names = {path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml")} - _NO_ENVIRONMENTS
     if not names:
-        raise OpsError(f"{folder} has no Pulumi.NAME.yaml of an environment: name a stack with --stack")
+        raise OpsError(f"{folder} has no Pulumi.NAME.yaml of an environment: select a stack with --stack")
     return sorted(names)
 
 
@@ -98,9 +98,10 @@ class _Job:
                 done = self._run(stack)
             else:
                 self._bring_up(self.base, stack)
-                with _kept(self.head.folder / f"Pulumi.{stack}.yaml"):
+                with _restored(self.head.folder / f"Pulumi.{stack}.yaml"):
                     done = self._run(stack)
-            state = None if done.code else self.head.export(stack)  # a failed one has no picture
+            # The report of a failed preview has no diagram, so it needs no state.
+            state = None if done.code else self.head.export(stack)
         except PulumiError as error:
             return plan.failed(stack, self.commit, made, basis, str(error))
         document = _document(done)
@@ -124,13 +125,13 @@ class _Job:
         return self.head.run("preview", "--stack", stack, "--json", may_fail=True)
 
     def _bring_up(self, base: Pulumi, stack: str) -> None:
-        """A stack that the base does not have is made, empty: all of it is new."""
+        """Deploy the base. A stack that is not in the base is created empty: all resources are new."""
         file = base.folder / f"Pulumi.{stack}.yaml"
         there = file.exists()
-        with _kept(file if there else self.head.folder / file.name):
+        with _restored(file if there else self.head.folder / file.name):
             (base if there else self.head).make_stack(stack)
             if there:
-                note(f"{stack}: bringing the base up on local Azure")
+                note(f"{stack}: deploying the base to local Azure")
                 base.run("up", "--stack", stack, "--yes", "--skip-preview")
 
     def _size(self, path: str) -> int | None:
@@ -139,7 +140,7 @@ class _Job:
 
 
 def _document(done: Completed) -> dict[str, Any] | None:
-    """None where the engine stopped before it had one, as for a stack that does not exist."""
+    """The document of a preview; None if there is none, for example if the stack does not exist."""
     try:
         return dict(json.loads(done.stdout))
     except (ValueError, TypeError):
@@ -147,8 +148,8 @@ def _document(done: Completed) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _kept(file: Path) -> Generator[None]:
-    """The CLI writes the salt of the local stack's secrets into its file, which is a checkout's here."""
+def _restored(file: Path) -> Generator[None]:
+    """Restore a stack file after the CLI has written the encryption salt of the local stack to it."""
     content = file.read_bytes() if file.exists() else None
     try:
         yield
@@ -158,24 +159,24 @@ def _kept(file: Path) -> Generator[None]:
 
 
 def _base(folder: Path, environment: Mapping[str, str]) -> Pulumi:
-    """Raises OpsError where `up` would reach anything but local Azure."""
-    here = "python -m local_azure exec -- python -m ops preview --against …"
+    """Pulumi in the base's checkout. Raises OpsError if `up` would not use local Azure."""
+    command = "python -m local_azure exec -- python -m ops preview --against …"
     local = environment.get("PULUMI_BACKEND_URL", "").startswith("file://") and _LOCAL_AZURE.fullmatch(
         environment.get("ARM_METADATA_HOSTNAME", "")
     )
     if not local:
-        raise OpsError(f"--against brings stacks up, so it runs on local Azure only: {here}")
+        raise OpsError(f"--against deploys stacks, so it runs on local Azure only: {command}")
     if not (folder / "Pulumi.yaml").is_file():
-        raise OpsError(f"{folder} has no Pulumi.yaml: --against names a checkout of the base")
+        raise OpsError(f"{folder} has no Pulumi.yaml: --against must be a checkout of the base")
     packages = folder / ".venv"
     if not packages.exists():
         packages.symlink_to(PROJECT / ".venv")
-        note(f"{folder} has no .venv: its program runs with the packages of this checkout.")
+        note(f"{folder} has no .venv: its program uses the packages of this checkout.")
     return Pulumi(folder.resolve(), dict(environment))
 
 
 def _commit(environment: Mapping[str, str]) -> str:
-    """Not GITHUB_SHA: for a pull request that is a merge which exists nowhere else."""
+    """The previewed commit. It is not GITHUB_SHA, which is a temporary merge commit for a pull request."""
     path, name = environment.get("GITHUB_EVENT_PATH", ""), environment.get("GITHUB_EVENT_NAME", "")
     if path and name == "pull_request":
         started_by = event(Path(path), name)

@@ -1,8 +1,8 @@
-"""Bring the test stack of a pull request up, or take it down; the pull request's comment says how it stands.
+"""Deploy or destroy the test stack of a pull request, and report its status in the pull request's comment.
 
-`up` makes the stack pr-N, or changes what a push changed, proves that a second `up` changes nothing, and
-runs tests/e2e against it. A stack that fails stays, to be looked at. `down` leaves nothing of it: no
-resource, no soft-deleted model account, no stack.
+`up` creates or updates the stack pr-N, verifies that a second `up` changes nothing, and runs tests/e2e
+against it. A stack that fails is kept for analysis. `down` removes all of it: the resources, the
+soft-deleted model account and the stack.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from ops.azure import Azure
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
 from ops.github.github import GitHub, PullRequest
 from ops.github.markdown import fence, size
-from ops.locks.recovery import make, mend, run_state_of
+from ops.locks.recovery import make, recover, run_state_of
 from ops.output import OpsError, note, say
 from ops.preview.comment import update_part
 from ops.preview.plan import clean
@@ -33,33 +33,33 @@ PART = "test-stack"
 
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 _EXISTS = "cannot create already existing resource"
-"""azure-native's words, where Azure would take the PUT as an update."""
+"""The error message of azure-native if a resource to be created already exists."""
 
-_TOLD_LINES, _TOLD_BYTES = 40, 5_000
-"""Of what failed, in the comment; all of it stands in the run's log."""
+_OUTPUT_LINES, _OUTPUT_BYTES = 40, 5_000
+"""Limits of the output in the comment; the run's log has all of it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down"), metavar="up|down")
     parser.add_argument("--pr", type=_number, required=True, metavar="N", help="the pull request's number")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
     github = GitHub.connect(pulumi.environment)
-    stand = _Stand(pulumi, github, arguments.pr)
-    return (stand.up if arguments.action == "up" else stand.down)(dry_run=arguments.dry_run)
+    test_stack = _TestStack(pulumi, github, arguments.pr)
+    return (test_stack.up if arguments.action == "up" else test_stack.down)(dry_run=arguments.dry_run)
 
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of a pull request")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a pull request")
     return int(text)
 
 
 class StepError(OpsError):
-    """A step of `up` that failed; `output` is what it printed last."""
+    """A step of `up` failed; `output` is the output of the step."""
 
     def __init__(self, step: str, message: str, output: str = "") -> None:
         super().__init__(f"{step}: {message}")
@@ -67,7 +67,7 @@ class StepError(OpsError):
 
 
 @dataclass(frozen=True)
-class _Stand:
+class _TestStack:
     pulumi: Pulumi
     github: GitHub
     number: int
@@ -80,46 +80,46 @@ class _Stand:
         refuse(self.github.pull_request(self.number), self.number, self.github.repository, _event())
         exists = self.stack in self.pulumi.stacks()
         if dry_run:
-            say(f"Stack {self.stack} would be {'brought up to date' if exists else 'made'}, and tested.")
+            say(f"Stack {self.stack} would be {'updated' if exists else 'created'} and tested.")
             return 0
-        self._tell(working(self.stack, self._run_url()))
+        self._update_comment(working(self.stack, self._run_url()))
         try:
             target = self._bring_up(exists)
         except StepError as error:
-            self._tell(failed(self.stack, error, self._run_url()))
+            self._update_comment(failed(self.stack, error, self._run_url()))
             note(
-                f"The stack {self.stack} stays, to be looked at: python -m ops test-stack down "
-                f"--pr {self.number} takes it down."
+                f"The stack {self.stack} is kept for analysis. To destroy it: "
+                f"python -m ops test-stack down --pr {self.number}"
             )
             raise
-        self._tell(ready(self.stack, target))
+        self._update_comment(ready(self.stack, target))
         say(f"Stack {self.stack} is ready: {target.url}{url_path('assistants')}")
         return 0
 
     def down(self, *, dry_run: bool) -> int:
         if dry_run:
             exists = self.stack in self.pulumi.stacks()
-            what = "destroyed and removed" if exists else "looked for, and what is left of it removed"
+            what = "destroyed and removed" if exists else "checked for leftovers, which would be removed"
             say(f"Stack {self.stack} would be {what}.")
             return 0
         try:
             TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
         except OpsError as error:
-            self._tell(left(self.stack, str(error), self._run_url()))
+            self._update_comment(left(self.stack, str(error), self._run_url()))
             raise
-        self._tell(destroyed(self.stack))
+        self._update_comment(destroyed(self.stack))
         say(f"Stack {self.stack} is destroyed; nothing of it is left.")
         return 0
 
     def _bring_up(self, exists: bool) -> Target:
-        prepare = mend if exists else make
-        with _step(f"{'mending' if exists else 'making'} the stack"):
+        prepare = recover if exists else make
+        with _step(f"{'recovering' if exists else 'creating'} the stack"):
             prepare(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
         with _step("pulumi up"):
             self._up()
         with _step("a second pulumi up, which must change nothing"):
             self.pulumi.up(self.stack, "--expect-no-changes")
-        with _step("looking for the deployed app"):
+        with _step("finding the deployed app"):
             target = target_of(state.resources(self.pulumi.export(self.stack)))
             if not _ADDRESS.fullmatch(target.url):
                 raise OpsError(f"its address is {target.url!r}")
@@ -135,14 +135,14 @@ class _Stand:
             if _EXISTS not in error.output:
                 raise
             note(
-                f"Something of {self.stack} is in Azure and not in its state, as after a job that was "
-                "killed: it is made anew."
+                f"A resource of {self.stack} is in Azure but not in its state, as after a killed job: "
+                "the stack is destroyed and created again."
             )
             TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
             self.pulumi.make_stack(self.stack)
             self.pulumi.up(self.stack)
 
-    def _tell(self, markdown: str) -> None:
+    def _update_comment(self, markdown: str) -> None:
         update_part(self.github, self.number, PART, markdown)
 
     def _run_url(self) -> str:
@@ -150,25 +150,26 @@ class _Stand:
 
 
 def _event(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether an event started this, and not a person."""
+    """Whether an event started the run, and not a user."""
     return (
         environment.get("GITHUB_ACTIONS") == "true"
         and environment.get("GITHUB_EVENT_NAME") != "workflow_dispatch"
     )
 
 
-def refuse(found: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
-    """Raises OpsError where the pull request may have no test stack."""
-    if found is None:
+def refuse(pull_request: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
+    """Raises OpsError if the pull request may not have a test stack."""
+    if pull_request is None:
         raise OpsError(f"{repository} has no pull request #{number}")
-    if found.state != "open":
-        raise OpsError(f"pull request #{number} is {found.state}: only an open one has a test stack")
-    if found.head_repository != repository:
+    if pull_request.state != "open":
+        raise OpsError(f"pull request #{number} is {pull_request.state}: only an open one has a test stack")
+    if pull_request.head_repository != repository:
         raise OpsError(
-            f"pull request #{number} comes from {found.head_repository or 'a deleted fork'}: its code would "
-            f"run with the right to deploy. Push its branch to {repository} and open a pull request there"
+            f"pull request #{number} comes from {pull_request.head_repository or 'a deleted fork'}: its code "
+            f"would run with the right to deploy. Push its branch to {repository} "
+            "and open a pull request there"
         )
-    if by_event and LABEL not in found.labels:
+    if by_event and LABEL not in pull_request.labels:
         raise OpsError(f"pull request #{number} is not labelled {LABEL!r}")
 
 
@@ -178,7 +179,9 @@ def _step(what: str) -> Generator[None]:
     try:
         yield
     except PulumiError as error:
-        message = "something changes each time" if error.code == CHANGES_FOUND else f"exit code {error.code}"
+        message = (
+            "resources change at every `up`" if error.code == CHANGES_FOUND else f"exit code {error.code}"
+        )
         raise StepError(what, message, error.output) from error
     except StepError:
         raise
@@ -187,8 +190,8 @@ def _step(what: str) -> Generator[None]:
 
 
 def function_key(azure: Azure, target: Target) -> str:
-    """The app's default key; it goes to the tests and nowhere else. GitHub hides it in the run's log."""
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # with the SDK below, it takes a second
+    """The app's default key. It is only passed to the tests, and masked in the log of the run."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # slow to import
 
     try:
         keys = azure.web.web_apps.list_host_keys(target.resource_group, target.site_name)
@@ -203,7 +206,7 @@ def function_key(azure: Azure, target: Target) -> str:
 
 
 def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
-    """tests/e2e against the stack. Raises StepError with their output, the key taken out of it."""
+    """Run tests/e2e against the stack. Raises StepError with their output, without the key."""
     words = ["-m", "pytest", "tests/e2e", "-q", "--tb=short", "-p", "no:cacheprovider"]
     environment = {
         **pulumi.environment,
@@ -229,11 +232,11 @@ def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
         raise StepError("the end-to-end tests", f"exit code {process.returncode}", "".join(lines))
 
 
-# What the comment says. Pure.
+# The texts of the comment. Pure functions.
 
 
 def working(stack: str, run_url: str) -> str:
-    return f"### Test stack\n\n`{stack}` is being brought up{_in_run(run_url)}."
+    return f"### Test stack\n\n`{stack}` is being deployed{_in_run(run_url)}."
 
 
 def ready(stack: str, target: Target) -> str:
@@ -255,7 +258,7 @@ def failed(stack: str, error: StepError, run_url: str) -> str:
     return f"""\
 ### Test stack
 
-`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It stays, to be looked at; the next push tries again.
+`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It is kept for analysis; the next push retries.
 
 {_block(error.output)}"""
 
@@ -286,12 +289,12 @@ def _in_run(url: str) -> str:
 
 
 def _block(text: str) -> str:
-    """Its last lines, as many as fit: Pulumi tells what failed at the end.
+    """The last lines of the text, as many as fit: Pulumi prints errors at the end.
 
-    GitHub hides secrets in a job's log, not in a comment.
+    GitHub masks secrets in the log of a job, but not in a comment.
     """
-    # At the beginning of a line such a comment would separate the parts of ours.
-    told = clean(text).replace("<!--", " <!--").splitlines()
-    lengths = range(_TOLD_LINES, 0, -4)
-    blocks = (fence("\n".join(told[-lines:]), lines, 200) for lines in lengths)
-    return next(block for block in blocks if size(block) <= _TOLD_BYTES)
+    # At the beginning of a line an HTML comment would separate the parts of our comment.
+    output_lines = clean(text).replace("<!--", " <!--").splitlines()
+    lengths = range(_OUTPUT_LINES, 0, -4)
+    blocks = (fence("\n".join(output_lines[-lines:]), lines, 200) for lines in lengths)
+    return next(block for block in blocks if size(block) <= _OUTPUT_BYTES)

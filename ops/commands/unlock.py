@@ -1,17 +1,17 @@
-"""Show who holds a stack's lock and how that is known, and remove it once somebody confirms.
+"""Show who holds the lock of a stack and how this was determined, and remove it after confirmation.
 
-A lock that is proven to be stranded is also removed by the next `test-stack`, `sweep` or `destroy`, by
-itself. This is for the others: Pulumi goes on writing a state whose lock is gone, so be sure that nobody
+The next `test-stack`, `sweep` or `destroy` removes a stranded lock automatically. Use this command for
+every other lock. Pulumi continues to write a state after its lock was removed, so make sure that nobody
 works on the stack.
 
-exit codes: 0 there is no lock any more; 1 the locks are still there, or something failed
+exit codes: 0 the stack has no lock; 1 the locks were not removed, or the command failed
 """
 
 import argparse
 import sys
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
-from ops.locks.locks import Here, Verdict, verdicts
+from ops.locks.locks import Machine, Verdict, verdicts
 from ops.locks.recovery import pending_operations, run_state_of
 from ops.output import OpsError, note, say
 
@@ -20,45 +20,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", required=True, metavar="S")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--yes", action="store_true", help="remove the locks without asking")
-    chosen.add_argument("--dry-run", action="store_true", help="only show them")
+    chosen.add_argument("--dry-run", action="store_true", help="only show the locks")
 
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
     files = pulumi.files
-    here = Here.find(files, pulumi.environment)
-    found = verdicts(files, pulumi.project, stack, here, run_state_of(pulumi.environment))
-    if not found:
+    machine = Machine.current(files, pulumi.environment)
+    lock_verdicts = verdicts(files, pulumi.project, stack, machine, run_state_of(pulumi.environment))
+    if not lock_verdicts:
         say(f"Stack {stack} is not locked.")
-        _tell_pending(pulumi, stack)
+        _print_pending(pulumi, stack)
         return 0
-    for verdict in found:
+    for verdict in lock_verdicts:
         say(f"{verdict.state:<9} {verdict}")
     if arguments.dry_run:
         return 1
-    if not (arguments.yes or _confirmed(stack, found)):
+    if not (arguments.yes or _confirmed(stack, lock_verdicts)):
         say("Nothing was removed.")
         return 1
-    for verdict in found:
-        # Only what was shown: a lock that was taken meanwhile stays.
+    for verdict in lock_verdicts:
+        # Only the printed locks: a lock that was taken in the meantime remains.
         files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
-    _tell_pending(pulumi, stack)
+    _print_pending(pulumi, stack)
     return 0
 
 
-def _confirmed(stack: str, found: list[Verdict]) -> bool:
+def _confirmed(stack: str, lock_verdicts: list[Verdict]) -> bool:
     if not sys.stdin.isatty():
-        raise OpsError(f"to remove {len(found)} lock(s) of stack {stack} without a terminal, add --yes")
-    if any(verdict.state == "alive" for verdict in found):
-        note("A holder is alive: its state will be damaged if it goes on.")
+        raise OpsError(
+            f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
+        )
+    if any(verdict.state == "alive" for verdict in lock_verdicts):
+        note("A holder is still running. Its state will be damaged if it continues.")
     try:
         return input(f"Type {stack} to remove the lock(s): ").strip() == stack
     except EOFError:
         return False
 
 
-def _tell_pending(pulumi: Pulumi, stack: str) -> None:
+def _print_pending(pulumi: Pulumi, stack: str) -> None:
     try:
         pending = pending_operations(pulumi.export(stack))
     except PulumiError as error:
@@ -66,5 +68,5 @@ def _tell_pending(pulumi: Pulumi, stack: str) -> None:
             return
         raise
     if pending:
-        say(f"It was left in the middle of: {', '.join(pending)}. To forget that:")
+        say(f"The stack has pending operations: {', '.join(pending)}. To clear them:")
         say(f"  pulumi refresh --clear-pending-creates --yes --stack {stack}")

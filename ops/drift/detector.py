@@ -1,4 +1,4 @@
-"""Where drift is looked for: Pulumi's refresh, Azure's lists, and the site itself."""
+"""Detects drift from Pulumi's refresh, Azure's lists and the health route of the site."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from ops.drift.drift import (
     RoleAssignment,
     app_settings,
     code,
-    refreshed,
+    refresh_findings,
     released,
     role_assignments,
     settings_of,
@@ -32,34 +32,36 @@ _ROLE_NAMES = {role.id: role.name for role in APP_ROLES}
 
 
 @dataclass(frozen=True)
-class Eye:
-    """Every method raises OpsError where it cannot look."""
+class DriftDetector:
+    """Compares stacks with Azure. Every method raises OpsError if a request fails."""
 
     pulumi: Pulumi
     azure: Azure
 
     @classmethod
-    def open(cls) -> "Eye":
+    def open(cls) -> "DriftDetector":
         return cls(Pulumi(), Azure.sign_in())
 
-    def look(self, stack: str) -> Report:
+    def detect(self, stack: str) -> Report:
         state = resources(self.pulumi.export(stack))
         if not state:
             return Report(stack, [])
         preview = self.pulumi.refresh_preview(stack)
-        found = refreshed(preview)
-        gone = {finding.id.lower() for finding in found if finding.kind == "gone"}
-        here = [each for each in state if not _is_gone(each, gone)]
-        site = site_of(here)
-        changed_code = code(here, PulumiStack(self.pulumi, stack, self.azure).answered()) if site else []
-        found += changed_code
+        findings = refresh_findings(preview)
+        gone = {finding.id.lower() for finding in findings if finding.kind == "gone"}
+        existing = [resource for resource in state if not _is_gone(resource, gone)]
+        site = site_of(existing)
+        changed_code = (
+            code(existing, PulumiStack(self.pulumi, stack, self.azure).running_package()) if site else []
+        )
+        findings += changed_code
         if site:
-            found += app_settings(site, self._app_settings(site))
-        found += role_assignments(here, self._role_assignments(here))
-        return Report(stack, found, unnamed(preview, code_changed=bool(changed_code)), released(state))
+            findings += app_settings(site, self._app_settings(site))
+        findings += role_assignments(existing, self._role_assignments(existing))
+        return Report(stack, findings, unnamed(preview, code_changed=bool(changed_code)), released(state))
 
     def restore_app_settings(self, stack: str) -> None:
-        """Write the site's whole set as the state names it."""
+        """Replace the app settings of the site with those in the state."""
         from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 # takes seconds to import
 
         site = site_of(resources(self.pulumi.export(stack)))
@@ -71,49 +73,54 @@ class Eye:
         if values.keys() != deployed.keys():
             sealed = ", ".join(sorted(deployed.keys() - values.keys()))
             raise OpsError(
-                f"the values of {sealed} are sealed in the state: run `pulumi up` of a changed site"
+                f"the values of {sealed} are encrypted in the state: "
+                "change an input of the site and run `pulumi up`"
             )
-        with _told(f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"):
+        with _translate_azure_errors(
+            f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"
+        ):
             self.azure.web.web_apps.update_application_settings(
                 group, name, StringDictionary(properties=values)
             )
 
     def _app_settings(self, site: Resource) -> dict[str, str]:
         group, name = group_and_name(site.id)
-        with _told(f"the app settings of {name} cannot be read", "Microsoft.Web/sites/config/list/action"):
+        with _translate_azure_errors(
+            f"the app settings of {name} cannot be read", "Microsoft.Web/sites/config/list/action"
+        ):
             listed = self.azure.web.web_apps.list_application_settings(group, name)
         return dict(listed.properties or {})
 
-    def _role_assignments(self, here: list[Resource]) -> list[RoleAssignment]:
-        """On the stack's resource groups and on everything in them."""
-        found: list[RoleAssignment] = []
-        for group in (each for each in here if each.type == _GROUP):
-            with _told(
+    def _role_assignments(self, existing: list[Resource]) -> list[RoleAssignment]:
+        """The role assignments on the stack's resource groups and on the resources in them."""
+        assignments: list[RoleAssignment] = []
+        for group in (resource for resource in existing if resource.type == _GROUP):
+            with _translate_azure_errors(
                 f"the role assignments of {group.name} cannot be listed",
                 "Microsoft.Authorization/roleAssignments/read",
             ):
-                for each in self.azure.authorization.role_assignments.list_for_scope(group.id):
-                    role = str(each.role_definition_id or "").rpartition("/")[2]
-                    found.append(
+                for assignment in self.azure.authorization.role_assignments.list_for_scope(group.id):
+                    role = str(assignment.role_definition_id or "").rpartition("/")[2]
+                    assignments.append(
                         RoleAssignment(
-                            str(each.id or ""),
-                            str(each.name or ""),
-                            str(each.scope or ""),
+                            str(assignment.id or ""),
+                            str(assignment.name or ""),
+                            str(assignment.scope or ""),
                             _ROLE_NAMES.get(role, f"role {role}"),
-                            f"{each.principal_type or 'principal'} {each.principal_id}",
+                            f"{assignment.principal_type or 'principal'} {assignment.principal_id}",
                         )
                     )
-        return found
+        return assignments
 
 
-def _is_gone(each: Resource, gone: set[str]) -> bool:
-    own = each.id.lower()
+def _is_gone(resource: Resource, gone: set[str]) -> bool:
+    own = resource.id.lower()
     return any(own == id_ or own.startswith(f"{id_}/") for id_ in gone)
 
 
 @contextmanager
-def _told(what: str, right: str) -> Generator[None]:
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # as the clients
+def _translate_azure_errors(what: str, right: str) -> Generator[None]:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 # slow to import, as the clients are
 
     try:
         yield
@@ -122,5 +129,5 @@ def _told(what: str, right: str) -> Generator[None]:
 
 
 def _words(what: str, right: str, error: "AzureError") -> str:
-    hint = f". It takes the right {right}" if getattr(error, "status_code", None) == 403 else ""
+    hint = f". This requires the permission {right}" if getattr(error, "status_code", None) == 403 else ""
     return f"{what}: {(str(error).splitlines() or [type(error).__name__])[0]}{hint}"

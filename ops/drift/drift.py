@@ -1,11 +1,11 @@
-"""What differs between a stack's state and Azure, from what three places say. Pure.
+"""Computes the differences between the state of a stack and Azure from three sources. Pure functions.
 
-- `pulumi refresh --preview-only --json`: resources changed or gone. It never sees app settings
-  (pulumi/pulumi-azure-native#4263), and its document leaves a dynamic resource out that only changed.
-- Azure's lists: the site's app settings, and role assignments, where one that was added is nobody's resource.
-- the site itself: the package that it runs.
+- `pulumi refresh --preview-only --json`: resources that were changed or deleted. It does not see app settings
+  (pulumi/pulumi-azure-native#4263), and its document omits dynamic resources that were only changed.
+- Azure's lists: the app settings of the site, and role assignments; one that was added is in no stack.
+- the health route of the site: the package that it runs.
 
-What Azure changes or adds by itself is no drift; `_is_azures_own` says what that is.
+What Azure itself changes or adds is not drift (see `_is_azures_own`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_na
 Kind = Literal["gone", "changed", "added"]
 
 _SECRET_WORDS = ("key", "secret", "password", "token", "connectionstring", "sas")
-_SECRET = "[secret]"  # noqa: S105 # how Pulumi writes one
+_SECRET = "[secret]"  # noqa: S105 # how Pulumi writes a secret
 APP_SETTINGS = "siteConfig.appSettings"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One property. `was` and `now` are None where they are not told: they are, or may be, secrets."""
+    """A changed property. `was` and `now` are None if they are unknown, or are or may be secrets."""
 
     path: str
     kind: Literal["added", "removed", "changed"]
@@ -37,10 +37,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Finding:
-    """`name` is the logical name in the program; of what was added in Azure, its name there.
+    """A difference between the state and Azure.
 
-    `gone_with` are the logical names of what stood below a resource that is gone; `purge` is the command
-    without which it cannot be made again. `command` is the only one that puts right what no program may say.
+    `name` is the logical name in the program, or the Azure name of what was added there. `gone_with` lists
+    the logical names of the child resources of a deleted resource. `purge` is the command that must run
+    before the resource can be created again. `command` fixes what the program cannot define.
     """
 
     kind: Kind
@@ -55,11 +56,11 @@ class Finding:
     command: str = ""
 
 
-def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
-    """What a refresh would change in the state, apart from deployed code (see `code`)."""
+def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
+    """The changes that a refresh would make to the state, except those of deployed code (see `code`)."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     gone = [resource(step["oldState"]) for step in steps if step["op"] == "delete"]
-    found = _gone(gone)
+    findings = _gone(gone)
     for step in steps:
         if step["op"] != "update":
             continue
@@ -67,57 +68,57 @@ def refreshed(preview: Mapping[str, Any]) -> list[Finding]:
         if before.type == DEPLOYED_CODE:
             continue
         changes = differences(before.inputs, after.inputs) or _paths(step.get("detailedDiff") or {})
-        found += _changed(before, changes)
-    return found
+        findings += _changed(before, changes)
+    return findings
 
 
 def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
-    """How many changed resources the document counts, but does not show."""
+    """The number of changed resources that the document counts but does not list."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     summary: dict[str, int] = preview.get("changeSummary") or {}
     counted = summary.get("update", 0)
-    shown = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step["urn"])}
-    return max(0, counted - len(shown) - int(code_changed))
+    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step["urn"])}
+    return max(0, counted - len(named) - int(code_changed))
 
 
-def code(stack: Sequence[Resource], answered: str) -> list[Finding]:
-    """`answered` is the hash of the package that the site answers, empty where it answers none."""
+def code(stack: Sequence[Resource], running: str) -> list[Finding]:
+    """`running` is the package hash that the site reports, empty if it reports none."""
     return [
         _finding(
             "changed",
-            each,
+            deployed_code,
             [
                 Change(
                     "package_hash",
                     "changed",
-                    each.outputs["package_hash"],
-                    answered or "no package that answers",
+                    deployed_code.outputs["package_hash"],
+                    running or "no package that answers",
                 )
             ],
         )
-        for each in stack
-        if each.type == DEPLOYED_CODE and each.outputs.get("package_hash") != answered
+        for deployed_code in stack
+        if deployed_code.type == DEPLOYED_CODE and deployed_code.outputs.get("package_hash") != running
     ]
 
 
 def released(stack: Sequence[Resource]) -> bool:
-    """Whether the stack's package was handed to `up`, as `ops deploy` does, and not built from a checkout.
+    """Whether the package of the stack was deployed by `ops deploy` and not built by `up` from a checkout.
 
-    Either side counts: an `up` that finds the same package deployed keeps the outputs that were there.
+    Inputs and outputs are checked: an `up` that finds the same package deployed keeps the old outputs.
     """
     given = [
         str(side.get("package_path", "")).startswith(f"{GIVEN_FOLDER}/")
-        for each in stack
-        if each.type == DEPLOYED_CODE
-        for side in (each.inputs, each.outputs)
+        for deployed_code in stack
+        if deployed_code.type == DEPLOYED_CODE
+        for side in (deployed_code.inputs, deployed_code.outputs)
     ]
     return any(given)
 
 
 def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
-    """Settings by name. No value leaves this function: one that was added in the portal may be a secret.
+    """The changed app settings, by name. Values are not returned: one added in the portal may be a secret.
 
-    What no site may have is a finding also where the state has it, with what it does in place of a value.
+    A refused setting is a finding even if the state has it; its effect is given instead of its value.
     """
     expected, refused = settings_of(site), refused_settings(actual)
     changes = [
@@ -141,15 +142,16 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
 
 
 def settings_of(site: Resource) -> dict[str, str | None]:
-    """The app settings that the state says were deployed; None for a value that is sealed in it.
+    """The deployed app settings from the state; None for a value that is encrypted there.
 
-    Raises OpsError where all are sealed.
+    Raises OpsError if all of them are encrypted.
     """
     config: Any = site.inputs.get("siteConfig")
     listed: Any = cast(dict[str, Any], config).get("appSettings") if isinstance(config, dict) else None
     if not isinstance(listed, list):
         raise OpsError(
-            f"the state of {site.name} shows no app settings: they are sealed, or were never deployed"
+            f"the state of {site.name} has no readable app settings: "
+            "they are encrypted, or were never deployed"
         )
     return {
         str(setting["name"]): setting["value"] if isinstance(setting["value"], str) else None
@@ -159,7 +161,7 @@ def settings_of(site: Resource) -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class RoleAssignment:
-    """As Azure lists it. `role` is a name, or the id of one that is not known here."""
+    """A role assignment in Azure. `role` is a name, or the id of a role that the program does not use."""
 
     id: str
     name: str
@@ -169,30 +171,33 @@ class RoleAssignment:
 
 
 def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]) -> list[Finding]:
-    """Grants on something of the stack that are not in the state. What is inherited from above is not the
-    stack's business."""
-    known = {each.id.lower() for each in stack}
+    """The role assignments on the stack's resources that are not in the state.
+
+    Those that are inherited from a higher scope are ignored."""
+    known = {resource.id.lower() for resource in stack}
     below = [
-        each.id.lower() for each in stack if each.type == "azure-native:resources:ResourceGroup" and each.id
+        resource.id.lower()
+        for resource in stack
+        if resource.type == "azure-native:resources:ResourceGroup" and resource.id
     ]
     return [
         Finding(
             "added",
-            each.name,
+            assignment.name,
             "azure-native:authorization:RoleAssignment",
-            each.id,
+            assignment.id,
             (rule := rule_for("azure-native:authorization:RoleAssignment", "roleDefinitionId")).owner,
             rule.place,
-            (Change(f"{each.role} for {each.principal} on {each.scope}", "added"),),
+            (Change(f"{assignment.role} for {assignment.principal} on {assignment.scope}", "added"),),
         )
-        for each in actual
-        if each.id.lower() not in known
-        and any(f"{each.scope.lower()}/".startswith(f"{group}/") for group in below)
+        for assignment in actual
+        if assignment.id.lower() not in known
+        and any(f"{assignment.scope.lower()}/".startswith(f"{group}/") for group in below)
     ]
 
 
 def differences(was: Any, now: Any, path: str = "") -> list[Change]:
-    """What changed between two values of a property, leaf by leaf."""
+    """The changes between two values of a property, one for each leaf."""
     if isinstance(was, dict) and isinstance(now, dict):
         before, after = cast(dict[str, Any], was), cast(dict[str, Any], now)
         return [
@@ -203,16 +208,18 @@ def differences(was: Any, now: Any, path: str = "") -> list[Change]:
     if _same(was, now, path) or _is_azures_own(path):
         return []
     if _empty(was):
-        return [Change(path, "added", None, _shown(now, path))]
+        return [Change(path, "added", None, _visible_text(now, path))]
     if _empty(now):
-        return [Change(path, "removed", _shown(was, path), None)]
-    return [Change(path, "changed", _shown(was, path), _shown(now, path))]
+        return [Change(path, "removed", _visible_text(was, path), None)]
+    return [Change(path, "changed", _visible_text(was, path), _visible_text(now, path))]
 
 
 def _is_azures_own(path: str) -> bool:
-    """`hidden-link:` and its like are tags by which the portal remembers what belongs together (docs: Use
-    tags to organize your Azure resources); a model deployment's current capacity is "internal use only"
-    (azure-rest-api-specs, cognitiveservices.json).
+    """Whether Azure itself sets the property.
+
+    The portal links resources by `hidden-link:` and similar tags (docs: Use tags to organize your Azure
+    resources). The current capacity of a model deployment is "internal use only" (azure-rest-api-specs,
+    cognitiveservices.json).
     """
     return path.startswith("tags.hidden-") or path == "properties.currentCapacity"
 
@@ -224,8 +231,10 @@ def _same(was: Any, now: Any, path: str) -> bool:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """A value without what Azure answers in another way than it was told: the case of ids and enums
-    (Azure/terraform-azurerm-avm-res-web-site #348, #355), spaces in regions, the order of lists."""
+    """A value normalized for comparison, because Azure returns some values in another form than it received.
+
+    These are the case of ids and enums (Azure/terraform-azurerm-avm-res-web-site #348, #355), spaces in
+    regions and the order of lists."""
     match value:
         case bool():
             return value
@@ -238,12 +247,14 @@ def _plain(value: Any, path: str) -> Any:
         case str():
             return value.lower()
         case list():
-            items = [_plain(item, path) for item in cast(list[Any], value)]
-            return sorted(items, key=repr)
+            elements = [_plain(element, path) for element in cast(list[Any], value)]
+            return sorted(elements, key=repr)
         case dict():
             members = cast(dict[str, Any], value)
             return {
-                name: _plain(item, f"{path}.{name}") for name, item in members.items() if not _empty(item)
+                name: _plain(member, f"{path}.{name}")
+                for name, member in members.items()
+                if not _empty(member)
             }
         case _:
             return value
@@ -255,7 +266,7 @@ def _empty(value: Any) -> bool:
     return value is None or value in ("", [])
 
 
-def _shown(value: Any, path: str) -> str | None:
+def _visible_text(value: Any, path: str) -> str | None:
     last = path.rpartition(".")[2].lower()
     text = str(value)
     if _SECRET in text or any(word in last for word in _SECRET_WORDS):
@@ -264,36 +275,37 @@ def _shown(value: Any, path: str) -> str | None:
 
 
 def _paths(detailed: Mapping[str, Any]) -> list[Change]:
-    """Where the values do not tell (both are sealed), Pulumi's own list of paths does."""
+    """The changed paths that Pulumi lists, for values that are encrypted on both sides."""
     return [Change(path, "changed") for path in sorted(detailed) if not _is_azures_own(path)]
 
 
 def _gone(gone: Sequence[Resource]) -> list[Finding]:
-    """One finding for what stood on its own; what stood below it went with it."""
-    with_id = [each for each in gone if each.id]
+    """One finding for each top-level deleted resource, with its deleted child resources."""
+    with_id = [resource for resource in gone if resource.id]
     tops = [
-        each for each in with_id if not any(_is_below(each, other) for other in with_id if other is not each)
+        resource
+        for resource in with_id
+        if not any(_is_below(resource, other) for other in with_id if other is not resource)
     ]
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for top in tops:
-        below = [each for each in with_id if each is not top and _is_below(each, top)]
-        purges = [_purge(each) for each in (top, *below) if each.type == MODEL_ACCOUNT]
+        below = [resource for resource in with_id if resource is not top and _is_below(resource, top)]
+        purges = [_purge(resource) for resource in (top, *below) if resource.type == MODEL_ACCOUNT]
         finding = _finding("gone", top, [])
-        names = tuple(each.name for each in below)
-        found.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
-    return found
+        names = tuple(resource.name for resource in below)
+        findings.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
+    return findings
 
 
 def _purge(account: Resource) -> str:
-    """A deleted account keeps its name for 48 hours, and only a purge gives it back
-    (pulumi/pulumi-azure-native#2529)."""
+    """A deleted account keeps its name for 48 hours unless purged (pulumi/pulumi-azure-native#2529)."""
     group, name = group_and_name(account.id)
     location = account.inputs.get("location") or "LOCATION"
     return f"az cognitiveservices account purge --location {location} --resource-group {group} --name {name}"
 
 
 def _is_below(lower: Resource, upper: Resource) -> bool:
-    """Deployed code has its site's id."""
+    """Deployed code has the id of its site."""
     own, other = lower.id.lower(), upper.id.lower()
     return own.startswith(f"{other}/") or (own == other and lower.type == DEPLOYED_CODE != upper.type)
 
@@ -303,18 +315,18 @@ def _is_code(urn: str) -> bool:
 
 
 def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
-    """One finding for each owner."""
+    """One finding for each owner and place."""
     by_owner: dict[tuple[Owner, str], list[Change]] = {}
     for change in changes:
         rule = rule_for(changed.type, change.path)
         by_owner.setdefault((rule.owner, rule.place), []).append(change)
-    return [_finding("changed", changed, each) for each in by_owner.values()]
+    return [_finding("changed", changed, owner_changes) for owner_changes in by_owner.values()]
 
 
-def _finding(kind: Kind, found: Resource, changes: Sequence[Change]) -> Finding:
-    rule = rule_for(found.type, changes[0].path if changes else GONE)
-    return Finding(kind, found.name, found.type, found.id, rule.owner, rule.place, tuple(changes))
+def _finding(kind: Kind, resource: Resource, changes: Sequence[Change]) -> Finding:
+    rule = rule_for(resource.type, changes[0].path if changes else GONE)
+    return Finding(kind, resource.name, resource.type, resource.id, rule.owner, rule.place, tuple(changes))
 
 
 def site_of(stack: Sequence[Resource]) -> Resource | None:
-    return next((each for each in stack if each.type == SITE), None)
+    return next((resource for resource in stack if resource.type == SITE), None)

@@ -1,6 +1,6 @@
-"""Who puts drift right, and where the program says it: one table.
+"""The owner who fixes each kind of drift, and the place in the program that defines the property.
 
-People stand in .github/owners.toml, one line for each of the three jobs.
+.github/owners.toml names a user or a team for each of the three owners.
 """
 
 import re
@@ -24,7 +24,7 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """`type` and `path` are patterns of a Pulumi type and of a property; `place` is where it is said."""
+    """`type` and `path` are patterns of a Pulumi type and of a property. `place` defines the property."""
 
     type: str
     path: str
@@ -33,10 +33,10 @@ class Rule:
 
 
 GONE = "(gone)"
-"""Stands for the path of a resource that is not there any more."""
+"""Used as the path of a resource that was deleted."""
 
 RULES = (
-    # What is gone may have taken the service down: whoever is on call looks first.
+    # A deleted resource may have caused an outage, so the on-call engineer checks first.
     Rule("*", GONE, Owner.ON_CALL, "infra/program.py"),
     Rule("pulumi-python:dynamic/infra:DeployedCode", "*", Owner.ON_CALL, "function_app/"),
     Rule("*", "tags*", Owner.PLATFORM, "`tags` in the stack's Pulumi.*.yaml"),
@@ -48,7 +48,7 @@ RULES = (
     Rule("azure-native:authorization:RoleAssignment", "*", Owner.PLATFORM, "infra/roles.py"),
     Rule("*", "*", Owner.PLATFORM, "infra/"),
 )
-"""The first that fits counts."""
+"""The first matching rule applies."""
 
 
 def rule_for(type_: str, path: str) -> Rule:
@@ -56,7 +56,7 @@ def rule_for(type_: str, path: str) -> Rule:
 
 
 def names(file: Path = FILE) -> dict[Owner, str]:
-    """`@user` or `@organisation/team` of each job that the file names. Raises OpsError."""
+    """`@user` or `@organisation/team` of each owner in the file. Raises OpsError."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -64,9 +64,9 @@ def names(file: Path = FILE) -> dict[Owner, str]:
     except (OSError, ValueError) as error:
         raise OpsError(f"{file} cannot be read: {error}") from error
     jobs = {owner.value: owner for owner in Owner}
-    problems = [f"{job!r} is no job: {', '.join(jobs)}" for job in content if job not in jobs]
+    problems = [f"{job!r} is not one of the owners {', '.join(jobs)}" for job in content if job not in jobs]
     problems += [
-        f"{name!r} ({job}) is no @user and no @organisation/team"
+        f"{name!r} ({job}) is neither @user nor @organisation/team"
         for job, name in content.items()
         if name and not re.fullmatch(r"@[A-Za-z0-9-]+(/[A-Za-z0-9._-]+)?", str(name))
     ]

@@ -1,4 +1,4 @@
-"""What `drift` tells: as text, as Markdown for an issue and a run's summary, and as JSON. Pure."""
+"""Formats drift findings as text, as Markdown for issues and summaries, and as JSON. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ops.github.markdown import code
 from ops.words import lost_with
 
 _ROOM = 60_000
-"""Bytes for findings: with what stands around them they fit into an issue (ops.github.github.BODY_LIMIT)."""
+"""Bytes for findings: with the text around them they fit in an issue (ops.github.github.BODY_LIMIT)."""
 
 _CHANGES_SHOWN = 20
 _VALUE_SHOWN = 80
@@ -19,8 +19,10 @@ _COMMAND_SHOWN = 400
 
 @dataclass(frozen=True)
 class Report:
-    """`unnamed` is how many changed resources Pulumi counts without saying which; `released` whether the
-    stack's package came from `ops deploy`."""
+    """The findings of one stack.
+
+    `unnamed` is the number of changed resources that Pulumi counts but does not name. `released` is whether
+    the package of the stack came from `ops deploy`."""
 
     stack: str
     findings: Sequence[Finding]
@@ -33,7 +35,7 @@ class Report:
 
 
 def marker(stack: str) -> str:
-    """The hidden line by which the environment's one issue is found."""
+    """The hidden line that identifies the issue of the environment."""
     return f"<!-- assistants-on-azure drift: {stack} -->"
 
 
@@ -42,10 +44,10 @@ def title(report: Report) -> str:
 
 
 def fix(report: Report, finding: Finding) -> str:
-    """The command that puts the finding right.
+    """The command that fixes the finding.
 
-    It names no package: the report may be a day old, and another one deployed or gone back to since. A plain
-    `up` builds the checkout's, which is right only for a stack that was made so.
+    It names no package, because another one may have been deployed since the report was written. A plain
+    `up` builds the package of the checkout, which is correct only for a stack that was deployed that way.
     """
     if finding.command:
         return finding.command
@@ -62,46 +64,48 @@ def fix(report: Report, finding: Finding) -> str:
 def text(report: Report) -> str:
     if report.clean:
         return f"{report.stack}: no drift"
-    lines = [f"{report.stack}: {_counted(report)}"]
+    lines = [f"{report.stack}: {_finding_count(report)}"]
     for finding in report.findings:
         lines += [
             f"  {_headline(finding)}",
             *(f"    {_change(change)}" for change in finding.changes),
             f"    {finding.owner}: {fix(report, finding)}",
         ]
-    return "\n".join([*lines, *_rest(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")])
+    return "\n".join(
+        [*lines, *_unnamed_lines(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")]
+    )
 
 
 def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     if report.clean:
         return f"✅ {code(report.stack)}: no drift\n"
     lines = [
-        f"Azure differs from what the program of {code(report.stack)} made: {_counted(report)}. "
+        f"Azure differs from what the program of {code(report.stack)} made: {_finding_count(report)}. "
         "Somebody changed it outside the program.",
         "",
     ]
     room, left_out = _ROOM, 0
     for owner in Owner:
-        found = [finding for finding in report.findings if finding.owner == owner]
-        if found:
+        owner_findings = [finding for finding in report.findings if finding.owner == owner]
+        if owner_findings:
             who = f" ({names[owner]})" if owner in names else ""
             lines += [f"### For the {owner}{who}", ""]
-        for finding in found:
-            item = _item(report, finding)
-            room -= sum(len(line.encode()) + 1 for line in item)
+        for finding in owner_findings:
+            finding_lines = _finding_lines(report, finding)
+            room -= sum(len(line.encode()) + 1 for line in finding_lines)
             if room < 0:
                 left_out += 1
             else:
-                lines += item
+                lines += finding_lines
         lines.append("")
     if left_out:
         lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
-    shown = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
-    lines += [f"- {line}" for line in _rest(report, shown)]
+    command = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
+    lines += [f"- {line}" for line in _unnamed_lines(report, command)]
     lines += [
         "",
-        "If the change was meant, make it in the program instead: the next deployment takes back what the "
-        "program does not say.",
+        "If the change was intended, make it in the program: the next deployment reverts every change that "
+        "is not in the program.",
         "",
     ]
     return "\n".join(lines)
@@ -134,12 +138,12 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
     ]
 
 
-def _item(report: Report, finding: Finding) -> list[str]:
+def _finding_lines(report: Report, finding: Finding) -> list[str]:
     lines = [f"- **{finding.kind}** {code(finding.name)}, {code(finding.type)}"]
     if finding.gone_with:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
     if lost := _lost(finding):
-        lines.append(f"  - **DATA IS LOST**: {lost}; what is made again is empty")
+        lines.append(f"  - **DATA IS LOST**: {lost}; the new resource is empty")
     lines += [
         f"  - {change.kind} {code(change.path)}{_values(change, code)}"
         for change in finding.changes[:_CHANGES_SHOWN]
@@ -147,7 +151,7 @@ def _item(report: Report, finding: Finding) -> list[str]:
     if len(finding.changes) > _CHANGES_SHOWN:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
-        f"  - to put it back: {code(fix(report, finding), _COMMAND_SHOWN)}",
+        f"  - to revert it: {code(fix(report, finding), _COMMAND_SHOWN)}",
         "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
     ]
     return lines
@@ -177,16 +181,16 @@ def _values(change: Change, show: Any) -> str:
 
 
 def _line(value: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
+    """A value on one line, without terminal control characters."""
     return "".join(character if character.isprintable() else "�" for character in value)
 
 
-def _counted(report: Report) -> str:
+def _finding_count(report: Report) -> str:
     count = len(report.findings) + report.unnamed
     return "1 finding" if count == 1 else f"{count} findings"
 
 
-def _rest(report: Report, command: str) -> list[str]:
+def _unnamed_lines(report: Report, command: str) -> list[str]:
     if not report.unnamed:
         return []
-    return [f"{report.unnamed} more changed, and Pulumi's document does not say which: {command}"]
+    return [f"{report.unnamed} more resources changed, but Pulumi's document does not name them: {command}"]

@@ -1,7 +1,7 @@
-"""The event that started a workflow run, read from the file that GitHub Actions writes.
+"""Reads the event that started a workflow run from the file that GitHub Actions writes.
 
-After GitHub's "Webhook events and payloads". Only what the commands use is read, and that strictly: a member
-that is missing or of another type is an error, so that a command never acts on half of an event.
+Source: GitHub's "Webhook events and payloads". Only the members that the commands use are read. A member that
+is missing or has another type is an error, so that no command works with an incomplete event.
 """
 
 import json
@@ -18,12 +18,12 @@ _MOST_BYTES = 25 * 1024 * 1024
 """GitHub caps payloads at 25 MB."""
 
 ACTIONS = ("opened", "synchronize", "reopened", "labeled", "unlabeled", "closed")
-"""Of a pull request; the workflows ask for no others."""
+"""The actions of a pull request that the workflows subscribe to."""
 
 
 @dataclass(frozen=True)
 class PullRequestEvent:
-    """`label` is what was put on or taken off, for `labeled` and `unlabeled`."""
+    """`label` is the added or removed label of `labeled` and `unlabeled`."""
 
     action: str
     pull_request: PullRequest
@@ -32,9 +32,9 @@ class PullRequestEvent:
 
 @dataclass(frozen=True)
 class WorkflowRunEvent:
-    """A run that ended, or another step of it. `event` started that run; `conclusion` is None until it ends.
+    """A status change of a run. `event` started the run; `conclusion` is None until it has completed.
 
-    `pull_requests` is empty where the head is a fork's (actions/runner #3444).
+    `pull_requests` is empty if the head is in a fork (actions/runner #3444).
     """
 
     action: str
@@ -62,20 +62,20 @@ Event = PullRequestEvent | WorkflowRunEvent | ScheduleEvent | DispatchEvent
 
 
 def event(path: Path, name: str | None = None) -> Event:
-    """`name` as GITHUB_EVENT_NAME gives it, which is asked where it is not given. Raises OpsError."""
+    """Read an event. `name` is its name, by default GITHUB_EVENT_NAME. Raises OpsError."""
     kind = os.environ.get("GITHUB_EVENT_NAME", "") if name is None else name
     if kind not in _READERS:
-        raise OpsError(f"the event {kind!r} is none of {', '.join(_READERS)}: set GITHUB_EVENT_NAME")
+        raise OpsError(f"the event {kind!r} is not one of {', '.join(_READERS)}: set GITHUB_EVENT_NAME")
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise OpsError(f"{path} has more than {_MOST_BYTES} bytes, which no event has")
+            raise OpsError(f"{path} has more than {_MOST_BYTES} bytes, the limit of GitHub")
         content: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise OpsError(f"the event {path} cannot be read: {error}") from error
     try:
         return _READERS[kind](_Members(content, kind))
     except _WrongError as wrong:
-        raise OpsError(f"{path} is no event {kind}: {wrong}") from wrong
+        raise OpsError(f"{path} is not a valid {kind} event: {wrong}") from wrong
 
 
 class _WrongError(Exception):
@@ -86,11 +86,11 @@ T = TypeVar("T")
 
 
 class _Members:
-    """An object of the payload; `place` is where it stands."""
+    """An object of the payload. `place` is its path."""
 
     def __init__(self, content: object, place: str) -> None:
         if not isinstance(content, dict):
-            raise _WrongError(f"{place} is no object")
+            raise _WrongError(f"{place} is not an object")
         self._content: dict[str, Any] = content
         self._place = place
 
@@ -107,8 +107,8 @@ class _Members:
         return _Members(self._content.get(name), f"{self._place}.{name}")
 
     def all(self, name: str) -> "list[_Members]":
-        items = cast("list[Any]", self.get(name, list))
-        return [_Members(one, f"{self._place}.{name}[{at}]") for at, one in enumerate(items)]
+        members = cast("list[Any]", self.get(name, list))
+        return [_Members(member, f"{self._place}.{name}[{at}]") for at, member in enumerate(members)]
 
 
 def _pull_request_event(payload: _Members) -> PullRequestEvent:
@@ -119,17 +119,17 @@ def _pull_request_event(payload: _Members) -> PullRequestEvent:
     return PullRequestEvent(action, _pull_request(payload.of("pull_request")), label)
 
 
-def _pull_request(found: _Members) -> PullRequest:
-    head = found.of("head")
+def _pull_request(payload: _Members) -> PullRequest:
+    head = payload.of("head")
     return PullRequest(
-        number=found.get("number", int),
-        state=state_of(found.get("state", str), merged=found.has("merged_at")),
+        number=payload.get("number", int),
+        state=state_of(payload.get("state", str), merged=payload.has("merged_at")),
         head_sha=head.get("sha", str),
         head_repository=head.of("repo").get("full_name", str) if head.has("repo") else None,
         head_branch=head.get("ref", str),
-        base_branch=found.of("base").get("ref", str),
-        labels=frozenset(label.get("name", str) for label in found.all("labels")),
-        author=found.of("user").get("login", str),
+        base_branch=payload.of("base").get("ref", str),
+        labels=frozenset(label.get("name", str) for label in payload.all("labels")),
+        author=payload.of("user").get("login", str),
     )
 
 
@@ -144,7 +144,7 @@ def _workflow_run_event(payload: _Members) -> WorkflowRunEvent:
         head_repository=run.of("head_repository").get("full_name", str),
         head_branch=run.get("head_branch", str),
         head_sha=run.get("head_sha", str),
-        pull_requests=tuple(one.get("number", int) for one in run.all("pull_requests")),
+        pull_requests=tuple(pull_request.get("number", int) for pull_request in run.all("pull_requests")),
     )
 
 

@@ -1,7 +1,7 @@
-"""One repository on GitHub: pull requests, comments, issues and runs, as far as the commands need them.
+"""A client for one GitHub repository: its pull requests, comments, issues and workflow runs.
 
-PyGithub (GitHub has no Python SDK of its own) sends the requests. Whatever GitHub refuses is an OpsError
-with what was asked and what GitHub said; only "there is no such thing" is an answer, None.
+PyGithub (GitHub has no Python SDK of its own) sends the requests. Every refused request raises OpsError with
+the request and GitHub's message, except that a missing object is returned as None.
 """
 
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from github.PullRequest import PullRequest as _PullRequest
 
 BODY_LIMIT = 65_536
-"""Characters of a comment's or an issue's text; GitHub answers 422 "Body is too long" above it."""
+"""Maximum characters of a comment or an issue; beyond it GitHub answers 422 "Body is too long"."""
 
 PUBLIC_API = "https://api.github.com"
 
@@ -37,7 +37,7 @@ RunState = Literal["queued", "in_progress", "completed"]
 
 @dataclass(frozen=True)
 class PullRequest:
-    """`head_repository` is `owner/name`, None where the fork was deleted."""
+    """A pull request. `head_repository` is `owner/name`, or None if the fork was deleted."""
 
     number: int
     state: PullRequestState
@@ -50,10 +50,10 @@ class PullRequest:
 
 
 class GitHub:
-    """`repository` is `owner/name`. `pace` is the least number of seconds between two writes.
+    """`repository` is `owner/name`. `pace` is the minimum number of seconds between two writes.
 
-    GitHub's "Best practices for using the REST API" asks for one second, or it answers with a
-    secondary rate limit.
+    GitHub's "Best practices for using the REST API" recommends one second; without a
+    pause it applies a secondary rate limit.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GitHub:
             auth=Auth.Token(token),
             base_url=api_url.rstrip("/"),
             timeout=_TIMEOUT_SECONDS,
-            # PATCH too: every edit here says the same when it is said twice.
+            # PATCH is included: every edit here is idempotent.
             retry=GithubRetry(
                 total=tries,
                 backoff_factor=0.5,
@@ -80,9 +80,9 @@ class GitHub:
 
     @classmethod
     def connect(cls, environment: Mapping[str, str] = os.environ) -> "GitHub":
-        """From the variables that GitHub Actions sets; GITHUB_TOKEN must be passed to the step.
+        """Create a client from the variables of GitHub Actions. GITHUB_TOKEN must be passed to the step.
 
-        Raises OpsError where one is missing.
+        Raises OpsError if a variable is missing.
         """
         token, repository = environment.get("GITHUB_TOKEN", ""), environment.get("GITHUB_REPOSITORY", "")
         problems: list[str] = []
@@ -101,65 +101,69 @@ class GitHub:
         return cls(token, repository, environment.get("GITHUB_API_URL") or PUBLIC_API)
 
     def pull_request(self, number: int) -> PullRequest | None:
-        """None where the repository, which can be read, has none of this number."""
-        with self._asking(f"for pull request {number}"):
+        """None if the repository is readable and has no pull request with this number."""
+        with self._translate_github_errors(f"read pull request {number}"):
             try:
-                found = self._repository.get_pull(number)
-                return _pull_request(found)
+                response = self._repository.get_pull(number)
+                return _pull_request(response)
             except UnknownObjectException:
-                self._prove_readable()
+                self._check_readable()
                 return None
 
     def open_pull_requests(self) -> tuple[PullRequest, ...]:
-        with self._asking("for the open pull requests"):
+        with self._translate_github_errors("list the open pull requests"):
             return tuple(map(_pull_request, self._repository.get_pulls(state="open")))
 
     def open_pull_requests_from(self, head_repository: str, head_branch: str) -> tuple[PullRequest, ...]:
-        """The open pull requests of a branch, which may be a fork's.
+        """The open pull requests of a branch, which may belong to a fork.
 
-        For `workflow_run` events: their list of pull requests is empty where the head is a fork
+        It is used for `workflow_run` events, whose list of pull requests is empty if the head is in a fork
         (actions/runner #3444).
         """
         owner = head_repository.partition("/")[0]
-        with self._asking(f"for the pull requests of {head_repository}, branch {head_branch}"):
-            found = map(
+        with self._translate_github_errors(
+            f"list the pull requests of {head_repository}, branch {head_branch}"
+        ):
+            pull_requests = map(
                 _pull_request, self._repository.get_pulls(state="open", head=f"{owner}:{head_branch}")
             )
             return tuple(
-                one
-                for one in found
-                if (one.head_repository, one.head_branch) == (head_repository, head_branch)
+                pull_request
+                for pull_request in pull_requests
+                if (pull_request.head_repository, pull_request.head_branch) == (head_repository, head_branch)
             )
 
     def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> str:
-        """Keep one comment that begins with the marker on a pull request or an issue; answers its text.
+        """Keep one comment that begins with the marker on a pull request or an issue. Returns its text.
 
-        `write` gets the texts of our comments with the marker, oldest first, and answers what the one that
-        stays must say; an empty text removes it. Nothing is sent where it says so already.
+        `write` receives the texts of our comments with the marker, oldest first, and returns the text of the
+        comment to keep; an empty text removes it. An unchanged comment is not sent again.
         """
-        with self._asking(f"to comment on #{number}"):
+        with self._translate_github_errors(f"comment on #{number}"):
             issue = self._repository.get_issue(number)
-            mine = [one for one in issue.get_comments() if self._is_ours(one, marker)]
-            texts = tuple(_text(one.body) for one in mine)
+            mine = [comment for comment in issue.get_comments() if self._is_ours(comment, marker)]
+            texts = tuple(_text(comment.body) for comment in mine)
             body = _checked(write(texts))
             if body and not mine:
                 issue.create_comment(body)
             elif body and texts[0] != _text(body):
                 mine[0].edit(body)
-            for one in mine[1 if body else 0 :]:
-                _delete(one)
+            for comment in mine[1 if body else 0 :]:
+                _delete(comment)
             return body
 
     def comments(self, number: int, marker: str) -> tuple[str, ...]:
         """The texts of our comments that begin with the marker, oldest first."""
-        with self._asking(f"for the comments on #{number}"):
+        with self._translate_github_errors(f"read the comments on #{number}"):
             issue = self._repository.get_issue(number)
-            return tuple(_text(one.body) for one in issue.get_comments() if self._is_ours(one, marker))
+            return tuple(
+                _text(comment.body) for comment in issue.get_comments() if self._is_ours(comment, marker)
+            )
 
     def upsert_issue(self, marker: str, title: str, body: str, labels: Iterable[str] = ()) -> int:
-        """Keep one open issue whose text begins with the marker; answers its number."""
+        """Keep one open issue whose text begins with the marker. Returns its number."""
         text = _checked(f"{marker}\n{body}")
-        with self._asking(f"to keep the issue {title!r}"):
+        with self._translate_github_errors(f"update the issue {title!r}"):
             mine = self._open_issues(marker)
             if not mine:
                 return self._repository.create_issue(title, text, labels=list(labels)).number
@@ -171,8 +175,8 @@ class GitHub:
             return kept.number
 
     def close_issue(self, marker: str, comment: str) -> int | None:
-        """Close the open issue of the marker with a last word; None where there is none."""
-        with self._asking("to close an issue"):
+        """Comment on and close the open issue with the marker. Returns None if there is none."""
+        with self._translate_github_errors("close an issue"):
             mine = self._open_issues(marker)
             for issue in mine:
                 issue.create_comment(_checked(comment))
@@ -180,102 +184,102 @@ class GitHub:
             return mine[0].number if mine else None
 
     def run_state(self, run_id: int, attempt: int) -> RunState | None:
-        """Where one attempt of a workflow run stands; None where GitHub knows no such attempt."""
-        with self._asking(f"for run {run_id}, attempt {attempt}"):
+        """The state of one attempt of a workflow run; None if the attempt does not exist."""
+        with self._translate_github_errors(f"read run {run_id}, attempt {attempt}"):
             try:
                 status = self._repository.get_workflow_run(run_id).get_attempt(attempt).status
             except UnknownObjectException:
-                self._prove_readable()
+                self._check_readable()
                 return None
         match status:
             case "completed" | "in_progress":
                 return status
-            case _:  # requested, waiting (for an approval) and pending (for its concurrency group) too
+            case _:  # also requested, waiting (for an approval) and pending (for its concurrency group)
                 return "queued"
 
     @cached_property
     def _login(self) -> str:
-        """Whom the token speaks for. REST's `GET /user` refuses a job's own token; GraphQL does not."""
+        """The user of the token. REST's `GET /user` refuses the token of a job; GraphQL accepts it."""
         _, answer = self._client.requester.graphql_query("query { viewer { login } }", {})
         return str(answer["data"]["viewer"]["login"])
 
-    def _is_ours(self, one: "Issue | IssueComment", marker: str) -> bool:
-        # Anybody may write a text that begins with the marker.
-        return _text(one.body).startswith(marker) and one.user.login == self._login
+    def _is_ours(self, post: "Issue | IssueComment", marker: str) -> bool:
+        # Other users may also write a text that begins with the marker.
+        return _text(post.body).startswith(marker) and post.user.login == self._login
 
     def _open_issues(self, marker: str) -> "list[Issue]":
         listed = self._repository.get_issues(state="open", sort="created", direction="asc")
-        # Ours first: asking an issue for its pull request is one more request where it is none.
-        return [one for one in listed if self._is_ours(one, marker) and one.pull_request is None]
+        # `_is_ours` is checked first, because `pull_request` of an issue sends one more request.
+        return [issue for issue in listed if self._is_ours(issue, marker) and issue.pull_request is None]
 
-    def _prove_readable(self) -> None:
-        """GitHub also answers 404 to a token that may not see the repository: then nothing is known."""
+    def _check_readable(self) -> None:
+        """Raises OpsError if the token may not read the repository, which GitHub also answers with 404."""
         try:
             self._repository.complete()
         except UnknownObjectException as error:
             raise OpsError(
-                f"GitHub knows no repository {self.repository}, or the token may not read it: "
+                f"GitHub has no repository {self.repository}, or the token may not read it: "
                 "check GITHUB_REPOSITORY and the job's `permissions`."
             ) from error
 
     @contextmanager
-    def _asking(self, what: str) -> Generator[None]:
+    def _translate_github_errors(self, action: str) -> Generator[None]:
         try:
             yield
         except GithubException as error:
-            said = error.message or _message(error.data)
+            detail = error.message or _message(error.data)
             hint = _HINTS.get(error.status, "")
-            raise OpsError(f"GitHub answered {error.status} when asked {what}: {said}{hint}") from error
+            raise OpsError(f"cannot {action}: GitHub answered {error.status}: {detail}{hint}") from error
         except RequestException as error:
-            raise OpsError(f"GitHub could not be asked {what}: {error}") from error
+            raise OpsError(f"cannot {action}: the request to GitHub failed: {error}") from error
 
 
 _HINTS = {
     401: "\nGITHUB_TOKEN is wrong or has expired.",
-    403: "\nGive the job's `permissions` what this needs (`pull-requests: write`, `issues: write`, "
+    403: "\nAdd the required permission to the job's `permissions` (`pull-requests: write`, `issues: write`, "
     "`actions: read`).",
 }
 
 
 def _message(data: Any) -> str:
-    """GitHub's own words: `{"message": …, "errors": [{"message": …}]}`."""
+    """The error messages of GitHub: `{"message": …, "errors": [{"message": …}]}`."""
     try:
-        found: list[str] = [data["message"], *(one["message"] for one in data.get("errors", ()))]
+        messages: list[str] = [data["message"], *(error["message"] for error in data.get("errors", ()))]
     except (TypeError, KeyError, AttributeError):
         return str(data)
-    return ": ".join(found)
+    return ": ".join(messages)
 
 
 def _checked(body: str) -> str:
-    """UTF-8 bytes: never fewer than what GitHub counts, whichever unit that is."""
+    """Check the size in UTF-8 bytes, which is never less than GitHub's count, whatever its unit."""
     if len(body.encode()) > BODY_LIMIT:
         raise OpsError(f"a text for GitHub has {len(body.encode())} bytes: at most {BODY_LIMIT} fit")
     return body
 
 
 def _text(body: str | None) -> str:
-    """As GitHub's editor leaves it, and as we sent it, are the same text."""
+    """A normalized text: GitHub's editor changes line ends and surrounding whitespace."""
     return (body or "").replace("\r\n", "\n").strip()
 
 
 def _delete(comment: "IssueComment") -> None:
     try:
         comment.delete()
-    except UnknownObjectException:  # another job, or a person, was faster
+    except UnknownObjectException:  # another job or a user has already deleted it
         return
 
 
-def _pull_request(found: "_PullRequest") -> PullRequest:
-    head = found.head
+def _pull_request(pull_request: "_PullRequest") -> PullRequest:
+    head = pull_request.head
     return PullRequest(
-        number=found.number,
-        state=state_of(found.state, merged=found.merged_at is not None),
+        number=pull_request.number,
+        state=state_of(pull_request.state, merged=pull_request.merged_at is not None),
         head_sha=head.sha,
         head_repository=head.repo.full_name if head.repo else None,
         head_branch=head.ref,
-        base_branch=found.base.ref,
-        labels=frozenset(label.name for label in found.labels),
-        author=found.user.login,
+        base_branch=pull_request.base.ref,
+        labels=frozenset(label.name for label in pull_request.labels),
+        author=pull_request.user.login,
     )
 
 
@@ -283,5 +287,5 @@ def state_of(state: str, *, merged: bool) -> PullRequestState:
     if state == "open":
         return "open"
     if state != "closed":
-        raise OpsError(f"GitHub gave a pull request the state {state!r}, which is neither open nor closed")
+        raise OpsError(f"the state of a pull request is {state!r}, expected open or closed")
     return "merged" if merged else "closed"

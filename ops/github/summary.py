@@ -1,4 +1,4 @@
-"""What a command tells in a workflow run's summary, as GitHub's Markdown."""
+"""Writes Markdown to the summary of a workflow run."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def write(markdown: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Add to the summary; nothing where there is no workflow run."""
+    """Append to the summary; does nothing outside a workflow run."""
     path = environment.get(VARIABLE, "")
     if path:
         with Path(path).open("a", encoding="utf-8") as summary:

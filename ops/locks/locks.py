@@ -1,14 +1,15 @@
-"""Who holds a stack's lock, and whether that is proven to be nobody any more.
+"""Determines who holds the lock of a stack, and whether that process has ended.
 
-Pulumi's lock names a process and a host; a job that was killed leaves it, and no later command gets past
-it (pulumi/pulumi#9047; `pulumi cancel` drops every lock unasked). So each command of `ops` that changes a
-stack first notes its claim beside the state: which process of which GitHub run is about to hold the lock.
+Pulumi's lock names a process and a host. A job that was killed leaves its lock behind, and every later
+command fails at it (pulumi/pulumi#9047; `pulumi cancel` removes every lock without a check). For this
+reason, each command of `ops` that changes a stack first writes a claim next to the state. The claim names
+the process and the GitHub run that are about to take the lock.
 
     .pulumi/locks/organization/<project>/<stack>/<id>.json   Pulumi's (pkg/backend/diy/lock.go)
-    .ops/claims/<project>/<stack>/<id>.json                  ours; Pulumi reads nothing there
+    .ops/claims/<project>/<stack>/<id>.json                  written by `ops`; Pulumi does not read it
 
-A lock is stranded when its process is proven to be gone: it ran on this machine and does not run, or its
-claim names a GitHub run of which GitHub says that it has ended. Everything else counts as alive.
+A lock is stranded if its process has ended: either the process ran on this machine and is not running, or
+its claim names a GitHub run that GitHub reports as completed. Every other lock is treated as held.
 """
 
 import json
@@ -31,18 +32,18 @@ _VERSION = 1
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 RunStateOf = Callable[[int, int], str | None]
-"""GitHub's state of an attempt of a run; None where GitHub knows no such attempt. May raise OpsError."""
+"""Returns GitHub's state of a run attempt, None if it does not exist. May raise OpsError."""
 
 
 class LockedError(OpsError):
-    """The stack is locked, and nobody has proven that its holder is gone."""
+    """The stack is locked, and its holder may still be running."""
 
     def __init__(self, stack: str, held: "Sequence[Verdict]") -> None:
         self.alive = all(verdict.state == "alive" for verdict in held)
-        """Whether every holder is known to be at work: then the lock goes by itself."""
-        lines = [f"stack {stack} is locked, and nothing proves that the holder is gone:"]
+        """Whether every holder is known to be running, so that the lock will be released without help."""
+        lines = [f"stack {stack} is locked, and its holder may still be running:"]
         lines += [f"  {verdict}" for verdict in held]
-        lines.append("Wait for it; or, when you are sure that it is gone:")
+        lines.append("Wait until it has finished. If you are sure that it no longer runs:")
         lines.append(f"  python -m ops unlock --stack {stack}")
         super().__init__("\n".join(lines))
 
@@ -76,17 +77,17 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Here:
-    """The machine that this runs on. `local` says that the backend is a folder of it."""
+class Machine:
+    """The machine that runs this process. `local` means that the backend is a folder on it."""
 
     host: str
     run: Run | None
     local: bool
     runs: Callable[[int], bool]
-    """Whether a process of that id runs here."""
+    """Whether a process with that id runs on the machine."""
 
     @classmethod
-    def find(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Here":
+    def current(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Machine":
         return cls(
             socket.gethostname(), Run.current(environment), files.url.startswith("file://"), process_runs
         )
@@ -94,7 +95,7 @@ class Here:
 
 @dataclass(frozen=True)
 class Claim:
-    """`pid` is that of the `pulumi` process, 0 until it has started; `since` is ISO 8601 in UTC."""
+    """`pid` is the id of the `pulumi` process, 0 before it has started. `since` is ISO 8601 in UTC."""
 
     host: str
     pid: int
@@ -105,7 +106,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock as Pulumi wrote it; pid 0 where it cannot be read."""
+    """A lock as Pulumi wrote it. `pid` is 0 if the file cannot be read."""
 
     name: str
     etag: str
@@ -117,7 +118,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`evidence` is for people: who holds the lock, and how that is known."""
+    """`evidence` is a readable text: who holds the lock, and how this was determined."""
 
     lock: Lock
     state: Literal["alive", "stranded", "unknown"]
@@ -125,36 +126,40 @@ class Verdict:
 
     def __str__(self) -> str:
         lock = self.lock
-        who = f"{lock.user}@{lock.host} (process {lock.pid})" if lock.pid else "somebody"
+        who = f"{lock.user}@{lock.host} (process {lock.pid})" if lock.pid else "an unknown holder"
         return f"{who} since {lock.since or 'an unknown time'}: {self.evidence}"
 
 
 def process_runs(pid: int) -> bool:
-    """False for a zombie, too: in a container without an init nobody waits for an orphan that was killed."""
+    """Whether the process runs. False for a zombie: a container without an init does not reap orphans."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # somebody else's
+    except psutil.AccessDenied:  # it belongs to another user
         return True
 
 
-def judge(lock: Lock, claims: Sequence[Claim], here: Here, run_state: RunStateOf) -> Verdict:
-    """What is known of a lock's holder."""
+def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunStateOf) -> Verdict:
+    """Determine the state of a lock's holder."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
     claim = next(
-        (one for one in claims if (one.host, one.pid) == (lock.host, lock.pid) and one.since <= lock.since),
+        (
+            candidate
+            for candidate in claims
+            if (candidate.host, candidate.pid) == (lock.host, lock.pid) and candidate.since <= lock.since
+        ),
         None,
     )
-    # The name of a host proves nothing in a pipeline: hosted runners, and containers, share names.
-    ours = claim is not None and claim.run is not None and claim.run == here.run
-    if lock.host == here.host and (ours or (here.local and here.run is None)):
-        if here.runs(lock.pid):
+    # In a pipeline the host name is no evidence: hosted runners and containers share names.
+    ours = claim is not None and claim.run is not None and claim.run == machine.run
+    if lock.host == machine.host and (ours or (machine.local and machine.run is None)):
+        if machine.runs(lock.pid):
             return Verdict(lock, "alive", f"process {lock.pid} runs on this machine")
-        return Verdict(lock, "stranded", f"process {lock.pid} does not run on this machine any more")
+        return Verdict(lock, "stranded", f"process {lock.pid} no longer runs on this machine")
     if claim is None:
-        return Verdict(lock, "unknown", "no command of `ops` has claimed it, so a person may hold it")
+        return Verdict(lock, "unknown", "no command of `ops` has claimed it, so a user may hold it")
     if claim.run is None:
         return Verdict(lock, "unknown", f"`{claim.command}` was run by hand on {claim.host}")
     state = run_state(claim.run.id, claim.run.attempt)
@@ -165,15 +170,15 @@ def judge(lock: Lock, claims: Sequence[Claim], here: Here, run_state: RunStateOf
     return Verdict(lock, "alive", f"its run is {state.replace('_', ' ')}: {claim.run.url}")
 
 
-# What lies in the backend
+# The files in the backend
 
 
 def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
-    found: list[Lock] = []
-    for name in files.names(f".pulumi/locks/organization/{_checked(project)}/{_checked(stack)}/"):
+    locks: list[Lock] = []
+    for name in files.names(f".pulumi/locks/organization/{_validated(project)}/{_validated(stack)}/"):
         text = files.read(name)
         if text is None or not name.endswith(".json"):
-            continue  # released meanwhile
+            continue  # released in the meantime
         try:
             content: dict[str, Any] = json.loads(text.content)
             lock = Lock(
@@ -186,12 +191,12 @@ def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
             )
         except (ValueError, KeyError, TypeError):
             lock = Lock(name, text.etag, 0, "", "", "")
-        found.append(lock)
-    return found
+        locks.append(lock)
+    return locks
 
 
 def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
-    """By the claim's name. What cannot be read proves nothing, and is left out."""
+    """The claims by file name. Claims that cannot be read are omitted."""
     claims: dict[str, Claim] = {}
     for name in files.names(_claims(project, stack)):
         text = files.read(name)
@@ -210,14 +215,14 @@ def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
 
 @contextmanager
 def claimed(
-    files: Files, project: str, stack: str, command: str, here: Here
+    files: Files, project: str, stack: str, command: str, machine: Machine
 ) -> Generator[Callable[[int], None]]:
-    """Note that a command is about to change the stack, until it has ended.
+    """Keep a claim in the backend while a command changes the stack.
 
-    Yields what takes the id of its `pulumi` process: without that, the claim proves nothing.
+    Yields a function to call with the id of the `pulumi` process; a claim without an id matches no lock.
     """
     name = f"{_claims(project, stack)}{uuid4()}.json"
-    claim = Claim(here.host, 0, _utc(datetime.now(UTC).isoformat()), command, here.run)
+    claim = Claim(machine.host, 0, _utc(datetime.now(UTC).isoformat()), command, machine.run)
 
     def write(pid: int) -> None:
         content = {"version": _VERSION, **asdict(replace(claim, pid=pid))}
@@ -227,49 +232,51 @@ def claimed(
     try:
         yield write
     finally:
-        # One that stays proves nothing once its process has ended, and must not hide how that ended.
+        # A claim that remains is harmless once its process has ended: this error must not replace another.
         try:
             files.delete(name)
         except FilesError as error:
             note(f"warning: {error}")
 
 
-def verdicts(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> list[Verdict]:
-    """Of every lock of the stack; one whose run GitHub cannot be asked about is unknown."""
+def verdicts(
+    files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf
+) -> list[Verdict]:
+    """The verdict on every lock of the stack; `unknown` if the request to GitHub failed."""
     locks = read_locks(files, project, stack)
     claims = list(read_claims(files, project, stack).values()) if locks else []
 
-    def judged(lock: Lock) -> Verdict:
+    def verdict_on(lock: Lock) -> Verdict:
         try:
-            return judge(lock, claims, here, run_state)
+            return judge(lock, claims, machine, run_state)
         except OpsError as error:
             return Verdict(lock, "unknown", str(error))
 
-    return [judged(lock) for lock in locks]
+    return [verdict_on(lock) for lock in locks]
 
 
-def release_stranded(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> bool:
-    """Remove the stack's stranded locks, and say so; whether there were any.
+def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> bool:
+    """Remove the stranded locks of the stack and print them. Returns whether there were any.
 
-    Raises LockedError, and removes nothing, where a lock is not proven to be stranded.
+    Raises LockedError and removes nothing if any lock is not stranded.
     """
-    found = verdicts(files, project, stack, here, run_state)
-    held = [verdict for verdict in found if verdict.state != "stranded"]
+    lock_verdicts = verdicts(files, project, stack, machine, run_state)
+    held = [verdict for verdict in lock_verdicts if verdict.state != "stranded"]
     if held:
         raise LockedError(stack, held)
-    for verdict in found:
+    for verdict in lock_verdicts:
         if files.delete(verdict.lock.name, verdict.lock.etag):
             note(f"Removed a stranded lock of stack {stack}: {verdict}.")
-    _forget_ended(files, project, stack, here, run_state)
-    return bool(found)
+    _forget_ended(files, project, stack, machine, run_state)
+    return bool(lock_verdicts)
 
 
-def _forget_ended(files: Files, project: str, stack: str, here: Here, run_state: RunStateOf) -> None:
-    """Remove the claims of commands that were killed; there is no lock that they could speak for."""
+def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
+    """Remove the claims of commands that were killed; the stack has no locks at this point."""
     for name, claim in read_claims(files, project, stack).items():
-        local = here.local and claim.host == here.host and claim.run == here.run
+        local = machine.local and claim.host == machine.host and claim.run == machine.run
         if claim.run is None:
-            ended = local and bool(claim.pid) and not here.runs(claim.pid)
+            ended = local and bool(claim.pid) and not machine.runs(claim.pid)
         else:
             ended = _has_ended(claim.run, run_state)
         if ended or _old(claim):
@@ -284,21 +291,23 @@ def _has_ended(run: Run, run_state: RunStateOf) -> bool:
 
 
 def _old(claim: Claim) -> bool:
-    # A job may run for five days on a runner of one's own (docs: Usage limits of self-hosted runners).
+    # A job on a self-hosted runner may run for five days (docs: Usage limits of self-hosted runners).
     return datetime.fromisoformat(claim.since) < datetime.now(UTC) - timedelta(days=7)
 
 
 def _claims(project: str, stack: str) -> str:
-    return f".ops/claims/{_checked(project)}/{_checked(stack)}/"
+    return f".ops/claims/{_validated(project)}/{_validated(stack)}/"
 
 
-def _checked(part: str) -> str:
+def _validated(part: str) -> str:
     if not _PART.fullmatch(part):
-        raise OpsError(f"{part!r} is no name of a Pulumi project or stack: A-Z a-z 0-9 . _ - only")
+        raise OpsError(
+            f"{part!r} is not a valid name of a Pulumi project or stack: only A-Z a-z 0-9 . _ - are allowed"
+        )
     return part
 
 
 def _utc(text: str) -> str:
-    """ISO 8601 in UTC with microseconds, so that times compare as texts do. Raises ValueError."""
-    # Go writes up to nine digits of a second and `Z`; fromisoformat takes them all, and keeps six.
+    """ISO 8601 in UTC with microseconds, so that the texts sort by time. Raises ValueError."""
+    # Go writes up to nine decimals and `Z`; fromisoformat accepts all of them and keeps six.
     return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""A stack that a killed job left behind, made usable for the next one."""
+"""Recovers a stack after a killed job, so that the next job can use it."""
 
 import os
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 from ops.engine import Pulumi
 from ops.github.github import GitHub
-from ops.locks.locks import Here, RunStateOf, release_stranded
+from ops.locks.locks import Machine, RunStateOf, release_stranded
 from ops.output import note
 
 
 def run_state_of(environment: Mapping[str, str] = os.environ) -> RunStateOf:
-    """Asks GitHub, which is only connected to when a lock names one of its runs."""
+    """A function that requests the state of a run from GitHub. It connects only if a lock names a run."""
 
     def state(run_id: int, attempt: int) -> str | None:
         return GitHub.connect(environment).run_state(run_id, attempt)
@@ -20,35 +20,37 @@ def run_state_of(environment: Mapping[str, str] = os.environ) -> RunStateOf:
 
 
 def make(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
-    """Make the stack unless it exists; a job that was killed while it did may have left its lock only.
+    """Create the stack unless it exists. First remove the lock of a job that was killed while it did so.
 
-    Raises LockedError where somebody may hold it.
+    Raises LockedError if the lock may still be held.
     """
     release(pulumi, stack, run_state)
     pulumi.make_stack(stack)
 
 
-def mend(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
-    """Remove stranded locks, and forget what was being made when a job was killed.
+def recover(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
+    """Remove stranded locks, and clear the pending creates that a killed job left in the state.
 
-    Raises LockedError where somebody may hold the stack. What was being made is not lost: it stands in
-    the stack's resource group, and a destroy takes that along.
+    Raises LockedError if the lock may still be held. The resources that were being created remain in the
+    resource group of the stack, and a destroy deletes them with it.
     """
     release(pulumi, stack, run_state)
     pending = pending_operations(pulumi.export(stack))
     if pending:
-        note(f"Stack {stack} was left in the middle of: {', '.join(pending)}.")
+        note(f"Stack {stack} has pending operations: {', '.join(pending)}.")
         pulumi.refresh(stack, "--clear-pending-creates")
 
 
 def release(pulumi: Pulumi, stack: str, run_state: RunStateOf) -> None:
-    """Remove the stack's stranded locks. Raises LockedError where somebody may hold it."""
-    here = Here.find(pulumi.files, pulumi.environment)
-    release_stranded(pulumi.files, pulumi.project, stack, here, run_state)
+    """Remove the stranded locks of the stack. Raises LockedError if a lock may still be held."""
+    machine = Machine.current(pulumi.files, pulumi.environment)
+    release_stranded(pulumi.files, pulumi.project, stack, machine, run_state)
 
 
 def pending_operations(exported: Mapping[str, Any]) -> list[str]:
-    """What a killed command had begun and not ended, as `creating storage-account`."""
+    """The operations that a killed command did not finish, for example `creating storage-account`."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
     operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
-    return [f"{each['type']} {each['resource']['urn'].rpartition('::')[2]}" for each in operations]
+    return [
+        f"{operation['type']} {operation['resource']['urn'].rpartition('::')[2]}" for operation in operations
+    ]

@@ -1,4 +1,4 @@
-"""The one comment of a pull request. It has parts; who writes one part leaves the others as they are."""
+"""Updates one part of the comment of a pull request and keeps the other parts."""
 
 import re
 
@@ -8,9 +8,9 @@ from ops.output import OpsError
 MARKER = "<!-- assistants-on-azure -->"
 
 PART_LIMITS = {"preview": 58_000, "test-stack": 7_000}
-"""Parts in the order in which they stand, and how many UTF-8 bytes each may have.
+"""The parts in their order in the comment, and their maximum sizes in UTF-8 bytes.
 
-Together, with the lines around them, they are below GitHub's limit (ops.github.github.BODY_LIMIT).
+The sum, with the lines around the parts, is below GitHub's limit (ops.github.github.BODY_LIMIT).
 """
 
 _TRIES = 3
@@ -20,15 +20,15 @@ _PART = re.compile(
 
 
 def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
-    """Put a part into the pull request's comment, made where there is none; an empty one takes it out.
+    """Write a part of the pull request's comment, which is created if missing. Empty text removes the part.
 
-    Two jobs may write at the same time, and GitHub has no conditional update: what was written is read
-    again, and written again where another job's text replaced it.
+    Two jobs may write at the same time, and GitHub has no conditional update. So the comment is read after
+    the write, and written again if another job has replaced it.
     """
     text = markdown.strip("\n")
     _check(part, text)
     for _ in range(_TRIES):
-        wanted = github.upsert_comment(number, MARKER, lambda found: _with(found, part, text))
+        wanted = github.upsert_comment(number, MARKER, lambda texts: _with(texts, part, text))
         if not wanted or _merged(github.comments(number, MARKER)).get(part, "") == text:
             return
     raise OpsError(
@@ -38,16 +38,16 @@ def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
 
 def _check(part: str, text: str) -> None:
     if part not in PART_LIMITS:
-        raise OpsError(f"a comment has no part {part!r}: it may be one of {', '.join(PART_LIMITS)}")
+        raise OpsError(f"a comment has no part {part!r}: it must be one of {', '.join(PART_LIMITS)}")
     size = len(text.encode())
     if size > PART_LIMITS[part]:
         raise OpsError(f"the part {part} of a comment has {size} bytes: at most {PART_LIMITS[part]} fit")
     if re.search(r"^<!-- (part: |end of )", text, re.MULTILINE):
-        raise OpsError(f"the part {part} of a comment holds a line that separates parts")
+        raise OpsError(f"the part {part} of a comment contains a line that separates parts")
 
 
-def _with(found: tuple[str, ...], part: str, text: str) -> str:
-    parts = {**_merged(found), part: text}
+def _with(texts: tuple[str, ...], part: str, text: str) -> str:
+    parts = {**_merged(texts), part: text}
     written = [
         f"<!-- part: {name} -->\n{parts[name]}\n<!-- end of {name} -->"
         for name in PART_LIMITS
@@ -57,5 +57,5 @@ def _with(found: tuple[str, ...], part: str, text: str) -> str:
 
 
 def _merged(texts: tuple[str, ...]) -> dict[str, str]:
-    """Parts of all comments that two jobs made at once; the newest of each."""
+    """The newest version of each part: two jobs may have created two comments at the same time."""
     return {match["name"]: match["text"] for text in texts for match in _PART.finditer(text)}

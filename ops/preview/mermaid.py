@@ -1,7 +1,7 @@
-"""A stack as a Mermaid flowchart, which GitHub draws. Pure.
+"""Renders a stack as a Mermaid flowchart for GitHub. Pure functions.
 
-Ids are made here, and labels hold only letters, figures and a few signs as they are: everything else is
-an entity of Mermaid's (`#35;`), so that no name becomes syntax or HTML.
+Ids are generated. Labels contain letters, digits and a few punctuation characters unchanged; every other
+character is a Mermaid entity (`#35;`), so that no name is interpreted as syntax or HTML.
 """
 
 import re
@@ -11,7 +11,7 @@ from ops import words
 from ops.github.markdown import cut, visible
 from ops.preview.report import Op, Report, Resource
 
-# Colours of GitHub's own diffs, with the text's colour set for the dark theme.
+# The colours of GitHub's diffs. The text colour is set for the dark theme.
 _LOOKS: dict[Op, tuple[str, str]] = {
     "create": ("created", "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
     "import": ("imported", "fill:#ddf4ff,stroke:#0969da,color:#1f2328"),
@@ -22,55 +22,55 @@ _LOOKS: dict[Op, tuple[str, str]] = {
 }
 
 _NODES = 60
-"""More than this nobody reads, and Mermaid refuses a text of 50,000 characters."""
+"""A larger diagram is not readable, and Mermaid rejects a text of 50,000 characters."""
 
 
-def picture(report: Report) -> str:
-    """The fenced block, or nothing where nothing changes."""
+def flowchart(report: Report) -> str:
+    """The fenced block; empty if nothing changes."""
     if not report.changed:
         return ""
-    shown = _chosen(report.resources)
-    ids = {one.key: f"n{number}" for number, one in enumerate(shown)}
+    drawn = _chosen(report.resources)
+    ids = {resource.key: f"n{number}" for number, resource in enumerate(drawn)}
     lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
-    lines += [f"  {ids[one.key]}{_box(one)}" for one in shown]
-    lines += [f"  {_above(one, ids)} --> {ids[one.key]}" for one in shown]
-    used = [_LOOKS[op] for op in _LOOKS if any(one.op == op for one in shown)]
+    lines += [f"  {ids[resource.key]}{_node(resource)}" for resource in drawn]
+    lines += [f"  {_parent_id(resource, ids)} --> {ids[resource.key]}" for resource in drawn]
+    used = [_LOOKS[op] for op in _LOOKS if any(resource.op == op for resource in drawn)]
     lines += ["  subgraph legend", "    direction LR"]
     lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
     lines += ["  end", *(f"  classDef {name} {style}" for name, style in used)]
-    if left_out := len(report.resources) - len(shown):
+    if left_out := len(report.resources) - len(drawn):
         lines.append(f'  more["and {left_out} more"]:::{used[-1][0]}')
     return "\n".join(["```mermaid", *lines, "```"])
 
 
 def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
-    """What changes and what stands above it first; then what stays. Each key once."""
-    by_key = {one.key: one for one in reversed(resources)}
+    """Changed resources and their parents first, then unchanged resources. Each key appears once."""
+    by_key = {resource.key: resource for resource in reversed(resources)}
     chosen: dict[str, Resource] = {}
-    for one in resources:
-        if one.op != "same" and len(chosen) < _NODES:
-            chosen.setdefault(one.key, one)
-    for one in list(chosen.values()):
-        while (parent := by_key.get(one.parent)) and parent.key not in chosen and len(chosen) < _NODES:
-            chosen[parent.key] = one = parent  # noqa: PLW2901 # climbs
-    for one in resources:
+    for resource in resources:
+        if resource.op != "same" and len(chosen) < _NODES:
+            chosen.setdefault(resource.key, resource)
+    for resource in list(chosen.values()):
+        while (parent := by_key.get(resource.parent)) and parent.key not in chosen and len(chosen) < _NODES:
+            chosen[parent.key] = resource = parent  # noqa: PLW2901 # continues with the parent
+    for resource in resources:
         if len(chosen) < _NODES:
-            chosen.setdefault(one.key, one)
+            chosen.setdefault(resource.key, resource)
     return tuple(chosen.values())
 
 
-def _above(one: Resource, ids: dict[str, str]) -> str:
-    return "stack" if one.parent == one.key else ids.get(one.parent, "stack")
+def _parent_id(resource: Resource, ids: dict[str, str]) -> str:
+    return "stack" if resource.parent == resource.key else ids.get(resource.parent, "stack")
 
 
-def _box(one: Resource) -> str:
-    return f'["{words.kind(one.type)}<br/>{_label(one.name)}"]:::{_LOOKS[one.op][0]}'
+def _node(resource: Resource) -> str:
+    return f'["{words.kind(resource.type)}<br/>{_label(resource.name)}"]:::{_LOOKS[resource.op][0]}'
 
 
 def _label(text: str) -> str:
-    return "".join(_signs(cut(visible(text), 48)))
+    return "".join(_escape(cut(visible(text), 48)))
 
 
-def _signs(text: str) -> Iterable[str]:
+def _escape(text: str) -> Iterable[str]:
     for char in text:
         yield char if re.fullmatch(r"[A-Za-z0-9 _./-]", char) else f"#{ord(char)};"

@@ -1,7 +1,7 @@
-"""From the document of `pulumi preview --json` to a report. Pure.
+"""Converts the document of `pulumi preview --json` to a report. Pure functions.
 
-The document is that of pulumi/pulumi pkg/display/json.go. What is secret, or looks so,
-ends here: it never becomes part of the report.
+The document is defined in pulumi/pulumi pkg/display/json.go. Secrets, and values that look like secrets, are
+removed here and never become part of the report.
 """
 
 import json
@@ -30,7 +30,7 @@ from ops.state import DEPLOYED_CODE, SITE
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SPECIAL = "4dabf18193072939515e22adb298388d"
 _BLINDED = "[secret]"
-"""pulumi/pulumi sdk/go/common/resource/sig/sig.go, and how a preview shows a secret."""
+"""pulumi/pulumi sdk/go/common/resource/sig/sig.go, and the text for a secret in a preview."""
 
 _STACK, _PROVIDERS = "pulumi:pulumi:Stack", "pulumi:providers:"
 
@@ -45,9 +45,9 @@ _OPS: Mapping[str, Op] = {
     "import-replacement": "replace",
     "same": "same",
 }
-"""Steps of pulumi/pulumi pkg/resource/deploy/step.go that change something, or keep it; others only read."""
+"""The steps of pulumi/pulumi pkg/resource/deploy/step.go that change or keep a resource; others only read."""
 
-# Only texts are hidden by name: `allowSharedKeyAccess` is a switch.
+# Only texts are hidden by name: `allowSharedKeyAccess` is a boolean.
 _SECRET_NAME = re.compile(
     r"(?i)passw|pwd|secret|token$|connection_?string|[_-]sas$|credentials?json|"
     r"(api|access|account|shared|private|master|function|host|storage|signing|primary|secondary|admin)[_-]?keys?$|^key$"
@@ -78,7 +78,7 @@ def report(
     state: Mapping[str, Any] | None = None,
     size_of: Callable[[str], int | None] = lambda _path: None,
 ) -> Report:
-    """`state` is the stack's export, for what stays as it is; `size_of` answers the bytes of a file."""
+    """Create the report. `state` is the stack's export; `size_of` returns the size of a file in bytes."""
     steps: list[dict[str, Any]] = document.get("steps") or []
     changed = _changed(steps)
     return Report(
@@ -87,19 +87,19 @@ def report(
         made=made,
         basis=basis,
         counts=_counts(document.get("changeSummary") or {}),
-        resources=(*changed, *_unchanged(state or {}, {one.key for one in changed}))[:RESOURCES],
+        resources=(*changed, *_unchanged(state or {}, {resource.key for resource in changed}))[:RESOURCES],
         package=_package(steps, size_of),
         failures=_failures(document.get("diagnostics") or []),
     )
 
 
 def failed(stack: str, commit: str, made: str, basis: Basis, message: str) -> Report:
-    """Of a preview that gave no document."""
+    """The report of a preview without a document."""
     return Report(stack, commit, made, basis, {}, (), failures=(Failure("", clean(message)),))
 
 
 def clean(message: str) -> str:
-    """A message without what looks like a secret; of a long one the beginning and the end."""
+    """A message without texts that look like secrets; a long one keeps its beginning and end."""
     text = _SECRET_TEXT.sub("[hidden]", message.strip())
     if len(text) <= MESSAGE_CHARS:
         return text
@@ -116,16 +116,16 @@ def _counts(summary: Mapping[str, int]) -> dict[str, int]:
 
 
 def _changed(steps: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
-    """One per resource: a replacement may come as several steps."""
-    found: dict[str, Resource] = {}
+    """One entry per resource, because a replacement may consist of several steps."""
+    resources: dict[str, Resource] = {}
     for step in steps:
         op = _OPS.get(step["op"], "same")
         kind = _type_of(step["urn"])
         if op != "same" and _is_listed(kind):
-            one = _resource(step, op, kind)
-            if one.key not in found or not found[one.key].changes:
-                found[one.key] = one
-    return tuple(found.values())
+            resource = _resource(step, op, kind)
+            if resource.key not in resources or not resources[resource.key].changes:
+                resources[resource.key] = resource
+    return tuple(resources.values())
 
 
 def _is_listed(kind: str) -> bool:
@@ -147,43 +147,45 @@ def _resource(step: dict[str, Any], op: Op, kind: str) -> Resource:
     )
 
 
-def _unchanged(state: Mapping[str, Any], told: set[str]) -> Iterator[Resource]:
+def _unchanged(state: Mapping[str, Any], changed_keys: set[str]) -> Iterator[Resource]:
     deployment: dict[str, Any] = state.get("deployment") or {}
     entries: list[dict[str, Any]] = deployment.get("resources") or []
     for entry in entries:
         kind = _type_of(entry["urn"])
-        one = Resource("same", _cut(kind), _cut(_name_of(entry["urn"])), _key_of(entry.get("parent") or ""))
+        resource = Resource(
+            "same", _cut(kind), _cut(_name_of(entry["urn"])), _key_of(entry.get("parent") or "")
+        )
         if (
             kind != _STACK
             and not kind.startswith(_PROVIDERS)
-            and one.key not in told
+            and resource.key not in changed_keys
             and not entry.get("delete")
         ):
-            yield one
+            yield resource
 
 
 def _property_changes(
     step: dict[str, Any], kind: str, old: dict[str, Any], new: dict[str, Any]
 ) -> Iterator[Change]:
     before, after = _inputs(old), _inputs(new)
-    told: set[str] = set()
+    reported: set[str] = set()
     for path, was, becomes in _leaves((), before, after):
-        told.add(str(path[0]))
+        reported.add(str(path[0]))
         yield _change(kind, path, was, becomes)
-    # What differs otherwise: a secret, blinded on both sides, or a property that a refresh found changed.
+    # Other differences: a secret, masked on both sides, or a property that a refresh found changed.
     detailed: dict[str, Any] = step.get("detailedDiff") or {}
     for path in map(_path, sorted(detailed)):
-        if path and str(path[0]) not in told and not str(path[0]).startswith("__"):
+        if path and str(path[0]) not in reported and not str(path[0]).startswith("__"):
             yield _change(kind, path, _at(old.get("outputs") or {}, path), _at(after, path))
 
 
 def _change(kind: str, path: _Path, was: object, becomes: object) -> Change:
     setting = kind == SITE and path[:2] == ("siteConfig", "appSettings") and len(path) == 3
-    shown = str(path[2]) if setting else _readable(path)
+    display_name = str(path[2]) if setting else _readable(path)
     old, new = _value(path, was), _value(path, becomes)
     if old.kind == new.kind == "text":
         old, new = _excerpts(old.text, new.text)
-    return Change(_cut(shown), _short(old), _short(new), setting)
+    return Change(_cut(display_name), _short(old), _short(new), setting)
 
 
 def _value(path: _Path, value: object) -> Value:
@@ -200,7 +202,7 @@ def _value(path: _Path, value: object) -> Value:
 
 
 def _excerpts(old: str, new: str) -> tuple[Value, Value]:
-    """Of long texts from a little before where they part: instructions may differ at their end only."""
+    """Long texts from shortly before their first difference: instructions may differ at their end only."""
     if max(len(old), len(new)) <= TEXT_CHARS:
         return Value("text", old), Value("text", new)
     parting = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
@@ -215,24 +217,24 @@ def _short(value: Value) -> Value:
 
 
 def _leaves(path: _Path, old: object, new: object) -> Iterator[tuple[_Path, object, object]]:
-    """Every innermost difference."""
+    """The differences of all leaf values."""
     before, after = _members(old, new)
     if before is not None and after is not None:
         for key in [*before, *(key for key in after if key not in before)]:
-            if not str(key).startswith("__"):  # what pulumi.dynamic adds
+            if not str(key).startswith("__"):  # added by pulumi.dynamic
                 yield from _leaves((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
-    elif type(old) is not type(new) or old != new:  # 1 is not true
+    elif type(old) is not type(new) or old != new:  # in Python, 1 == True
         yield path, old, new
 
 
 def _members(old: object, new: object) -> tuple[_Members | None, _Members | None]:
-    """Both sides as maps, or None where they can only be compared as a whole."""
+    """Both sides as maps, or None if they can only be compared as a whole."""
     sides = [side for side in (old, new) if side is not _ABSENT]
     if all(isinstance(side, dict) and _SPECIAL not in side for side in sides) and any(sides):
         maps = [cast("_Members", {} if side is _ABSENT else side) for side in (old, new)]
     elif all(isinstance(side, list) for side in sides) and any(sides):
         lists = [cast("list[Any]", [] if side is _ABSENT else side) for side in (old, new)]
-        maps = [_named(side) for side in lists]
+        maps = [_by_name(side) for side in lists]
         if None in maps:
             maps = [dict(enumerate(side)) for side in lists]
     else:
@@ -240,17 +242,17 @@ def _members(old: object, new: object) -> tuple[_Members | None, _Members | None
     return maps[0], maps[1]
 
 
-def _named(items: list[Any]) -> _Members | None:
-    """Items by their names, as app settings are told apart wherever they stand; None where some have none."""
-    found: _Members = {}
-    for item in items:
-        members: dict[str, Any] = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+def _by_name(entries: list[Any]) -> _Members | None:
+    """The entries by name, because the order of app settings has no meaning; None if a name is missing."""
+    values_by_name: _Members = {}
+    for entry in entries:
+        members: dict[str, Any] = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
         name = members.get("name")
-        if not isinstance(name, str) or name in found:
+        if not isinstance(name, str) or name in values_by_name:
             return None
         rest = {key: value for key, value in members.items() if key != "name"}
-        found[name] = rest["value"] if set(rest) == {"value"} else rest
-    return found
+        values_by_name[name] = rest["value"] if set(rest) == {"value"} else rest
+    return values_by_name
 
 
 def _package(steps: Iterable[dict[str, Any]], size_of: Callable[[str], int | None]) -> Package | None:
@@ -273,12 +275,14 @@ def _hash(value: object) -> str:
 
 
 def _failures(diagnostics: Iterable[Mapping[str, Any]]) -> tuple[Failure, ...]:
-    errors = [one for one in diagnostics if one.get("severity") == "error"][:FAILURES]
-    return tuple(Failure(_cut(_name_of(one.get("urn") or "")), _said(one)) for one in errors)
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.get("severity") == "error"][:FAILURES]
+    return tuple(
+        Failure(_cut(_name_of(diagnostic.get("urn") or "")), _message_of(diagnostic)) for diagnostic in errors
+    )
 
 
-def _said(diagnostic: Mapping[str, Any]) -> str:
-    """The CLI writes the severity into the text, too."""
+def _message_of(diagnostic: Mapping[str, Any]) -> str:
+    """The message without its severity, which the CLI also writes to the text."""
     return clean(str(diagnostic.get("message", "")).removeprefix("error: "))
 
 
@@ -299,13 +303,13 @@ def _name_of(urn: str) -> str:
 
 
 def _key_of(urn: str) -> str:
-    """As `Resource.key`; empty for the stack itself."""
+    """The `Resource.key` of a URN; empty for the stack itself."""
     kind = _type_of(urn)
     return "" if not kind or kind == _STACK else f"{_cut(kind)}::{_cut(_name_of(urn))}"
 
 
 def _path(written: str) -> _Path:
-    """`a.b[0]["c.d"]`, as pulumi/pulumi sdk/go/common/resource/property_path.go writes it."""
+    """`a.b[0]["c.d"]`, in the format of pulumi/pulumi sdk/go/common/resource/property_path.go."""
     return tuple(
         int(index) if index else (member or json.loads(f'"{quoted}"'))
         for member, quoted, index in re.findall(r'([^.\[\]"]+)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]', written)

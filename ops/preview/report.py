@@ -1,7 +1,7 @@
-"""What one preview found, as data, and the file that carries it to the job that tells.
+"""The result of a preview as data, and the file that passes it to the job that comments.
 
-The job that comments reads the file of a pull request from a fork, which may hold anything: whatever
-is not exactly what is described here is refused.
+That job reads files from pull requests of forks, which are untrusted: a file that does not match the schema
+exactly is refused.
 """
 
 import json
@@ -28,7 +28,7 @@ RESOURCES, CHANGES, FAILURES = 1_000, 300, 50
 
 @dataclass(frozen=True)
 class Value:
-    """`text` is JSON, and empty for the other kinds: not set, known after `up`, or kept secret."""
+    """A property value. `text` is JSON; it is empty for the kinds absent, unknown and hidden."""
 
     kind: ValueKind
     text: str = ""
@@ -36,7 +36,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Change:
-    """`path` is a property's, as `properties.sku.name`; for an app setting (`setting`), its name."""
+    """`path` is the path of a property, for example `properties.sku.name`, or the name of an app setting."""
 
     path: str
     old: Value
@@ -46,9 +46,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Resource:
-    """`type` is Pulumi's token, `name` the logical name, `parent` another one's key or empty.
+    """`type` is Pulumi's token, `name` the logical name, `parent` the key of the parent or empty.
 
-    `reasons` are the properties that make it necessary to replace; `left_out` counts changes above the limit.
+    `reasons` are the properties that require a replacement; `left_out` counts changes above the limit.
     """
 
     op: Op
@@ -66,7 +66,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Package:
-    """The code: content hashes, empty where there was none; `size` in bytes, None where it is not known."""
+    """The code. Hashes are empty if there is no package; `size` is in bytes, None if unknown."""
 
     old_hash: str
     new_hash: str
@@ -75,7 +75,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Failure:
-    """`resource` is a logical name, or empty for the program as a whole."""
+    """An error. `resource` is a logical name, or empty for the program as a whole."""
 
     resource: str
     message: str
@@ -83,7 +83,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """`basis` is what the program is compared with: the deployed stack, or the base brought up locally."""
+    """`basis` is what the program is compared with: the deployed stack, or the base on local Azure."""
 
     stack: str
     commit: str
@@ -96,17 +96,17 @@ class Report:
 
     @property
     def changed(self) -> tuple[Resource, ...]:
-        return tuple(one for one in self.resources if one.op != "same")
+        return tuple(resource for resource in self.resources if resource.op != "same")
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Into `report-STACK.json`; details that would make the file too large are counted instead."""
+    """Write `report-STACK.json`. If the file would be too large, changes are counted instead of listed."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"report-{report.stack}.json"
     most = CHANGES
     while len(content := _content(report)) > FILE_BYTES and most:
         most //= 2
-        report = replace(report, resources=tuple(_shortened(one, most) for one in report.resources))
+        report = replace(report, resources=tuple(_shortened(resource, most) for resource in report.resources))
     path.write_bytes(content)
     return path
 
@@ -121,33 +121,33 @@ def _shortened(resource: Resource, most: int) -> Resource:
 
 
 def read_all(folder: Path) -> tuple[Report, ...]:
-    """Every report of the folder, dev, test and prod first. Raises OpsError for whatever is no report."""
-    found = sorted(folder.glob("report-*.json")) if folder.is_dir() else []
-    if not 1 <= len(found) <= _REPORTS:
+    """All reports of the folder, dev, test and prod first. Raises OpsError for an invalid report."""
+    paths = sorted(folder.glob("report-*.json")) if folder.is_dir() else []
+    if not 1 <= len(paths) <= _REPORTS:
         raise OpsError(
-            f"{folder} has {len(found)} files report-*.json, expected 1 to {_REPORTS}: "
-            "`python -m ops preview` writes them"
+            f"{folder} has {len(paths)} files report-*.json, expected 1 to {_REPORTS}: "
+            "run `python -m ops preview`"
         )
-    reports = [read(path) for path in found]
+    reports = [read(path) for path in paths]
     return tuple(sorted(reports, key=_place))
 
 
 def read(path: Path) -> Report:
-    """Raises OpsError where the file is not exactly what `write` makes."""
+    """Raises OpsError if the file does not have exactly the format of `write`."""
     status = path.lstat()
-    # A link in an artifact could lead to another file of the job that reads it.
+    # A link in an artifact could point to another file of the job that reads it.
     if not stat.S_ISREG(status.st_mode):
-        raise OpsError(f"{path} is no plain file")
+        raise OpsError(f"{path} is not a regular file")
     if status.st_size > FILE_BYTES:
         raise OpsError(f"{path} has {status.st_size} bytes: a report has at most {FILE_BYTES}")
     try:
         content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise OpsError(f"{path} is no JSON: {error}") from error
+        raise OpsError(f"{path} is not JSON: {error}") from error
     problem = next(_VALIDATOR.iter_errors(content), None)
     if problem is not None:
         where, rule = problem.json_path[:NAME_CHARS], problem.validator
-        raise OpsError(f"{path} is no report of version {VERSION}: {where!r} breaks the rule {rule!r}")
+        raise OpsError(f"{path} is not a report of version {VERSION}: {where!r} violates the rule {rule!r}")
     report = _report(content)
     if path.name != f"report-{report.stack}.json":
         raise OpsError(f"{path} is a report of another stack")
@@ -164,14 +164,14 @@ def _report(content: dict[str, Any]) -> Report:
         counts=content["counts"],
         resources=tuple(map(_resource, content["resources"])),
         package=package and Package(**package),
-        failures=tuple(Failure(**one) for one in content["failures"]),
+        failures=tuple(Failure(**failure) for failure in content["failures"]),
     )
 
 
 def _resource(content: dict[str, Any]) -> Resource:
     changes = tuple(
-        Change(one["path"], Value(**one["old"]), Value(**one["new"]), one["setting"])
-        for one in content["changes"]
+        Change(change["path"], Value(**change["old"]), Value(**change["new"]), change["setting"])
+        for change in content["changes"]
     )
     return Resource(
         op=content["op"],
@@ -190,7 +190,7 @@ def _place(report: Report) -> tuple[int, str]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 _REPORTS = 20
@@ -209,8 +209,8 @@ def _text(most: int, pattern: str | None = None) -> dict[str, object]:
     return {"type": "string", "maxLength": most, **({"pattern": pattern} if pattern else {})}
 
 
-def _list(item: dict[str, object], most: int) -> dict[str, object]:
-    return {"type": "array", "items": item, "maxItems": most}
+def _list(element_schema: dict[str, object], most: int) -> dict[str, object]:
+    return {"type": "array", "items": element_schema, "maxItems": most}
 
 
 def _number(most: int) -> dict[str, object]:

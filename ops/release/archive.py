@@ -1,11 +1,11 @@
-"""Packages by content hash, and what was deployed to each stack: in a folder, or in a blob container.
+"""An archive of packages by content hash and of each stack's releases, in a folder or a blob container.
 
-    <hash>.zip                           the package that `delivery.package` made; never overwritten
-    releases/<project>/<stack>.json      what was deployed, newest first
+    <hash>.zip                           a package built by `delivery.package`; never overwritten
+    releases/<project>/<stack>.json      the releases of the stack, newest first
 
-The pipeline builds once; every later stage, and a rollback, takes the same bytes from here. What comes
-out is checked against its name. The folder is for one machine (`file:///…`), the container for a
-pipeline (`https://<account>.blob.core.windows.net/<container>`, signed in with Entra).
+The pipeline builds a package once; every later stage and a rollback deploy the same bytes from the archive.
+A package that is read is checked against its hash. A folder is used on one machine (`file:///…`), a container
+by a pipeline (`https://<account>.blob.core.windows.net/<container>`, authenticated with Entra).
 """
 
 import json
@@ -28,7 +28,7 @@ from ops.output import OpsError
 URL_VARIABLE = "ASSISTANT_ARCHIVE"
 DEFAULT_FOLDER = PROJECT_ROOT / ".build" / "archive"
 KEPT_RELEASES = 100
-"""Entries of one stack's list; a stack that is deployed twenty times a week keeps more than a month."""
+"""Entries in the list of one stack: more than a month at twenty deployments a week."""
 
 Result = Literal["unfinished", "good", "failed", "rolled back"]
 
@@ -38,15 +38,15 @@ _TRIES = 20
 
 
 class ArchiveError(OpsError):
-    """The archive is none, or holds something else than it says."""
+    """The URL names no archive, or the archive's content is invalid."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """One deployment. `time` is ISO 8601 in UTC; `commit` may be empty; `note` says why it failed.
+    """One deployment. `time` is ISO 8601 in UTC, `commit` may be empty, `note` is the reason of a failure.
 
-    `unfinished` was begun: what the site runs is not known. `rolled back` was good until somebody went back
-    from it to an earlier one.
+    `unfinished` was started, and the package that the site runs is unknown. `rolled back` was good before a
+    rollback to an earlier release.
     """
 
     package_hash: str
@@ -57,17 +57,17 @@ class Release:
 
 
 class Archive:
-    """Every method raises ArchiveError, and FilesError where its files cannot be read or written."""
+    """Every method raises ArchiveError, or FilesError if a file cannot be read or written."""
 
     def __init__(self, files: Files, url: str) -> None:
         self._files, self.url = files, url
 
     def add(self, package: Path) -> str:
-        """Keep a package; returns its hash. One that is there already is not sent again."""
+        """Store a package unless it is already stored. Returns its hash."""
         package_hash = _content_hash(package)
         name = f"{package_hash}.zip"
         if not self._files.exists(name):
-            with suppress(ChangedError):  # the same bytes, by somebody else
+            with suppress(ChangedError):  # another job has stored the same bytes
                 self._files.write(name, package.read_bytes(), over="")
         return package_hash
 
@@ -75,7 +75,7 @@ class Archive:
         return self._files.exists(f"{checked_hash(package_hash)}.zip")
 
     def fetch(self, package_hash: str, folder: Path) -> Path:
-        """`<folder>/<hash>.zip`, checked; from the archive unless it lies there already."""
+        """Read a package into `<folder>/<hash>.zip` unless it is already there, and check its hash."""
         path = folder / f"{checked_hash(package_hash)}.zip"
         if path.is_file() and _matches(path, package_hash):
             return path
@@ -101,7 +101,7 @@ class Archive:
     def change_releases(
         self, project: str, stack: str, change: Callable[[list[Release]], list[Release]]
     ) -> list[Release]:
-        """Replace the list by what `change` makes of it; it is called again where somebody else was first."""
+        """Replace the list with the return value of `change`, which is called again after a conflict."""
         name = _list_name(project, stack)
         for _ in range(_TRIES):
             before, etag = self._read_releases(name)
@@ -114,7 +114,7 @@ class Archive:
             except ChangedError:
                 continue
             return after
-        raise ArchiveError(f"{self.url}/{name} was changed by others {_TRIES} times in turn; run this again")
+        raise ArchiveError(f"{self.url}/{name} was changed by others {_TRIES} times in a row: run this again")
 
     def _read_releases(self, name: str) -> tuple[list[Release], str]:
         kept = self._files.read(name)
@@ -125,17 +125,17 @@ class Archive:
             if document["version"] != _FORMAT:
                 raise ArchiveError(
                     f"{self.url}/{name} has version {document['version']!r}, expected {_FORMAT}: "
-                    "it was written by a newer `ops`; take the newest commit"
+                    "it was written by a newer `ops`: update this checkout to the newest commit"
                 )
             return [_release(entry) for entry in document["releases"]], kept.etag
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArchiveError(f"{self.url}/{name} is no list of releases: {error}") from error
+            raise ArchiveError(f"{self.url}/{name} is not a list of releases: {error}") from error
 
 
 def open_archive(url: str, credential: Callable[[], TokenCredential]) -> Archive:
-    """`url` may be empty: packages are then kept in this checkout. Raises ArchiveError.
+    """Open the archive; an empty `url` selects a folder in this checkout. Raises ArchiveError.
 
-    `credential` is asked only where the archive is in Azure.
+    `credential` is only called if the archive is in Azure.
     """
     if not url:
         return Archive(FolderFiles(DEFAULT_FOLDER), DEFAULT_FOLDER.as_uri())
@@ -152,30 +152,32 @@ def open_archive(url: str, credential: Callable[[], TokenCredential]) -> Archive
 
 
 def checked_hash(text: str) -> str:
-    """Raises ArchiveError for what is no content hash: it becomes part of a file's name."""
+    """The hash, which becomes part of a file name. Raises ArchiveError if it is not a content hash."""
     if not _HASH.fullmatch(text):
         raise ArchiveError(
-            f"{text!r} is no package hash: 64 of 0-9a-f, as `python -m infra.package` shows it"
+            f"{text!r} is not a package hash: 64 characters of 0-9a-f, as `python -m infra.package` prints it"
         )
     return text
 
 
-# What a list of releases says. Pure.
+# Operations on a list of releases. Pure functions.
 
 
-def begun(releases: list[Release], release: Release) -> list[Release]:
-    """With the release on top; one that was begun with the same package before is this one, run again."""
+def add_unfinished(releases: list[Release], release: Release) -> list[Release]:
+    """The list with the release at the top; it replaces an unfinished one of the same package."""
     rest = [
-        each for each in releases if (each.package_hash, each.result) != (release.package_hash, "unfinished")
+        entry
+        for entry in releases
+        if (entry.package_hash, entry.result) != (release.package_hash, "unfinished")
     ]
     return [release, *rest]
 
 
-def finished(releases: list[Release], release: Release, result: Result, note: str = "") -> list[Release]:
-    """With the release's result known; a good one right after the same good one is no news."""
-    rest = [each for each in releases if each != release]
-    done = replace(release, result=result, note=note)
-    if result == "good" and rest and (rest[0].package_hash, rest[0].result) == (done.package_hash, "good"):
+def set_result(releases: list[Release], release: Release, status: Result, note: str = "") -> list[Release]:
+    """The list with the release's result; a repeated good release of the same package is omitted."""
+    rest = [entry for entry in releases if entry != release]
+    done = replace(release, result=status, note=note)
+    if status == "good" and rest and (rest[0].package_hash, rest[0].result) == (done.package_hash, "good"):
         return rest
     return [done, *rest]
 
@@ -193,38 +195,42 @@ def good_releases(releases: list[Release]) -> list[Release]:
     return good
 
 
-def before(releases: list[Release], package_hash: str) -> Release | None:
-    """The newest good release of another package; of any, where the hash is empty."""
-    return next((each for each in good_releases(releases) if each.package_hash != package_hash), None)
+def previous_good_release(releases: list[Release], package_hash: str) -> Release | None:
+    """The newest good release of another package; of any package if the hash is empty."""
+    return next(
+        (release for release in good_releases(releases) if release.package_hash != package_hash), None
+    )
 
 
-def to_go_back_to(releases: list[Release], runs: str) -> Release | None:
-    """Where a rollback goes. `runs` is the hash that the site answers, empty where it answers none.
+def rollback_target(releases: list[Release], runs: str) -> Release | None:
+    """The target of a rollback. `runs` is the package hash that the site reports, empty if it reports none.
 
-    Only a good newest release is gone back from, or what runs in its place: somebody may have deployed by
-    hand. Of any other newest release it is not known, or known to be bad, what new instances start from; the
-    newest good one is deployed again, also where the site still answers it.
+    If the newest release is good, the target is the newest good release of another package than the site
+    runs, which may have been deployed by hand. Otherwise the package that new instances start from is unknown
+    or bad, so the target is the newest good release, even if the site still reports it.
     """
     newest = next(iter(releases), None)
     if newest is None or newest.result != "good":
-        return before(releases, "")
-    return before(releases, runs or newest.package_hash)
+        return previous_good_release(releases, "")
+    return previous_good_release(releases, runs or newest.package_hash)
 
 
-def gone_back(releases: list[Release], target: Release) -> list[Release]:
-    """With every good one newer than the target marked: a later rollback does not come back to those.
+def mark_rolled_back(releases: list[Release], target: Release) -> list[Release]:
+    """The list with every good release newer than the target marked, so that no later rollback deploys those.
 
-    Said before the target is pushed: a rollback that was killed and runs again then has the same target.
+    The list is written before the target is pushed, so that a repeated rollback has the same target.
     """
-    newer = list(takewhile(lambda each: each != target, releases))
-    marked = [replace(each, result="rolled back") if each.result == "good" else each for each in newer]
+    newer = list(takewhile(lambda release: release != target, releases))
+    marked = [
+        replace(release, result="rolled back") if release.result == "good" else release for release in newer
+    ]
     return [*marked, *releases[len(newer) :]]
 
 
 def _list_name(project: str, stack: str) -> str:
     for part in (project, stack):
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part):
-            raise ArchiveError(f"{part!r} is no name of a Pulumi project or stack")
+            raise ArchiveError(f"{part!r} is not a valid name of a Pulumi project or stack")
     return f"releases/{project}/{stack}.json"
 
 

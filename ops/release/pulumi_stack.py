@@ -1,4 +1,4 @@
-"""A Pulumi stack and its app in Azure, as a release needs them (`ops.release.release.Environment`)."""
+"""A Pulumi stack and its app in Azure as an environment of a release (`ops.release.release.Environment`)."""
 
 import time
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from requests import RequestException, Session
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, url_path
 from ops.azure import Azure
 from ops.engine import Pulumi
-from ops.locks.recovery import make, mend, run_state_of
+from ops.locks.recovery import make, recover, run_state_of
 from ops.output import OpsError
-from ops.release.smoke import PATIENCE, ChatStateTable, SmokeTest, Target, target_of
+from ops.release.smoke import TIMEOUT, ChatStateTable, SmokeTest, Target, target_of
 from ops.state import resources
 from ops.words import lost_with
 
 
 class PulumiStack:
-    """An `Environment`: a Pulumi stack, and Azure through its SDK.
+    """An `Environment` that uses the Pulumi CLI and the Azure SDK.
 
-    `refresh`: what was changed in Azure behind the program's back is looked for, and put back.
-    `smoke_message`: the smoke test posts a message, which the model is paid for.
+    `refresh`: refresh the state, so that changes made in Azure outside the program are reverted.
+    `smoke_message`: post a message in the smoke test, which uses tokens of the model.
     """
 
     def __init__(
@@ -30,21 +30,21 @@ class PulumiStack:
         pulumi: Pulumi,
         stack: str,
         azure: Azure,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
         *,
         refresh: bool = False,
         smoke_message: bool = True,
     ) -> None:
         self.stack, self._smoke_message = stack, smoke_message
-        self._pulumi, self._azure, self._patience = pulumi, azure, patience
+        self._pulumi, self._azure, self._timeout = pulumi, azure, timeout
         self._flags = ("--refresh",) if refresh else ()
         self._session = Session()
 
-    def answered(self) -> str:
+    def running_package(self) -> str:
         url = self._outputs().get("functionAppUrl")
         if not url:
             return ""
-        for pause in (1.0, 5.0, 0.0):  # an app that starts may need a moment
+        for pause in (1.0, 5.0, 0.0):  # an app that is starting may not answer yet
             try:
                 answer = self._session.get(
                     f"{url}{url_path('health')}", timeout=(10, 60), allow_redirects=False
@@ -60,14 +60,14 @@ class PulumiStack:
         return self.stack in self._pulumi.stacks()
 
     def make(self) -> None:
-        """Make the stack unless it exists. Raises LockedError."""
+        """Create the stack unless it exists. Raises LockedError."""
         make(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
-    def mend(self) -> None:
-        """Make it usable again after a killed job. Raises LockedError."""
-        mend(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
+    def recover(self) -> None:
+        """Recover the stack after a killed job. Raises LockedError."""
+        recover(self._pulumi, self.stack, run_state_of(self._pulumi.environment))
 
-    def recorded(self) -> str:
+    def recorded_package(self) -> str:
         return str(self._outputs().get("packageHash") or "")
 
     def preview(self, package: Path) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class PulumiStack:
         more = {PUSH_AGAIN_VARIABLE: "1"} if push_again else {}
         self._with(package, more).up(self.stack, *self._flags)
 
-    def unsettled(self, package: Path) -> list[str]:
+    def pending_changes(self, package: Path) -> list[str]:
         return changes(self._with(package).preview(self.stack))
 
     def smoke(self, package_hash: str) -> list[str]:
@@ -87,7 +87,7 @@ class PulumiStack:
             lambda: self._key(target),
             ChatStateTable(target.table_endpoint, self._azure.credential),
             self._session,
-            patience=self._patience,
+            timeout=self._timeout,
             post_message=self._smoke_message,
         ).run(package_hash)
 
@@ -100,7 +100,7 @@ class PulumiStack:
             why = str(error).splitlines()[0]
             if getattr(error, "status_code", None) == 403:
                 right = "Microsoft.Web/sites/host/listkeys/action"
-                why = f"{why}. It takes the right {right} (Website Contributor has it)"
+                why = f"{why}. This requires the permission {right} (the role Website Contributor has it)"
             raise OpsError(f"the function keys of {target.site_name} cannot be listed: {why}") from error
         return (keys.function_keys or {}).get("default", "")
 
@@ -113,7 +113,7 @@ class PulumiStack:
 
 
 def changes(preview: Mapping[str, Any]) -> list[str]:
-    """One line for each resource that a preview does not leave as it is."""
+    """One line for each resource that a preview would change."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     return [
         f"{step['urn'].rpartition('::')[2]} ({step['op']})"
@@ -123,7 +123,7 @@ def changes(preview: Mapping[str, Any]) -> list[str]:
 
 
 def data_lost(preview: Mapping[str, Any]) -> list[str]:
-    """The logical names of what keeps data and would be deleted, or deleted and made again."""
+    """The logical names of the resources with data that would be deleted or replaced."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     going = [step["urn"] for step in steps if "delete" in step["op"] or "replace" in step["op"]]
     kept = [urn for urn in going if lost_with(urn.split("::")[2].rpartition("$")[2])]

@@ -1,4 +1,4 @@
-"""What `deploy` and `rollback` share: their arguments, what they work on, and what they tell."""
+"""Shared parts of `deploy` and `rollback`: arguments, checks and output."""
 
 import argparse
 import os
@@ -16,35 +16,35 @@ from ops.output import OpsError
 from ops.release.archive import URL_VARIABLE, Archive, Release, open_archive
 from ops.release.pulumi_stack import PulumiStack
 from ops.release.release import EXIT_CODES, Code, Outcome, Releases
-from ops.release.smoke import MESSAGE_TOKENS, PATIENCE
+from ops.release.smoke import MESSAGE_TOKENS, TIMEOUT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXIT_CODES
-    parser.add_argument("--stack", required=True, metavar="S", help="the environment, as `prod`")
+    parser.add_argument("--stack", required=True, metavar="S", help="the environment, for example `prod`")
     parser.add_argument(
         "--archive",
         default=os.environ.get(URL_VARIABLE, ""),
         metavar="URL",
-        help="where packages and lists of releases are kept: file:///FOLDER or "
+        help="the archive of packages and lists of releases: file:///FOLDER or "
         "https://ACCOUNT.blob.core.windows.net/CONTAINER; "
-        f"default: ${URL_VARIABLE}, or else .build/archive in this checkout",
+        f"default: ${URL_VARIABLE}, or .build/archive in this checkout",
     )
     parser.add_argument(
         "--patience",
         type=float,
-        default=PATIENCE,
+        default=TIMEOUT,
         metavar="SECONDS",
-        help="how long the smoke test waits for each right answer (default: %(default)g), and eight times as "
-        "long where the app says that a role is missing",
+        help="timeout for each step of the smoke test (default: %(default)g), and eight times as long "
+        "if the app reports that a role is missing",
     )
     parser.add_argument(
         "--no-smoke-message",
         action="store_true",
-        help=f"post no message in the smoke test, which costs {MESSAGE_TOKENS} of the model: then nothing "
-        "proves the model's role and deployment",
+        help=f"post no message in the smoke test, which uses {MESSAGE_TOKENS} of the model: the role for the "
+        "model and its deployment are then not tested",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ class Work:
 
 
 def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The commit that a package was built from: as the stack's list says, or else the one that is checked
-    out; empty where neither is known."""
-    known = next((each.commit for each in history if each.package_hash == package_hash), "")
+    """The commit that a package was built from: from the stack's list, or else the current commit.
+
+    It is empty if neither is known."""
+    known = next((release.commit for release in history if release.package_hash == package_hash), "")
     return known or environment.get("GITHUB_SHA", "") or _checked_out()
 
 
@@ -88,13 +89,13 @@ def _checked_out() -> str:
 
 
 def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
-    """Raises OpsError where the stack's Python is another than the package's: before anything is changed."""
+    """Raises OpsError if the package is for another Python version than the stack."""
     wanted, made = python_version_of(stack), made_for(package)
     if made - {wanted}:
         version = ", ".join(sorted(made))
         raise OpsError(
             f"package {package_hash} was made for Python {version}, and pythonVersion of stack {stack} is "
-            f"{wanted}: nothing was changed. To go on with this package: "
+            f"{wanted}: nothing was changed. To use this package: "
             f"pulumi config set pythonVersion {version} --stack {stack}. To build one for {wanted}: "
             f"python -m infra.package --stack {stack} --out FILE, "
             f"python -m ops deploy --stack {stack} --package FILE"
@@ -102,16 +103,17 @@ def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
 
 
 def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:
-    """Raises OpsError where data would be lost that nobody allowed to go."""
+    """Raises OpsError if data would be lost without --allow-data-loss."""
     refused = [name for name in lost if name not in allowed]
     if refused:
         flags = " ".join(f"--allow-data-loss {name}" for name in refused)
         raise OpsError(
-            f"DATA WOULD BE LOST with {', '.join(refused)}: nothing was changed. If that is meant: {flags}"
+            f"DATA WOULD BE LOST with {', '.join(refused)}: nothing was changed. "
+            f"If this is intended, add: {flags}"
         )
 
 
-# What is told. `markdown` says the same as `plain`, and more of it.
+# The output. `markdown` has the lines of `plain` and a title.
 
 
 _LONGEST = 1000
@@ -125,11 +127,11 @@ def markdown(outcome: Outcome) -> str:
     stack = written.code(outcome.stack)
     title = {
         Code.DONE: f"✅ {stack} is deployed",
-        Code.FAILED: f"❌ {stack} was not deployed, and runs what it ran",
+        Code.FAILED: f"❌ {stack} was not deployed, and still runs the previous package",
         Code.WENT_BACK: f"⚠️ {stack} was rolled back",
-        Code.BROKEN: f"🚨 {stack} IS BROKEN: somebody has to look now",
-        Code.NOT_SETTLED: f"⚠️ {stack} is deployed, but is not settled",
-        Code.UNPROVEN: f"⚠️ {stack} runs a package that is not proven to be good",
+        Code.BROKEN: f"🚨 {stack} IS BROKEN: act now",
+        Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but has not converged",
+        Code.UNVERIFIED: f"⚠️ {stack} runs a package that could not be tested",
     }[outcome.code]
     return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
 
@@ -139,53 +141,54 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
     release, back = outcome.release, outcome.went_back_to
     lines: list[tuple[str, str]] = []
 
-    def tell(label: str, *values: str) -> None:
+    def add_line(label: str, *values: str) -> None:
         flat = [" ".join(value.split()) for value in values]
         lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
 
-    if outcome.code in (Code.DONE, Code.NOT_SETTLED):
+    if outcome.code in (Code.DONE, Code.NOT_CONVERGED):
         which = "package"
-    elif outcome.code == Code.UNPROVEN and not back:
-        which = "NOT PROVEN: package"
+    elif outcome.code == Code.UNVERIFIED and not back:
+        which = "NOT VERIFIED: package"
     else:
         which = "FAILED: package"
-    tell(
+    add_line(
         f"{which} {{}} of commit {{}} on stack {{}}",
         release.package_hash,
         release.commit or "unknown",
         outcome.stack,
     )
     if outcome.failure:
-        tell("why: {}", outcome.failure)
+        add_line("why: {}", outcome.failure)
     if back:
         deployed = "deployed again"
-        if outcome.its_failure:
+        if outcome.rollback_failure:
             deployed = (
-                "NOT PROVEN EITHER, deployed again"
-                if outcome.code == Code.UNPROVEN
+                "NOT VERIFIED EITHER, deployed again"
+                if outcome.code == Code.UNVERIFIED
                 else "THE PREVIOUS PACKAGE FAILED TOO"
             )
-        tell(
+        add_line(
             f"{deployed}: package {{}} of commit {{}}",
             back.package_hash,
             back.commit or "unknown",
         )
-    if outcome.its_failure:
-        tell("why: {}", outcome.its_failure)
+    if outcome.rollback_failure:
+        add_line("why: {}", outcome.rollback_failure)
     if outcome.code == Code.BROKEN:
-        if outcome.nothing_before:
-            tell("there is no good package to go back to")
-        tell(
-            "next: {} lists what was good; docs/runbook.md", f"python -m ops rollback --stack {outcome.stack}"
+        if outcome.no_previous_release:
+            add_line("there is no good package to roll back to")
+        add_line(
+            "next: {} lists the good releases; see docs/runbook.md",
+            f"python -m ops rollback --stack {outcome.stack}",
         )
-    if outcome.code == Code.UNPROVEN:
-        tell(
-            "next: {} deploys and tests it again, {} goes back; docs/runbook.md",
+    if outcome.code == Code.UNVERIFIED:
+        add_line(
+            "next: {} deploys and tests it again, {} rolls back; see docs/runbook.md",
             f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
             f"python -m ops rollback --stack {outcome.stack}",
         )
-    for line in outcome.found:
-        tell("smoke test: {}", line)
-    for name in outcome.unsettled:
-        tell("another `pulumi up` would change {}", name)
+    for line in outcome.smoke_lines:
+        add_line("smoke test: {}", line)
+    for name in outcome.pending_changes:
+        add_line("another `pulumi up` would change {}", name)
     return lines

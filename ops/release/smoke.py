@@ -1,4 +1,4 @@
-"""The smoke test of a deployed stack: one assistant with one message, made as a client does, and removed."""
+"""The smoke test of a deployed stack: creates an assistant, posts one message and deletes the assistant."""
 
 import re
 import secrets
@@ -13,35 +13,35 @@ from delivery.package import url_path
 from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
 from infra.names import CHAT_STATE_TABLE
 from ops.output import OpsError, note
-from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, the_one
+from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, only_resource
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-PATIENCE = 90.0
-"""Seconds for each answer: a cold start on Flex takes half a minute, and new keys some seconds."""
+TIMEOUT = 90.0
+"""Seconds for each step: a cold start on Flex takes half a minute, and new keys some seconds."""
 
-_ROLE_PATIENCE_FACTOR = 8
-"""Where the app names a role, it is waited for so many times longer: 12 minutes, as long as roles take."""
+_ROLE_TIMEOUT_FACTOR = 8
+"""Factor for the timeout if the app reports a missing role: 12 minutes, as long as assignments take."""
 _ROLE = re.compile(r"\brole\b", re.IGNORECASE)
 _HEALTH_ANSWERS = 5
-"""Answers in a row, each on a connection of its own: an instance of the package before may still serve."""
+"""Consecutive answers, each on a new connection: an instance of the previous package may still run."""
 _MESSAGE = "Reply with the one word: ready"
 MESSAGE_TOKENS = "about a hundred tokens"
 _POST_SECONDS = 240
 """Azure's front end answers after 230."""
 
 _ID_WITHOUT_TRACE = "smoke-test"
-"""Where the rows cannot be removed, every test uses this one id: the rows of the test before are replaced."""
+"""If the rows cannot be deleted, every test uses this id, so that it replaces the previous rows."""
 
 
 class SmokeError(Exception):
-    """The app does not do what it must; the message says what it did. Holds no secret."""
+    """The app fails the test. The message describes its answer and contains no secret."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A deployed app, as its stack's state names it. URLs have no closing slash."""
+    """A deployed app, from the state of its stack. The URLs have no trailing slash."""
 
     resource_group: str
     site_name: str
@@ -50,10 +50,10 @@ class Target:
 
 
 class Table(Protocol):
-    """The chat-state rows of one assistant. Both raise PermissionError without a role for it."""
+    """The chat-state rows of an assistant. Both methods raise PermissionError if a role is missing."""
 
     def rows(self, assistant_id: str) -> list[str]:
-        """Their row keys."""
+        """The row keys."""
         ...
 
     def remove(self, assistant_id: str) -> None: ...
@@ -61,18 +61,18 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """`key` gives the function key when it is asked for, so that it is held no longer than needed."""
+    """`key` returns the function key; it is called for each request, so that the key is not stored."""
 
     target: Target
     key: Callable[[], str]
     table: Table
     session: Session = field(repr=False)
     clock: Clock = field(default_factory=Clock)
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT
     post_message: bool = True
 
     def run(self, package_hash: str) -> list[str]:
-        """What was found, a line each. Raises SmokeError where the app fails."""
+        """Run the test. Returns one line for each check. Raises SmokeError if the app fails."""
         self._health(package_hash)
         reads = self._may_read()
         assistant_id = f"smoke-test-{secrets.token_hex(8)}" if reads else _ID_WITHOUT_TRACE
@@ -90,11 +90,11 @@ class SmokeTest:
         if stay:
             rows = f"its rows are in {CHAT_STATE_TABLE}; {stay}"
         elif not reads:
-            rows = f"its rows were not looked at: no role to read {CHAT_STATE_TABLE}; the app removed them"
+            rows = f"its rows were not checked: no role to read {CHAT_STATE_TABLE}; the app removed them"
         messages_path = url_path(f"assistants/{assistant_id}/messages")
         posted = f"POST {messages_path} answers 200 with a reply of the model"
         if not self.post_message:
-            posted = "no message was posted, so nothing is known of the model's role and deployment"
+            posted = "no message was posted, so the role for the model and its deployment are not tested"
         return [
             f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
             f"PUT {url_path(f'assistants/{assistant_id}')} answers 202",
@@ -110,7 +110,7 @@ class SmokeTest:
                 status, body = self._send("GET", url, {"Connection": "close"})
                 running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
                 if status != 200 or running != package_hash:
-                    answered = f"package {running}" if status == 200 else _described(status, body)
+                    answered = f"package {running}" if status == 200 else _describe(status, body)
                     return f"{url} answers {answered}, not package {package_hash}"
             return None
 
@@ -123,7 +123,7 @@ class SmokeTest:
             status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
             if status == 202 and body == {"assistantId": assistant_id}:
                 return None
-            answered = f"{_described(status, body)}, not 202 with the assistant's id"
+            answered = f"{_describe(status, body)}, not 202 with the assistant's id"
             return f"PUT {path} answers {answered}{self._host_cause(status, body)}"
 
         self._until(check)
@@ -141,13 +141,13 @@ class SmokeTest:
             )
             if status == 200 and isinstance(body, dict) and "reply" in body:
                 return None
-            answered = f"{_described(status, body)}, not 200 with a reply"
+            answered = f"{_describe(status, body)}, not 200 with a reply"
             return f"POST {path} answers {answered}{self._host_cause(status, body)}"
 
         self._until(check)
 
     def _host_cause(self, status: int, body: Any) -> str:
-        """Why a host that cannot read its keys answers so; empty where it is not that."""
+        """The explanation for an answer of a host that cannot read its keys; empty for any other answer."""
         if status != 500 or body:
             return ""
         keys_status, _ = self._send("GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
@@ -169,9 +169,10 @@ class SmokeTest:
             )
 
     def _remove(self, assistant_id: str, reads: bool) -> str:
-        """Why its rows stay; empty where they do not. It never hides what the test itself found.
+        """Delete the assistant. Returns the reason if rows remain, otherwise an empty text.
 
-        The app's own DELETE takes the lease along; code that does not work leaves the rows to the table.
+        It raises no error that would replace that of the test. The app's DELETE also removes the lease; if
+        it fails, the rows are removed from the table directly.
         """
         path = url_path(f"assistants/{assistant_id}")
         try:
@@ -179,7 +180,7 @@ class SmokeTest:
             if status == 204:
                 return ""
             if not reads:
-                return f"the rows of {assistant_id} stay: DELETE {path} answers {_described(status, body)}"
+                return f"the rows of {assistant_id} stay: DELETE {path} answers {_describe(status, body)}"
             self.table.remove(assistant_id)
         except PermissionError:
             return f"the rows of {assistant_id} stay: no role to remove them"
@@ -190,17 +191,17 @@ class SmokeTest:
         return ""
 
     def _until(self, check: Callable[[], str | None]) -> None:
-        """Ask until all is well, or there is no time left.
+        """Repeat the check until it passes or the timeout expires. Raises SmokeError with the last failure.
 
-        An app that has just started may fail at first, and a new role takes minutes to arrive.
+        An app that has just started may fail at first, and a role assignment takes minutes.
         """
         start = self.clock.now()
-        for pause in _growing():
+        for pause in exponential_backoff():
             wrong = check()
             if wrong is None:
                 return
-            patience = self.patience * (_ROLE_PATIENCE_FACTOR if _ROLE.search(wrong) else 1)
-            if self.clock.now() + pause > start + patience:
+            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(wrong) else 1)
+            if self.clock.now() + pause > start + timeout:
                 raise SmokeError(wrong)
             self.clock.sleep(pause)
 
@@ -213,7 +214,7 @@ class SmokeTest:
         *,
         seconds: float = 60,
     ) -> tuple[int, Any]:
-        """Status and JSON; status 0 where nobody answers, and text where it is no JSON."""
+        """The status and the JSON body: status 0 if there is no answer, and text if the body is not JSON."""
         try:
             answer = self.session.request(
                 method, url, headers=headers, json=body, timeout=(10, seconds), allow_redirects=False
@@ -221,7 +222,7 @@ class SmokeTest:
         except SSLError as error:
             raise OpsError(
                 f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
-                "REQUESTS_CA_BUNDLE can name an authority."
+                "Set REQUESTS_CA_BUNDLE to the certificate of its authority."
             ) from error
         except RequestException as error:
             return 0, f"{through_proxy(url)}{type(error).__name__}"
@@ -232,8 +233,8 @@ class SmokeTest:
 
 
 def target_of(stack: list[Resource]) -> Target:
-    """Raises OpsError where the state has no site or no storage account."""
-    site, account = the_one(stack, SITE), the_one(stack, STORAGE_ACCOUNT)
+    """The app of a stack. Raises OpsError if the state has no site or no storage account."""
+    site, account = only_resource(stack, SITE), only_resource(stack, STORAGE_ACCOUNT)
     group, name = group_and_name(site.id)
     try:
         return Target(
@@ -244,27 +245,27 @@ def target_of(stack: list[Resource]) -> Target:
         )
     except (KeyError, TypeError) as error:
         raise OpsError(
-            f"the state of {site.name} or {account.name} has no {error}: `pulumi refresh`"
+            f"the state of {site.name} or {account.name} has no {error}: run `pulumi refresh`"
         ) from error
 
 
 class ChatStateTable:
-    """`Table` through Azure's SDK."""
+    """`Table` with the Azure SDK."""
 
     def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
-        from azure.data.tables import TableClient  # noqa: PLC0415 # takes long, and is not always needed
+        from azure.data.tables import TableClient  # noqa: PLC0415 # slow to import, and not always needed
 
-        # Its methods leave their options untyped.
+        # The options of its methods are untyped.
         self._client: Any = TableClient(endpoint, CHAT_STATE_TABLE, credential=credential)
 
     def rows(self, assistant_id: str) -> list[str]:
         from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
 
         try:
-            found = self._client.query_entities(
+            entities = self._client.query_entities(
                 "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
             )
-            return [str(row["RowKey"]) for row in found]
+            return [str(row["RowKey"]) for row in entities]
         except HttpResponseError as error:
             raise _refusal(error, "read") from error
         except AzureError as error:
@@ -286,7 +287,7 @@ def _refusal(error: Any, what: str) -> Exception:
     if error.status_code == 403:
         return PermissionError(CHAT_STATE_TABLE)
     if error.status_code == 404:
-        return SmokeError(f"the table {CHAT_STATE_TABLE} is not there: {_first_line(error)}")
+        return SmokeError(f"the table {CHAT_STATE_TABLE} does not exist: {_first_line(error)}")
     return OpsError(f"the table {CHAT_STATE_TABLE} cannot be {what}: {_first_line(error)}")
 
 
@@ -294,7 +295,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _described(status: int, body: Any) -> str:
+def _describe(status: int, body: Any) -> str:
     detail = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
     words = str(cast(object, body)) if detail is None else str(detail)
     text = " ".join(words.split())[: 200 if detail is None else 600]
@@ -303,7 +304,7 @@ def _described(status: int, body: Any) -> str:
     return f"{status} ({text})" if text else f"{status} with no body"
 
 
-def _growing() -> Iterator[float]:
+def exponential_backoff() -> Iterator[float]:
     seconds = 1.0
     while True:
         yield min(seconds, 10.0)

@@ -1,7 +1,7 @@
-"""What a stack leaves behind: a resource group, soft-deleted model accounts, files beside its state.
+"""Leftovers of a stack: resource groups, soft-deleted model accounts, and files next to the state.
 
-Groups are found by the tags that infra.program puts on them, soft-deleted accounts by their names. A tag
-is easily copied, so nothing counts as a test stack's unless infra.names computes its very name for it.
+Groups are identified by the tags that infra.program sets, soft-deleted accounts by their names. A tag can
+be copied, so a leftover belongs to a test stack only if infra.names computes exactly its name.
 """
 
 import re
@@ -23,7 +23,7 @@ from ops.files import Files
 from ops.output import OpsError, note
 
 GROUP_DEADLINE, PURGE_DEADLINE = 30 * 60.0, 10 * 60.0
-"""Seconds. Groups with a Log Analytics workspace take minutes to go."""
+"""Seconds. The deletion of a group with a Log Analytics workspace takes minutes."""
 
 _ACCOUNT_ID = re.compile(
     r"/locations/(?P<location>[^/]+)/resourceGroups/(?P<group>[^/]+)/deletedAccounts/(?P<name>[^/]+)$",
@@ -34,7 +34,7 @@ _ANY_EPHEMERAL = re.compile(r"pr-[1-9][0-9]{0,9}(?![0-9])")
 
 @dataclass(frozen=True)
 class Group:
-    """`stack` is what its tag says."""
+    """A resource group. `stack` is the value of its tag."""
 
     name: str
     stack: str
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True)
 class DeletedAccount:
-    """A soft-deleted model account. `stack` is what its tag says, where Azure tells tags; `deleted` when."""
+    """A soft-deleted model account. `stack` is the value of its tag, empty if Azure returns none."""
 
     location: str
     group: str
@@ -57,7 +57,7 @@ class DeletedAccount:
 
 @dataclass(frozen=True)
 class Naming:
-    """What infra.names computes for the project's stacks of pull requests in a subscription."""
+    """The names that infra.names computes for the project's test stacks in a subscription."""
 
     subscription_id: str
     project: str
@@ -65,21 +65,21 @@ class Naming:
 
     @classmethod
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
-        """With the committed suffix, and with none, as it may have been committed lately."""
+        """Create it for the committed suffix and for none, because it may have been committed recently."""
         config = own_keys(read_stack_file(folder / EPHEMERAL_CONFIG), project)
         committed = SETTINGS["nameSuffix"].rule.parse(config.get("nameSuffix", ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
 
     def group_of(self, stack: str) -> tuple[str, ...]:
-        """The names that the stack's resource group may have. They do not depend on the model's region."""
+        """The possible names of the stack's resource group. They do not depend on the model's region."""
         return tuple(self._names(stack, suffix, "any").resource_group for suffix in self.suffixes)
 
     def stack_of(self, account: DeletedAccount) -> str | None:
-        """The stack of a pull request whose model account that was; None for every other account."""
+        """The test stack that the model account belonged to; None for every other account."""
         location, group, name = account.place
-        # In a project with a long name these have no room for the stack's: then only the tag tells it.
-        found = {account.stack, *_ANY_EPHEMERAL.findall(name), *_ANY_EPHEMERAL.findall(group)}
-        for stack in sorted(one for one in found if pull_request_of(one) is not None):
+        # In a project with a long name they do not contain the stack's name: then only the tag does.
+        candidates = {account.stack, *_ANY_EPHEMERAL.findall(name), *_ANY_EPHEMERAL.findall(group)}
+        for stack in sorted(candidate for candidate in candidates if pull_request_of(candidate) is not None):
             for suffix in self.suffixes:
                 computed = self._names(stack, suffix, location)
                 if (computed.resource_group, computed.openai_account) == (group, name):
@@ -91,33 +91,33 @@ class Naming:
 
 
 def tagged_groups(azure: Azure, project: str) -> list[Group]:
-    """Groups with the project's tag, and any stack's."""
-    with _told("the resource groups cannot be listed"):
-        found = list(
+    """The groups with the tags of the project and of any stack."""
+    with _translate_azure_errors("the resource groups cannot be listed"):
+        listed = list(
             azure.resources.resource_groups.list(
                 filter=f"tagName eq 'project' and tagValue eq '{_quoted(project)}'"
             )
         )
     groups: list[Group] = []
-    for group in found:
+    for group in listed:
         tags = group.tags or {}
         if tags.get("project") == project and tags.get("stack"):
             groups.append(Group(str(group.name), tags["stack"]))
-    return sorted(groups, key=lambda one: one.name)
+    return sorted(groups, key=lambda group: group.name)
 
 
 def group_names(azure: Azure) -> set[str]:
-    """Of all groups in the subscription, lower case."""
-    with _told("the resource groups cannot be listed"):
+    """The names of all groups in the subscription, in lower case."""
+    with _translate_azure_errors("the resource groups cannot be listed"):
         return {str(group.name).lower() for group in azure.resources.resource_groups.list()}
 
 
 def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
-    """Every soft-deleted model account of the subscription, whoever made it."""
-    with _told("the deleted model accounts cannot be listed"):
-        found = list(azure.cognitive.deleted_accounts.list())
+    """All soft-deleted model accounts of the subscription."""
+    with _translate_azure_errors("the deleted model accounts cannot be listed"):
+        listed = list(azure.cognitive.deleted_accounts.list())
     accounts: list[DeletedAccount] = []
-    for account in found:
+    for account in listed:
         place = _ACCOUNT_ID.search(str(account.id))
         if place is None:
             continue
@@ -132,37 +132,37 @@ def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
                 _time(deleted),
             )
         )
-    return sorted(accounts, key=lambda one: one.place)
+    return sorted(accounts, key=lambda account: account.place)
 
 
 def state_files(files: Files, project: str) -> dict[str, list[str]]:
-    """By stack, what Pulumi and `ops` keep beside its state: history, backups, claims.
+    """The files that Pulumi and `ops` keep next to the state, by stack: history, backups and claims.
 
-    Only of use while the stack exists; a removal that was cut off leaves it.
+    They are only needed while the stack exists; an interrupted removal leaves them behind.
     """
-    found: dict[str, list[str]] = {}
+    names_by_stack: dict[str, list[str]] = {}
     for folder in (".pulumi/history", ".pulumi/backups", ".ops/claims"):
         for name in files.names(f"{folder}/{project}/"):
-            found.setdefault(name.split("/")[3], []).append(name)
+            names_by_stack.setdefault(name.split("/")[3], []).append(name)
     for name in files.names(f".pulumi/stacks/{project}/"):
         stack, ending, _ = name.rpartition("/")[2].partition(".json.bak")
         if ending:
-            found.setdefault(stack, []).append(name)
-    return found
+            names_by_stack.setdefault(stack, []).append(name)
+    return names_by_stack
 
 
 def delete_group(azure: Azure, name: str) -> None:
-    """With everything in it; one that is gone already is as good."""
+    """Delete the group and everything in it. It is not an error if it does not exist."""
     note(f"Deleting the resource group {name}, with everything in it.")
-    with _told(f"the resource group {name} cannot be deleted"):
+    with _translate_azure_errors(f"the resource group {name} cannot be deleted"):
         _finish(lambda: azure.resources.resource_groups.begin_delete(name), GROUP_DEADLINE)
 
 
 def purge(azure: Azure, account: DeletedAccount) -> None:
-    """For good, so that its name and its quota are free; one that is gone already is as good."""
+    """Purge the account, which frees its name and quota. It is not an error if it does not exist."""
     note(f"Purging the deleted model account {account.name}.")
     place = (account.location, account.group, account.name)
-    with _told(f"the deleted model account {account.name} cannot be purged"):
+    with _translate_azure_errors(f"the deleted model account {account.name} cannot be purged"):
         _finish(lambda: azure.cognitive.deleted_accounts.begin_purge(*place), PURGE_DEADLINE)
 
 
@@ -173,11 +173,11 @@ def _finish(begin: Callable[[], Any], deadline: float) -> None:
     except ResourceNotFoundError:
         return
     if not poller.done():
-        raise OpsError(f"it goes on after {deadline / 60:g} minutes: run this again later")
+        raise OpsError(f"it is still running after {deadline / 60:g} minutes: run this again later")
 
 
 @contextmanager
-def _told(what: str) -> Generator[None]:
+def _translate_azure_errors(what: str) -> Generator[None]:
     try:
         yield
     except OpsError as error:

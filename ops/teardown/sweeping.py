@@ -1,7 +1,7 @@
-"""Which leftovers of test stacks may be swept away, and why the others may not. Pure.
+"""Decides which leftovers of test stacks may be removed, with a reason for each. Pure functions.
 
-Only what belongs to a pull request (infra.stacks.pull_request_of) is ever looked at, and only where
-GitHub says that it is closed.
+Only leftovers of a pull request (infra.stacks.pull_request_of) are considered, and they are removed only
+if GitHub reports the pull request as closed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
-class Found:
-    """Something that bears the name of a pull request's stack; `since` where its age is known."""
+class Leftover:
+    """An object with the name of a pull request's stack. `since` is None if its age is unknown."""
 
     kind: Kind
     name: str
@@ -29,27 +29,27 @@ class Found:
     what: str
     since: datetime | None = None
     suspicious: str = ""
-    """Why it may be no test stack's at all."""
+    """The reason why it may not belong to a test stack."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What GitHub says of a pull request; `problem` where it does not say."""
+class PullRequestStatus:
+    """The state of a pull request on GitHub; `problem` is the reason if it is unknown."""
 
     state: Literal["open", "closed", "merged"] | None
     problem: str = ""
 
 
 @dataclass(frozen=True)
-class Item:
-    found: Found
+class Decision:
+    leftover: Leftover
     action: Action
     why: str
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What there is. `state_files` are the stacks that have some; `stack_files` are `Pulumi.<stack>.yaml`."""
+class Inventory:
+    """The existing objects. `state_files` are names of stacks, `stack_files` are `Pulumi.<stack>.yaml`."""
 
     stacks: Sequence[StackSummary] = ()
     groups: Iterable[Group] = ()
@@ -58,63 +58,67 @@ class Seen:
     stack_files: Iterable[str] = ()
 
 
-def find(seen: Seen, naming: Naming) -> list[Found]:
-    """What may be left, in the order in which it goes. What a stack that exists has, goes with it."""
-    there = {stack.name for stack in seen.stacks}
-    found = [*map(_stack, seen.stacks)]
-    found += [_group(group, naming) for group in seen.groups if group.stack not in there]
-    for account in seen.accounts:
+def find(inventory: Inventory, naming: Naming) -> list[Leftover]:
+    """The leftovers in the order of removal. The objects of an existing stack are removed with that stack."""
+    there = {stack.name for stack in inventory.stacks}
+    leftovers = [*map(_stack, inventory.stacks)]
+    leftovers += [_group(group, naming) for group in inventory.groups if group.stack not in there]
+    for account in inventory.accounts:
         owner = naming.stack_of(account)
         if owner is not None and owner not in there:
             what = f"soft-deleted in {account.location}"
-            found.append(Found("deleted model account", account.name, owner, what, account.deleted))
-    found += [
-        Found("state files", stack, stack, "history, backups or claims")
-        for stack in seen.state_files
+            leftovers.append(Leftover("deleted model account", account.name, owner, what, account.deleted))
+    leftovers += [
+        Leftover("state files", stack, stack, "history, backups or claims")
+        for stack in inventory.state_files
         if stack not in there
     ]
-    stack_files = {file.removeprefix("Pulumi.").removesuffix(".yaml"): file for file in seen.stack_files}
-    found += [
-        Found("stack file", file, stack, "in this folder")
+    stack_files = {file.removeprefix("Pulumi.").removesuffix(".yaml"): file for file in inventory.stack_files}
+    leftovers += [
+        Leftover("stack file", file, stack, "in this folder")
         for stack, file in stack_files.items()
         if stack not in there
     ]
-    ephemeral = [(number, one) for one in found if (number := pull_request_of(one.stack)) is not None]
-    ordered = sorted(ephemeral, key=lambda each: (KINDS.index(each[1].kind), each[0], each[1].name))
-    return [one for _, one in ordered]
+    ephemeral = [
+        (number, leftover)
+        for leftover in leftovers
+        if (number := pull_request_of(leftover.stack)) is not None
+    ]
+    ordered = sorted(ephemeral, key=lambda pair: (KINDS.index(pair[1].kind), pair[0], pair[1].name))
+    return [leftover for _, leftover in ordered]
 
 
-def _stack(stack: StackSummary) -> Found:
+def _stack(stack: StackSummary) -> Leftover:
     count = f"{stack.resources} resources" if stack.resources else "empty"
-    return Found("stack", stack.name, stack.name, count, stack.updated)
+    return Leftover("stack", stack.name, stack.name, count, stack.updated)
 
 
-def _group(group: Group, naming: Naming) -> Found:
+def _group(group: Group, naming: Naming) -> Leftover:
     expected = naming.group_of(group.stack)
     doubt = "" if group.name.lower() in expected else f"its name is not {' or '.join(expected)}"
-    return Found("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
+    return Leftover("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
 
 
-def decide(found: Sequence[Found], asked: Mapping[int, Asked]) -> list[Item]:
-    return [_decided(one, asked) for one in found]
+def decide(leftovers: Sequence[Leftover], statuses: Mapping[int, PullRequestStatus]) -> list[Decision]:
+    return [_decided(leftover, statuses) for leftover in leftovers]
 
 
-def _decided(found: Found, asked: Mapping[int, Asked]) -> Item:
-    number = pull_request_of(found.stack)
-    if number is None:  # nothing else is ever removed, whoever calls
-        return Item(found, "keep", f"{found.stack} is no stack of a pull request")
-    if found.suspicious:
-        return Item(found, "suspicious", found.suspicious)
-    answer = asked.get(number, Asked(None, "GitHub was not asked"))
-    if answer.state is None:
-        return Item(found, "unknown", answer.problem)
-    if answer.state == "open":
-        return Item(found, "keep", f"pull request #{number} is open")
-    return Item(found, "remove", f"pull request #{number} is {answer.state}")
+def _decided(leftover: Leftover, statuses: Mapping[int, PullRequestStatus]) -> Decision:
+    number = pull_request_of(leftover.stack)
+    if number is None:  # a safeguard for every caller
+        return Decision(leftover, "keep", f"{leftover.stack} is not the stack of a pull request")
+    if leftover.suspicious:
+        return Decision(leftover, "suspicious", leftover.suspicious)
+    status = statuses.get(number, PullRequestStatus(None, "its state was not requested from GitHub"))
+    if status.state is None:
+        return Decision(leftover, "unknown", status.problem)
+    if status.state == "open":
+        return Decision(leftover, "keep", f"pull request #{number} is open")
+    return Decision(leftover, "remove", f"pull request #{number} is {status.state}")
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """For people, as `3 days`."""
+    """A readable age, for example `3 days`."""
     if since is None:
         return "?"
     seconds = max(now - since, timedelta()).total_seconds()

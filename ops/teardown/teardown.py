@@ -1,4 +1,4 @@
-"""Takes a stack down so that nothing of it is left, and proves it. May be killed anywhere and run again."""
+"""Destroys a stack with all its leftovers and verifies the result. An interrupted run can be repeated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
 
 
 class ProtectedStackError(OpsError):
-    """The stack is protected; nothing has been touched."""
+    """The stack is protected; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What a stack's state says that it has in Azure."""
+    """The resource groups and model accounts in the state of a stack."""
 
     groups: frozenset[str]
     accounts: frozenset[tuple[str, str, str]]  # location, group, name; lower case
@@ -43,7 +43,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class TearDown:
-    """`naming` says which groups and accounts are a test stack's, also where its state does not know them."""
+    """`naming` identifies groups and accounts of a test stack that are not in its state."""
 
     pulumi: Pulumi
     azure: Azure
@@ -57,9 +57,9 @@ class TearDown:
         return cls(pulumi, azure, naming, run_state)
 
     def __call__(self, stack: str) -> None:
-        """Raises OpsError: LockedError, ProtectedStackError, or what is left and why.
+        """Destroy the stack. Raises LockedError, ProtectedStackError, or OpsError with the leftovers.
 
-        The stack itself goes only where it is a pull request's; another keeps its settings.
+        Only the stack of a pull request is also removed; another stack keeps its settings.
         """
         ephemeral = pull_request_of(stack) is not None
         exists = stack in self.pulumi.stacks()
@@ -72,7 +72,7 @@ class TearDown:
         self._remove_leftovers(stack, traces)
         if ephemeral:
             if not destroyed:
-                self._prove_gone(stack, traces)
+                self._verify_groups_gone(stack, traces)
             if exists:
                 self.pulumi.remove_stack(stack, force=not destroyed)
             for name in state_files(files, project).get(stack, ()):
@@ -81,20 +81,22 @@ class TearDown:
         self._verify(stack, traces, removed=ephemeral)
 
     def _destroy(self, stack: str, exported: dict[str, Any]) -> bool:
-        """False where Pulumi could not, and all that the state names goes with its resource group."""
+        """Return False if Pulumi failed but the resource group contains every resource in the state."""
         if not state.entries(exported):
             return True
         try:
-            # Without --refresh it would stop at what somebody deleted by hand.
+            # Without --refresh it would fail at a resource that was deleted by hand.
             self.pulumi.destroy(stack, "--refresh")
         except PulumiError:
             if read_locks(self.pulumi.files, self.pulumi.project, stack):
-                raise  # somebody else was faster
+                raise  # another command has taken the lock
             left = self.pulumi.export(stack)
             known = traces_of(exported).groups
-            if pull_request_of(stack) is None or not known or outside(left, known):
+            if pull_request_of(stack) is None or not known or resources_outside(left, known):
                 raise
-            note(f"Stack {stack} is deleted by its resource group, since Pulumi could not.")
+            note(
+                f"Stack {stack} is destroyed by deleting its resource group, because `pulumi destroy` failed."
+            )
             return False
         return True
 
@@ -106,7 +108,7 @@ class TearDown:
             purge(self.azure, account)
 
     def _groups(self, stack: str) -> list[Group]:
-        """What the tags call the stack's; one with a foreign name too."""
+        """The groups with the tag of the stack, including those with an unexpected name."""
         return [group for group in tagged_groups(self.azure, self.pulumi.project) if group.stack == stack]
 
     def _accounts(self, stack: str, traces: Traces) -> list[DeletedAccount]:
@@ -116,13 +118,14 @@ class TearDown:
             if account.place in traces.accounts or self.naming.stack_of(account) == stack
         ]
 
-    def _prove_gone(self, stack: str, traces: Traces) -> None:
-        """Before a state is thrown away that still names resources. A group may have lost its tags."""
+    def _verify_groups_gone(self, stack: str, traces: Traces) -> None:
+        """Raises OpsError if a group in the state still exists, for example because it lost its tags."""
         left = sorted(traces.groups & group_names(self.azure))
         if left:
             raise OpsError(
                 f"stack {stack} could not be destroyed, and its resource group {', '.join(left)} is not "
-                "tagged as its own, so it stays too. Look at it; to delete it: az group delete --name NAME"
+                "tagged as its own, so neither was removed. "
+                "Check the group; to delete it: az group delete --name NAME"
             )
 
     def _verify(self, stack: str, traces: Traces, *, removed: bool) -> None:
@@ -131,11 +134,11 @@ class TearDown:
         if removed and stack in self.pulumi.stacks():
             left.append(f"the stack {stack}")
         if left:
-            raise OpsError(f"of stack {stack} there is still: {', '.join(left)}. Run this again")
+            raise OpsError(f"stack {stack} still has: {', '.join(left)}. Run this again")
 
 
 def is_owned(group: Group, stack: str, traces: Traces, naming: Naming) -> bool:
-    """Whether a group that is tagged as the stack's may be deleted: its state or its name must say so too."""
+    """Whether a group may be deleted: it has the stack's tag, and the state or infra.names its name."""
     if group.stack != stack:
         return False
     name = group.name.lower()
@@ -143,7 +146,7 @@ def is_owned(group: Group, stack: str, traces: Traces, naming: Naming) -> bool:
 
 
 def traces_of(exported: dict[str, Any]) -> Traces:
-    """What the stack only reads (`ResourceGroup.get`) is another's."""
+    """Resources that the stack only reads (`ResourceGroup.get`) are omitted."""
     groups: set[str] = set()
     accounts: set[tuple[str, str, str]] = set()
     for entry in state.entries(exported):
@@ -160,8 +163,8 @@ def traces_of(exported: dict[str, Any]) -> Traces:
     return Traces(frozenset(groups), frozenset(accounts))
 
 
-def outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
-    """Names of what the state has in Azure, but in none of these resource groups."""
+def resources_outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
+    """The names of the Azure resources in the state that are in none of these resource groups."""
     within = tuple(f"/resourcegroups/{group}" for group in groups)
 
     def is_within(resource_id: str) -> bool:
@@ -177,7 +180,7 @@ def outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
 
 
 def refuse_protected(stack: str, exported: dict[str, Any]) -> None:
-    """Raises ProtectedStackError where something of the stack is protected."""
+    """Raises ProtectedStackError if a resource of the stack is protected."""
     names = [
         resource.name
         for entry in state.entries(exported)

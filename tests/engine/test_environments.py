@@ -122,7 +122,7 @@ def test_a_stack_that_fails_stays_and_the_comment_says_where_it_failed(committed
     done = at.ops("test-stack", "up", "--pr", "8", check=False)
 
     assert done.returncode == 1
-    assert "stays, to be looked at" in done.stderr
+    assert "is kept for analysis" in done.stderr
     for told in ("**failed** at: pulumi up", "a_module_that_nobody_has"):
         assert told in at.comment(8)
     assert at.state_files("pr-8")
@@ -149,7 +149,7 @@ def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
     # The code that purges is broken too: then the resource group goes as a whole.
     (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
     gone = at.ops("test-stack", "down", "--pr", "9")
-    assert "by its resource group" in gone.stderr
+    assert "by deleting its resource group" in gone.stderr
     nothing_is_left(at, 9)
 
 
@@ -287,7 +287,7 @@ def test_a_stack_whose_state_is_lost_is_made_anew(at: Pipeline) -> None:
 
     made = at.ops("test-stack", "up", "--pr", "18")
 
-    assert "it is made anew" in made.stderr
+    assert "the stack is destroyed and created again" in made.stderr
     assert "`pr-18` is ready" in at.comment(18)
     at.ops("test-stack", "down", "--pr", "18")
     nothing_is_left(at, 18)

@@ -87,7 +87,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
         releases = Releases(made)
         releases.code("first")
         told = releases.run("deploy")
-        assert "there is nothing to go back to" in told
+        assert "a rollback is not possible" in told
         assert "its rows are in ChatState, and removed again" in told
         releases.first = releases.runs()
         yield releases
@@ -144,7 +144,7 @@ def test_a_rollback_goes_back_stays_when_the_stack_is_mended_and_the_next_deploy
 
     releases.run("rollback")
     assert releases.runs() == first
-    assert "no good release to go back to" in releases.run("rollback", code=1)
+    assert "no good release to roll back to" in releases.run("rollback", code=1)
     assert releases.runs() == first
 
     group = releases.stack.outputs()["resourceGroupName"]

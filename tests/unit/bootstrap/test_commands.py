@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from bootstrap.__main__ import main
-from bootstrap.backend import Whereabouts
+from bootstrap.backend import StateLocation
 from bootstrap.commands import is_sealed_by, patiently
 from ops.engine import PulumiError
 from ops.output import OpsError
@@ -17,61 +17,61 @@ VAULT = "azurekeyvault://kv.vault.azure.net/keys/pulumi-state"
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Whereabouts:
+def location(tmp_path: Path) -> StateLocation:
     (tmp_path / "bootstrap").mkdir()
     environment = {"PATH": "", "PULUMI_BACKEND_URL": "azblob://of-the-main-project"}
-    return Whereabouts("shared", root=tmp_path, environment=environment)
+    return StateLocation("shared", root=tmp_path, environment=environment)
 
 
-def checkpoint(where: Whereabouts) -> Path:
-    path = where.folder / ".pulumi" / "stacks" / "bootstrap" / "shared.json"
+def checkpoint(location: StateLocation) -> Path:
+    path = location.folder / ".pulumi" / "stacks" / "bootstrap" / "shared.json"
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     return path
 
 
-def test_from_nothing_the_state_is_on_this_machine_whatever_the_shell_says(where: Whereabouts) -> None:
-    environment = where.pulumi().environment
-    assert environment["PULUMI_BACKEND_URL"] == f"file://{where.root}/.bootstrap"
+def test_from_nothing_the_state_is_on_this_machine_whatever_the_shell_says(location: StateLocation) -> None:
+    environment = location.pulumi().environment
+    assert environment["PULUMI_BACKEND_URL"] == f"file://{location.root}/.bootstrap"
     assert environment["PULUMI_CONFIG_PASSPHRASE"] == ""
-    assert where.folder.stat().st_mode & 0o077 == 0
+    assert location.folder.stat().st_mode & 0o077 == 0
 
 
 def test_any_folder_can_hold_the_checkout(tmp_path: Path) -> None:
-    where = Whereabouts("shared", root=tmp_path / "a%20b #1?")
-    assert unquote(urlsplit(where.local_url).path) == str(where.folder)
+    location = StateLocation("shared", root=tmp_path / "a%20b #1?")
+    assert unquote(urlsplit(location.local_url).path) == str(location.folder)
 
 
-def test_the_callers_passphrase_stays(where: Whereabouts) -> None:
+def test_the_callers_passphrase_stays(location: StateLocation) -> None:
     for given in ({"PULUMI_CONFIG_PASSPHRASE": "secret"}, {"PULUMI_CONFIG_PASSPHRASE_FILE": "/file"}):
-        environment = Whereabouts("shared", root=where.root, environment=given).pulumi().environment
+        environment = StateLocation("shared", root=location.root, environment=given).pulumi().environment
         assert {name: environment[name] for name in environment if "PASSPHRASE" in name} == given
 
 
-def test_once_moved_every_clone_finds_it_there_also_where_a_copy_was_left(where: Whereabouts) -> None:
-    where.stack_file.write_text("config:\n  state:backendUrl: azblob://state?storage_account=st\n")
-    checkpoint(where)
-    assert where.pulumi().environment["PULUMI_BACKEND_URL"] == "azblob://state?storage_account=st"
+def test_once_moved_every_clone_finds_it_there_also_where_a_copy_was_left(location: StateLocation) -> None:
+    location.stack_file.write_text("config:\n  state:backendUrl: azblob://state?storage_account=st\n")
+    checkpoint(location)
+    assert location.pulumi().environment["PULUMI_BACKEND_URL"] == "azblob://state?storage_account=st"
 
 
-def test_a_sealed_state_that_is_nowhere_to_be_found_is_not_begun_anew(where: Whereabouts) -> None:
-    where.stack_file.write_text(f"secretsprovider: {VAULT}\nencryptedkey: abc\n")
+def test_a_sealed_state_that_is_nowhere_to_be_found_is_not_begun_anew(location: StateLocation) -> None:
+    location.stack_file.write_text(f"secretsprovider: {VAULT}\nencryptedkey: abc\n")
     with pytest.raises(OpsError, match="not on this machine"):
-        where.pulumi()
-    checkpoint(where)  # killed between sealing and copying: it is here
-    assert where.pulumi().environment["PULUMI_BACKEND_URL"] == where.local_url
+        location.pulumi()
+    checkpoint(location)  # killed between sealing and copying: it is here
+    assert location.pulumi().environment["PULUMI_BACKEND_URL"] == location.local_url
 
 
-def test_the_last_stack_takes_the_folder_along_and_no_other_does(where: Whereabouts) -> None:
-    path = checkpoint(where)
+def test_the_last_stack_takes_the_folder_along_and_no_other_does(location: StateLocation) -> None:
+    path = checkpoint(location)
     other = path.with_name("other.json")
     other.write_text("{}")
     path.unlink()
-    where.forget_local()
+    location.forget_local()
     assert other.is_file()
     other.unlink()
-    where.forget_local()
-    assert not where.folder.exists()
+    location.forget_local()
+    assert not location.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,6 @@ def test_without_pulumi_or_state_a_command_says_what_is_missing(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))  # in ~/.pulumi there may be one
     (tmp_path / "bootstrap").mkdir()
-    monkeypatch.setattr("bootstrap.__main__.Whereabouts", lambda stack: Whereabouts(stack, root=tmp_path))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr("bootstrap.__main__.StateLocation", lambda stack: StateLocation(stack, root=tmp_path))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert main([*words]) == 1
     assert re.search(r"install it|make bootstrap", capsys.readouterr().err)

@@ -19,12 +19,12 @@ from ops.release.archive import (
     Archive,
     ArchiveError,
     Release,
-    before,
-    begun,
-    finished,
-    gone_back,
+    add_unfinished,
     good_releases,
+    mark_rolled_back,
     open_archive,
+    previous_good_release,
+    set_result,
 )
 from tests.unit.ops.conftest import BlobAccount
 
@@ -131,7 +131,7 @@ def test_a_package_that_is_not_there_is_said_with_what_brings_it_back(
 
 @pytest.mark.parametrize("name", ["", "..", "../" + "a" * 61, "A" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_only_a_hash_becomes_a_name(archive: Archive, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ArchiveError, match="no package hash"):
+    with pytest.raises(ArchiveError, match="not a package hash"):
         archive.fetch(name, tmp_path)
 
 
@@ -176,17 +176,17 @@ def test_writers_at_once_lose_no_entry(url: str, archive: Archive, request: pyte
 
 @pytest.mark.parametrize("stack", ["", "..", "a/b", ".hidden", "a b"])
 def test_only_a_stacks_name_becomes_a_path(archive: Archive, stack: str) -> None:
-    with pytest.raises(ArchiveError, match="no name of a Pulumi"):
+    with pytest.raises(ArchiveError, match="not a valid name of a Pulumi"):
         archive.releases("assistant", stack)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("{", "no list of releases"),
-        ("[]", "no list of releases"),
+        ("{", "not a list of releases"),
+        ("[]", "not a list of releases"),
         ('{"version": 2, "releases": []}', "version 2"),
-        ('{"version": 1, "releases": [{"package_hash": "x"}]}', "no list of releases"),
+        ('{"version": 1, "releases": [{"package_hash": "x"}]}', "not a list of releases"),
     ],
 )
 def test_a_damaged_list_is_named_and_not_overwritten(tmp_path: Path, content: str, told: str) -> None:
@@ -238,20 +238,22 @@ def test_a_container_that_is_not_there_is_no_empty_list(blob_account: BlobAccoun
 def test_one_goes_back_to_the_newest_good_release_of_another_package() -> None:
     releases = [release(C, "failed"), release(C, "failed", "0"), release(B), release(A)]
 
-    assert before(releases, C) == release(B)
-    assert before(releases, B) == release(A)
+    assert previous_good_release(releases, C) == release(B)
+    assert previous_good_release(releases, B) == release(A)
 
 
 def test_a_release_that_was_rolled_back_is_not_gone_back_to() -> None:
-    assert before([release(C), release(B, "rolled back"), release(A)], C) == release(A)
+    assert previous_good_release([release(C), release(B, "rolled back"), release(A)], C) == release(A)
 
 
 def test_a_package_that_was_good_once_and_failed_since_is_not_good() -> None:
-    assert before([release(C), release(B, "failed"), release(B), release(A)], C) == release(A)
+    assert previous_good_release([release(C), release(B, "failed"), release(B), release(A)], C) == release(A)
 
 
 def test_a_package_that_failed_once_and_was_good_since_is_good() -> None:
-    assert before([release(C), release(B, "good", "2"), release(B, "failed")], C) == release(B, "good", "2")
+    assert previous_good_release([release(C), release(B, "good", "2"), release(B, "failed")], C) == release(
+        B, "good", "2"
+    )
 
 
 def test_what_was_begun_says_nothing_about_a_package() -> None:
@@ -259,16 +261,16 @@ def test_what_was_begun_says_nothing_about_a_package() -> None:
 
 
 def test_the_first_deployment_has_nothing_to_go_back_to() -> None:
-    assert before([release(A, "failed")], A) is None
+    assert previous_good_release([release(A, "failed")], A) is None
 
 
 def test_a_second_rollback_goes_further_back_and_not_forth() -> None:
     releases = [release(C), release(B), release(A)]
 
     once = _rolled_back(releases, release(B), "4")
-    assert before(once, B) == release(A)
+    assert previous_good_release(once, B) == release(A)
     twice = _rolled_back(once, release(A), "5")
-    assert before(twice, A) is None
+    assert previous_good_release(twice, A) is None
     assert [each.result for each in twice] == ["good", "rolled back", "rolled back", "rolled back", "good"]
 
 
@@ -281,18 +283,22 @@ def test_a_rollback_over_several_leaves_none_of_them_to_come_back_to() -> None:
 def test_a_rollback_to_a_package_that_failed_since_marks_what_lies_between() -> None:
     releases = [release(A, "failed", "4"), release(B), release(A)]
 
-    assert [each.result for each in gone_back(releases, release(A))] == ["failed", "rolled back", "good"]
+    assert [each.result for each in mark_rolled_back(releases, release(A))] == [
+        "failed",
+        "rolled back",
+        "good",
+    ]
 
 
 def _rolled_back(releases: list[Release], target: Release, time: str) -> list[Release]:
     back = replace(target, result="unfinished", time=time)
-    return finished(begun(gone_back(releases, target), back), back, "good")
+    return set_result(add_unfinished(mark_rolled_back(releases, target), back), back, "good")
 
 
 def test_a_deployment_that_was_killed_and_runs_again_has_one_entry() -> None:
     first, again = release(B, "unfinished", "1"), release(B, "unfinished", "2")
 
-    releases = finished(begun(begun([release(A)], first), again), again, "good")
+    releases = set_result(add_unfinished(add_unfinished([release(A)], first), again), again, "good")
 
     assert releases == [release(B, "good", "2"), release(A)]
 
@@ -300,4 +306,4 @@ def test_a_deployment_that_was_killed_and_runs_again_has_one_entry() -> None:
 def test_deploying_the_same_good_package_again_is_no_news() -> None:
     again = release(A, "unfinished", "2")
 
-    assert finished(begun([release(A)], again), again, "good") == [release(A)]
+    assert set_result(add_unfinished([release(A)], again), again, "good") == [release(A)]

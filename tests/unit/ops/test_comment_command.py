@@ -78,7 +78,7 @@ def test_a_forks_run_is_told_on_the_pull_request_of_its_head(
     assert "/actions/runs/5000)" in body  # the run that previewed, not the one that comments
 
 
-WARNING = "The pull request's own code did that"
+WARNING = "The pull request's own code computed this"
 
 
 def test_a_forks_report_cannot_leave_out_the_warning(
@@ -130,7 +130,7 @@ def test_two_pull_requests_of_one_head_are_not_guessed_between(
     for number in (8, 9):
         fake_github.add_pull_request(number, sha=HEAD, head_repository=FORK, branch="shorter-answers")
     assert tell(reports, "workflow_run.completed.fork", monkeypatch) == 1
-    assert "name one with --pr" in capsys.readouterr().err
+    assert "select one with --pr" in capsys.readouterr().err
     assert not fake_github.writes()
 
 

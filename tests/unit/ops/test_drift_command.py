@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops.__main__ import main
-from ops.drift.detector import Eye
+from ops.drift.detector import DriftDetector
 from ops.drift.drift import Change, Finding
 from ops.drift.owners import Owner
 from ops.drift.report import Report
@@ -24,13 +24,13 @@ FINDING = Finding(
 )
 
 
-class Seen:
+class FakeDetector:
     """What is found at each stack; None where it cannot be looked at."""
 
     def __init__(self) -> None:
         self.stacks: dict[str, list[Finding] | None] = {}
 
-    def look(self, stack: str) -> Report:
+    def detect(self, stack: str) -> Report:
         found = self.stacks[stack]
         if found is None:
             raise OpsError("the stack's state cannot be read")
@@ -38,9 +38,9 @@ class Seen:
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch, fake_github: FakeGitHub, tmp_path: Path) -> Seen:
-    made = Seen()
-    monkeypatch.setattr(Eye, "open", lambda: made)
+def detector(monkeypatch: pytest.MonkeyPatch, fake_github: FakeGitHub, tmp_path: Path) -> FakeDetector:
+    made = FakeDetector()
+    monkeypatch.setattr(DriftDetector, "open", lambda: made)
     for name, value in fake_github.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
@@ -59,16 +59,18 @@ def issues(github: FakeGitHub) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("found", "code"), [([], 0), ([FINDING], 3), (None, 1)], ids=["clean", "drift", "unseen"]
 )
-def test_the_exit_code_says_what_was_found(seen: Seen, found: list[Finding] | None, code: int) -> None:
-    seen.stacks["prod"] = found
+def test_the_exit_code_says_what_was_found(
+    detector: FakeDetector, found: list[Finding] | None, code: int
+) -> None:
+    detector.stacks["prod"] = found
 
     assert drift("--stack", "prod") == code
 
 
 def test_a_stack_that_cannot_be_looked_at_does_not_hide_the_others(
-    seen: Seen, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    detector: FakeDetector, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    seen.stacks = {"dev": None, "prod": [FINDING]}
+    detector.stacks = {"dev": None, "prod": [FINDING]}
 
     assert drift("--stack", "dev", "--stack", "prod", "--json") == 1
 
@@ -76,19 +78,19 @@ def test_a_stack_that_cannot_be_looked_at_does_not_hide_the_others(
     assert [report["stack"] for report in json.loads(printed.out)] == ["prod"]
     assert "error: dev: the stack's state cannot be read" in printed.err
     summary = (tmp_path / "summary.md").read_text()
-    assert "could not look" in summary
+    assert "could not be checked" in summary
     assert "minimumTlsVersion" in summary
 
 
 def test_one_issue_is_opened_kept_and_closed_for_each_environment(
-    seen: Seen, fake_github: FakeGitHub
+    detector: FakeDetector, fake_github: FakeGitHub
 ) -> None:
-    seen.stacks = {"dev": [FINDING], "prod": [FINDING]}
+    detector.stacks = {"dev": [FINDING], "prod": [FINDING]}
     drift("--stack", "dev", "--stack", "prod", "--issue")
     drift("--stack", "dev", "--stack", "prod", "--issue")
     assert [state for _, state in issues(fake_github)] == ["open", "open"]
 
-    seen.stacks["dev"] = []
+    detector.stacks["dev"] = []
     drift("--stack", "dev", "--stack", "prod", "--issue")
 
     assert sorted(issues(fake_github)) == [
@@ -97,18 +99,18 @@ def test_one_issue_is_opened_kept_and_closed_for_each_environment(
     ]
 
 
-def test_an_issue_stays_open_when_nobody_could_look(seen: Seen, fake_github: FakeGitHub) -> None:
-    seen.stacks["prod"] = [FINDING]
+def test_an_issue_stays_open_when_nobody_could_look(detector: FakeDetector, fake_github: FakeGitHub) -> None:
+    detector.stacks["prod"] = [FINDING]
     drift("--stack", "prod", "--issue")
-    seen.stacks["prod"] = None
+    detector.stacks["prod"] = None
 
     drift("--stack", "prod", "--issue")
 
     assert [state for _, state in issues(fake_github)] == ["open"]
 
 
-def test_a_dry_run_writes_no_issue(seen: Seen, fake_github: FakeGitHub) -> None:
-    seen.stacks["prod"] = [FINDING]
+def test_a_dry_run_writes_no_issue(detector: FakeDetector, fake_github: FakeGitHub) -> None:
+    detector.stacks["prod"] = [FINDING]
 
     assert drift("--stack", "prod", "--issue", "--dry-run") == 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.engine import Pulumi, PulumiError
-from ops.locks import recovery as mend
+from ops.locks import recovery
 from ops.locks.locks import LockedError, read_claims, read_locks
 
 STACK = "pr-7"
@@ -77,13 +77,13 @@ def test_the_lock_that_a_killed_job_left_is_known_to_be_stranded(
 
 def test_a_stack_is_made_where_a_killed_job_left_only_its_lock(pulumi: Pulumi) -> None:
     with pytest.raises(PulumiError):
-        mend.make(pulumi, STACK, lambda _run, _attempt: "in_progress")
+        recovery.make(pulumi, STACK, lambda _run, _attempt: "in_progress")
     shutil.copytree(pulumi.folder / "kept", pulumi.folder / ".ops/claims/p" / STACK, dirs_exist_ok=True)
     later = Pulumi(pulumi.folder, {**pulumi.environment, "GITHUB_RUN_ID": "43"})
     with pytest.raises(LockedError, match="its run is in progress"):
-        mend.make(later, STACK, lambda _run, _attempt: "in_progress")
+        recovery.make(later, STACK, lambda _run, _attempt: "in_progress")
     assert read_locks(pulumi.files, "p", STACK)
     no_stacks = "import sys; print('v3.274.1' if sys.argv[1] == 'version' else '[]')"
     (pulumi.folder / "bin" / "pulumi").write_text(f"#!{sys.executable}\n{no_stacks}\n")
-    mend.make(later, STACK, lambda _run, _attempt: "completed")
+    recovery.make(later, STACK, lambda _run, _attempt: "completed")
     assert not read_locks(pulumi.files, "p", STACK)

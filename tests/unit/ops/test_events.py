@@ -100,8 +100,8 @@ def test_the_name_comes_from_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
         (("pull_request", "number"), True, "is bool, expected int"),
         (("pull_request", "head", "sha"), 5, r"head\.sha is int, expected str"),
         (("pull_request", "labels"), None, "labels is NoneType, expected list"),
-        (("pull_request", "labels"), ["x"], r"labels\[0\] is no object"),
-        (("pull_request", "state"), "locked", "'locked', which is neither open nor closed"),
+        (("pull_request", "labels"), ["x"], r"labels\[0\] is not an object"),
+        (("pull_request", "state"), "locked", "'locked', expected open or closed"),
     ],
 )
 def test_an_event_that_is_not_as_published_is_refused(
@@ -120,5 +120,5 @@ def test_a_file_that_is_no_event_is_refused(tmp_path: Path, content: str) -> Non
 
 
 def test_an_event_that_no_command_knows_is_refused() -> None:
-    with pytest.raises(OpsError, match="'push' is none of pull_request, workflow_run"):
+    with pytest.raises(OpsError, match="'push' is not one of pull_request, workflow_run"):
         event(PAYLOADS / "schedule.json", "push")

@@ -84,7 +84,7 @@ def test_a_missing_permission_is_refused_with_what_to_look_at(
 
 
 def test_a_github_out_of_reach_is_an_error() -> None:
-    with pytest.raises(OpsError, match="could not be asked for pull request 7"):
+    with pytest.raises(OpsError, match="cannot read pull request 7: the request to GitHub failed"):
         GitHub(TOKEN, REPOSITORY, "http://127.0.0.1:1", pace=0, tries=0).pull_request(7)
 
 

@@ -11,9 +11,9 @@ import pytest
 from ops.files import FilesError, FolderFiles
 from ops.locks.locks import (
     Claim,
-    Here,
     Lock,
     LockedError,
+    Machine,
     Run,
     claimed,
     judge,
@@ -42,13 +42,13 @@ def github_says(state: str | None) -> Callable[[int, int], str | None]:
     return answer
 
 
-def here(host: str = "vm", run: Run | None = None, *, local: bool = False, runs: bool = False) -> Here:
-    return Here(host, run, local, lambda _pid: runs)
+def machine(host: str = "vm", run: Run | None = None, *, local: bool = False, runs: bool = False) -> Machine:
+    return Machine(host, run, local, lambda _pid: runs)
 
 
-LAPTOP_GONE = here(local=True)
-LAPTOP_RUNS = here(local=True, runs=True)
-ELSEWHERE = here("another-vm", Run(43, 1, "up", "GitHub Actions 4", "https://…"))
+LAPTOP_GONE = machine(local=True)
+LAPTOP_RUNS = machine(local=True, runs=True)
+ELSEWHERE = machine("another-vm", Run(43, 1, "up", "GitHub Actions 4", "https://…"))
 
 
 def test_on_the_same_machine_a_process_that_is_gone_strands_its_lock() -> None:
@@ -60,19 +60,19 @@ def test_on_the_same_machine_a_process_that_runs_is_alive() -> None:
 
 
 def test_a_host_of_the_same_name_proves_nothing_where_the_backend_is_shared() -> None:
-    assert judge(LOCK, [], here(local=False), nobody_asks).state == "unknown"
+    assert judge(LOCK, [], machine(local=False), nobody_asks).state == "unknown"
 
 
 def test_a_hosted_runner_of_the_same_name_proves_nothing() -> None:
-    other = here(run=Run(43, 1, "up", "GitHub Actions 3", "…"), local=True)
+    other = machine(run=Run(43, 1, "up", "GitHub Actions 3", "…"), local=True)
 
     assert judge(LOCK, [], other, nobody_asks).state == "unknown"
     assert judge(LOCK, [CLAIM], other, github_says("in_progress")).state == "alive"
 
 
 def test_a_step_of_this_very_job_that_was_killed_strands_its_lock() -> None:
-    assert judge(LOCK, [CLAIM], here(run=RUN), nobody_asks).state == "stranded"
-    assert judge(LOCK, [CLAIM], here(run=RUN, runs=True), nobody_asks).state == "alive"
+    assert judge(LOCK, [CLAIM], machine(run=RUN), nobody_asks).state == "stranded"
+    assert judge(LOCK, [CLAIM], machine(run=RUN, runs=True), nobody_asks).state == "alive"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_lock_is_read_as_the_cli_writes_it(files: FolderFiles) -> None:
 
 def test_only_stranded_locks_and_what_killed_commands_claimed_are_removed(files: FolderFiles) -> None:
     write_lock(files, pid=5)
-    with claimed(files, PROJECT, "pr-8", "pulumi up", here()):
+    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()):
         assert release_stranded(files, PROJECT, STACK, LAPTOP_GONE, nobody_asks)
 
         assert read_locks(files, PROJECT, STACK) == []
@@ -163,7 +163,7 @@ def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None
 
 
 def test_where_github_cannot_be_asked_the_lock_stays_and_the_reason_is_told(files: FolderFiles) -> None:
-    killed = here(run=RUN)
+    killed = machine(run=RUN)
     claim = claimed(files, PROJECT, STACK, "pulumi up", killed)
     claim.__enter__()(5)  # never left: the job was killed
     write_lock(files, pid=5)
@@ -176,7 +176,7 @@ def test_where_github_cannot_be_asked_the_lock_stays_and_the_reason_is_told(file
 
 
 def test_the_claim_of_a_killed_job_frees_its_lock_and_is_removed_with_it(files: FolderFiles) -> None:
-    claim = claimed(files, PROJECT, STACK, "pulumi up", here(run=RUN))
+    claim = claimed(files, PROJECT, STACK, "pulumi up", machine(run=RUN))
     claim.__enter__()(5)
     write_lock(files, pid=5)
 
@@ -186,7 +186,7 @@ def test_the_claim_of_a_killed_job_frees_its_lock_and_is_removed_with_it(files: 
 
 
 def test_a_claim_is_gone_when_its_command_has_ended(files: FolderFiles) -> None:
-    with claimed(files, PROJECT, STACK, "pulumi up", here()) as started:
+    with claimed(files, PROJECT, STACK, "pulumi up", machine()) as started:
         started(os.getpid())
         (claim,) = read_claims(files, PROJECT, STACK).values()
         assert claim.pid == os.getpid()
@@ -201,9 +201,9 @@ def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
         raise FilesError("the claim cannot be deleted")
 
     monkeypatch.setattr(files, "delete", unreachable)
-    with pytest.raises(OpsError, match="up failed"), claimed(files, PROJECT, STACK, "pulumi up", here()):
+    with pytest.raises(OpsError, match="up failed"), claimed(files, PROJECT, STACK, "pulumi up", machine()):
         raise OpsError("up failed")
-    with claimed(files, PROJECT, STACK, "pulumi up", here()):
+    with claimed(files, PROJECT, STACK, "pulumi up", machine()):
         pass
 
     assert capsys.readouterr().err.count("the claim cannot be deleted") == 2
@@ -218,7 +218,7 @@ def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
 
 @pytest.mark.parametrize("stack", ["../x", "a/b", "", "."])
 def test_a_stacks_name_never_leads_to_another_folder(files: FolderFiles, stack: str) -> None:
-    with pytest.raises(OpsError, match="is no name"):
+    with pytest.raises(OpsError, match="is not a valid name"):
         read_locks(files, PROJECT, stack)
 
 

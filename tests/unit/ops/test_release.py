@@ -14,7 +14,7 @@ from ops.engine import PulumiError
 from ops.files import FilesError
 from ops.output import OpsError
 from ops.release import release as module
-from ops.release.archive import Archive, Release, open_archive, to_go_back_to
+from ops.release.archive import Archive, Release, open_archive, rollback_target
 from ops.release.release import Code, Outcome, Releases
 from ops.release.releasing import markdown, plain
 from ops.release.smoke import SmokeError
@@ -42,10 +42,10 @@ class Stack:
     changes: list[str] = field(default_factory=list[str])
     pushes: list[str] = field(default_factory=list[str])
 
-    def answered(self) -> str:
+    def running_package(self) -> str:
         return self.starts_from if self.answers is None else self.answers
 
-    def recorded(self) -> str:
+    def recorded_package(self) -> str:
         return self.state
 
     def up(self, package: Path, *, push_again: bool) -> None:
@@ -69,7 +69,7 @@ class Stack:
             raise SmokeError("PUT answers 500")
         return ["PUT answers 202"]
 
-    def unsettled(self, package: Path) -> list[str]:
+    def pending_changes(self, package: Path) -> list[str]:
         return self.changes if content_hash(package) == self.state else ["deployed-code (update)"]
 
     def _killed(self, step: str) -> None:
@@ -120,7 +120,7 @@ def test_a_good_package_is_deployed_once_and_listed(world: World) -> None:
     outcome = world.deploy("a")
 
     assert outcome.code == Code.DONE
-    assert outcome.found == ("PUT answers 202",)
+    assert outcome.smoke_lines == ("PUT answers 202",)
     assert world.results() == [("a", "good")]
     assert world.stack.pushes == [world.hash("a")]
 
@@ -203,7 +203,7 @@ def test_an_up_that_fails_and_takes_the_app_along_is_said_loudly(world: World) -
     world.stack.answers = world.hash("a")
     world.stack.up_fails = "the site was replaced, and could not be made"
     seen = iter([world.hash("a"), ""])
-    world.stack.answered = lambda: next(seen, "")
+    world.stack.running_package = lambda: next(seen, "")
 
     assert world.deploy("b").code == Code.BROKEN
 
@@ -214,7 +214,7 @@ def test_a_first_package_that_fails_has_nothing_to_go_back_to_and_that_is_said(w
     outcome = world.deploy("a")
 
     assert outcome.code == Code.BROKEN
-    assert "there is no good package to go back to" in plain(outcome)
+    assert "there is no good package to roll back to" in plain(outcome)
     assert "IS BROKEN" in markdown(outcome)
     assert world.results() == [("a", "failed")]
 
@@ -243,7 +243,7 @@ def test_a_previous_package_that_is_gone_from_the_archive_is_said_before_and_aft
     outcome = world.deploy("b")
 
     assert outcome.code == Code.BROKEN
-    assert "is not in" in outcome.its_failure
+    assert "is not in" in outcome.rollback_failure
     assert "warning: the previous good package" in capsys.readouterr().err
 
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_tested_stays_neither_good_nor_failed_and_that_is_said(wo
 
     outcome = world.deploy("b")
 
-    assert outcome.code == Code.UNPROVEN
+    assert outcome.code == Code.UNVERIFIED
     assert world.stack.starts_from == world.hash("b")
     assert world.results() == [("b", "unfinished"), ("a", "good")]
     for told in (plain(outcome), markdown(outcome)):
@@ -312,11 +312,11 @@ def test_a_previous_package_that_cannot_be_tested_is_not_said_to_have_passed(wor
 
     outcome = world.deploy("b")
 
-    assert outcome.code == Code.UNPROVEN
+    assert outcome.code == Code.UNVERIFIED
     assert world.stack.starts_from == world.hash("a")
     assert world.results()[:2] == [("a", "unfinished"), ("b", "failed")]
     told = plain(outcome)
-    for part in ("FAILED: package", "PUT answers 500", "NOT PROVEN EITHER", "cannot be listed"):
+    for part in ("FAILED: package", "PUT answers 500", "NOT VERIFIED EITHER", "cannot be listed"):
         assert part in told
     assert f"ops deploy --stack prod --hash {world.hash('a')}" in told
 
@@ -326,7 +326,7 @@ def test_a_rollback_that_cannot_be_tested_is_said_so(world: World) -> None:
     world.deploy("b")
     untestable(world, "a")
 
-    assert world.back("a").code == Code.UNPROVEN
+    assert world.back("a").code == Code.UNVERIFIED
 
     assert world.results() == [("a", "unfinished"), ("b", "rolled back"), ("a", "good")]
 
@@ -339,8 +339,8 @@ def test_a_package_that_passed_and_could_not_be_noted_is_not_said_to_have_change
 
     outcome = world.deploy("b")
 
-    assert outcome.code == Code.UNPROVEN
-    assert "the smoke test passed, but that could not be noted" in plain(outcome)
+    assert outcome.code == Code.UNVERIFIED
+    assert "the smoke test passed, but the list of releases could not be written" in plain(outcome)
 
 
 def test_a_failure_that_cannot_be_noted_goes_back_all_the_same(
@@ -371,7 +371,7 @@ def test_going_back_without_a_list_is_said_loudly(world: World, monkeypatch: pyt
     outcome = world.deploy("b")
 
     assert outcome.code == Code.BROKEN
-    assert outcome.its_failure == "the list cannot be written"
+    assert outcome.rollback_failure == "the list cannot be written"
     assert "PUT answers 500" in outcome.failure
 
 
@@ -380,12 +380,12 @@ def test_an_up_that_failed_keeps_its_reason_where_nobody_can_say_what_runs(world
     world.stack.up_fails = "the state cannot be reached"
     ran = iter([world.hash("a")])
 
-    def answered() -> str:
+    def running_package() -> str:
         for each in ran:
             return each
         raise PulumiError(("stack", "output"), 255, "the state cannot be reached either")
 
-    world.stack.answered = answered
+    world.stack.running_package = running_package
 
     outcome = world.deploy("b")
 
@@ -399,13 +399,13 @@ def test_another_up_that_cannot_be_previewed_does_not_hide_that_the_package_is_g
     def refused(_package: Path) -> list[str]:
         raise PulumiError(("preview",), 255, "error: no token")
 
-    monkeypatch.setattr(world.stack, "unsettled", refused)
+    monkeypatch.setattr(world.stack, "pending_changes", refused)
 
     outcome = world.deploy("a")
 
-    assert outcome.code == Code.NOT_SETTLED
+    assert outcome.code == Code.NOT_CONVERGED
     assert world.results() == [("a", "good")]
-    assert outcome.found == ("PUT answers 202",)
+    assert outcome.smoke_lines == ("PUT answers 202",)
     assert "another `pulumi up` could not be previewed" in plain(outcome)
     assert "no token" in plain(outcome)
 
@@ -415,7 +415,7 @@ def test_a_deployment_after_which_another_up_would_change_something_is_told_apar
 
     outcome = world.deploy("a")
 
-    assert outcome.code == Code.NOT_SETTLED
+    assert outcome.code == Code.NOT_CONVERGED
     assert "another `pulumi up` would change function-app (update)" in plain(outcome)
     assert world.results() == [("a", "good")]
 
@@ -508,7 +508,7 @@ def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> 
 
     assert outcome.code == Code.BROKEN
     assert "IS BROKEN" in markdown(outcome)
-    assert "no good package to go back to" not in plain(outcome)
+    assert "no good package to roll back to" not in plain(outcome)
     assert world.results()[0] == ("a", "failed")
 
 
@@ -520,7 +520,7 @@ def test_a_rollback_that_was_killed_has_the_same_target_when_it_runs_again(world
     with pytest.raises(KeyboardInterrupt):
         world.back("a")
 
-    target = to_go_back_to(world.releases.history(), world.stack.answered())
+    target = rollback_target(world.releases.history(), world.stack.running_package())
 
     assert target is not None
     assert target.package_hash == world.hash("a")

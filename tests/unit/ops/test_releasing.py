@@ -95,7 +95,7 @@ def test_where_a_rollback_goes(history: list[Release], runs: str, target: Releas
     if target is not None:
         assert target_of(history, None, runs, "prod") == target
         return
-    with pytest.raises(OpsError, match="no good release to go back to"):
+    with pytest.raises(OpsError, match="no good release to roll back to"):
         target_of(history, None, runs, "prod")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.preview.comment import PART_LIMITS
-from ops.preview.mermaid import picture
+from ops.preview.mermaid import flowchart
 from ops.preview.render import comment, text
 from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
 from tests.gfm import Parsed, parsed
@@ -137,7 +137,7 @@ def test_the_newest_commit_and_the_run_are_named() -> None:
 
 def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> None:
     component = resource("same", "assistant:storage:ChatStorage", "storage")
-    drawn = picture(
+    drawn = flowchart(
         report(
             component,
             resource("replace", STORAGE, "account", parent=component.key),
@@ -162,7 +162,7 @@ def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> N
 
 def test_a_picture_of_very_many_resources_leaves_out_those_that_stay() -> None:
     stays = [resource("same", name=f"s{number}") for number in range(200)]
-    drawn = picture(report(*stays, resource("create", name="fresh")))
+    drawn = flowchart(report(*stays, resource("create", name="fresh")))
     assert "fresh" in drawn
     assert 'more["and 141 more"]:::unchanged' in drawn
 
@@ -178,7 +178,7 @@ def test_details_go_first_and_lost_data_stays() -> None:
     assert found.count("- **DATA WILL BE LOST** in `dev`") == 20
     assert found.count("- **update** function app") == 50
     assert "```mermaid" in found
-    left_out = re.search(r"\*\*(\d+) more lines are left out here\*\*: the \[job's summary\]\((.*?)\)", found)
+    left_out = re.search(r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", found)
     assert left_out is not None
     assert left_out[2] == RUN_URL
     assert int(left_out[1]) + found.count("  - `property") == 50 * 100 + 20 * 50
@@ -193,7 +193,7 @@ def test_environments_share_the_room_fairly() -> None:
     found = shown(*large, small)
     dev, test, prod = found.split("<details>")[1:]
     assert prod.count("  - `property") == 3
-    assert "left out" not in prod
+    assert "are omitted" not in prod
     assert 0.8 < len(dev) / len(test) < 1.25
 
 
@@ -201,13 +201,13 @@ def test_thousands_of_deletions_are_cut_with_a_word_of_how_many() -> None:
     found = shown(report(*(resource("delete", TABLE, f"t{number}") for number in range(1_000))))
     assert len(found.encode()) <= ROOM
     assert found.count("- **DATA WILL BE LOST** in `dev`") > 300
-    assert "more lines are left out here" in found
+    assert "more lines are omitted here" in found
 
 
 def test_the_summary_of_a_job_has_room_for_what_the_comment_leaves_out() -> None:
     many = [resource("update", name=f"u{number}", changes=changes(20, 300)) for number in range(50)]
-    assert "left out" in shown(report(*many))
-    assert "left out" not in shown(report(*many), room=1_000_000)
+    assert "are omitted" in shown(report(*many))
+    assert "are omitted" not in shown(report(*many), room=1_000_000)
 
 
 # --- hostile text ----------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ LINE = re.compile(
 @settings(max_examples=60)
 @given(reports)
 def test_hostile_names_are_no_mermaid(one: Report) -> None:
-    drawn = picture(one)
+    drawn = flowchart(one)
     if drawn:
         first, *lines, last = drawn.splitlines()
         assert (first, last) == ("```mermaid", "```")

@@ -281,7 +281,7 @@ def test_without_a_role_for_the_table_the_app_removes_the_assistant(app: App) ->
 
     found = app.test()
 
-    assert "not looked at" in found[-1]
+    assert "not checked" in found[-1]
     assert app.table.held == set()
 
 

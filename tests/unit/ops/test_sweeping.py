@@ -9,12 +9,12 @@ import pytest
 from infra.names import names
 from ops.engine import StackSummary
 from ops.teardown.leftovers import DeletedAccount, Group, Naming
-from ops.teardown.sweeping import Asked, Found, Seen, age, decide, find
+from ops.teardown.sweeping import Inventory, Leftover, PullRequestStatus, age, decide, find
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000000"
 NAMING = Naming(SUBSCRIPTION, "assistant", ("", "x"))
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
-CLOSED, MERGED, OPEN = Asked("closed"), Asked("merged"), Asked("open")
+CLOSED, MERGED, OPEN = PullRequestStatus("closed"), PullRequestStatus("merged"), PullRequestStatus("open")
 
 
 def computed(stack: str, location: str = "eastus2", suffix: str = "") -> tuple[str, str]:
@@ -35,12 +35,12 @@ def stack(name: str, resources: int | None = 28) -> StackSummary:
     return StackSummary(name, resources, NOW - timedelta(days=2))
 
 
-def removed(found: list[Found], asked: dict[int, Asked]) -> list[str]:
-    return [item.found.name for item in decide(found, asked) if item.action == "remove"]
+def removed(found: list[Leftover], asked: dict[int, PullRequestStatus]) -> list[str]:
+    return [decision.leftover.name for decision in decide(found, asked) if decision.action == "remove"]
 
 
 def test_stacks_of_closed_and_merged_pull_requests_go_and_of_open_ones_stay() -> None:
-    found = find(Seen(stacks=[stack("pr-1"), stack("pr-2"), stack("pr-3", 0)]), NAMING)
+    found = find(Inventory(stacks=[stack("pr-1"), stack("pr-2"), stack("pr-3", 0)]), NAMING)
 
     assert removed(found, {1: CLOSED, 2: OPEN, 3: MERGED}) == ["pr-1", "pr-3"]
 
@@ -49,38 +49,42 @@ def test_stacks_of_closed_and_merged_pull_requests_go_and_of_open_ones_stay() ->
     "name", ["dev", "prod", "pr-0", "pr-01", "pr-1x", "pr-", "PR-1", "pr--1", "pr-12345678901"]
 )
 def test_a_stack_that_is_no_pull_requests_is_not_even_listed(name: str) -> None:
-    seen = Seen([stack(name)], [group_of(name)], [account_of(name)], [name], [f"Pulumi.{name}.yaml"])
-    without_stack = Seen((), seen.groups, seen.accounts, seen.state_files, seen.stack_files)
+    seen = Inventory([stack(name)], [group_of(name)], [account_of(name)], [name], [f"Pulumi.{name}.yaml"])
+    without_stack = Inventory((), seen.groups, seen.accounts, seen.state_files, seen.stack_files)
 
     assert find(seen, NAMING) == []
     assert find(without_stack, NAMING) == []
 
 
 def test_nothing_but_a_pull_requests_stack_is_removed_whoever_lists_it() -> None:
-    (item,) = decide([Found("stack", "prod", "prod", "")], {1: CLOSED})
+    (decision,) = decide([Leftover("stack", "prod", "prod", "")], {1: CLOSED})
 
-    assert item.action == "keep"
+    assert decision.action == "keep"
 
 
 @pytest.mark.parametrize(
-    "answer", [Asked(None, "GitHub knows no pull request #1"), Asked(None, "GitHub answered 500")]
+    "answer",
+    [
+        PullRequestStatus(None, "GitHub knows no pull request #1"),
+        PullRequestStatus(None, "GitHub answered 500"),
+    ],
 )
-def test_what_github_does_not_say_is_closed_stays_with_the_reason(answer: Asked) -> None:
-    (item,) = decide(find(Seen(stacks=[stack("pr-1")]), NAMING), {1: answer})
+def test_what_github_does_not_say_is_closed_stays_with_the_reason(answer: PullRequestStatus) -> None:
+    (decision,) = decide(find(Inventory(stacks=[stack("pr-1")]), NAMING), {1: answer})
 
-    assert (item.action, item.why) == ("unknown", answer.problem)
+    assert (decision.action, decision.why) == ("unknown", answer.problem)
 
 
 def test_a_pull_request_that_nobody_asked_about_is_unknown() -> None:
-    (item,) = decide(find(Seen(stacks=[stack("pr-1")]), NAMING), {2: CLOSED})
+    (decision,) = decide(find(Inventory(stacks=[stack("pr-1")]), NAMING), {2: CLOSED})
 
-    assert item.action == "unknown"
+    assert decision.action == "unknown"
 
 
 def test_a_group_without_its_stack_goes_when_it_has_the_computed_name() -> None:
     groups = [group_of("pr-1"), group_of("pr-2"), group_of("pr-3", suffix="x")]
 
-    found = find(Seen(stacks=[stack("pr-2")], groups=groups), NAMING)
+    found = find(Inventory(stacks=[stack("pr-2")], groups=groups), NAMING)
 
     assert removed(found, {1: CLOSED, 2: CLOSED, 3: CLOSED}) == ["pr-2", groups[0].name, groups[2].name]
 
@@ -88,16 +92,16 @@ def test_a_group_without_its_stack_goes_when_it_has_the_computed_name() -> None:
 def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None:
     copied = replace(group_of("pr-1"), name="rg-somebodys-own")
 
-    (item,) = decide(find(Seen(groups=[copied]), NAMING), {1: CLOSED})
+    (decision,) = decide(find(Inventory(groups=[copied]), NAMING), {1: CLOSED})
 
-    assert item.action == "suspicious"
-    assert group_of("pr-1").name in item.why
+    assert decision.action == "suspicious"
+    assert group_of("pr-1").name in decision.why
 
 
 def test_a_deleted_account_goes_where_the_stack_that_had_it_is_gone() -> None:
     accounts = [account_of("pr-1"), account_of("pr-2", "swedencentral"), account_of("pr-3")]
 
-    found = find(Seen(stacks=[stack("pr-3", 0)], accounts=accounts), NAMING)
+    found = find(Inventory(stacks=[stack("pr-3", 0)], accounts=accounts), NAMING)
 
     assert removed(found, {1: CLOSED, 2: MERGED, 3: OPEN}) == [accounts[0].name, accounts[1].name]
 
@@ -126,19 +130,19 @@ def test_names_are_compared_as_azure_does() -> None:
 def test_a_stack_file_goes_when_its_stack_is_gone() -> None:
     files = ["Pulumi.pr-1.yaml", "Pulumi.pr-2.yaml", "Pulumi.pr.yaml"]
 
-    found = find(Seen(stacks=[stack("pr-2")], stack_files=files), NAMING)
+    found = find(Inventory(stacks=[stack("pr-2")], stack_files=files), NAMING)
 
     assert removed(found, {1: CLOSED, 2: OPEN}) == ["Pulumi.pr-1.yaml"]
 
 
 def test_what_a_removal_that_was_cut_off_left_beside_the_state_goes() -> None:
-    found = find(Seen(stacks=[stack("pr-2")], state_files=["pr-1", "pr-2", "dev"]), NAMING)
+    found = find(Inventory(stacks=[stack("pr-2")], state_files=["pr-1", "pr-2", "dev"]), NAMING)
 
     assert removed(found, {1: CLOSED, 2: OPEN}) == ["pr-1"]
 
 
 def test_stacks_go_first_and_by_number() -> None:
-    seen = Seen([stack("pr-10"), stack("pr-9")], [group_of("pr-1")], [account_of("pr-2")])
+    seen = Inventory([stack("pr-10"), stack("pr-9")], [group_of("pr-1")], [account_of("pr-2")])
 
     found = find(seen, NAMING)
 

@@ -14,8 +14,8 @@ from ops.teardown.teardown import (
     ProtectedStackError,
     Traces,
     is_owned,
-    outside,
     refuse_protected,
+    resources_outside,
     traces_of,
 )
 
@@ -49,7 +49,7 @@ def test_a_group_that_the_program_only_reads_is_not_its_own() -> None:
     read = resource("prod", GROUP, id=f"{PREFIX}/resourceGroups/rg-prod", external=True)
 
     assert traces_of(exported(read)).groups == frozenset()
-    assert outside(exported(read), set()) == ["prod"]
+    assert resources_outside(exported(read), set()) == ["prod"]
 
 
 def test_a_group_is_owned_when_its_tag_and_its_state_or_its_name_say_so() -> None:
@@ -82,7 +82,7 @@ def test_what_stands_outside_the_stacks_groups_is_named() -> None:
         resource("component"),
     )
 
-    assert outside(state, {"rg-a"}) == ["neighbour", "subscription-role"]
+    assert resources_outside(state, {"rg-a"}) == ["neighbour", "subscription-role"]
 
 
 @pytest.mark.parametrize(
