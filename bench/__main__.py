@@ -82,7 +82,7 @@ def azure_native_names() -> list[str]:
 
     The modules load when a name is first taken from them, so importing them is not enough.
     """
-    found: set[str] = set()
+    used: set[str] = set()
     for path in (PROJECT / "infra").glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         modules = {
@@ -91,14 +91,14 @@ def azure_native_names() -> list[str]:
             if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native"
             for alias in node.names
         }
-        found.update(
+        used.update(
             f"{node.value.id}.{node.attr}"
             for node in nodes
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and node.value.id in modules
         )
-    return sorted(found)
+    return sorted(used)
 
 
 LITERAL_PROGRAM = """\
@@ -163,7 +163,6 @@ def no_change_up(stack: Workspace) -> Figure:
 def import_time() -> Figure:
     def importing(module: str) -> Callable[[], object]:
         command = [sys.executable, "-c", f"import {module}"]
-        command = [sys.executable, "-c", f"import {module}"]
         return lambda: subprocess.run(command, cwd=PROJECT / "function_app", env={}, check=True)
 
     measured = pairs(importing("function_app"), importing("azure.functions"), IMPORTS)
@@ -196,9 +195,9 @@ def put_through_the_host(stack: Workspace) -> Figure:
     def directly() -> None:
         key = ids[next(turn) % len(ids)]
         service.create_table_if_not_exists("ChatState")
-        found = list(table.query_entities("PartitionKey eq @id", parameters={"id": key}))
-        table.submit_transaction([("delete", row) for row in found])
-        table.submit_transaction([("create", dict(row)) for row in found])
+        rows = list(table.query_entities("PartitionKey eq @id", parameters={"id": key}))
+        table.submit_transaction([("delete", row) for row in rows])
+        table.submit_transaction([("create", dict(row)) for row in rows])
 
     for _ in ids:
         through_the_host()
@@ -220,7 +219,9 @@ def post_through_the_host(stack: Workspace) -> Figure:
     tokens = Tokens(load_key(stack.home.token_key_file))
     token = tokens.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
     (deployment,) = (
-        one["name"] for one in stack.arm()["resources"] if one["type"].endswith("accounts/deployments")
+        resource["name"]
+        for resource in stack.arm()["resources"]
+        if resource["type"].endswith("accounts/deployments")
     )
     through, beside = f"bench-{uuid.uuid4().hex}", f"bench-{uuid.uuid4().hex}"
 
@@ -243,8 +244,8 @@ def post_through_the_host(stack: Workspace) -> Figure:
             {"role": str(row["Role"]).lower(), "content": row["Content"]} for row in rows if "Role" in row
         ]
         path = f"/openai/deployments/{deployment}/chat/completions?api-version=2024-10-21"
-        asked = {"messages": [*messages, {"role": "user", "content": "hello"}]}
-        reply = call(to_model, path, asked, authorization=f"Bearer {token}")["choices"][0]["message"][
+        request = {"messages": [*messages, {"role": "user", "content": "hello"}]}
+        reply = call(to_model, path, request, authorization=f"Bearer {token}")["choices"][0]["message"][
             "content"
         ]
         number = len(rows)

@@ -78,7 +78,7 @@ class Whereabouts:
             words = ("stack", "rm", self.stack, "--yes", "--force", "--preserve-config", "--remove-backups")
             self.pulumi(self.local_url).run(*words)
         stacks = self.folder / ".pulumi" / "stacks"
-        if self.folder.is_dir() and not any(one.is_file() for one in stacks.rglob("*.json*")):
+        if self.folder.is_dir() and not any(file.is_file() for file in stacks.rglob("*.json*")):
             shutil.rmtree(self.folder)
 
     @property

@@ -62,7 +62,7 @@ def move(
     secrets_provider: str = "",
     overwrite: bool = False,
     dry_run: bool = False,
-    patience: float = ROLES_TAKE_SECONDS,
+    timeout: float = ROLES_TAKE_SECONDS,
 ) -> None:
     """Take the state from this machine to the container; the local copy goes last. Raises OpsError.
 
@@ -101,10 +101,10 @@ def move(
     if not is_sealed_by(provider, exported):
         note(f"1/4 Seal it with {provider}")
         words = ("stack", "change-secrets-provider", provider, "--stack", where.stack)
-        patiently(lambda: source.run(*words), patience)
+        retry_until(lambda: source.run(*words), timeout)
         exported = source.export(where.stack)
     note(f"2/4 Copy it to {to}")
-    patiently(target.stacks, patience)
+    retry_until(target.stacks, timeout)
     if where.stack not in target.stacks():
         target.run("stack", "init", where.stack, "--no-select", "--secrets-provider", provider)
     there = target.export(where.stack)
@@ -150,9 +150,9 @@ def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
 
 def is_sealed_by(provider: str, exported: Mapping[str, Any]) -> bool:
     """Whether an exported state's secrets are sealed by the provider (`passphrase`, or a URL)."""
-    found: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
-    state: dict[str, Any] = found.get("state") or {}
-    return provider in (found.get("type"), state.get("url"))
+    providers: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
+    state: dict[str, Any] = providers.get("state") or {}
+    return provider in (providers.get("type"), state.get("url"))
 
 
 def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -161,9 +161,12 @@ def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
     return deployment.get("resources") or []
 
 
-def patiently(action: Callable[[], T], patience: float, pause: float = _PAUSE_SECONDS) -> T:
-    """Again while Azure says that a right is missing, for `patience` seconds: new roles are on their way."""
-    deadline = time.monotonic() + patience
+def retry_until(action: Callable[[], T], timeout: float, pause: float = _PAUSE_SECONDS) -> T:
+    """Call `action` again while Azure reports a missing permission, for at most `timeout` seconds.
+
+    New role assignments take some minutes to take effect. Raises PulumiError.
+    """
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return action()

@@ -60,8 +60,8 @@ def main() -> None:
             Who.READER: [Principal(reader.principal_id)],
             Who.DEPLOYER: [Principal(deployer.principal_id)],
             Who.OPERATOR: [
-                Principal(one.object_id, one.principal_type, f"-{one.object_id}")
-                for one in settings.operators or [Operator(signed_in.object_id, "User")]
+                Principal(operator.object_id, operator.principal_type, f"-{operator.object_id}")
+                for operator in settings.operators or [Operator(signed_in.object_id, "User")]
             ],
         },
         scopes={

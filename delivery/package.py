@@ -92,22 +92,22 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     return package
 
 
-def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
+def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
     """A zip that was built before, as a pipeline hands it from one environment to the next.
 
     It is copied to GIVEN_FOLDER, so that the state names no folder of one machine. Raises PackageError
     where it is not what `build_package` made, or was made for another Python.
     """
     data = read_file(path)
-    found = content_hash(io.BytesIO(data))
+    actual_hash = content_hash(io.BytesIO(data))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-        named = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
+        recorded_hash = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
     problems: list[str] = []
-    if named != found:
-        problems.append(f"its content hash is {found}, and {HASH_FILE} in it says {named}")
-    if unfit := made_for(io.BytesIO(data)) - {python_version}:
-        versions = ", ".join(sorted(unfit))
+    if recorded_hash != actual_hash:
+        problems.append(f"its content hash is {actual_hash}, and {HASH_FILE} in it says {recorded_hash}")
+    if other_versions := target_pythons(io.BytesIO(data)) - {python_version}:
+        versions = ", ".join(sorted(other_versions))
         problems.append(f"it was made for Python {versions}, and pythonVersion is {python_version}")
     if problems:
         raise PackageError(
@@ -115,10 +115,10 @@ def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
             f"Build it with `python -m infra.package --python {python_version} --out {path}`, "
             f"or unset {PACKAGE_VARIABLE} to build from this checkout."
         )
-    kept = root / GIVEN_FOLDER / f"{found}.zip"
-    if not kept.is_file() or kept.read_bytes() != data:
-        whole_file.write(kept, data)
-    return Package(_relative(kept, root), found, len(data))
+    copy = root / GIVEN_FOLDER / f"{actual_hash}.zip"
+    if not copy.is_file() or copy.read_bytes() != data:
+        whole_file.write(copy, data)
+    return Package(_relative(copy, root), actual_hash, len(data))
 
 
 def content_hash(package: Path | BinaryIO) -> str:
@@ -133,14 +133,14 @@ def content_hash(package: Path | BinaryIO) -> str:
         ) from error
 
 
-def made_for(package: Path | BinaryIO) -> frozenset[str]:
+def target_pythons(package: Path | BinaryIO) -> frozenset[str]:
     """The Pythons that the wheels in a built zip are for; none where all of them are for any."""
     with zipfile.ZipFile(package) as archive:
         tags = [
             archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/WHEEL")
         ]
-    found = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
-    return frozenset(f"3.{minor}" for minor in found)
+    minors = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
+    return frozenset(f"3.{minor}" for minor in minors)
 
 
 def summary(package: Path | BinaryIO) -> str:

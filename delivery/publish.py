@@ -104,22 +104,20 @@ class Answer:
 
     def retry_after(self) -> float:
         """Seconds, 0 where nothing is asked for. A date is compared with the answer's own clock."""
-        asked = self.headers.get("Retry-After", "")
-        if asked.isdecimal():
-            return float(asked)
+        retry_after = self.headers.get("Retry-After", "")
+        if retry_after.isdecimal():
+            return float(retry_after)
         try:
-            return max(
-                0.0,
-                (parsedate_to_datetime(asked) - parsedate_to_datetime(self.headers["Date"])).total_seconds(),
-            )
+            pause = parsedate_to_datetime(retry_after) - parsedate_to_datetime(self.headers["Date"])
+            return max(0.0, pause.total_seconds())
         except (ValueError, KeyError, TypeError):
             return 0.0
 
     def __str__(self) -> str:
-        said = self.text.strip()[:2000]
+        body = self.text.strip()[:2000]
         if self.status == 0:
-            return f"no answer ({said})"
-        return f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}"
+            return f"no answer ({body})"
+        return f"HTTP {self.status}: {body}" if body else f"HTTP {self.status}"
 
 
 class _Deadline:
@@ -136,7 +134,7 @@ class _Deadline:
         self._clock.sleep(seconds)
 
 
-def _growing(longest: float) -> Iterator[float]:
+def exponential_backoff(longest: float) -> Iterator[float]:
     """Seconds to wait between tries: 1, 2, 4 and so on, up to the longest."""
     seconds = 1.0
     while True:
@@ -159,8 +157,8 @@ class Publisher:
         clock: Clock,
     ) -> None:
         self._site, self._arm_endpoint, self._token = site, arm_endpoint, token
-        self._session, self._tell, self._clock = session, say, clock
-        self._said, self._said_at = "", float("-inf")
+        self._session, self._show_progress, self._clock = session, say, clock
+        self._last_line, self._last_line_at = "", float("-inf")
         self._health_url = f"https://{site.host}{url_path('health')}"
 
     def publish(self, package: BinaryIO, content_hash: str) -> None:
@@ -204,7 +202,7 @@ class Publisher:
 
         Somebody may have set it in the portal, which no refresh shows (pulumi-azure-native #4263).
         """
-        pauses = _growing(longest=30.0)
+        pauses = exponential_backoff(longest=30.0)
         while True:
             answer = self._arm("POST", "/config/appsettings/list")
             if answer.status == 200:
@@ -224,7 +222,7 @@ class Publisher:
 
     def _push(self, package: BinaryIO, deadline: _Deadline) -> str:
         url = f"https://{self._site.scm_host}/api/publish"
-        pauses = _growing(longest=30.0)
+        pauses = exponential_backoff(longest=30.0)
         while True:
             package.seek(0)
             self._say(f"Pushing the package to {self._site.scm_host}.")
@@ -262,7 +260,7 @@ class Publisher:
                     self._say(f"Deployment {deployment} succeeded in part: the site decides.")
                 text = str(answer.members().get("status_text") or "")
                 if status in (_SUCCESS, _CONFLICT, _PARTIAL):
-                    if text not in self._said:
+                    if text not in self._last_line:
                         self._say(f"Deployment {deployment}: {text}")
                     return status
                 state = _STATUSES.get(status, f"in status {status}")
@@ -287,7 +285,7 @@ class Publisher:
             _Deadline(self._clock, seconds) for seconds in (PROOF_DEADLINE, PUSH_DEADLINE)
         )
         errors, since = "", self._clock.now()
-        for pause in _growing(longest=5.0):
+        for pause in exponential_backoff(longest=5.0):
             health = self._health()
             listing = self._arm_get("/functions")
             listed = bool(listing.members().get("value"))
@@ -422,9 +420,9 @@ class Publisher:
     def _say(self, line: str) -> None:
         """Show a line when it is news, and every half minute that it still holds."""
         now = self._clock.now()
-        if line != self._said or now - self._said_at >= PROGRESS_EVERY:
-            self._said, self._said_at = line, now
-            self._tell(line)
+        if line != self._last_line or now - self._last_line_at >= PROGRESS_EVERY:
+            self._last_line, self._last_line_at = line, now
+            self._show_progress(line)
 
 
 def through_proxy(url: str) -> str:

@@ -259,7 +259,7 @@ def _described_by(host: str, name: str, session: Session) -> Cloud:
         authentication: Any = described["authentication"]
         endpoint = str(described["resourceManager"]).rstrip("/")
         audiences = [str(audience) for audience in authentication["audiences"]]
-        audience = next((one for one in audiences if one.rstrip("/") == endpoint), audiences[0])
+        audience = next((url for url in audiences if url.rstrip("/") == endpoint), audiences[0])
         return Cloud(endpoint, audience, _host(str(authentication["loginEndpoint"])))
     except (RequestException, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise SignInError(

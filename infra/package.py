@@ -22,16 +22,16 @@ def _one_python(stacks: Sequence[str]) -> str:
     """Raises PackageError where no package could run on all of them."""
     wanted = {stack: python_version_of(stack) for stack in stacks}
     if len(set(wanted.values())) > 1:
-        told = ", ".join(f"{version} for {stack}" for stack, version in wanted.items())
+        versions = ", ".join(f"{version} for {stack}" for stack, version in wanted.items())
         version = wanted[stacks[-1]]
-        mends = [
+        commands = [
             f"  pulumi config set pythonVersion {version} --stack {stack}"
             for stack in wanted
             if wanted[stack] != version
         ]
         raise PackageError(
-            f"pythonVersion is {told}, and one package goes to all of them: it runs on one Python only. "
-            "Set the same, as:\n" + "\n".join(mends)
+            f"pythonVersion is {versions}, and one package goes to all of them: it runs on one Python only. "
+            "Set the same, as:\n" + "\n".join(commands)
         )
     return wanted[stacks[0]]
 

@@ -16,8 +16,8 @@ PULL_REQUEST_TAG = "pullRequest"
 def own_tags(project: str, stack: str) -> dict[str, str]:
     """The tags that the program sets itself."""
     number = pull_request_of(stack)
-    made_for = {} if number is None else {PULL_REQUEST_TAG: str(number)}
-    return {"project": project, "stack": stack, **made_for}
+    pull_request_tag = {} if number is None else {PULL_REQUEST_TAG: str(number)}
+    return {"project": project, "stack": stack, **pull_request_tag}
 
 
 def ephemeral_stack(pull_request: int) -> str:
@@ -26,5 +26,5 @@ def ephemeral_stack(pull_request: int) -> str:
 
 def pull_request_of(stack: str) -> int | None:
     """The pull request that a stack was made for, or None: only such a stack may be swept away."""
-    found = _EPHEMERAL.fullmatch(stack)
-    return int(found[1]) if found else None
+    match = _EPHEMERAL.fullmatch(stack)
+    return int(match[1]) if match else None

@@ -53,15 +53,15 @@ def check(document: Mapping[str, Any], *, on: date | None = None) -> Judgement:
     A preview leaves out what does not change. What is asked of the whole stack (a role, a lock that is
     missing) is then not judged, which a note says.
     """
-    found, unlisted = resources(document)
+    listed, unlisted = resources(document)
     sound, notes = waivers.load(BY_NAME, on or waivers.today())
     if unlisted:
         notes.append(
             f"{unlisted} unchanged resources are not in the document, so rules over the whole stack were not "
             "judged: pulumi preview --json --show-sames, or pulumi stack export"
         )
-    standing, waived = waivers.apply(judge(found, complete=not unlisted), sound)
-    return Judgement(standing, waived, notes, len(found))
+    standing, waived = waivers.apply(judge(listed, complete=not unlisted), sound)
+    return Judgement(standing, waived, notes, len(listed))
 
 
 def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
@@ -75,25 +75,27 @@ def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
             "or `pulumi stack export` prints"
         )
     errors = [
-        one for one in _list(document.get("diagnostics"), "diagnostics") if one.get("severity") == "error"
+        diagnostic
+        for diagnostic in _list(document.get("diagnostics"), "diagnostics")
+        if diagnostic.get("severity") == "error"
     ]
     if errors:
         first = str(errors[0].get("message", "")).strip().partition("\n")[0]
         raise DocumentError(f"the preview failed, so it lists only a part of the stack: {first}")
-    found: dict[str, Resource] = {}
+    by_urn: dict[str, Resource] = {}
     unchanged = 0
     for step in _list(document.get("steps"), "steps"):
         state = step.get("newState")
         if step.get("op") in _GOING or state is None:
             continue
-        made = resource(_map(state, "newState"))
-        found[made.urn] = made
+        new = resource(_map(state, "newState"))
+        by_urn[new.urn] = new
         unchanged += step.get("op") == "same"
     summary = _map(document.get("changeSummary", {}), "changeSummary")
     same = summary.get("same", 0)
     if not isinstance(same, int):
         raise DocumentError("changeSummary.same is no number")
-    return list(found.values()), max(0, same - unchanged)
+    return list(by_urn.values()), max(0, same - unchanged)
 
 
 def resource(state: Mapping[str, Any]) -> Resource:
@@ -125,15 +127,15 @@ def plain(value: Any) -> Any:
         members = cast("Mapping[str, Any]", value)
         if members.get(_SPECIAL) == _SECRET_SIGNATURE:
             return SECRET
-        return {str(key): plain(item) for key, item in members.items()}
+        return {str(key): plain(member) for key, member in members.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("list[Any]", value)]
+        return [plain(element) for element in cast("list[Any]", value)]
     return value
 
 
 def _properties(value: Any) -> dict[str, Any]:
-    found = plain(value or {})
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    properties = plain(value or {})
+    return cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
 
 
 def _map(value: Any, name: str) -> Mapping[str, Any]:
@@ -147,4 +149,4 @@ def _list(value: Any, name: str) -> list[Mapping[str, Any]]:
         return []
     if not isinstance(value, list):
         raise DocumentError(f"{name} is no list")
-    return [_map(one, f"an item of {name}") for one in cast("list[Any]", value)]
+    return [_map(element, f"an element of {name}") for element in cast("list[Any]", value)]

@@ -60,7 +60,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _check(names: Sequence[str], *, as_json: bool) -> int:
-    found: list[dict[str, str]] = []
+    violations: list[dict[str, str]] = []
     code = 0
     for name in names:
         try:
@@ -69,7 +69,7 @@ def _check(names: Sequence[str], *, as_json: bool) -> int:
             _note(f"error: {name} cannot be judged: {error}")
             code = 2
             continue
-        found += [asdict(violation) for violation in judged.violations]
+        violations += [asdict(violation) for violation in judged.violations]
         code = max(code, int(bool(judged.violations)))
         for text in judged.notes:
             _note(f"note: {name}: {text}")
@@ -82,7 +82,7 @@ def _check(names: Sequence[str], *, as_json: bool) -> int:
         counts = f"{len(judged.violations)} violations, {len(judged.waived)} waived"
         _say(f"{name}: {judged.resources} resources, {counts}")
     if as_json:
-        _say(json.dumps(found, indent=2))
+        _say(json.dumps(violations, indent=2))
     return code
 
 

@@ -31,7 +31,7 @@ from policy.secret_values import is_harmless, is_secret_name, secret_form
 _ABSENT = "not set"
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return _ABSENT if value is None else repr(value) if not isinstance(value, bool) else str(value).lower()
 
 
@@ -59,23 +59,23 @@ class Required:
         value = resource.get(self.path)
         if is_unknown(value) or value in self.allowed:
             return
-        best = next(one for one in self.allowed if one is not None)
+        best = next(option for option in self.allowed if option is not None)
         yield Violation(
             rule,
             resource.urn,
             resource.name,
             self.path,
-            _shown(value),
-            f"be {' or '.join(_shown(one) for one in self.allowed)}",
+            _text(value),
+            f"be {' or '.join(_text(option) for option in self.allowed)}",
             _in_program(resource, f"{_snake(self.path)}={best!r}"),
         )
 
 
 def _properties(name: str, title: str, why: str, *required: Required) -> ResourceRule:
     def judge(resource: Resource) -> Iterator[Violation]:
-        for one in required:
-            if one.type == resource.type:
-                yield from one.judge(name, resource)
+        for requirement in required:
+            if requirement.type == resource.type:
+                yield from requirement.judge(name, resource)
 
     return ResourceRule(name, title, why, judge)
 
@@ -187,13 +187,13 @@ def scope_type(scope: str) -> str:
         return "subscription"
     if _GROUP.fullmatch(scope):
         return "resource group"
-    if found := _ON_RESOURCE.fullmatch(scope):
-        return "/".join((found[1], *found[2].strip("/").split("/")[::2]))
+    if match := _ON_RESOURCE.fullmatch(scope):
+        return "/".join((match[1], *match[2].strip("/").split("/")[::2]))
     return "no ARM id"
 
 
 def _grant(resource: Resource) -> Grant | None:
-    return next((one for one in GRANTS.get(resource.project, ()) if one.is_for(resource.name)), None)
+    return next((grant for grant in GRANTS.get(resource.project, ()) if grant.is_for(resource.name)), None)
 
 
 def _known_roles(resource: Resource) -> Iterator[Violation]:
@@ -203,8 +203,8 @@ def _known_roles(resource: Resource) -> Iterator[Violation]:
         return
     grant = _grant(resource)
     if grant is None:
-        keys = ", ".join(one.key for one in GRANTS.get(resource.project, ())) or "none"
-        role, scope = (_shown(resource.get(key)) for key in ("roleDefinitionId", "scope"))
+        keys = ", ".join(known.key for known in GRANTS.get(resource.project, ())) or "none"
+        role, scope = (_text(resource.get(key)) for key in ("roleDefinitionId", "scope"))
         yield _of_role(
             resource, "role assignment", f"{role} on {scope}", f"be one of the project's own: {keys}"
         )
@@ -212,18 +212,19 @@ def _known_roles(resource: Resource) -> Iterator[Violation]:
     role, scope, condition = (resource.get(key) for key in ("roleDefinitionId", "scope", "condition"))
     if grant.role_id and not is_unknown(role) and _role_id(role) != grant.role_id.lower():
         must = f"be {grant.role_name}, {grant.role_id}"
-        yield _of_role(resource, "roleDefinitionId", _shown(role), must)
-    if not is_unknown(scope) and (found := scope_type(str(scope))).lower() != grant.scope.lower():
-        yield _of_role(resource, "scope", f"{_shown(scope)} ({found})", f"be a {grant.scope}")
+        yield _of_role(resource, "roleDefinitionId", _text(role), must)
+    if not is_unknown(scope) and (type_ := scope_type(str(scope))).lower() != grant.scope.lower():
+        yield _of_role(resource, "scope", f"{_text(scope)} ({type_})", f"be a {grant.scope}")
     if not is_unknown(condition) and (condition or "") != grant.condition:
-        yield _of_role(resource, "condition", _shown(condition), f"be {grant.condition or _ABSENT}")
+        yield _of_role(resource, "condition", _text(condition), f"be {grant.condition or _ABSENT}")
     if not grant.for_people:
         kind = Required(data.ROLE_ASSIGNMENT, "principalType", ("ServicePrincipal",))
         yield from kind.judge("known-roles", resource)
 
 
 def _known_definition(resource: Resource) -> Iterator[Violation]:
-    known = {one.key: one for one in DEFINITIONS.get(resource.project, ())}.get(resource.name)
+    definitions = {definition.key: definition for definition in DEFINITIONS.get(resource.project, ())}
+    known = definitions.get(resource.name)
     if known is None:
         yield _of_role(resource, "custom role", "no role of the project's list", "not be there")
         return
@@ -253,25 +254,29 @@ def _role_id(definition: object) -> str:
 def _exact_roles(resources: Sequence[Resource]) -> Iterator[Violation]:
     rule = "exact-roles"
     assignments = [resource for resource in resources if resource.type == data.ROLE_ASSIGNMENT]
-    principals = _of_type(resources, data.IDENTITY, lambda one: one.outputs.get("principalId"))
-    definitions = _of_type(resources, data.ROLE_DEFINITION, lambda one: one.get("roleDefinitionId"))
+    principals = _of_type(resources, data.IDENTITY, lambda identity: identity.outputs.get("principalId"))
+    definitions = _of_type(
+        resources, data.ROLE_DEFINITION, lambda definition: definition.get("roleDefinitionId")
+    )
     for project, urn in {resource.project: resource.urn for resource in resources}.items():
-        found = [resource.name for resource in assignments if resource.project == project]
+        names = [resource.name for resource in assignments if resource.project == project]
         for grant in GRANTS.get(project, ()):
-            if not any(map(grant.is_for, found)):
+            if not any(map(grant.is_for, names)):
                 must = f"grant {grant.role_name} on the {grant.scope}"
                 fix = f"pulumi up --stack {stack_of(urn)}, or take it out of the list of policy/grants.py"
                 yield Violation(rule, _stack_urn(urn), grant.key, "role assignment", "missing", must, fix)
-    for one in assignments:
-        grant = _grant(one)
+    for assignment in assignments:
+        grant = _grant(assignment)
         if grant is None:
             continue  # known-roles has it
-        given, role = one.get("principalId"), one.get("roleDefinitionId")
+        principal, role = assignment.get("principalId"), assignment.get("roleDefinitionId")
         holder = principals.get(grant.holder, "no identity of that name")
-        if grant.holder and holder is not None and not is_unknown(holder) and given not in (UNKNOWN, holder):
+        is_known = holder is not None and not is_unknown(holder)
+        if grant.holder and is_known and principal not in (UNKNOWN, holder):
             must = f"be that of {grant.holder!r}, {holder}"
-            fix = _in_program(one, f"principal_id={grant.holder}.principal_id")
-            yield Violation(rule, one.urn, one.name, "principalId", _shown(given), must, fix)
+            fix = _in_program(assignment, f"principal_id={grant.holder}.principal_id")
+            text = _text(principal)
+            yield Violation(rule, assignment.urn, assignment.name, "principalId", text, must, fix)
         custom = definitions.get(grant.custom, "no role of that name")
         if (
             grant.custom
@@ -279,8 +284,9 @@ def _exact_roles(resources: Sequence[Resource]) -> Iterator[Violation]:
             and _role_id(role) != _role_id(custom)
         ):
             must = f"be that of {grant.custom!r}, {custom}"
-            fix = _in_program(one, f"role_definition_id=that of {grant.custom!r}")
-            yield Violation(rule, one.urn, one.name, "roleDefinitionId", _shown(role), must, fix)
+            fix = _in_program(assignment, f"role_definition_id=that of {grant.custom!r}")
+            text = _text(role)
+            yield Violation(rule, assignment.urn, assignment.name, "roleDefinitionId", text, must, fix)
 
 
 def _of_type(resources: Sequence[Resource], type_: str, value: Callable[[Resource], Any]) -> dict[str, Any]:
@@ -316,8 +322,8 @@ _OF_STACK = "a secret of the stack"
 def _secret_settings(resource: Resource) -> Iterator[Violation]:
     rule = "no-secret-settings"
     for name, value in _settings(resource):
-        if found := _secret_in(name, value):
-            yield _of_setting(rule, resource, name, *found)
+        if secret := _secret_in(name, value):
+            yield _of_setting(rule, resource, name, *secret)
     for path in _HOLD_SETTINGS.get(resource.type, ()):
         if resource.get(path) == SECRET:
             yield _of_setting(rule, resource, path, _OF_STACK, "hold no secret, which would hide all of it")
@@ -329,12 +335,12 @@ def _secret_settings(resource: Resource) -> Iterator[Violation]:
 
 def _secret_in(name: str, value: str) -> tuple[str, str] | None:
     """Value as it may be shown, and the rule; None where the setting is no secret. Never the value itself."""
-    shown = f"[{len(value)} characters]"
+    length = f"[{len(value)} characters]"
     if refused := refused_settings([name]):
-        return shown, f"not be set, in any case: it {refused[name]}"
+        return length, f"not be set, in any case: it {refused[name]}"
     if name.upper() in data.SECRET_SETTINGS:
         return (
-            shown,
+            length,
             "not be set: it is a secret by definition; an identity's settings have `__` in their names",
         )
     if value == SECRET:
@@ -343,11 +349,11 @@ def _secret_in(name: str, value: str) -> tuple[str, str] | None:
     if is_unknown(value):
         return ("not known yet", _MISNAMED) if sounds_secret and known is None else None
     if form := secret_form(value):
-        return f"{shown}, {form}", "hold no secret: sign in by identity, or refer to a key vault"
+        return f"{length}, {form}", "hold no secret: sign in by identity, or refer to a key vault"
     if known is not None:
-        form = known.pattern
-        return None if known.fullmatch(value) else (shown, f"have the form that policy/data.py knows: {form}")
-    return (shown, _MISNAMED) if sounds_secret and not is_harmless(value) else None
+        must = f"match the pattern in KNOWN_GOOD_SETTINGS of policy/data.py: {known.pattern}"
+        return None if known.fullmatch(value) else (length, must)
+    return (length, _MISNAMED) if sounds_secret and not is_harmless(value) else None
 
 
 _MISNAMED = (
@@ -366,8 +372,8 @@ def _flex_settings(resource: Resource) -> Iterator[Violation]:
             must = "not be set: Flex Consumption has no time zones"
         else:
             continue
-        shown = "not known yet" if is_unknown(value) else f"[{len(value)} characters]"
-        yield _of_setting("flex-settings", resource, name, shown, must)
+        length = "not known yet" if is_unknown(value) else f"[{len(value)} characters]"
+        yield _of_setting("flex-settings", resource, name, length, must)
 
 
 def _of_setting(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
@@ -399,10 +405,10 @@ def _required_tags(resource: Resource) -> Iterator[Violation]:
         if value is None:
             yield _of_tag("required-tags", resource, name, _ABSENT, f"be {expected.get(name, 'set')}")
         elif name in expected and value != expected[name]:
-            yield _of_tag("required-tags", resource, name, _shown(value), f"be {expected[name]!r}")
+            yield _of_tag("required-tags", resource, name, _text(value), f"be {expected[name]!r}")
     for name, value in tags.items():
         if isinstance(value, str) and not is_hidden(value) and data.PLACEHOLDER.fullmatch(value):
-            yield _of_tag("required-tags", resource, name, _shown(value), "be a value and no placeholder")
+            yield _of_tag("required-tags", resource, name, _text(value), "be a value and no placeholder")
 
 
 def _pull_request_tag(resource: Resource) -> Iterator[Violation]:
@@ -413,7 +419,7 @@ def _pull_request_tag(resource: Resource) -> Iterator[Violation]:
     expected = None if number is None else str(number)
     if not is_hidden(value) and value != expected:
         must = "not be set outside a pull request's stack" if expected is None else f"be {expected!r}"
-        yield _of_tag("pull-request-tag", resource, PULL_REQUEST_TAG, _shown(value), must)
+        yield _of_tag("pull-request-tag", resource, PULL_REQUEST_TAG, _text(value), must)
 
 
 def _of_tag(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
@@ -430,7 +436,8 @@ def _of_tag(rule: str, resource: Resource, name: str, value: str, must: str) -> 
 def _is_production(resources: Sequence[Resource]) -> bool:
     names = {resource.stack.lower() for resource in resources}
     tags = [_tags_of(resource) or {} for resource in resources]
-    return bool(data.PRODUCTION & (names | {str(one.get("environment", "")).lower() for one in tags}))
+    environments = {str(own_tags.get("environment", "")).lower() for own_tags in tags}
+    return bool(data.PRODUCTION & (names | environments))
 
 
 def _protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
@@ -472,7 +479,7 @@ def _unprotected_ephemeral(resource: Resource) -> Iterator[Violation]:
     if resource.protect:
         yield Violation(rule, resource.urn, resource.name, "protect", "true", must, fix)
     if resource.type in data.LOCKS:
-        yield Violation(rule, resource.urn, resource.name, "lock", _shown(resource.get("level")), must, fix)
+        yield Violation(rule, resource.urn, resource.name, "lock", _text(resource.get("level")), must, fix)
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -540,10 +547,10 @@ BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in RULES}
 
 def judge(resources: Sequence[Resource], *, complete: bool = True) -> list[Violation]:
     """What breaks a rule. `complete`: nothing of the stack is left out, so its stack rules are judged too."""
-    found: list[Violation] = []
+    violations: list[Violation] = []
     for rule in RULES:
         if isinstance(rule, ResourceRule):
-            found += [violation for resource in resources for violation in rule.judge(resource)]
+            violations += [violation for resource in resources for violation in rule.judge(resource)]
         elif complete:
-            found += rule.judge(resources)
-    return found
+            violations += rule.judge(resources)
+    return violations

@@ -78,9 +78,9 @@ def secret_form(value: str) -> str | None:
 def _runs(value: str) -> Iterator[str]:
     text = _GUID.sub(" ", _ARM_ID.sub(" ", value))
     # A path's parts are judged one by one: together they would look like base64.
-    text = _ADDRESS.sub(lambda found: re.sub(r"[/?&=:.;,#]+", " ", found[0]), text)
-    for found in _RUN.finditer(text):
-        yield found[0]
+    text = _ADDRESS.sub(lambda address: re.sub(r"[/?&=:.;,#]+", " ", address[0]), text)
+    for run in _RUN.finditer(text):
+        yield run[0]
 
 
 def _is_random(run: str) -> bool:

@@ -82,7 +82,7 @@ def apply(
     standing: list[Violation] = []
     waived: list[tuple[Violation, Waiver]] = []
     for violation in violations:
-        waiver = next((one for one in waivers if one.covers(violation)), None)
+        waiver = next((waiver for waiver in waivers if waiver.covers(violation)), None)
         if waiver is None:
             standing.append(violation)
         else:

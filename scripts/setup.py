@@ -56,11 +56,11 @@ def fail(text: str) -> None:
 
 
 def check_python() -> None:
-    found = sys.version_info[:2]
-    if found not in SUPPORTED:
+    running = sys.version_info[:2]
+    if running not in SUPPORTED:
         wanted = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         fail(
-            f"Python {found[0]}.{found[1]} at {sys.executable} is not supported: needed is {wanted}.\n"
+            f"Python {running[0]}.{running[1]} at {sys.executable} is not supported: needed is {wanted}.\n"
             "Install one of them, then name it: make setup PYTHON=python3.12"
         )
 

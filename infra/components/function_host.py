@@ -148,5 +148,5 @@ def repository_host(states: Sequence[outputs.HostNameSslStateResponse] | None) -
     for state in states or ():
         if state.host_type == web.HostType.REPOSITORY and state.name:
             return state.name
-    found = ", ".join(f"{state.name} ({state.host_type})" for state in states or ()) or "none"
-    raise pulumi.RunError(f"the function app has no host name of type Repository; it has {found}")
+    host_names = ", ".join(f"{state.name} ({state.host_type})" for state in states or ()) or "none"
+    raise pulumi.RunError(f"the function app has no host name of type Repository; it has {host_names}")

