@@ -1,6 +1,6 @@
-"""The rules as a policy pack: what `pulumi preview --policy-pack policy` starts, in policy/.venv."""
+"""The rules as a policy pack, which `pulumi preview --policy-pack policy` runs in policy/.venv."""
 
-# pulumi_policy is in policy/.venv only: it wants another protobuf and grpcio than the program.
+# pulumi_policy is in policy/.venv only: it needs other versions of protobuf and grpcio than the program.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
@@ -24,10 +24,10 @@ from policy.rules import BY_NAME, RULES
 
 
 class Pack:
-    """Hands resources to the rules and what they say to the engine.
+    """Passes resources to the rules, and reports their violations to the engine.
 
-    The engine shows a resource's inputs before it is made, and its outputs when the whole stack is judged;
-    stack rules want both, so the inputs are kept.
+    The engine passes the inputs of a resource before it is created, and its outputs when the whole stack is
+    checked. Stack rules need both, so the inputs are stored.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Pack:
         waived: list[ResourceValidationPolicy | StackValidationPolicy] = [
             ResourceValidationPolicy(
                 name="waived",
-                description="Violations of single resources that policy/waivers.toml excuses.",
+                description="Violations by single resources that policy/waivers.toml waives.",
                 enforcement_level=EnforcementLevel.ADVISORY,
                 validate=self._waived_of_resource,
             ),
             StackValidationPolicy(
                 name="waivers",
-                description="Violations of the stack that policy/waivers.toml excuses, and unsound waivers.",
+                description="Violations by the stack that policy/waivers.toml waives, and invalid waivers.",
                 enforcement_level=EnforcementLevel.ADVISORY,
                 validate=self._waived_of_stack,
             ),
@@ -132,7 +132,7 @@ def _report(violations: Sequence[Violation], report: ReportViolation) -> None:
 
 
 def _bare(props: Any) -> dict[str, Any]:
-    """The properties without pulumi_policy's proxies, which raise where an unknown is looked at."""
+    """The properties without pulumi_policy's proxies, which raise when an unknown value is read."""
     return plain(_unproxied(props))
 
 
@@ -152,4 +152,4 @@ def _is_proxy(value: object) -> bool:
 
 
 def main() -> None:
-    PolicyPack(name="assistant", policies=Pack().policies(), description="What every stack must keep to.")
+    PolicyPack(name="assistant", policies=Pack().policies(), description="The rules for every stack.")
