@@ -1,4 +1,4 @@
-"""The whole stack: settings, components, exports."""
+"""The Pulumi program of the stack: settings, components and exports."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def main() -> None:
         python_version = settings.host.python_version
         package = load_prebuilt(Path(prebuilt), python_version) if prebuilt else build_package(python_version)
     except PackageError as error:
-        raise pulumi.RunError(str(error)) from error  # shown without a traceback
+        raise pulumi.RunError(str(error)) from error  # Pulumi prints it without a traceback
     subscription_id = authorization.get_client_config().subscription_id
     name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
     tags = {**settings.tags, **own_tags(project, stack)}
