@@ -1,4 +1,4 @@
-"""Up from nothing, move the state into what came of it, tell GitHub. Each can be run again at any time."""
+"""The commands: create the resources, move the state, set GitHub's variables. Each can be run again."""
 
 import json
 import os
@@ -25,10 +25,10 @@ VARIABLES = {
     "AZURE_TENANT_ID": "tenantId",
     "AZURE_SUBSCRIPTION_ID": "subscriptionId",
 }
-"""GitHub variable to output of the stack. tests/unit/test_workflows.py holds both sides against the rest."""
+"""GitHub variable to output of the stack. tests/unit/test_workflows.py compares both with their users."""
 
 ROLES_TAKE_SECONDS = 12 * 60.0
-"""New roles reach containers and vaults within ten minutes (Docs: Troubleshoot Azure RBAC)."""
+"""New role assignments take effect within ten minutes (Docs: Troubleshoot Azure RBAC)."""
 
 _PAUSE_SECONDS = 15.0
 _NOT_YET = re.compile(
@@ -38,7 +38,7 @@ _NOT_YET = re.compile(
 
 
 def up(where: Whereabouts, *, dry_run: bool) -> None:
-    """Make what is not there, change what differs. Raises OpsError."""
+    """Create missing resources, update changed ones. Raises OpsError."""
     pulumi = where.pulumi()
     url = pulumi.environment["PULUMI_BACKEND_URL"]
     note(f"State of {where.stack}: {url}")
@@ -49,10 +49,10 @@ def up(where: Whereabouts, *, dry_run: bool) -> None:
     if dry_run:
         pulumi.run("preview", "--stack", where.stack, "--diff", show=True)
         return
-    # By itself, and not by Pulumi.up: the lock is Pulumi's own, nobody else works on this stack.
+    # Not by Pulumi.up, which holds a lock of its own: only Pulumi's lock is needed for this stack.
     pulumi.run("up", "--stack", where.stack, "--yes", show=True)
     if not where.moved_to:
-        note("Next: make bootstrap-move, which takes the state into the container that now exists.")
+        note("Next: make bootstrap-move, which moves the state into the new container.")
 
 
 def move(
@@ -64,10 +64,10 @@ def move(
     dry_run: bool = False,
     timeout: float = ROLES_TAKE_SECONDS,
 ) -> None:
-    """Take the state from this machine to the container; the local copy goes last. Raises OpsError.
+    """Move the state from this machine to the container, and remove the local copy last. Raises OpsError.
 
-    `to` and `secrets_provider` are what the stack made, unless given. Killed anywhere and run again, it
-    goes on: each step looks first whether it has been done.
+    `to` and `secrets_provider` default to outputs of the stack. If it was killed, it continues when it runs
+    again: each step first checks whether it has been done.
     """
     if where.moved_to:
         _finish(where, where.pulumi(where.moved_to), dry_run=dry_run)
@@ -75,7 +75,7 @@ def move(
     if not where.is_here:
         raise OpsError(
             f"{where.folder} holds no state of {where.stack}, and {where.stack_file} names no backend: "
-            "there is nothing to move. make bootstrap"
+            "there is nothing to move. Run `make bootstrap`"
         )
     source = where.pulumi(where.local_url)
     exported = source.export(where.stack)
@@ -83,27 +83,27 @@ def move(
     outputs = source.outputs(where.stack)
     to, provider = to or outputs.get("backendUrl", ""), secrets_provider or outputs.get("secretsProvider", "")
     if not (to and provider):
-        raise OpsError(f"stack {where.stack} has not been up, so there is no container: make bootstrap")
+        raise OpsError(f"stack {where.stack} has no outputs, so there is no container: run `make bootstrap`")
     if to.rstrip("/") == where.local_url:
         raise OpsError(f"the state is in {to} already; --to names another backend")
     if dry_run:
         for step in (
-            f"seal the state of {where.stack} with {provider}",
+            f"encrypt the state of {where.stack} with {provider}",
             f"copy it to {to}",
-            "preview it there, and go on only when nothing would change",
-            f"note {to} in {where.stack_file}",
+            "run a preview there, and continue only if it shows no changes",
+            f"write {to} into {where.stack_file}",
             f"remove the copy in {where.folder}",
         ):
             say(f"would {step}")
         return
 
     target = where.pulumi(to)
-    if not is_sealed_by(provider, exported):
-        note(f"1/4 Seal it with {provider}")
+    if not is_encrypted_by(provider, exported):
+        note(f"1/4 Encrypt the state with {provider}")
         words = ("stack", "change-secrets-provider", provider, "--stack", where.stack)
         retry_until(lambda: source.run(*words), timeout)
         exported = source.export(where.stack)
-    note(f"2/4 Copy it to {to}")
+    note(f"2/4 Copy the state to {to}")
     retry_until(target.stacks, timeout)
     if where.stack not in target.stacks():
         target.run("stack", "init", where.stack, "--no-select", "--secrets-provider", provider)
@@ -120,8 +120,8 @@ def move(
 
 
 def _finish(where: Whereabouts, target: Pulumi, *, url: str = "", dry_run: bool = False) -> None:
-    """The copy is proven before the original goes, and the stack file says where it is before that, too."""
-    note("3/4 Preview it there")
+    """Verify the copy and write its backend into the stack file, then remove the original."""
+    note("3/4 Run a preview there")
     target.run("preview", "--stack", where.stack, "--expect-no-changes", show=True)
     if dry_run:
         say(f"would remove {where.folder}" if where.is_here else "would do nothing: the state has been moved")
@@ -143,20 +143,19 @@ def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
     pending = pending_operations(exported)
     if pending:
         raise OpsError(
-            f"an `up` of {stack} was killed in the middle of: {', '.join(pending)}. "
-            "Let it end first: make bootstrap"
+            f"an `up` of {stack} was killed during: {', '.join(pending)}. Complete it first: make bootstrap"
         )
 
 
-def is_sealed_by(provider: str, exported: Mapping[str, Any]) -> bool:
-    """Whether an exported state's secrets are sealed by the provider (`passphrase`, or a URL)."""
+def is_encrypted_by(provider: str, exported: Mapping[str, Any]) -> bool:
+    """Whether the provider (`passphrase`, or a URL) encrypts the secrets of an exported state."""
     providers: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
     state: dict[str, Any] = providers.get("state") or {}
     return provider in (providers.get("type"), state.get("url"))
 
 
 def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What two exported states of one stack have to have in common to be the same."""
+    """The resources of an exported state; two states with the same resources are the same."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
     return deployment.get("resources") or []
 
@@ -173,12 +172,12 @@ def retry_until(action: Callable[[], T], timeout: float, pause: float = _PAUSE_S
         except PulumiError as error:
             if not _NOT_YET.search(error.output) or time.monotonic() + pause > deadline:
                 raise
-            note(f"  not allowed yet: new roles take minutes to arrive; again in {pause:.0f} s")
+            note(f"  not allowed yet: new roles take effect after minutes; next attempt in {pause:.0f} s")
             time.sleep(pause)
 
 
 def variables(where: Whereabouts) -> list[str]:
-    """The commands that tell GitHub's workflows what the stack made. Raises OpsError."""
+    """The commands that set GitHub's variables to outputs of the stack. Raises OpsError."""
     outputs = where.pulumi().outputs(where.stack)
     missing = [output for output in (*VARIABLES.values(), "repository") if output not in outputs]
     if missing:
@@ -192,10 +191,10 @@ def variables(where: Whereabouts) -> list[str]:
 
 
 def exec_pulumi(where: Whereabouts, words: list[str]) -> NoReturn:
-    """Replace this process by Pulumi in bootstrap/, on the backend that holds the state."""
+    """Replace this process by Pulumi in bootstrap/, with the backend of the state."""
     pulumi = where.pulumi()
     if where.stack not in pulumi.stacks():
         pulumi.make_stack(where.stack)
     environment = {"PULUMI_STACK": where.stack, **start_environment(pulumi.environment)}
     os.chdir(pulumi.folder)
-    os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments are the person's own
+    os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments come from the user

@@ -1,4 +1,4 @@
-"""All of the bootstrap: settings, components, exports."""
+"""The Pulumi program of the bootstrap: settings, components and exports."""
 
 import pulumi
 from pulumi_azure_native import authorization, resources
@@ -17,8 +17,8 @@ def main() -> None:
     signed_in = authorization.get_client_config()
     name = names(signed_in.subscription_id, project, stack, settings.name_suffix)
     tags = {**settings.tags, "project": project, "stack": stack}
-    # On everything: a destroy then stops before it has deleted anything. No CanNotDelete lock: it would also
-    # keep the role assignments on the containers, and no operator could be taken off the list.
+    # For all resources, so that `destroy` stops before it deletes anything. No CanNotDelete lock: it would
+    # also protect the role assignments on the containers, so that no operator could be removed.
     protected = pulumi.ResourceOptions(protect=settings.deletion_protection)
 
     group = resources.ResourceGroup(

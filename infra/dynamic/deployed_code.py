@@ -97,7 +97,7 @@ class DeployedCodeProvider(ResourceProvider):
         return UpdateResult(self._deploy(_news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """The running package, for `pulumi refresh`; no id if the site is missing, so that `up` deploys again."""
+        """The running package, for `pulumi refresh`. No id if there is no site: `up` then deploys again."""
         with _plain_failure():
             running = self._publisher(props).running()
         if running is None:

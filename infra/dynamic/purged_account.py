@@ -132,7 +132,7 @@ class PurgedAccountProvider(ResourceProvider):
 
 def _by_hand(location: str, group: str, account: str, reason: str) -> str:
     return (
-        f"The model account {account} is deleted, but not purged: its name is blocked for 48 hours. {reason}\n"
+        f"The model account {account} is deleted, not purged: its name is blocked for 48 hours. {reason}\n"
         "Purging requires Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete on the "
         "subscription (Contributor has it). With that permission, run the command again, or run:\n"
         f"  az cognitiveservices account purge --location {location} --resource-group {group} "

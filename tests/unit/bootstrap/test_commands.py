@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.__main__ import main
 from bootstrap.backend import Whereabouts
-from bootstrap.commands import is_sealed_by, retry_until
+from bootstrap.commands import is_encrypted_by, retry_until
 from ops.engine import PulumiError
 from ops.output import OpsError
 
@@ -84,7 +84,7 @@ def test_the_last_stack_takes_the_folder_along_and_no_other_does(where: Whereabo
     ],
 )
 def test_a_state_says_what_seals_it(found: Any, sealed: bool) -> None:
-    assert is_sealed_by(VAULT, {"deployment": {"secrets_providers": found}}) is sealed
+    assert is_encrypted_by(VAULT, {"deployment": {"secrets_providers": found}}) is sealed
 
 
 class Refusing:
