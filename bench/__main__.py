@@ -1,8 +1,8 @@
 """Print the README's figures: `make bench`.
 
-Every ratio is the median of pairs measured in turn, A B A B, in this one run, so
-that it holds when the machine's speed drifts. Nothing fails when a target is
-missed: a figure is read by a person, and a timed test fails on a busy machine.
+Every ratio is the median of pairs measured alternately, A B A B, in one run, so
+that changes of the machine's speed do not affect it. A missed target is not an
+error, since a busy machine can miss it: the figures are for people.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def pairs(first: Callable[[], object], second: Callable[[], object], count: int) -> list[tuple[float, float]]:
-    """Seconds of each, in turn, after one of each that does not count."""
+    """Seconds of both actions, run alternately; the first run of each is not measured."""
     first()
     second()
     return [(seconds(first), seconds(second)) for _ in range(count)]
@@ -78,9 +78,9 @@ def ratio(what: str, measured: list[tuple[float, float]], target: float, names: 
 
 
 def azure_native_names() -> list[str]:
-    """What infra takes from pulumi_azure_native, as `web.WebApp`.
+    """The names of pulumi_azure_native that infra uses, as `web.WebApp`.
 
-    The modules load when a name is first taken from them, so importing them is not enough.
+    A module loads when one of its names is first used, so importing it is not enough.
     """
     used: set[str] = set()
     for path in (PROJECT / "infra").glob("*.py"):
@@ -176,7 +176,7 @@ def tables(stack: Workspace) -> Any:
 
 
 def put_through_the_host(stack: Workspace) -> Figure:
-    """A PUT, and the table operations of the create done directly; both keep their connections."""
+    """A PUT, and its table operations alone; both reuse their connections."""
     outputs = stack.outputs()
     service = tables(stack)
     table = service.get_table_client("ChatState")
@@ -206,9 +206,9 @@ def put_through_the_host(stack: Workspace) -> Figure:
 
 
 def post_through_the_host(stack: Workspace) -> Figure:
-    """A message and its reply, and the table operations and the model call of it done directly.
+    """A message with its reply, and its table operations and model call alone.
 
-    Both keep their connections, and both write to conversations that grow alike.
+    Both reuse their connections, and write to conversations of the same length.
     """
     outputs = stack.outputs()
     service = tables(stack)
@@ -262,7 +262,7 @@ def post_through_the_host(stack: Workspace) -> Figure:
     key = stack.key()
     for assistant in (through, beside):
         assert stack.put(assistant).status == 202
-        # The first message takes away the lease of the create.
+        # The first message removes the lease of the create request.
         call(to_app, f"{app.path}/{assistant}/messages", {"message": "hello"}, **{"x-functions-key": key})
     measured = pairs(through_the_host, directly, REQUESTS // 3)
     return ratio("POST of a message / its table and model calls", measured, 1.3, ("POST", "direct"))
@@ -280,7 +280,7 @@ def second_local() -> Figure:
     command = ["make", "--no-print-directory", "local"]
     subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     took = seconds(lambda: subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))
-    return Figure("make local, the second time", took, "s", 15, "everything up already")
+    return Figure("make local, the second time", took, "s", 15, "everything is running already")
 
 
 def main() -> None:
@@ -296,7 +296,7 @@ def main() -> None:
     show(import_time())
     show(unchanged_package())
     with tempfile.TemporaryDirectory() as folder, workspace(Path(folder) / "clone") as stack:
-        stack.config("modelCapacity", 10_000)  # or the model's rate limit is what is measured
+        stack.config("modelCapacity", 10_000)  # otherwise the model's rate limit is measured
         stack.up()
         show(no_change_up(stack))
         show(put_through_the_host(stack))
