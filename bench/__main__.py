@@ -188,9 +188,9 @@ def put_through_the_host(stack: Workspace) -> Figure:
 
     def through_the_host() -> None:
         connection.request("PUT", f"{url.path}/{ids[next(turn) % len(ids)]}", headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 202, answer.status
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 202, response.status
 
     def directly() -> None:
         key = ids[next(turn) % len(ids)]
@@ -227,9 +227,9 @@ def post_through_the_host(stack: Workspace) -> Figure:
 
     def call(connection: http.client.HTTPSConnection, path: str, body: object, **headers: str) -> Any:
         connection.request("POST", path, json.dumps(body), {"content-type": "application/json", **headers})
-        answer = connection.getresponse()
-        content = answer.read()
-        assert answer.status == 200, content
+        response = connection.getresponse()
+        content = response.read()
+        assert response.status == 200, content
         return json.loads(content)
 
     def through_the_host() -> None:

@@ -184,11 +184,11 @@ class Publisher:
 
         Raises DeploymentError if ARM's response does not show whether the site exists.
         """
-        answer = self._arm_get("")
-        if answer.status == 404:
+        response = self._arm_get("")
+        if response.status == 404:
             return None
-        if answer.status != 200:
-            raise DeploymentError(f"ARM does not report whether {self._site.id} exists: {answer}")
+        if response.status != 200:
+            raise DeploymentError(f"ARM does not report whether {self._site.id} exists: {response}")
         health = self._health()
         for pause in (1.0, 5.0):
             if health.status in (200, 404):
@@ -206,15 +206,15 @@ class Publisher:
         """
         pauses = exponential_backoff(longest=30.0)
         while True:
-            answer = self._arm("POST", "/config/appsettings/list")
-            if answer.status == 200:
+            response = self._arm("POST", "/config/appsettings/list")
+            if response.status == 200:
                 break
-            reason = f"the app settings of {self._site.id} cannot be listed: {answer}"
-            if _transient_cause(answer) is None:
+            reason = f"the app settings of {self._site.id} cannot be listed: {response}"
+            if _transient_cause(response) is None:
                 raise DeploymentError(f"{reason}. It requires Microsoft.Web/sites/config/list/action.")
-            self._say(f"Waiting: {_short(answer)}; the app settings cannot be listed yet.")
-            deadline.pause(max(next(pauses), answer.retry_after()), reason)
-        names: object = answer.members().get("properties")
+            self._say(f"Waiting: {_short(response)}; the app settings cannot be listed yet.")
+            deadline.pause(max(next(pauses), response.retry_after()), reason)
+        names: object = response.members().get("properties")
         if refused := refused_settings(cast(dict[str, Any], names) if isinstance(names, dict) else ()):
             effects = "; ".join(f"{name} {effect}" for name, effect in refused.items())
             raise DeploymentError(
@@ -228,52 +228,52 @@ class Publisher:
         while True:
             package.seek(0)
             self._say(f"Pushing the package to {self._site.scm_host}.")
-            answer = self._request(
+            response = self._request(
                 "POST",
                 url,
                 params={"RemoteBuild": "false", "Deployer": "pulumi"},
                 headers={"Content-Type": "application/zip"},
                 body=package,
             )
-            if answer.status in (200, 202):
-                deployment = answer.json()
+            if response.status in (200, 202):
+                deployment = response.json()
                 if not isinstance(deployment, str) or not deployment:
-                    raise DeploymentError(f"{url} accepted the package but sent no deployment id: {answer}")
+                    raise DeploymentError(f"{url} accepted the package but sent no deployment id: {response}")
                 return deployment
-            reason = _transient_cause(answer)
+            reason = _transient_cause(response)
             if reason is None:
-                raise DeploymentError(f"{url} refused the package: {answer}")
-            self._say(f"Waiting: {reason} ({_short(answer)}).")
-            deadline.pause(max(next(pauses), answer.retry_after()), f"{reason}; {url}: {answer}")
+                raise DeploymentError(f"{url} refused the package: {response}")
+            self._say(f"Waiting: {reason} ({_short(response)}).")
+            deadline.pause(max(next(pauses), response.retry_after()), f"{reason}; {url}: {response}")
 
     def _wait_for_end(self, deployment: str, deadline: _Deadline) -> int:
         """Poll until the deployment ends; its last status, or success if the site no longer knows it."""
         path = f"/api/deployments/{deployment}"
         seen = False
         while True:
-            answer = self._request("GET", f"https://{self._site.scm_host}{path}")
-            status = answer.members().get("status")
-            if answer.status in (200, 202) and isinstance(status, int):
+            response = self._request("GET", f"https://{self._site.scm_host}{path}")
+            status = response.members().get("status")
+            if response.status in (200, 202) and isinstance(status, int):
                 seen = True
                 if status in (_CANCELLED, _FAILED):
                     end = "failed" if status == _FAILED else "was cancelled"
-                    raise DeploymentError(f"Deployment {deployment} {end}. {self._reason(path, answer)}")
+                    raise DeploymentError(f"Deployment {deployment} {end}. {self._reason(path, response)}")
                 if status == _PARTIAL:
                     self._say(f"Deployment {deployment} succeeded in part: checking the site.")
-                text = str(answer.members().get("status_text") or "")
+                text = str(response.members().get("status_text") or "")
                 if status in (_SUCCESS, _CONFLICT, _PARTIAL):
                     if text not in self._last_line:
                         self._say(f"Deployment {deployment}: {text}")
                     return status
                 state = _STATUSES.get(status, f"in status {status}")
                 self._say(f"Deployment {deployment} is {state}. {text}".rstrip())
-            elif answer.status == 404 and seen:
+            elif response.status == 404 and seen:
                 # The site recycles the worker that ran the deployment, and the worker's record of it is lost.
                 self._say(f"Deployment {deployment} is no longer known: checking the site.")
                 return _SUCCESS
-            elif answer.status in (400, 401):
-                raise DeploymentError(f"Deployment {deployment} cannot be tracked: {answer}")
-            deadline.pause(max(1.0, answer.retry_after()), f"deployment {deployment}: {answer}")
+            elif response.status in (400, 401):
+                raise DeploymentError(f"Deployment {deployment} cannot be tracked: {response}")
+            deadline.pause(max(1.0, response.retry_after()), f"deployment {deployment}: {response}")
 
     def _verify(self, content_hash: str) -> None:
         """Wait until the site reports the hash, its functions are listed, its host reports no error and can
@@ -335,8 +335,8 @@ class Publisher:
         without a key it does not read them (AuthenticationLevelHandler.cs of the host).
         """
         url = f"https://{self._site.host}{KEY_CHECK_PATH}"
-        answer = self._request("GET", url, headers=WRONG_KEY, signed=False)
-        return f"{KEYS_UNREADABLE} {KEY_CHECK_PATH}: {answer}" if answer.status == 500 else ""
+        response = self._request("GET", url, headers=WRONG_KEY, signed=False)
+        return f"{KEYS_UNREADABLE} {KEY_CHECK_PATH}: {response}" if response.status == 500 else ""
 
     def _unreadable_tables(self) -> str:
         """The app's message why it cannot list its assistants; empty if it can, or if that cannot be checked.
@@ -350,26 +350,26 @@ class Publisher:
             return ""
         key = str(cast(dict[str, Any], function_keys).get("default", ""))
         path = url_path("assistants")
-        answer = self._request(
+        response = self._request(
             "GET",
             f"https://{self._site.host}{path}",
             params={"limit": "1"},
             headers={"x-functions-key": key},
             signed=False,
         )
-        detail = answer.members().get("detail")
-        if answer.status < 500 or not detail:
+        detail = response.members().get("detail")
+        if response.status < 500 or not detail:
             return ""
-        return f"GET {path} answers {answer.status}, table role or identity: {detail}"
+        return f"GET {path} answers {response.status}, table role or identity: {detail}"
 
     def _host_errors(self) -> list[str]:
         """The errors that the Functions host reports, one line each."""
         errors: list[Any] = self._arm_get("/hostruntime/admin/host/status").members().get("errors") or []
         return [str(error) for error in errors]
 
-    def _reason(self, path: str, answer: Answer) -> str:
+    def _reason(self, path: str, response: Answer) -> str:
         """The messages of a failed deployment: its status text and its log."""
-        described = answer.members()
+        described = response.members()
         log = self._request("GET", f"https://{self._site.scm_host}{path}/log").json()
         entries = cast(list[dict[str, Any]], log) if isinstance(log, list) else []
         words = [described.get("status_text"), described.get("message")]
@@ -401,7 +401,7 @@ class Publisher:
     ) -> Answer:
         authorization = {"Authorization": f"Bearer {self._token()}"} if signed else {}
         try:
-            answer = self._session.request(
+            response = self._session.request(
                 method,
                 url,
                 params=params,
@@ -417,7 +417,7 @@ class Publisher:
             ) from error
         except RequestException as error:
             return Answer(0, f"{through_proxy(url)}{error}")
-        return Answer(answer.status_code, answer.text, answer.headers)
+        return Answer(response.status_code, response.text, response.headers)
 
     def _say(self, line: str) -> None:
         """Print a line if it differs from the last one, else only every half minute."""
@@ -439,19 +439,19 @@ def through_proxy(url: str) -> str:
     return f"through the proxy {host} (HTTPS_PROXY or ALL_PROXY): "
 
 
-def _transient_cause(answer: Answer) -> str | None:
+def _transient_cause(response: Answer) -> str | None:
     """The cause of a response that is worth a retry; None if it is not."""
-    if answer.status == 0:
+    if response.status == 0:
         return "the deployment site cannot be reached yet"
-    if answer.status == 400 and any(name in answer.text for name in _TRANSIENT_400):
+    if response.status == 400 and any(name in response.text for name in _TRANSIENT_400):
         return "the app's identity cannot write to its deployment container yet"
-    if answer.status >= 500:
+    if response.status >= 500:
         return "the deployment site has an error"
-    return _TRANSIENT.get(answer.status)
+    return _TRANSIENT.get(response.status)
 
 
-def _short(answer: Answer) -> str:
-    line = " ".join(str(answer).split())
+def _short(response: Answer) -> str:
+    line = " ".join(str(response).split())
     return line if len(line) <= 160 else f"{line[:160]}…"
 
 

@@ -251,12 +251,12 @@ def cloud_of(settings: Mapping[str, str], session: Session) -> Cloud:
 
 
 def _described_by(host: str, name: str, session: Session) -> Cloud:
-    """Azure's own description of a cloud, as ARM serves it; some versions answer a list of all clouds."""
+    """Azure's own description of a cloud, as ARM returns it; some versions return a list of all clouds."""
     url = f"https://{host}/metadata/endpoints?api-version=2022-09-01"
     try:
-        answer = session.get(url, timeout=(10, 30))
-        answer.raise_for_status()
-        described: Any = answer.json()
+        response = session.get(url, timeout=(10, 30))
+        response.raise_for_status()
+        described: Any = response.json()
         if isinstance(described, list):
             clouds = cast(list[Any], described)
             described = next((cloud for cloud in clouds if cloud.get("name") == name), clouds[0])
@@ -271,8 +271,7 @@ def _described_by(host: str, name: str, session: Session) -> Cloud:
         ) from error
 
 
-# azure-identity asks both of these in the middle of a request of an SDK, which lets an AzureError be told by
-# whoever made that request.
+# azure-identity calls both of these during a request of an SDK, whose caller reports an AzureError.
 
 
 def _token_of_file(path: Path) -> str:
@@ -293,7 +292,7 @@ def _requested_token(
     pauses = iter(_TOKEN_PAUSES)
     while True:
         try:
-            answer = session.get(
+            response = session.get(
                 settings["oidcRequestUrl"],
                 params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
                 headers={
@@ -302,8 +301,8 @@ def _requested_token(
                 },
                 timeout=(10, 30),
             )
-            answer.raise_for_status()
-            return str(answer.json()["value"])
+            response.raise_for_status()
+            return str(response.json()["value"])
         except (RequestException, ValueError, KeyError, TypeError) as error:
             pause = next(pauses, None)
             if pause is None or _is_refusal(error):

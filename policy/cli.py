@@ -64,23 +64,23 @@ def _check(names: Sequence[str], *, as_json: bool) -> int:
     code = 0
     for name in names:
         try:
-            judged = check(_read(name))
+            judgement = check(_read(name))
         except DocumentError as error:
             _note(f"error: {name} cannot be checked: {error}")
             code = 2
             continue
-        violations += [asdict(violation) for violation in judged.violations]
-        code = max(code, int(bool(judged.violations)))
-        for text in judged.notes:
+        violations += [asdict(violation) for violation in judgement.violations]
+        code = max(code, int(bool(judgement.violations)))
+        for text in judgement.notes:
             _note(f"note: {name}: {text}")
         if as_json:
             continue
-        for violation in judged.violations:
+        for violation in judgement.violations:
             _say(f"{violation.rule}: {violation}")
-        for violation, waiver in judged.waived:
+        for violation, waiver in judgement.waived:
             _say(f"(advice) {violation.rule} is {waiver}. {violation}")
-        counts = f"{len(judged.violations)} violations, {len(judged.waived)} waived"
-        _say(f"{name}: {judged.resources} resources, {counts}")
+        counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
+        _say(f"{name}: {judgement.resources} resources, {counts}")
     if as_json:
         _say(json.dumps(violations, indent=2))
     return code

@@ -55,12 +55,12 @@ def run(*arguments: str, quiet: bool = False) -> str:
     command = [*LOCAL_AZURE, *arguments]
     if not quiet:
         say(f"$ {shlex.join(command)}")
-    done = subprocess.run(
+    completed = subprocess.run(
         command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True, check=False
     )
-    if done.returncode:
-        raise StepError(shlex.join(command), done.returncode)
-    return done.stdout or ""
+    if completed.returncode:
+        raise StepError(shlex.join(command), completed.returncode)
+    return completed.stdout or ""
 
 
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
@@ -88,10 +88,10 @@ def put(url: str, key: str) -> tuple[int, str]:
     trusted = ssl.create_default_context(cafile=str(Home.find(PROJECT).ca_file))
     request = urllib.request.Request(url, method="PUT", headers={"x-functions-key": key})  # noqa: S310 # an https URL of local Azure
     try:
-        with urllib.request.urlopen(request, context=trusted, timeout=60) as answer:  # noqa: S310 # as above
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+        with urllib.request.urlopen(request, context=trusted, timeout=60) as response:  # noqa: S310 # as above
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,14 @@ def main() -> int:
             run("stop")
             return 0
         return bring_up(chosen)
-    except StepError as failed:
-        sys.stderr.write(f"make {'down' if down else 'local'}: {failed}\n")
-        return failed.code
+    except StepError as error:
+        sys.stderr.write(f"make {'down' if down else 'local'}: {error}\n")
+        return error.code
 
 
 def bring_up(chosen: Way) -> int:
     """Raises StepError."""
-    began = time.monotonic()
+    start = time.monotonic()
     title("1. The stack, on local Azure")
     if chosen is RUNNER:
         say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
@@ -169,7 +169,7 @@ def bring_up(chosen: Way) -> int:
     title("3. Its rows in the table")
     run(*row_words(outputs))
 
-    title(f"It runs. ({time.monotonic() - began:.0f} s)")
+    title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")
     say("\nTry it (from this folder):")
     say(f"  {curl}")
@@ -180,7 +180,7 @@ def bring_up(chosen: Way) -> int:
     preview = "`make preview`, " if chosen is CLI else ""
     say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")
     say(f"  {shlex.join(LOCAL_AZURE)} status     running services and addresses (also: logs, rows, keys)")
-    say("  make down     destroy the stack;  make clean     delete all installed and generated files")
+    say("  make down     destroy the stack;  make clean     remove everything that was created here")
     return 0
 
 

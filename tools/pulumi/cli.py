@@ -102,7 +102,7 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 def _version(program: Path, _modified: int) -> tuple[str, str]:
     """The version of a `pulumi`, and the reason why it cannot be used, empty if it can."""
     try:
-        answer = subprocess.run(
+        completed = subprocess.run(
             [program, "version"],
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             stdin=subprocess.DEVNULL,
@@ -113,10 +113,10 @@ def _version(program: Path, _modified: int) -> tuple[str, str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"it does not run ({error})"
-    match = re.match(r"v?((\d+)\.(\d+)\.(\d+)\S*)", answer.stdout.strip())
-    if answer.returncode or match is None:
-        output = (answer.stderr or answer.stdout).strip().splitlines() or ["no output"]
-        return "", f"`pulumi version` ended with exit code {answer.returncode}: {output[-1][:200]}"
+    match = re.match(r"v?((\d+)\.(\d+)\.(\d+)\S*)", completed.stdout.strip())
+    if completed.returncode or match is None:
+        output = (completed.stderr or completed.stdout).strip().splitlines() or ["no output"]
+        return "", f"`pulumi version` ended with exit code {completed.returncode}: {output[-1][:200]}"
     version = match[1]
     if tuple(map(int, match.groups()[1:])) < MINIMUM_VERSION:
         return version, f"version {version} is older than {'.'.join(map(str, MINIMUM_VERSION))}"

@@ -1,7 +1,8 @@
 """`make pulumi`: installs a Pulumi CLI if necessary, and prints its path.
 
 It uses the first of these that works: a `pulumi` on PATH that is new enough, one in Pulumi's own folder,
-Pulumi's installer, a build from the Go module. The path goes to standard output, everything else to standard error.
+Pulumi's installer, a build from the Go module. The path is printed to standard output, everything else to
+standard error.
 """
 
 import argparse
