@@ -101,11 +101,11 @@ def test_secrets_and_unknowns_are_recognised_at_any_depth() -> None:
 UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({}, "neither steps nor a deployment"),
     ({"steps": {}}, "steps is not a list"),
-    ({"steps": [7]}, "an item of steps is no object"),
-    ({"steps": [{"op": "create", "newState": {}}]}, "without urn or type"),
+    ({"steps": [7]}, "an element of steps is not an object"),
+    ({"steps": [{"op": "create", "newState": {}}]}, "without a urn or a type"),
     ({"steps": [], "diagnostics": [{"severity": "error", "message": "no\nmore"}]}, "preview failed"),
-    ({"deployment": []}, "deployment is no object"),
-    ({"steps": [], "changeSummary": {"same": "x"}}, "same is no number"),
+    ({"deployment": []}, "deployment is not an object"),
+    ({"steps": [], "changeSummary": {"same": "x"}}, "same is not a number"),
 ]
 
 
