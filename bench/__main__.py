@@ -1,8 +1,8 @@
 """Print the README's figures: `make bench`.
 
-Every ratio is the median of pairs measured in turn, A B A B, in this one run, so
-that it holds when the machine's speed drifts. Nothing fails when a target is
-missed: a figure is read by a person, and a timed test fails on a busy machine.
+Every ratio is the median of pairs measured alternately, A B A B, in one run, so
+that changes of the machine's speed do not affect it. A missed target is not an
+error, since a busy machine can miss it: the figures are for people.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def pairs(first: Callable[[], object], second: Callable[[], object], count: int) -> list[tuple[float, float]]:
-    """Seconds of each, in turn, after one of each that does not count."""
+    """Seconds of both actions, run alternately; the first run of each is not measured."""
     first()
     second()
     return [(seconds(first), seconds(second)) for _ in range(count)]
@@ -78,11 +78,11 @@ def ratio(what: str, measured: list[tuple[float, float]], target: float, names: 
 
 
 def azure_native_names() -> list[str]:
-    """What infra takes from pulumi_azure_native, as `web.WebApp`.
+    """The names of pulumi_azure_native that infra uses, as `web.WebApp`.
 
-    The modules load when a name is first taken from them, so importing them is not enough.
+    A module loads when one of its names is first used, so importing it is not enough.
     """
-    found: set[str] = set()
+    used: set[str] = set()
     for path in (PROJECT / "infra").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         modules = {
@@ -91,14 +91,14 @@ def azure_native_names() -> list[str]:
             if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native"
             for alias in node.names
         }
-        found.update(
+        used.update(
             f"{node.value.id}.{node.attr}"
             for node in nodes
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and node.value.id in modules
         )
-    return sorted(found)
+    return sorted(used)
 
 
 LITERAL_PROGRAM = """\
@@ -163,7 +163,6 @@ def no_change_up(stack: Workspace) -> Figure:
 def import_time() -> Figure:
     def importing(module: str) -> Callable[[], object]:
         command = [sys.executable, "-c", f"import {module}"]
-        command = [sys.executable, "-c", f"import {module}"]
         return lambda: subprocess.run(command, cwd=PROJECT / "function_app", env={}, check=True)
 
     measured = pairs(importing("function_app"), importing("azure.functions"), IMPORTS)
@@ -177,7 +176,7 @@ def tables(stack: Workspace) -> Any:
 
 
 def put_through_the_host(stack: Workspace) -> Figure:
-    """A PUT, and the table operations of the create done directly; both keep their connections."""
+    """A PUT, and its table operations alone; both reuse their connections."""
     outputs = stack.outputs()
     service = tables(stack)
     table = service.get_table_client("ChatState")
@@ -189,16 +188,16 @@ def put_through_the_host(stack: Workspace) -> Figure:
 
     def through_the_host() -> None:
         connection.request("PUT", f"{url.path}/{ids[next(turn) % len(ids)]}", headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 202, answer.status
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 202, response.status
 
     def directly() -> None:
         key = ids[next(turn) % len(ids)]
         service.create_table_if_not_exists("ChatState")
-        found = list(table.query_entities("PartitionKey eq @id", parameters={"id": key}))
-        table.submit_transaction([("delete", row) for row in found])
-        table.submit_transaction([("create", dict(row)) for row in found])
+        rows = list(table.query_entities("PartitionKey eq @id", parameters={"id": key}))
+        table.submit_transaction([("delete", row) for row in rows])
+        table.submit_transaction([("create", dict(row)) for row in rows])
 
     for _ in ids:
         through_the_host()
@@ -207,9 +206,9 @@ def put_through_the_host(stack: Workspace) -> Figure:
 
 
 def post_through_the_host(stack: Workspace) -> Figure:
-    """A message and its reply, and the table operations and the model call of it done directly.
+    """A message with its reply, and its table operations and model call alone.
 
-    Both keep their connections, and both write to conversations that grow alike.
+    Both reuse their connections, and write to conversations of the same length.
     """
     outputs = stack.outputs()
     service = tables(stack)
@@ -220,15 +219,17 @@ def post_through_the_host(stack: Workspace) -> Figure:
     tokens = Tokens(load_key(stack.home.token_key_file))
     token = tokens.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
     (deployment,) = (
-        one["name"] for one in stack.arm()["resources"] if one["type"].endswith("accounts/deployments")
+        resource["name"]
+        for resource in stack.arm()["resources"]
+        if resource["type"].endswith("accounts/deployments")
     )
     through, beside = f"bench-{uuid.uuid4().hex}", f"bench-{uuid.uuid4().hex}"
 
     def call(connection: http.client.HTTPSConnection, path: str, body: object, **headers: str) -> Any:
         connection.request("POST", path, json.dumps(body), {"content-type": "application/json", **headers})
-        answer = connection.getresponse()
-        content = answer.read()
-        assert answer.status == 200, content
+        response = connection.getresponse()
+        content = response.read()
+        assert response.status == 200, content
         return json.loads(content)
 
     def through_the_host() -> None:
@@ -243,8 +244,8 @@ def post_through_the_host(stack: Workspace) -> Figure:
             {"role": str(row["Role"]).lower(), "content": row["Content"]} for row in rows if "Role" in row
         ]
         path = f"/openai/deployments/{deployment}/chat/completions?api-version=2024-10-21"
-        asked = {"messages": [*messages, {"role": "user", "content": "hello"}]}
-        reply = call(to_model, path, asked, authorization=f"Bearer {token}")["choices"][0]["message"][
+        request = {"messages": [*messages, {"role": "user", "content": "hello"}]}
+        reply = call(to_model, path, request, authorization=f"Bearer {token}")["choices"][0]["message"][
             "content"
         ]
         number = len(rows)
@@ -261,7 +262,7 @@ def post_through_the_host(stack: Workspace) -> Figure:
     key = stack.key()
     for assistant in (through, beside):
         assert stack.put(assistant).status == 202
-        # The first message takes away the lease of the create.
+        # The first message removes the lease of the create request.
         call(to_app, f"{app.path}/{assistant}/messages", {"message": "hello"}, **{"x-functions-key": key})
     measured = pairs(through_the_host, directly, REQUESTS // 3)
     return ratio("POST of a message / its table and model calls", measured, 1.3, ("POST", "direct"))
@@ -279,7 +280,7 @@ def second_local() -> Figure:
     command = ["make", "--no-print-directory", "local"]
     subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     took = seconds(lambda: subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))
-    return Figure("make local, the second time", took, "s", 15, "everything up already")
+    return Figure("make local, the second time", took, "s", 15, "everything is running already")
 
 
 def main() -> None:
@@ -295,7 +296,7 @@ def main() -> None:
     show(import_time())
     show(unchanged_package())
     with tempfile.TemporaryDirectory() as folder, workspace(Path(folder) / "clone") as stack:
-        stack.config("modelCapacity", 10_000)  # or the model's rate limit is what is measured
+        stack.config("modelCapacity", 10_000)  # otherwise the model's rate limit is measured
         stack.up()
         show(no_change_up(stack))
         show(put_through_the_host(stack))

@@ -1,1 +1,1 @@
-"""What the pipelines stand on: a Pulumi project of its own, and commands that bring it up from nothing."""
+"""The resources that the pipelines need: a separate Pulumi project, and the commands that create it."""

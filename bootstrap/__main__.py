@@ -1,4 +1,4 @@
-"""`python -m bootstrap`: the commands. Pulumi's own program begins in run.py."""
+"""The command line `python -m bootstrap`. The Pulumi program starts in run.py."""
 
 import argparse
 import os
@@ -12,25 +12,25 @@ from ops.output import OpsError, note, say
 DEFAULT_STACK = "shared"
 _EPILOG = """\
 examples:
-  python -m bootstrap up                      from nothing, with an Azure login: make bootstrap
-  python -m bootstrap move                    then once: make bootstrap-move
-  python -m bootstrap variables | sh          tell GitHub
+  python -m bootstrap up                      create everything, with an Azure login: make bootstrap
+  python -m bootstrap move                    once, after the first `up`: make bootstrap-move
+  python -m bootstrap variables | sh          set the variables in GitHub
   python -m bootstrap pulumi config set repository octo/assistants
   python -m bootstrap pulumi destroy
 
 exit codes:
-  0  done
-  1  failed; the reason is on standard error
+  0  success
+  1  failure; the reason is on standard error
   2  wrong usage
-  pulumi: those of Pulumi
+  `pulumi` has the exit codes of Pulumi
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bootstrap",
-        description="What the pipelines stand on: where state and packages are kept, the key that seals "
-        "state, and the identities that GitHub's workflows sign in as.",
+        description="The resources that the pipelines need: the storage of state and packages, the key that "
+        "encrypts the state, and the identities of GitHub's workflows.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,21 +41,23 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the stack (default: $PULUMI_STACK, else {DEFAULT_STACK})",
     )
     dry = argparse.ArgumentParser(add_help=False)
-    dry.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    dry.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    verbs.add_parser("up", parents=[own, dry], help="make what is missing, change what differs")
+    verbs.add_parser("up", parents=[own, dry], help="create missing resources, update changed ones")
     move = verbs.add_parser(
         "move",
         parents=[own, dry],
-        help="take the state into the container that `up` made",
-        description="Seals the state with the key, copies it into the container, previews it there, and "
-        "removes the copy on this machine only when nothing would change.",
+        help="move the state into the container that `up` created",
+        description="Encrypts the state with the key, copies it into the container, previews it there, and "
+        "removes the copy on this machine only if the preview shows no changes.",
     )
-    move.add_argument("--to", metavar="URL", default="", help="another backend than the container")
+    move.add_argument("--to", metavar="URL", default="", help="a backend other than the container")
     move.add_argument(
-        "--secrets-provider", metavar="URL", default="", help="another provider than the key (`passphrase`)"
+        "--secrets-provider", metavar="URL", default="", help="a provider other than the key (`passphrase`)"
     )
-    move.add_argument("--overwrite", action="store_true", help="replace another state that is found there")
+    move.add_argument(
+        "--overwrite", action="store_true", help="replace another state of the stack in the target backend"
+    )
     verbs.add_parser("variables", parents=[own], help="print the `gh variable set` commands for GitHub")
     verbs.add_parser("pulumi", parents=[own], help="run Pulumi on this state: pulumi ARGS").add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="ARGS"
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(words: list[str]) -> int:
     os.environ.update(without_proxy(os.environ))
-    # All behind `pulumi` is Pulumi's, `--stack` included, which says whose state is meant.
+    # All arguments after `pulumi` are Pulumi's. `--stack` among them also selects the state.
     if words[:1] == ["pulumi"]:
         flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         flag.add_argument("-s", "--stack", default=os.environ.get("PULUMI_STACK") or DEFAULT_STACK)

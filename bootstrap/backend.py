@@ -1,7 +1,7 @@
-"""Where a bootstrap stack's own state is: on this machine until it is moved, then in the container it made.
+"""The location of a bootstrap stack's own state: on this machine until it is moved to the container.
 
-PULUMI_BACKEND_URL of the caller counts for nothing here: it leads to the main project's state, or to what
-somebody else left in the shell. The stack file says where the state was moved to, so that every clone knows.
+The caller's PULUMI_BACKEND_URL is ignored: it is the backend of the main project, or was left in the shell
+by something else. The stack file has the backend that the state was moved to, so that every clone knows it.
 """
 
 import os
@@ -18,7 +18,7 @@ from ops.output import OpsError
 
 PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_KEY = "state:backendUrl"
-"""Of the stack file; written when the state has been moved there and a preview has found it whole."""
+"""Key in the stack file; written after the state was moved and a preview has shown no changes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StateLocation:
 
     @property
     def folder(self) -> Path:
-        """Of the state on this machine; git ignores it."""
+        """The folder of the state on this machine, which git ignores."""
         return self.root / ".bootstrap"
 
     @property
@@ -50,22 +50,22 @@ class StateLocation:
 
     @property
     def moved_to(self) -> str:
-        """The backend that the stack file names; empty before the state was moved."""
+        """The backend in the stack file; empty before the state was moved."""
         config: dict[str, Any] = self._stack_file.get("config") or {}
         return str(config.get(BACKEND_KEY) or "")
 
     def pulumi(self, url: str = "") -> Pulumi:
-        """Pulumi on a backend, by default the one that holds the state now. Raises OpsError."""
+        """Pulumi with a backend, by default the current one of the state. Raises OpsError."""
         if not url:
             url = self.moved_to or self.local_url
             if url == self.local_url and not self.is_here:
-                self._refuse_second_beginning()
+                self._refuse_new_state()
         if url == self.local_url:
             self.folder.mkdir(exist_ok=True, mode=0o700)
         return Pulumi(
             folder=self.root / "bootstrap",
             environment={
-                # Nothing in this state is a secret, and the key that will seal it is not there yet.
+                # This state has no secrets, and the key that will encrypt it does not exist yet.
                 **({} if "PULUMI_CONFIG_PASSPHRASE_FILE" in self.environment else {_PASSPHRASE: ""}),
                 **self.environment,
                 "PULUMI_BACKEND_URL": url,
@@ -73,12 +73,12 @@ class StateLocation:
         )
 
     def forget_local(self) -> None:
-        """Remove this stack's state from this machine, and the folder when it was the last."""
+        """Remove this stack's state from this machine, and the folder if it is empty then."""
         if self.is_here:
             words = ("stack", "rm", self.stack, "--yes", "--force", "--preserve-config", "--remove-backups")
             self.pulumi(self.local_url).run(*words)
         stacks = self.folder / ".pulumi" / "stacks"
-        if self.folder.is_dir() and not any(one.is_file() for one in stacks.rglob("*.json*")):
+        if self.folder.is_dir() and not any(file.is_file() for file in stacks.rglob("*.json*")):
             shutil.rmtree(self.folder)
 
     @property
@@ -88,14 +88,14 @@ class StateLocation:
         content: object = yaml.safe_load(self.stack_file.read_text(encoding="utf-8"))
         return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
 
-    def _refuse_second_beginning(self) -> None:
+    def _refuse_new_state(self) -> None:
         provider = str(self._stack_file.get("secretsprovider") or "")
         if provider not in ("", "passphrase"):
             raise OpsError(
-                f"{self.stack_file} says that the state of {self.stack} is sealed by {provider}, so it is "
-                "somewhere; but it is not on this machine, and the file does not say where it was moved to. "
-                "Where it was moved from: make bootstrap-move, and commit the file. "
-                f"If it is gone for good: take `secretsprovider` and `encryptedkey` out of {self.stack_file}"
+                f"{self.stack_file} says that the state of {self.stack} is encrypted by {provider}, so it "
+                "exists; but it is not on this machine, and the file has no backend that it was moved to. "
+                "If it is on another machine, run `make bootstrap-move` there and commit the file. "
+                f"If it is lost, remove `secretsprovider` and `encryptedkey` from {self.stack_file}"
             )
 
 

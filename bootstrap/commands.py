@@ -1,4 +1,4 @@
-"""Up from nothing, move the state into what came of it, tell GitHub. Each can be run again at any time."""
+"""The commands: create the resources, move the state, set GitHub's variables. Each can be run again."""
 
 import json
 import os
@@ -25,10 +25,10 @@ VARIABLES = {
     "AZURE_TENANT_ID": "tenantId",
     "AZURE_SUBSCRIPTION_ID": "subscriptionId",
 }
-"""GitHub variable to output of the stack. tests/unit/test_workflows.py holds both sides against the rest."""
+"""GitHub variable to output of the stack. tests/unit/test_workflows.py compares both with their users."""
 
 ROLES_TAKE_SECONDS = 12 * 60.0
-"""New roles reach containers and vaults within ten minutes (Docs: Troubleshoot Azure RBAC)."""
+"""New role assignments take effect within ten minutes (Docs: Troubleshoot Azure RBAC)."""
 
 _PAUSE_SECONDS = 15.0
 _NOT_YET = re.compile(
@@ -38,7 +38,7 @@ _NOT_YET = re.compile(
 
 
 def up(location: StateLocation, *, dry_run: bool) -> None:
-    """Make what is not there, change what differs. Raises OpsError."""
+    """Create missing resources, update changed ones. Raises OpsError."""
     pulumi = location.pulumi()
     url = pulumi.environment["PULUMI_BACKEND_URL"]
     note(f"State of {location.stack}: {url}")
@@ -49,10 +49,10 @@ def up(location: StateLocation, *, dry_run: bool) -> None:
     if dry_run:
         pulumi.run("preview", "--stack", location.stack, "--diff", show=True)
         return
-    # By itself, and not by Pulumi.up: the lock is Pulumi's own, nobody else works on this stack.
+    # Not by Pulumi.up, which holds a lock of its own: only Pulumi's lock is needed for this stack.
     pulumi.run("up", "--stack", location.stack, "--yes", show=True)
     if not location.moved_to:
-        note("Next: make bootstrap-move, which takes the state into the container that now exists.")
+        note("Next: make bootstrap-move, which moves the state into the new container.")
 
 
 def move(
@@ -62,21 +62,20 @@ def move(
     secrets_provider: str = "",
     overwrite: bool = False,
     dry_run: bool = False,
-    patience: float = ROLES_TAKE_SECONDS,
+    timeout: float = ROLES_TAKE_SECONDS,
 ) -> None:
-    """Take the state from this machine to the container; the local copy goes last. Raises OpsError.
+    """Move the state from this machine to the container, and remove the local copy last. Raises OpsError.
 
-    `to` and `secrets_provider` are what the stack made, unless given. Killed anywhere and run again, it
-    goes on: each step looks first whether it has been done.
+    `to` and `secrets_provider` default to outputs of the stack. If it was killed, it continues when it runs
+    again: each step first checks whether it has been done.
     """
     if location.moved_to:
         _finish(location, location.pulumi(location.moved_to), dry_run=dry_run)
         return
     if not location.is_here:
         raise OpsError(
-            f"{location.folder} holds no state of {location.stack}, "
-            f"and {location.stack_file} names no backend: "
-            "there is nothing to move. make bootstrap"
+            f"{location.folder} holds no state of {location.stack}, and {location.stack_file} names no "
+            "backend: there is nothing to move. Run `make bootstrap`"
         )
     source = location.pulumi(location.local_url)
     exported = source.export(location.stack)
@@ -84,28 +83,30 @@ def move(
     outputs = source.outputs(location.stack)
     to, provider = to or outputs.get("backendUrl", ""), secrets_provider or outputs.get("secretsProvider", "")
     if not (to and provider):
-        raise OpsError(f"stack {location.stack} has not been up, so there is no container: make bootstrap")
+        raise OpsError(
+            f"stack {location.stack} has no outputs, so there is no container: run `make bootstrap`"
+        )
     if to.rstrip("/") == location.local_url:
         raise OpsError(f"the state is in {to} already; --to names another backend")
     if dry_run:
         for step in (
-            f"seal the state of {location.stack} with {provider}",
+            f"encrypt the state of {location.stack} with {provider}",
             f"copy it to {to}",
-            "preview it there, and go on only when nothing would change",
-            f"note {to} in {location.stack_file}",
+            "run a preview there, and continue only if it shows no changes",
+            f"write {to} into {location.stack_file}",
             f"remove the copy in {location.folder}",
         ):
             say(f"would {step}")
         return
 
     target = location.pulumi(to)
-    if not is_sealed_by(provider, exported):
-        note(f"1/4 Seal it with {provider}")
+    if not is_encrypted_by(provider, exported):
+        note(f"1/4 Encrypt the state with {provider}")
         words = ("stack", "change-secrets-provider", provider, "--stack", location.stack)
-        patiently(lambda: source.run(*words), patience)
+        retry_until(lambda: source.run(*words), timeout)
         exported = source.export(location.stack)
-    note(f"2/4 Copy it to {to}")
-    patiently(target.stacks, patience)
+    note(f"2/4 Copy the state to {to}")
+    retry_until(target.stacks, timeout)
     if location.stack not in target.stacks():
         target.run("stack", "init", location.stack, "--no-select", "--secrets-provider", provider)
     there = target.export(location.stack)
@@ -121,8 +122,8 @@ def move(
 
 
 def _finish(location: StateLocation, target: Pulumi, *, url: str = "", dry_run: bool = False) -> None:
-    """The copy is proven before the original goes, and the stack file says where it is before that, too."""
-    note("3/4 Preview it there")
+    """Verify the copy and write its backend into the stack file, then remove the original."""
+    note("3/4 Run a preview there")
     target.run("preview", "--stack", location.stack, "--expect-no-changes", show=True)
     if dry_run:
         say(
@@ -148,39 +149,41 @@ def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
     pending = pending_operations(exported)
     if pending:
         raise OpsError(
-            f"an `up` of {stack} was killed in the middle of: {', '.join(pending)}. "
-            "Let it end first: make bootstrap"
+            f"an `up` of {stack} was killed during: {', '.join(pending)}. Complete it first: make bootstrap"
         )
 
 
-def is_sealed_by(provider: str, exported: Mapping[str, Any]) -> bool:
-    """Whether an exported state's secrets are sealed by the provider (`passphrase`, or a URL)."""
-    found: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
-    state: dict[str, Any] = found.get("state") or {}
-    return provider in (found.get("type"), state.get("url"))
+def is_encrypted_by(provider: str, exported: Mapping[str, Any]) -> bool:
+    """Whether the provider (`passphrase`, or a URL) encrypts the secrets of an exported state."""
+    providers: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
+    state: dict[str, Any] = providers.get("state") or {}
+    return provider in (providers.get("type"), state.get("url"))
 
 
 def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What two exported states of one stack have to have in common to be the same."""
+    """The resources of an exported state; two states with the same resources are the same."""
     deployment: dict[str, Any] = exported.get("deployment") or {}
     return deployment.get("resources") or []
 
 
-def patiently(action: Callable[[], T], patience: float, pause: float = _PAUSE_SECONDS) -> T:
-    """Again while Azure says that a right is missing, for `patience` seconds: new roles are on their way."""
-    deadline = time.monotonic() + patience
+def retry_until(action: Callable[[], T], timeout: float, pause: float = _PAUSE_SECONDS) -> T:
+    """Call `action` again while Azure reports a missing permission, for at most `timeout` seconds.
+
+    New role assignments take some minutes to take effect. Raises PulumiError.
+    """
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return action()
         except PulumiError as error:
             if not _NOT_YET.search(error.output) or time.monotonic() + pause > deadline:
                 raise
-            note(f"  not allowed yet: new roles take minutes to arrive; again in {pause:.0f} s")
+            note(f"  not allowed yet: new roles take effect after minutes; next attempt in {pause:.0f} s")
             time.sleep(pause)
 
 
 def variables(location: StateLocation) -> list[str]:
-    """The commands that tell GitHub's workflows what the stack made. Raises OpsError."""
+    """The commands that set GitHub's variables to outputs of the stack. Raises OpsError."""
     outputs = location.pulumi().outputs(location.stack)
     missing = [output for output in (*VARIABLES.values(), "repository") if output not in outputs]
     if missing:
@@ -194,10 +197,10 @@ def variables(location: StateLocation) -> list[str]:
 
 
 def exec_pulumi(location: StateLocation, words: list[str]) -> NoReturn:
-    """Replace this process by Pulumi in bootstrap/, on the backend that holds the state."""
+    """Replace this process by Pulumi in bootstrap/, with the backend of the state."""
     pulumi = location.pulumi()
     if location.stack not in pulumi.stacks():
         pulumi.make_stack(location.stack)
     environment = {"PULUMI_STACK": location.stack, **start_environment(pulumi.environment)}
     os.chdir(pulumi.folder)
-    os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments are the person's own
+    os.execve(pulumi.program, ["pulumi", *words], environment)  # noqa: S606 # the arguments come from the user

@@ -1,7 +1,8 @@
-"""Which workflows of the repository may sign in as whom, as data. Pure.
+"""The workflows that may sign in, and their identities, as data. Pure.
 
-A workflow's token names its repository and what it runs for; Entra compares that subject with the ones
-here, letter by letter (GitHub Docs: "OpenID Connect reference", the `sub` claim).
+The subject of a workflow's token names its repository and its context; Entra requires that it is equal to
+one of the subjects here, including upper and lower case (GitHub Docs: "OpenID Connect reference", the `sub`
+claim).
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ AUDIENCE = "api://AzureADTokenExchange"
 
 @dataclass(frozen=True)
 class Trust:
-    """`name` is the credential's name in Azure and here; `context` the end of the token's subject."""
+    """`name`: the credential's name in Azure and part of its logical name; `context`: end of the subject."""
 
     name: str
     context: str
@@ -37,8 +38,8 @@ DEPLOYER = (
 def subject(repository: Repository, context: str) -> str:
     """`repo:owner/name:context`; with ids `repo:owner@1/name@2:context`.
 
-    Repositories created or renamed after 2026-07-15 have the ids in it, so that a new owner of an old
-    name is not trusted (GitHub Docs: immutable subject claims).
+    The subjects of repositories that were created or renamed after 2026-07-15 contain the ids, so that a
+    new owner of an old name is not trusted (GitHub Docs: immutable subject claims).
     """
     owner, name = repository.owner, repository.name
     if repository.id:

@@ -1,4 +1,4 @@
-"""Who the workflows sign in as, and what everybody may do."""
+"""The identities of the workflows, and all role assignments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from infra.roles import assignment_name, definition_id
 
 
 class GitHubIdentity(pulumi.ComponentResource):
-    """A user-assigned identity that workflows of one repository sign in as, with no secret to keep."""
+    """A user-assigned identity for workflows of one repository, which sign in without a secret."""
 
     client_id: pulumi.Output[str]
     principal_id: pulumi.Output[str]
@@ -38,7 +38,7 @@ class GitHubIdentity(pulumi.ComponentResource):
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        # Azure writes one credential of an identity at a time
+        # One after the other, as Azure refuses concurrent writes
         # (ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity).
         before: list[pulumi.Resource] = []
         for trust in trusts:
@@ -61,7 +61,7 @@ class GitHubIdentity(pulumi.ComponentResource):
 
 @dataclass(frozen=True)
 class Principal:
-    """Who gets a role. `ending` tells logical names apart where one role goes to several."""
+    """The principal of a role. `ending`: suffix of the logical name, if a role has several principals."""
 
     object_id: pulumi.Input[str]
     type: str = authorization.PrincipalType.SERVICE_PRINCIPAL
@@ -69,7 +69,7 @@ class Principal:
 
 
 class Grants(pulumi.ComponentResource):
-    """The custom roles, and one role assignment for each of `GRANTS` and each principal it is for."""
+    """The custom roles, and one role assignment for each of `GRANTS` and each of its principals."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Grants(pulumi.ComponentResource):
                 ),
                 scope=scopes[grant.scope],
                 principal_id=principal.object_id,
-                # Given, not looked up: the directory may not have a new identity yet.
+                # Given, so that Azure does not look up the principal, which may not be in the directory yet.
                 principal_type=principal.type,
                 role_definition_id=definition_id(subscription_id, role_id),
                 condition=grant.condition or None,
@@ -120,7 +120,7 @@ class Grants(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     delete_before_replace=True,
-                    # ARM may answer an update of one with RoleAssignmentUpdateNotPermitted.
+                    # ARM may answer RoleAssignmentUpdateNotPermitted to an update of an assignment.
                     replace_on_changes=["condition"],
                     depends_on=[] if isinstance(role, BuiltIn) else [roles[role]],
                 ),

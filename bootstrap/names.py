@@ -1,4 +1,4 @@
-"""Names of what the bootstrap makes, from what is known before anything exists. Pure; see infra/names.py."""
+"""The names of the bootstrap's resources, known before the first preview. Pure; see infra/names.py."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ STATE_CONTAINER = "state"
 PACKAGES_CONTAINER = "packages"
 STATE_KEY = "pulumi-state"
 
-_LONGEST = 40
-"""Of names that have more room than they need."""
+_MAX_LENGTH = 40
+"""The length limit for services that allow longer names."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Names:
     vault: str  # 3-24 letters, digits and hyphens, of the world; blocked for 90 days after deletion
     reader: str  # 3-128, of the resource group
     deployer: str  # 3-128, of the resource group
-    digest: str  # what tells this stack apart; custom roles carry it, whose names are unique in the directory
+    digest: str  # identifies this stack; part of the names of custom roles, which are unique in the directory
 
 
 def names(subscription_id: str, project: str, stack: str, suffix: str) -> Names:
@@ -29,10 +29,10 @@ def names(subscription_id: str, project: str, stack: str, suffix: str) -> Names:
     middle = readable(project, stack)
     digest = short_hash(subscription_id.lower(), project, stack, suffix)
     return Names(
-        resource_group=hyphenated("rg", middle, digest, _LONGEST),
+        resource_group=hyphenated("rg", middle, digest, _MAX_LENGTH),
         storage_account=storage_account(middle, digest),
         vault=hyphenated("kv", middle, digest, 24),
-        reader=hyphenated("id-reader", middle, digest, _LONGEST),
-        deployer=hyphenated("id-deployer", middle, digest, _LONGEST),
+        reader=hyphenated("id-reader", middle, digest, _MAX_LENGTH),
+        deployer=hyphenated("id-deployer", middle, digest, _MAX_LENGTH),
         digest=digest,
     )

@@ -1,4 +1,4 @@
-"""All of the bootstrap: settings, components, exports."""
+"""The Pulumi program of the bootstrap: settings, components and exports."""
 
 import pulumi
 from pulumi_azure_native import authorization, resources
@@ -17,8 +17,8 @@ def main() -> None:
     signed_in = authorization.get_client_config()
     name = names(signed_in.subscription_id, project, stack, settings.name_suffix)
     tags = {**settings.tags, "project": project, "stack": stack}
-    # On everything: a destroy then stops before it has deleted anything. No CanNotDelete lock: it would also
-    # keep the role assignments on the containers, and no operator could be taken off the list.
+    # For all resources, so that `destroy` stops before it deletes anything. No CanNotDelete lock: it would
+    # also protect the role assignments on the containers, so that no operator could be removed.
     protected = pulumi.ResourceOptions(protect=settings.deletion_protection)
 
     group = resources.ResourceGroup(
@@ -60,8 +60,8 @@ def main() -> None:
             Who.READER: [Principal(reader.principal_id)],
             Who.DEPLOYER: [Principal(deployer.principal_id)],
             Who.OPERATOR: [
-                Principal(one.object_id, one.principal_type, f"-{one.object_id}")
-                for one in settings.operators or [Operator(signed_in.object_id, "User")]
+                Principal(operator.object_id, operator.principal_type, f"-{operator.object_id}")
+                for operator in settings.operators or [Operator(signed_in.object_id, "User")]
             ],
         },
         scopes={

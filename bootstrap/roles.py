@@ -1,6 +1,6 @@
-"""Who may do what, as data: nothing is granted that is not in `GRANTS`. Pure.
+"""The role assignments, as data: nothing is granted that is not in `GRANTS`. Pure.
 
-Role ids: "Azure built-in roles" on Microsoft Learn. A test holds this list against the role assignments
+Role ids: "Azure built-in roles" on Microsoft Learn. A test compares this list with the role assignments
 of the stack.
 """
 
@@ -14,15 +14,15 @@ from infra.roles import APP_ROLES, RETIRED_ROLE_IDS
 
 class Who(Enum):
     READER = "reader"
-    """Previews and drift: sees everything, changes nothing."""
+    """Previews and drift detection: reads everything, changes nothing."""
     DEPLOYER = "deployer"
-    """Deploys, test stacks, sweeps."""
+    """Deployments, test stacks and sweeps."""
     OPERATOR = "operator"
-    """A person who runs Pulumi by hand: to own a subscription opens no container and no vault."""
+    """A person who runs Pulumi by hand. The role Owner does not grant access to containers and vaults."""
 
 
 class Scope(Enum):
-    """What a role is granted on."""
+    """The resource on which a role is granted."""
 
     SUBSCRIPTION = "subscription"
     STATE = "state container"
@@ -32,7 +32,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class CustomRole:
-    """A role that no built-in one is as small as. `key` is its logical name."""
+    """A role with fewer permissions than any built-in one. `key` is its logical name."""
 
     key: str
     name: str
@@ -49,7 +49,7 @@ class BuiltIn:
 
 @dataclass(frozen=True)
 class Grant:
-    """`key` is the assignment's logical name: it stays, or the assignment would be made anew."""
+    """`key` is the assignment's logical name: if it changes, Pulumi replaces the assignment."""
 
     key: str
     who: Who
@@ -59,10 +59,10 @@ class Grant:
     condition: str = ""
 
 
-# What else `sites/config/list` opens: connection strings, sign-in settings and publishing credentials of
-# every site of the subscription. The sites here have no secret in the former, and basic-auth publishing is
-# off, so the last cannot sign in (infra/components/function_host.py). Keep other people's sites out of
-# the subscription.
+# `sites/config/list` also grants access to connection strings, authentication settings and publishing
+# credentials of every site of the subscription. The sites of this project have no secret in the first two,
+# and basic authentication is disabled, so the credentials do not work (infra/components/function_host.py).
+# Do not have sites of other projects in the subscription.
 SETTINGS_READER = CustomRole(
     key="settings-reader",
     name="Assistant settings reader",
@@ -70,9 +70,9 @@ SETTINGS_READER = CustomRole(
     actions=("Microsoft.Web/sites/config/list/action",),
 )
 
-# Pulumi seals each stack's own key with the key here, and opens it again: encrypt and decrypt, no more; it
-# does not even read the key (gocloud.dev secrets/azurekeyvault). Key Vault Crypto User could also sign,
-# wrap, change and back up.
+# Pulumi encrypts and decrypts each stack's own key with this key, and uses no other operation on it, not even
+# reading it (gocloud.dev secrets/azurekeyvault). Key Vault Crypto User could also sign, wrap, change and back
+# up the key.
 STATE_OPENER = CustomRole(
     key="state-opener",
     name="Assistant state opener",
@@ -101,12 +101,11 @@ BLOB_CONTRIBUTOR = BuiltIn("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-
 
 
 def only_app_roles() -> str:
-    """The condition under which the deployer may grant and take away: the app's roles, to identities.
+    """The condition on what the deployer may grant and remove: only the app's roles, only for identities.
 
-    What an earlier version of the app had, it may take away only: the next `up` of such a stack does so.
-
-    Without it, a role administrator could make itself Owner. Form: "Delegate Azure access management to
-    others" and "Authorization actions and attributes" on Microsoft Learn.
+    It may also remove roles of earlier versions of the app, which the next `up` of such a stack does.
+    Without the condition, a role administrator could make itself Owner. Form: "Delegate Azure access
+    management to others" and "Authorization actions and attributes" on Microsoft Learn.
     """
     assignments = "Microsoft.Authorization/roleAssignments"
     app_roles = [role.id for role in APP_ROLES]
@@ -221,5 +220,5 @@ GRANTS = (
 
 
 def custom_role_id(subscription_id: str, digest: str, role: CustomRole) -> str:
-    """The same GUID for the same role of the same stack, on any machine."""
+    """A GUID that depends only on the arguments."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{subscription_id}|{digest}|{role.key}".lower()))

@@ -1,4 +1,4 @@
-"""Where Pulumi begins. It runs in this folder; the packages stand in the one above."""
+"""The entry point of the Pulumi program. It runs in this folder; its packages are in the parent folder."""
 
 import sys
 from pathlib import Path

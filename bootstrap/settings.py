@@ -1,4 +1,4 @@
-"""The bootstrap's settings, declared, read and checked as those of the main program are."""
+"""The bootstrap's settings, declared, read and checked in the same way as those of the main program."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from infra.settings.schema import InvalidSettingsError, Problem, build, read_val
 from infra.settings.stack_config import read_stack_file, stack_config
 
 PULUMI = ".venv/bin/python -m bootstrap pulumi"
-"""Pulumi on the backend that holds the bootstrap's state, wherever that is; from the checkout's folder."""
+"""The command for Pulumi with the backend of the bootstrap's state, to run in the checkout's folder."""
 
 PLACEHOLDER = "OWNER/REPOSITORY"
 
@@ -30,7 +30,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Operator:
-    """Who runs Pulumi by hand. `principal_type` is User, Group or ServicePrincipal."""
+    """A person who runs Pulumi by hand. `principal_type` is User, Group or ServicePrincipal."""
 
     object_id: str
     principal_type: str
@@ -62,7 +62,7 @@ PRINCIPAL_TYPES = {"user": "User", "group": "Group", "app": "ServicePrincipal"}
 
 @rule("a list of Entra object ids")
 def operators(text: str) -> tuple[Operator, ...]:
-    """People's ids as they are; those of groups and of apps with the prefix `group:` or `app:`."""
+    """Ids of people without a prefix, ids of groups and apps with the prefix `group:` or `app:`."""
     parsed: list[Operator] = []
     for index, value in enumerate(rules.texts(text, operators.text)):
         kind, _, object_id = value.lower().rpartition(":")

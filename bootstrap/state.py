@@ -1,4 +1,4 @@
-"""Where Pulumi's state and the deployed packages are kept, and the key that seals the state's secrets."""
+"""The storage of Pulumi's state and of deployed packages, and the key that encrypts the state's secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from pulumi_azure_native import keyvault, storage
 from bootstrap.names import PACKAGES_CONTAINER, STATE_CONTAINER, STATE_KEY, Names
 
 RETENTION_DAYS = 30
-"""How long a deleted container or state can be brought back."""
+"""Days for which a deleted container or state can be restored."""
 
 VERSION_DAYS = 90
-"""How long a state that was overwritten can be brought back. Every step of every `up` overwrites one."""
+"""Days for which an overwritten state can be restored. Every step of every `up` overwrites it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the resources go, and what all of them carry."""
+    """The resource group, region, names and tags of all resources."""
 
     group_name: pulumi.Output[str]
     location: str
@@ -48,7 +48,7 @@ class StateStorage(pulumi.ComponentResource):
             allow_cross_tenant_replication=False,
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-            # GitHub's runners come from no addresses that one could list.
+            # The addresses of GitHub's runners cannot be listed.
             public_network_access=storage.PublicNetworkAccess.ENABLED,
             network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,
@@ -98,7 +98,7 @@ class StateStorage(pulumi.ComponentResource):
                 account_name=account.name,
                 resource_group_name=place.group_name,
                 public_access=storage.PublicAccess.NONE,
-                # So that nothing is written before deleted and overwritten blobs are kept.
+                # So that nothing is written before soft delete and versioning are enabled.
                 opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[blobs]),
             )
             for container in (STATE_CONTAINER, PACKAGES_CONTAINER)
@@ -111,7 +111,7 @@ class StateStorage(pulumi.ComponentResource):
 
 
 class StateKey(pulumi.ComponentResource):
-    """A vault with the one key that is Pulumi's secrets provider."""
+    """A vault with the key of Pulumi's secrets provider."""
 
     id: pulumi.Output[str]
     secrets_provider: pulumi.Output[str]
@@ -137,7 +137,7 @@ class StateKey(pulumi.ComponentResource):
                 enable_rbac_authorization=True,
                 enable_soft_delete=True,
                 soft_delete_retention_in_days=90,
-                # Never False: the vault takes no value but true (azure-rest-api-specs, keyvault.json).
+                # Never False: the API accepts only true (azure-rest-api-specs, keyvault.json).
                 enable_purge_protection=True if purge_protection else None,
                 access_policies=[],
             ),
@@ -149,16 +149,16 @@ class StateKey(pulumi.ComponentResource):
             key_name=STATE_KEY,
             vault_name=vault.name,
             resource_group_name=place.group_name,
-            # No rotation policy: Pulumi names the key without a version, and Azure then tries the newest
-            # alone, which would not open what an older one has sealed.
+            # No rotation policy: Pulumi does not specify a version of the key, so Azure decrypts with the
+            # newest one only, which fails for data that was encrypted with an older one.
             properties=keyvault.KeyPropertiesArgs(
                 kty=keyvault.JsonWebKeyType.RSA,
                 key_size=3072,
                 key_ops=[keyvault.JsonWebKeyOperation.ENCRYPT, keyvault.JsonWebKeyOperation.DECRYPT],
             ),
             tags=place.tags,
-            # A key cannot be deleted by ARM. azure-native asks the vault, which refuses even an Owner; but
-            # the key goes with the vault (pulumi-azure-native custom_keyvault.go).
+            # ARM cannot delete a key. azure-native deletes it in the vault, which refuses even an Owner; but
+            # the key is deleted with the vault (pulumi-azure-native custom_keyvault.go).
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         self.id = key.id

@@ -1,7 +1,7 @@
-"""Which files of function_app/ travel: all that git tracks, except what `.funcignore` names.
+"""Which files of function_app/ are packaged: all that git tracks, except those that `.funcignore` lists.
 
-`.funcignore` has the syntax of .gitignore, as azd and VS Code read it (Core Tools knows only a part of it).
-pathspec reads it, not git, because a source archive has no repository and may be built where git is missing.
+`.funcignore` has the syntax of .gitignore, as in azd and VS Code (Core Tools supports only a part of it).
+pathspec reads it instead of git, because a source archive has no repository and git may not be installed.
 """
 
 import json
@@ -17,9 +17,9 @@ from delivery.package_error import PackageError, read_file
 
 IGNORE_FILE = ".funcignore"
 REQUIRED = ("function_app.py", "host.json")
-# As in Core Tools (FileSystemHelpers.GetLocalFiles). They come last, so that no `!` pattern includes them.
+# As in Core Tools (FileSystemHelpers.GetLocalFiles). Applied last, so that no `!` pattern includes them.
 _NEVER = (".git/", ".vscode/", IGNORE_FILE, ".gitignore", "local.settings.json")
-# git sets them for its hooks; each would make it answer for another folder than this one.
+# git sets them for its hooks; each makes git use another folder than this one.
 _GIT_REDIRECTS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 # Reads {name: source} as JSON (one character per byte); writes its version and [name, line, message, text].
 _SYNTAX_CHECK = """
@@ -40,8 +40,8 @@ print(json.dumps(["%d.%d" % sys.version_info[:2], problems]))
 def app_files(folder: Path) -> dict[str, bytes]:
     """The files of the app by their path in the package.
 
-    Without a repository, or without git, these are all files that `.funcignore` does not name. Raises
-    PackageError where git's list and the folder differ: a module that is not tracked would be missing in
+    Without a repository, or without git, these are all files that `.funcignore` does not list. Raises
+    PackageError where git's list and the folder differ, since a module that is not tracked is missing in
     every other checkout.
     """
     # Takes a twentieth of a second to import.
@@ -60,17 +60,19 @@ def app_files(folder: Path) -> dict[str, bytes]:
     problems: list[str] = []
     if untracked:
         problems.append(
-            f"git does not track {_named(folder, untracked)}, so the package would not have it. Run "
-            f"`git add {_quoted(folder, untracked)}`, or name it in {IGNORE_FILE} or .gitignore."
+            f"git does not track {_named(folder, untracked)}, so the package would not contain it. Run "
+            f"`git add {_quoted(folder, untracked)}`, or add it to {IGNORE_FILE} or .gitignore."
         )
     if absent:
         quoted = _quoted(folder, absent)
         problems.append(
             f"git tracks {_named(folder, absent)}, which does not exist here. Run `git restore {quoted}`, or "
-            f"`git rm --cached {quoted}` if it is to be removed."
+            f"`git rm --cached {quoted}` to remove it."
         )
     if missing := [name for name in REQUIRED if name not in tracked | untracked | absent]:
-        problems.append(f"{folder} is not a function app: {' and '.join(missing)} missing.")
+        problems.append(
+            f"{folder} is not a function app: {' and '.join(missing)} missing. Add what is missing."
+        )
     if unusable := [name for name in tracked if not _is_utf8(name)]:
         problems.append(f"{folder} has file names that are not UTF-8: {unusable!r}. Rename them.")
     if problems:
@@ -81,8 +83,8 @@ def app_files(folder: Path) -> dict[str, bytes]:
 def check_syntax(files: Mapping[str, bytes], python_version: str) -> None:
     """Raises PackageError with file, line and text of each module that the app's Python cannot compile.
 
-    Only that Python is asked, since another one has another syntax; where it is not installed, nothing is
-    checked here, and the Functions host reports the error.
+    Only that Python checks the syntax, since other versions have another syntax. If it is not installed,
+    nothing is checked here, and the Functions host reports the error.
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = sys.executable if own == python_version else shutil.which(f"python{python_version}")
@@ -110,8 +112,8 @@ def check_syntax(files: Mapping[str, bytes], python_version: str) -> None:
 def _listed_by_git(folder: Path) -> tuple[set[str], set[str]] | None:
     """Names that git tracks below the folder, and names that it neither tracks nor ignores.
 
-    None where there is no repository or no git, and where a repository around the folder tracks none of it:
-    an unpacked archive in somebody's own repository.
+    None if there is no repository or no git, or if the surrounding repository tracks none of the files, as
+    for an archive that was unpacked in another repository.
     """
     if not any((parent / ".git").exists() for parent in [folder, *folder.parents]):
         return None

@@ -1,4 +1,4 @@
-"""The lock of the function app: what is pinned, for which Python, and from which requirements.in.
+"""The lock file of the function app: its pinned requirements, and whether it matches requirements.in.
 
 `python -m delivery.lock FILE.in` prints the digest that `make lock` writes into the header of FILE.txt.
 """
@@ -25,7 +25,7 @@ class Requirement:
 
 
 def source_digest(source: Path) -> str:
-    """SHA-256 of the requirements of an .in file and of those that it includes; comments do not count.
+    """SHA-256 of the requirements of an .in file and of those that it includes, without comments.
 
     Raises PackageError.
     """
@@ -42,10 +42,10 @@ def _requirements(source: Path) -> list[str]:
 
 
 def check_lock(source: Path, lock: Path) -> None:
-    """Raises PackageError where the lock was written for other requirements than the .in file has now."""
+    """Raises PackageError if the lock file was written for other requirements than the .in file has."""
     locked = re.search(r"^# +make lock \(from [^)]*, sha256 ([0-9a-f]{64})\)$", _header(lock), re.MULTILINE)
     if locked is None:
-        raise PackageError(f"{lock} does not say which {source.name} it is for. Run `make lock`.")
+        raise PackageError(f"{lock} does not say which {source.name} it was written from. Run `make lock`.")
     if locked[1] != source_digest(source):
         raise PackageError(f"{source} has changed since {lock.name} was written from it. Run `make lock`.")
 
@@ -55,11 +55,11 @@ def _header(lock: Path) -> str:
 
 
 def parse_lock(lock: str, python_version: str) -> list[Requirement]:
-    """The requirements of a hash-pinned lock that hold for one Python on Linux x86_64.
+    """The requirements of a hash-pinned lock file that apply to one Python version on Linux x86_64.
 
-    pip would judge the markers for the Python that runs it, not for the one packaged for.
+    pip evaluates markers for the Python that runs it, not for the target version.
     """
-    # Takes longer to import than an unchanged package takes to be recognised.
+    # Importing it takes longer than recognizing an unchanged package.
     import packaging.requirements as packaging  # noqa: PLC0415
 
     environment = _target(python_version)
@@ -73,7 +73,7 @@ def parse_lock(lock: str, python_version: str) -> list[Requirement]:
             line = packaging.Requirement(text.split("--hash=")[0])
             holds = line.marker is None or line.marker.evaluate(environment)
         except ValueError as error:
-            raise PackageError(f"{LOCK_FILE}: {text!r} is not understood. Run `make lock`.") from error
+            raise PackageError(f"{LOCK_FILE}: {text!r} cannot be parsed. Run `make lock`.") from error
         pinned = re.fullmatch(r"==[^\s=*,]+", str(line.specifier))
         if not pinned or not hashes:
             raise PackageError(f"{LOCK_FILE}: {text!r} is not pinned with hashes. Run `make lock`.")
@@ -83,7 +83,7 @@ def parse_lock(lock: str, python_version: str) -> list[Requirement]:
 
 
 def _target(python_version: str) -> dict[str, str]:
-    """The whole environment of PEP 508 markers, so that nothing of this machine's own counts."""
+    """All variables of PEP 508 markers, so that no value of this machine is used."""
     return {
         "python_version": python_version,
         "python_full_version": f"{python_version}.0",

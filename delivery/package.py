@@ -1,11 +1,11 @@
 """function_app/ and its locked dependencies as one deterministic zip.
 
-Every byte of the zip comes from files of `function_app/` (app_files.py says which) and from wheels whose
-hashes stand in its lock file (lock.py, wheels.py); names are sorted, times and modes fixed, and nothing is
+Every byte of the zip comes from files of `function_app/` (see app_files.py) and from wheels whose hashes are
+in its lock file (see lock.py, wheels.py). Names are sorted, times and modes are fixed, and nothing is
 compressed, because two zlib builds may compress the same bytes differently. So the same inputs give the same
 SHA-256 on every machine.
 
-Importing this module takes only the standard library.
+Importing this module requires only the standard library.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 APP_FOLDER = "function_app"
 DEFAULT_OUT = Path(".build/function_app.zip")
 GIVEN_FOLDER = ".build/packages"
-"""Where packages lie that were built before, each under its hash."""
+"""Folder of prebuilt packages, each named by its hash."""
 HASH_FILE = "package_hash.txt"
 PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
-"""Names a zip to deploy instead of one built from this checkout: the same bytes in every environment."""
+"""Environment variable: path of a prebuilt zip to deploy, so that every environment gets the same bytes."""
 SITE_PACKAGES = ".python_packages/lib/site-packages"
-# Azure also offers 3.13 and 3.14, for which azure-functions is another major version (2.x).
+# Azure also offers 3.13 and 3.14, which need another major version of azure-functions (2.x).
 SUPPORTED_PYTHON = ("3.11", "3.12")
 DEFAULT_PYTHON = "3.12"
 PUSH_AGAIN_VARIABLE = "ASSISTANT_PUSH_AGAIN"
-"""Set, it makes `up` push the package also where the state names it already: after a failed deployment
-the state names the package before, which may no longer be what new instances start from."""
-# Part of the digest of the inputs: raise it when the same inputs shall give another zip.
+"""Environment variable: if set, `up` pushes the package even if the state has it already. After a failed
+deployment the state has the previous package, but new instances may start from another one."""
+# Part of the digest of the inputs: increment it when the same inputs must produce another zip.
 _FORMAT = 1
 
 
@@ -53,14 +53,16 @@ class Package:
 
 
 def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path = DEFAULT_OUT) -> Package:
-    """Build the zip for one Python version, or return the one that the same inputs gave before.
+    """Build the zip for one Python version, or return the existing one that was built from the same inputs.
 
-    `out` is taken from `root` unless it is absolute. Missing wheels are downloaded with pip
+    `out` is relative to `root` unless it is absolute. Missing wheels are downloaded with pip
     and kept in `.build/wheels`. Raises PackageError.
     """
     if python_version not in SUPPORTED_PYTHON:
         versions = ", ".join(SUPPORTED_PYTHON)
-        raise PackageError(f"Python {python_version!r} cannot be packaged for: choose one of {versions}.")
+        raise PackageError(
+            f"Python {python_version!r} is not supported: pythonVersion must be one of {versions}."
+        )
     out = root / out
     app = app_files(root / APP_FOLDER)
     check_lock(root / SOURCE_FILE, root / LOCK_FILE)
@@ -73,7 +75,9 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     cache = root / ".build" / "wheels" / f"cp{python_version.replace('.', '')}"
     dependencies = _vendored(wheels_of(requirements, python_version, cache))
     if clash := sorted(app.keys() & {*dependencies, HASH_FILE}):
-        raise PackageError(f"{APP_FOLDER}/ has {', '.join(clash)}, which the build itself makes. Remove it.")
+        raise PackageError(
+            f"{APP_FOLDER}/ has {', '.join(clash)}, which the build itself creates. Remove it."
+        )
     entries = {**app, **dependencies}
     content_hash = _digest(entries.items())
     data = zip_bytes({**entries, HASH_FILE: content_hash.encode()})
@@ -92,37 +96,37 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     return package
 
 
-def given_package(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
-    """A zip that was built before, as a pipeline hands it from one environment to the next.
+def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
+    """Load a prebuilt zip, which a pipeline passes from one environment to the next.
 
-    It is copied to GIVEN_FOLDER, so that the state names no folder of one machine. Raises PackageError
-    where it is not what `build_package` made, or was made for another Python.
+    It is copied to GIVEN_FOLDER, so that the state does not contain a path of one machine. Raises
+    PackageError if it is not an unchanged zip of `build_package`, or was built for another Python.
     """
     data = read_file(path)
-    found = content_hash(io.BytesIO(data))
+    actual_hash = content_hash(io.BytesIO(data))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-        named = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
+        recorded_hash = archive.read(HASH_FILE).decode() if HASH_FILE in names else "none"
     problems: list[str] = []
-    if named != found:
-        problems.append(f"its content hash is {found}, and {HASH_FILE} in it says {named}")
-    if unfit := made_for(io.BytesIO(data)) - {python_version}:
-        versions = ", ".join(sorted(unfit))
-        problems.append(f"it was made for Python {versions}, and pythonVersion is {python_version}")
+    if recorded_hash != actual_hash:
+        problems.append(f"its content hash is {actual_hash}, and {HASH_FILE} in it says {recorded_hash}")
+    if other_versions := target_pythons(io.BytesIO(data)) - {python_version}:
+        versions = ", ".join(sorted(other_versions))
+        problems.append(f"it was built for Python {versions}, and pythonVersion is {python_version}")
     if problems:
         raise PackageError(
             f"{path} ({PACKAGE_VARIABLE}) cannot be deployed: {'; '.join(problems)}. "
             f"Build it with `python -m infra.package --python {python_version} --out {path}`, "
             f"or unset {PACKAGE_VARIABLE} to build from this checkout."
         )
-    kept = root / GIVEN_FOLDER / f"{found}.zip"
-    if not kept.is_file() or kept.read_bytes() != data:
-        whole_file.write(kept, data)
-    return Package(_relative(kept, root), found, len(data))
+    copy = root / GIVEN_FOLDER / f"{actual_hash}.zip"
+    if not copy.is_file() or copy.read_bytes() != data:
+        whole_file.write(copy, data)
+    return Package(_relative(copy, root), actual_hash, len(data))
 
 
 def content_hash(package: Path | BinaryIO) -> str:
-    """The hash of what a built zip holds, without the file that names the hash. Raises PackageError."""
+    """The hash of the files in a zip, except the file with the hash itself. Raises PackageError."""
     try:
         with zipfile.ZipFile(package) as archive:
             names = [name for name in archive.namelist() if name != HASH_FILE]
@@ -133,18 +137,18 @@ def content_hash(package: Path | BinaryIO) -> str:
         ) from error
 
 
-def made_for(package: Path | BinaryIO) -> frozenset[str]:
-    """The Pythons that the wheels in a built zip are for; none where all of them are for any."""
+def target_pythons(package: Path | BinaryIO) -> frozenset[str]:
+    """The Python versions of the wheels in a zip, as `3.12`; empty if the wheels work with every version."""
     with zipfile.ZipFile(package) as archive:
         tags = [
             archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/WHEEL")
         ]
-    found = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
-    return frozenset(f"3.{minor}" for minor in found)
+    minors = [minor for text in tags for minor in re.findall(r"^Tag: cp3(\d+)-cp", text, re.MULTILINE)]
+    return frozenset(f"3.{minor}" for minor in minors)
 
 
 def summary(package: Path | BinaryIO) -> str:
-    """How many files and bytes a built zip has, of the app and of its dependencies."""
+    """The number of files and bytes in a zip, of the app and of its dependencies."""
     with zipfile.ZipFile(package) as archive:
         entries = [entry for entry in archive.infolist() if entry.filename != HASH_FILE]
     dependencies = [entry for entry in entries if entry.filename.startswith(f"{SITE_PACKAGES}/")]
@@ -156,7 +160,7 @@ def summary(package: Path | BinaryIO) -> str:
 
 
 def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
-    """The path of a route of the app, as `/api/health` for `health`, below the routePrefix of its host.json.
+    """The URL path of a route, as `/api/health` for `health`, with the routePrefix of host.json.
 
     Raises PackageError where host.json cannot be read.
     """
@@ -166,12 +170,12 @@ def url_path(route: str, root: Path = PROJECT_ROOT) -> str:
 
 
 def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
-    """A zip of these files that depends on nothing else: no clock, no umask, no compressor."""
+    """A zip that depends only on these files, not on the time, the umask or a compressor."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # Unix, also where this runs on Windows
+            info.create_system = 3  # Unix, also if this runs on Windows
             info.external_attr = 0o100644 << 16
             archive.writestr(info, entries[name])
     return buffer.getvalue()
@@ -181,13 +185,13 @@ def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
 
 
 def _vendored(wheels: Iterable[Path]) -> dict[str, bytes]:
-    """The files of the wheels as they are once installed, without scripts and caches."""
+    """The files of the wheels as pip installs them, without scripts and caches."""
     files: dict[str, bytes] = {}
     for wheel in wheels:
         for name, data in _installed(wheel):
             path = f"{SITE_PACKAGES}/{name}"
             if files.setdefault(path, data) != data:
-                raise PackageError(f"{wheel.name}: another wheel brings a different {name}.")
+                raise PackageError(f"{wheel.name}: another wheel contains a different {name}.")
     return files
 
 
@@ -199,10 +203,13 @@ def _installed(wheel: Path) -> Iterator[tuple[str, bytes]]:
                 if entry.is_dir() or "__pycache__" in path.parts:
                     continue
                 if path.is_absolute() or ".." in path.parts:
-                    raise PackageError(f"{wheel.name}: the path {entry.filename!r} leaves the package.")
+                    raise PackageError(
+                        f"{wheel.name}: the path {entry.filename!r} is outside the package. "
+                        "Pin another version."
+                    )
                 if path.parts[0].endswith(".data"):
                     # The binary distribution format: purelib and platlib go beside the packages; scripts,
-                    # headers and data belong to an environment, and a function app has none.
+                    # headers and data belong to a virtual environment, which a function app does not have.
                     if path.parts[1] not in ("purelib", "platlib"):
                         continue
                     path = PurePosixPath(*path.parts[2:])
@@ -215,7 +222,7 @@ def _installed(wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _built_before(root: Path, out: Path, inputs: str) -> Package | None:
-    """The package on disk, if these inputs made it and nothing has touched it since."""
+    """The package on disk, if it was built from these inputs and has not been changed since."""
     try:
         record = json.loads(_record_file(out).read_bytes())
         if record["inputs"] != inputs or record["zip"] != hashlib.sha256(out.read_bytes()).hexdigest():

@@ -1,4 +1,4 @@
-"""What the modules of the package share: their error, and the reading of a file."""
+"""The error that the modules of this package raise, and a function that reads a file."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""Which Azure this stack stands in, and who pushes code to it.
+"""The Azure cloud of this stack, and the credential that deploys code to it.
 
-The code is pushed by whoever makes the resources, so this reads what the azure-native
-provider reads: the stack's `azure-native:*` config, then the `ARM_*` environment, in the
+Code is deployed with the same credential as the resources, so this reads the same settings as the
+azure-native provider: the stack's `azure-native:*` config, then the `ARM_*` environment variables, in the
 provider's order of precedence (pulumi/pulumi-azure-native auth_azidentity.go).
 """
 
@@ -23,7 +23,7 @@ from azure.identity import (
 )
 from requests import HTTPError, RequestException, Session
 
-# azure-native's config key, and the variables that stand in for it, the first one set counting.
+# Config key of azure-native, and its environment variables, of which the first one that is set is used.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "activeDirectoryAuthorityHost": ("ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST",),
     "clientCertificatePassword": ("ARM_CLIENT_CERTIFICATE_PASSWORD",),
@@ -58,7 +58,7 @@ Kind = Literal[
     "Azure CLI",
 ]
 
-# What each kind needs beside what selects it.
+# The settings that each kind needs in addition to the one that selects it.
 _APPLICATION = ("clientId", "tenantId")
 _NEEDS: dict[Kind, tuple[str, ...]] = {
     "client certificate": _APPLICATION,
@@ -70,12 +70,12 @@ _NEEDS: dict[Kind, tuple[str, ...]] = {
 
 
 _TOKEN_PAUSES = (1.0, 4.0, 10.0)
-"""Seconds before GitHub's token endpoint is asked again. It stumbles now and then: GitHub's own client tries
-up to ten times more (actions/toolkit packages/core/src/oidc-utils.ts)."""
+"""Seconds before each retry of GitHub's token endpoint, which fails occasionally: GitHub's own client retries
+up to ten times (actions/toolkit packages/core/src/oidc-utils.ts)."""
 
 
 class SignInError(Exception):
-    """Signing in cannot work; the message says by which way, and what to set."""
+    """Signing in is not possible; the message names the kind of credential and what to set."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ _CLOUD_NAMES = {
 
 
 def read_settings(config: Callable[[str], object], environment: Mapping[str, str]) -> dict[str, str]:
-    """What azure-native is told, by its config keys; `config` answers `azure-native:<key>` or None."""
+    """The settings of azure-native by key; `config` returns the value of `azure-native:<key>` or None."""
     settings: dict[str, str] = {}
     for key, variables in VARIABLES.items():
         configured = config(f"azure-native:{key}")
@@ -128,7 +128,7 @@ def read_settings(config: Callable[[str], object], environment: Mapping[str, str
 
 
 def kind_of(settings: Mapping[str, str]) -> Kind:
-    """The way to sign in. Raises SignInError where a way is chosen and something that it needs is missing."""
+    """The kind of credential. Raises SignInError if a setting that it needs is missing."""
     kind = _chosen(settings)
     missing = [key for key in _NEEDS.get(kind, ()) if key not in settings]
     if missing:
@@ -207,9 +207,9 @@ def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> T
 
 
 def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) -> Callable[[], str]:
-    """What gives a bearer token for ARM and for deployment sites; it is kept until it expires.
+    """A function that returns a bearer token for ARM and for deployment sites, cached until it expires.
 
-    Both this and the function that it returns raise SignInError.
+    Both this function and the returned one raise SignInError.
     """
     kind = kind_of(settings)
     signed_in = credential(settings, cloud, session)
@@ -218,14 +218,18 @@ def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) ->
         try:
             return signed_in.get_token(scope_of(cloud)).token
         except (ClientAuthenticationError, OSError, ValueError) as error:
-            hint = " Run `az login`, or set ARM_* for another way." if kind == "Azure CLI" else ""
+            hint = (
+                " Run `az login`, or set ARM_* variables for another credential."
+                if kind == "Azure CLI"
+                else ""
+            )
             raise SignInError(f"Signing in by {kind} failed: {error}.{hint}") from error
 
     return token
 
 
 def scope_of(cloud: Cloud) -> str:
-    """What a token for ARM is asked for."""
+    """The scope of a token for ARM."""
     return f"{cloud.audience}/.default"
 
 
@@ -247,19 +251,19 @@ def cloud_of(settings: Mapping[str, str], session: Session) -> Cloud:
 
 
 def _described_by(host: str, name: str, session: Session) -> Cloud:
-    """Azure's own description of a cloud, as ARM serves it; some versions answer a list of all clouds."""
+    """Azure's own description of a cloud, as ARM returns it; some versions return a list of all clouds."""
     url = f"https://{host}/metadata/endpoints?api-version=2022-09-01"
     try:
-        answer = session.get(url, timeout=(10, 30))
-        answer.raise_for_status()
-        described: Any = answer.json()
+        response = session.get(url, timeout=(10, 30))
+        response.raise_for_status()
+        described: Any = response.json()
         if isinstance(described, list):
             clouds = cast(list[Any], described)
             described = next((cloud for cloud in clouds if cloud.get("name") == name), clouds[0])
         authentication: Any = described["authentication"]
         endpoint = str(described["resourceManager"]).rstrip("/")
         audiences = [str(audience) for audience in authentication["audiences"]]
-        audience = next((one for one in audiences if one.rstrip("/") == endpoint), audiences[0])
+        audience = next((url for url in audiences if url.rstrip("/") == endpoint), audiences[0])
         return Cloud(endpoint, audience, _host(str(authentication["loginEndpoint"])))
     except (RequestException, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise SignInError(
@@ -267,8 +271,7 @@ def _described_by(host: str, name: str, session: Session) -> Cloud:
         ) from error
 
 
-# azure-identity asks both of these in the middle of a request of an SDK, which lets an AzureError be told by
-# whoever made that request.
+# azure-identity calls both of these during a request of an SDK, whose caller reports an AzureError.
 
 
 def _token_of_file(path: Path) -> str:
@@ -289,7 +292,7 @@ def _requested_token(
     pauses = iter(_TOKEN_PAUSES)
     while True:
         try:
-            answer = session.get(
+            response = session.get(
                 settings["oidcRequestUrl"],
                 params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
                 headers={
@@ -298,8 +301,8 @@ def _requested_token(
                 },
                 timeout=(10, 30),
             )
-            answer.raise_for_status()
-            return str(answer.json()["value"])
+            response.raise_for_status()
+            return str(response.json()["value"])
         except (RequestException, ValueError, KeyError, TypeError) as error:
             pause = next(pauses, None)
             if pause is None or _is_refusal(error):
@@ -308,7 +311,7 @@ def _requested_token(
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether asking again is of no use."""
+    """Whether a retry is useless."""
     response = error.response if isinstance(error, HTTPError) else None
     return response is not None and 400 <= response.status_code < 500 and response.status_code != 429
 

@@ -1,7 +1,7 @@
-"""The locked wheels: from the cache of this checkout, or else from the index that pip is set to.
+"""The locked wheels, from the cache of this checkout or else from pip's configured package index.
 
-Only where wheels come from is the machine's choice (`_SOURCES`). Everything else that pip takes from PIP_*
-variables and its config files would change what is in the package, so pip does not see it.
+Of pip's configuration (PIP_* variables and config files) only the options that say where wheels come from
+apply (`_SOURCES`). Every other option could change the content of the package, so it is not passed to pip.
 """
 
 import ast
@@ -22,13 +22,13 @@ from delivery.package_error import PackageError, read_file
 
 # Flex Consumption runs x86_64 Linux with a glibc newer than 2.28.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-# Options of pip that choose an index, a way to it, and how long it may take.
+# Options of pip for the index, the connection to it and its timeouts.
 _SOURCES = (
     *("index-url", "extra-index-url", "find-links", "no-index", "keyring-provider"),
     *("proxy", "cert", "client-cert", "trusted-host", "timeout", "default-timeout", "retries"),
 )
 _PIP = (sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input")
-# The lines of a verbose pip that a person wants; the others are its own frames and candidates.
+# The useful lines of verbose pip output; the others are stack frames and candidates.
 _PIP_MESSAGES = re.compile(
     r"(ERROR|WARNING): |Could not fetch URL |Reason for being yanked: |(Expected|Got) "
 )
@@ -37,15 +37,15 @@ _INDEX_SETTINGS = "PIP_INDEX_URL, PIP_FIND_LINKS or the config files that `pytho
 
 @dataclass(frozen=True)
 class _Failure:
-    """How pip words one kind of failure, and what it means. `general`: other wheels would fail alike."""
+    """A kind of failure of pip: `pattern` matches its output. `general`: other wheels would fail too."""
 
     pattern: str
     reason: str
     general: bool = False
 
 
-# In this order: a later pattern also fits the output of an earlier kind. The words are those of pip 23.2 and
-# 26.3; tests/unit/delivery/test_wheels.py has its output for each. FILE: how files of the version are named.
+# The order matters: a later pattern also matches the output of an earlier kind. The patterns are for pip 23.2
+# and 26.3; tests/unit/delivery/test_wheels.py has its output for each. FILE: the file name of the version.
 _FAILURES = (
     _Failure("No module named pip", "{python} has no pip. Run `{python} -m ensurepip`", general=True),
     _Failure(
@@ -60,19 +60,20 @@ _FAILURES = (
     ),
     _Failure(
         "DO NOT MATCH THE HASHES",
-        "what the package index sent is not the file that {lock} pins: the transfer was cut off, or the file"
-        " is another one. Build again; if it stays so, find out why the file was replaced before you run"
+        "what the package index sent is not the file that {lock} pins: the transfer was truncated, or the"
+        " file is another one. Build again; if that fails, find out why the file was replaced before you run"
         " `make lock`",
     ),
     _Failure(
         r"ProxyError|proxy connection error|Tunnel connection failed|407 (Client Error|Proxy)",
-        "the proxy does not let pip through to the package index. Correct HTTPS_PROXY or PIP_PROXY (with user"
-        " and password where the proxy asks for them)",
+        "the proxy refuses pip's connection to the package index. Correct HTTPS_PROXY or PIP_PROXY (with"
+        " user and password if the proxy requires them)",
         general=True,
     ),
     _Failure(
         r"SSLError|confirming the ssl certificate|CERTIFICATE_VERIFY_FAILED|TLS CA certificate bundle",
-        "the certificate of the package index is not trusted. Set PIP_CERT to a file with its authority",
+        "the certificate of the package index is not trusted. Set PIP_CERT to a file with the"
+        " certificate of its authority",
         general=True,
     ),
     _Failure(
@@ -88,14 +89,14 @@ _FAILURES = (
     _Failure(
         "connection error:|Max retries exceeded|timed out|IncompleteRead|Connection (broken|reset|aborted)|"
         "incomplete download",
-        "the package index cannot be reached, and {cache} does not hold the wheel. It is needed once: connect"
-        " to the network, or set PIP_INDEX_URL or PIP_FIND_LINKS to where the wheels are",
+        "the package index cannot be reached, and {cache} does not have the wheel. Connect once to"
+        " the network, or set PIP_INDEX_URL or PIP_FIND_LINKS to a place that has the wheels",
         general=True,
     ),
     _Failure(
         "only supported Content-Types|seems invalid, please provide a scheme|is not a trusted or secure host|"
         "Invalid URL|No (schema|scheme) supplied",
-        f"what pip is set to is not a package index. Correct {_INDEX_SETTINGS}",
+        f"the configured address is not a package index. Correct {_INDEX_SETTINGS}",
         general=True,
     ),
     _Failure(
@@ -135,7 +136,7 @@ def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: P
         if wheel is not None:
             wheels[requirement] = wheel
         elif problem.general:
-            # It would be so for the others too, after as many tries.
+            # The other downloads would fail too, each after several retries.
             others = [other.specifier for other in missing[number + 1 :]]
             problems.append(", ".join([*others, problem.message]))
             break
@@ -148,15 +149,15 @@ def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: P
 
 @dataclass(frozen=True)
 class Problem:
-    """Why pip got no wheel; `general` where other wheels would fail alike."""
+    """Why pip could not download a wheel; `general` if other wheels would fail too."""
 
     message: str = ""
     general: bool = False
 
 
 def failure_of(output: str, requirement: Requirement, python_version: str, cache: Path) -> Problem:
-    """What a failed pip means, from its verbose output. Pure."""
-    # A try that failed before one that did not is no cause.
+    """The cause of pip's failure, from its verbose output. Pure."""
+    # A failed attempt that pip retried is not the cause.
     output = "\n".join(line for line in output.splitlines() if "Retrying (Retry(" not in line)
     name, _, version = requirement.specifier.partition("==")
     file = re.sub("[-_.]+", "[-_.]", name) + "-" + re.escape(version)
@@ -172,7 +173,7 @@ def failure_of(output: str, requirement: Requirement, python_version: str, cache
     if failure is None:
         quoted = messages[-2:] or lines[-2:]
     else:
-        # The line that this kind is known by comes first: pip's last one is often that of a missing wheel.
+        # The line that matches the kind comes first: pip's last line is often about a missing wheel.
         known = [line for line in messages if fits(failure, line)] or [
             line for line in lines if fits(failure, line)
         ]
@@ -182,8 +183,8 @@ def failure_of(output: str, requirement: Requirement, python_version: str, cache
 
 
 def _pip_environment() -> dict[str, str]:
-    """The environment for pip in which only `_SOURCES` are set, from PIP_* variables or else config files."""
-    # As verbose as it takes to outweigh a setting `quiet`, with which it would list nothing.
+    """Environment variables for pip, with only `_SOURCES` set, from PIP_* variables or else config files."""
+    # The -v options outweigh a setting `quiet`, with which pip would list nothing.
     command = [*_PIP, "-vvvvvvvvv", "config", "list"]
     listing = subprocess.run(command, capture_output=True, text=True, check=False)
     if listing.returncode and "No module named pip" not in listing.stderr:
@@ -196,7 +197,7 @@ def _pip_environment() -> dict[str, str]:
 def source_variables(config: str) -> dict[str, str]:
     """PIP_* variables for the `_SOURCES` of `pip config list` (lines of section.option='value'). Pure.
 
-    For one option pip takes the variable before `[download]`, and that before `[global]`.
+    The variable takes precedence over `[download]`, and that over `[global]`.
     """
     chosen: dict[str, str] = {}
     rows = [line.strip().partition("=") for line in config.splitlines()]
@@ -242,12 +243,12 @@ def _download(
             )
         if notice := yanked(output, requirement):
             sys.stderr.write(f"{notice}\n")
-        # Another build may do the same at the same time: each puts the same bytes under the same name.
+        # A concurrent build may do the same: each writes the same bytes to the same file name.
         return wheels[0].replace(cache / wheels[0].name), Problem()
 
 
 def yanked(output: str, requirement: Requirement) -> str:
-    """A warning where pip took a version that its project withdrew, as it does for a pinned one. Pure."""
+    """A warning if pip used a yanked version, as it does for a pinned one; else empty. Pure."""
     if "is a yanked version" not in output:
         return ""
     reason = re.search(r"Reason for being yanked: (.+)", output)
@@ -263,7 +264,7 @@ def _disk_errors(cache: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        cure = (
+        fix = (
             "Free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Make it writable for this user"
         )
-        raise PackageError(f"{cache} cannot be written: {error.strerror}. {cure}.") from error
+        raise PackageError(f"{cache} cannot be written: {error.strerror}. {fix}.") from error

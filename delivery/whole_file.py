@@ -1,4 +1,4 @@
-"""Writes files so that nobody ever reads half of one."""
+"""Writes files atomically."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """In one step: a process that is killed leaves the file of before, two at once one of two whole files."""
+    """Replace the file in one step: a reader gets the old or the new content, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,1 +1,1 @@
-"""What exists in Azure: the stack as components, from settings to exports."""
+"""The Azure resources of the stack: settings, components and exports."""

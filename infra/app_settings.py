@@ -1,4 +1,4 @@
-"""The app settings of the function app. No key, no secret.
+"""The app settings of the function app, without keys or secrets.
 
 Those that are settings of the stack come from their declarations (`app_setting` in
 infra/settings/declarations.py); those that come from other resources are here, each value an output of its
@@ -34,8 +34,8 @@ def app_settings(
     return {
         # `__accountName` is enough for the host; the extension signs in as an identity only if there is a
         # `__tableServiceUri` (azure-functions-openai-extension #112).
-        # `__clientId` alone is enough (recorded), but as DefaultAzureCredential, in which a client secret
-        # in the environment comes first. `__credential` leaves the identity as the only way.
+        # `__clientId` alone works too (recorded), but selects DefaultAzureCredential, which prefers a client
+        # secret in the environment. With `__credential` only the identity is used.
         f"{STORAGE_CONNECTION}__credential": "managedidentity",
         f"{STORAGE_CONNECTION}__clientId": identity.client_id,
         f"{STORAGE_CONNECTION}__blobServiceUri": storage.blob_endpoint,

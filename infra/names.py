@@ -1,10 +1,9 @@
-"""Names of everything, from what is known before anything exists. Pure.
+"""The names of all resources, derived from values that are known before the first preview. Pure.
 
-A name is `<kind>-<project>-<stack>-<hash>`: the middle is for people and is cut where a
-service is short of room; the hash tells apart subscriptions, projects, stacks and
-suffixes, also where the middle was cut. All inputs are known in the first preview, so
-names are too, and they never change unless one of the inputs does. The OpenAI account's
-hash tells apart regions too: to move it is to delete it, which blocks its name.
+A name is `<kind>-<project>-<stack>-<hash>`. The middle is for people, and is truncated where the service
+allows fewer characters; the hash is different for each subscription, project, stack and suffix, even if the
+middle is truncated. A name changes only if one of these inputs changes. The hash of the OpenAI account also
+depends on its region: moving the account deletes it, and the name of a deleted account is blocked.
 """
 
 import base64
@@ -13,23 +12,23 @@ import re
 from dataclasses import dataclass
 
 CHAT_STATE_TABLE = "ChatState"
-"""The extension's own default, and what the function app's payload names."""
+"""The default of the extension, which the function app's payload also names."""
 
 LEASE_TABLE = "AssistantLeases"
-"""Who is writing which assistant."""
+"""The leases of assistants, held by the request that writes to one."""
 
 TODO_TABLE = "Todos"
-"""The to-do list that the app's skills keep."""
+"""The to-do list of the app's skills."""
 
 DEPLOYMENT_CONTAINER = "deployments"
-"""Where One Deploy keeps the package that instances start from."""
+"""The container in which One Deploy stores the package that instances start from."""
 
 HASH_LENGTH = 8
-"""Characters of base 32: 40 bits, of which even a million stacks would share one with odds of 1 in 2."""
+"""Characters of base 32, 40 bits: among a million stacks a collision has a probability of about 1/2."""
 
 HOST_ID_LENGTH = 32
-"""The Functions host takes its id from so many first characters of the app's name and shares locks and
-timers between apps with one id in one storage account (azure-functions-host wiki: Host IDs)."""
+"""The Functions host uses the first 32 characters of the app's name as its id, and apps with the same id in
+one storage account share locks and timers (azure-functions-host wiki: Host IDs)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Names:
 
 
 def names(subscription_id: str, project: str, stack: str, suffix: str, openai_location: str) -> Names:
-    """Names for one stack; `suffix` may be empty. Raises ValueError where another part is."""
+    """Names for one stack; `suffix` may be empty. Raises ValueError if another part is empty."""
     parts = {
         "subscription id": subscription_id.lower(),
         "project": project,
@@ -76,14 +75,14 @@ def names(subscription_id: str, project: str, stack: str, suffix: str, openai_lo
 
 
 def readable(project: str, stack: str) -> str:
-    """The part of a name that is for people: lower-case letters, digits and single hyphens; may be empty."""
+    """The readable part of a name: lower-case letters, digits and single hyphens; may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
 
 
 def hyphenated(kind: str, middle: str, digest: str, length: int) -> str:
-    """`<kind>-<middle>-<digest>`, the middle cut so that all of it has at most `length` characters."""
+    """`<kind>-<middle>-<digest>`, with the middle truncated to at most `length` characters in total."""
     room = length - len(kind) - len(digest) - 2
-    # Nothing is readable of a project and a stack of signs only.
+    # The middle is empty if project and stack have no letters or digits.
     return "-".join(filter(None, (kind, middle[:room].strip("-"), digest)))
 
 
@@ -93,6 +92,6 @@ def storage_account(middle: str, digest: str) -> str:
 
 
 def short_hash(*parts: str) -> str:
-    """HASH_LENGTH lower-case letters and digits that tell the parts apart from others."""
+    """HASH_LENGTH lower-case letters and digits that identify the parts."""
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]

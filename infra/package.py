@@ -18,20 +18,20 @@ from delivery.package import (
 from infra.settings import python_version_of
 
 
-def _one_python(stacks: Sequence[str]) -> str:
-    """Raises PackageError where no package could run on all of them."""
+def _common_python(stacks: Sequence[str]) -> str:
+    """The pythonVersion of the stacks. Raises PackageError if they differ."""
     wanted = {stack: python_version_of(stack) for stack in stacks}
     if len(set(wanted.values())) > 1:
-        told = ", ".join(f"{version} for {stack}" for stack, version in wanted.items())
+        versions = ", ".join(f"{version} for {stack}" for stack, version in wanted.items())
         version = wanted[stacks[-1]]
-        mends = [
+        commands = [
             f"  pulumi config set pythonVersion {version} --stack {stack}"
             for stack in wanted
             if wanted[stack] != version
         ]
         raise PackageError(
-            f"pythonVersion is {told}, and one package goes to all of them: it runs on one Python only. "
-            "Set the same, as:\n" + "\n".join(mends)
+            f"pythonVersion is {versions}, and one package runs on one Python version only. "
+            "Set the same version for all of them:\n" + "\n".join(commands)
         )
     return wanted[stacks[0]]
 
@@ -39,7 +39,7 @@ def _one_python(stacks: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m infra.package",
-        description="Build the zip that `pulumi up` deploys; show its path, content hash, size and files.",
+        description="Build the zip that `pulumi up` deploys; print its path, content hash, size and files.",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -49,13 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--stack",
         action="append",
         metavar="S",
-        help="for the pythonVersion of this stack; may be repeated, for a package that goes to all of them",
+        help="for the pythonVersion of this stack; may be repeated, if the package is for several stacks",
     )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s in the project")
     options = parser.parse_args(arguments)
     out: Path = options.out if options.out == DEFAULT_OUT else options.out.resolve()
     try:
-        package = build_package(_one_python(options.stack) if options.stack else options.python, out=out)
+        package = build_package(_common_python(options.stack) if options.stack else options.python, out=out)
         path = PROJECT_ROOT / package.path
         with zipfile.ZipFile(path) as archive:
             files = [f"  {entry.file_size:>9,}  {entry.filename}" for entry in archive.infolist()]

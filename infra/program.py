@@ -1,4 +1,4 @@
-"""The whole stack: settings, components, exports."""
+"""The Pulumi program of the stack: settings, components and exports."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pulumi
 from pulumi_azure_native import authorization, resources
 
-from delivery.package import PACKAGE_VARIABLE, PackageError, build_package, given_package, url_path
+from delivery.package import PACKAGE_VARIABLE, PackageError, build_package, load_prebuilt, url_path
 from infra.app_settings import app_settings
 from infra.components.function_host import FunctionHost
 from infra.components.identity import AppIdentity, AppRoles
@@ -28,11 +28,11 @@ def main() -> None:
     settings = read()
     project, stack = pulumi.get_project(), pulumi.get_stack()
     try:
-        given = os.environ.get(PACKAGE_VARIABLE)
+        prebuilt = os.environ.get(PACKAGE_VARIABLE)
         python_version = settings.host.python_version
-        package = given_package(Path(given), python_version) if given else build_package(python_version)
+        package = load_prebuilt(Path(prebuilt), python_version) if prebuilt else build_package(python_version)
     except PackageError as error:
-        raise pulumi.RunError(str(error)) from error  # shown without a traceback
+        raise pulumi.RunError(str(error)) from error  # Pulumi prints it without a traceback
     subscription_id = authorization.get_client_config().subscription_id
     name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
     tags = {**settings.tags, **own_tags(project, stack)}

@@ -1,6 +1,6 @@
-"""What the function app's identity may do, as data: nothing is granted that is not in `APP_ROLES`.
+"""The roles of the function app's identity, as data: nothing is granted that is not in `APP_ROLES`.
 
-Role ids: "Azure built-in roles" on Microsoft Learn. A test holds this list against the
+Role ids: "Azure built-in roles" on Microsoft Learn. A test compares this list with the
 role assignments of the stack.
 """
 
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Scope(Enum):
-    """What a role is granted on."""
+    """The resource on which a role is granted."""
 
     STORAGE_ACCOUNT = "storage account"
     OPENAI_ACCOUNT = "OpenAI account"
@@ -19,7 +19,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Role:
-    """`key` is the assignment's logical name: it stays, or the assignment would be made anew."""
+    """`key` is the assignment's logical name: if it changes, Pulumi replaces the assignment."""
 
     key: str
     name: str
@@ -63,18 +63,18 @@ APP_ROLES = (
 # (Azure-Samples/functions-quickstart-python-http-azd, infra/main.bicep).
 
 RETIRED_ROLE_IDS = ("974c5e8b-45b9-4653-ba55-5f855dd0fb88",)  # Storage Queue Data Contributor
-"""What earlier versions granted: a deployer may still take it away, and not grant it."""
+"""Roles that earlier versions granted: a deployer may remove them, but not grant them."""
 
 
 def assignment_name(scope_id: str, principal_id: str, role_id: str) -> str:
-    """The same GUID for the same grant, at any time and on any machine.
+    """A GUID that depends only on the arguments.
 
-    Azure takes one assignment per scope, principal and role, and never lets one name
-    change any of them (RoleAssignmentExists, RoleAssignmentUpdateNotPermitted).
+    Azure allows one assignment per scope, principal and role, and does not allow an assignment to change
+    any of them (RoleAssignmentExists, RoleAssignmentUpdateNotPermitted).
     """
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope_id}|{principal_id}|{role_id}".lower()))
 
 
 def definition_id(subscription_id: str, role_id: str) -> str:
-    """A built-in role as ARM answers it, in the form that a later refresh compares with."""
+    """The id of a built-in role in the form that ARM returns, so that a refresh shows no difference."""
     return f"/subscriptions/{subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{role_id}"

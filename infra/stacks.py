@@ -1,23 +1,23 @@
-"""What a stack's name says. Pure."""
+"""What the name of a stack determines. Pure."""
 
 import re
 
-# GitHub numbers pull requests from 1; no leading zero, so that each has one name.
+# Pull requests are numbered from 1; without leading zeros, so that each has only one name.
 _EPHEMERAL = re.compile(r"pr-([1-9][0-9]{0,9})")
 
 EPHEMERAL_CONFIG = "Pulumi.pr.yaml"
-"""Where every stack of a pull request takes its settings from."""
+"""The file with the settings of all stacks of pull requests."""
 
 
 PULL_REQUEST_TAG = "pullRequest"
-"""On every resource of such a stack: which pull request it stands for, for whoever finds it in the portal."""
+"""Tag of every resource of such a stack, with the number of the pull request."""
 
 
 def own_tags(project: str, stack: str) -> dict[str, str]:
     """The tags that the program sets itself."""
     number = pull_request_of(stack)
-    made_for = {} if number is None else {PULL_REQUEST_TAG: str(number)}
-    return {"project": project, "stack": stack, **made_for}
+    pull_request_tag = {} if number is None else {PULL_REQUEST_TAG: str(number)}
+    return {"project": project, "stack": stack, **pull_request_tag}
 
 
 def ephemeral_stack(pull_request: int) -> str:
@@ -25,6 +25,6 @@ def ephemeral_stack(pull_request: int) -> str:
 
 
 def pull_request_of(stack: str) -> int | None:
-    """The pull request that a stack was made for, or None: only such a stack may be swept away."""
-    found = _EPHEMERAL.fullmatch(stack)
-    return int(found[1]) if found else None
+    """The pull request of a stack, or None. The sweep destroys only stacks of pull requests."""
+    match = _EPHEMERAL.fullmatch(stack)
+    return int(match[1]) if match else None

@@ -1,1 +1,1 @@
-"""What every stack must keep to, judged before anything is made, by the Pulumi CLI and without it."""
+"""The policy rules for every stack, checked before deployment by the Pulumi CLI or without it."""

@@ -1,4 +1,6 @@
-"""`python -m policy …`, and what the Pulumi CLI runs for `--policy-pack policy`: this file, by its path."""
+"""The command line `python -m policy …`, and the entry point of `--policy-pack policy`.
+
+For a policy pack the Pulumi CLI runs this file by its path."""
 
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ if __name__ == "__main__":
         from policy import cli
 
         sys.exit(cli.main(sys.argv[1:]))
-    # By its path, the folder itself is first on the import path; policy and infra are in the one above.
+    # When run by its path, this folder is first on sys.path, but policy and infra are in its parent folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from policy import pack
 

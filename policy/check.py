@@ -1,4 +1,4 @@
-"""The rules on what `pulumi preview --json` or `pulumi stack export` printed. Needs no pulumi."""
+"""Checks the output of `pulumi preview --json` or `pulumi stack export`. Does not import pulumi."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from policy.model import SECRET, UNKNOWN, Resource, Violation
 from policy.rules import BY_NAME, judge
 
 _SPECIAL = "4dabf18193072939515e22adb298388d"
-_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret in documents; is none
+_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret in documents; not a secret itself
 _OTHER_UNKNOWNS = frozenset(
     {
-        # What documents and policy packs hold for an unknown of another kind (pulumi-policy, proxy.py).
+        # Sentinels of unknown values that are not strings (pulumi-policy, proxy.py).
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
@@ -23,16 +23,16 @@ _OTHER_UNKNOWNS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
-_GOING = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
+_DELETIONS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
 
 
 class DocumentError(ValueError):
-    """A document that cannot be judged; the message says why and what to run."""
+    """The document cannot be checked; the message gives the reason and the command to run."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """`violations` stand; `waived` are advice; `notes`: ignored waivers, and what was not judged."""
+    """`violations` are errors, `waived` are advice; `notes` name ignored waivers and rules not checked."""
 
     violations: list[Violation] = field(default_factory=list[Violation])
     waived: list[tuple[Violation, waivers.Waiver]] = field(
@@ -43,64 +43,69 @@ class Judgement:
 
 
 def violations(document: Mapping[str, Any]) -> list[Violation]:
-    """What breaks a rule and is not waived today. Raises DocumentError."""
+    """The violations that no waiver covers today. Raises DocumentError."""
     return check(document).violations
 
 
 def check(document: Mapping[str, Any], *, on: date | None = None) -> Judgement:
-    """Everything there is to say about a document. Raises DocumentError.
+    """Check a document. Raises DocumentError.
 
-    A preview leaves out what does not change. What is asked of the whole stack (a role, a lock that is
-    missing) is then not judged, which a note says.
+    A preview omits unchanged resources unless it runs with --show-sames. Rules on the whole stack (a missing
+    role assignment, a missing lock) are then not checked, and a note says so.
     """
-    found, unlisted = resources(document)
+    listed, unlisted = resources(document)
     sound, notes = waivers.load(BY_NAME, on or waivers.today())
     if unlisted:
         notes.append(
-            f"{unlisted} unchanged resources are not in the document, so rules over the whole stack were not "
-            "judged: pulumi preview --json --show-sames, or pulumi stack export"
+            f"{unlisted} unchanged resources are not in the document, so the rules on the whole stack were "
+            "not checked. To check them, use `pulumi preview --json --show-sames` or `pulumi stack export`"
         )
-    standing, waived = waivers.apply(judge(found, complete=not unlisted), sound)
-    return Judgement(standing, waived, notes, len(found))
+    standing, waived = waivers.apply(judge(listed, complete=not unlisted), sound)
+    return Judgement(standing, waived, notes, len(listed))
 
 
 def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
-    """What the document says will stand, and how many more it leaves out. Raises DocumentError."""
+    """The resources after the update, and how many the document omits. Raises DocumentError."""
     if "deployment" in document:
         states = _list(_map(document["deployment"], "deployment").get("resources"), "deployment.resources")
         return [resource(state) for state in states if not state.get("delete")], 0
     if "steps" not in document and "changeSummary" not in document:
         raise DocumentError(
-            "it has neither steps nor a deployment: it must be what `pulumi preview --json` "
-            "or `pulumi stack export` prints"
+            "it has neither steps nor a deployment: it must be the output of `pulumi preview --json` "
+            "or `pulumi stack export`"
         )
     errors = [
-        one for one in _list(document.get("diagnostics"), "diagnostics") if one.get("severity") == "error"
+        diagnostic
+        for diagnostic in _list(document.get("diagnostics"), "diagnostics")
+        if diagnostic.get("severity") == "error"
     ]
     if errors:
         first = str(errors[0].get("message", "")).strip().partition("\n")[0]
-        raise DocumentError(f"the preview failed, so it lists only a part of the stack: {first}")
-    found: dict[str, Resource] = {}
+        raise DocumentError(f"the preview failed, so the document has only a part of the stack: {first}")
+    by_urn: dict[str, Resource] = {}
     unchanged = 0
     for step in _list(document.get("steps"), "steps"):
         state = step.get("newState")
-        if step.get("op") in _GOING or state is None:
+        if step.get("op") in _DELETIONS or state is None:
             continue
-        made = resource(_map(state, "newState"))
-        found[made.urn] = made
+        new = resource(_map(state, "newState"))
+        by_urn[new.urn] = new
         unchanged += step.get("op") == "same"
     summary = _map(document.get("changeSummary", {}), "changeSummary")
     same = summary.get("same", 0)
     if not isinstance(same, int):
-        raise DocumentError("changeSummary.same is no number")
-    return list(found.values()), max(0, same - unchanged)
+        raise DocumentError("changeSummary.same is not a number")
+    return list(by_urn.values()), max(0, same - unchanged)
 
 
 def resource(state: Mapping[str, Any]) -> Resource:
-    """One resource of a state (pulumi/pulumi sdk/go/common/apitype, ResourceV3)."""
+    """The resource of a state entry (ResourceV3 of pulumi/pulumi sdk/go/common/apitype).
+
+    Raises DocumentError.
+    """
     urn, type_ = state.get("urn"), state.get("type")
     if not isinstance(urn, str) or not isinstance(type_, str):
-        raise DocumentError(f"it has a resource without urn or type: {str(dict(state))[:80]}")
+        raise DocumentError(f"it has a resource without a urn or a type: {str(dict(state))[:80]}")
     return Resource(
         type=plain_type(type_),
         name=urn.rpartition("::")[2],
@@ -113,32 +118,32 @@ def resource(state: Mapping[str, Any]) -> Resource:
 
 
 def plain_type(type_: str) -> str:
-    """`azure-native:web:WebApp` also for `azure-native:web/v20240401:WebApp`."""
+    """The type without its API version: `azure-native:web/v20240401:WebApp` is `azure-native:web:WebApp`."""
     return re.sub(r"^(azure-native:\w+)/v\w+:", r"\1:", type_)
 
 
 def plain(value: Any) -> Any:
-    """The value with secrets and unknowns of every kind as SECRET and UNKNOWN, at any depth."""
+    """The value with every secret replaced by SECRET and every unknown by UNKNOWN, at any depth."""
     if isinstance(value, str):
         return UNKNOWN if value in _OTHER_UNKNOWNS else value
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
         if members.get(_SPECIAL) == _SECRET_SIGNATURE:
             return SECRET
-        return {str(key): plain(item) for key, item in members.items()}
+        return {str(key): plain(member) for key, member in members.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("list[Any]", value)]
+        return [plain(element) for element in cast("list[Any]", value)]
     return value
 
 
 def _properties(value: Any) -> dict[str, Any]:
-    found = plain(value or {})
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    properties = plain(value or {})
+    return cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
 
 
 def _map(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise DocumentError(f"{name} is no object")
+        raise DocumentError(f"{name} is not an object")
     return cast("Mapping[str, Any]", value)
 
 
@@ -146,5 +151,5 @@ def _list(value: Any, name: str) -> list[Mapping[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise DocumentError(f"{name} is no list")
-    return [_map(one, f"an item of {name}") for one in cast("list[Any]", value)]
+        raise DocumentError(f"{name} is not a list")
+    return [_map(element, f"an element of {name}") for element in cast("list[Any]", value)]

@@ -1,4 +1,4 @@
-"""The rules on a document: `python -m policy check`, for people and for machines without the Pulumi CLI."""
+"""`python -m policy`: checks a document against the rules, also where there is no Pulumi CLI."""
 
 import argparse
 import json
@@ -15,13 +15,13 @@ _EPILOG = """\
 examples:
   pulumi preview --json > preview.json && python -m policy check preview.json
   python -m local_azure pulumi preview --json | python -m policy check -
-  pulumi stack export | python -m policy check -      what stands now
-  python -m policy rules                              every rule and its reason
+  pulumi stack export | python -m policy check -      the deployed stack
+  python -m policy rules                              all rules and their reasons
 
 exit codes:
-  0  nothing breaks a rule, or what does is waived in policy/waivers.toml
-  1  something breaks a rule
-  2  wrong usage, or a document that cannot be judged
+  0  no violations, or all of them are waived in policy/waivers.toml
+  1  violations
+  2  wrong usage, or a document that cannot be checked
 """
 
 
@@ -36,14 +36,14 @@ def _note(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m policy",
-        description="Hold a stack against the rules of policy/.",
+        description="Check a stack against the rules of policy/.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    check = commands.add_parser("check", help="judge what `preview --json` or `stack export` printed")
+    check = commands.add_parser("check", help="check the output of `preview --json` or `stack export`")
     check.add_argument("documents", nargs="+", metavar="PREVIEW.json", help="a file, or - for standard input")
-    check.add_argument("--json", action="store_true", help="violations as one JSON list")
+    check.add_argument("--json", action="store_true", help="print the violations as a JSON list")
     commands.add_parser("rules", help="list the rules and their reasons")
     return parser
 
@@ -60,29 +60,29 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _check(names: Sequence[str], *, as_json: bool) -> int:
-    found: list[dict[str, str]] = []
+    violations: list[dict[str, str]] = []
     code = 0
     for name in names:
         try:
-            judged = check(_read(name))
+            judgement = check(_read(name))
         except DocumentError as error:
-            _note(f"error: {name} cannot be judged: {error}")
+            _note(f"error: {name} cannot be checked: {error}")
             code = 2
             continue
-        found += [asdict(violation) for violation in judged.violations]
-        code = max(code, int(bool(judged.violations)))
-        for text in judged.notes:
+        violations += [asdict(violation) for violation in judgement.violations]
+        code = max(code, int(bool(judgement.violations)))
+        for text in judgement.notes:
             _note(f"note: {name}: {text}")
         if as_json:
             continue
-        for violation in judged.violations:
+        for violation in judgement.violations:
             _say(f"{violation.rule}: {violation}")
-        for violation, waiver in judged.waived:
+        for violation, waiver in judgement.waived:
             _say(f"(advice) {violation.rule} is {waiver}. {violation}")
-        counts = f"{len(judged.violations)} violations, {len(judged.waived)} waived"
-        _say(f"{name}: {judged.resources} resources, {counts}")
+        counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
+        _say(f"{name}: {judgement.resources} resources, {counts}")
     if as_json:
-        _say(json.dumps(found, indent=2))
+        _say(json.dumps(violations, indent=2))
     return code
 
 

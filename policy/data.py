@@ -1,4 +1,4 @@
-"""What the rules hold resources against, as data. Tests hold it against the programs and the SDK."""
+"""The values that the rules use, as data. Tests compare it with the programs and the SDK."""
 
 import re
 
@@ -35,7 +35,7 @@ REQUIRED_TAGS = ("project", "stack", "environment")
 
 TAGLESS = frozenset(
     {
-        # Azure has no tags for these: they belong to a resource that has.
+        # Azure has no tags for these: they are part of a resource that has tags.
         BLOB_CONTAINER,
         TABLE,
         SCM_LOGIN,
@@ -48,17 +48,17 @@ TAGLESS = frozenset(
         "azure-native:storage:BlobServiceProperties",
         "azure-native:storage:ManagementPolicy",
         "azure-native:managedidentity:FederatedIdentityCredential",
-        # May have tags, but is a part of an account that carries them.
+        # May have tags, but is part of an account that has them.
         "azure-native:cognitiveservices:Deployment",
     }
 )
-"""Types of azure-native that carry no tags; every other one must."""
+"""Types of azure-native that have no tags; all other types must have them."""
 
 PLACEHOLDER = re.compile(
     r"(?i)\s*|[<{\[].*[>}\]]|x{3,}|\?+|\.{3}|-+|todo\b.*|tbd|tba|n/?a|none|null|undefined|unknown|fixme\b.*"
     r"|change[-_ ]?me|place[-_ ]?holder|example|sample|foo|bar|(my|your)[-_ ].*|(insert|replace)[-_ ].*"
 )
-"""A whole tag value that says nothing."""
+"""Matches a tag value that is only a placeholder."""
 
 # --- production ----------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ PRODUCTION = frozenset({"prod", "production"})
 """Names of stacks, and values of the tag `environment`."""
 
 PROTECTED_IN_PRODUCTION = frozenset({RESOURCE_GROUP, STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT})
-"""What holds data, or a name that stays blocked once it is gone; and the group, which takes all along."""
+"""Types that hold data or whose name stays blocked after deletion, and their resource group."""
 
 DELETION_LOCKS = frozenset({"CanNotDelete", "ReadOnly"})
 
@@ -98,20 +98,20 @@ FLEX_HAS_NO = frozenset({"WEBSITE_TIME_ZONE", "TZ"})
 
 SECRET_SETTINGS = frozenset(
     {
-        "AZUREWEBJOBSSTORAGE",  # bare, it is a connection string; an identity's settings have `__`
+        "AZUREWEBJOBSSTORAGE",  # a connection string; the settings for an identity have `__`
         "AZUREWEBJOBSDASHBOARD",
         "APPINSIGHTS_INSTRUMENTATIONKEY",
         *REFUSED_SETTINGS,
     }
 )
-"""Settings that are a secret by definition, whatever their value. Upper case."""
+"""Settings that are always a secret, whatever their value. Upper case."""
 
 KNOWN_GOOD_SETTINGS = {
-    # Names whose words sound like a secret, and what they may hold.
+    # Settings whose names look like those of secrets, and the values that they may have.
     "APPLICATIONINSIGHTS_CONNECTION_STRING": re.compile(
         r"InstrumentationKey=[0-9a-fA-F-]{36}(;\w+=[^;=]+)*;?"
     ),
     "AzureWebJobsStorage__credential": re.compile("managedidentity"),
     "AzureOpenAI__credential": re.compile("managedidentity"),
 }
-"""The key of Application Insights only says where telemetry belongs: local authentication is off."""
+"""The key of Application Insights only identifies the component: local authentication is disabled."""

@@ -1,6 +1,6 @@
-"""The exact role assignments of each project, as data: nothing else is granted, nothing is missing.
+"""The role assignments that each project must have, and the only ones that it may have, as data.
 
-A project's own list of roles is read, never copied. A project grants nothing until it stands here.
+They are derived from the projects' own lists of roles. A project that is not listed here may grant nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from infra import roles as infra
 
 @dataclass(frozen=True)
 class Grant:
-    """`key`: the assignment's logical name, or with `for_people` the beginning of several.
+    """`key`: the assignment's logical name, or with `for_people` the prefix of several names.
 
-    `role_id`: of a built-in role; of a custom one empty, and `custom` the logical name of its definition.
-    `scope`: ARM type of what it is granted on. `holder`: logical name of the identity that gets it, empty
-    where settings name people.
+    `role_id`: id of a built-in role; empty for a custom role, where `custom` is the logical name of its
+    definition. `scope`: ARM type of the resource on which it is granted. `holder`: logical name of the
+    identity that receives it, empty where the settings name people.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Definition:
-    """A custom role and all that it allows."""
+    """A custom role and all the actions that it allows."""
 
     key: str
     actions: Sequence[str]
@@ -74,11 +74,11 @@ GRANTS: Mapping[str, Sequence[Grant]] = {
     ),
     "bootstrap": tuple(_of_bootstrap(grant) for grant in bootstrap.GRANTS),
 }
-"""Project to all that it may grant."""
+"""The role assignments of each project, by project name."""
 
 DEFINITIONS: Mapping[str, Sequence[Definition]] = {
     "bootstrap": tuple(
         Definition(role.key, role.actions, role.data_actions) for role in bootstrap.CUSTOM_ROLES
     ),
 }
-"""Project to the custom roles that it may define."""
+"""The custom roles of each project, by project name."""

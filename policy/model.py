@@ -1,14 +1,14 @@
-"""What rules read and what they say. Pure: nothing here knows of an engine."""
+"""The input and the output of rules. Pure: does not depend on the Pulumi engine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""Stands for a value that is not known before the update (pulumi/pulumi sdk/go/common/resource/plugin)."""
+"""Represents a value that is not known before the update (pulumi/pulumi sdk/go/common/resource/plugin)."""
 
-SECRET = "[secret]"  # noqa: S105 # what documents hold where a secret was
-"""Stands for a value that the engine keeps secret."""
+SECRET = "[secret]"  # noqa: S105 # the placeholder of a secret, not a secret itself
+"""Represents a value that the engine keeps secret."""
 
 EMPTY: Mapping[str, Any] = {}
 
@@ -17,8 +17,8 @@ EMPTY: Mapping[str, Any] = {}
 class Resource:
     """One resource of a program.
 
-    `type` without an API version; `props`: its inputs in camelCase, as the engine has them, unknown ones
-    as `UNKNOWN`; `outputs`: the same of what Azure answered, empty in a first preview; `parent`: a URN.
+    `type`: without an API version; `props`: the inputs in camelCase as the engine passes them, with unknown
+    values as `UNKNOWN`; `outputs`: the outputs in the same form, empty in a first preview; `parent`: a URN.
     """
 
     type: str
@@ -38,7 +38,7 @@ class Resource:
         return project_of(self.urn)
 
     def get(self, path: str) -> Any:
-        """The value at `a.b`; None where nothing is said, UNKNOWN or SECRET where it or one above is that."""
+        """The value at `a.b`; None if it is not set, UNKNOWN or SECRET if it or one of its parents is."""
         value: Any = self.props
         for key in path.split("."):
             if is_hidden(value):
@@ -51,7 +51,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Violation:
-    """`what` of `resource` (its logical name) is `value`; `must` says what it has to be, `fix` mends it."""
+    """`what` of `resource` (a logical name) is `value`; `must` completes "it must ..."; `fix` says how."""
 
     rule: str
     urn: str
@@ -62,14 +62,14 @@ class Violation:
     fix: str
 
     def __str__(self) -> str:
-        text = f"{self.resource}: {self.what} is {self.value}; it must {self.must}. To mend it: {self.fix}"
-        # One line, whatever a name holds: a line of its own could be a command to GitHub's runner.
-        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+        text = f"{self.resource}: {self.what} is {self.value}; it must {self.must}. To fix it: {self.fix}"
+        # One line even if a name has line breaks: GitHub's runner would run a line that begins with `::`.
+        return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`title`: what holds, in one line; `why`: the reason, for the documentation."""
+    """`title`: the rule in one sentence; `why`: its reason, for the documentation."""
 
     name: str
     title: str
@@ -78,14 +78,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class ResourceRule(Rule):
-    """Judged for each resource by itself, before it is made."""
+    """Checked for each resource, before it is created."""
 
     judge: Callable[[Resource], Iterator[Violation]]
 
 
 @dataclass(frozen=True)
 class StackRule(Rule):
-    """Judged over all resources of the stack; says something only of a list that is complete."""
+    """Checked once for all resources of the stack; needs the complete list."""
 
     judge: Callable[[Sequence[Resource]], Iterator[Violation]]
 

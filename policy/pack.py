@@ -1,6 +1,6 @@
-"""The rules as a policy pack: what `pulumi preview --policy-pack policy` starts, in policy/.venv."""
+"""The rules as a policy pack, which `pulumi preview --policy-pack policy` runs in policy/.venv."""
 
-# pulumi_policy is in policy/.venv only: it wants another protobuf and grpcio than the program.
+# pulumi_policy is in policy/.venv only: it needs other versions of protobuf and grpcio than the program.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
@@ -24,10 +24,10 @@ from policy.rules import BY_NAME, RULES
 
 
 class Pack:
-    """Hands resources to the rules and what they say to the engine.
+    """Passes resources to the rules, and reports their violations to the engine.
 
-    The engine shows a resource's inputs before it is made, and its outputs when the whole stack is judged;
-    stack rules want both, so the inputs are kept.
+    The engine passes the inputs of a resource before it is created, and its outputs when the whole stack is
+    checked. Stack rules need both, so the inputs are stored.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Pack:
         waived: list[ResourceValidationPolicy | StackValidationPolicy] = [
             ResourceValidationPolicy(
                 name="waived",
-                description="Violations of single resources that policy/waivers.toml excuses.",
+                description="Violations by single resources that policy/waivers.toml waives.",
                 enforcement_level=EnforcementLevel.ADVISORY,
                 validate=self._waived_of_resource,
             ),
             StackValidationPolicy(
                 name="waivers",
-                description="Violations of the stack that policy/waivers.toml excuses, and unsound waivers.",
+                description="Violations by the stack that policy/waivers.toml waives, and invalid waivers.",
                 enforcement_level=EnforcementLevel.ADVISORY,
                 validate=self._waived_of_stack,
             ),
@@ -70,29 +70,30 @@ class Pack:
     def _of_resource(self, rule: ResourceRule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
             standing, _ = waivers.apply(list(rule.judge(self._resource(args))), self._waivers)
-            _tell(standing, report)
+            _report(standing, report)
 
         return validate
 
     def _of_stack(self, rule: StackRule) -> Callable[[StackValidationArgs, ReportViolation], None]:
         def validate(args: StackValidationArgs, report: ReportViolation) -> None:
             standing, _ = waivers.apply(list(rule.judge(self._stack(args))), self._waivers)
-            _tell(standing, report)
+            _report(standing, report)
 
         return validate
 
     def _waived_of_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        made = self._resource(args)
-        self._tell_waived([rule for rule in RULES if isinstance(rule, ResourceRule)], made, report)
+        rules = [rule for rule in RULES if isinstance(rule, ResourceRule)]
+        self._report_waived(rules, self._resource(args), report)
 
     def _waived_of_stack(self, args: StackValidationArgs, report: ReportViolation) -> None:
         for problem in self._problems:
             report(problem)
-        self._tell_waived([rule for rule in RULES if isinstance(rule, StackRule)], self._stack(args), report)
+        rules = [rule for rule in RULES if isinstance(rule, StackRule)]
+        self._report_waived(rules, self._stack(args), report)
 
-    def _tell_waived(self, rules: Iterable[Rule], subject: Any, report: ReportViolation) -> None:
-        found = [violation for rule in rules for violation in cast("Any", rule).judge(subject)]
-        for violation, waiver in waivers.apply(found, self._waivers)[1]:
+    def _report_waived(self, rules: Iterable[Rule], subject: Any, report: ReportViolation) -> None:
+        violations = [violation for rule in rules for violation in cast("Any", rule).judge(subject)]
+        for violation, waiver in waivers.apply(violations, self._waivers)[1]:
             report(f"{violation.rule} is {waiver}. {violation}", violation.urn)
 
     def _resource(self, args: ResourceValidationArgs) -> Resource:
@@ -108,30 +109,30 @@ class Pack:
         )
 
     def _stack(self, args: StackValidationArgs) -> list[Resource]:
-        made: list[Resource] = []
-        for one in args.resources:
-            outputs = _bare(one.props)
-            made.append(
+        resources: list[Resource] = []
+        for resource in args.resources:
+            outputs = _bare(resource.props)
+            resources.append(
                 Resource(
-                    type=plain_type(one.resource_type),
-                    name=one.name,
-                    urn=one.urn,
-                    props=self._inputs.get(one.urn, outputs),
-                    protect=one.opts.protect,
-                    parent=one.parent.urn if one.parent else "",
+                    type=plain_type(resource.resource_type),
+                    name=resource.name,
+                    urn=resource.urn,
+                    props=self._inputs.get(resource.urn, outputs),
+                    protect=resource.opts.protect,
+                    parent=resource.parent.urn if resource.parent else "",
                     outputs=outputs,
                 )
             )
-        return made
+        return resources
 
 
-def _tell(violations: Sequence[Violation], report: ReportViolation) -> None:
+def _report(violations: Sequence[Violation], report: ReportViolation) -> None:
     for violation in violations:
         report(str(violation), violation.urn)
 
 
 def _bare(props: Any) -> dict[str, Any]:
-    """The properties without pulumi_policy's proxies, which raise where an unknown is looked at."""
+    """The properties without pulumi_policy's proxies, which raise when an unknown value is read."""
     return plain(_unproxied(props))
 
 
@@ -141,8 +142,8 @@ def _unproxied(value: Any) -> Any:
     if isinstance(value, Mapping | Sequence):
         target = cast("Any", value)["__target"] if _is_proxy(value) else value
         if isinstance(target, Mapping):
-            return {key: _unproxied(item) for key, item in cast("Mapping[str, Any]", target).items()}
-        return [_unproxied(item) for item in cast("Sequence[Any]", target)]
+            return {key: _unproxied(member) for key, member in cast("Mapping[str, Any]", target).items()}
+        return [_unproxied(element) for element in cast("Sequence[Any]", target)]
     return value
 
 
@@ -151,4 +152,4 @@ def _is_proxy(value: object) -> bool:
 
 
 def main() -> None:
-    PolicyPack(name="assistant", policies=Pack().policies(), description="What every stack must keep to.")
+    PolicyPack(name="assistant", policies=Pack().policies(), description="The rules for every stack.")

@@ -1,7 +1,7 @@
 """The rules, as pure functions over resources.
 
-A value that is not known before the update is passed over then, and judged at the update. A value that is
-not set at all breaks a rule that wants one: what Azure does by default is often the opposite.
+A value that is not known in a preview is skipped there and checked during the update. A value that is not set
+violates a rule that requires one, because Azure's default is often the opposite.
 """
 
 import re
@@ -31,12 +31,12 @@ from policy.secret_values import is_harmless, is_secret_name, secret_form
 _ABSENT = "not set"
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return _ABSENT if value is None else repr(value) if not isinstance(value, bool) else str(value).lower()
 
 
 def _snake(path: str) -> str:
-    """The Python argument of a camelCase input."""
+    """The name of the Python argument for a camelCase input."""
     return re.sub(r"(?=[A-Z])", "_", path).lower()
 
 
@@ -44,12 +44,12 @@ def _in_program(resource: Resource, what: str) -> str:
     return f"in the program, {what} of {resource.name!r}, then: pulumi up --stack {resource.stack}"
 
 
-# --- one property, some allowed values -----------------------------------------------------------
+# --- allowed values of one property -----------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Required:
-    """`path` of every resource of `type` is one of `allowed`; None among them: it may also be left out."""
+    """`path` of every resource of `type` must be one of `allowed`; None means that it may be left out."""
 
     type: str
     path: str
@@ -59,23 +59,23 @@ class Required:
         value = resource.get(self.path)
         if is_unknown(value) or value in self.allowed:
             return
-        best = next(one for one in self.allowed if one is not None)
+        best = next(option for option in self.allowed if option is not None)
         yield Violation(
             rule,
             resource.urn,
             resource.name,
             self.path,
-            _shown(value),
-            f"be {' or '.join(_shown(one) for one in self.allowed)}",
+            _text(value),
+            f"be {' or '.join(_text(option) for option in self.allowed)}",
             _in_program(resource, f"{_snake(self.path)}={best!r}"),
         )
 
 
 def _properties(name: str, title: str, why: str, *required: Required) -> ResourceRule:
     def judge(resource: Resource) -> Iterator[Violation]:
-        for one in required:
-            if one.type == resource.type:
-                yield from one.judge(name, resource)
+        for requirement in required:
+            if requirement.type == resource.type:
+                yield from requirement.judge(name, resource)
 
     return ResourceRule(name, title, why, judge)
 
@@ -87,55 +87,55 @@ _DEPLOYMENT_LOGIN = "functionAppConfig.deployment.storage.authentication.type"
 _PROPERTY_RULES = (
     _properties(
         "role-based-vaults",
-        "Key vaults are opened by roles.",
-        "An access policy is a right beside the role assignments, which no list of roles shows.",
+        "Key vaults use role-based access control.",
+        "An access policy grants rights that no list of role assignments shows.",
         Required(data.VAULT, "properties.enableRbacAuthorization", (True,)),
     ),
     _properties(
         "keyless-storage",
-        "Storage takes Entra identities only.",
-        "A shared key admits everybody who has ever seen it, to everything in the account, and names nobody.",
+        "Storage accepts Entra identities only.",
+        "Whoever has a shared key can use everything in the account, and no log names the person.",
         Required(data.STORAGE_ACCOUNT, "allowSharedKeyAccess", (False,)),
         Required(data.STORAGE_ACCOUNT, "defaultToOAuthAuthentication", (True,)),
         Required(data.SITE, _DEPLOYMENT_LOGIN, ("UserAssignedIdentity", "SystemAssignedIdentity", None)),
     ),
     _properties(
         "keyless-models",
-        "Model accounts take Entra identities only.",
-        "A key of the account pays for anybody's prompts.",
+        "Model accounts accept Entra identities only.",
+        "Whoever has a key of the account can send prompts at its owner's cost.",
         Required(data.MODEL_ACCOUNT, "properties.disableLocalAuth", (True,)),
     ),
     _properties(
         "keyless-telemetry",
-        "Telemetry is taken from Entra identities only.",
-        "With local authentication the connection string alone lets anybody write logs, at the owner's cost.",
+        "Telemetry is accepted from Entra identities only.",
+        "With local authentication, whoever has the connection string can write logs at the owner's cost.",
         Required(data.LOG_WORKSPACE, "features.disableLocalAuth", (True,)),
         Required(data.APP_INSIGHTS, "disableLocalAuth", (True,)),
     ),
     _properties(
         "no-public-blobs",
-        "No blob can be read by everybody.",
-        "A container that is made public later publishes what was private when it was written.",
+        "No blob has anonymous access.",
+        "A container that becomes public later exposes blobs that were private when they were written.",
         Required(data.STORAGE_ACCOUNT, "allowBlobPublicAccess", (False,)),
         Required(data.BLOB_CONTAINER, "publicAccess", ("None", None)),
     ),
     _properties(
         "no-cross-tenant-replication",
-        "Data is not copied to another tenant.",
-        "Object replication would take conversations out of the company without a role assignment.",
+        "Data is not replicated to another tenant.",
+        "Object replication can copy conversations to another tenant without a role assignment.",
         Required(data.STORAGE_ACCOUNT, "allowCrossTenantReplication", (False,)),
     ),
     _properties(
         "https-only",
-        "Nothing answers over plain HTTP.",
-        "A token or a function key in a plain request is anybody's on the way.",
+        "Services accept HTTPS only.",
+        "Anybody on the network path can read a token or a function key in an HTTP request.",
         Required(data.STORAGE_ACCOUNT, "enableHttpsTrafficOnly", (True,)),
         Required(data.SITE, "httpsOnly", (True,)),
     ),
     _properties(
         "modern-tls",
-        "TLS 1.2 at least.",
-        "TLS 1.0 and 1.1 are broken (RFC 8996).",
+        "The minimum TLS version is 1.2.",
+        "TLS 1.0 and 1.1 are deprecated (RFC 8996).",
         Required(data.STORAGE_ACCOUNT, "minimumTlsVersion", _NEW_TLS),
         Required(data.SITE, "siteConfig.minTlsVersion", _NEW_SITE_TLS),
         Required(data.SITE, "siteConfig.scmMinTlsVersion", (*_NEW_SITE_TLS, None)),
@@ -143,7 +143,7 @@ _PROPERTY_RULES = (
     _properties(
         "no-publishing-passwords",
         "Code is published with Entra tokens, never with a password.",
-        "Whoever has the password replaces the code, and nobody sees who it was.",
+        "Whoever has the password can replace the code, and no log names the person.",
         Required(data.SCM_LOGIN, "allow", (False,)),
         Required(data.FTP_LOGIN, "allow", (False,)),
     ),
@@ -159,7 +159,7 @@ def _publishing_is_closed(resources: Sequence[Resource]) -> Iterator[Violation]:
         named = {login.get("name") for login in logins}
         for site in (resource for resource in resources if resource.type == data.SITE):
             name = site.get("name")
-            # What is not known yet may be the name of any site.
+            # A name that is not known yet may be that of any site.
             if not named or not (name in named or is_unknown(name) or UNKNOWN in named):
                 yield Violation(
                     "publishing-is-closed",
@@ -167,7 +167,7 @@ def _publishing_is_closed(resources: Sequence[Resource]) -> Iterator[Violation]:
                     site.name,
                     f"basic authentication of {short}",
                     _ABSENT,
-                    "be off, by a resource of its own: Azure has it on",
+                    "be disabled by a separate resource, since Azure enables it by default",
                     _in_program(site, f"a web.WebApp{short.capitalize()}Allowed with allow=False"),
                 )
 
@@ -182,18 +182,18 @@ _ON_RESOURCE = re.compile(
 
 
 def scope_type(scope: str) -> str:
-    """Of an ARM id, as `Microsoft.Web/sites`, `subscription` or `resource group`; else `no ARM id`."""
+    """The type of an ARM id: `Microsoft.Web/sites`, `subscription`, `resource group`; else `no ARM id`."""
     if _SUBSCRIPTION.fullmatch(scope):
         return "subscription"
     if _GROUP.fullmatch(scope):
         return "resource group"
-    if found := _ON_RESOURCE.fullmatch(scope):
-        return "/".join((found[1], *found[2].strip("/").split("/")[::2]))
+    if match := _ON_RESOURCE.fullmatch(scope):
+        return "/".join((match[1], *match[2].strip("/").split("/")[::2]))
     return "no ARM id"
 
 
 def _grant(resource: Resource) -> Grant | None:
-    return next((one for one in GRANTS.get(resource.project, ()) if one.is_for(resource.name)), None)
+    return next((grant for grant in GRANTS.get(resource.project, ()) if grant.is_for(resource.name)), None)
 
 
 def _known_roles(resource: Resource) -> Iterator[Violation]:
@@ -203,8 +203,8 @@ def _known_roles(resource: Resource) -> Iterator[Violation]:
         return
     grant = _grant(resource)
     if grant is None:
-        keys = ", ".join(one.key for one in GRANTS.get(resource.project, ())) or "none"
-        role, scope = (_shown(resource.get(key)) for key in ("roleDefinitionId", "scope"))
+        keys = ", ".join(known.key for known in GRANTS.get(resource.project, ())) or "none"
+        role, scope = (_text(resource.get(key)) for key in ("roleDefinitionId", "scope"))
         yield _of_role(
             resource, "role assignment", f"{role} on {scope}", f"be one of the project's own: {keys}"
         )
@@ -212,20 +212,26 @@ def _known_roles(resource: Resource) -> Iterator[Violation]:
     role, scope, condition = (resource.get(key) for key in ("roleDefinitionId", "scope", "condition"))
     if grant.role_id and not is_unknown(role) and _role_id(role) != grant.role_id.lower():
         must = f"be {grant.role_name}, {grant.role_id}"
-        yield _of_role(resource, "roleDefinitionId", _shown(role), must)
-    if not is_unknown(scope) and (found := scope_type(str(scope))).lower() != grant.scope.lower():
-        yield _of_role(resource, "scope", f"{_shown(scope)} ({found})", f"be a {grant.scope}")
+        yield _of_role(resource, "roleDefinitionId", _text(role), must)
+    if not is_unknown(scope) and (type_ := scope_type(str(scope))).lower() != grant.scope.lower():
+        yield _of_role(resource, "scope", f"{_text(scope)} ({type_})", f"be a {grant.scope}")
     if not is_unknown(condition) and (condition or "") != grant.condition:
-        yield _of_role(resource, "condition", _shown(condition), f"be {grant.condition or _ABSENT}")
+        yield _of_role(resource, "condition", _text(condition), f"be {grant.condition or _ABSENT}")
     if not grant.for_people:
         kind = Required(data.ROLE_ASSIGNMENT, "principalType", ("ServicePrincipal",))
         yield from kind.judge("known-roles", resource)
 
 
 def _known_definition(resource: Resource) -> Iterator[Violation]:
-    known = {one.key: one for one in DEFINITIONS.get(resource.project, ())}.get(resource.name)
+    definitions = {definition.key: definition for definition in DEFINITIONS.get(resource.project, ())}
+    known = definitions.get(resource.name)
     if known is None:
-        yield _of_role(resource, "custom role", "no role of the project's list", "not be there")
+        yield _of_role(
+            resource,
+            "custom role",
+            "not in the project's list",
+            "be in the list of policy/grants.py or be removed",
+        )
         return
     given: Any = resource.get("permissions")
     if is_unknown(cast("object", given)):
@@ -240,8 +246,8 @@ def _known_definition(resource: Resource) -> Iterator[Violation]:
 
 def _of_role(resource: Resource, what: str, value: str, must: str) -> Violation:
     fix = (
-        f"put {resource.name!r} in the program back to what the list of policy/grants.py says, or change "
-        f"that list with its reason, then: pulumi up --stack {resource.stack}"
+        f"change {resource.name!r} in the program to match the list of policy/grants.py, or change "
+        f"that list and give a reason, then: pulumi up --stack {resource.stack}"
     )
     return Violation("known-roles", resource.urn, resource.name, what, value, must, fix)
 
@@ -253,34 +259,39 @@ def _role_id(definition: object) -> str:
 def _exact_roles(resources: Sequence[Resource]) -> Iterator[Violation]:
     rule = "exact-roles"
     assignments = [resource for resource in resources if resource.type == data.ROLE_ASSIGNMENT]
-    principals = _of_type(resources, data.IDENTITY, lambda one: one.outputs.get("principalId"))
-    definitions = _of_type(resources, data.ROLE_DEFINITION, lambda one: one.get("roleDefinitionId"))
+    principals = _of_type(resources, data.IDENTITY, lambda identity: identity.outputs.get("principalId"))
+    definitions = _of_type(
+        resources, data.ROLE_DEFINITION, lambda definition: definition.get("roleDefinitionId")
+    )
     for project, urn in {resource.project: resource.urn for resource in resources}.items():
-        found = [resource.name for resource in assignments if resource.project == project]
+        names = [resource.name for resource in assignments if resource.project == project]
         for grant in GRANTS.get(project, ()):
-            if not any(map(grant.is_for, found)):
+            if not any(map(grant.is_for, names)):
                 must = f"grant {grant.role_name} on the {grant.scope}"
-                fix = f"pulumi up --stack {stack_of(urn)}, or take it out of the list of policy/grants.py"
+                fix = f"pulumi up --stack {stack_of(urn)}, or remove it from the list of policy/grants.py"
                 yield Violation(rule, _stack_urn(urn), grant.key, "role assignment", "missing", must, fix)
-    for one in assignments:
-        grant = _grant(one)
+    for assignment in assignments:
+        grant = _grant(assignment)
         if grant is None:
-            continue  # known-roles has it
-        given, role = one.get("principalId"), one.get("roleDefinitionId")
-        holder = principals.get(grant.holder, "no identity of that name")
-        if grant.holder and holder is not None and not is_unknown(holder) and given not in (UNKNOWN, holder):
+            continue  # a violation of known-roles
+        principal, role = assignment.get("principalId"), assignment.get("roleDefinitionId")
+        holder = principals.get(grant.holder, "no identity with that name")
+        is_known = holder is not None and not is_unknown(holder)
+        if grant.holder and is_known and principal not in (UNKNOWN, holder):
             must = f"be that of {grant.holder!r}, {holder}"
-            fix = _in_program(one, f"principal_id={grant.holder}.principal_id")
-            yield Violation(rule, one.urn, one.name, "principalId", _shown(given), must, fix)
-        custom = definitions.get(grant.custom, "no role of that name")
+            fix = _in_program(assignment, f"principal_id={grant.holder}.principal_id")
+            text = _text(principal)
+            yield Violation(rule, assignment.urn, assignment.name, "principalId", text, must, fix)
+        custom = definitions.get(grant.custom, "no role with that name")
         if (
             grant.custom
             and not (is_unknown(custom) or is_unknown(role))
             and _role_id(role) != _role_id(custom)
         ):
             must = f"be that of {grant.custom!r}, {custom}"
-            fix = _in_program(one, f"role_definition_id=that of {grant.custom!r}")
-            yield Violation(rule, one.urn, one.name, "roleDefinitionId", _shown(role), must, fix)
+            fix = _in_program(assignment, f"role_definition_id=that of {grant.custom!r}")
+            text = _text(role)
+            yield Violation(rule, assignment.urn, assignment.name, "roleDefinitionId", text, must, fix)
 
 
 def _of_type(resources: Sequence[Resource], type_: str, value: Callable[[Resource], Any]) -> dict[str, Any]:
@@ -296,7 +307,7 @@ def _stack_urn(urn: str) -> str:
 
 
 def _settings(resource: Resource) -> Iterator[tuple[str, str]]:
-    """Name and value of every app setting of the resource that is known."""
+    """Name and value of every app setting whose name is known."""
     pairs: list[tuple[Any, Any]] = []
     if resource.type == data.SITE and isinstance(listed := resource.get("siteConfig.appSettings"), list):
         entries: list[Any] = [entry for entry in cast("list[Any]", listed) if isinstance(entry, Mapping)]
@@ -316,42 +327,44 @@ _OF_STACK = "a secret of the stack"
 def _secret_settings(resource: Resource) -> Iterator[Violation]:
     rule = "no-secret-settings"
     for name, value in _settings(resource):
-        if found := _secret_in(name, value):
-            yield _of_setting(rule, resource, name, *found)
+        if secret := _secret_in(name, value):
+            yield _of_setting(rule, resource, name, *secret)
     for path in _HOLD_SETTINGS.get(resource.type, ()):
         if resource.get(path) == SECRET:
-            yield _of_setting(rule, resource, path, _OF_STACK, "hold no secret, which would hide all of it")
+            yield _of_setting(
+                rule, resource, path, _OF_STACK, "contain no secret, which would hide all settings"
+            )
             break
     path = _HOLD_CONNECTIONS.get(resource.type)
     if path and (given := resource.get(path)) and not is_unknown(given):
-        yield _of_setting(rule, resource, path, f"[{len(given)} set]", "be empty: sign in by identity")
+        yield _of_setting(rule, resource, path, f"[{len(given)} set]", "be empty: use the identity")
 
 
 def _secret_in(name: str, value: str) -> tuple[str, str] | None:
-    """Value as it may be shown, and the rule; None where the setting is no secret. Never the value itself."""
-    shown = f"[{len(value)} characters]"
+    """A description of the value, never the value itself, and the rule; None if it is not a secret."""
+    length = f"[{len(value)} characters]"
     if refused := refused_settings([name]):
-        return shown, f"not be set, in any case: it {refused[name]}"
+        return length, f"not be set, whatever its letter case: it {refused[name]}"
     if name.upper() in data.SECRET_SETTINGS:
         return (
-            shown,
-            "not be set: it is a secret by definition; an identity's settings have `__` in their names",
+            length,
+            "not be set: it is always a secret; the settings for an identity have `__` in their names",
         )
     if value == SECRET:
-        return _OF_STACK, "hold no secret: app settings are readable"
+        return _OF_STACK, "not be a secret: app settings can be read"
     known, sounds_secret = data.KNOWN_GOOD_SETTINGS.get(name), is_secret_name(name)
     if is_unknown(value):
         return ("not known yet", _MISNAMED) if sounds_secret and known is None else None
     if form := secret_form(value):
-        return f"{shown}, {form}", "hold no secret: sign in by identity, or refer to a key vault"
+        return f"{length}, {form}", "contain no secret: use the identity, or a Key Vault reference"
     if known is not None:
-        form = known.pattern
-        return None if known.fullmatch(value) else (shown, f"have the form that policy/data.py knows: {form}")
-    return (shown, _MISNAMED) if sounds_secret and not is_harmless(value) else None
+        must = f"match the pattern in KNOWN_GOOD_SETTINGS of policy/data.py: {known.pattern}"
+        return None if known.fullmatch(value) else (length, must)
+    return (length, _MISNAMED) if sounds_secret and not is_harmless(value) else None
 
 
 _MISNAMED = (
-    "hold no secret, as its name says it does: sign in by identity, refer to a key vault, or rename it"
+    "contain no secret, which its name suggests: use the identity or a Key Vault reference, or rename it"
 )
 
 
@@ -366,12 +379,12 @@ def _flex_settings(resource: Resource) -> Iterator[Violation]:
             must = "not be set: Flex Consumption has no time zones"
         else:
             continue
-        shown = "not known yet" if is_unknown(value) else f"[{len(value)} characters]"
-        yield _of_setting("flex-settings", resource, name, shown, must)
+        length = "not known yet" if is_unknown(value) else f"[{len(value)} characters]"
+        yield _of_setting("flex-settings", resource, name, length, must)
 
 
 def _of_setting(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
-    fix = f"take it out of the app settings of {resource.name!r}, then: pulumi up --stack {resource.stack}"
+    fix = f"remove it from the app settings of {resource.name!r}, then: pulumi up --stack {resource.stack}"
     return Violation(rule, resource.urn, resource.name, f"app setting {name}", value, must, fix)
 
 
@@ -379,7 +392,7 @@ def _of_setting(rule: str, resource: Resource, name: str, value: str, must: str)
 
 
 def _tags_of(resource: Resource) -> Mapping[str, Any] | None:
-    """The tags; None where they are not known or the type has none."""
+    """The tags; None if they are not known or the type has none."""
     if not resource.type.startswith("azure-native:") or resource.type in data.TAGLESS:
         return None
     tags = resource.get("tags")
@@ -399,10 +412,10 @@ def _required_tags(resource: Resource) -> Iterator[Violation]:
         if value is None:
             yield _of_tag("required-tags", resource, name, _ABSENT, f"be {expected.get(name, 'set')}")
         elif name in expected and value != expected[name]:
-            yield _of_tag("required-tags", resource, name, _shown(value), f"be {expected[name]!r}")
+            yield _of_tag("required-tags", resource, name, _text(value), f"be {expected[name]!r}")
     for name, value in tags.items():
         if isinstance(value, str) and not is_hidden(value) and data.PLACEHOLDER.fullmatch(value):
-            yield _of_tag("required-tags", resource, name, _shown(value), "be a value and no placeholder")
+            yield _of_tag("required-tags", resource, name, _text(value), "be a real value, not a placeholder")
 
 
 def _pull_request_tag(resource: Resource) -> Iterator[Violation]:
@@ -413,7 +426,7 @@ def _pull_request_tag(resource: Resource) -> Iterator[Violation]:
     expected = None if number is None else str(number)
     if not is_hidden(value) and value != expected:
         must = "not be set outside a pull request's stack" if expected is None else f"be {expected!r}"
-        yield _of_tag("pull-request-tag", resource, PULL_REQUEST_TAG, _shown(value), must)
+        yield _of_tag("pull-request-tag", resource, PULL_REQUEST_TAG, _text(value), must)
 
 
 def _of_tag(rule: str, resource: Resource, name: str, value: str, must: str) -> Violation:
@@ -430,7 +443,8 @@ def _of_tag(rule: str, resource: Resource, name: str, value: str, must: str) -> 
 def _is_production(resources: Sequence[Resource]) -> bool:
     names = {resource.stack.lower() for resource in resources}
     tags = [_tags_of(resource) or {} for resource in resources]
-    return bool(data.PRODUCTION & (names | {str(one.get("environment", "")).lower() for one in tags}))
+    environments = {str(own_tags.get("environment", "")).lower() for own_tags in tags}
+    return bool(data.PRODUCTION & (names | environments))
 
 
 def _protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
@@ -442,13 +456,13 @@ def _protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
     for resource in resources:
         fix = (
             f"pulumi config set deletionProtection true --stack {resource.stack}, then: pulumi up "
-            f"--stack {resource.stack}; to take it down on purpose, waive this first (policy/waivers.toml)"
+            f"--stack {resource.stack}; to destroy it on purpose, add a waiver first (policy/waivers.toml)"
         )
         if resource.type in data.PROTECTED_IN_PRODUCTION and not resource.protect:
             must = "be true in production"
             yield Violation(rule, resource.urn, resource.name, "protect", "false", must, fix)
         if resource.type == data.STORAGE_ACCOUNT and not any(_is_on(scope, resource) for scope in scopes):
-            must = "be there in production: `protect` stops Pulumi only"
+            must = "exist in production, since `protect` stops only Pulumi"
             yield Violation(rule, resource.urn, resource.name, "CanNotDelete lock", "missing", must, fix)
 
 
@@ -458,7 +472,7 @@ def _forbids_deletion(lock: Resource) -> bool:
 
 
 def _is_on(scope: str, account: Resource) -> bool:
-    """Whether a lock with this (lower-case) scope is on the account; one that is not known yet may be."""
+    """Whether a lock with this (lower-case) scope covers the account; true if either is not known yet."""
     name = account.get("accountName")
     return is_hidden(scope) or is_hidden(name) or scope.endswith(f"/storageaccounts/{name}".lower())
 
@@ -466,71 +480,71 @@ def _is_on(scope: str, account: Resource) -> bool:
 def _unprotected_ephemeral(resource: Resource) -> Iterator[Violation]:
     if pull_request_of(resource.stack) is None:
         return
-    rule, fix = "unprotected-ephemeral", "take deletionProtection out of Pulumi.pr.yaml"
+    rule, fix = "unprotected-ephemeral", "remove deletionProtection from Pulumi.pr.yaml"
     fix = f"{fix}, then: pulumi up --stack {resource.stack}"
-    must = "not be there in a pull request's stack, which goes when the pull request does"
+    must = "not be set in a pull request's stack, which is destroyed when the pull request is closed"
     if resource.protect:
         yield Violation(rule, resource.urn, resource.name, "protect", "true", must, fix)
     if resource.type in data.LOCKS:
-        yield Violation(rule, resource.urn, resource.name, "lock", _shown(resource.get("level")), must, fix)
+        yield Violation(rule, resource.urn, resource.name, "lock", _text(resource.get("level")), must, fix)
 
 
-# --- all of them ---------------------------------------------------------------------------------
+# --- all rules ---------------------------------------------------------------------------------
 
 RULES: tuple[ResourceRule | StackRule, ...] = (
     *_PROPERTY_RULES,
     StackRule(
         "publishing-is-closed",
-        "Every site has its publishing passwords turned off.",
-        "Azure makes a password for every site and leaves it on.",
+        "Publishing with passwords is disabled for every site.",
+        "Azure creates a publishing password for every site and enables it.",
         _publishing_is_closed,
     ),
     ResourceRule(
         "known-roles",
-        "Every role assignment and custom role is one of the project's list, no broader.",
-        "A role on a group or a subscription also covers what is put there later.",
+        "Every role assignment and custom role is in the project's list, and no broader than there.",
+        "A role on a resource group or a subscription also covers resources that are added later.",
         _known_roles,
     ),
     StackRule(
         "exact-roles",
-        "All role assignments of the project's list are there, for the identity that it names.",
-        "A missing one shows only when the app fails; another holder is a right that nobody decided on.",
+        "All role assignments of the project's list exist, for the identity that it names.",
+        "A missing assignment is noticed only when the app fails; one for another principal is unintended.",
         _exact_roles,
     ),
     ResourceRule(
         "no-secret-settings",
-        "No app setting is a secret, by its name or by its value.",
-        "Every Contributor, the state and the app's own environment show app settings in clear.",
+        "No app setting is a secret, judging by its name and its value.",
+        "App settings are plain text for every Contributor, in the state and in the app's environment.",
         _secret_settings,
     ),
     ResourceRule(
         "flex-settings",
         "No app setting is one that Flex Consumption refuses or has deprecated.",
-        "Some regions answer 400 to them, others take them and do nothing.",
+        "Some regions answer 400 to them, others ignore them.",
         _flex_settings,
     ),
     ResourceRule(
         "required-tags",
-        "Everything that can be tagged says its project, stack and environment, and no tag is a placeholder.",
-        "Costs, owners and the nightly sweep go by tags.",
+        "Every taggable resource has the tags project, stack and environment, and no tag is a placeholder.",
+        "Cost reports, owners and the nightly sweep use tags.",
         _required_tags,
     ),
     ResourceRule(
         "pull-request-tag",
-        "What a pull request's stack makes says which pull request, and nothing else does.",
-        "The sweep finds what is left over by it, and destroys it.",
+        "Every resource of a pull request's stack, and no other, has the tag of the pull request.",
+        "The sweep uses the tag to find and destroy leftover resources.",
         _pull_request_tag,
     ),
     StackRule(
         "protected-production",
-        "Production's data and model account are protected, and its storage carries a lock.",
-        "Tables have no soft delete: what is gone is gone. `protect` stops Pulumi, the lock everybody else.",
+        "In production, data and the model account are protected, and the storage account has a lock.",
+        "Tables have no soft delete. `protect` stops Pulumi, and the lock stops everybody else.",
         _protected_production,
     ),
     ResourceRule(
         "unprotected-ephemeral",
         "A pull request's stack has neither protection nor locks.",
-        "It could not be destroyed when the pull request is closed.",
+        "Otherwise it cannot be destroyed when the pull request is closed.",
         _unprotected_ephemeral,
     ),
 )
@@ -539,11 +553,11 @@ BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in RULES}
 
 
 def judge(resources: Sequence[Resource], *, complete: bool = True) -> list[Violation]:
-    """What breaks a rule. `complete`: nothing of the stack is left out, so its stack rules are judged too."""
-    found: list[Violation] = []
+    """The violations. `complete`: `resources` is the whole stack, so that stack rules are checked too."""
+    violations: list[Violation] = []
     for rule in RULES:
         if isinstance(rule, ResourceRule):
-            found += [violation for resource in resources for violation in rule.judge(resource)]
+            violations += [violation for resource in resources for violation in rule.judge(resource)]
         elif complete:
-            found += rule.judge(resources)
-    return found
+            violations += rule.judge(resources)
+    return violations

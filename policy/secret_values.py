@@ -1,6 +1,6 @@
-"""Is this text a secret? By its name and by its form. Pure.
+"""Recognizes secrets by the name of a setting and by the form of its value. Pure.
 
-A GUID, an ARM id, an endpoint, a region, an instrumentation key and a sentence are none.
+A GUID, an ARM id, an endpoint, a region, an instrumentation key and a sentence are not secrets.
 """
 
 import re
@@ -27,7 +27,7 @@ _ARM_ID = re.compile(r"(?i)/(?:subscriptions|providers)/[\w.()-]*(?:/[\w.()~-]+)
 _ADDRESS = re.compile(r"(?i)\bhttps?://\S+")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
 _NAME = re.compile(r"[a-z0-9]{1,31}(?:[-_][a-z0-9]{1,31})+")
-"""Names of Azure resources are of one case; a key that long has both."""
+"""Names of Azure resources are lower case; a key of that length has both cases."""
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 _WORDS = frozenset(
@@ -50,7 +50,7 @@ _HARMLESS = re.compile(r"(?i)|true|false|[0-9]{1,6}|@Microsoft\.(KeyVault|AppCon
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a setting's name has a word for a secret: `MY_API_KEY`, `Db__Password`, `ConnectionString`."""
+    """Whether a setting's name contains a word for a secret, as `MY_API_KEY` and `ConnectionString` do."""
     words = [piece.lower() for piece in _PIECE.findall(name)]
     return (
         bool(_WORDS.intersection(words))
@@ -60,12 +60,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_harmless(value: str) -> bool:
-    """Whether a value is no secret whatever its name says: nothing, a small number, a flag, a reference."""
+    """Whether a value cannot be a secret: it is empty, a small number, a flag or a reference."""
     return _HARMLESS.fullmatch(value) is not None
 
 
 def secret_form(value: str) -> str | None:
-    """What kind of secret the text holds, as `an account key`; None where it holds none."""
+    """The kind of secret in the text, as `an account key`; None if there is none."""
     for what, form in _COMPILED:
         if form.search(value):
             return what
@@ -77,20 +77,20 @@ def secret_form(value: str) -> str | None:
 
 def _runs(value: str) -> Iterator[str]:
     text = _GUID.sub(" ", _ARM_ID.sub(" ", value))
-    # A path's parts are judged one by one: together they would look like base64.
-    text = _ADDRESS.sub(lambda found: re.sub(r"[/?&=:.;,#]+", " ", found[0]), text)
-    for found in _RUN.finditer(text):
-        yield found[0]
+    # The parts of a path are checked separately, since together they look like base64.
+    text = _ADDRESS.sub(lambda address: re.sub(r"[/?&=:.;,#]+", " ", address[0]), text)
+    for run in _RUN.finditer(text):
+        yield run[0]
 
 
 def _is_random(run: str) -> bool:
-    """Words are long and of one case; base64 and hex change between digits and cases at every second sign."""
+    """Words are long and of one case; base64 and hex switch between digits and cases every few characters."""
     signs = re.sub(r"[^A-Za-z0-9]", "", run)
     if len(signs) < 24 or len(set(signs)) < 8 or _NAME.fullmatch(run):
         return False
     if run.endswith("=") and len(run) % 4 == 0:
         return True  # the padding of base64
     if re.fullmatch(r"[A-Za-z0-9]{32,}", run) and re.search(r"[0-9].*[0-9]", run):
-        return True  # no name of Azure is so long without a dash
+        return True  # names in Azure that are this long have a dash
     mixed = all(re.search(kind, run) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     return len(signs) / len(_PIECE.findall(run)) < (3.6 if mixed else 3)

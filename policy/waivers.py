@@ -1,4 +1,4 @@
-"""Exceptions as data: `waivers.toml`. One that is not sound is ignored, and said to be so."""
+"""Exceptions to the rules, from `waivers.toml`. An invalid waiver is ignored and reported."""
 
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ _FIELDS = {*_TEXTS, "stacks", "until"}
 
 @dataclass(frozen=True)
 class Waiver:
-    """`resource`: a logical name; `until`: the last day on which it counts."""
+    """`resource`: a logical name; `until`: the last day on which the waiver is valid."""
 
     rule: str
     project: str
@@ -43,20 +43,22 @@ def today() -> date:
 
 
 def load(rules: Collection[str], on: date, text: str | None = None) -> tuple[list[Waiver], list[str]]:
-    """The waivers that count on that day, and what is wrong with the others. `text`: else the file's."""
+    """The waivers that are valid on that day, and the problems of the others. `text` replaces the file."""
     where = FILE.name
     try:
         document = tomllib.loads(FILE.read_text(encoding="utf-8-sig") if text is None else text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return [], [f"{where}: {error}; no waiver counts"]
+        return [], [f"{where}: {error}; all waivers are ignored"]
     entries: Any = document.get("waiver", [])
-    problems = [f"{where}: {key!r} is no [[waiver]]" for key in document if key != "waiver"]
+    problems = [f"{where}: {key!r} is not a [[waiver]]" for key in document if key != "waiver"]
     if not isinstance(entries, list):
         return [], [*problems, f"{where}: write [[waiver]], with two brackets"]
     sound: list[Waiver] = []
     for number, entry in enumerate(cast("list[Any]", entries), start=1):
         wrong = (
-            _wrong(cast("dict[str, Any]", entry), rules, on) if isinstance(entry, dict) else ["is no table"]
+            _wrong(cast("dict[str, Any]", entry), rules, on)
+            if isinstance(entry, dict)
+            else ["is not a table"]
         )
         if wrong:
             problems.append(f"{where}: waiver {number} is ignored: it {'; it '.join(wrong)}")
@@ -66,10 +68,10 @@ def load(rules: Collection[str], on: date, text: str | None = None) -> tuple[lis
 
 
 def unmatched(waivers: Sequence[Waiver], resources: Mapping[str, Collection[str]]) -> list[str]:
-    """Waivers for what does not exist. `resources`: project to the logical names in its program."""
+    """Problems of waivers for resources that do not exist. `resources`: logical names by project."""
     return [
         f"{FILE.name}: {waiver.rule} is waived for {waiver.resource!r}, "
-        f"which is no resource of the project {waiver.project!r}: take the waiver out"
+        f"which is not a resource of the project {waiver.project!r}: remove the waiver"
         for waiver in waivers
         if waiver.resource not in resources.get(waiver.project, ())
     ]
@@ -78,11 +80,11 @@ def unmatched(waivers: Sequence[Waiver], resources: Mapping[str, Collection[str]
 def apply(
     violations: Sequence[Violation], waivers: Sequence[Waiver]
 ) -> tuple[list[Violation], list[tuple[Violation, Waiver]]]:
-    """What stands, and what is waived."""
+    """The violations that no waiver covers, and those that are waived with their waivers."""
     standing: list[Violation] = []
     waived: list[tuple[Violation, Waiver]] = []
     for violation in violations:
-        waiver = next((one for one in waivers if one.covers(violation)), None)
+        waiver = next((waiver for waiver in waivers if waiver.covers(violation)), None)
         if waiver is None:
             standing.append(violation)
         else:
@@ -97,21 +99,21 @@ def _waiver(entry: dict[str, Any]) -> Waiver:
 
 
 def _wrong(entry: dict[str, Any], rules: Collection[str], on: date) -> list[str]:
-    wrong = [f"has {name!r}, which means nothing" for name in sorted(entry.keys() - _FIELDS)]
+    wrong = [f"has the unknown key {name!r}" for name in sorted(entry.keys() - _FIELDS)]
     texts = {name: entry.get(name) for name in _TEXTS}
     wrong += [
         f"has no {name}" for name, text in texts.items() if not isinstance(text, str) or not text.strip()
     ]
     rule, stacks, until = entry.get("rule"), entry.get("stacks"), entry.get("until")
     if isinstance(rule, str) and rule.strip() and rule not in rules:
-        wrong.append(f"waives {rule!r}, which is no rule (python -m policy rules lists them)")
+        wrong.append(f"waives {rule!r}, which is not a rule (`python -m policy rules` lists them)")
     names: list[Any] = cast("list[Any]", stacks) if isinstance(stacks, list) else []
     if not names or not all(isinstance(name, str) and name for name in names):
-        wrong.append('names no stacks, as stacks = ["dev"]')
+        wrong.append('names no stacks; write them as stacks = ["dev"]')
     if not isinstance(until, date) or isinstance(until, datetime):
-        wrong.append("has no last day, as until = 2027-01-31")
+        wrong.append("has no last day; write it as until = 2027-01-31")
     elif until < on:
         wrong.append(f"ended on {until}")
     elif until > on + LONGEST:
-        wrong.append(f"lasts until {until}, more than a year")
+        wrong.append(f"lasts until {until}, which is more than a year ahead")
     return wrong

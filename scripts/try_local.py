@@ -1,7 +1,7 @@
-"""Bring the stack up on local Azure, create an assistant and show what came of it: `make local`.
+"""Bring the stack up on local Azure, create an assistant and print its rows: `make local`.
 
-Every step is a command that a person could type; each is shown before it runs. With `--down`, take the
-stack down: `make down`. Both use the Pulumi CLI, or where there is none, the minimal runner.
+Every step is a command that can also be typed; each is printed before it runs. With `--down`, destroy the
+stack: `make down`. Both use the Pulumi CLI, or the minimal runner if there is none.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TABLE = "ChatState"
 
 
 class StepError(Exception):
-    """A step that failed; what it printed stands above."""
+    """A step failed; its output is above."""
 
     def __init__(self, command: str, code: int) -> None:
         super().__init__(f"`{command}` ended with exit code {code}")
@@ -51,25 +51,25 @@ def title(text: str) -> None:
 
 
 def run(*arguments: str, quiet: bool = False) -> str:
-    """`python -m local_azure ARGUMENTS`; what it prints when `quiet`, else nothing. Raises StepError."""
+    """Run `python -m local_azure ARGUMENTS`; its output if `quiet`, else empty. Raises StepError."""
     command = [*LOCAL_AZURE, *arguments]
     if not quiet:
         say(f"$ {shlex.join(command)}")
-    done = subprocess.run(
+    completed = subprocess.run(
         command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True, check=False
     )
-    if done.returncode:
-        raise StepError(shlex.join(command), done.returncode)
-    return done.stdout or ""
+    if completed.returncode:
+        raise StepError(shlex.join(command), completed.returncode)
+    return completed.stdout or ""
 
 
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
-    """Arguments of local_azure: the function key of this stack's app, whatever other stacks are up."""
+    """Arguments of local_azure for the function key of this stack's app, even if other stacks exist."""
     return ("keys", outputs["functionAppName"], "--name", "default")
 
 
 def row_words(outputs: dict[str, Any]) -> tuple[str, ...]:
-    """Arguments of local_azure: the assistant's rows in this stack's storage account."""
+    """Arguments of local_azure for the assistant's rows in this stack's storage account."""
     return ("rows", TABLE, "--account", outputs["storageAccountName"], "--partition", ASSISTANT)
 
 
@@ -88,15 +88,15 @@ def put(url: str, key: str) -> tuple[int, str]:
     trusted = ssl.create_default_context(cafile=str(Home.find(PROJECT).ca_file))
     request = urllib.request.Request(url, method="PUT", headers={"x-functions-key": key})  # noqa: S310 # an https URL of local Azure
     try:
-        with urllib.request.urlopen(request, context=trusted, timeout=60) as answer:  # noqa: S310 # as above
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+        with urllib.request.urlopen(request, context=trusted, timeout=60) as response:  # noqa: S310 # as above
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @dataclass(frozen=True)
 class Way:
-    """Arguments of local_azure."""
+    """Arguments of local_azure for one tool."""
 
     up: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -112,13 +112,13 @@ RUNNER = Way(up=("runner", "up"), outputs=("runner", "outputs"), down=("runner",
 
 
 def way(*, has_cli: bool, cli_made_it: bool, runner_made_it: bool) -> Way:
-    """What made the stack, or for a new one the CLI where there is one."""
+    """The tool that created the stack; for a new stack the CLI, if it is installed."""
     return RUNNER if runner_made_it or not (has_cli or cli_made_it) else CLI
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make local", description=__doc__)
-    parser.add_argument("--down", action="store_true", help="take the stack down and stop local Azure")
+    parser.add_argument("--down", action="store_true", help="destroy the stack and stop local Azure")
     down: bool = parser.parse_args().down
     os.environ.update(without_proxy(os.environ))
     home, project = Home.find(PROJECT), yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
@@ -131,8 +131,8 @@ def main() -> int:
     )
     if chosen is RUNNER and has_cli and not down:
         sys.stderr.write(
-            "make local: the minimal runner made this stack, and now there is a Pulumi CLI, which knows "
-            "nothing of it: `make down`, then `make local` brings it up with the CLI.\n"
+            "make local: the minimal runner created this stack, but the Pulumi CLI, which is now installed, "
+            "has no state of it. Run `make down`, then `make local` to create it with the CLI.\n"
         )
         return 1
     try:
@@ -141,17 +141,17 @@ def main() -> int:
             run("stop")
             return 0
         return bring_up(chosen)
-    except StepError as failed:
-        sys.stderr.write(f"make {'down' if down else 'local'}: {failed}\n")
-        return failed.code
+    except StepError as error:
+        sys.stderr.write(f"make {'down' if down else 'local'}: {error}\n")
+        return error.code
 
 
 def bring_up(chosen: Way) -> int:
     """Raises StepError."""
-    began = time.monotonic()
+    start = time.monotonic()
     title("1. The stack, on local Azure")
     if chosen is RUNNER:
-        say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner does it.")
+        say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
     run(*chosen.up)
     outputs: dict[str, Any] = json.loads(run(*chosen.outputs, quiet=True))
     url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
@@ -162,25 +162,25 @@ def bring_up(chosen: Way) -> int:
     status, body = put(url, run(*key_words(outputs), quiet=True).strip())
     say(f"{status} {body}")
     if status != 202:
-        say("That is not the 202 it should be; the function app's own words:")
+        say("Expected 202. The log of the function app:")
         run("logs", outputs["functionAppName"])
         return 1
 
     title("3. Its rows in the table")
     run(*row_words(outputs))
 
-    title(f"It runs. ({time.monotonic() - began:.0f} s)")
+    title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")
     say("\nTry it (from this folder):")
     say(f"  {curl}")
-    say("\nTalk to it in a browser (its certificate is local Azure's own, so the browser asks first):")
+    say("\nTalk to it in a browser (the browser warns about its certificate, which local Azure has issued):")
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
     say(f"  {chat}     the key: {key_command(outputs)}")
     say("\nThen:")
     preview = "`make preview`, " if chosen is CLI else ""
     say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")
-    say(f"  {shlex.join(LOCAL_AZURE)} status     what runs, and where (also: logs, rows, keys)")
-    say("  make down     take the stack down;  make clean     leave nothing behind")
+    say(f"  {shlex.join(LOCAL_AZURE)} status     running services and addresses (also: logs, rows, keys)")
+    say("  make down     destroy the stack;  make clean     remove everything that was created here")
     return 0
 
 

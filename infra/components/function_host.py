@@ -1,4 +1,4 @@
-"""What runs the function app: a Flex Consumption plan and the site."""
+"""The host of the function app: a Flex Consumption plan and the site."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ from infra.settings import HostSettings
 
 
 class FunctionHost(pulumi.ComponentResource):
-    """The plan and its one app, signed in as `identity`, with publishing by password off.
+    """The plan and its app, which runs as `identity`; publishing with passwords is disabled.
 
-    `after`: what has to be there before the host starts, as its roles.
-    `publishing`: what has to be there before code is deployed.
+    `after`: resources that must exist before the host starts, as its role assignments.
+    `publishing`: resources that must exist before code is deployed.
     """
 
     site_id: pulumi.Output[str]
@@ -71,14 +71,14 @@ class FunctionHost(pulumi.ComponentResource):
             function_app_config=_function_app_config(host, identity, storage),
             # A dict, since SiteConfigArgs adds netFrameworkVersion "v4.6", for which some regions refuse a
             # Flex app (pulumi-azure-native #4168); they refuse linuxFxVersion, ftpsState and others too (code
-            # 51021). All app settings stand here: WebAppApplicationSettings would replace the whole set
+            # 51021). All app settings are set here: WebAppApplicationSettings would replace the whole set
             # (pulumi-azure-native #1876).
             site_config={
                 "app_settings": [
                     {"name": setting, "value": value} for setting, value in app_settings.items()
                 ],
                 "min_tls_version": web.SupportedTlsVersions.SUPPORTED_TLS_VERSIONS_1_2,
-                # Sent also when empty, so that an origin taken out of the settings is taken out of the site.
+                # Sent even if empty, so that an origin removed from the settings is removed from the site.
                 "cors": {"allowed_origins": list(host.cors_origins)},
             },
             tags=place.tags,
@@ -86,7 +86,7 @@ class FunctionHost(pulumi.ComponentResource):
                 child, pulumi.ResourceOptions(depends_on=[*storage.contents, *after])
             ),
         )
-        # No passwords for publishing; Entra tokens still deploy. In turn, since both write the site's config.
+        # Disables publishing with passwords, not with Entra tokens. In sequence, as both write the config.
         scm = web.WebAppScmAllowed(
             "no-scm-password",
             name=site.name,
@@ -141,12 +141,12 @@ def _function_app_config(
 
 
 def repository_host(states: Sequence[outputs.HostNameSslStateResponse] | None) -> str:
-    """The SCM (deployment) host among a site's host names; its name cannot be told from the site's.
+    """The SCM (deployment) host among a site's host names; it cannot be derived from the site's name.
 
-    Raises `pulumi.RunError` where there is none.
+    Raises `pulumi.RunError` if there is none.
     """
     for state in states or ():
         if state.host_type == web.HostType.REPOSITORY and state.name:
             return state.name
-    found = ", ".join(f"{state.name} ({state.host_type})" for state in states or ()) or "none"
-    raise pulumi.RunError(f"the function app has no host name of type Repository; it has {found}")
+    host_names = ", ".join(f"{state.name} ({state.host_type})" for state in states or ()) or "none"
+    raise pulumi.RunError(f"the function app has no host name of type Repository; it has {host_names}")

@@ -1,4 +1,4 @@
-"""The function app's identity, and what it may do."""
+"""The function app's identity and its roles."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from infra.roles import APP_ROLES, Scope, assignment_name, definition_id
 
 
 class AppIdentity(pulumi.ComponentResource):
-    """A user-assigned identity: it is there, with its roles, before the app that runs as it.
+    """A user-assigned identity, which exists with its role assignments before the app that uses it.
 
-    A system-assigned one would be born with the site, and the first deployment would race its roles.
+    A system-assigned identity is created with the site, so the first deployment could come before its roles.
     """
 
     id: pulumi.Output[str]
@@ -44,7 +44,7 @@ class AppIdentity(pulumi.ComponentResource):
 
 
 class AppRoles(pulumi.ComponentResource):
-    """One role assignment for each of `APP_ROLES`. `scopes` has the id of each thing they are granted on."""
+    """One role assignment for each of `APP_ROLES`. `scopes`: ids of the resources of each scope."""
 
     assignments: list[authorization.RoleAssignment]
 
@@ -66,7 +66,7 @@ class AppRoles(pulumi.ComponentResource):
                 ),
                 scope=scopes[role.scope],
                 principal_id=principal_id,
-                # Without it Azure looks the principal up, and a new one is not yet found (PrincipalNotFound;
+                # Without it Azure looks up the principal, and does not find a new one yet (PrincipalNotFound;
                 # pulumi-azure-native #1010).
                 principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,
                 role_definition_id=definition_id(subscription_id, role.id),

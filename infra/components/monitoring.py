@@ -1,4 +1,4 @@
-"""Where logs, traces and metrics go."""
+"""The resources for logs, traces and metrics."""
 
 import pulumi
 from pulumi_azure_native import applicationinsights, operationalinsights
@@ -10,7 +10,7 @@ NO_CAP = -1
 
 
 class Monitoring(pulumi.ComponentResource):
-    """A Log Analytics workspace and an Application Insights component that takes Entra identities only."""
+    """A Log Analytics workspace and an Application Insights component that accepts Entra identities only."""
 
     id: pulumi.Output[str]
     connection_string: pulumi.Output[str]
@@ -50,7 +50,7 @@ class Monitoring(pulumi.ComponentResource):
             application_type=applicationinsights.ApplicationType.WEB,
             ingestion_mode=applicationinsights.IngestionMode.LOG_ANALYTICS,
             workspace_resource_id=workspace.id,
-            # The key in the connection string then only says where telemetry belongs; it admits nobody.
+            # The key in the connection string then only identifies the component, and grants no access.
             disable_local_auth=True,
             tags=place.tags,
             opts=child,

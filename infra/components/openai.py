@@ -10,9 +10,9 @@ from infra.settings import ModelSettings
 
 
 class ChatModel(pulumi.ComponentResource):
-    """An Azure OpenAI account that takes Entra identities only, and one deployment of a model.
+    """An Azure OpenAI account that accepts Entra identities only, and one deployment of a model.
 
-    `after`: what has to be there before the account, and goes only after it.
+    `after`: resources that must exist before the account, and are deleted only after it.
     """
 
     account_id: pulumi.Output[str]
@@ -39,14 +39,14 @@ class ChatModel(pulumi.ComponentResource):
             kind="OpenAI",
             sku=cognitiveservices.SkuArgs(name="S0"),
             properties=cognitiveservices.AccountPropertiesArgs(
-                # Entra tokens are taken at the account's own subdomain only, not at the region's endpoint.
+                # Entra tokens are accepted at the account's own subdomain only, not at the region's endpoint.
                 custom_sub_domain_name=place.names.openai_account,
                 disable_local_auth=True,
                 public_network_access=cognitiveservices.PublicNetworkAccess.ENABLED,
             ),
             tags=place.tags,
-            # No conversations. In another region it has another name, so there it is made before the first
-            # one goes, with which go its host name, its quota in that region and fine-tuned models.
+            # Holds no conversations. In another region the account has another name, so the new one is
+            # created before the old one is deleted with its host name, its quota and fine-tuned models.
             opts=pulumi.ResourceOptions(
                 parent=self, protect=protect, delete_before_replace=False, depends_on=after
             ),
@@ -63,11 +63,11 @@ class ChatModel(pulumi.ComponentResource):
                 ),
                 # NoAutoUpgrade would answer 410 from the day that the version retires.
                 version_upgrade_option=cognitiveservices.DeploymentModelVersionUpgradeOption.ONCE_CURRENT_VERSION_EXPIRED,
-                # What Azure sets where nothing is said; said here so that a refresh finds no difference.
+                # The default of Azure, set here so that a refresh shows no difference.
                 rai_policy_name="Microsoft.DefaultV2",
             ),
-            # Named by its model: another model is a second deployment, and the app moves to it before the
-            # first one goes. azure-native would delete first, as it does wherever a name is given.
+            # Named after its model: for another model a second deployment is created, and the app switches to
+            # it before the first one is deleted. azure-native by default deletes a named resource first.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.account_id = account.id
@@ -78,9 +78,9 @@ class ChatModel(pulumi.ComponentResource):
 
 
 def account_exists(group: str, account: str) -> bool:
-    """Whether Azure has the account; also true where Azure does not say, so that nothing is purged."""
+    """Whether the account exists; also true if the request fails, so that nothing is purged."""
     try:
         cognitiveservices.get_account(account_name=account, resource_group_name=group)
-    except Exception as error:  # noqa: BLE001 # all that the SDK raises; the provider's words are its text
+    except Exception as error:  # noqa: BLE001 # the SDK raises it with the provider's message as text
         return "NotFound" not in str(error)  # ResourceNotFound or ResourceGroupNotFound
     return True

@@ -1,4 +1,4 @@
-"""Where a stack's resources go, and what all of them carry."""
+"""The arguments that all components share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from infra.names import Names
 
 @dataclass(frozen=True)
 class Place:
-    """What every component is told: the resource group, the region, the names and the tags."""
+    """The resource group, the region, the names and the tags, for every component."""
 
     group_name: pulumi.Output[str]
     location: str

@@ -1,4 +1,4 @@
-"""Where conversations and the deployed package are kept."""
+"""The storage of conversations and of the deployed package."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER, LEASE_TABLE, TOD
 class ChatStorage(pulumi.ComponentResource):
     """A storage account for Entra identities only, the app's tables and the deployment container.
 
-    `after`: what has to be there before the account.
+    `after`: resources that must exist before the account.
     """
 
     account_id: pulumi.Output[str]
@@ -39,15 +39,15 @@ class ChatStorage(pulumi.ComponentResource):
             location=place.location,
             kind=storage.Kind.STORAGE_V2,
             sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
-            # Keys cannot sign in at all; what is left is Entra, and SAS that an Entra identity delegates.
+            # Access with account keys is disabled; Entra tokens and user delegation SAS remain.
             allow_shared_key_access=False,
             default_to_o_auth_authentication=True,
             allow_blob_public_access=False,
             allow_cross_tenant_replication=False,
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-            # A Flex app outside a virtual network reaches storage by its public endpoint; neither `bypass`
-            # nor resource rules let the upload through (azure-functions-flex-consumption-samples #41).
+            # A Flex app outside a virtual network uses the public endpoint of storage; neither `bypass` nor
+            # resource rules allow its upload (azure-functions-flex-consumption-samples #41).
             public_network_access=storage.PublicNetworkAccess.ENABLED,
             network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,
@@ -55,7 +55,7 @@ class ChatStorage(pulumi.ComponentResource):
                 parent=self, protect=protect, delete_before_replace=True, depends_on=after
             ),
         )
-        # Made by ARM, so it needs no key (a table has no soft delete: what is gone is gone).
+        # Created by ARM, so no key is needed. A table has no soft delete.
         tables = [
             storage.Table(
                 name,
@@ -88,8 +88,8 @@ class ChatStorage(pulumi.ComponentResource):
     def lock(self, *, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         """Forbid deletion of the account and everything below it.
 
-        `after`: what else stands below it. The lock is made last and so is the first to go;
-        Azure would refuse to delete anything under a lock that still stands.
+        `after`: other resources below the account. The lock is created last and therefore deleted first,
+        since Azure refuses to delete anything under a lock.
         """
         # By scope: ManagementLockAtResourceLevel loses its resource (pulumi-azure-native #3524).
         return authorization.ManagementLockByScope(

@@ -1,9 +1,9 @@
-"""Dynamic resources: what azure-native has no resource for.
+"""Dynamic resources, for what azure-native does not support.
 
 A dynamic provider is pickled by reference into the state, and `refresh` and `destroy` load it from there
-without the program. So every provider names this package as its module: its file may move, and states that
-were written before still load. States from before infra/dynamic/ name infra.deployment, infra.guard,
-infra.purge and infra.replacement, which are kept for them.
+without the program. So every provider has this package as its module: its file can be moved, and older states
+still load. States from before infra/dynamic/ name infra.deployment, infra.guard, infra.purge and
+infra.replacement, which are kept for them.
 """
 
 from infra.dynamic.deletion_guard import DeletionGuardProvider

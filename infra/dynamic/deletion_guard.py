@@ -1,8 +1,8 @@
-"""Keeps a protected stack whole when somebody destroys it.
+"""Refuses to destroy a protected stack, before any resource is deleted.
 
-`protect` alone stops a destroy at the resource that carries it: with `--skip-preview` all that is not
-protected is gone by then. This resource depends on everything, so it is the first to be deleted, and
-refuses. Nothing else has been touched then.
+`protect` alone stops a destroy at the first protected resource: with `--skip-preview` resources that are not
+protected have been deleted by then. This resource depends on all others, so it is the first to be deleted,
+and its deletion fails.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ class ProtectedError(Exception):
 
 
 class DeletionGuard(Resource, module="infra", name="DeletionGuard"):
-    """Cannot be deleted while `protected`. Let it depend on everything that must not go."""
+    """Cannot be deleted while `protected`. It must depend on everything that must not be deleted."""
 
     def __init__(self, name: str, *, protected: bool, opts: ResourceOptions | None = None) -> None:
         inputs = {"protected": protected, "stack": pulumi.get_stack()}
@@ -27,7 +27,7 @@ class DeletionGuard(Resource, module="infra", name="DeletionGuard"):
 
 
 class DeletionGuardProvider(ResourceProvider):
-    """Nothing is captured: the pickle is this class's name."""
+    """It captures no values: the pickle contains only the name of this class."""
 
     serialize_as_secret_always = False
 
@@ -48,10 +48,10 @@ class DeletionGuardProvider(ResourceProvider):
 
 
 def refusal(stack: str) -> str:
-    """Why a protected stack is not destroyed, and the two commands that would allow it."""
+    """The message for a protected stack, with the two commands that allow its deletion."""
     return (
         f"Stack {stack} is protected (deletionProtection is true); nothing has been deleted. "
-        "To allow it, run these two commands, and destroy again:\n"
+        "To allow it, run these two commands, then `pulumi destroy` again:\n"
         f"  pulumi config set deletionProtection false --stack {stack}\n"
         f"  pulumi up --stack {stack}"
     )

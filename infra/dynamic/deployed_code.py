@@ -1,7 +1,7 @@
 """The deployed code as a resource: its inputs are the site and the package's hash.
 
-azure-native has no resource that deploys code, so this one is dynamic. What talks to Azure is
-imported only when there is something to do, as every preview imports this module.
+azure-native has no resource that deploys code, so this one is dynamic. The modules that send requests to
+Azure are imported only when needed, since every preview imports this module.
 """
 
 import os
@@ -28,16 +28,16 @@ from infra.dynamic.support import plain_failure, recorded, say
 if TYPE_CHECKING:
     from delivery.publish import Publisher
 
-# What makes `up` deploy again. The hosts are here because a site that is made again outside Pulumi keeps
-# its id but may get other hosts; the package's path only says where the bytes lie.
+# Inputs whose change makes `up` deploy again. The hosts are included because a site that is recreated outside
+# Pulumi keeps its id but may get other hosts; the package's path has no effect on its content.
 _REDEPLOYING = ("package_hash", "python_version", "site_host", "scm_host")
 
 
 class DeployedCode(Resource, module="infra", name="DeployedCode"):
     """The package that runs on a site.
 
-    It is up to date when the site answers the package's hash. Destroying it does nothing:
-    the code goes with the site.
+    It is up to date if the site reports the package's hash. Destroying it does nothing, since the code is
+    deleted with the site.
     """
 
     package_hash: Output[str]
@@ -71,17 +71,17 @@ class DeployedCode(Resource, module="infra", name="DeployedCode"):
 
 
 class DeployedCodeProvider(ResourceProvider):
-    """Runs in Pulumi's process for dynamic providers; what that writes to stderr, the CLI shows."""
+    """Runs in Pulumi's process for dynamic providers, whose stderr the CLI prints."""
 
-    # Nothing is captured: the pickle is this class's name.
+    # It captures no values: the pickle contains only the name of this class.
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
         self._config = req.config.get
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        # The id is unknown while the site is to be replaced: the engine asks so for everything that depends
-        # on it, and the answer decides whether the new site, which has the same id, gets the code.
+        # The id is unknown if the site will be replaced: with such inputs the engine asks whether dependent
+        # resources are replaced too. The new site has the same id, and needs the code.
         if _news["site_id"] != _olds["site_id"]:
             return DiffResult(changes=True, replaces=["site_id"])
         if os.environ.get(PUSH_AGAIN_VARIABLE):
@@ -97,7 +97,7 @@ class DeployedCodeProvider(ResourceProvider):
         return UpdateResult(self._deploy(_news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """What runs now, for `pulumi refresh`: no id where the site is gone, so that `up` deploys again."""
+        """The running package, for `pulumi refresh`. No id if there is no site: `up` then deploys again."""
         with _plain_failure():
             running = self._publisher(props).running()
         if running is None:
@@ -111,11 +111,11 @@ class DeployedCodeProvider(ResourceProvider):
         wanted = props["package_hash"]
         path = PROJECT_ROOT / props["package_path"]
         with _plain_failure(), _opened(path) as package:
-            # A build that comes in between puts another file in this one's place: what is checked is sent.
-            found = content_hash(package)
-            if found != wanted:
+            # A concurrent build may replace the file, so the open file is both checked and sent.
+            actual_hash = content_hash(package)
+            if actual_hash != wanted:
                 raise PackageError(
-                    f"{path} now holds package {found}, not {wanted} as planned. Run `pulumi up` again."
+                    f"{path} now holds package {actual_hash}, not {wanted} as planned. Run `pulumi up` again."
                 )
             say(f"Package {wanted[:12]}: {summary(package)}.")
             self._publisher(props).publish(package, wanted)

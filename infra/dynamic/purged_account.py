@@ -1,13 +1,13 @@
-"""The soft-deleted model account: a destroyed stack must not leave one behind, nor an `up` be blocked by one.
+"""Purges the soft-deleted model account, so that `destroy` leaves none behind and none blocks `up`.
 
 Azure keeps a deleted account for 48 hours, and with it its name, its subdomain and its quota; azure-native
-never purges (pulumi-azure-native #2529). This resource stands before the account, so that it is deleted
-after it, and its deletion purges. A `ResourceHook` would do the same, but a plain `pulumi destroy` then
-fails, as hooks need the program to run.
+never purges it (pulumi-azure-native #2529). The account depends on this resource, so this one is deleted
+after the account, and its deletion purges the account. With a `ResourceHook`, a plain `pulumi destroy` would
+fail, since hooks need the program.
 
 An account can also be deleted without this resource: in the portal, by a `destroy` or an `up` that was killed
-behind it, or with the resource group when that is replaced. So `up` purges as well: this resource is created
-and updated before the account is, updated whenever Azure has no account, and replaced with the group.
+afterwards, or with the resource group when that is replaced. So `up` purges as well: this resource is created
+and updated before the account, updated whenever the account does not exist, and replaced with the group.
 """
 
 import os
@@ -28,15 +28,15 @@ from infra.dynamic.support import plain_failure, recorded, say
 _INPUTS = ("subscription_id", "location", "group", "account")
 PURGE_DEADLINE = 10 * 60.0
 POLL_SECONDS = 3
-"""Where Azure asks for no other pause; the SDK would wait half a minute."""
+"""Used unless Azure sends Retry-After; the default of the SDK is half a minute."""
 
 
 class PurgeError(Exception):
-    """The account is deleted, but not purged; the message says why, and how to do it by hand."""
+    """The account is deleted but not purged; the message gives the reason and the command to purge it."""
 
 
 class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
-    """Purges a model account once it is deleted, and before it is created. Let the account depend on it."""
+    """Purges a model account after its deletion and before its creation. The account must depend on it."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
         account_exists: bool,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """All names are plain, so that they are known without anything having been made.
+        """All names are plain strings, so that they are known in the first preview.
 
-        `group_id` is the output of the resource group: a group that is deleted to be replaced takes the
-        account with it, and the engine then replaces what depends on the group's outputs.
+        `group_id` is an output of the resource group: if the group is deleted to be replaced, the account
+        is deleted with it, and the engine replaces the resources that depend on the group's outputs.
         """
         inputs = {
             "subscription_id": subscription_id,
@@ -61,14 +61,14 @@ class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
             "group": group,
             "account": account,
             "group_id": group_id,
-            # New in each run, so that a refresh, which compares the state with itself, shows no change.
+            # Another value in each run, so that the next `up` shows a change and a refresh shows none.
             "account_missing": "" if account_exists else os.urandom(8).hex(),
         }
         super().__init__(PurgedAccountProvider(), name, inputs, opts)
 
 
 class PurgedAccountProvider(ResourceProvider):
-    """Nothing is captured: the pickle is this class's name."""
+    """It captures no values: the pickle contains only the name of this class."""
 
     serialize_as_secret_always = False
 
@@ -97,7 +97,7 @@ class PurgedAccountProvider(ResourceProvider):
 
     def _purge(self, props: dict[str, Any]) -> None:
         """Purge the account if it is soft-deleted. Raises PurgeError, SignInError."""
-        # What talks to Azure is imported only here, as every preview imports this module.
+        # The Azure SDK is imported only here, since every preview imports this module.
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
         from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient  # noqa: PLC0415
         from requests import Session  # noqa: PLC0415
@@ -120,19 +120,21 @@ class PurgedAccountProvider(ResourceProvider):
                 purge = accounts.begin_purge(*place, polling_interval=POLL_SECONDS)
                 purge.result(PURGE_DEADLINE)
                 if not purge.done():
-                    raise PurgeError(_by_hand(*place, f"it goes on after {PURGE_DEADLINE / 60:g} minutes"))
+                    raise PurgeError(
+                        _by_hand(*place, f"it has not ended after {PURGE_DEADLINE / 60:g} minutes")
+                    )
                 say(f"Purged the deleted model account {props['account']}: its name is free again.")
             except ResourceNotFoundError:
-                return  # never made, purged already, or older than 48 hours
+                return  # never created, purged already, or deleted more than 48 hours ago
             except HttpResponseError as error:
                 raise PurgeError(_by_hand(*place, error.message)) from error
 
 
 def _by_hand(location: str, group: str, account: str, reason: str) -> str:
     return (
-        f"The model account {account} is deleted, not purged: its name stays taken for 48 hours. {reason}\n"
-        "Purging takes Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete on the "
-        "subscription (Contributor has it). With that right, run the command again, or run:\n"
+        f"The model account {account} is deleted, not purged: its name is blocked for 48 hours. {reason}\n"
+        "Purging requires Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete on the "
+        "subscription (Contributor has it). With that permission, run the command again, or run:\n"
         f"  az cognitiveservices account purge --location {location} --resource-group {group} "
         f"--name {account}"
     )

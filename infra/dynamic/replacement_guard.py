@@ -1,8 +1,8 @@
-"""Refuses to replace what holds a stack's data, before anything is deleted.
+"""Refuses to replace resources that hold a stack's data, before any resource is deleted.
 
-Nearly everything in the stack has a fixed name and so `delete_before_replace`: Azure judges the new values
-only when the old resource is gone. What it may still refuse then is listed in docs/replacement.md. All of it
-is replaced together with the resource group, and the guard stands before the group.
+Nearly all resources have a fixed name and so `delete_before_replace`: Azure validates the new values only
+after the old resource is deleted. docs/replacement.md lists what it may still refuse then. All of them are
+replaced together with the resource group, and the group depends on the guard.
 """
 
 import os
@@ -25,7 +25,7 @@ from infra.dynamic.support import recorded
 from infra.names import Names, short_hash
 
 REPLACE_VARIABLE = "ASSISTANT_REPLACE"
-"""Allows one run to replace what it names: `NAME@REGION` of existing resources, with commas between."""
+"""Environment variable: resources that this run may replace, as `NAME@REGION`, separated by commas."""
 
 _LOST = {
     "resource_group": "everything in it: all conversations, the logs, the app's host name and function keys, "
@@ -33,11 +33,11 @@ _LOST = {
     "storage_account": "all conversations",
     "model_account": "its host name, its quota in that region, and fine-tuned models; not the conversations",
 }
-"""Guarded resources, the one that holds the others first, and what is lost with each."""
+"""What is lost with each guarded resource; the resource group contains the others."""
 
 
 def guarded(names: Names, location: str, openai_location: str) -> dict[str, str]:
-    """What a stack has: key of `_LOST` to `NAME@REGION`."""
+    """The guarded resources of a stack: key of `_LOST` to `NAME@REGION`."""
     return {
         "resource_group": f"{names.resource_group}@{location}",
         "storage_account": f"{names.storage_account}@{location}",
@@ -46,13 +46,13 @@ def guarded(names: Names, location: str, openai_location: str) -> dict[str, str]
 
 
 def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> str:
-    """Why the change must not be made; empty where it may. `allowed` is the text of `REPLACE_VARIABLE`.
+    """Why the change is refused; empty if it is allowed. `allowed` is the value of `REPLACE_VARIABLE`.
 
     `olds` and `news` are inputs of the guard; without `olds` there is no stack yet.
     """
     replaced = [key for key in _LOST if key in olds and olds[key] != news[key]]
     if "resource_group" in replaced:
-        replaced = ["resource_group"]  # the others go with it
+        replaced = ["resource_group"]  # it contains the others
     needed = [str(olds[key]) for key in replaced]
     stack = str(news["stack"])
     if not needed or (set(needed) <= set(allowed.split(",")) and not olds["protected"]):
@@ -61,7 +61,7 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
     for key in replaced:
         lines += [f"  {key.replace('_', ' ')} {olds[key]} by {news[key]}", f"    lost with it: {_LOST[key]}"]
     lines.append(
-        "Nothing has been deleted. To keep it, set back what has changed since the last `pulumi up`: "
+        "Nothing has been deleted. To keep it, restore what has changed since the last `pulumi up`: "
         "location, openaiLocation, nameSuffix, the name of the project or the stack, or the subscription."
     )
     if olds["protected"]:
@@ -78,7 +78,7 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
 
 
 class ReplacementGuard(Resource, module="infra", name="ReplacementGuard"):
-    """Remembers what the stack has. Let everything that it guards depend on it."""
+    """Records the guarded resources in the state. All of them must depend on it."""
 
     def __init__(
         self,
@@ -88,15 +88,15 @@ class ReplacementGuard(Resource, module="infra", name="ReplacementGuard"):
         protected: bool,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`resources` is what `guarded` says."""
+        """`resources`: see `guarded`."""
         inputs = {**resources, "protected": protected, "stack": pulumi.get_stack()}
         super().__init__(ReplacementGuardProvider(), name, inputs, opts)
 
 
 class ReplacementGuardProvider(ResourceProvider):
-    """Every preview and every `up` call `check`, before they plan a step of what depends on the guard.
+    """Every preview and every `up` call `check` before they plan steps for resources that depend on it.
 
-    Nothing is captured: the pickle is this class's name.
+    It captures no values: the pickle contains only the name of this class.
     """
 
     serialize_as_secret_always = False
@@ -116,11 +116,11 @@ class ReplacementGuardProvider(ResourceProvider):
 
 
 def replacement_guard(resources: Mapping[str, str], *, protected: bool) -> Resource:
-    """The guard, as what each guarded resource shall depend on directly.
+    """The guard, on which each guarded resource must depend directly.
 
-    `--target` and `--exclude` leave a resource's `check` out. So the second one is named by what the stack
-    has: after a change it is a new resource, whose creation they leave out as well, and the engine refuses
-    to change what depends on a creation that is left out (tried with the CLI 3.274.1).
+    `--target` and `--exclude` can skip the `check` of a resource. So the second guard is named after the
+    guarded resources: after a change it is a new resource, whose creation is skipped too, and the engine
+    refuses to change a resource that depends on a skipped creation (tested with the CLI 3.274.1).
     """
     guard = ReplacementGuard("replacement-guard", resources=resources, protected=protected)
     digest = short_hash(*resources.values())

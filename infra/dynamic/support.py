@@ -1,5 +1,5 @@
-"""What the dynamic resources share. Each pickles by reference, because `infra` can be imported: the state
-names the class, and the checkout's code runs."""
+"""Functions that the dynamic resources share. Their providers are pickled by reference, because `infra` can
+be imported: the state has the name of the class, and the code of the checkout runs."""
 
 import sys
 from collections.abc import Generator, Mapping
@@ -10,16 +10,16 @@ from pulumi.dynamic.dynamic import PROVIDER_KEY
 
 
 def recorded(props: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs as the state keeps them: without the pickled provider, which the SDK adds by itself."""
+    """The inputs for the state, without the pickled provider, which the SDK adds."""
     return {key: value for key, value in props.items() if key != PROVIDER_KEY}
 
 
 @contextmanager
 def plain_failure(*expected: type[Exception]) -> Generator[None]:
-    """Let an expected failure reach the user as its message.
+    """Report an expected error as its message only.
 
-    pulumi.dynamic sends the formatted traceback as the error's text; this limit, in a process that is
-    only ours, takes the frames out of it.
+    pulumi.dynamic sends the formatted traceback as the text of the error. The limit removes its frames; the
+    process runs only dynamic providers of this project.
     """
     try:
         yield
@@ -29,5 +29,5 @@ def plain_failure(*expected: type[Exception]) -> Generator[None]:
 
 
 def say(line: str) -> None:
-    """For the user: what Pulumi's process for dynamic providers writes to stderr, the CLI shows."""
+    """Print a line for the user: the CLI prints the stderr of Pulumi's process for dynamic providers."""
     sys.stderr.write(f"{line}\n")

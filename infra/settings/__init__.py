@@ -1,4 +1,4 @@
-"""The stack's settings: declared once (declarations.py), read once, checked before anything is made."""
+"""The stack's settings: declared once (declarations.py), read once, checked before the first resource."""
 
 from infra.settings.declarations import SETTINGS, HostSettings, LogSettings, ModelSettings, Settings
 from infra.settings.reading import own_keys, parse, python_version_of, read

@@ -1,4 +1,4 @@
-"""What several settings must satisfy together. Pure."""
+"""Checks of combinations of settings. Pure."""
 
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +17,7 @@ REGIONAL_MEMORY_MB = 512_000
 
 
 def combined_problems(settings: Settings, today: date, invalid_keys: Collection[str]) -> list[Problem]:
-    """Problems of combinations; of none that includes one of `invalid_keys` or has another problem already.
+    """Problems of combinations, without those of `invalid_keys` and of settings that have a problem already.
 
     `today` decides which models have retired.
     """

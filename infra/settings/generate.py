@@ -1,4 +1,4 @@
-"""Writes what is derived from the declared settings: `config` of each Pulumi.yaml, and docs/settings.md.
+"""Generates files from the declared settings: `config` of each Pulumi.yaml, and docs/settings.md.
 
     python -m infra.settings.generate
 

@@ -1,8 +1,8 @@
 """Chat models that a new deployment may use, as data.
 
-Source: "Model retirement schedule" on Microsoft Learn, updated 2026-09-02. A model
-that appears after it is one more row; until then a name or version that is not here
-is refused at preview, since Azure's own refusal comes minutes into `pulumi up`.
+Source: "Model retirement schedule" on Microsoft Learn, updated 2026-09-02. Add a row
+for a newer model. A name or version that is not listed is refused at preview, since Azure refuses it only
+minutes into `pulumi up`.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from datetime import date
 class ChatModel:
     """One version of a model. `deprecated`: Azure refuses new deployments of it.
 
-    `prompt_tokens`: the longest prompt (Docs: Foundry models sold by Azure; from gpt-5.2 on inferred).
+    `prompt_tokens`: the maximum prompt (Docs: Foundry models sold by Azure; from gpt-5.2 on inferred).
     """
 
     name: str
@@ -25,7 +25,7 @@ class ChatModel:
 
 
 # `is_reasoning`: the model refuses `max_tokens`, which the extension sends by default
-# (azure-functions-openai-extension #151). Proven for gpt-5, gpt-5-mini and gpt-5.4-mini, else inferred.
+# (azure-functions-openai-extension #151). Verified for gpt-5, gpt-5-mini and gpt-5.4-mini, else inferred.
 CHAT_MODELS = (
     ChatModel(
         "gpt-4o-mini",
@@ -54,7 +54,7 @@ CHAT_MODELS = (
 
 
 def prompt_tokens(name: str, version: str) -> int:
-    """The longest prompt of a model that the settings have accepted."""
+    """The maximum length of a prompt, for a model that the settings accept."""
     return next(
         model.prompt_tokens for model in CHAT_MODELS if (model.name, model.version) == (name, version)
     )

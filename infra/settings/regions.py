@@ -7,12 +7,12 @@ setting `unlistedRegions` names it.
 Sources, read on 2026-11-30. None of them is a promise, and quota differs by subscription:
 
 - Flex Consumption: the regions that Azure-Samples/functions-quickstart-python-http-azd (infra/main.bicep,
-  commit 0bb0f10) allows. Newest answer: `az functionapp list-flexconsumption-locations -o table`.
+  commit 0bb0f10) allows. Current list: `az functionapp list-flexconsumption-locations -o table`.
 - Availability zones: "Azure regions that support zone-redundant storage (ZRS)" on Microsoft Learn, standard
   general-purpose v2. A zone-redundant Flex Consumption app needs ZRS storage, and is offered in a part of
   these regions: `az functionapp list-flexconsumption-locations --zone-redundant=true`.
 - Models: MicrosoftDocs/azure-ai-docs, articles/foundry/openai/includes/model-matrix/region-*.md, dated
-  2026-04-30. Newest answer: `az cognitiveservices model list --location L -o table`.
+  2026-04-30. Current list: `az cognitiveservices model list --location L -o table`.
 """
 
 from collections.abc import Mapping
@@ -139,6 +139,6 @@ MODEL_ACCOUNT_REGIONS = _ALL
 
 
 def model_regions(model: str, sku: str) -> frozenset[str]:
-    """Where a deployment of the model may be made; empty for a SKU that the model does not have."""
+    """The regions for a deployment of the model; empty for a SKU that the model does not have."""
     skus = MODEL_REGIONS.get(model)
     return MODEL_ACCOUNT_REGIONS if skus is None else skus.get(sku, frozenset())

@@ -1,4 +1,4 @@
-"""What declares a setting, and what is made of declarations: values, and one error with every problem.
+"""Declares settings, and reads their values or reports all problems of a stack in one error.
 
 A program declares its settings as fields of frozen, keyword-only dataclasses, which may be nested:
 infra/settings/declarations.py for the stack, bootstrap/settings.py for the bootstrap.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.package import made_for
+from delivery.package import target_pythons
 from infra.settings import python_version_of
 from ops.azure import Azure
 from ops.engine import PROJECT, Pulumi
@@ -89,8 +89,8 @@ def _checked_out() -> str:
 
 
 def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
-    """Raises OpsError if the package is for another Python version than the stack."""
-    wanted, made = python_version_of(stack), made_for(package)
+    """Raises OpsError where the stack's Python is another than the package's: before anything is changed."""
+    wanted, made = python_version_of(stack), target_pythons(package)
     if made - {wanted}:
         version = ", ".join(sorted(made))
         raise OpsError(

@@ -264,7 +264,7 @@ def test_two_at_once_build_once(machine: Machine) -> None:
     first = machine.waiting_in_the_build()
     second = machine.start()
     assert second.stderr is not None
-    assert "another `make pulumi` is at work" in second.stderr.readline()
+    assert "another `make pulumi` is running" in second.stderr.readline()
 
     machine.mode("")
 

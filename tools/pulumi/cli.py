@@ -1,7 +1,7 @@
-"""Which `pulumi` this machine has, and what it needs in its environment.
+"""Finds the Pulumi CLI of this machine, and sets its environment variables.
 
-`ops`, `bootstrap` and `local_azure` all start Pulumi through here. Installing it is `make pulumi`
-(`tools.pulumi.install`); nothing here downloads anything.
+`ops`, `bootstrap` and `local_azure` start Pulumi with this module. It downloads nothing: `make pulumi`
+(`tools.pulumi.install`) installs the CLI.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 PINNED = (PROJECT / ".pulumi.version").read_text(encoding="utf-8").strip()
-"""The version that `make pulumi` installs and the pipelines run."""
+"""The version that `make pulumi` installs and the pipelines use."""
 
 MINIMUM_VERSION = (3, 259, 0)
 """The oldest CLI that the tests ran on: 3.238 brought PULUMI_OPTION_SKIP_PLUGIN_PRE_INSTALL."""
@@ -25,7 +25,7 @@ _VERSION_DEADLINE = 30.0  # seconds; the first start of a 120 MB file from a col
 
 
 class PulumiNotFoundError(Exception):
-    """There is no usable CLI; the message says what was looked at and names `make pulumi`."""
+    """There is no usable CLI; the message lists the rejected ones and names `make pulumi`."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ def home(environment: Mapping[str, str]) -> Path:
 
 
 def official_folder(environment: Mapping[str, str]) -> Path:
-    """Where Pulumi's Automation API and npm package install a version, in a folder `bin`."""
+    """The folder in which Pulumi's Automation API and npm package install a version, in `bin`."""
     return home(environment) / "versions" / PINNED
 
 
 def built_folder(environment: Mapping[str, str]) -> Path:
-    """Where `make pulumi` builds one. It has a Python language host only, so no other project looks here."""
+    """The folder for a CLI that `make pulumi` builds. It has a Python language host only, so other projects
+    do not use this folder."""
     return home(environment) / "versions" / f"{PINNED}-go"
 
 
@@ -67,12 +68,12 @@ def require(environment: Mapping[str, str]) -> Cli:
 
 
 def start_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment`, for a CLI whose built language host runs on this interpreter's packages."""
+    """`environment` with the interpreter for the built language host, which needs its packages."""
     return {**environment, "PULUMI_LANGUAGE_HOST_PYTHON": sys.executable}
 
 
 def rejected(environment: Mapping[str, str]) -> list[str]:
-    """One line for each `pulumi` that is there and cannot be used."""
+    """One line for each `pulumi` that exists but cannot be used, with the reason."""
     return _search(environment)[1]
 
 
@@ -80,7 +81,7 @@ def _search(environment: Mapping[str, str]) -> tuple[Cli | None, list[str]]:
     rejected: list[str] = []
     for program in _candidates(environment):
         if program.parent.parent.name == built_folder(environment).name:
-            return Cli(program, PINNED), rejected  # complete, since it was renamed; a check takes 0.1 s
+            return Cli(program, PINNED), rejected  # renamed only when complete; a check would take 0.1 s
         version, problem = _version(program, program.stat().st_mtime_ns)
         if not problem:
             return Cli(program, version), rejected
@@ -99,9 +100,9 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 
 @lru_cache
 def _version(program: Path, _modified: int) -> tuple[str, str]:
-    """The version of a `pulumi`, and why it cannot be used: empty where it can."""
+    """The version of a `pulumi`, and the reason why it cannot be used, empty if it can."""
     try:
-        answer = subprocess.run(
+        completed = subprocess.run(
             [program, "version"],
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             stdin=subprocess.DEVNULL,
@@ -112,10 +113,10 @@ def _version(program: Path, _modified: int) -> tuple[str, str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"it does not run ({error})"
-    match = re.match(r"v?((\d+)\.(\d+)\.(\d+)\S*)", answer.stdout.strip())
-    if answer.returncode or match is None:
-        output = (answer.stderr or answer.stdout).strip().splitlines() or ["no output"]
-        return "", f"`pulumi version` ended with exit code {answer.returncode}: {output[-1][:200]}"
+    match = re.match(r"v?((\d+)\.(\d+)\.(\d+)\S*)", completed.stdout.strip())
+    if completed.returncode or match is None:
+        output = (completed.stderr or completed.stdout).strip().splitlines() or ["no output"]
+        return "", f"`pulumi version` ended with exit code {completed.returncode}: {output[-1][:200]}"
     version = match[1]
     if tuple(map(int, match.groups()[1:])) < MINIMUM_VERSION:
         return version, f"version {version} is older than {'.'.join(map(str, MINIMUM_VERSION))}"

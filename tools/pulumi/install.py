@@ -1,7 +1,8 @@
-"""`make pulumi`: makes a Pulumi CLI available and prints its path.
+"""`make pulumi`: installs a Pulumi CLI if necessary, and prints its path.
 
-The first of: a `pulumi` on PATH that is new enough, one in Pulumi's own folder, Pulumi's installer, a build
-from the Go module. The path goes to standard output, everything else to standard error.
+It uses the first of these that works: a `pulumi` on PATH that is new enough, one in Pulumi's own folder,
+Pulumi's installer, a build from the Go module. The path is printed to standard output, everything else to
+standard error.
 """
 
 import argparse
@@ -27,9 +28,9 @@ _REACHABLE_WITHIN = 5.0  # seconds
 
 
 def install(environment: Mapping[str, str]) -> Path:
-    """The path of a CLI that `find` finds from now on. Raises InstallError."""
+    """The path of the CLI, installed if necessary. Raises InstallError."""
     for reason in rejected(environment):
-        say(f"{reason}; looking further")
+        say(f"{reason}; trying the next one")
     target = built_folder(environment)
     if (cli := find(environment)) is not None:
         if cli.path.parent == target / "bin":
@@ -43,7 +44,7 @@ def install(environment: Mapping[str, str]) -> Path:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say("another `make pulumi` is at work: waiting for it")
+            say("another `make pulumi` is running: waiting for it")
             lock.acquire()
         try:
             return _obtain(environment, target.absolute())
@@ -55,9 +56,9 @@ def install(environment: Mapping[str, str]) -> Path:
 
 
 def _obtain(environment: Mapping[str, str], target: Path) -> Path:
-    """The first way that works. Nothing is where it is looked for before it is complete."""
+    """Try each way until one works. Only a complete CLI is moved to the folder that `find` searches."""
     if (cli := find(environment)) is not None:
-        return cli.path  # the other `make pulumi` made it
+        return cli.path  # the other `make pulumi` installed it
     for leftover in target.parent.glob(f"{target.name}.part-*"):  # of killed ones
         shutil.rmtree(leftover, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))

@@ -1,8 +1,8 @@
 """Pulumi's language host for Python: serves `pulumirpc.LanguageRuntime` to a CLI built from its Go module.
 
 `make pulumi` copies it beside that CLI, where `pulumi-language-python` starts it; it imports nothing of this
-repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not served: code generation,
-the questions of `pulumi new`, toolchains other than pip, debuggers, parameterized packages.
+repository. Written from the SDK's protos (pulumi.runtime.proto.language_pb2). Not supported: code generation,
+the prompts of `pulumi new`, toolchains other than pip, debuggers, parameterized packages.
 """
 # ruff: noqa: ARG002, N802 - the methods of the service, and their parameters
 
@@ -25,7 +25,7 @@ try:
     import grpc.aio
     from google.protobuf.empty_pb2 import Empty
 
-    # Only the protos: `import pulumi` would double the time of the start, and each command starts two hosts.
+    # Only the protos: `import pulumi` would double the start time, and each command starts two hosts.
     for folder in ("pulumi", "pulumi/runtime"):
         package = ModuleType(folder.replace("/", "."))
         package.__path__ = [f"{path}/{folder}" for path in sys.path]
@@ -232,7 +232,7 @@ async def serve(engine_address: str) -> None:
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=wait_for_cli, daemon=True).start()
-    print(port, flush=True)  # noqa: T201 - how a plugin says where it listens
+    print(port, flush=True)  # noqa: T201 - a plugin prints its port
     await ended.wait()
     await host.close()
     await server.stop(grace=None)

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.__main__ import main
 from bootstrap.backend import StateLocation
-from bootstrap.commands import is_sealed_by, patiently
+from bootstrap.commands import is_encrypted_by, retry_until
 from ops.engine import PulumiError
 from ops.output import OpsError
 
@@ -84,7 +84,7 @@ def test_the_last_stack_takes_the_folder_along_and_no_other_does(location: State
     ],
 )
 def test_a_state_says_what_seals_it(found: Any, sealed: bool) -> None:
-    assert is_sealed_by(VAULT, {"deployment": {"secrets_providers": found}}) is sealed
+    assert is_encrypted_by(VAULT, {"deployment": {"secrets_providers": found}}) is sealed
 
 
 class Refusing:
@@ -103,15 +103,15 @@ def test_a_right_that_is_on_its_way_is_waited_for(capsys: pytest.CaptureFixture[
     refusing = Refusing(
         "RESPONSE 403: 403 Forbidden\nERROR CODE: ForbiddenByRbac", "AuthorizationPermissionMismatch"
     )
-    assert patiently(refusing, patience=60, pause=0) == "done"
+    assert retry_until(refusing, timeout=60, pause=0) == "done"
     assert capsys.readouterr().err.count("not allowed yet") == 2
 
 
 def test_another_failure_is_told_at_once_and_patience_has_an_end() -> None:
     with pytest.raises(PulumiError, match="no such host"):
-        patiently(Refusing("no such host"), patience=60, pause=0)
+        retry_until(Refusing("no such host"), timeout=60, pause=0)
     with pytest.raises(PulumiError, match="403"):
-        patiently(Refusing("403", "403"), patience=0, pause=1)
+        retry_until(Refusing("403", "403"), timeout=0, pause=1)
 
 
 @pytest.mark.parametrize("words", [("up",), ("move",), ("variables",), ("pulumi", "stack", "ls")])

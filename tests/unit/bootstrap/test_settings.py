@@ -36,7 +36,7 @@ def test_the_repository_is_all_that_has_to_be_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "mend"),
+    ("given", "fix"),
     [
         ("", "owner/name"),
         ("OWNER/REPOSITORY", "owner/name"),
@@ -49,9 +49,9 @@ def test_the_repository_is_all_that_has_to_be_set() -> None:
         ("octo/a:ref", "owner/name"),
     ],
 )
-def test_a_repository_that_is_none_is_told_how_it_looks(given: str, mend: str) -> None:
+def test_a_repository_that_is_none_is_told_how_it_looks(given: str, fix: str) -> None:
     problem = problems_of(repository=given)["repository"]
-    assert problem.commands == (("set", "repository", mend),)
+    assert problem.commands == (("set", "repository", fix),)
 
 
 def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:

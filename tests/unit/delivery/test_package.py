@@ -23,7 +23,7 @@ from delivery.package import (
     PackageError,
     build_package,
     content_hash,
-    given_package,
+    load_prebuilt,
     url_path,
     zip_bytes,
 )
@@ -383,7 +383,7 @@ def test_a_file_that_the_build_makes_is_not_taken_from_the_app(tmp_path: Path, n
     root = project(tmp_path)
     (root / "function_app" / ".funcignore").write_text("/requirements.*")
     write(root / "function_app" / name, b"x")
-    with pytest.raises(PackageError, match=r"has .*, which the build itself makes"):
+    with pytest.raises(PackageError, match=r"has .*, which the build itself creates"):
         build_package("3.12", root=root)
 
 
@@ -416,7 +416,7 @@ def test_two_wheels_with_different_files_of_one_name_are_refused(tmp_path: Path)
 @pytest.mark.parametrize("path", ["../evil.py", "/evil.py", "demo/../../evil.py"])
 def test_a_wheel_cannot_write_outside_site_packages(tmp_path: Path, path: str) -> None:
     root = project(tmp_path, wheel=zip_bytes({path: b"evil"}))
-    with pytest.raises(PackageError, match="leaves the package"):
+    with pytest.raises(PackageError, match="outside the package"):
         build_package("3.12", root=root)
 
 
@@ -505,10 +505,10 @@ def built(folder: Path, **more: bytes) -> Path:
     return path
 
 
-def test_a_given_package_is_taken_as_it_is_and_kept_by_its_hash(tmp_path: Path) -> None:
+def test_a_prebuilt_package_is_taken_as_it_is_and_kept_by_its_hash(tmp_path: Path) -> None:
     path = built(tmp_path)
 
-    package = given_package(path, "3.12", root=tmp_path)
+    package = load_prebuilt(path, "3.12", root=tmp_path)
 
     assert package.content_hash == content_hash(path)
     assert package.path == f".build/packages/{package.content_hash}.zip"
@@ -516,22 +516,22 @@ def test_a_given_package_is_taken_as_it_is_and_kept_by_its_hash(tmp_path: Path) 
     assert package.size == path.stat().st_size
 
 
-def test_a_given_package_that_was_changed_is_refused(tmp_path: Path) -> None:
+def test_a_prebuilt_package_that_was_changed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "given.zip"
     path.write_bytes(zip_bytes({"function_app.py": b"x = 1\n", HASH_FILE: b"0" * 64}))
 
     with pytest.raises(PackageError, match=r"package_hash.txt in it says 0000.*unset ASSISTANT_PACKAGE"):
-        given_package(path, "3.12", root=tmp_path)
+        load_prebuilt(path, "3.12", root=tmp_path)
 
 
-def test_a_given_package_for_another_python_is_refused(tmp_path: Path) -> None:
+def test_a_prebuilt_package_for_another_python_is_refused(tmp_path: Path) -> None:
     path = built(
         tmp_path, **{"p/m.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: cp311-cp311-manylinux2014_x86_64\n"}
     )
 
-    with pytest.raises(PackageError, match=r"made for Python 3.11, and pythonVersion is 3.12"):
-        given_package(path, "3.12", root=tmp_path)
-    assert given_package(path, "3.11", root=tmp_path)
+    with pytest.raises(PackageError, match=r"built for Python 3.11, and pythonVersion is 3.12"):
+        load_prebuilt(path, "3.12", root=tmp_path)
+    assert load_prebuilt(path, "3.11", root=tmp_path)
 
 
 def test_a_package_for_several_stacks_is_built_for_the_python_that_they_share(
@@ -559,10 +559,10 @@ def test_a_package_for_several_stacks_is_built_for_the_python_that_they_share(
 
 
 @pytest.mark.parametrize("content", [None, b"no zip"])
-def test_a_given_package_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_prebuilt_package_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "given.zip"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(PackageError, match="cannot be read"):
-        given_package(path, "3.12", root=tmp_path)
+        load_prebuilt(path, "3.12", root=tmp_path)

@@ -113,15 +113,15 @@ def test_the_token_is_never_shown(azure: Azure) -> None:
     ("reply", "reason"),
     [
         (Reply(403, "forbidden"), "role"),
-        (Reply(404), "not there yet"),
+        (Reply(404), "does not exist yet"),
         (Reply(409, "conflict"), "another deployment"),
         (Reply(400, '{"Code":"BlobUploadFailedException"}'), "container"),
         (Reply(400, '{"Code":"InaccessibleStorageException"}'), "container"),
         (Reply(500), "has an error"),
         (Reply(502), "has an error"),
         (Reply(503), "has an error"),
-        (Reply(429), "patience"),
-        (Reply(408), "too slow"),
+        (Reply(429), "is rate limiting"),
+        (Reply(408), "timed out"),
         (Reply(0), "cannot be reached"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, str) else f"{value.status}-{value.body}"[:40],
@@ -216,7 +216,7 @@ def test_a_retry_after_beyond_the_deadline_is_not_waited_for(azure: Azure) -> No
 @pytest.mark.parametrize("body", ["", "null", "[]", "not json", '""'])
 def test_an_accepted_push_without_a_deployment_id_is_an_error(azure: Azure, body: str) -> None:
     azure.answers(PUBLISH, Reply(202, body))
-    assert "named no deployment" in Bench(azure).failure()
+    assert "sent no deployment id" in Bench(azure).failure()
 
 
 def test_polls_once_a_second_until_the_deployment_succeeds(azure: Azure) -> None:
@@ -279,7 +279,7 @@ def test_signing_in_that_fails_after_the_push_says_what_that_means_for_the_site(
 
 def test_a_failed_deployment_without_a_reason_says_so(azure: Azure) -> None:
     azure.answers(DEPLOYMENT, Reply(200, {"status": 3}))
-    assert "It gave no reason" in Bench(azure).failure()
+    assert "It reported no reason" in Bench(azure).failure()
 
 
 def test_a_cancelled_deployment_is_called_so(azure: Azure) -> None:
@@ -299,7 +299,7 @@ def test_the_site_decides_where_the_deployment_does_not(azure: Azure, last: Repl
     Bench(azure).publish()
     azure.answers(DEPLOYMENT, Reply(200, {"status": 2}), last)
     azure.answers(HEALTH, Reply(200, {"package": "old"}))
-    assert "does not answer" in Bench(azure).failure()
+    assert "does not respond" in Bench(azure).failure()
 
 
 def test_a_deployment_that_never_shows_up_ends_at_the_deadline(azure: Azure) -> None:
@@ -457,7 +457,7 @@ def test_a_deployer_who_may_not_list_keys_deploys_and_is_told_what_was_not_looke
     azure.answers(HOST_KEYS, Reply(403, {"error": {"code": "AuthorizationFailed"}}))
     bench = Bench(azure)
     bench.publish()
-    assert any("tables are not looked at" in line for line in bench.said)
+    assert any("tables are not checked" in line for line in bench.said)
     assert azure.requests(ASSISTANTS) == []
 
 
@@ -526,5 +526,5 @@ def test_tells_that_the_site_is_gone(azure: Azure) -> None:
 @pytest.mark.parametrize("status", [0, 401, 403, 500])
 def test_does_not_take_an_arm_that_cannot_tell_for_a_site_that_is_gone(azure: Azure, status: int) -> None:
     azure.answers(SITE, Reply(status, "reason"))
-    with pytest.raises(DeploymentError, match="does not tell whether"):
+    with pytest.raises(DeploymentError, match="does not report whether"):
         Bench(azure).publisher.running()

@@ -36,7 +36,7 @@ GENERAL = [
     ("ERROR: Could not install packages due to an OSError: [Errno 122] Disk quota exceeded", "disk is full"),
     ("PermissionError: [Errno 13] Permission denied: '/tmp/x'", "pip may not write"),
     (fetch(f"connection error: {POOL} (Caused by ProxyError('Cannot connect to proxy.', x))"), "the proxy"),
-    (fetch("proxy connection error: ('Unable to connect to proxy', x)"), "the proxy does"),  # 26.3
+    (fetch("proxy connection error: ('Unable to connect to proxy', x)"), "the proxy refuses"),  # 26.3
     (fetch("There was a problem confirming the ssl certificate: x"), "is not trusted. Set PIP_CERT"),
     ("OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /x", "PIP_CERT"),
     (fetch(f"401 Client Error: Unauthorized for url: {URL}"), "refuses these credentials"),

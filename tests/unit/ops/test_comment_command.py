@@ -110,7 +110,7 @@ def test_an_older_commit_is_not_told_any_more(
     fake_github.add_pull_request(8, sha="c" * 40, head_repository=FORK, branch="shorter-answers")
     assert tell(reports, event, monkeypatch) == 0
     assert not fake_github.writes()
-    assert "moved on" in (said := capsys.readouterr().err) or "newest commit" in said
+    assert "has the newer commit" in (said := capsys.readouterr().err) or "newest commit" in said
 
 
 def test_a_closed_pull_request_of_a_fork_gets_no_comment(

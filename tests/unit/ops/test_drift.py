@@ -246,7 +246,7 @@ def test_a_change_that_is_counted_and_not_shown_is_told() -> None:
 
     assert missing == 1
     assert not Report("prod", [], missing).clean
-    assert "1 more changed" in text(Report("prod", [], missing))
+    assert "1 more resources changed" in text(Report("prod", [], missing))
 
 
 def test_app_settings_are_compared_by_name_and_no_value_is_told() -> None:

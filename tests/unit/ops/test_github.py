@@ -70,7 +70,7 @@ def test_an_unreadable_repository_is_never_taken_for_a_missing_pull_request(
 
 
 def test_a_wrong_token_is_refused_with_what_to_look_at(fake_github: FakeGitHub) -> None:
-    with pytest.raises(OpsError, match=r"(?s)401.*pull request 7.*Bad credentials.*GITHUB_TOKEN"):
+    with pytest.raises(OpsError, match=r"(?s)pull request 7.*401.*Bad credentials.*GITHUB_TOKEN"):
         GitHub("wrong", REPOSITORY, fake_github.url).pull_request(7)
 
 

@@ -104,7 +104,7 @@ def test_a_failed_preview_is_told_with_its_error_and_the_command() -> None:
         in found
     )
     assert "`pulumi preview --stack dev`" in found
-    assert "Mend what fails in `dev`" in found
+    assert "Fix the errors in `dev`" in found
     assert "Nothing changes" not in found
 
 

@@ -100,12 +100,12 @@ def test_secrets_and_unknowns_are_recognised_at_any_depth() -> None:
 
 UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({}, "neither steps nor a deployment"),
-    ({"steps": {}}, "steps is no list"),
-    ({"steps": [7]}, "an item of steps is no object"),
-    ({"steps": [{"op": "create", "newState": {}}]}, "without urn or type"),
+    ({"steps": {}}, "steps is not a list"),
+    ({"steps": [7]}, "an element of steps is not an object"),
+    ({"steps": [{"op": "create", "newState": {}}]}, "without a urn or a type"),
     ({"steps": [], "diagnostics": [{"severity": "error", "message": "no\nmore"}]}, "preview failed"),
-    ({"deployment": []}, "deployment is no object"),
-    ({"steps": [], "changeSummary": {"same": "x"}}, "same is no number"),
+    ({"deployment": []}, "deployment is not an object"),
+    ({"steps": [], "changeSummary": {"same": "x"}}, "same is not a number"),
 ]
 
 
@@ -160,8 +160,8 @@ def test_what_cannot_be_judged_ends_with_2_and_the_rest_is_judged(
     assert cli.main(["check", bad, str(tmp_path / "missing.json"), good]) == 2
 
     told = capsys.readouterr()
-    assert f"{bad} cannot be judged" in told.err
-    assert "missing.json cannot be judged" in told.err
+    assert f"{bad} cannot be checked" in told.err
+    assert "missing.json cannot be checked" in told.err
     assert "2 violations" in told.out
 
 

@@ -289,7 +289,7 @@ def test_a_violation_names_the_thing_the_value_the_rule_and_the_command() -> Non
     put("storage-account", "allowSharedKeyAccess", True)(stack)
     (violation,) = judge(list(stack.values()))
     assert str(violation) == (
-        "storage-account: allowSharedKeyAccess is true; it must be false. To mend it: in the program, "
+        "storage-account: allowSharedKeyAccess is true; it must be false. To fix it: in the program, "
         "allow_shared_key_access=False of 'storage-account', then: pulumi up --stack dev"
     )
 

@@ -50,7 +50,7 @@ def test_a_waiver_counts_until_its_last_day(day: date, *, counts: bool) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "wrong"),
     [
-        ('rule = "no-public-blobs"', 'rule = "no-such-rule"', "no rule"),
+        ('rule = "no-public-blobs"', 'rule = "no-such-rule"', "not a rule"),
         ('rule = "no-public-blobs"', "", "has no rule"),
         (
             'reason = "samples are downloaded by readers until they have identities"',
@@ -66,7 +66,7 @@ def test_a_waiver_counts_until_its_last_day(day: date, *, counts: bool) -> None:
         ("until = 2026-12-31", "until = 2026-12-31T10:00:00", "has no last day"),
         ("until = 2026-12-31", "until = 2026-11-24", "ended on 2026-11-24"),
         ("until = 2026-12-31", "until = 2029-01-01", "more than a year"),
-        ('owner = "team-a"', 'owner = "team-a"\nrulee = "x"', "'rulee', which means nothing"),
+        ('owner = "team-a"', 'owner = "team-a"\nrulee = "x"', "unknown key 'rulee'"),
     ],
 )
 def test_an_unsound_waiver_is_ignored_and_said_to_be(old: str, new: str, wrong: str) -> None:
