@@ -58,14 +58,14 @@ check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.venv/bin/zizmor --quiet --offline --persona auditor .github
 
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code and fix what ruff can fix
 	@$(RUN) -m ruff check --fix $(CODE)
 	@$(RUN) -m ruff format $(CODE)
 
 settings: setup ## Write Pulumi.yaml's config and docs/settings.md from the declared settings
 	@$(RUN) -m infra.settings.generate
 
-lock: setup ## Write the lock files anew from the .in files
+lock: setup ## Write the lock files from the .in files
 	@for l in requirements requirements-dev function_app/requirements policy/requirements tools/pulumi/go/requirements; do \
 		digest="$$($(RUN) -m delivery.lock $$l.in)" && \
 		$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
