@@ -300,7 +300,7 @@ def test_a_dry_run_changes_nothing(at: Pipeline) -> None:
     at.github.add_pull_request(20)
     writes = at.github.writes()
 
-    assert "would be made" in at.ops("test-stack", "up", "--pr", "20", "--dry-run").stdout
+    assert "would be created" in at.ops("test-stack", "up", "--pr", "20", "--dry-run").stdout
     assert "would be" in at.ops("test-stack", "down", "--pr", "20", "--dry-run").stdout
 
     nothing_is_left(at, 20)
