@@ -1,5 +1,5 @@
 """Loads states that name this module: see infra/dynamic/__init__.py."""
 
-from infra.dynamic import DeployedCodeProvider
+from infra.dynamic.deployed_code import DeployedCodeProvider
 
 __all__ = ["DeployedCodeProvider"]

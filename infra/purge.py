@@ -1,5 +1,5 @@
 """Loads states that name this module: see infra/dynamic/__init__.py."""
 
-from infra.dynamic import PurgedAccountProvider
+from infra.dynamic.purged_account import PurgedAccountProvider
 
 __all__ = ["PurgedAccountProvider"]

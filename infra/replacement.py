@@ -1,5 +1,5 @@
 """Loads states that name this module: see infra/dynamic/__init__.py."""
 
-from infra.dynamic import ReplacementGuardProvider
+from infra.dynamic.replacement_guard import ReplacementGuardProvider
 
 __all__ = ["ReplacementGuardProvider"]

@@ -47,6 +47,9 @@ class DeletionGuardProvider(ResourceProvider):
             raise ProtectedError(refusal(str(_props["stack"])))
 
 
+DeletionGuardProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py
+
+
 def refusal(stack: str) -> str:
     """The message for a protected stack, with the two commands that allow its deletion."""
     return (

@@ -136,6 +136,9 @@ class DeployedCodeProvider(ResourceProvider):
         )
 
 
+DeployedCodeProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")

@@ -130,6 +130,9 @@ class PurgedAccountProvider(ResourceProvider):
                 raise PurgeError(_by_hand(*place, error.message)) from error
 
 
+PurgedAccountProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py
+
+
 def _by_hand(location: str, group: str, account: str, reason: str) -> str:
     return (
         f"The model account {account} is deleted, not purged: its name is blocked for 48 hours. {reason}\n"

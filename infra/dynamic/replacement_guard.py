@@ -115,6 +115,9 @@ class ReplacementGuardProvider(ResourceProvider):
         return UpdateResult(recorded(_news))
 
 
+ReplacementGuardProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py
+
+
 def replacement_guard(resources: Mapping[str, str], *, protected: bool) -> Resource:
     """The guard, on which each guarded resource must depend directly.
 

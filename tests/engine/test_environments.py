@@ -27,7 +27,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 def committed(at: Pipeline) -> Iterator[Pipeline]:
     """What a test changes of the clone's code is put back."""
     files = [at.clone.root / "__main__.py", *(at.clone.root / "function_app").rglob("*.py")]
-    files += (at.clone.root / "infra").glob("*.py")
+    files += (at.clone.root / "infra").rglob("*.py")
     before = {path: path.read_bytes() for path in files}
     yield at
     for path, content in before.items():
