@@ -104,7 +104,7 @@ EXPLAINED = [
         ("ST202",),
         400,
         uri="timestampUTC=",
-        answer="cannot be given with timestampUTC",
+        answer="cannot be combined with timestampUTC",
     ),
     Explained(
         "The host leaves empty values of a query out of what it hands to the code: they are not given",
