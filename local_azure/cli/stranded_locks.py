@@ -8,11 +8,10 @@ state the CLI copies it to `<stack>.json.bak`.
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_azure import process_ids
+from local_azure import process_ids, whole_file
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,7 @@ def _recover_state(folder: Path, stack: str) -> list[str]:
             attributes.unlink()
             messages.append(f"removed {attributes.name}, whose writing was cut off")
     if state.exists() and not _is_json(state) and _is_json(backup):
-        whole = state.with_name(f"{state.name}.recovered")
-        shutil.copyfile(backup, whole)
-        whole.replace(state)
+        whole_file.write(state, backup.read_bytes(), state.stat().st_mode & 0o777)
         messages.append(f"took the state from {backup.name}, since the writing of {state.name} was cut off")
     return messages
 
