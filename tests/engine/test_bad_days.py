@@ -7,51 +7,18 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.engine.gated_program import gated_program
+from tests.polling import wait_for
 from tests.workspace import STACK, Workspace, workspace
 
 pytestmark = pytest.mark.cli
 DEADLINE = 120.0
-
-PROGRAM = """
-import time
-from pathlib import Path
-
-import pulumi
-from pulumi.dynamic import CreateResult, Resource, ResourceProvider
-from pulumi_azure_native import resources
-
-
-class GateProvider(ResourceProvider):
-    def create(self, props):
-        Path(props["folder"], "reached").touch()
-        end = time.monotonic() + 120
-        while not Path(props["folder"], "open").exists():
-            if time.monotonic() > end:
-                raise TimeoutError("the test did not open the gate")
-            time.sleep(0.02)
-        return CreateResult("gate", dict(props))
-
-
-class Gate(Resource):
-    pass
-
-
-def group(name, *dependencies):
-    options = pulumi.ResourceOptions(depends_on=dependencies)
-    return resources.ResourceGroup(name, resource_group_name=f"rg-{name}", location="eastus2", opts=options)
-
-
-before = group("before")
-gate = Gate(GateProvider(), "gate", {"folder": FOLDER}, pulumi.ResourceOptions(depends_on=[before]))
-group("after", gate)
-"""
 
 
 class Gated:
@@ -61,18 +28,15 @@ class Gated:
         self.made = made
         self.reached, self.open = made.root / "reached", made.root / "open"
         self.main = made.root / "__main__.py"
-        self.main.write_text(PROGRAM.replace("FOLDER", repr(str(made.root))))
+        self.main.write_text(gated_program(made.root))
 
     @contextmanager
     def half_way(self) -> Generator[subprocess.Popen[str]]:
         """An `up` at the gate, which is open afterwards."""
         process = self.made.spawn("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK)
         try:
-            end = time.monotonic() + DEADLINE
-            while not self.reached.exists():
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < end, "the gate was not reached"
-                time.sleep(0.02)
+            wait_for(lambda: self.reached.exists() or process.poll() is not None, "the gate")
+            assert self.reached.exists(), process.communicate()[0]
             yield process
         finally:
             self.open.touch()
@@ -160,7 +124,9 @@ def test_a_program_that_raises_is_quoted_once_and_deletes_nothing(gated: Gated) 
     gated.open.touch()
     gated.made.up()
     whole = gated.main.read_text()
-    gated.main.write_text(whole.replace('group("after", gate)', 'raise RuntimeError("no group today")'))
+    gated.main.write_text(
+        whole.replace('after = group("after", gate)', 'raise RuntimeError("no group today")')
+    )
 
     failed = gated.made.up(check=False)
 

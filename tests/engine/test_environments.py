@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.engine.pipeline import LABEL, Pipeline, pipeline
+from tests.polling import wait_for
 
 pytestmark = pytest.mark.cli
 DEADLINE = 120.0
@@ -50,18 +50,10 @@ def bring_up(at: Pipeline, number: int) -> None:
     at.pulumi(f"pr-{number}", "up", "--yes", "--skip-preview")
 
 
-def poll(look: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + DEADLINE
-    while not (found := look()):
-        assert time.monotonic() < end, f"not within {DEADLINE:g} s: {what}"
-        time.sleep(0.05)
-    return found
-
-
 def killed(at: Pipeline, action: str, number: int, look: Callable[[], Any], what: str) -> None:
     """`test-stack`, killed when `look` finds something: all of it, as with a runner that is taken away."""
     process = at.spawn("test-stack", action, "--pr", str(number))
-    poll(look, what)
+    wait_for(look, what)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -182,7 +174,7 @@ def test_an_up_that_was_killed_is_taken_down(at: Pipeline) -> None:
 def test_sigterm_lets_pulumi_save_its_state_and_give_its_lock_back(at: Pipeline) -> None:
     at.github.add_pull_request(12)
     up = at.spawn("test-stack", "up", "--pr", "12")
-    poll(lambda: at.arm_names("-pr-12-"), "the first resource")
+    wait_for(lambda: at.arm_names("-pr-12-"), "the first resource")
     up.send_signal(signal.SIGTERM)  # `exec` has become `python -m ops`
     output, _ = up.communicate(timeout=DEADLINE)
 

@@ -5,14 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.polling import wait_for
 from tools.pulumi.build import HERE, HOST_FILES, SDK_FILES
 from tools.pulumi.cli import PROJECT, require
 
@@ -88,16 +87,9 @@ class Program:
     def waiting(self) -> tuple["subprocess.Popen[str]", psutil.Process]:
         """An `up` whose program waits after the resource was created, and the program."""
         process = self.start("up", "--yes", "--skip-preview", "--stack", "dev", TEST_MODE="wait")
-        wait_until((self.root / "started").exists)
-        wait_until(lambda: (self.root / "started").read_text() != "")
+        wait_for((self.root / "started").exists, "the start of the program", DEADLINE)
+        wait_for(lambda: (self.root / "started").read_text() != "", "the id of the process", DEADLINE)
         return process, psutil.Process(int((self.root / "started").read_text()))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def is_gone(process: psutil.Process) -> bool:
@@ -164,7 +156,7 @@ def test_an_interrupted_up_ends_the_program_and_keeps_what_was_created(program: 
 
     assert "update canceled" in output
     assert "Traceback" not in output
-    wait_until(lambda: is_gone(waiting))
+    wait_for(lambda: is_gone(waiting), "the end of the program", DEADLINE)
     assert "pulumi-python:dynamic:Resource" in program.run("stack", "--stack", "dev")
     assert "update canceled" not in program.up()  # no lock is left
 
@@ -175,7 +167,7 @@ def test_a_program_ends_with_a_cli_that_is_killed(program: Program) -> None:
     process.kill()
     process.wait()
 
-    wait_until(lambda: is_gone(waiting))
+    wait_for(lambda: is_gone(waiting), "the end of the program", DEADLINE)
 
 
 def test_about_names_the_programs_python_its_packages_and_plugins(program: Program) -> None:

@@ -6,14 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.polling import wait_for
 from tools.pulumi import build, install
 from tools.pulumi.build import HOST_FILES, SDK_FILES, InstallError
 from tools.pulumi.cli import PINNED, PROJECT
@@ -107,19 +106,16 @@ class Machine:
     def waiting_in_the_build(self) -> "subprocess.Popen[str]":
         self.mode("wait")
         process = self.start()
-        wait_until(lambda: bool(list(self.versions.glob(f"{PINNED}-go.part-*/done/bin/pulumi"))))
+        wait_for(
+            lambda: bool(list(self.versions.glob(f"{PINNED}-go.part-*/done/bin/pulumi"))),
+            "the build",
+            DEADLINE,
+        )
         return process
 
     def left(self) -> set[str]:
         """What lies among the versions, but for the lock."""
         return {path.name for path in self.versions.iterdir()} - {f"{PINNED}-go.lock"}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 
 from local_azure import run_state
 from local_azure.runner.record import Record, record_file
+from tests.engine.gated_program import gated_program
+from tests.polling import wait_for
 from tests.workspace import STACK, RunnerWorkspace, workspace
 
 DEADLINE = 120.0
@@ -24,13 +25,6 @@ DEADLINE = 120.0
 def runner_workspace(root: Path) -> Generator[RunnerWorkspace]:
     with workspace(root) as made:
         yield RunnerWorkspace(made.root, made.environment)
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def record(stack: RunnerWorkspace) -> Record:
@@ -140,44 +134,6 @@ def test_a_protected_stack_is_not_taken_down(stack: RunnerWorkspace) -> None:
 
 # --- a small program --------------------------------------------------------
 
-PROGRAM = """
-import os
-import time
-from pathlib import Path
-
-import pulumi
-from pulumi.dynamic import CreateResult, Resource, ResourceProvider
-from pulumi_azure_native import resources
-
-FOLDER = {folder!r}
-
-
-class GateProvider(ResourceProvider):
-    def create(self, props):
-        Path(props["folder"], "pid").write_text(str(os.getpid()))
-        Path(props["folder"], "reached").touch()
-        end = time.monotonic() + 120
-        while not Path(props["folder"], "open").exists():
-            if time.monotonic() > end:
-                raise TimeoutError("the test did not open the gate")
-            time.sleep(0.02)
-        return CreateResult("gate", dict(props))
-
-
-class Gate(Resource):
-    pass
-
-
-def group(name, *dependencies):
-    options = pulumi.ResourceOptions(depends_on=dependencies)
-    return resources.ResourceGroup(name, resource_group_name="rg-" + name, location="eastus2", opts=options)
-
-
-before = group("before")
-gate = Gate(GateProvider(), "gate", {{"folder": FOLDER}}, pulumi.ResourceOptions(depends_on=[before]))
-after = group("after", gate)
-pulumi.export("after", after.name)
-"""
 ALL = {"rg-before", "rg-after"}
 
 
@@ -193,7 +149,7 @@ def module_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerWor
 def small(module_small: RunnerWorkspace) -> Iterator[RunnerWorkspace]:
     """No stack, and a program whose `up` stops at a gate: `before` is there, `after` is not."""
     made = module_small
-    (made.root / "__main__.py").write_text(PROGRAM.format(folder=str(made.root)))
+    (made.root / "__main__.py").write_text(gated_program(made.root))
     for name in ("reached", "open", "pid"):
         (made.root / name).unlink(missing_ok=True)
     yield made
