@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN := .venv/bin/python
-CODE := __main__.py infra delivery bootstrap function_app local_azure ops policy scripts tests tools bench
+CODE := __main__.py conftest.py infra delivery bootstrap function_app local_azure ops policy tests tools
 
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
@@ -16,29 +16,29 @@ unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: ## Install what is locked into .venv and node_modules (every other target does it too)
+setup: ## Install what is locked into .venv and local_azure/node_modules (every other target does it too)
 	@if [ -z "$(PYTHON)" ]; then \
-		if command -v python3 >/dev/null 2>&1; then python3 scripts/setup.py; \
+		if command -v python3 >/dev/null 2>&1; then python3 tools/setup.py; \
 		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
-	else $(PYTHON) scripts/setup.py; fi
+	else $(PYTHON) tools/setup.py; fi
 
 browser: setup ## Install the Chromium that the tests of the chat page run (70 MB; Linux x86_64)
-	@$(RUN) scripts/setup.py --browser
+	@$(RUN) tools/setup.py --browser
 
 policy-setup: setup ## Install what `pulumi --policy-pack policy` needs into policy/.venv
-	@$(RUN) scripts/setup.py --policy
+	@$(RUN) tools/setup.py --policy
 
 pulumi: setup ## Make the Pulumi CLI available and print its path; where needed, install or build it (once; 6 minutes)
 	@$(RUN) -m tools.pulumi.install
 
 local: setup ## Bring the whole stack up on local Azure and create an assistant
-	@$(RUN) -m scripts.try_local
+	@$(RUN) -m ops local
 
 preview: setup ## Show what `make local` would change
 	@$(RUN) -m local_azure pulumi preview --stack local --diff
 
 down: setup ## Take the local stack down and stop local Azure; its data goes with it
-	@$(RUN) -m scripts.try_local --down
+	@$(RUN) -m ops local --down
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them.
@@ -47,7 +47,7 @@ test: check browser policy-setup ## Check the code and run every test
 	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
-	@TEST_STACKS=10 $(RUN) -m pytest tests/engine/test_environments.py tests/engine/test_many_stacks.py -k "side_by_side or stacks_come_and_go" --durations=0
+	@TEST_STACKS=10 $(RUN) -m pytest tests/stack/test_environments.py tests/stack/test_many_stacks.py -k "side_by_side or stacks_come_and_go" --durations=0
 
 check: setup ## ruff, pyright, and the workflows by check-jsonschema and zizmor
 	@$(RUN) -m ruff check $(CODE)
@@ -85,9 +85,9 @@ bootstrap-move: setup ## Move the bootstrap's own state into the container that 
 	@$(RUN) -m bootstrap move
 
 bench: setup ## Print the figures of the README as ratios
-	@$(RUN) -m bench
+	@$(RUN) -m tests.bench
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@rm -rf .venv policy/.venv .build .local node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv policy/.venv .build .local local_azure/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +

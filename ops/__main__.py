@@ -1,4 +1,4 @@
-"""`python -m ops`: the commands that pipelines run, and that an on-call engineer runs by hand."""
+"""`python -m ops`: the commands that pipelines, `make` and an on-call engineer run."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from local_azure.loopback import without_proxy
 from ops.output import OpsError, TerminatedError, note
 
 COMMANDS = {
+    "local": "bring the stack up on local Azure and create an assistant, or destroy it",
     "preview": "write what `pulumi up` would change to files for `comment`",
     "comment": "write the previews to one comment of a pull request",
     "test-stack": "deploy and test the stack of a pull request, or destroy it",

@@ -11,7 +11,7 @@ class TerminatedError(KeyboardInterrupt):
     """SIGTERM, from a runner that cancels a job or from `kill`."""
 
 
-def say(text: str) -> None:
+def say(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -36,11 +36,9 @@ CLONED = (
     "tools",
     ".pulumi.version",
     *sorted(path.name for path in PROJECT.glob("Pulumi*.yaml")),
-    "package.json",
-    "package-lock.json",
     "requirements.txt",
 )
-SHARED = (".venv", "node_modules")
+SHARED = (".venv", "local_azure/node_modules")
 STACK = "local"
 COMMAND_DEADLINE = 900.0
 
@@ -201,7 +199,7 @@ class RunnerWorkspace(Workspace):
 def clone(root: Path) -> None:
     """Copy the project's own files; the installed packages and the wheel cache are shared."""
     root.mkdir(parents=True, exist_ok=True)
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "local.settings.json")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "local.settings.json", "node_modules", "tests")
     for name in CLONED:
         source = PROJECT / name
         if source.is_dir():

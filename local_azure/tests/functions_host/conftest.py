@@ -1,0 +1,104 @@
+"""One local Azure for all tests of a session, in a thread of its own; its table is empty for each module."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from local_azure.core import ids
+from local_azure.core.resource import Azure
+from local_azure.core.store import Store
+from local_azure.core.tokens import Tokens
+from local_azure.dataplane import Services
+from local_azure.functions_host.service import Sites
+from local_azure.home import Home
+from local_azure.runtime import tls as certificates
+from local_azure.runtime.gateway import Gateway
+from local_azure.runtime.ports import Ports
+from local_azure.services.storage.accounts import StorageAccounts
+from local_azure.tests.frontends.pulumi.support import FakeModels
+from local_azure.tests.functions_host.harness import GROUP, LocalAzure, TestSite
+
+CHAT_STATE = "ChatState"
+
+
+@pytest.fixture(scope="session")
+def azure_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="local azure", daemon=True)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def running_azure(
+    azure_loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalAzure]:
+    home = Home(tmp_path_factory.mktemp("azure"))
+    started: list[Any] = []
+
+    async def start() -> LocalAzure:
+        tls = certificates.ensure(home, {})
+        ports, store, tokens = Ports(home.ports_file), Store(home.store_file), Tokens(b"k" * 32)
+        account = ids.build(GROUP, "Microsoft.Storage/storageAccounts", "teststorage")
+        store.put({"id": GROUP, "name": "tests", "type": ids.RESOURCE_GROUP_TYPE})
+        store.put(
+            {
+                "id": account,
+                "name": "teststorage",
+                "type": "Microsoft.Storage/storageAccounts",
+                "properties": {"allowSharedKeyAccess": False},
+            }
+        )
+        storage = StorageAccounts(home, store, tokens, tls, ports)
+        started.append(storage)
+        listener = ports.hold("gateway")
+        port: int = listener.getsockname()[1]
+        sites = Sites(home, store, tokens, tls, ports, f"https://127.0.0.1:{port}")
+        started.append(sites)
+        azure = Azure(store, Services(storage, sites, FakeModels()))
+        gateway = Gateway(port, azure, tokens, dict[str, Any])
+        runner = web.ServerRunner(web.Server(gateway, access_log=None))
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=tls.server_context()).start()
+        started.append(runner)
+        endpoints = await storage.open_account(account)
+        await storage.create_container(account, "deployments")
+        await storage.create_table(account, CHAT_STATE)
+        return LocalAzure(home, azure_loop, store, tokens, tls, storage, sites, account, endpoints)
+
+    async def stop() -> None:
+        for one in reversed(started):
+            await (one.cleanup() if isinstance(one, web.ServerRunner) else one.close())
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(start(), azure_loop).result(60)
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(), azure_loop).result(60)
+
+
+@pytest.fixture(scope="module")
+def local_azure(running_azure: LocalAzure) -> Iterator[LocalAzure]:
+    """Modules name their assistants alike."""
+    yield running_azure
+    running_azure.run(running_azure.storage.delete_table(running_azure.account, CHAT_STATE))
+    running_azure.run(running_azure.storage.create_table(running_azure.account, CHAT_STATE))
+
+
+@pytest.fixture
+def new_site(local_azure: LocalAzure) -> Iterator[Callable[..., TestSite]]:
+    made: list[TestSite] = []
+
+    def make(**options: Any) -> TestSite:
+        made.append(local_azure.new_site(**options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        local_azure.run(local_azure.sites.delete_site(site.id))

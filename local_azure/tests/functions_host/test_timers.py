@@ -1,0 +1,247 @@
+"""Timers with a clock of the test's own, and through the host."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_azure.functions_host import ncrontab, timers
+from local_azure.functions_host.timers import Timer, TimerTrigger
+from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, host_json, until
+
+HOURLY = "0 0 * * * *"
+START = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self, folder: Path) -> None:
+        self.now = START
+        self.folder = folder
+        self.runs: list[dict[str, Any]] = []
+        self.fired: asyncio.Queue[None] = asyncio.Queue()
+        self.takes = timedelta()
+
+    async def run(self, _function: str, parameter: str, info: str) -> None:
+        assert parameter == "timer"
+        self.runs.append(json.loads(info))
+        self.fired.put_nowait(None)
+        self.now += self.takes
+
+    def timer(self, schedule: str = HOURLY, **options: Any) -> Timer:
+        trigger = TimerTrigger("timer", ncrontab.parse(schedule), **options)
+        return Timer("Retain", trigger, self.folder, self.run, lambda: self.now)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path / "timers")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-25T{text}+00:00")
+
+
+async def test_a_new_timer_runs_at_its_next_occurrence(clock: Clock) -> None:
+    timer = clock.timer()
+    await timer.start()
+    assert clock.runs == []
+    assert timer.next == at("11:00:00")
+
+
+async def test_what_was_missed_while_nothing_ran_is_run_once(clock: Clock) -> None:
+    await clock.timer().start()
+    clock.now = at("14:30:00")
+    timer = clock.timer()
+    await timer.start()
+    assert [run["IsPastDue"] for run in clock.runs] == [True]
+    assert clock.runs[0]["ScheduleStatus"]["Next"] == "2026-11-25T11:00:00+00:00"
+    assert timer.next == at("15:00:00")
+    again = clock.timer()
+    await again.start()
+    assert len(clock.runs) == 1
+
+
+async def test_without_a_monitor_nothing_is_remembered(clock: Clock) -> None:
+    await clock.timer(use_monitor=False).start()
+    clock.now = at("14:30:00")
+    await clock.timer(use_monitor=False).start()
+    assert clock.runs == []
+    assert not clock.folder.exists()
+
+
+async def test_run_on_startup_runs_at_each_start(clock: Clock) -> None:
+    for _ in range(2):
+        await clock.timer(run_on_startup=True).start()
+    assert [run["IsPastDue"] for run in clock.runs] == [False, False]
+
+
+async def test_a_schedule_that_changed_runs_nothing_that_the_old_one_missed(clock: Clock) -> None:
+    await clock.timer().start()
+    clock.now = at("14:30:00")
+    timer = clock.timer("0 45 * * * *")
+    await timer.start()
+    assert clock.runs == []
+    assert timer.next == at("14:45:00")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"Last": "x", "Next": "y", "LastUpdated": "z"}'])
+async def test_a_file_that_is_broken_is_begun_anew(clock: Clock, content: str) -> None:
+    clock.folder.mkdir()
+    (clock.folder / "retain.json").write_text(content)
+    timer = clock.timer()
+    await timer.start()
+    assert timer.next == at("11:00:00")
+
+
+async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock: Clock) -> None:
+    clock.takes = timedelta(hours=2)
+    timer = clock.timer(run_on_startup=True)
+    await timer.start()
+    # The start counts, not the end: what came due meanwhile is run once, at once.
+    assert timer.next == at("11:00:00")
+    await timer.wait()
+
+
+async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
+    first = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    second = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    try:
+        await asyncio.wait_for(clock.fired.get(), DEADLINE)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(clock.fired.get(), 2 * timers.LOCK_INTERVAL)
+        first.cancel()
+        await asyncio.wait_for(clock.fired.get(), DEADLINE)
+    finally:
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+
+def test_the_app_sees_names_of_the_extension() -> None:
+    trigger = TimerTrigger("timer", ncrontab.parse(HOURLY))
+    status = timers.ScheduleStatus("a", "b", "c")
+    assert json.loads(timers.timer_info(trigger, status, past_due=True)) == {
+        "Schedule": {"AdjustForDST": True},
+        "ScheduleStatus": {"Last": "a", "Next": "b", "LastUpdated": "c"},
+        "IsPastDue": True,
+    }
+    assert json.loads(timers.by_hand(trigger))["ScheduleStatus"] is None
+
+
+# Through the host
+
+APP = r"""
+import logging
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
+def Retain(timer: func.TimerRequest) -> None:
+    logging.info("retained, past due: %s", timer.past_due)
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
+def AtStart(timer: func.TimerRequest) -> None:
+    logging.info("started")
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *", run_on_startup=True)
+def Off(timer: func.TimerRequest) -> None:
+    logging.info("off by schedule or hand")
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
+def Fails(timer: func.TimerRequest) -> None:
+    raise ValueError("a timer that fails")
+
+@app.timer_trigger(arg_name="timer", schedule="00:05:00")
+def Span(timer: func.TimerRequest) -> None:
+    pass
+
+@app.assistant_skill_trigger(arg_name="x", function_description="A skill")
+def Skill(x: str) -> str:
+    return "never"
+
+@app.route(route="hello")
+def Hello(req: func.HttpRequest) -> str:
+    return "hello"
+"""
+
+
+@pytest.fixture(scope="module")
+def site(local_azure: LocalAzure) -> Iterator[TestSite]:
+    made = local_azure.new_site(SCHEDULE="0 0 0 1 1 *", AzureWebJobs_Off_Disabled="true")
+    made.configure()
+    # A timer needs no extension bundle; the skill does.
+    outcome = made.deploy({"host.json": host_json(), "function_app.py": APP})
+    assert outcome["status"] == 4, outcome
+    yield made
+    local_azure.run(local_azure.sites.delete_site(made.id))
+
+
+def by_hand(site: TestSite, name: str, body: bytes = b"{}", key: str = "master", **headers: str) -> int:
+    headers = {"Content-Type": "application/json", "x-functions-key": site.keys.get(key, key), **headers}
+    return site.send("POST", f"/admin/functions/{name}", body, headers).status
+
+
+def test_a_timer_runs_by_hand_with_the_master_key(site: TestSite) -> None:
+    before = site.log.count("retained, past due: False")
+    assert by_hand(site, "retain") == 202
+    until(lambda: site.log.count("retained, past due: False") == before + 1, "run of the timer")
+    assert by_hand(site, "Retain", key="default") == 401
+    assert by_hand(site, "Retain", key="wrong") == 401
+    assert site.send("POST", "/api/Retain").status == 404  # no route
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "headers", "status"),
+    [
+        ("Unknown", b"{}", {}, 404),
+        ("Span", b"{}", {}, 404),
+        ("Retain", b"", {}, 400),
+        ("Retain", b"[]", {}, 400),
+        ("Retain", b"{broken", {}, 400),
+        ("Retain", b"{}", {"Content-Type": "text/plain"}, 415),
+        ("Retain/x", b"{}", {}, 404),
+    ],
+)
+def test_a_run_by_hand_that_is_wrong(
+    site: TestSite, name: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert by_hand(site, name, body, **headers) == status
+
+
+@pytest.mark.parametrize(("name", "says"), [("Hello", "is not an HttpRequest"), ("Skill", "is not a Skill")])
+def test_only_timers_run_by_hand(site: TestSite, name: str, says: str) -> None:
+    assert by_hand(site, name, b'{"input": "x"}') == 202
+    until(lambda: says in site.log, "reason in the log")
+
+
+def test_a_timer_that_fails_stands_in_the_log_and_the_host_goes_on(site: TestSite) -> None:
+    assert by_hand(site, "Fails") == 202
+    until(lambda: "ValueError: a timer that fails" in site.log, "traceback")
+    assert site.send("GET", "/api/hello").body == b"hello"
+
+
+def test_run_on_startup_runs_when_the_host_serves(site: TestSite) -> None:
+    until(lambda: "started" in site.log, "run at the start")
+
+
+def test_a_disabled_timer_runs_by_hand_only(site: TestSite) -> None:
+    assert "off by schedule or hand" not in site.log
+    assert by_hand(site, "Off") == 202
+    until(lambda: "off by schedule or hand" in site.log, "run of the timer")
+
+
+def test_a_schedule_of_another_plan_is_an_error(site: TestSite) -> None:
+    assert any("App Service plan only" in one for one in site.host_status["errors"])
+    assert "Span" not in site.functions
+
+
+def test_a_timer_runs_by_its_schedule(new_site: Callable[..., TestSite]) -> None:
+    site = new_site(SCHEDULE="* * * * * *")
+    site.configure()
+    assert site.deploy({"host.json": host_json(), "function_app.py": APP})["status"] == 4
+    until(lambda: site.log.count("retained, past due: False") >= 2, "two runs")

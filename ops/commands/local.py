@@ -1,0 +1,182 @@
+"""Bring the stack up on local Azure, create an assistant and print its rows: `make local`.
+
+Every step is a command that can also be typed; each is printed before it runs. With `--down`, destroy the
+stack: `make down`. Both use the Pulumi CLI, or the minimal runner if there is none.
+
+exit codes: that of the step that failed
+"""
+
+import argparse
+import json
+import os
+import shlex
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_azure.home import Home
+from local_azure.runner.record import cli_resources, runner_resources
+from ops.output import say
+from tools.pulumi.cli import find
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOCAL_AZURE = (".venv/bin/python", "-m", "local_azure")
+STACK = "local"
+ASSISTANT = "hello"
+TABLE = "ChatState"
+
+
+class StepError(Exception):
+    """A step failed; its output is above."""
+
+    def __init__(self, command: str, code: int) -> None:
+        super().__init__(f"`{command}` ended with exit code {code}")
+        self.code = code
+
+
+def title(text: str) -> None:
+    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    say(f"\n{bold[0]}{text}{bold[1]}")
+
+
+def run_local_azure(*arguments: str, quiet: bool = False) -> str:
+    """Run `python -m local_azure ARGUMENTS`; its output if `quiet`, else empty. Raises StepError."""
+    command = [*LOCAL_AZURE, *arguments]
+    if not quiet:
+        say(f"$ {shlex.join(command)}")
+    completed = subprocess.run(
+        command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True, check=False
+    )
+    if completed.returncode:
+        raise StepError(shlex.join(command), completed.returncode)
+    return completed.stdout or ""
+
+
+def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
+    """Arguments of local_azure for the function key of this stack's app, even if other stacks exist."""
+    return ("keys", outputs["functionAppName"], "--name", "default")
+
+
+def row_words(outputs: dict[str, Any]) -> tuple[str, ...]:
+    """Arguments of local_azure for the assistant's rows in this stack's storage account."""
+    return ("rows", TABLE, "--account", outputs["storageAccountName"], "--partition", ASSISTANT)
+
+
+def key_command(outputs: dict[str, Any]) -> str:
+    return shlex.join((*LOCAL_AZURE, *key_words(outputs)))
+
+
+def curl_command(outputs: dict[str, Any]) -> str:
+    direct = "--noproxy 127.0.0.1 " if urllib.request.getproxies().keys() - {"no"} else ""
+    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
+    ca = shlex.quote(os.path.relpath(Home.find(PROJECT).ca_file, PROJECT))
+    return f'curl {direct}--cacert {ca} -X PUT -H "x-functions-key: $({key_command(outputs)})" {url}'
+
+
+def put(url: str, key: str) -> tuple[int, str]:
+    trusted = ssl.create_default_context(cafile=str(Home.find(PROJECT).ca_file))
+    request = urllib.request.Request(url, method="PUT", headers={"x-functions-key": key})  # noqa: S310 # an https URL of local Azure
+    try:
+        with urllib.request.urlopen(request, context=trusted, timeout=60) as response:  # noqa: S310 # as above
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@dataclass(frozen=True)
+class Way:
+    """Arguments of local_azure for one tool."""
+
+    up: tuple[str, ...]
+    outputs: tuple[str, ...]
+    down: tuple[str, ...]
+
+
+CLI = Way(
+    up=("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK),
+    outputs=("pulumi", "stack", "output", "--json", "--stack", STACK),
+    down=("pulumi", "destroy", "--yes", "--stack", STACK),
+)
+RUNNER = Way(up=("runner", "up"), outputs=("runner", "outputs"), down=("runner", "down"))
+
+
+def way(*, has_cli: bool, cli_made_it: bool, runner_made_it: bool) -> Way:
+    """The tool that created the stack; for a new stack the CLI, if it is installed."""
+    return RUNNER if runner_made_it or not (has_cli or cli_made_it) else CLI
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--down", action="store_true", help="destroy the stack and stop local Azure")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    down: bool = arguments.down
+    home, project = Home.find(PROJECT), yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
+    runner_made_it = runner_resources(home, project, STACK)
+    has_cli = find(os.environ) is not None
+    chosen = way(
+        has_cli=has_cli,
+        cli_made_it=cli_resources(home, project, STACK),
+        runner_made_it=runner_made_it,
+    )
+    if chosen is RUNNER and has_cli and not down:
+        sys.stderr.write(
+            "make local: the minimal runner created this stack, but the Pulumi CLI, which is now installed, "
+            "has no state of it. Run `make down`, then `make local` to create it with the CLI.\n"
+        )
+        return 1
+    try:
+        if down:
+            run_local_azure(*chosen.down)
+            run_local_azure("stop")
+            return 0
+        return bring_up(chosen)
+    except StepError as error:
+        sys.stderr.write(f"make {'down' if down else 'local'}: {error}\n")
+        return error.code
+
+
+def bring_up(chosen: Way) -> int:
+    """Raises StepError."""
+    start = time.monotonic()
+    title("1. The stack, on local Azure")
+    if chosen is RUNNER:
+        say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
+    run_local_azure(*chosen.up)
+    outputs: dict[str, Any] = json.loads(run_local_azure(*chosen.outputs, quiet=True))
+    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
+    curl = curl_command(outputs)
+
+    title("2. An assistant, over HTTP")
+    say(f"$ {curl}")
+    status, body = put(url, run_local_azure(*key_words(outputs), quiet=True).strip())
+    say(f"{status} {body}")
+    if status != 202:
+        say("Expected 202. The log of the function app:")
+        run_local_azure("logs", outputs["functionAppName"])
+        return 1
+
+    title("3. Its rows in the table")
+    run_local_azure(*row_words(outputs))
+
+    title(f"It runs. ({time.monotonic() - start:.0f} s)")
+    say(f"  {outputs['functionAppUrl']}")
+    say("\nTry it (from this folder):")
+    say(f"  {curl}")
+    say("\nTalk to it in a browser (the browser warns about its certificate, which local Azure has issued):")
+    chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
+    say(f"  {chat}     the key: {key_command(outputs)}")
+    say("\nThen:")
+    preview = "`make preview`, " if chosen is CLI else ""
+    say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")
+    say(f"  {shlex.join(LOCAL_AZURE)} status     running services and addresses (also: logs, rows, keys)")
+    say("  make down     destroy the stack;  make clean     remove everything that was created here")
+    return 0

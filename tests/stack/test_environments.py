@@ -1,0 +1,369 @@
+"""Test stacks of pull requests, from the label to the last trace, as the pipelines run them."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.polling import wait_for
+from tests.stack.pipeline import LABEL, Pipeline, pipeline
+
+pytestmark = pytest.mark.cli
+DEADLINE = 120.0
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with pipeline(tmp_path_factory.mktemp("environments")) as made:
+        yield made
+
+
+@pytest.fixture
+def committed(at: Pipeline) -> Iterator[Pipeline]:
+    """What a test changes of the clone's code is put back."""
+    files = [at.clone.root / "__main__.py", *(at.clone.root / "function_app").rglob("*.py")]
+    files += (at.clone.root / "infra").rglob("*.py")
+    before = {path: path.read_bytes() for path in files}
+    yield at
+    for path, content in before.items():
+        path.write_bytes(content)
+    at.take_few_end_to_end_tests()
+
+
+def nothing_is_left(at: Pipeline, number: int) -> None:
+    stack = f"pr-{number}"
+    assert at.state_files(stack) == []
+    assert at.arm_names(f"-{stack}-") == []
+    assert not list(at.clone.root.glob(f"Pulumi.{stack}.yaml"))
+    assert not list((at.clone.home.backend / ".ops").rglob(f"*/{stack}/*"))
+
+
+def bring_up(at: Pipeline, number: int) -> None:
+    """Without the tests that `test-stack up` runs."""
+    at.github.add_pull_request(number)
+    at.pulumi(f"pr-{number}", "stack", "init", "--no-select")
+    at.pulumi(f"pr-{number}", "up", "--yes", "--skip-preview")
+
+
+def killed(at: Pipeline, action: str, number: int, look: Callable[[], Any], what: str) -> None:
+    """`test-stack`, killed when `look` finds something: all of it, as with a runner that is taken away."""
+    process = at.spawn("test-stack", action, "--pr", str(number))
+    wait_for(look, what)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def locks(at: Pipeline) -> Path:
+    return at.clone.home.backend / ".pulumi" / "locks" / "organization" / "assistant"
+
+
+# One pull request, from its label to its end
+
+
+def test_a_pull_requests_stack_comes_changes_and_goes_and_its_name_is_free_at_once(
+    committed: Pipeline,
+) -> None:
+    at = committed
+    at.take_every_end_to_end_test()
+    at.github.add_pull_request(7, labels=(LABEL,))
+
+    made = at.ops("test-stack", "up", "--pr", "7", GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request")
+
+    first, second = made.stderr.split("== a second pulumi up")
+    assert " created\n" in first, first
+    assert re.search(r"Resources:\n +\d+ unchanged\n", second), second
+    assert " passed" in made.stderr or "[100%]" in made.stderr
+    assert "`pr-7` is ready" in at.comment(7)
+    masks = [line for line in made.stdout.splitlines() if line.startswith("::add-mask::")]
+    (key,) = [line.removeprefix("::add-mask::") for line in masks]
+    assert key not in made.stderr + made.stdout.replace(masks[0], "") + at.comment(7)
+
+    at.take_few_end_to_end_tests()
+    code = at.clone.root / "function_app" / "function_app.py"
+    code.write_text(code.read_text() + "\n# pushed again\n")
+    pushed = at.ops("test-stack", "up", "--pr", "7")
+    assert "~ 1 updated" in pushed.stderr, pushed.stderr
+    assert "add-mask" not in pushed.stdout
+
+    at.github.pulls[7]["state"] = "closed"
+    at.ops("test-stack", "down", "--pr", "7")
+    nothing_is_left(at, 7)
+    assert "`pr-7` is destroyed" in at.comment(7)
+
+    again = at.ops("test-stack", "down", "--pr", "7")
+    assert "nothing of it is left" in again.stdout
+
+    at.github.pulls[7]["state"] = "open"
+    at.ops("test-stack", "up", "--pr", "7")
+    assert "`pr-7` is ready" in at.comment(7)
+    at.ops("test-stack", "down", "--pr", "7")
+    nothing_is_left(at, 7)
+
+
+def test_a_stack_that_fails_stays_and_the_comment_says_where_it_failed(committed: Pipeline) -> None:
+    at = committed
+    at.github.add_pull_request(8, labels=(LABEL,))
+    code = at.clone.root / "function_app" / "function_app.py"
+    code.write_text(code.read_text() + "\nimport a_module_that_nobody_has\n")
+
+    done = at.ops("test-stack", "up", "--pr", "8", check=False)
+
+    assert done.returncode == 1
+    assert "is kept for analysis" in done.stderr
+    for told in ("**failed** at: pulumi up", "a_module_that_nobody_has"):
+        assert told in at.comment(8)
+    assert at.state_files("pr-8")
+
+    # What made it does not run any more either.
+    (at.clone.root / "__main__.py").write_text("raise SystemExit('this branch is broken')\n")
+    at.ops("test-stack", "down", "--pr", "8")
+    nothing_is_left(at, 8)
+
+
+def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
+    at = committed
+    at.github.add_pull_request(9)
+    code = at.clone.root / "function_app" / "assistants" / "routes" / "create.py"
+    answer = '{"assistantId": assistant_id}, 202'
+    assert answer in code.read_text()
+    code.write_text(code.read_text().replace(answer, answer.replace("202", "201")))
+
+    done = at.ops("test-stack", "up", "--pr", "9", check=False)
+
+    assert done.returncode == 1
+    assert "**failed** at: the end-to-end tests" in at.comment(9)
+
+    # The code that purges is broken too: then the resource group goes as a whole.
+    (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
+    gone = at.ops("test-stack", "down", "--pr", "9")
+    assert "by deleting its resource group" in gone.stderr
+    nothing_is_left(at, 9)
+
+
+# Killed, locked, changed by hand
+
+
+def test_a_job_that_is_killed_anywhere_leaves_a_stack_that_the_next_one_finishes(at: Pipeline) -> None:
+    at.github.add_pull_request(10)
+    killed(at, "up", 10, lambda: at.arm_names("-pr-10-"), "the first resource")
+
+    at.ops("test-stack", "up", "--pr", "10")
+    assert "`pr-10` is ready" in at.comment(10)
+
+    before = len(at.arm_names("-pr-10-"))
+    killed(at, "down", 10, lambda: len(at.arm_names("-pr-10-")) < before, "the first deletion")
+
+    at.ops("test-stack", "down", "--pr", "10")
+    nothing_is_left(at, 10)
+
+
+def test_an_up_that_was_killed_is_taken_down(at: Pipeline) -> None:
+    at.github.add_pull_request(11)
+    killed(at, "up", 11, lambda: at.arm_names("/Microsoft.CognitiveServices/"), "the model account")
+
+    at.ops("test-stack", "down", "--pr", "11")
+
+    nothing_is_left(at, 11)
+
+
+def test_sigterm_lets_pulumi_save_its_state_and_give_its_lock_back(at: Pipeline) -> None:
+    at.github.add_pull_request(12)
+    up = at.spawn("test-stack", "up", "--pr", "12")
+    wait_for(lambda: at.arm_names("-pr-12-"), "the first resource")
+    up.send_signal(signal.SIGTERM)  # `exec` has become `python -m ops`
+    output, _ = up.communicate(timeout=DEADLINE)
+
+    assert up.returncode == 130, output
+    assert not list(locks(at).rglob("*.json"))
+    assert not list((at.clone.home.backend / ".ops").rglob("*.json"))
+    at.ops("test-stack", "down", "--pr", "12")
+    nothing_is_left(at, 12)
+
+
+def test_the_lock_of_another_runner_goes_only_when_its_run_has_ended(at: Pipeline) -> None:
+    bring_up(at, 13)
+    lock = locks(at) / "pr-13" / "0f8fad5b-d9cb-469f-a165-70867728950e.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = {"pid": 4242, "username": "runner", "hostname": "fv-az1", "timestamp": "2026-11-25T12:00:05Z"}
+    lock.write_text(json.dumps(held))
+    claims = at.clone.home.backend / ".ops" / "claims" / "assistant" / "pr-13"
+
+    unclaimed = at.ops("test-stack", "down", "--pr", "13", check=False)
+    assert unclaimed.returncode == 1
+    for told in ("runner@fv-az1", "process 4242", "python -m ops unlock --stack pr-13"):
+        assert told in unclaimed.stderr
+        assert told in at.comment(13)
+
+    claims.mkdir(parents=True)
+    run = {
+        "id": 77,
+        "attempt": 2,
+        "job": "up",
+        "runner": "r",
+        "url": "https://github.com/o/r/actions/runs/77",
+    }
+    claim = {"version": 1, "host": "fv-az1", "pid": 4242, "command": "pulumi up", "run": run}
+    (claims / "x.json").write_text(json.dumps({**claim, "since": "2026-11-25T12:00:00.000000+00:00"}))
+    at.github.add_run(77, 2, "in_progress")
+    running = at.ops("test-stack", "down", "--pr", "13", check=False)
+    assert running.returncode == 1
+    assert "its run is in progress: https://github.com/o/r/actions/runs/77" in running.stderr
+    assert lock.exists()
+
+    at.github.add_run(77, 2, "completed")
+    at.ops("test-stack", "down", "--pr", "13")
+    nothing_is_left(at, 13)
+
+
+def test_a_person_removes_a_lock_by_unlock_and_sees_whose_it_was(at: Pipeline) -> None:
+    lock = locks(at) / "pr-14" / "0f8fad5b-d9cb-469f-a165-70867728950e.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = {"pid": 4242, "username": "ada", "hostname": "laptop", "timestamp": "2026-11-25T12:00:05Z"}
+    lock.write_text(json.dumps(held))
+
+    asked = at.ops("unlock", "--stack", "pr-14", check=False)
+    assert (asked.returncode, lock.exists()) == (1, True)
+    assert "ada@laptop (process 4242)" in asked.stdout
+
+    at.ops("unlock", "--stack", "pr-14", "--yes")
+    assert not lock.exists()
+    assert "is not locked" in at.ops("unlock", "--stack", "pr-14").stdout
+
+
+def test_a_stack_whose_half_was_deleted_by_hand_is_taken_down(
+    at: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up(at, 15)
+    azure = at.azure(monkeypatch)
+    outputs = json.loads(at.pulumi("pr-15", "stack", "output", "--json").stdout)
+    group = outputs["resourceGroupName"]
+    azure.cognitive.accounts.begin_delete(group, outputs["openaiAccountName"]).result()
+    azure.web.web_apps.delete(group, outputs["functionAppName"])
+
+    at.ops("test-stack", "down", "--pr", "15")
+
+    nothing_is_left(at, 15)
+
+
+def test_a_stack_whose_group_was_deleted_by_hand_is_taken_down(
+    at: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up(at, 16)
+    outputs = json.loads(at.pulumi("pr-16", "stack", "output", "--json").stdout)
+    at.azure(monkeypatch).resources.resource_groups.begin_delete(outputs["resourceGroupName"]).result()
+
+    at.ops("test-stack", "down", "--pr", "16")
+
+    nothing_is_left(at, 16)
+
+
+def test_a_group_and_a_deleted_account_whose_stack_is_lost_are_removed_by_down(at: Pipeline) -> None:
+    bring_up(at, 17)
+    at.pulumi("pr-17", "stack", "rm", "--yes", "--force")
+
+    at.ops("test-stack", "down", "--pr", "17")
+
+    assert at.arm_names("-pr-17-") == []
+
+
+def test_a_stack_whose_state_is_lost_is_made_anew(at: Pipeline) -> None:
+    bring_up(at, 18)
+    # Until a second command local Azure takes a create that is asked for again as one that was cut off.
+    at.pulumi("pr-18", "refresh", "--yes", "--skip-preview")
+    at.pulumi("pr-18", "stack", "rm", "--yes", "--force")
+
+    made = at.ops("test-stack", "up", "--pr", "18")
+
+    assert "the stack is destroyed and created again" in made.stderr
+    assert "`pr-18` is ready" in at.comment(18)
+    at.ops("test-stack", "down", "--pr", "18")
+    nothing_is_left(at, 18)
+
+
+# What must not happen
+
+
+def test_a_dry_run_changes_nothing(at: Pipeline) -> None:
+    at.github.add_pull_request(20)
+    writes = at.github.writes()
+
+    assert "would be created" in at.ops("test-stack", "up", "--pr", "20", "--dry-run").stdout
+    assert "would be" in at.ops("test-stack", "down", "--pr", "20", "--dry-run").stdout
+
+    nothing_is_left(at, 20)
+    assert at.github.writes() == writes
+
+
+@pytest.mark.parametrize(
+    ("number", "how", "reason"),
+    [
+        (21, {"state": "closed"}, "is closed"),
+        (22, {"head_repository": "someone/assistants"}, "comes from someone/assistants"),
+        (23, None, "has no pull request #23"),
+    ],
+)
+def test_a_pull_request_that_may_have_no_stack_gets_none(
+    at: Pipeline, number: int, how: dict[str, Any] | None, reason: str
+) -> None:
+    if how is not None:
+        at.github.add_pull_request(number, **how)
+
+    done = at.ops("test-stack", "up", "--pr", str(number), check=False)
+
+    assert done.returncode == 1
+    assert reason in done.stderr
+    nothing_is_left(at, number)
+
+
+def test_a_protected_stack_is_refused_before_anything_goes(at: Pipeline) -> None:
+    at.clone.config("deletionProtection", True)
+    at.clone.up()
+    before = at.clone.arm()
+
+    done = at.ops("destroy", "--stack", "local", "--yes", check=False)
+
+    assert done.returncode == 1
+    for told in (
+        "pulumi config set deletionProtection false --stack local",
+        "pulumi up --stack local",
+        "storage",
+    ):
+        assert told in done.stderr
+    assert at.clone.arm() == before
+
+    at.clone.config("deletionProtection", False)
+    at.clone.up()
+    asked = at.ops("destroy", "--stack", "local", check=False)
+    assert (asked.returncode, "--yes" in asked.stderr) == (1, True)
+    at.ops("destroy", "--stack", "local", "--yes")
+    assert at.arm_names("-local-") == []
+    assert at.clone.resources() == []
+    assert (at.clone.root / "Pulumi.local.yaml").exists()
+
+
+def test_an_unknown_stack_is_refused_with_those_that_exist(at: Pipeline) -> None:
+    done = at.ops("destroy", "--stack", "loacl", "--yes", check=False)
+
+    assert done.returncode == 1
+    assert "no stack 'loacl'" in done.stderr
+
+
+def test_stacks_side_by_side_come_and_go_and_none_disturbs_another(at: Pipeline) -> None:
+    """Two here, for the sake of time: `make ten` proves ten."""
+    numbers = range(31, 31 + int(os.environ.get("TEST_STACKS", "2")))
+    for number in numbers:
+        at.github.add_pull_request(number)
+
+    for action in ("up", "down"):
+        running = [at.spawn("test-stack", action, "--pr", str(number)) for number in numbers]
+        outputs = [process.communicate(timeout=600)[0] for process in running]
+        for process, output in zip(running, outputs, strict=True):
+            assert process.returncode == 0, output
+
+    for number in numbers:
+        nothing_is_left(at, number)

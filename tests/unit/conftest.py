@@ -1,0 +1,44 @@
+"""A unit test starts no process and opens no socket; one that does belongs to tests/integration."""
+
+import sys
+from collections.abc import Generator
+
+import pytest
+
+FORBIDDEN = frozenset(
+    {
+        "socket.bind",
+        "socket.connect",
+        "subprocess.Popen",
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+    }
+)
+"""Audit events of Python: https://docs.python.org/3/library/audit_events.html"""
+
+_unit_test_runs = False
+
+
+class NotAUnitTestError(Exception):
+    """A unit test started a process or opened a socket."""
+
+
+def _refuse(event: str, arguments: tuple[object, ...]) -> None:
+    if _unit_test_runs and event in FORBIDDEN:
+        raise NotAUnitTestError(f"{event}{arguments!r} in a unit test: move the test to tests/integration")
+
+
+sys.addaudithook(_refuse)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Includes the fixtures, of every scope."""
+    global _unit_test_runs  # noqa: PLW0603 # an audit hook cannot be removed
+    _unit_test_runs = True
+    try:
+        return (yield)
+    finally:
+        _unit_test_runs = False

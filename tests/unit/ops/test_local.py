@@ -1,0 +1,73 @@
+"""The commands that `make local` runs and shows name what belongs to its own stack."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from local_azure import __main__ as local_azure
+from local_azure.home import ENVIRONMENT_VARIABLE
+from ops.commands.local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
+
+OUTPUTS = {
+    "functionAppName": "func-assistant-local-1",
+    "storageAccountName": "stassistantlocal1",
+    "assistantsUrl": "https://127.0.0.1:20000/api/assistants",
+}
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scheme in ("http", "https", "all"):
+        for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+
+
+def test_the_key_and_the_rows_are_those_of_its_own_stack_while_others_are_up() -> None:
+    keys = local_azure.arguments_of(list(key_words(OUTPUTS)))
+    assert (keys.app, keys.name) == ("func-assistant-local-1", "default")
+    rows = local_azure.arguments_of(list(row_words(OUTPUTS)))
+    assert (rows.account, rows.table, rows.partition) == ("stassistantlocal1", "ChatState", "hello")
+
+
+@pytest.mark.usefixtures("plain_environment")
+def test_the_command_to_paste_names_the_app_and_avoids_a_proxy_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert shlex.join(key_words(OUTPUTS)) in curl_command(OUTPUTS)
+    assert "curl --cacert .local/ca.pem " in curl_command(OUTPUTS)
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    assert "curl --noproxy 127.0.0.1 --cacert .local/ca.pem " in curl_command(OUTPUTS)
+
+
+@pytest.mark.usefixtures("plain_environment")
+def test_the_certificate_is_that_of_the_home_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "a home"))
+    shown = shlex.split(curl_command(OUTPUTS).partition(" -X")[0])[-1]
+    assert (PROJECT / shown).resolve() == tmp_path / "a home" / "ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("has_cli", "cli_made_it", "runner_made_it", "expected"),
+    [
+        (True, False, False, CLI),
+        (False, False, False, RUNNER),
+        (True, True, False, CLI),
+        (False, True, False, CLI),  # which says how to get it back
+        (True, False, True, RUNNER),
+        (False, False, True, RUNNER),
+    ],
+)
+def test_the_stack_stays_with_what_made_it_and_a_new_one_takes_the_cli_where_there_is_one(
+    has_cli: bool, cli_made_it: bool, runner_made_it: bool, expected: Way
+) -> None:
+    assert way(has_cli=has_cli, cli_made_it=cli_made_it, runner_made_it=runner_made_it) is expected
+
+
+@pytest.mark.parametrize("words", [RUNNER.up, RUNNER.outputs, RUNNER.down])
+def test_the_runners_commands_are_local_azures(words: tuple[str, ...]) -> None:
+    arguments = local_azure.arguments_of(list(words))
+    assert (arguments.module, arguments.stack) == ("local_azure.runner.commands", "local")
