@@ -141,7 +141,8 @@ SETTINGS = settings_of(Settings)
 def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
-    file = read_stack_file(Path(__file__).with_name(f"Pulumi.{pulumi.get_stack()}.yaml"))
+    path = Path(__file__).with_name(f"Pulumi.{pulumi.get_stack()}.yaml")
+    file = read_stack_file(path, pulumi.get_project())
     return parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys, duplicates=file.duplicates)
 
 

@@ -143,9 +143,9 @@ class Workspace:
         settings: dict[str, Any] = content.setdefault("config", {}) or {}
         content["config"] = settings
         if value is None:
-            settings.pop(f"assistant:{key}", None)
+            settings.pop(key, None)
         else:
-            settings[f"assistant:{key}"] = value
+            settings[key] = value
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def request(

@@ -1,7 +1,7 @@
 """The stack's settings: declared once (declarations.py), read once, checked before the first resource."""
 
 from infra.settings.declarations import SETTINGS, HostSettings, LogSettings, ModelSettings, Settings
-from infra.settings.reading import own_keys, parse, python_version_of, read
+from infra.settings.reading import parse, python_version_of, read
 from infra.settings.schema import InvalidSettingsError, Problem, app_settings_of
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Problem",
     "Settings",
     "app_settings_of",
-    "own_keys",
     "parse",
     "python_version_of",
     "read",

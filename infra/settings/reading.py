@@ -12,7 +12,7 @@ from delivery.package import DEFAULT_PYTHON, PROJECT_ROOT
 from infra.settings.combinations import combined_problems
 from infra.settings.declarations import SETTINGS, Settings
 from infra.settings.schema import InvalidSettingsError, Problem, build, read_values
-from infra.settings.stack_config import StackFile, read_stack_file, stack_config
+from infra.settings.stack_config import read_stack_file, stack_config
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
 
@@ -26,25 +26,17 @@ def read() -> Settings:
     raw, secret_keys = stack_config()
     stack = pulumi.get_stack()
     path = _stack_file(stack, PROJECT_ROOT)
-    file = read_stack_file(path)
+    file = read_stack_file(path, pulumi.get_project())
     if pull_request_of(stack) is not None:
         if not path.is_file():
             raise pulumi.RunError(f"{path} is missing: restore it with `git checkout {path.name}`")
-        raw |= own_keys(file, pulumi.get_project())
+        # The stack's own config, in which the program sees only the defaults of Pulumi.yaml, counts less.
+        raw |= file.config
     return parse(raw, today=today(), stack=stack, secret_keys=secret_keys, duplicates=file.duplicates)
 
 
 def _stack_file(stack: str, root: Path) -> Path:
     return root / (f"Pulumi.{stack}.yaml" if pull_request_of(stack) is None else EPHEMERAL_CONFIG)
-
-
-def own_keys(file: StackFile, project: str) -> dict[str, str]:
-    """What a stack's file sets, without the project's namespace.
-
-    For the stack of a pull request the committed file overrides the stack's own config, in which the program
-    sees only the defaults of Pulumi.yaml.
-    """
-    return {name.removeprefix(f"{project}:"): text for name, text in file.config.items()}
 
 
 def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
@@ -53,8 +45,7 @@ def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
     It is not checked here: the program does that, and before it the code that builds or loads a package.
     """
     project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    config = own_keys(read_stack_file(_stack_file(stack, root)), project)
-    return config.get("pythonVersion", DEFAULT_PYTHON)
+    return read_stack_file(_stack_file(stack, root), project).config.get("pythonVersion", DEFAULT_PYTHON)
 
 
 def parse(

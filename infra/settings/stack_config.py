@@ -32,16 +32,21 @@ def stack_config() -> tuple[dict[str, str], set[str]]:
 
 @dataclass(frozen=True)
 class StackFile:
-    """`config`: whole key to text as the engine passes it. `duplicates`: keys that are in the file twice."""
+    """`config`: key, without the project's namespace, to text as the engine passes it.
+
+    `duplicates`: keys that are in the file twice.
+    """
 
     config: Mapping[str, str]
     duplicates: tuple[Problem, ...]
 
 
-def read_stack_file(path: Path) -> StackFile:
+def read_stack_file(path: Path, project: str) -> StackFile:
     """Read a `Pulumi.STACK.yaml`, which is empty if there is no file. Raises `pulumi.RunError`.
 
-    YAML libraries differ on a duplicate key: one refuses it, another uses the last value.
+    In the file a key may have the project's namespace or none: the CLI writes it, and the committed files do
+    without it, so that a project of another name can use them. YAML libraries differ on a duplicate key: one
+    refuses it, another uses the last value.
     """
     try:
         root: yaml.Node | None = _yaml.compose(path.read_bytes(), yaml.SafeLoader)
@@ -51,8 +56,11 @@ def read_stack_file(path: Path) -> StackFile:
         message = f"{path} cannot be read: {error}. `git diff {path.name}` shows what was changed."
         raise pulumi.RunError(message) from error
     config = next((value for name, value in _members(root, path.name) if name.value == "config"), None)
+    members = _members(config, f"config of {path.name}")
+    for name, _ in members:
+        name.value = str(name.value).removeprefix(f"{project}:")
     return StackFile(
-        {str(name.value): _text(value) for name, value in _members(config, f"config of {path.name}")},
+        {str(name.value): _text(value) for name, value in members},
         tuple(_duplicates(root, path.name)) if root is not None else (),
     )
 

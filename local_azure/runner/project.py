@@ -9,7 +9,8 @@ import yaml
 
 from local_azure.cli.output import CommandError
 
-_KNOWN = {"name", "description", "runtime", "config", "default", "value", "encryptionsalt", "secretsprovider"}
+_KNOWN = {"name", "description", "runtime", "template", "config", "default", "value"}
+_KNOWN |= {"encryptionsalt", "secretsprovider"}
 
 
 class Project(NamedTuple):
@@ -30,14 +31,15 @@ def read_project(start: Path, stack: str) -> Project:
         # Also with each scalar as it stands in the file: `1.10` is not the number 1.1.
         values, texts = yaml.safe_load(text) or {}, yaml.load(text, yaml.BaseLoader)  # noqa: S506 # strings
         problems = [*((project.keys() | values.keys()) - _KNOWN)]
+        namespace = f"{project['name']}:"
         for key, declared in (project.get("config") or {}).items():
             setting = declared if isinstance(declared, dict) else {"value": declared}
             problems += [f"{key}.{word}" for word in setting.keys() - _KNOWN]
             if (default := setting.get("default", setting.get("value"))) is not None:
-                config[key if ":" in key else f"{project['name']}:{key}"] = _text(default, default)
+                config[key if ":" in key else namespace + key] = _text(default, default)
         for key, value in (values.get("config") or {}).items():
             problems += [f"the encrypted {key}"] * ('"secure":' in _text(value, None))
-            config[key] = _text(value, texts["config"][key])
+            config[key if ":" in key else namespace + key] = _text(value, texts["config"][key])
         if not problems:
             return Project(str(project["name"]), str(root), stack, config)
         cause = f"only the Pulumi CLI knows {', '.join(sorted(problems))}: run `make pulumi` and use it"

@@ -15,7 +15,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from infra.names import Names, names
-from infra.settings import SETTINGS, own_keys
+from infra.settings import SETTINGS
 from infra.settings.stack_config import read_stack_file
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.azure import Azure
@@ -66,7 +66,7 @@ class Naming:
     @classmethod
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
         """Create it for the committed suffix and for none, because it may have been committed recently."""
-        config = own_keys(read_stack_file(folder / EPHEMERAL_CONFIG), project)
+        config = read_stack_file(folder / EPHEMERAL_CONFIG, project).config
         committed = SETTINGS["nameSuffix"].rule.parse(config.get("nameSuffix", ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
 

@@ -54,18 +54,10 @@ def test_the_environments_at_a_glance_are_those_of_their_files() -> None:
 
     told = {key: {name: row[name] for name in FILES} for key, row in rows.items() if key in SETTINGS}
     true = {
-        key: {
-            name: _shown(config.get(f"assistant:{key}", SETTINGS[key].default))
-            for name, config in configs.items()
-        }
+        key: {name: _shown(config.get(key, SETTINGS[key].default)) for name, config in configs.items()}
         for key in told
     }
-    differing = {
-        key.removeprefix("assistant:")
-        for config in configs.values()
-        for key in config
-        if key not in ("assistant:tags", "assistant:location")
-    }
+    differing = {key for config in configs.values() for key in config if key not in ("tags", "location")}
     assert told == true
     assert told.keys() == differing, "every setting in which the environments differ is in the table"
 

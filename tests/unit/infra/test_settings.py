@@ -35,8 +35,7 @@ def problems_of(config: dict[str, object], **arguments: Any) -> dict[str, Proble
 
 def stack_config(name: str) -> dict[str, object]:
     content = yaml.safe_load((ROOT / name).read_text())
-    assert all(key.startswith("assistant:") for key in content["config"])
-    return {key.removeprefix("assistant:"): value for key, value in content["config"].items()}
+    return content["config"]
 
 
 def test_nothing_set_means_the_default_model_in_the_region_of_everything_else() -> None:

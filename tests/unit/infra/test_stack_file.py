@@ -19,15 +19,18 @@ def written(folder: Path, content: str) -> Path:
 
 def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path: Path) -> None:
     content = "config:\n  assistant:location: westus\n  assistant:tags:\n    owner: a\n    owner: b\n"
-    path = written(tmp_path, content + "  assistant:location: eastus2\n")
-    assert [(problem.key, problem.value, problem.rule) for problem in read_stack_file(path).duplicates] == [
+    path = written(tmp_path, content + "  location: eastus2\n")
+    assert [
+        (problem.key, problem.value, problem.rule)
+        for problem in read_stack_file(path, "assistant").duplicates
+    ] == [
         (
-            "assistant:tags.owner",
+            "tags.owner",
             "b",
             "is twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
         ),
         (
-            "assistant:location",
+            "location",
             "eastus2",
             "is twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
         ),
@@ -36,17 +39,17 @@ def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path:
 
 def test_a_second_config_section_is_a_key_that_stands_twice(tmp_path: Path) -> None:
     path = written(tmp_path, "config:\n  a:b: 1\nconfig:\n  a:c: 2\n")
-    assert [problem.key for problem in read_stack_file(path).duplicates] == ["config"]
+    assert [problem.key for problem in read_stack_file(path, "assistant").duplicates] == ["config"]
 
 
 def test_a_key_that_stands_twice_in_an_element_of_a_list_is_named_with_its_path(tmp_path: Path) -> None:
     path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n")
-    assert [problem.key for problem in read_stack_file(path).duplicates] == ["a:b[1].x"]
+    assert [problem.key for problem in read_stack_file(path, "assistant").duplicates] == ["a:b[1].x"]
 
 
 def test_the_same_key_in_two_mappings_is_no_duplicate(tmp_path: Path) -> None:
     path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 2}]\n  a:c: {x: 1}\n  b:c: {x: 1}\n")
-    assert read_stack_file(path).duplicates == ()
+    assert read_stack_file(path, "assistant").duplicates == ()
 
 
 def test_the_program_refuses_a_stack_file_with_a_key_twice(
@@ -77,7 +80,7 @@ def test_the_program_refuses_a_stack_file_with_a_key_twice(
     ],
 )
 def test_values_are_text_as_the_engine_hands_them_over(tmp_path: Path, value: str, text: str) -> None:
-    assert read_stack_file(written(tmp_path, f"config:\n  a:b: {value}\n")).config == {"a:b": text}
+    assert read_stack_file(written(tmp_path, f"config:\n  a:b: {value}\n"), "a").config == {"b": text}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
@@ -89,12 +92,12 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["config: 3\n", "- a\n", "config:\n  a: [\n", "\0"])
 def test_a_file_that_is_no_stack_file_is_named_without_a_traceback(tmp_path: Path, content: str) -> None:
     with pytest.raises(pulumi.RunError, match=r"Pulumi\.dev\.yaml"):
-        read_stack_file(written(tmp_path, content))
+        read_stack_file(written(tmp_path, content), "a")
 
 
 def test_a_missing_or_empty_file_sets_nothing(tmp_path: Path) -> None:
-    assert read_stack_file(tmp_path / "Pulumi.none.yaml").config == {}
-    assert read_stack_file(written(tmp_path, "# nothing\n")).config == {}
+    assert read_stack_file(tmp_path / "Pulumi.none.yaml", "a").config == {}
+    assert read_stack_file(written(tmp_path, "# nothing\n"), "a").config == {}
 
 
 @pytest.mark.parametrize(
@@ -103,4 +106,4 @@ def test_a_missing_or_empty_file_sets_nothing(tmp_path: Path) -> None:
     ids=lambda path: path.name,
 )
 def test_no_committed_file_has_a_key_twice(path: Path) -> None:
-    assert read_stack_file(path).duplicates == ()
+    assert read_stack_file(path, "assistant").duplicates == ()

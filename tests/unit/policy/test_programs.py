@@ -36,8 +36,7 @@ def stack_name(file_name: str) -> str:
 
 def config_of(file_name: str) -> dict[str, object]:
     content: dict[str, Any] = yaml.safe_load((ROOT / file_name).read_text())
-    settings: dict[str, Any] = content["config"]
-    return {key.partition(":")[2]: value for key, value in settings.items()}
+    return content["config"]
 
 
 def resources_of(run: Run, stack: str, project: str = "assistant") -> list[Resource]:
