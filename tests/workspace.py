@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,8 +196,8 @@ class RunnerWorkspace(Workspace):
         return json.loads(self.run("runner", "outputs").stdout)
 
 
-def clone(root: Path) -> None:
-    """Copy the project's own files; the installed packages and the wheel cache are shared."""
+def copy_project(root: Path) -> None:
+    """Copy the project's own files."""
     root.mkdir(parents=True, exist_ok=True)
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "local.settings.json", "node_modules", "tests")
     for name in CLONED:
@@ -206,6 +206,15 @@ def clone(root: Path) -> None:
             shutil.copytree(source, root / name, ignore=ignore)
         else:
             shutil.copy2(source, root / name)
+
+
+def clone(root: Path) -> None:
+    """Copy the project's own files; the installed packages and the wheel cache are shared."""
+    copy_project(root)
+    share_installed(root)
+
+
+def share_installed(root: Path) -> None:
     for name in SHARED:
         (root / name).symlink_to(PROJECT / name)
     wheels = PROJECT / ".build" / "wheels"
@@ -214,9 +223,9 @@ def clone(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def workspace(root: Path) -> Generator[Workspace]:
+def workspace(root: Path, prepare: Callable[[Path], None] = clone) -> Generator[Workspace]:
     """A clone whose local Azure is stopped, and whose processes are gone, when the test is over."""
-    clone(root)
+    prepare(root)
     environment = {
         name: value
         for name, value in os.environ.items()
