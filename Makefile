@@ -42,9 +42,16 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them.
-test: check browser policy-setup ## Check the code and run every test
+test: check browser policy-setup ## Check the code and run the tests (ALL=1: local Azure's own, too, where it is unchanged)
 	@$(RUN) -m infra.package >/dev/null
-	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@tests="tests local_azure/tests"; unchanged=; \
+	if [ -z "$(CI)$(ALL)" ] && base="$$(git merge-base HEAD origin/main 2>/dev/null)" && \
+		git diff --quiet "$$base" -- local_azure requirements-dev.txt && \
+		[ -z "$$(git ls-files --others --exclude-standard local_azure)" ]; then \
+		tests=tests; unchanged="local_azure/ is as on origin/main, so its own tests were left out: make test ALL=1 runs them"; fi; \
+	echo "make test: pytest $$tests"; \
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $$tests || exit; \
+	if [ -n "$$unchanged" ]; then echo "make test: $$unchanged"; fi
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
 	@TEST_STACKS=10 $(RUN) -m pytest tests/stack/test_environments.py tests/stack/test_many_stacks.py -k "side_by_side or stacks_come_and_go" --durations=0
