@@ -4,41 +4,21 @@ Every test puts the stack back with the command that drift names, and finds noth
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from delivery.package import HASH_FILE, content_hash, zip_bytes
-from tests.workspace import PROJECT, STACK, Workspace, workspace
+from tests.workspace import PROJECT, STACK, Workspace
 
 pytestmark = pytest.mark.cli
 SECRET = "s3cret-of-the-portal"
 BY_HAND = "11111111-2222-4333-8444-555555555555"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-
-
-@pytest.fixture(scope="module")
-def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("drift")) as made:
-        (made.root / ".github").mkdir()
-        shutil.copy(PROJECT / ".github" / "owners.toml", made.root / ".github")
-        made.up()
-        yield made
-
-
-@pytest.fixture
-def stack(module_stack: Workspace) -> Iterator[Workspace]:
-    """Put back afterwards, so that each test starts without drift."""
-    before = module_stack.arm()
-    yield module_stack
-    if module_stack.arm() != before:
-        module_stack.up("--refresh")
 
 
 def ops(stack: Workspace, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

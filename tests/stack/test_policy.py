@@ -3,82 +3,40 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from policy import check
-from tests.workspace import PROJECT, Workspace, workspace
+from tests.workspace import PROJECT, Workspace
 
 pytestmark = pytest.mark.cli
-STACK_FILES = sorted(path.name for path in PROJECT.glob("Pulumi.*.yaml"))
 PACK = PROJECT / "policy"
 without_pack = pytest.mark.skipif(
     not (PACK / ".venv").exists(), reason="there is no policy/.venv: make policy-setup"
 )
 
 
-@pytest.fixture(scope="module")
-def unused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A clone on local Azure in which nothing is up."""
-    with workspace(tmp_path_factory.mktemp("policy")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def standing(unused: Workspace) -> Workspace:
-    """The same clone, with its stack `local` up."""
-    unused.up()
-    return unused
-
-
-def stack_of(file_name: str) -> str:
-    name = file_name.removeprefix("Pulumi.").removesuffix(".yaml")
-    return "pr-7" if name == "pr" else name
-
-
-def previewed(made: Workspace, stack: str) -> dict[str, Any]:
-    if stack != "local":
-        made.run("pulumi", "stack", "init", stack, "--no-select", check=False)
-    return json.loads(made.run("pulumi", "preview", "--json", "--stack", stack).stdout)
-
-
 def told(judged: check.Judgement) -> list[str]:
     return [f"{violation.rule}: {violation}" for violation in judged.violations]
 
 
-@pytest.mark.parametrize("file_name", STACK_FILES)
-def test_a_preview_with_the_committed_configuration_breaks_no_rule(unused: Workspace, file_name: str) -> None:
-    before = {path: path.read_bytes() for path in unused.root.glob("Pulumi.*.yaml")}
+def test_a_preview_of_production_without_protection_is_found(stack: Workspace) -> None:
+    path = stack.root / "Pulumi.prod.yaml"
+    path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
+    stack.run("pulumi", "stack", "init", "prod", "--no-select")
 
-    judged = check.check(previewed(unused, stack_of(file_name)))
-
-    for path, content in before.items():
-        path.write_bytes(content)  # `stack init` adds its salt
-    assert told(judged) == []
-    assert judged.notes == []
-    assert judged.resources > 20
-
-
-def test_a_preview_of_production_without_protection_is_found(unused: Workspace) -> None:
-    path = unused.root / "Pulumi.prod.yaml"
-    before = path.read_bytes()
-    try:
-        path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
-        found = check.violations(previewed(unused, "prod"))
-    finally:
-        path.write_bytes(before)
+    preview = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
+    found = check.violations(json.loads(preview))
 
     tables = {"chat-state", "todos", "leases"}
     assert {one.resource for one in found} == {"group", "storage-account", "openai-account", *tables}
     assert {one.rule for one in found} == {"protected-production"}
 
 
-def test_the_command_judges_a_preview_through_a_pipe(unused: Workspace) -> None:
-    document = json.dumps(previewed(unused, "local"))
+def test_the_command_judges_a_preview_through_a_pipe(stack: Workspace) -> None:
+    document = stack.pulumi("preview", "--json").stdout
 
     done = subprocess.run(
         [str(PROJECT / ".venv" / "bin" / "python"), "-m", "policy", "check", "-"],
@@ -93,23 +51,23 @@ def test_the_command_judges_a_preview_through_a_pipe(unused: Workspace) -> None:
     assert "0 violations" in done.stdout
 
 
-def test_what_stands_breaks_no_rule_when_every_value_is_known(standing: Workspace) -> None:
-    judged = check.check({"deployment": {"resources": standing.resources()}})
+def test_what_stands_breaks_no_rule_when_every_value_is_known(stack: Workspace) -> None:
+    judged = check.check({"deployment": {"resources": stack.resources()}})
 
     assert told(judged) == []
     assert judged.resources > 20
 
 
 @without_pack
-def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(standing: Workspace) -> None:
-    shutil.copytree(PACK, standing.root / "policy", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
-    (standing.root / "policy" / ".venv").symlink_to((PACK / ".venv").resolve())
+def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(stack: Workspace) -> None:
+    shutil.copytree(PACK, stack.root / "policy", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    (stack.root / "policy" / ".venv").symlink_to((PACK / ".venv").resolve())
 
-    passed = standing.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy")
-    spoil(standing.root)
-    before = standing.arm()
-    stopped = standing.pulumi("preview", "--policy-pack", "policy", check=False)
-    refused = standing.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy", check=False)
+    passed = stack.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy")
+    spoil(stack.root)
+    before = stack.arm()
+    stopped = stack.pulumi("preview", "--policy-pack", "policy", check=False)
+    refused = stack.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policy", check=False)
 
     assert "mandatory" not in passed.stdout
     assert stopped.returncode != 0
@@ -121,12 +79,12 @@ def test_the_policy_pack_passes_the_program_and_stops_one_that_breaks_rules(stan
     assert account in refused.stdout
     # A waiver turns the refusal into advice.
     assert "[advisory]" not in stopped.stdout
-    waive(standing.root, "keyless-storage", "storage-account")
-    advised = standing.pulumi("preview", "--policy-pack", "policy", check=False).stdout
+    waive(stack.root, "keyless-storage", "storage-account")
+    advised = stack.pulumi("preview", "--policy-pack", "policy", check=False).stdout
     assert "[advisory]  waived" in advised
     assert "because the test says so" in advised
     assert "[mandatory]  keyless-storage" not in advised
-    assert standing.arm() == before
+    assert stack.arm() == before
 
 
 def spoil(root: Path) -> None:
