@@ -11,6 +11,9 @@ CODE := __main__.py conftest.py infra delivery bootstrap function_app local_azur
 # What runs here is this checkout, with what is installed in .venv.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 
+# The stack tests start some thousand Python processes; without bytecode each compiles the modules that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup policy-setup pulumi browser local preview down test ten check format settings lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list

@@ -30,3 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if need_cli and find(os.environ) is None:
         for item in need_cli:
             item.add_marker(pytest.mark.skip(reason=WITHOUT_CLI))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if WITHOUT_CLI in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} stack tests were skipped: {WITHOUT_CLI}")
