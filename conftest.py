@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -6,6 +7,10 @@ from hypothesis import HealthCheck, settings
 from local_azure.loopback import without_proxy
 from local_azure.runtime.ports import RANGE_VARIABLE
 from tools.pulumi.cli import find
+
+# A shell ignores SIGINT in what it starts in the background, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile(
