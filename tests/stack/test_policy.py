@@ -1,6 +1,7 @@
 """The rules on previews and states that Pulumi prints, and the policy pack in Pulumi."""
 
 import json
+import re
 import shutil
 import subprocess
 from datetime import timedelta
@@ -22,22 +23,9 @@ def told(judged: check.Judgement) -> list[str]:
     return [f"{violation.rule}: {violation}" for violation in judged.violations]
 
 
-def test_a_preview_of_production_without_protection_is_found(stack: Workspace) -> None:
-    path = stack.root / "Pulumi.prod.yaml"
-    path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
+def test_production_as_committed_breaks_no_rule_and_without_protection_one(stack: Workspace) -> None:
     stack.run("pulumi", "stack", "init", "prod", "--no-select")
-
-    preview = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
-    found = check.violations(json.loads(preview))
-
-    tables = {"chat-state", "todos", "leases"}
-    assert {one.resource for one in found} == {"group", "storage-account", "openai-account", *tables}
-    assert {one.rule for one in found} == {"protected-production"}
-
-
-def test_the_command_judges_a_preview_through_a_pipe(stack: Workspace) -> None:
-    document = stack.pulumi("preview", "--json").stdout
-
+    document = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
     done = subprocess.run(
         [str(PROJECT / ".venv" / "bin" / "python"), "-m", "policy", "check", "-"],
         cwd=PROJECT,
@@ -46,9 +34,23 @@ def test_the_command_judges_a_preview_through_a_pipe(stack: Workspace) -> None:
         text=True,
         check=False,
     )
-
     assert (done.returncode, done.stderr) == (0, "")
     assert "0 violations" in done.stdout
+
+    path = stack.root / "Pulumi.prod.yaml"
+    unprotected = re.sub(r'deletionProtection: "?true"?', "deletionProtection: false", path.read_text())
+    assert unprotected != path.read_text()
+    path.write_text(unprotected)
+    preview = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
+    violations = check.violations(json.loads(preview))
+    tables = {"chat-state", "todos", "leases"}
+    assert {violation.resource for violation in violations} == {
+        "group",
+        "storage-account",
+        "openai-account",
+        *tables,
+    }
+    assert {violation.rule for violation in violations} == {"protected-production"}
 
 
 def test_what_stands_breaks_no_rule_when_every_value_is_known(stack: Workspace) -> None:

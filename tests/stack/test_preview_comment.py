@@ -71,7 +71,7 @@ def test_a_changed_setting_is_listed_by_its_name_and_hostile_tags_stay_text(
 
     report, comment = preview(stack, tmp_path)
 
-    assert {resource.op for resource in report.changed} == {"update"}
+    assert "update" in {resource.op for resource in report.changed if resource.name == "function-app"}
     heading = "- **update** function app `function-app`"
     setting = '  - app setting `HTTP_AUTH_LEVEL`: `"function"` → `"anonymous"`\n'
     assert setting in comment[comment.index(heading) :]
