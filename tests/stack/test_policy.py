@@ -68,7 +68,7 @@ def test_a_preview_of_production_without_protection_is_found(unused: Workspace) 
     before = path.read_bytes()
     try:
         path.write_text(path.read_text().replace("deletionProtection: true", "deletionProtection: false"))
-        found = check.violations(previewed(unused, "prod"))
+        found = check.check(previewed(unused, "prod")).violations
     finally:
         path.write_bytes(before)
 
