@@ -6,13 +6,13 @@ error, since a busy machine can miss it: the figures are for people.
 """
 
 import argparse
-import ast
 import contextlib
 import dataclasses
 import http.client
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -82,23 +82,12 @@ def azure_native_names() -> list[str]:
 
     A module loads when one of its names is first used, so importing it is not enough.
     """
-    used: set[str] = set()
-    for path in (PROJECT / "infra").rglob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text())))
-        modules = {
-            alias.name
-            for node in nodes
-            if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native"
-            for alias in node.names
-        }
-        used.update(
-            f"{node.value.id}.{node.attr}"
-            for node in nodes
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id in modules
-        )
-    return sorted(used)
+    names: set[str] = set()
+    for text in (path.read_text() for path in (PROJECT / "infra").rglob("*.py")):
+        for imported in re.findall(r"^from pulumi_azure_native import (.+)", text, re.MULTILINE):
+            modules = imported.replace(", ", "|")
+            names.update(re.findall(rf"(?<![\w.`])(?:{modules})\.\w+", text))
+    return sorted(names)
 
 
 LITERAL_PROGRAM = """\
