@@ -56,8 +56,10 @@ def test_any_folder_can_hold_the_checkout(tmp_path: Path) -> None:
 def test_the_passphrase_is_the_callers_or_empty(
     location: StateLocation, given: dict[str, str], expected: dict[str, str]
 ) -> None:
-    environment = StateLocation("shared", root=location.root, environment=given).pulumi().environment
+    own = StateLocation("shared", root=location.root, environment=given)
+    environment = own.pulumi().environment
     assert {name: value for name, value in environment.items() if "PASSPHRASE" in name} == expected
+    assert "PASSPHRASE" not in repr(own)
 
 
 def test_a_moved_state_is_in_the_container_even_if_a_copy_is_left(location: StateLocation) -> None:

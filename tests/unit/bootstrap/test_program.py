@@ -170,7 +170,10 @@ def test_overwritten_and_deleted_blobs_can_be_restored(made: Run) -> None:
         assert "blob-service" in made.before(f"{container}-container")
     (rule,) = made["version-expiry"].inputs["policy"]["rules"]
     assert rule["enabled"]
-    assert rule["definition"]["actions"] == {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}}
+    assert rule["definition"] == {
+        "filters": {"blobTypes": ["blockBlob"]},
+        "actions": {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}},
+    }
     assert "blob-service" in made.before("version-expiry")
 
 
@@ -192,6 +195,32 @@ def test_every_resource_is_protected_unless_the_setting_says_otherwise(made: Run
     assert [resource.name for resource in made.resources.values() if not resource.protect] == []
     unprotected = run_bootstrap({"deletionProtection": False}).resources.values()
     assert not any(resource.protect for resource in unprotected)
+
+
+def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(made: Run) -> None:
+    created_first = {
+        resource.name
+        for resource in made.resources.values()
+        if resource.type.startswith("azure-native:") and not resource.delete_before_replace
+    }
+    assert created_first == {"state-key"}  # a replaced key stays in the vault
+
+
+def test_components_keep_their_types_which_are_part_of_every_urn(made: Run) -> None:
+    components = {
+        name: resource.type
+        for name, resource in made.resources.items()
+        if resource.type.startswith("bootstrap:")
+    }
+    assert components == {
+        "storage": "bootstrap:state:StateStorage",
+        "key": "bootstrap:state:StateKey",
+        "reader": "bootstrap:identities:GitHubIdentity",
+        "deployer": "bootstrap:identities:GitHubIdentity",
+        "grants": "bootstrap:identities:Grants",
+    }
+    others = {name: resource.parent for name, resource in made.resources.items() if name not in components}
+    assert {name for name, parent in others.items() if not parent} == {"group"}
 
 
 def test_every_resource_that_takes_tags_has_them() -> None:
