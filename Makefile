@@ -94,7 +94,7 @@ bootstrap: setup ## Make what the pipelines stand on: state container, key, iden
 bootstrap-move: setup ## Move the bootstrap's own state into the container that it made
 	@$(RUN) -m bootstrap move
 
-bench: setup ## Print the figures of the README as ratios
+bench: setup ## Print the figures of CONTRIBUTING.md
 	@$(RUN) -m tests.bench
 
 clean: ## Stop local Azure and remove everything that was made here

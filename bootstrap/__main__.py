@@ -26,6 +26,10 @@ exit codes:
 """
 
 
+def _default_stack() -> str:
+    return os.environ.get("PULUMI_STACK") or DEFAULT_STACK
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bootstrap",
@@ -35,11 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     own = argparse.ArgumentParser(add_help=False)
-    own.add_argument(
-        "--stack",
-        default=os.environ.get("PULUMI_STACK") or DEFAULT_STACK,
-        help=f"the stack (default: $PULUMI_STACK, else {DEFAULT_STACK})",
-    )
+    stack_help = f"the stack (default: $PULUMI_STACK, else {DEFAULT_STACK})"
+    own.add_argument("--stack", default=_default_stack(), help=stack_help)
     dry = argparse.ArgumentParser(add_help=False)
     dry.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -59,21 +60,19 @@ def _parser() -> argparse.ArgumentParser:
         "--overwrite", action="store_true", help="replace another state of the stack in the target backend"
     )
     verbs.add_parser("variables", parents=[own], help="print the `gh variable set` commands for GitHub")
-    verbs.add_parser("pulumi", parents=[own], help="run Pulumi on this state: pulumi ARGS").add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="ARGS"
-    )
+    # Only for the help: `main` reads what follows it.
+    verbs.add_parser("pulumi", help="run Pulumi on this state: pulumi ARGS")
     return parser
 
 
 def main(words: list[str]) -> int:
     os.environ.update(without_proxy(os.environ))
-    # All arguments after `pulumi` are Pulumi's. `--stack` among them also selects the state.
     if words[:1] == ["pulumi"]:
+        # All arguments after `pulumi` are Pulumi's. `--stack` among them also selects the state.
         flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        flag.add_argument("-s", "--stack", default=os.environ.get("PULUMI_STACK") or DEFAULT_STACK)
-        arguments = argparse.Namespace(
-            command="pulumi", stack=flag.parse_known_args(words[1:])[0].stack, arguments=words[1:]
-        )
+        flag.add_argument("-s", "--stack", default=_default_stack())
+        arguments = flag.parse_known_args(words[1:])[0]
+        arguments.command = "pulumi"
     else:
         arguments = _parser().parse_args(words)
     location = StateLocation(arguments.stack)
@@ -92,7 +91,7 @@ def main(words: list[str]) -> int:
             case "variables":
                 say("\n".join(commands.variables(location)))
             case _:
-                commands.exec_pulumi(location, arguments.arguments)
+                commands.exec_pulumi(location, words[1:])
     except OpsError as error:
         note(f"error: {error}")
         return 1

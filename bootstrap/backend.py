@@ -13,10 +13,9 @@ from typing import Any, cast
 
 import yaml
 
-from ops.engine import Pulumi
+from ops.engine import PROJECT, Pulumi
 from ops.output import OpsError
 
-PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_KEY = "state:backendUrl"
 """Key in the stack file; written after the state was moved and a preview has shown no changes."""
 
@@ -51,7 +50,7 @@ class StateLocation:
     @property
     def moved_to(self) -> str:
         """The backend in the stack file; empty before the state was moved."""
-        config: dict[str, Any] = self._stack_file.get("config") or {}
+        config: dict[str, Any] = self._stack_settings().get("config") or {}
         return str(config.get(BACKEND_KEY) or "")
 
     def pulumi(self, url: str = "") -> Pulumi:
@@ -62,15 +61,11 @@ class StateLocation:
                 self._refuse_new_state()
         if url == self.local_url:
             self.folder.mkdir(exist_ok=True, mode=0o700)
-        return Pulumi(
-            folder=self.root / "bootstrap",
-            environment={
-                # This state has no secrets, and the key that will encrypt it does not exist yet.
-                **({} if "PULUMI_CONFIG_PASSPHRASE_FILE" in self.environment else {_PASSPHRASE: ""}),
-                **self.environment,
-                "PULUMI_BACKEND_URL": url,
-            },
-        )
+        environment = {**self.environment, "PULUMI_BACKEND_URL": url}
+        if "PULUMI_CONFIG_PASSPHRASE_FILE" not in environment:
+            # This state has no secrets, and the key that will encrypt it does not exist yet.
+            environment.setdefault("PULUMI_CONFIG_PASSPHRASE", "")
+        return Pulumi(folder=self.root / "bootstrap", environment=environment)
 
     def forget_local(self) -> None:
         """Remove this stack's state from this machine, and the folder if it is empty then."""
@@ -81,15 +76,14 @@ class StateLocation:
         if self.folder.is_dir() and not any(file.is_file() for file in stacks.rglob("*.json*")):
             shutil.rmtree(self.folder)
 
-    @property
-    def _stack_file(self) -> dict[str, Any]:
+    def _stack_settings(self) -> dict[str, Any]:
         if not self.stack_file.is_file():
             return {}
         content: object = yaml.safe_load(self.stack_file.read_text(encoding="utf-8"))
         return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
 
     def _refuse_new_state(self) -> None:
-        provider = str(self._stack_file.get("secretsprovider") or "")
+        provider = str(self._stack_settings().get("secretsprovider") or "")
         if provider not in ("", "passphrase"):
             raise OpsError(
                 f"{self.stack_file} says that the state of {self.stack} is encrypted by {provider}, so it "
@@ -97,6 +91,3 @@ class StateLocation:
                 "If it is on another machine, run `make bootstrap-move` there and commit the file. "
                 f"If it is lost, remove `secretsprovider` and `encryptedkey` from {self.stack_file}"
             )
-
-
-_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 # the name of a variable

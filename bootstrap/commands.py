@@ -31,10 +31,7 @@ ROLES_TAKE_SECONDS = 12 * 60.0
 """New role assignments take effect within ten minutes (Docs: Troubleshoot Azure RBAC)."""
 
 _PAUSE_SECONDS = 15.0
-_NOT_YET = re.compile(
-    r"\b403\b|AuthorizationPermissionMismatch|AuthorizationFailure|ForbiddenByRbac",
-    re.IGNORECASE,
-)
+_NOT_YET = re.compile(r"(?i)\b403\b|AuthorizationPermissionMismatch|AuthorizationFailure|ForbiddenByRbac")
 
 
 def up(location: StateLocation, *, dry_run: bool) -> None:
@@ -62,7 +59,6 @@ def move(
     secrets_provider: str = "",
     overwrite: bool = False,
     dry_run: bool = False,
-    timeout: float = ROLES_TAKE_SECONDS,
 ) -> None:
     """Move the state from this machine to the container, and remove the local copy last. Raises OpsError.
 
@@ -79,7 +75,11 @@ def move(
         )
     source = location.pulumi(location.local_url)
     exported = source.export(location.stack)
-    _refuse_unfinished(location.stack, exported)
+    if pending := pending_operations(exported):
+        raise OpsError(
+            f"an `up` of {location.stack} was killed during: {', '.join(pending)}. Complete it first: "
+            "make bootstrap"
+        )
     outputs = source.outputs(location.stack)
     to, provider = to or outputs.get("backendUrl", ""), secrets_provider or outputs.get("secretsProvider", "")
     if not (to and provider):
@@ -103,11 +103,10 @@ def move(
     if not is_encrypted_by(provider, exported):
         note(f"1/4 Encrypt the state with {provider}")
         words = ("stack", "change-secrets-provider", provider, "--stack", location.stack)
-        retry_until(lambda: source.run(*words), timeout)
+        retry_until(lambda: source.run(*words))
         exported = source.export(location.stack)
     note(f"2/4 Copy the state to {to}")
-    retry_until(target.stacks, timeout)
-    if location.stack not in target.stacks():
+    if location.stack not in retry_until(target.stacks):
         target.run("stack", "init", location.stack, "--no-select", "--secrets-provider", provider)
     there = target.export(location.stack)
     if resources_of(there) != resources_of(exported):
@@ -117,7 +116,9 @@ def move(
                 f"{len(resources_of(exported))} in {location.folder}. Nothing was changed there. If it is an "
                 "earlier copy of this one: .venv/bin/python -m bootstrap move --overwrite"
             )
-        _import(target, location, exported)
+        copy = location.folder / f"{location.stack}.exported.json"
+        copy.write_text(json.dumps(exported), encoding="utf-8")
+        target.run("stack", "import", "--stack", location.stack, "--file", str(copy))
     _finish(location, target, url=to)
 
 
@@ -126,31 +127,14 @@ def _finish(location: StateLocation, target: Pulumi, *, url: str = "", dry_run: 
     note("3/4 Run a preview there")
     target.run("preview", "--stack", location.stack, "--expect-no-changes", show=True)
     if dry_run:
-        say(
-            f"would remove {location.folder}"
-            if location.is_here
-            else "would do nothing: the state has been moved"
-        )
+        nothing = "would do nothing: the state has been moved"
+        say(f"would remove {location.folder}" if location.is_here else nothing)
         return
     if url:
         target.run("config", "set", BACKEND_KEY, url, "--stack", location.stack)
     note("4/4 Remove the copy on this machine")
     location.forget_local()
     say(f"The state of {location.stack} is in {url or location.moved_to}. Commit {location.stack_file}.")
-
-
-def _import(target: Pulumi, location: StateLocation, exported: Mapping[str, Any]) -> None:
-    copy = location.folder / f"{location.stack}.exported.json"
-    copy.write_text(json.dumps(exported), encoding="utf-8")
-    target.run("stack", "import", "--stack", location.stack, "--file", str(copy))
-
-
-def _refuse_unfinished(stack: str, exported: Mapping[str, Any]) -> None:
-    pending = pending_operations(exported)
-    if pending:
-        raise OpsError(
-            f"an `up` of {stack} was killed during: {', '.join(pending)}. Complete it first: make bootstrap"
-        )
 
 
 def is_encrypted_by(provider: str, exported: Mapping[str, Any]) -> bool:
@@ -166,7 +150,9 @@ def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
     return deployment.get("resources") or []
 
 
-def retry_until(action: Callable[[], T], timeout: float, pause: float = _PAUSE_SECONDS) -> T:
+def retry_until(
+    action: Callable[[], T], timeout: float = ROLES_TAKE_SECONDS, pause: float = _PAUSE_SECONDS
+) -> T:
     """Call `action` again while Azure reports a missing permission, for at most `timeout` seconds.
 
     New role assignments take some minutes to take effect. Raises PulumiError.
@@ -188,10 +174,9 @@ def variables(location: StateLocation) -> list[str]:
     missing = [output for output in (*VARIABLES.values(), "repository") if output not in outputs]
     if missing:
         raise OpsError(f"stack {location.stack} has no output {', '.join(missing)}: make bootstrap")
+    repository = outputs["repository"]
     return [
-        shlex.join(
-            ["gh", "variable", "set", name, "--repo", outputs["repository"], "--body", outputs[output]]
-        )
+        shlex.join(("gh", "variable", "set", name, "--repo", repository, "--body", outputs[output]))
         for name, output in VARIABLES.items()
     ]
 

@@ -5,7 +5,7 @@ one of the subjects here, including upper and lower case (GitHub Docs: "OpenID C
 claim).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bootstrap.settings import Repository
 
@@ -13,25 +13,22 @@ ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "api://AzureADTokenExchange"
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(NamedTuple):
     """`name`: the credential's name in Azure and part of its logical name; `context`: end of the subject."""
 
     name: str
     context: str
-    reason: str
 
 
 READER = (
-    Trust("github-pull-request", "pull_request", "previews of pull requests; forks get no token"),
-    Trust("github-main", "ref:refs/heads/main", "drift at night, from the main branch"),
+    Trust("github-pull-request", "pull_request"),  # previews of pull requests; forks get no token
+    Trust("github-main", "ref:refs/heads/main"),  # drift at night, from the main branch
 )
-
 DEPLOYER = (
-    Trust("github-dev", "environment:dev", "deploys of the main branch"),
-    Trust("github-test", "environment:test", "after dev"),
-    Trust("github-prod", "environment:prod", "after test, behind the environment's approval"),
-    Trust("github-pr", "environment:pr", "test stacks of pull requests, made and swept"),
+    Trust("github-dev", "environment:dev"),  # deploys of the main branch
+    Trust("github-test", "environment:test"),  # after dev
+    Trust("github-prod", "environment:prod"),  # after test, behind the environment's approval
+    Trust("github-pr", "environment:pr"),  # test stacks of pull requests, made and swept
 )
 
 

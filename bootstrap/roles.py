@@ -55,7 +55,6 @@ class Grant:
     who: Who
     role: BuiltIn | CustomRole
     scope: Scope
-    reason: str
     condition: str = ""
 
 
@@ -124,98 +123,29 @@ def only_app_roles() -> str:
 
 
 GRANTS = (
-    Grant(
-        key="reader-resources",
-        who=Who.READER,
-        role=READER,
-        scope=Scope.SUBSCRIPTION,
-        reason="previews read every environment's group, also one that is not there yet",
-    ),
-    Grant(
-        key="reader-settings",
-        who=Who.READER,
-        role=SETTINGS_READER,
-        scope=Scope.SUBSCRIPTION,
-        reason="drift compares app settings, which Reader does not see",
-    ),
-    Grant(
-        key="reader-state",
-        who=Who.READER,
-        role=BLOB_READER,
-        scope=Scope.STATE,
-        reason="a preview reads the state and writes nothing, not even a lock",
-    ),
-    Grant(
-        key="reader-key",
-        who=Who.READER,
-        role=STATE_OPENER,
-        scope=Scope.KEY,
-        reason="a preview opens the stack's key",
-    ),
-    Grant(
-        key="deployer-resources",
-        who=Who.DEPLOYER,
-        role=CONTRIBUTOR,
-        scope=Scope.SUBSCRIPTION,
-        reason="makes and deletes resource groups; purges model accounts, a right on the subscription",
-    ),
-    Grant(
-        key="deployer-roles",
-        who=Who.DEPLOYER,
-        role=RBAC_ADMINISTRATOR,
-        scope=Scope.SUBSCRIPTION,
-        reason="gives each app its roles, in groups that are not there yet; Contributor may not",
-        condition=only_app_roles(),
-    ),
-    Grant(
-        key="deployer-locks",
-        who=Who.DEPLOYER,
-        role=LOCKS_CONTRIBUTOR,
-        scope=Scope.SUBSCRIPTION,
-        reason="the CanNotDelete lock of protected stacks; Contributor may not",
-    ),
-    Grant(
-        key="deployer-state",
-        who=Who.DEPLOYER,
-        role=BLOB_CONTRIBUTOR,
-        scope=Scope.STATE,
-        reason="writes state and locks",
-    ),
-    Grant(
-        key="deployer-packages",
-        who=Who.DEPLOYER,
-        role=BLOB_CONTRIBUTOR,
-        scope=Scope.PACKAGES,
-        reason="keeps each package that it deploys, and finds the one to go back to",
-    ),
-    Grant(
-        key="deployer-key",
-        who=Who.DEPLOYER,
-        role=STATE_SEALER,
-        scope=Scope.KEY,
-        reason="seals the key of a new stack, opens that of an old one",
-    ),
-    Grant(
-        key="operator-state",
-        who=Who.OPERATOR,
-        role=BLOB_CONTRIBUTOR,
-        scope=Scope.STATE,
-        reason="moves the bootstrap's own state here; runs Pulumi by hand when pipelines cannot",
-    ),
-    Grant(
-        key="operator-packages",
-        who=Who.OPERATOR,
-        role=BLOB_CONTRIBUTOR,
-        scope=Scope.PACKAGES,
-        reason="goes back to an earlier package by hand",
-    ),
-    Grant(
-        key="operator-key",
-        who=Who.OPERATOR,
-        role=STATE_SEALER,
-        scope=Scope.KEY,
-        reason="as for operator-state",
-    ),
+    # Previews read every environment's group, also one that does not exist yet.
+    Grant("reader-resources", Who.READER, READER, Scope.SUBSCRIPTION),
+    # Drift compares app settings, which Reader does not see.
+    Grant("reader-settings", Who.READER, SETTINGS_READER, Scope.SUBSCRIPTION),
+    # A preview reads the state and writes nothing, not even a lock; it opens the stack's key.
+    Grant("reader-state", Who.READER, BLOB_READER, Scope.STATE),
+    Grant("reader-key", Who.READER, STATE_OPENER, Scope.KEY),
+    # Makes and deletes resource groups; purges model accounts, a right on the subscription.
+    Grant("deployer-resources", Who.DEPLOYER, CONTRIBUTOR, Scope.SUBSCRIPTION),
+    # Gives each app its roles, in groups that do not exist yet; Contributor may not.
+    Grant("deployer-roles", Who.DEPLOYER, RBAC_ADMINISTRATOR, Scope.SUBSCRIPTION, only_app_roles()),
+    # The CanNotDelete lock of protected stacks; Contributor may not.
+    Grant("deployer-locks", Who.DEPLOYER, LOCKS_CONTRIBUTOR, Scope.SUBSCRIPTION),
+    # Writes state and locks; seals the key of a new stack, opens that of an old one.
+    Grant("deployer-state", Who.DEPLOYER, BLOB_CONTRIBUTOR, Scope.STATE),
+    Grant("deployer-key", Who.DEPLOYER, STATE_SEALER, Scope.KEY),
+    # Keeps each package that it deploys, and finds the one to go back to.
+    Grant("deployer-packages", Who.DEPLOYER, BLOB_CONTRIBUTOR, Scope.PACKAGES),
+    # Moves the bootstrap's own state to the container; runs Pulumi by hand when pipelines cannot.
+    Grant("operator-state", Who.OPERATOR, BLOB_CONTRIBUTOR, Scope.STATE),
+    Grant("operator-key", Who.OPERATOR, STATE_SEALER, Scope.KEY),
+    # Goes back to an earlier package by hand.
+    Grant("operator-packages", Who.OPERATOR, BLOB_CONTRIBUTOR, Scope.PACKAGES),
 )
 
 

@@ -7,6 +7,7 @@ import pulumi
 from pulumi_azure_native import keyvault, storage
 
 from bootstrap.names import PACKAGES_CONTAINER, STATE_CONTAINER, STATE_KEY, Names
+from infra.components.storage import keyless_account
 
 RETENTION_DAYS = 30
 """Days for which a deleted container or state can be restored."""
@@ -35,22 +36,11 @@ class StateStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, place: Place, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bootstrap:state:StateStorage", name, {}, opts)
-        account = storage.StorageAccount(
-            "storage-account",
-            account_name=place.names.storage_account,
-            resource_group_name=place.group_name,
+        # Reachable from the internet, since the addresses of GitHub's runners cannot be listed.
+        account = keyless_account(
+            place.names.storage_account,
+            group_name=place.group_name,
             location=place.location,
-            kind=storage.Kind.STORAGE_V2,
-            sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
-            allow_shared_key_access=False,
-            default_to_o_auth_authentication=True,
-            allow_blob_public_access=False,
-            allow_cross_tenant_replication=False,
-            enable_https_traffic_only=True,
-            minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-            # The addresses of GitHub's runners cannot be listed.
-            public_network_access=storage.PublicNetworkAccess.ENABLED,
-            network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
@@ -65,6 +55,7 @@ class StateStorage(pulumi.ComponentResource):
             container_delete_retention_policy=kept,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
+        expired = storage.DateAfterCreationArgs(days_after_creation_greater_than=VERSION_DAYS)
         storage.ManagementPolicy(
             "version-expiry",
             management_policy_name="default",
@@ -79,11 +70,7 @@ class StateStorage(pulumi.ComponentResource):
                         definition=storage.ManagementPolicyDefinitionArgs(
                             filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
                             actions=storage.ManagementPolicyActionArgs(
-                                version=storage.ManagementPolicyVersionArgs(
-                                    delete=storage.DateAfterCreationArgs(
-                                        days_after_creation_greater_than=VERSION_DAYS
-                                    )
-                                )
+                                version=storage.ManagementPolicyVersionArgs(delete=expired)
                             ),
                         ),
                     )

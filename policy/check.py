@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from typing import Any, cast
 
 from policy import waivers
 from policy.model import SECRET, UNKNOWN, Resource, Violation
-from policy.rules import BY_NAME, judge
+from policy.rules import judge
 
 _SPECIAL = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret in documents; not a secret itself
@@ -34,86 +33,70 @@ class DocumentError(ValueError):
 class Judgement:
     """`violations` are errors, `waived` are advice; `notes` name ignored waivers and rules not checked."""
 
-    violations: list[Violation] = field(default_factory=list[Violation])
-    waived: list[tuple[Violation, waivers.Waiver]] = field(
-        default_factory=list[tuple[Violation, waivers.Waiver]]
-    )
-    notes: list[str] = field(default_factory=list[str])
-    resources: int = 0
+    violations: list[Violation]
+    waived: list[tuple[Violation, waivers.Waiver]]
+    notes: list[str]
+    resources: int
 
 
-def violations(document: Mapping[str, Any]) -> list[Violation]:
-    """The violations that no waiver covers today. Raises DocumentError."""
-    return check(document).violations
-
-
-def check(document: Mapping[str, Any], *, on: date | None = None) -> Judgement:
+def check(document: Mapping[str, Any]) -> Judgement:
     """Check a document. Raises DocumentError.
 
     A preview omits unchanged resources unless it runs with --show-sames. Rules on the whole stack (a missing
     role assignment, a missing lock) are then not checked, and a note says so.
     """
-    listed, unlisted = resources(document)
-    sound, notes = waivers.load(BY_NAME, on or waivers.today())
-    if unlisted:
+    resources, omitted = _resources(document)
+    sound, notes = waivers.load(waivers.today())
+    if omitted:
         notes.append(
-            f"{unlisted} unchanged resources are not in the document, so the rules on the whole stack were "
+            f"{omitted} unchanged resources are not in the document, so the rules on the whole stack were "
             "not checked. To check them, use `pulumi preview --json --show-sames` or `pulumi stack export`"
         )
-    standing, waived = waivers.apply(judge(listed, complete=not unlisted), sound)
-    return Judgement(standing, waived, notes, len(listed))
+    standing, waived = waivers.apply(judge(resources, complete=not omitted), sound)
+    return Judgement(standing, waived, notes, len(resources))
 
 
-def resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
-    """The resources after the update, and how many the document omits. Raises DocumentError."""
+def _resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
+    """The resources after the update, and how many the document omits."""
     if "deployment" in document:
         states = _list(_map(document["deployment"], "deployment").get("resources"), "deployment.resources")
-        return [resource(state) for state in states if not state.get("delete")], 0
+        return [_resource(state) for state in states if not state.get("delete")], 0
     if "steps" not in document and "changeSummary" not in document:
         raise DocumentError(
             "it has neither steps nor a deployment: it must be the output of `pulumi preview --json` "
             "or `pulumi stack export`"
         )
-    errors = [
-        diagnostic
-        for diagnostic in _list(document.get("diagnostics"), "diagnostics")
-        if diagnostic.get("severity") == "error"
-    ]
-    if errors:
-        first = str(errors[0].get("message", "")).strip().partition("\n")[0]
-        raise DocumentError(f"the preview failed, so the document has only a part of the stack: {first}")
+    for diagnostic in _list(document.get("diagnostics"), "diagnostics"):
+        if diagnostic.get("severity") == "error":
+            first = str(diagnostic.get("message", "")).strip().partition("\n")[0]
+            raise DocumentError(f"the preview failed, so the document has only a part of the stack: {first}")
     by_urn: dict[str, Resource] = {}
     unchanged = 0
     for step in _list(document.get("steps"), "steps"):
         state = step.get("newState")
         if step.get("op") in _DELETIONS or state is None:
             continue
-        new = resource(_map(state, "newState"))
-        by_urn[new.urn] = new
+        resource = _resource(_map(state, "newState"))
+        by_urn[resource.urn] = resource
         unchanged += step.get("op") == "same"
-    summary = _map(document.get("changeSummary", {}), "changeSummary")
-    same = summary.get("same", 0)
+    same = _map(document.get("changeSummary", {}), "changeSummary").get("same", 0)
     if not isinstance(same, int):
         raise DocumentError("changeSummary.same is not a number")
     return list(by_urn.values()), max(0, same - unchanged)
 
 
-def resource(state: Mapping[str, Any]) -> Resource:
-    """The resource of a state entry (ResourceV3 of pulumi/pulumi sdk/go/common/apitype).
-
-    Raises DocumentError.
-    """
+def _resource(state: Mapping[str, Any]) -> Resource:
+    """The resource of a state entry (ResourceV3 of pulumi/pulumi sdk/go/common/apitype)."""
     urn, type_ = state.get("urn"), state.get("type")
     if not isinstance(urn, str) or not isinstance(type_, str):
         raise DocumentError(f"it has a resource without a urn or a type: {str(dict(state))[:80]}")
     return Resource(
-        type=plain_type(type_),
-        name=urn.rpartition("::")[2],
-        urn=urn,
-        props=_properties(state.get("inputs")),
-        protect=state.get("protect") is True,
-        parent=str(state.get("parent", "")),
-        outputs=_properties(state.get("outputs")),
+        plain_type(type_),
+        urn.rpartition("::")[2],
+        urn,
+        _properties(state.get("inputs")),
+        state.get("protect") is True,
+        _properties(state.get("outputs")),
     )
 
 

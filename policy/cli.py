@@ -25,15 +25,7 @@ exit codes:
 """
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
+def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m policy",
         description="Check a stack against the rules of policy/.",
@@ -41,11 +33,45 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    check = commands.add_parser("check", help="check the output of `preview --json` or `stack export`")
-    check.add_argument("documents", nargs="+", metavar="PREVIEW.json", help="a file, or - for standard input")
-    check.add_argument("--json", action="store_true", help="print the violations as a JSON list")
+    check_parser = commands.add_parser("check", help="check the output of `preview --json` or `stack export`")
+    check_parser.add_argument(
+        "documents", nargs="+", metavar="PREVIEW.json", help="a file, or - for standard input"
+    )
+    check_parser.add_argument("--json", action="store_true", help="print the violations as a JSON list")
     commands.add_parser("rules", help="list the rules and their reasons")
-    return parser
+    arguments = parser.parse_args(words)
+    if arguments.command == "rules":
+        for rule in RULES:
+            sys.stdout.write(f"{rule.name}\n    {rule.title}\n    {rule.why}\n")
+        return 0
+    return _check(arguments.documents, as_json=arguments.json)
+
+
+def _check(names: Sequence[str], *, as_json: bool) -> int:
+    violations: list[dict[str, str]] = []
+    lines: list[str] = []
+    code = 0
+    for name in names:
+        try:
+            judgement = check(_read(name))
+        except DocumentError as error:
+            sys.stderr.write(f"error: {name} cannot be checked: {error}\n")
+            code = 2
+            continue
+        code = max(code, int(bool(judgement.violations)))
+        for text in judgement.notes:
+            sys.stderr.write(f"note: {name}: {text}\n")
+        violations += [asdict(violation) for violation in judgement.violations]
+        lines += [f"{violation.rule}: {violation}" for violation in judgement.violations]
+        lines += [
+            f"(advice) {violation.rule} is {waiver}. {violation}" for violation, waiver in judgement.waived
+        ]
+        counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
+        lines.append(f"{name}: {judgement.resources} resources, {counts}")
+    if as_json:
+        lines = [json.dumps(violations, indent=2)]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return code
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -57,43 +83,3 @@ def _read(name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DocumentError("it is no JSON object")
     return cast("dict[str, Any]", document)
-
-
-def _check(names: Sequence[str], *, as_json: bool) -> int:
-    violations: list[dict[str, str]] = []
-    code = 0
-    for name in names:
-        try:
-            judgement = check(_read(name))
-        except DocumentError as error:
-            _note(f"error: {name} cannot be checked: {error}")
-            code = 2
-            continue
-        violations += [asdict(violation) for violation in judgement.violations]
-        code = max(code, int(bool(judgement.violations)))
-        for text in judgement.notes:
-            _note(f"note: {name}: {text}")
-        if as_json:
-            continue
-        for violation in judgement.violations:
-            _say(f"{violation.rule}: {violation}")
-        for violation, waiver in judgement.waived:
-            _say(f"(advice) {violation.rule} is {waiver}. {violation}")
-        counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
-        _say(f"{name}: {judgement.resources} resources, {counts}")
-    if as_json:
-        _say(json.dumps(violations, indent=2))
-    return code
-
-
-def _rules() -> int:
-    for rule in RULES:
-        _say(f"{rule.name}\n    {rule.title}\n    {rule.why}")
-    return 0
-
-
-def main(words: Sequence[str]) -> int:
-    arguments = _parser().parse_args(words)
-    if arguments.command == "rules":
-        return _rules()
-    return _check(arguments.documents, as_json=arguments.json)

@@ -21,12 +21,8 @@ VAULT = "azure-native:keyvault:Vault"
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 RESOURCE_GROUP = "azure-native:resources:ResourceGroup"
 LOCKS = frozenset(
-    {
-        "azure-native:authorization:ManagementLockByScope",
-        "azure-native:authorization:ManagementLockAtResourceLevel",
-        "azure-native:authorization:ManagementLockAtResourceGroupLevel",
-        "azure-native:authorization:ManagementLockAtSubscriptionLevel",
-    }
+    f"azure-native:authorization:ManagementLock{where}"
+    for where in ("ByScope", "AtResourceLevel", "AtResourceGroupLevel", "AtSubscriptionLevel")
 )
 
 # --- tags ----------------------------------------------------------------------------------------

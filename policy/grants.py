@@ -14,9 +14,9 @@ from infra import roles as infra
 class Grant:
     """`key`: the assignment's logical name, or with `for_people` the prefix of several names.
 
-    `role_id`: id of a built-in role; empty for a custom role, where `custom` is the logical name of its
-    definition. `scope`: ARM type of the resource on which it is granted. `holder`: logical name of the
-    identity that receives it, empty where the settings name people.
+    `scope`: ARM type of the resource on which it is granted. `role_id`: id of a built-in role; empty for a
+    custom role, where `custom` is the logical name of its definition. `holder`: logical name of the identity
+    that receives it, empty where the settings name people.
     """
 
     key: str
@@ -32,53 +32,40 @@ class Grant:
         return name == self.key or (self.for_people and name.startswith(f"{self.key}-"))
 
 
-@dataclass(frozen=True)
-class Definition:
-    """A custom role and all the actions that it allows."""
-
-    key: str
-    actions: Sequence[str]
-    data_actions: Sequence[str]
-
-
-SCOPES: Mapping[infra.Scope | bootstrap.Scope, str] = {
+_CONTAINER = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_SCOPES: Mapping[infra.Scope | bootstrap.Scope, str] = {
     infra.Scope.STORAGE_ACCOUNT: "Microsoft.Storage/storageAccounts",
     infra.Scope.OPENAI_ACCOUNT: "Microsoft.CognitiveServices/accounts",
     infra.Scope.APP_INSIGHTS: "Microsoft.Insights/components",
     bootstrap.Scope.SUBSCRIPTION: "subscription",
-    bootstrap.Scope.STATE: "Microsoft.Storage/storageAccounts/blobServices/containers",
-    bootstrap.Scope.PACKAGES: "Microsoft.Storage/storageAccounts/blobServices/containers",
+    bootstrap.Scope.STATE: _CONTAINER,
+    bootstrap.Scope.PACKAGES: _CONTAINER,
     bootstrap.Scope.KEY: "Microsoft.KeyVault/vaults/keys",
 }
-_HOLDERS = {bootstrap.Who.READER: "reader-identity", bootstrap.Who.DEPLOYER: "deployer-identity"}
 
 
 def _of_bootstrap(grant: bootstrap.Grant) -> Grant:
-    role = grant.role
+    role, for_people = grant.role, grant.who is bootstrap.Who.OPERATOR
     return Grant(
         grant.key,
         role.name,
-        SCOPES[grant.scope],
+        _SCOPES[grant.scope],
         role_id=role.id if isinstance(role, bootstrap.BuiltIn) else "",
         custom=role.key if isinstance(role, bootstrap.CustomRole) else "",
-        holder=_HOLDERS.get(grant.who, ""),
+        holder="" if for_people else f"{grant.who.value}-identity",
         condition=grant.condition,
-        for_people=grant.who is bootstrap.Who.OPERATOR,
+        for_people=for_people,
     )
 
 
 GRANTS: Mapping[str, Sequence[Grant]] = {
-    "assistant": tuple(
-        Grant(role.key, role.name, SCOPES[role.scope], role_id=role.id, holder="app-identity")
+    "assistant": [
+        Grant(role.key, role.name, _SCOPES[role.scope], role_id=role.id, holder="app-identity")
         for role in infra.APP_ROLES
-    ),
-    "bootstrap": tuple(_of_bootstrap(grant) for grant in bootstrap.GRANTS),
+    ],
+    "bootstrap": [_of_bootstrap(grant) for grant in bootstrap.GRANTS],
 }
 """The role assignments of each project, by project name."""
 
-DEFINITIONS: Mapping[str, Sequence[Definition]] = {
-    "bootstrap": tuple(
-        Definition(role.key, role.actions, role.data_actions) for role in bootstrap.CUSTOM_ROLES
-    ),
-}
+CUSTOM_ROLES: Mapping[str, Sequence[bootstrap.CustomRole]] = {"bootstrap": bootstrap.CUSTOM_ROLES}
 """The custom roles of each project, by project name."""

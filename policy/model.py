@@ -1,6 +1,6 @@
 """The input and the output of rules. Pure: does not depend on the Pulumi engine."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,15 +10,13 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECRET = "[secret]"  # noqa: S105 # the placeholder of a secret, not a secret itself
 """Represents a value that the engine keeps secret."""
 
-EMPTY: Mapping[str, Any] = {}
-
 
 @dataclass(frozen=True)
 class Resource:
     """One resource of a program.
 
     `type`: without an API version; `props`: the inputs in camelCase as the engine passes them, with unknown
-    values as `UNKNOWN`; `outputs`: the outputs in the same form, empty in a first preview; `parent`: a URN.
+    values as `UNKNOWN`; `outputs`: the outputs in the same form, empty in a first preview.
     """
 
     type: str
@@ -26,8 +24,7 @@ class Resource:
     urn: str
     props: Mapping[str, Any]
     protect: bool = False
-    parent: str = ""
-    outputs: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def stack(self) -> str:
@@ -67,31 +64,28 @@ class Violation:
         return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
+Finding = tuple[Resource, str, str, str, str]
+"""A resource that breaks a rule, and `what`, `value`, `must` and `fix` of its `Violation`."""
+
+
 @dataclass(frozen=True)
 class Rule:
-    """`title`: the rule in one sentence; `why`: its reason, for the documentation."""
+    """`title`: the rule in one sentence; `why`: its reason.
+
+    `of_stack`: it needs the complete list of resources; other rules judge each resource by itself.
+    """
 
     name: str
     title: str
     why: str
+    of_stack: bool
+    find: Callable[[Sequence[Resource]], Iterable[Finding]]
 
-
-@dataclass(frozen=True)
-class ResourceRule(Rule):
-    """Checked for each resource, before it is created."""
-
-    judge: Callable[[Resource], Iterator[Violation]]
-
-
-@dataclass(frozen=True)
-class StackRule(Rule):
-    """Checked once for all resources of the stack; needs the complete list."""
-
-    judge: Callable[[Sequence[Resource]], Iterator[Violation]]
-
-
-def is_unknown(value: object) -> bool:
-    return value == UNKNOWN
+    def judge(self, resources: Sequence[Resource]) -> list[Violation]:
+        return [
+            Violation(self.name, resource.urn, resource.name, what, value, must, fix)
+            for resource, what, value, must, fix in self.find(resources)
+        ]
 
 
 def is_hidden(value: object) -> bool:

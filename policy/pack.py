@@ -2,25 +2,25 @@
 
 # pulumi_policy is in policy/.venv only: it needs other versions of protobuf and grpcio than the program.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
-# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from pulumi_policy import (
     EnforcementLevel,
     PolicyPack,
     ReportViolation,
-    ResourceValidationArgs,
     ResourceValidationPolicy,
-    StackValidationArgs,
     StackValidationPolicy,
 )
 
 from policy import waivers
 from policy.check import plain, plain_type
-from policy.model import Resource, ResourceRule, Rule, StackRule, Violation
-from policy.rules import BY_NAME, RULES
+from policy.model import Resource, Rule, Violation
+from policy.rules import RULES
+
+_Policy: TypeAlias = ResourceValidationPolicy | StackValidationPolicy
 
 
 class Pack:
@@ -31,104 +31,65 @@ class Pack:
     """
 
     def __init__(self) -> None:
-        self._waivers, self._problems = waivers.load(BY_NAME, waivers.today())
+        self._waivers, self._problems = waivers.load(waivers.today())
         self._inputs: dict[str, Mapping[str, Any]] = {}
 
-    def policies(self) -> list[ResourceValidationPolicy | StackValidationPolicy]:
-        waived: list[ResourceValidationPolicy | StackValidationPolicy] = [
-            ResourceValidationPolicy(
-                name="waived",
-                description="Violations by single resources that policy/waivers.toml waives.",
-                enforcement_level=EnforcementLevel.ADVISORY,
-                validate=self._waived_of_resource,
-            ),
-            StackValidationPolicy(
-                name="waivers",
-                description="Violations by the stack that policy/waivers.toml waives, and invalid waivers.",
-                enforcement_level=EnforcementLevel.ADVISORY,
-                validate=self._waived_of_stack,
-            ),
+    def policies(self) -> list[_Policy]:
+        """A mandatory policy for each rule, and two advisory ones for what waivers.toml waives."""
+        return [
+            *map(self._mandatory, RULES),
+            self._advisory("waived", "Waived violations by single resources.", of_stack=False),
+            self._advisory("waivers", "Waived violations by the stack, and invalid waivers.", of_stack=True),
         ]
-        return [*(self._policy(rule) for rule in RULES), *waived]
 
-    def _policy(self, rule: ResourceRule | StackRule) -> ResourceValidationPolicy | StackValidationPolicy:
+    def _mandatory(self, rule: Rule) -> _Policy:
+        def validate(args: Any, report: ReportViolation) -> None:
+            standing, _ = self._judge([rule], args)
+            for violation in standing:
+                report(str(violation), violation.urn)
+
         description = f"{rule.title} {rule.why}"
-        if isinstance(rule, ResourceRule):
-            return ResourceValidationPolicy(
-                name=rule.name,
-                description=description,
-                enforcement_level=EnforcementLevel.MANDATORY,
-                validate=self._of_resource(rule),
-            )
-        return StackValidationPolicy(
-            name=rule.name,
-            description=description,
-            enforcement_level=EnforcementLevel.MANDATORY,
-            validate=self._of_stack(rule),
-        )
+        return _policy(rule.of_stack, rule.name, description, EnforcementLevel.MANDATORY, validate)
 
-    def _of_resource(self, rule: ResourceRule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
-        def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-            standing, _ = waivers.apply(list(rule.judge(self._resource(args))), self._waivers)
-            _report(standing, report)
+    def _advisory(self, name: str, description: str, *, of_stack: bool) -> _Policy:
+        rules = [rule for rule in RULES if rule.of_stack == of_stack]
 
-        return validate
+        def validate(args: Any, report: ReportViolation) -> None:
+            for problem in self._problems if of_stack else ():
+                report(problem)
+            _, waived = self._judge(rules, args)
+            for violation, waiver in waived:
+                report(f"{violation.rule} is {waiver}. {violation}", violation.urn)
 
-    def _of_stack(self, rule: StackRule) -> Callable[[StackValidationArgs, ReportViolation], None]:
-        def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-            standing, _ = waivers.apply(list(rule.judge(self._stack(args))), self._waivers)
-            _report(standing, report)
+        return _policy(of_stack, name, description, EnforcementLevel.ADVISORY, validate)
 
-        return validate
+    def _judge(
+        self, rules: Sequence[Rule], args: Any
+    ) -> tuple[list[Violation], list[tuple[Violation, waivers.Waiver]]]:
+        resources = self._stack(args) if rules[0].of_stack else [self._resource(args)]
+        violations = [violation for rule in rules for violation in rule.judge(resources)]
+        return waivers.apply(violations, self._waivers)
 
-    def _waived_of_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        rules = [rule for rule in RULES if isinstance(rule, ResourceRule)]
-        self._report_waived(rules, self._resource(args), report)
+    def _resource(self, args: Any) -> Resource:
+        """The resource of ResourceValidationArgs."""
+        self._inputs[args.urn] = inputs = _bare(args.props)
+        return Resource(plain_type(args.resource_type), args.name, args.urn, inputs, args.opts.protect)
 
-    def _waived_of_stack(self, args: StackValidationArgs, report: ReportViolation) -> None:
-        for problem in self._problems:
-            report(problem)
-        rules = [rule for rule in RULES if isinstance(rule, StackRule)]
-        self._report_waived(rules, self._stack(args), report)
-
-    def _report_waived(self, rules: Iterable[Rule], subject: Any, report: ReportViolation) -> None:
-        violations = [violation for rule in rules for violation in cast("Any", rule).judge(subject)]
-        for violation, waiver in waivers.apply(violations, self._waivers)[1]:
-            report(f"{violation.rule} is {waiver}. {violation}", violation.urn)
-
-    def _resource(self, args: ResourceValidationArgs) -> Resource:
-        inputs = _bare(args.props)
-        self._inputs[args.urn] = inputs
-        return Resource(
-            plain_type(args.resource_type),
-            args.name,
-            args.urn,
-            inputs,
-            args.opts.protect,
-            args.opts.parent or "",
-        )
-
-    def _stack(self, args: StackValidationArgs) -> list[Resource]:
+    def _stack(self, args: Any) -> list[Resource]:
+        """The resources of StackValidationArgs."""
         resources: list[Resource] = []
         for resource in args.resources:
-            outputs = _bare(resource.props)
-            resources.append(
-                Resource(
-                    type=plain_type(resource.resource_type),
-                    name=resource.name,
-                    urn=resource.urn,
-                    props=self._inputs.get(resource.urn, outputs),
-                    protect=resource.opts.protect,
-                    parent=resource.parent.urn if resource.parent else "",
-                    outputs=outputs,
-                )
-            )
+            type_, urn, outputs = plain_type(resource.resource_type), resource.urn, _bare(resource.props)
+            inputs = self._inputs.get(urn, outputs)
+            resources.append(Resource(type_, resource.name, urn, inputs, resource.opts.protect, outputs))
         return resources
 
 
-def _report(violations: Sequence[Violation], report: ReportViolation) -> None:
-    for violation in violations:
-        report(str(violation), violation.urn)
+def _policy(
+    of_stack: bool, name: str, description: str, level: EnforcementLevel, validate: Callable[..., None]
+) -> _Policy:
+    policy = StackValidationPolicy if of_stack else ResourceValidationPolicy
+    return policy(name=name, description=description, enforcement_level=level, validate=validate)
 
 
 def _bare(props: Any) -> dict[str, Any]:
@@ -137,18 +98,13 @@ def _bare(props: Any) -> dict[str, Any]:
 
 
 def _unproxied(value: Any) -> Any:
-    if isinstance(value, str | bytes):
+    if isinstance(value, str | bytes) or not isinstance(value, Mapping | Sequence):
         return value
-    if isinstance(value, Mapping | Sequence):
-        target = cast("Any", value)["__target"] if _is_proxy(value) else value
-        if isinstance(target, Mapping):
-            return {key: _unproxied(member) for key, member in cast("Mapping[str, Any]", target).items()}
-        return [_unproxied(element) for element in cast("Sequence[Any]", target)]
-    return value
-
-
-def _is_proxy(value: object) -> bool:
-    return type(value).__module__ == "pulumi_policy.proxy"
+    is_proxy = type(cast("object", value)).__module__ == "pulumi_policy.proxy"
+    target = cast("Any", value)["__target"] if is_proxy else value
+    if isinstance(target, Mapping):
+        return {key: _unproxied(member) for key, member in cast("Mapping[str, Any]", target).items()}
+    return [_unproxied(element) for element in cast("Sequence[Any]", target)]
 
 
 def main() -> None:

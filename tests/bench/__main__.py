@@ -1,18 +1,17 @@
-"""Print the README's figures: `make bench`.
+"""Print the figures of CONTRIBUTING.md: `make bench`.
 
-Every ratio is the median of pairs measured alternately, A B A B, in one run, so
-that changes of the machine's speed do not affect it. A missed target is not an
-error, since a busy machine can miss it: the figures are for people.
+Every ratio is the median of pairs that are measured alternately in one run, so that changes of the machine's
+speed do not affect it. A missed target is not an error, since a busy machine can miss it.
 """
 
 import argparse
-import ast
 import contextlib
 import dataclasses
 import http.client
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -59,22 +58,15 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def pairs(first: Callable[[], object], second: Callable[[], object], count: int) -> list[tuple[float, float]]:
-    """Seconds of both actions, run alternately; the first run of each is not measured."""
-    first()
-    second()
-    return [(seconds(first), seconds(second)) for _ in range(count)]
-
-
-def ratio(what: str, measured: list[tuple[float, float]], target: float, names: tuple[str, str]) -> Figure:
-    medians = [statistics.median(column) for column in zip(*measured, strict=True)]
-    return Figure(
-        what,
-        statistics.median(a / b for a, b in measured),
-        "x",
-        target,
-        f"{names[0]} {medians[0] * 1000:.0f} ms, {names[1]} {medians[1] * 1000:.0f} ms",
-    )
+def ratio(what: str, target: float, count: int, **actions: Callable[[], object]) -> Figure:
+    """Runs two actions alternately, `count` times; the first run of each is not measured."""
+    for action in actions.values():
+        action()
+    measured = [[seconds(action) for action in actions.values()] for _ in range(count)]
+    medians = map(statistics.median, zip(*measured, strict=True))
+    parts = [f"{name} {median * 1000:.0f} ms" for name, median in zip(actions, medians, strict=True)]
+    value = statistics.median(first / second for first, second in measured)
+    return Figure(what, value, "x", target, ", ".join(parts))
 
 
 def azure_native_names() -> list[str]:
@@ -82,23 +74,12 @@ def azure_native_names() -> list[str]:
 
     A module loads when one of its names is first used, so importing it is not enough.
     """
-    used: set[str] = set()
-    for path in (PROJECT / "infra").rglob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text())))
-        modules = {
-            alias.name
-            for node in nodes
-            if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native"
-            for alias in node.names
-        }
-        used.update(
-            f"{node.value.id}.{node.attr}"
-            for node in nodes
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id in modules
-        )
-    return sorted(used)
+    names: set[str] = set()
+    for text in (path.read_text() for path in (PROJECT / "infra").rglob("*.py")):
+        for imported in re.findall(r"^from pulumi_azure_native import (.+)", text, re.MULTILINE):
+            modules = imported.replace(", ", "|")
+            names.update(re.findall(rf"(?<![\w.`])(?:{modules})\.\w+", text))
+    return sorted(names)
 
 
 LITERAL_PROGRAM = """\
@@ -153,11 +134,13 @@ def literal_program(stack: Workspace) -> Generator[Workspace]:
 def no_change_up(stack: Workspace) -> Figure:
     stack.up()
     with literal_program(stack) as literal:
-        measured = pairs(
-            lambda: stack.up("--expect-no-changes"), lambda: literal.up("--expect-no-changes"), PAIRS
+        return ratio(
+            "no-change up / up of the same resources by literal inputs",
+            1.15,
+            PAIRS,
+            stack=lambda: stack.up("--expect-no-changes"),
+            literal=lambda: literal.up("--expect-no-changes"),
         )
-    what = "no-change up / up of the same resources by literal inputs"
-    return ratio(what, measured, 1.15, ("stack", "literal"))
 
 
 def import_time() -> Figure:
@@ -165,8 +148,8 @@ def import_time() -> Figure:
         command = [sys.executable, "-c", f"import {module}"]
         return lambda: subprocess.run(command, cwd=PROJECT / "function_app", env={}, check=True)
 
-    measured = pairs(importing("function_app"), importing("azure.functions"), IMPORTS)
-    return ratio("import of function_app / import of azure.functions", measured, 1.25, ("app", "library"))
+    what = "import of function_app / import of azure.functions"
+    return ratio(what, 1.25, IMPORTS, app=importing("function_app"), library=importing("azure.functions"))
 
 
 def tables(stack: Workspace) -> Any:
@@ -201,8 +184,8 @@ def put_through_the_host(stack: Workspace) -> Figure:
 
     for _ in ids:
         through_the_host()
-    measured = pairs(through_the_host, directly, REQUESTS)
-    return ratio("PUT through the local host / its table operations", measured, 1.5, ("PUT", "direct"))
+    what = "PUT through the local host / its table operations"
+    return ratio(what, 1.5, REQUESTS, PUT=through_the_host, direct=directly)
 
 
 def post_through_the_host(stack: Workspace) -> Figure:
@@ -264,8 +247,8 @@ def post_through_the_host(stack: Workspace) -> Figure:
         assert stack.put(assistant).status == 202
         # The first message removes the lease of the create request.
         call(to_app, f"{app.path}/{assistant}/messages", {"message": "hello"}, **{"x-functions-key": key})
-    measured = pairs(through_the_host, directly, REQUESTS // 3)
-    return ratio("POST of a message / its table and model calls", measured, 1.3, ("POST", "direct"))
+    what = "POST of a message / its table and model calls"
+    return ratio(what, 1.3, REQUESTS // 3, POST=through_the_host, direct=directly)
 
 
 def unchanged_package() -> Figure:

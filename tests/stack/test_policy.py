@@ -42,7 +42,7 @@ def test_production_as_committed_breaks_no_rule_and_without_protection_one(stack
     assert unprotected != path.read_text()
     path.write_text(unprotected)
     preview = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
-    violations = check.violations(json.loads(preview))
+    violations = check.check(json.loads(preview)).violations
     tables = {"chat-state", "todos", "leases"}
     assert {violation.resource for violation in violations} == {
         "group",

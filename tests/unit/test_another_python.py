@@ -24,5 +24,5 @@ def test_it_says_what_is_missing_and_what_to_run(
 ) -> None:
     monkeypatch.setitem(sys.modules, needs, None)
     assert main(words) == 1
-    told = f"error: {sys.executable} has no {needs}: run `make setup`, then `. .venv/bin/activate`\n"
-    assert capsys.readouterr().err == told
+    message = f"error: {sys.executable} has no {needs}: run `make setup`, then `. .venv/bin/activate`\n"
+    assert capsys.readouterr().err == message

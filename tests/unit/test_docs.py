@@ -1,5 +1,6 @@
-"""What the documents say of the project's files is true."""
+"""The documents agree with the project's files."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -22,22 +23,18 @@ FILES = {
 }
 
 
-def _table(document: Path, first: str) -> list[dict[str, str]]:
-    """The rows of the table whose header line holds these words, by column."""
+def _table(document: Path, first: str) -> dict[str, dict[str, str]]:
+    """The rows of the table whose header line contains `first`, by their first cell: cells by column."""
     lines = document.read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("|") and first in line)
-    header = [cell.strip(" `") for cell in lines[start].strip("|").split("|")]
-    rows: list[dict[str, str]] = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append(
-            dict(zip(header, (cell.strip(" `*") for cell in line.strip("|").split("|")), strict=True))
-        )
-    return rows
+    header, _, *rows = (
+        [cell.strip(" `*") for cell in line.strip("|").split("|")]
+        for line in itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    )
+    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
 
 
-def _shown(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
@@ -47,36 +44,35 @@ def _shown(value: object) -> str:
 
 
 def test_the_environments_at_a_glance_are_those_of_their_files() -> None:
-    rows = {row[""]: row for row in _table(ROOT / "docs" / "environments.md", "`pr-N`")}
+    rows = _table(ROOT / "docs" / "environments.md", "`pr-N`")
     configs: dict[str, dict[str, Any]] = {
         name: yaml.safe_load((ROOT / file).read_text())["config"] for name, file in FILES.items()
     }
+    differing = {key for config in configs.values() for key in config}
+    differing -= {"tags", "location"}
 
-    told = {key: {name: row[name] for name in FILES} for key, row in rows.items() if key in SETTINGS}
-    true = {
-        key: {name: _shown(config.get(key, SETTINGS[key].default)) for name, config in configs.items()}
-        for key in told
-    }
-    differing = {key for config in configs.values() for key in config if key not in ("tags", "location")}
-    assert told == true
-    assert told.keys() == differing, "every setting in which the environments differ is in the table"
+    assert rows.keys() & SETTINGS.keys() == differing, "the settings in which the environments differ"
+    for key in differing:
+        for name, config in configs.items():
+            value = config.get(key, SETTINGS[key].default)
+            assert rows[key][name] == _in_words(value), f"{key} of {name}"
 
 
 @pytest.mark.parametrize("file", GENERATED)
-def test_what_is_written_from_the_declared_settings_is_up_to_date(file: str) -> None:
+def test_a_file_that_is_generated_from_the_settings_is_up_to_date(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     assert "begin: `make settings`" in text
     assert text == generated(ROOT / file), f"run `make settings`, which writes {file}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_file_that_a_document_links_to_is_there(document: Path) -> None:
+def test_every_file_that_a_document_links_to_exists(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_make_target_and_module_that_a_document_names_is_there(document: Path) -> None:
+def test_every_make_target_and_module_that_a_document_names_exists(document: Path) -> None:
     text = document.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))

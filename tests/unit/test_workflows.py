@@ -3,8 +3,6 @@
 import argparse
 import re
 import shlex
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +16,7 @@ from bootstrap import federation
 from bootstrap.commands import VARIABLES
 from delivery.package import PROJECT_ROOT
 from ops.__main__ import COMMANDS
-
-GITHUB = PROJECT_ROOT / ".github"
-WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
-ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+from tests.workflow_files import FILES, WORKFLOWS, load, scripts
 
 STACKS = ("dev", "test", "prod")
 READ = "read"
@@ -100,9 +95,6 @@ OPS = re.compile(r"-m ops (.+?)(?=\n|$)")
 
 @dataclass(frozen=True)
 class Job:
-    """`key` is `<workflow>/<job>`."""
-
-    key: str
     workflow: dict[str, Any]
     job: dict[str, Any]
 
@@ -114,28 +106,15 @@ class Job:
     def runs(self) -> str:
         return "\n".join(step["run"] for step in self.steps if "run" in step)
 
-    def checkouts(self) -> list[dict[str, Any]]:
-        return [step for step in self.steps if step.get("uses", "").startswith("actions/checkout@")]
 
-
-def load(path: Path) -> dict[str, Any]:
-    # Every value as text: `on` stays a word, `0123` a number's spelling.
-    return yaml.load(path.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 # makes nothing but texts
-
-
-def jobs() -> dict[str, Job]:
-    found: dict[str, Job] = {}
-    for path in WORKFLOWS:
-        workflow = load(path)
-        for name, job in workflow["jobs"].items():
-            key = f"{path.stem}/{name}"
-            found[key] = Job(key, workflow, job)
-    return found
-
-
-JOBS = jobs()
+# By `<workflow>/<job>`.
+JOBS = {
+    f"{path.stem}/{name}": Job(workflow, job)
+    for path in WORKFLOWS
+    for workflow in (load(path),)
+    for name, job in workflow["jobs"].items()
+}
 each_job = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS.keys())
-FILES = {str(path.relative_to(GITHUB)): path for path in (*WORKFLOWS, *ACTIONS)}
 each_file = pytest.mark.parametrize("path", FILES.values(), ids=FILES.keys())
 
 
@@ -149,10 +128,10 @@ def test_a_job_ends_by_itself(job: Job) -> None:
 @each_file
 def test_every_action_is_pinned_by_commit_with_its_version_beside(path: Path) -> None:
     for line in path.read_text().splitlines():
-        found = re.match(r"\s*(?:- )?uses: (\S+)(.*)", line)
-        if found is None:
+        uses = re.match(r"\s*(?:- )?uses: (\S+)(.*)", line)
+        if uses is None:
             continue
-        action, comment = found.groups()
+        action, comment = uses.groups()
         if action.startswith("$/"):
             assert (PROJECT_ROOT / action[2:]).exists()
             continue
@@ -165,7 +144,7 @@ def test_an_action_has_the_same_commit_everywhere() -> None:
     for path in FILES.values():
         for action, commit in re.findall(r"uses: ([\w./-]+)@(\S+ # \S+)", path.read_text()):
             commits.setdefault(action, set()).add(commit)
-    assert {action: found for action, found in commits.items() if len(found) > 1} == {}
+    assert {action: pinned for action, pinned in commits.items() if len(pinned) > 1} == {}
 
 
 def test_each_job_may_do_exactly_this() -> None:
@@ -176,11 +155,11 @@ def test_each_job_may_do_exactly_this() -> None:
 
 
 def test_each_job_waits_for_exactly_these() -> None:
-    found: dict[str, tuple[str, str, str] | None] = {}
+    groups: dict[str, tuple[str, str, str] | None] = {}
     for key, job in JOBS.items():
         own = job.job.get("concurrency") or job.workflow.get("concurrency")
-        found[key] = own and (own["group"], own["cancel-in-progress"], own.get("queue", "single"))
-    assert found == CONCURRENCY
+        groups[key] = own and (own["group"], own["cancel-in-progress"], own.get("queue", "single"))
+    assert groups == CONCURRENCY
 
 
 @each_file
@@ -230,17 +209,15 @@ def test_forks_and_dependabot_are_previewed_by_the_job_without_a_token_and_by_no
 
 def test_what_comments_takes_nothing_of_the_pull_request_but_text() -> None:
     job = JOBS["comment/comment"]
-    assert [step["with"]["ref"] for step in job.checkouts()] == [
-        "${{ github.event.repository.default_branch }}"
-    ]
-    assert {step["uses"].partition("@")[0] for step in job.steps if "uses" in step} == {
+    used = [(step["uses"].partition("@")[0], step.get("with", {})) for step in job.steps if "uses" in step]
+    assert [action for action, _ in used] == [
         "actions/checkout",
         "$/.github/actions/setup",
         "actions/download-artifact",
-    }
-    [download] = [step for step in job.steps if "download-artifact" in step.get("uses", "")]
+    ]
+    assert used[0][1]["ref"] == "${{ github.event.repository.default_branch }}"
     # Outside of the checkout, so that no file of it can be one of ours.
-    assert download["with"]["path"] == "${{ runner.temp }}/preview"
+    assert used[2][1]["path"] == "${{ runner.temp }}/preview"
     [reads] = [line for line in job.runs.splitlines() if "RUNNER_TEMP/preview" in line]
     assert reads == (
         '.venv/bin/python -m ops comment --reports "$RUNNER_TEMP/preview" --event "$GITHUB_EVENT_PATH"'
@@ -248,28 +225,15 @@ def test_what_comments_takes_nothing_of_the_pull_request_but_text() -> None:
 
 
 @each_file
-def test_no_expression_stands_in_a_shell_script(path: Path) -> None:
-    for script in scripts(load(path)):
-        assert "${{" not in script, "pass it through env: a value must not become a command"
-
-
-@each_file
-def test_every_shell_script_is_bash_that_stops_at_the_first_error(path: Path) -> None:
+def test_a_shell_script_contains_no_expression_and_stops_at_the_first_error(path: Path) -> None:
     content = load(path)
     for script in scripts(content):
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+        assert "${{" not in script, "pass it through env: a value must not become a command"
     strict = "bash --noprofile --norc -euo pipefail {0}"
     if "jobs" in content:
         assert content["defaults"]["run"]["shell"] == strict
     else:
         assert {step["shell"] for step in content["runs"]["steps"] if "run" in step} == {strict}
-
-
-def scripts(content: dict[str, Any]) -> Iterator[str]:
-    steps = [job.get("steps", []) for job in content["jobs"].values()] if "jobs" in content else []
-    for step in [*(step for listed in steps for step in listed), *content.get("runs", {}).get("steps", [])]:
-        if "run" in step:
-            yield step["run"]
 
 
 @each_job
@@ -281,16 +245,10 @@ def test_every_variable_of_a_script_is_set(job: Job) -> None:
         assert {name for name in used if not name.startswith(("GITHUB_", "RUNNER_"))} <= known
 
 
-def ops_calls() -> list[str]:
-    return sorted({words for job in JOBS.values() for words in OPS.findall(job.runs)})
-
-
-@pytest.mark.parametrize("call", ops_calls())
+@pytest.mark.parametrize("call", sorted({words for job in JOBS.values() for words in OPS.findall(job.runs)}))
 def test_each_call_of_ops_is_understood_by_its_command(call: str) -> None:
     name = call.split(maxsplit=1)[0]
     assert name in COMMANDS
-    if not (PROJECT_ROOT / f"ops/commands/{name.replace('-', '_')}.py").is_file():
-        pytest.skip(f"ops/commands has no {name} yet")
     parser = argparse.ArgumentParser(exit_on_error=False)
     import_module(f"ops.commands.{name.replace('-', '_')}").add_arguments(parser)
     for stack in STACKS:
@@ -322,15 +280,15 @@ def test_the_package_goes_from_dev_to_test_to_prod_by_one_hash() -> None:
 
 
 def test_each_job_signs_in_as_the_identity_that_its_environment_allows() -> None:
-    found: dict[str, tuple[str, str | None]] = {}
+    identities: dict[str, tuple[str, str | None]] = {}
     for key, job in JOBS.items():
         logins = [step["with"] for step in job.steps if step.get("uses", "").startswith("azure/login@")]
         if not logins:
             assert "ARM_CLIENT_ID" not in job.job.get("env", {})
             continue
         [login] = logins
-        who = re.fullmatch(r"\$\{\{ vars\.AZURE_(READER|DEPLOYER)_CLIENT_ID \}\}", login["client-id"])
-        assert who is not None
+        identity = re.fullmatch(r"\$\{\{ vars\.AZURE_(READER|DEPLOYER)_CLIENT_ID \}\}", login["client-id"])
+        assert identity is not None
         # Storage and vault sign in as azure/login did, everything else by ARM_*: both must be the same.
         environment = job.job["env"]
         assert (environment["ARM_CLIENT_ID"], environment["ARM_TENANT_ID"]) == (
@@ -338,13 +296,13 @@ def test_each_job_signs_in_as_the_identity_that_its_environment_allows() -> None
             login["tenant-id"],
         )
         assert environment["ARM_SUBSCRIPTION_ID"] == login["subscription-id"]
-        found[key] = (who[1], job.job.get("environment"))
-    assert found == IDENTITIES
-    trusted = {who: {trust.context for trust in trusts} for who, trusts in TRUST.items()}
-    for key, (who, environment) in IDENTITIES.items():
+        identities[key] = (identity[1], job.job.get("environment"))
+    assert identities == IDENTITIES
+    trusted = {identity: {trust.context for trust in trusts} for identity, trusts in TRUST.items()}
+    for key, (identity, environment) in IDENTITIES.items():
         names = STACKS if environment == "${{ inputs.stack }}" else (environment,)
         contexts = {f"environment:{name}" for name in names} if environment else CONTEXTS[key]
-        assert contexts <= trusted[who], f"{key} would be refused by Entra"
+        assert contexts <= trusted[identity], f"{key} would be refused by Entra"
     assert sum(map(len, trusted.values())) == len({"pr", *STACKS}) + len(CONTEXTS), "a trust is unused"
 
 

@@ -48,16 +48,15 @@ class Progress:
 
     def show(self, text: str) -> None:
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[Kpulumi: {text}")
-            sys.stderr.flush()
+            say(text, end="")
         elif time.monotonic() >= self._next:
             say(text)
             self._next = time.monotonic() + _REPORT_EVERY
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     clear_line = "\r\033[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{clear_line}pulumi: {text}\n")
+    sys.stderr.write(f"{clear_line}pulumi: {text}{end}")
     sys.stderr.flush()
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -42,50 +42,40 @@ def install(environment: Mapping[str, str]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f"{target.name}.lock"))
         try:
-            lock.acquire(timeout=0)
+            acquired = lock.acquire(timeout=0)
         except Timeout:
             say("another `make pulumi` is running: waiting for it")
-            lock.acquire()
-        try:
+            acquired = lock.acquire()
+        with acquired:
             return _obtain(environment, target.absolute())
-        finally:
-            lock.release()
     except OSError as error:
         problem = f"{home(environment)} cannot be written: {error}. Set PULUMI_HOME to another folder"
         raise InstallError(_all_ways(environment, [problem])) from None
 
 
-def _obtain(environment: Mapping[str, str], target: Path) -> Path:
+def _obtain(environment: Mapping[str, str], built: Path) -> Path:
     """Try each way until one works. Only a complete CLI is moved to the folder that `find` searches."""
     if (cli := find(environment)) is not None:
         return cli.path  # the other `make pulumi` installed it
-    for leftover in target.parent.glob(f"{target.name}.part-*"):  # of killed ones
+    for leftover in built.parent.glob(f"{built.name}.part-*"):  # of killed ones
         shutil.rmtree(leftover, ignore_errors=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
-    try:
-        return _try_ways(part, environment)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _try_ways(part: Path, environment: Mapping[str, str]) -> Path:
     problems: list[str] = []
-    ways: list[tuple[Callable[[Path, Mapping[str, str]], Path], Path]] = [
-        (run_installer, official_folder(environment)),
-        (build, built_folder(environment)),
-    ]
-    for obtain, target in ways:
-        try:
-            made = obtain(part, environment)
-        except InstallError as error:
-            problems.append(str(error))
-            continue
-        if target.exists():
-            target.rename(part / "unusable")  # `find` has rejected it
-        made.rename(target)
-        if (cli := find(environment)) is not None:
-            return cli.path
-        problems += rejected(environment)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{built.name}.part-", dir=built.parent, ignore_cleanup_errors=True
+    ) as folder:
+        part = Path(folder)
+        for obtain, target in ((run_installer, official_folder(environment)), (build, built)):
+            try:
+                made = obtain(part, environment)
+            except InstallError as error:
+                problems.append(str(error))
+                continue
+            if target.exists():
+                target.rename(part / "unusable")  # `find` has rejected it
+            made.rename(target)
+            if (cli := find(environment)) is not None:
+                return cli.path
+            problems += rejected(environment)
     raise InstallError(_all_ways(environment, problems))
 
 

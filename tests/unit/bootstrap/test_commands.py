@@ -1,4 +1,4 @@
-"""Where the state is, when it may move, and what waits for new roles; the whole runs in tests/stack."""
+"""Where the state is, when it may move, and waiting for new roles; the commands run in tests/stack."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,7 @@ from ops.engine import PulumiError
 from ops.output import OpsError
 
 VAULT = "azurekeyvault://kv.vault.azure.net/keys/pulumi-state"
+CONTAINER = "azblob://state?storage_account=st"
 
 
 @pytest.fixture
@@ -23,17 +24,19 @@ def location(tmp_path: Path) -> StateLocation:
     return StateLocation("shared", root=tmp_path, environment=environment)
 
 
-def checkpoint(location: StateLocation) -> Path:
-    path = location.folder / ".pulumi" / "stacks" / "bootstrap" / "shared.json"
-    path.parent.mkdir(parents=True)
+def write_state(location: StateLocation, stack: str = "shared") -> Path:
+    path = location.folder / ".pulumi" / "stacks" / "bootstrap" / f"{stack}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
     return path
 
 
-def test_from_nothing_the_state_is_on_this_machine_whatever_the_shell_says(location: StateLocation) -> None:
-    environment = location.pulumi().environment
-    assert environment["PULUMI_BACKEND_URL"] == f"file://{location.root}/.bootstrap"
-    assert environment["PULUMI_CONFIG_PASSPHRASE"] == ""
+def backend(location: StateLocation) -> str:
+    return location.pulumi().environment["PULUMI_BACKEND_URL"]
+
+
+def test_the_first_state_is_on_this_machine_whatever_the_shells_backend_is(location: StateLocation) -> None:
+    assert backend(location) == f"file://{location.root}/.bootstrap"
     assert location.folder.stat().st_mode & 0o077 == 0
 
 
@@ -42,31 +45,39 @@ def test_any_folder_can_hold_the_checkout(tmp_path: Path) -> None:
     assert unquote(urlsplit(location.local_url).path) == str(location.folder)
 
 
-def test_the_callers_passphrase_stays(location: StateLocation) -> None:
-    for given in ({"PULUMI_CONFIG_PASSPHRASE": "secret"}, {"PULUMI_CONFIG_PASSPHRASE_FILE": "/file"}):
-        environment = StateLocation("shared", root=location.root, environment=given).pulumi().environment
-        assert {name: environment[name] for name in environment if "PASSPHRASE" in name} == given
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"PULUMI_CONFIG_PASSPHRASE": ""}),
+        ({"PULUMI_CONFIG_PASSPHRASE": "secret"}, {"PULUMI_CONFIG_PASSPHRASE": "secret"}),
+        ({"PULUMI_CONFIG_PASSPHRASE_FILE": "/file"}, {"PULUMI_CONFIG_PASSPHRASE_FILE": "/file"}),
+    ],
+)
+def test_the_passphrase_is_the_callers_or_empty(
+    location: StateLocation, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    own = StateLocation("shared", root=location.root, environment=given)
+    environment = own.pulumi().environment
+    assert {name: value for name, value in environment.items() if "PASSPHRASE" in name} == expected
+    assert "PASSPHRASE" not in repr(own)
 
 
-def test_once_moved_every_clone_finds_it_there_also_where_a_copy_was_left(location: StateLocation) -> None:
-    location.stack_file.write_text("config:\n  state:backendUrl: azblob://state?storage_account=st\n")
-    checkpoint(location)
-    assert location.pulumi().environment["PULUMI_BACKEND_URL"] == "azblob://state?storage_account=st"
+def test_a_moved_state_is_in_the_container_even_if_a_copy_is_left(location: StateLocation) -> None:
+    location.stack_file.write_text(f"config:\n  state:backendUrl: {CONTAINER}\n")
+    write_state(location)
+    assert backend(location) == CONTAINER
 
 
-def test_a_sealed_state_that_is_nowhere_to_be_found_is_not_begun_anew(location: StateLocation) -> None:
+def test_an_encrypted_state_that_is_not_here_is_not_replaced_by_a_new_one(location: StateLocation) -> None:
     location.stack_file.write_text(f"secretsprovider: {VAULT}\nencryptedkey: abc\n")
     with pytest.raises(OpsError, match="not on this machine"):
         location.pulumi()
-    checkpoint(location)  # killed between sealing and copying: it is here
-    assert location.pulumi().environment["PULUMI_BACKEND_URL"] == location.local_url
+    write_state(location)  # killed between encrypting and copying: it is here
+    assert backend(location) == location.local_url
 
 
-def test_the_last_stack_takes_the_folder_along_and_no_other_does(location: StateLocation) -> None:
-    path = checkpoint(location)
-    other = path.with_name("other.json")
-    other.write_text("{}")
-    path.unlink()
+def test_the_folder_is_removed_with_the_state_of_the_last_stack(location: StateLocation) -> None:
+    other = write_state(location, "other")
     location.forget_local()
     assert other.is_file()
     other.unlink()
@@ -75,7 +86,7 @@ def test_the_last_stack_takes_the_folder_along_and_no_other_does(location: State
 
 
 @pytest.mark.parametrize(
-    ("found", "sealed"),
+    ("providers", "is_encrypted"),
     [
         ({"type": "cloud", "state": {"url": VAULT, "encryptedkey": "abc"}}, True),
         ({"type": "cloud", "state": {"url": f"{VAULT}2"}}, False),
@@ -83,8 +94,8 @@ def test_the_last_stack_takes_the_folder_along_and_no_other_does(location: State
         (None, False),
     ],
 )
-def test_a_state_says_what_seals_it(found: Any, sealed: bool) -> None:
-    assert is_encrypted_by(VAULT, {"deployment": {"secrets_providers": found}}) is sealed
+def test_a_state_names_its_secrets_provider(providers: Any, is_encrypted: bool) -> None:
+    assert is_encrypted_by(VAULT, {"deployment": {"secrets_providers": providers}}) is is_encrypted
 
 
 class Refusing:
@@ -99,31 +110,30 @@ class Refusing:
         return "done"
 
 
-def test_a_right_that_is_on_its_way_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    refusing = Refusing(
-        "RESPONSE 403: 403 Forbidden\nERROR CODE: ForbiddenByRbac", "AuthorizationPermissionMismatch"
-    )
+def test_a_role_that_has_no_effect_yet_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    refusing = Refusing("RESPONSE 403: 403 Forbidden", "AuthorizationPermissionMismatch", "ForbiddenByRbac")
     assert retry_until(refusing, timeout=60, pause=0) == "done"
-    assert capsys.readouterr().err.count("not allowed yet") == 2
+    assert capsys.readouterr().err.count("not allowed yet") == 3
 
 
-def test_another_failure_is_told_at_once_and_patience_has_an_end() -> None:
-    with pytest.raises(PulumiError, match="no such host"):
-        retry_until(Refusing("no such host"), timeout=60, pause=0)
-    with pytest.raises(PulumiError, match="403"):
-        retry_until(Refusing("403", "403"), timeout=0, pause=1)
+@pytest.mark.parametrize(("outputs", "timeout"), [(["no such host"], 60), (["403", "404"], 0)])
+def test_another_failure_and_the_end_of_the_time_are_errors(outputs: list[str], timeout: float) -> None:
+    with pytest.raises(PulumiError, match=outputs[0]):
+        retry_until(Refusing(*outputs), timeout=timeout, pause=1)
 
 
-@pytest.mark.parametrize("words", [("up",), ("move",), ("variables",), ("pulumi", "stack", "ls")])
-def test_without_pulumi_or_state_a_command_says_what_is_missing(
-    words: tuple[str, ...],
+@pytest.mark.parametrize("words", [["up"], ["move"], ["variables"], ["pulumi", "stack", "ls"]])
+def test_without_pulumi_or_state_a_command_names_what_is_missing(
+    words: list[str],
+    location: StateLocation,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))  # in ~/.pulumi there may be one
-    (tmp_path / "bootstrap").mkdir()
-    monkeypatch.setattr("bootstrap.__main__.StateLocation", lambda stack: StateLocation(stack, root=tmp_path))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    assert main([*words]) == 1
+    monkeypatch.setenv("PULUMI_HOME", str(location.root))  # ~/.pulumi may contain a CLI
+    monkeypatch.setattr(
+        "bootstrap.__main__.StateLocation",
+        lambda stack: StateLocation(stack, root=location.root),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    )
+    assert main(words) == 1
     assert re.search(r"install it|make bootstrap", capsys.readouterr().err)

@@ -1,21 +1,17 @@
 """The whole bootstrap under mocks: who may sign in, who may do what, and what is protected."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, cast
 
 import pytest
-from pulumi.runtime.mocks import MockResourceArgs
 
-from bootstrap.federation import DEPLOYER, READER
+from bootstrap.federation import DEPLOYER, READER, Trust
 from infra.roles import APP_ROLES, RETIRED_ROLE_IDS
-from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, Azure, Run, run_program
+from tests.unit.bootstrap.recording import OPERATORS, REPOSITORY, run_bootstrap
+from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, Run
 
-REPOSITORY = "octo/assistants"
 CREDENTIAL = "azure-native:managedidentity:FederatedIdentityCredential"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 DEFINITION = "azure-native:authorization:RoleDefinition"
-OPERATORS = ["aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"]
 
 SUBSCRIPTION = ARM
 STATE = f"{ARM}/id-of-azure/state-container"
@@ -53,53 +49,21 @@ BUILT_IN = {
 }
 
 
-class _Azure(Azure):
-    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        resource_id, outputs = super().new_resource(args)
-        given: dict[str, Any] = cast("Any", args).inputs
-        of_azure: dict[str, dict[str, Any]] = {
-            "azure-native:managedidentity:UserAssignedIdentity": {
-                "name": given.get("resourceName"),
-                "clientId": f"client-of-{args.name}",
-                "principalId": f"principal-of-{args.name}",
-            },
-            "azure-native:keyvault:Vault": {"name": given.get("vaultName")},
-            "azure-native:keyvault:Key": {"keyUri": "https://kv-of-azure.test/keys/pulumi-state"},
-        }
-        return resource_id, {**outputs, **of_azure.get(args.typ, {})}
-
-
-def run(config: Mapping[str, object] | None = None, *, preview: bool = False) -> Run:
-    return run_program(
-        {"repository": REPOSITORY, "operators": OPERATORS, **(config or {})},
-        stack="shared",
-        project="bootstrap",
-        program="bootstrap/run.py",
-        azure=_Azure(),
-        preview=preview,
-    )
-
-
 @pytest.fixture(scope="module")
 def made() -> Run:
-    return run()
-
-
-def roles(made: Run) -> dict[str, str]:
-    """Role GUID to built-in name or custom logical name."""
-    return {**BUILT_IN, **{one.inputs["roleDefinitionId"]: one.name for one in made.of_type(DEFINITION)}}
+    return run_bootstrap()
 
 
 def test_exactly_these_rights_are_granted(made: Run) -> None:
-    known = roles(made)
-    who = {f"principal-of-{name}-identity": name for name in ("reader", "deployer")}
+    roles = BUILT_IN | {role.inputs["roleDefinitionId"]: role.name for role in made.of_type(DEFINITION)}
+    identities = {f"principal-of-{name}-identity": name for name in ("reader", "deployer")}
     granted = [
         (
-            who.get(one.inputs["principalId"], one.inputs["principalId"]),
-            known[one.inputs["roleDefinitionId"].rpartition("/")[2]],
-            one.inputs["scope"],
+            identities.get(inputs["principalId"], inputs["principalId"]),
+            roles[inputs["roleDefinitionId"].rpartition("/")[2]],
+            inputs["scope"],
         )
-        for one in made.of_type(ASSIGNMENT)
+        for inputs in (assignment.inputs for assignment in made.of_type(ASSIGNMENT))
     ]
     assert len(granted) == len(set(granted))
     assert set(granted) == EXACT_GRANTS
@@ -107,47 +71,42 @@ def test_exactly_these_rights_are_granted(made: Run) -> None:
 
 def test_custom_roles_hold_exactly_these_actions(made: Run) -> None:
     keys = "Microsoft.KeyVault/vaults/keys"
-    assert {one.name: one.inputs["permissions"] for one in made.of_type(DEFINITION)} == {
+    encrypt, decrypt = f"{keys}/encrypt/action", f"{keys}/decrypt/action"
+    assert {role.name: role.inputs["permissions"] for role in made.of_type(DEFINITION)} == {
         "settings-reader": [{"actions": ["Microsoft.Web/sites/config/list/action"], "dataActions": []}],
-        "state-opener": [{"actions": [], "dataActions": [f"{keys}/decrypt/action"]}],
-        "state-sealer": [
-            {"actions": [], "dataActions": [f"{keys}/encrypt/action", f"{keys}/decrypt/action"]}
-        ],
+        "state-opener": [{"actions": [], "dataActions": [decrypt]}],
+        "state-sealer": [{"actions": [], "dataActions": [encrypt, decrypt]}],
     }
 
 
-def test_the_deployer_grants_the_apps_roles_to_identities_and_nothing_else(made: Run) -> None:
-    conditions = {
-        one.name: (one.inputs["condition"], one.inputs["conditionVersion"])
-        for one in made.of_type(ASSIGNMENT)
-        if "condition" in one.inputs
-    }
-    assert list(conditions) == ["deployer-roles"]
-    condition, version = conditions["deployer-roles"]
-    assert version == "2.0"
+def test_the_deployer_may_grant_the_apps_roles_to_identities_and_nothing_else(made: Run) -> None:
+    (inputs,) = (
+        assignment.inputs for assignment in made.of_type(ASSIGNMENT) if "condition" in assignment.inputs
+    )
+    assert inputs is made["deployer-roles"].inputs
+    assert inputs["conditionVersion"] == "2.0"
+    condition = inputs["condition"]
     app_roles = {role.id for role in APP_ROLES}
-    for action, source, roles in (
+    attributes = "Microsoft.Authorization/roleAssignments"
+    for action, source, allowed in (
         ("write", "Request", app_roles),
-        ("delete", "Resource", app_roles | set(RETIRED_ROLE_IDS)),  # an `up` takes away what it once granted
+        # An `up` removes roles that earlier versions granted.
+        ("delete", "Resource", app_roles | set(RETIRED_ROLE_IDS)),
     ):
-        assert f"ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}}" in condition
+        assert f"ActionMatches{{'{attributes}/{action}'}}" in condition
         (listed,) = re.findall(
-            rf"@{source}\[Microsoft\.Authorization/roleAssignments:RoleDefinitionId\] "
-            r"ForAnyOfAnyValues:GuidEquals \{([^}]*)\}",
+            rf"@{source}\[{attributes}:RoleDefinitionId\] ForAnyOfAnyValues:GuidEquals \{{([^}}]*)\}}",
             condition,
         )
-        assert set(listed.split(", ")) == roles
-        assert (
-            f"@{source}[Microsoft.Authorization/roleAssignments:PrincipalType] "
-            "ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}"
-        ) in condition
+        assert set(listed.split(", ")) == allowed
+        only_identities = "ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}"
+        assert f"@{source}[{attributes}:PrincipalType] {only_identities}" in condition
     assert (condition.count("("), condition.count(" OR ")) == (condition.count(")"), 2)
 
 
-def test_azure_is_told_what_a_principal_is() -> None:
+def test_every_assignment_names_the_type_of_its_principal() -> None:
     group = "bbbbbbbb-0000-4000-8000-000000000001"
-    mixed = run({"operators": [OPERATORS[0], f"group:{group}"]})
-    assert {one.inputs["principalId"]: one.inputs["principalType"] for one in mixed.of_type(ASSIGNMENT)} == {
+    assert principals(run_bootstrap({"operators": [OPERATORS[0], f"group:{group}"]})) == {
         "principal-of-reader-identity": "ServicePrincipal",
         "principal-of-deployer-identity": "ServicePrincipal",
         OPERATORS[0]: "User",
@@ -155,17 +114,20 @@ def test_azure_is_told_what_a_principal_is() -> None:
     }
 
 
-def test_without_operators_whoever_runs_it_is_one() -> None:
-    alone = run({"operators": []})
-    people = {one.inputs["principalId"] for one in alone.of_type(ASSIGNMENT)} - {
-        "principal-of-reader-identity",
-        "principal-of-deployer-identity",
+def test_without_operators_the_person_who_runs_it_is_one() -> None:
+    of_people = {
+        id_: type_ for id_, type_ in principals(run_bootstrap({"operators": []})).items() if type_ == "User"
     }
-    assert people == {"o"}
+    assert of_people == {"o": "User"}
+
+
+def principals(made: Run) -> dict[str, str]:
+    inputs = [assignment.inputs for assignment in made.of_type(ASSIGNMENT)]
+    return {given["principalId"]: given["principalType"] for given in inputs}
 
 
 def subjects(made: Run) -> dict[str, str]:
-    return {one.name: one.inputs["subject"] for one in made.of_type(CREDENTIAL)}
+    return {credential.name: credential.inputs["subject"] for credential in made.of_type(CREDENTIAL)}
 
 
 def test_these_workflows_may_sign_in_and_no_others(made: Run) -> None:
@@ -177,81 +139,97 @@ def test_these_workflows_may_sign_in_and_no_others(made: Run) -> None:
         "deployer-github-prod": "repo:octo/assistants:environment:prod",
         "deployer-github-pr": "repo:octo/assistants:environment:pr",
     }
-    for one in made.of_type(CREDENTIAL):
-        assert one.inputs["issuer"] == "https://token.actions.githubusercontent.com"
-        assert one.inputs["audiences"] == ["api://AzureADTokenExchange"]
+    for credential in made.of_type(CREDENTIAL):
+        assert credential.inputs["issuer"] == "https://token.actions.githubusercontent.com"
+        assert credential.inputs["audiences"] == ["api://AzureADTokenExchange"]
 
 
-def test_with_ids_a_subject_names_owner_and_repository_for_good() -> None:
-    with_ids = run({"repositoryOwnerId": "1234", "repositoryId": "987654321"})
-    assert (
-        subjects(with_ids)["reader-github-pull-request"] == "repo:octo@1234/assistants@987654321:pull_request"
-    )
-    assert (
-        subjects(with_ids)["deployer-github-prod"] == "repo:octo@1234/assistants@987654321:environment:prod"
-    )
+def test_with_ids_a_subject_names_the_owner_and_the_repository_by_id() -> None:
+    with_ids = subjects(run_bootstrap({"repositoryOwnerId": "1234", "repositoryId": "987654321"}))
+    repository = "repo:octo@1234/assistants@987654321"
+    assert with_ids["reader-github-pull-request"] == f"{repository}:pull_request"
+    assert with_ids["deployer-github-prod"] == f"{repository}:environment:prod"
 
 
-@pytest.mark.parametrize(("who", "trusts"), [("reader", READER), ("deployer", DEPLOYER)])
+@pytest.mark.parametrize(("identity", "trusts"), [("reader", READER), ("deployer", DEPLOYER)])
 def test_an_identitys_credentials_are_written_one_after_the_other(
-    made: Run, who: str, trusts: tuple[Any, ...]
+    made: Run, identity: str, trusts: tuple[Trust, ...]
 ) -> None:
-    names = [f"{who}-{trust.name}" for trust in trusts]
+    names = [f"{identity}-{trust.name}" for trust in trusts]
     for number, name in enumerate(names):
         assert set(names[:number]) <= made.before(name)
     assert len(names) <= 20
 
 
-def test_no_key_opens_the_state_and_what_is_overwritten_or_deleted_can_be_brought_back(made: Run) -> None:
-    account = made["storage-account"].inputs
-    assert {
-        name: account[name]
-        for name in (
-            "allowSharedKeyAccess",
-            "allowBlobPublicAccess",
-            "minimumTlsVersion",
-            "enableHttpsTrafficOnly",
-        )
-    } == {
-        "allowSharedKeyAccess": False,
-        "allowBlobPublicAccess": False,
-        "minimumTlsVersion": "TLS1_2",
-        "enableHttpsTrafficOnly": True,
-    }
+def test_overwritten_and_deleted_blobs_can_be_restored(made: Run) -> None:
     blobs = made["blob-service"].inputs
     assert blobs["isVersioningEnabled"]
     assert blobs["deleteRetentionPolicy"] == {"enabled": True, "days": 30}
     assert blobs["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 30}
     for container in ("state", "packages"):
-        assert made[f"{container}-container"].inputs["publicAccess"] == "None"
         assert "blob-service" in made.before(f"{container}-container")
+    (rule,) = made["version-expiry"].inputs["policy"]["rules"]
+    assert rule["enabled"]
+    assert rule["definition"] == {
+        "filters": {"blobTypes": ["blockBlob"]},
+        "actions": {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}},
+    }
+    assert "blob-service" in made.before("version-expiry")
 
 
-def test_the_vault_asks_roles_and_cannot_be_purged(made: Run) -> None:
+def test_the_vault_cannot_be_purged_and_its_key_is_not_rotated(made: Run) -> None:
     properties = made["vault"].inputs["properties"]
-    assert properties["enableRbacAuthorization"]
+    assert properties["enableSoftDelete"]
     assert properties["enablePurgeProtection"]
     key = made["state-key"].inputs["properties"]
     assert (key["kty"], set(key["keyOps"])) == ("RSA", {"encrypt", "decrypt"})
     assert "rotationPolicy" not in key
 
 
-def test_without_purge_protection_it_is_left_out_since_azure_takes_no_false() -> None:
-    assert "enablePurgeProtection" not in run({"purgeProtection": False})["vault"].inputs["properties"]
+def test_without_purge_protection_the_property_is_omitted_since_azure_accepts_no_false() -> None:
+    properties = run_bootstrap({"purgeProtection": False})["vault"].inputs["properties"]
+    assert "enablePurgeProtection" not in properties
 
 
-def test_everything_is_protected_unless_the_setting_says_otherwise(made: Run) -> None:
-    assert [one.name for one in made.resources.values() if not one.protect] == []
-    assert not any(one.protect for one in run({"deletionProtection": False}).resources.values())
+def test_every_resource_is_protected_unless_the_setting_says_otherwise(made: Run) -> None:
+    assert [resource.name for resource in made.resources.values() if not resource.protect] == []
+    unprotected = run_bootstrap({"deletionProtection": False}).resources.values()
+    assert not any(resource.protect for resource in unprotected)
 
 
-def test_everything_that_takes_tags_has_them() -> None:
-    tagged = run({"tags": {"owner": "platform"}})
+def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(made: Run) -> None:
+    created_first = {
+        resource.name
+        for resource in made.resources.values()
+        if resource.type.startswith("azure-native:") and not resource.delete_before_replace
+    }
+    assert created_first == {"state-key"}  # a replaced key stays in the vault
+
+
+def test_components_keep_their_types_which_are_part_of_every_urn(made: Run) -> None:
+    components = {
+        name: resource.type
+        for name, resource in made.resources.items()
+        if resource.type.startswith("bootstrap:")
+    }
+    assert components == {
+        "storage": "bootstrap:state:StateStorage",
+        "key": "bootstrap:state:StateKey",
+        "reader": "bootstrap:identities:GitHubIdentity",
+        "deployer": "bootstrap:identities:GitHubIdentity",
+        "grants": "bootstrap:identities:Grants",
+    }
+    others = {name: resource.parent for name, resource in made.resources.items() if name not in components}
+    assert {name for name, parent in others.items() if not parent} == {"group"}
+
+
+def test_every_resource_that_takes_tags_has_them() -> None:
+    tagged = run_bootstrap({"tags": {"owner": "platform"}})
     for name in ("group", "storage-account", "vault", "state-key", "reader-identity", "deployer-identity"):
         assert tagged[name].inputs["tags"] == {"owner": "platform", "project": "bootstrap", "stack": "shared"}
 
 
-def test_the_exports_are_what_pipelines_are_told_and_no_more(made: Run) -> None:
+def test_the_outputs_are_those_that_the_pipelines_need(made: Run) -> None:
     account = made["storage-account"].inputs["accountName"]
     assert made.outputs == {
         "backendUrl": f"azblob://state?storage_account={account}",
@@ -266,4 +244,4 @@ def test_the_exports_are_what_pipelines_are_told_and_no_more(made: Run) -> None:
 
 
 def test_the_first_preview_runs_through() -> None:
-    assert run(preview=True).of_type(CREDENTIAL)
+    assert run_bootstrap(preview=True).of_type(CREDENTIAL)

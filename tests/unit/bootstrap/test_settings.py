@@ -10,15 +10,15 @@ from tests.unit.infra.recording import ROOT
 
 FOLDER = ROOT / "bootstrap"
 STACK_FILES = sorted(path.name for path in FOLDER.glob("Pulumi.*.yaml"))
-SOMEBODY = "6F1A9C1E-6a0e-4b7e-9b1e-0d6e0c5a7d11"
-OTHERS = "6f1a9c1e-6a0e-4b7e-9b1e-0d6e0c5a7d12"
+PERSON = "6F1A9C1E-6a0e-4b7e-9b1e-0d6e0c5a7d11"
+GROUP = "6f1a9c1e-6a0e-4b7e-9b1e-0d6e0c5a7d12"
 
 
-def problems_of(**config: object) -> dict[str, Problem]:
-    text = {key: one if isinstance(one, str) else json.dumps(one) for key, one in config.items()}
+def problem_of(key: str, **config: object) -> Problem:
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
     with pytest.raises(InvalidSettingsError) as caught:
         parse({"repository": "octo/assistants", **text})
-    return {problem.key: problem for problem in caught.value.problems}
+    return next(problem for problem in caught.value.problems if problem.key == key)
 
 
 @pytest.mark.parametrize("name", STACK_FILES)
@@ -27,12 +27,12 @@ def test_a_stack_file_has_known_keys_only(name: str) -> None:
     assert {key.removeprefix("bootstrap:") for key in config} <= SETTINGS.keys()
 
 
-def test_the_repository_is_all_that_has_to_be_set() -> None:
-    found = parse({"repository": "octo-org/My.assistants"})
-    assert found.repository == Repository("octo-org", "My.assistants")
-    assert found.purge_protection
-    assert found.deletion_protection
-    assert found.operators == ()
+def test_only_the_repository_is_required() -> None:
+    settings = parse({"repository": "octo-org/My.assistants"})
+    assert settings.repository == Repository("octo-org", "My.assistants")
+    assert settings.purge_protection
+    assert settings.deletion_protection
+    assert settings.operators == ()
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,8 @@ def test_the_repository_is_all_that_has_to_be_set() -> None:
         ("octo/a:ref", "owner/name"),
     ],
 )
-def test_a_repository_that_is_none_is_told_how_it_looks(given: str, fix: str) -> None:
-    problem = problems_of(repository=given)["repository"]
-    assert problem.commands == (("set", "repository", fix),)
+def test_an_invalid_repository_is_refused_with_the_command_that_fixes_it(given: str, fix: str) -> None:
+    assert problem_of("repository", repository=given).commands == (("set", "repository", fix),)
 
 
 def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:
@@ -60,36 +59,39 @@ def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:
         parse({"repository": "octo/assistants"}, duplicates=[duplicate])
 
 
-def test_one_id_without_the_other_names_the_other() -> None:
-    assert "gh api" in problems_of(repositoryOwnerId="12")["repositoryId"].rule
-    assert ".owner.id" in problems_of(repositoryId="12")["repositoryOwnerId"].rule
+def test_an_id_needs_the_other_one() -> None:
+    assert "gh api" in problem_of("repositoryId", repositoryOwnerId="12").rule
+    assert ".owner.id" in problem_of("repositoryOwnerId", repositoryId="12").rule
 
 
 @pytest.mark.parametrize("given", ["012", "-1", "1.0", "abc", "1" * 21])
 def test_an_id_is_a_number(given: str) -> None:
-    assert "number" in problems_of(repositoryId=given, repositoryOwnerId="1")["repositoryId"].rule
+    assert "number" in problem_of("repositoryId", repositoryId=given, repositoryOwnerId="1").rule
 
 
-def test_operators_are_people_unless_it_says_what_they_are() -> None:
-    config = {"repository": "octo/assistants", "operators": json.dumps([SOMEBODY, f"group:{OTHERS}"])}
-    assert parse(config).operators == (Operator(SOMEBODY.lower(), "User"), Operator(OTHERS, "Group"))
+def test_an_operator_is_a_person_unless_a_prefix_says_otherwise() -> None:
+    config = {"repository": "octo/assistants", "operators": json.dumps([PERSON, f"group:{GROUP}"])}
+    assert parse(config).operators == (Operator(PERSON.lower(), "User"), Operator(GROUP, "Group"))
 
 
-def test_operators_are_object_ids_each_once() -> None:
-    assert "twice" in problems_of(operators=[SOMEBODY, SOMEBODY.lower()])["operators"].rule
-    for wrong in ("me@example.com", f"team:{SOMEBODY}", "group:"):
-        assert "az ad signed-in-user" in problems_of(operators=[wrong])["operators"].rule
-    assert problems_of(operators=[7])["operators"].commands == (("rm", "--path", "operators[0]"),)
+@pytest.mark.parametrize("operator", ["me@example.com", f"team:{PERSON}", "group:"])
+def test_an_operator_is_an_object_id(operator: str) -> None:
+    assert "az ad signed-in-user" in problem_of("operators", operators=[operator]).rule
 
 
-def test_all_problems_come_in_one_message_with_commands_that_reach_the_bootstrap() -> None:
+def test_an_operator_is_a_text_and_listed_once() -> None:
+    assert "twice" in problem_of("operators", operators=[PERSON, PERSON.lower()]).rule
+    assert problem_of("operators", operators=[7]).commands == (("rm", "--path", "operators[0]"),)
+
+
+def test_one_message_names_all_problems_with_commands_for_the_bootstrap() -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         parse({"repositry": "octo/assistants", "nameSuffix": "Not Good"}, stack="shared")
-    told = str(caught.value)
+    message = str(caught.value)
     for expected in (
         "stack shared has 3 settings",
         "the nearest is repository",
         "> .venv/bin/python -m bootstrap pulumi config set --stack shared nameSuffix notgood",
         "> .venv/bin/python -m bootstrap pulumi config set --stack shared repository owner/name",
     ):
-        assert expected in told
+        assert expected in message

@@ -1,4 +1,4 @@
-"""A small stack that breaks no rule, and ways to spoil it."""
+"""A small stack that breaks no rule, and changes to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from policy import data
 from policy.grants import GRANTS
-from policy.model import UNKNOWN, Resource
+from policy.model import Resource
 
-ROLES = "providers/Microsoft.Authorization/roleDefinitions"
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
+ROLES = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-assistant-dev-abcdefgh"
 PRINCIPAL = "3200b507-377c-4f2b-a44d-8584dec1db3b"
 
@@ -21,95 +21,73 @@ def scope_of(arm_type: str) -> str:
     return f"{GROUP}/providers/{arm_type}/it"
 
 
-def urn(name: str, type_: str, stack: str = "dev", project: str = "assistant") -> str:
-    return f"urn:pulumi:{stack}::{project}::{type_}::{name}"
-
-
-def made(
-    name: str,
-    type_: str,
-    props: Mapping[str, Any],
-    *,
-    stack: str = "dev",
-    project: str = "assistant",
-    protect: bool = False,
-    outputs: Mapping[str, Any] | None = None,
+def resource(
+    name: str, type_: str, props: Mapping[str, Any], *, stack: str = "dev", project: str = "assistant"
 ) -> Resource:
-    return Resource(type_, name, urn(name, type_, stack, project), props, protect, outputs=outputs or {})
+    return Resource(type_, name, f"urn:pulumi:{stack}::{project}::{type_}::{name}", props)
 
 
-def sound(stack: str = "dev", environment: str = "dev", *, protected: bool = False) -> Stack:
+def valid_stack(stack: str = "dev", environment: str = "dev", *, protected: bool = False) -> Stack:
     """Logical name to resource. `protected`: with `protect` and the lock."""
     tags = {"project": "assistant", "stack": stack, "environment": environment}
     if stack.startswith("pr-"):
         tags["pullRequest"] = stack.removeprefix("pr-")
-    listed: list[tuple[str, str, dict[str, Any]]] = [
+    account = {
+        "accountName": "it",
+        "allowSharedKeyAccess": False,
+        "defaultToOAuthAuthentication": True,
+        "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "enableHttpsTrafficOnly": True,
+        "minimumTlsVersion": "TLS1_2",
+        "tags": tags,
+    }
+    storage = {"authentication": {"type": "UserAssignedIdentity"}}
+    site = {
+        "name": "func",
+        "httpsOnly": True,
+        "siteConfig": {"minTlsVersion": "1.2", "appSettings": [{"name": "HTTP_AUTH_LEVEL", "value": "x"}]},
+        "functionAppConfig": {"deployment": {"storage": storage}},
+        "tags": tags,
+    }
+    listed = [
         ("group", data.RESOURCE_GROUP, {"tags": tags}),
-        (
-            "storage-account",
-            data.STORAGE_ACCOUNT,
-            {
-                "accountName": "it",
-                "allowSharedKeyAccess": False,
-                "defaultToOAuthAuthentication": True,
-                "allowBlobPublicAccess": False,
-                "allowCrossTenantReplication": False,
-                "enableHttpsTrafficOnly": True,
-                "minimumTlsVersion": "TLS1_2",
-                "tags": tags,
-            },
-        ),
+        ("storage-account", data.STORAGE_ACCOUNT, account),
         ("chat-state", data.TABLE, {"tableName": "ChatState"}),
         ("deployments", data.BLOB_CONTAINER, {"containerName": "deployments"}),
         ("openai-account", data.MODEL_ACCOUNT, {"properties": {"disableLocalAuth": True}, "tags": tags}),
         ("log-workspace", data.LOG_WORKSPACE, {"features": {"disableLocalAuth": True}, "tags": tags}),
         ("app-insights", data.APP_INSIGHTS, {"disableLocalAuth": True, "tags": tags}),
-        (
-            "function-app",
-            data.SITE,
-            {
-                "name": "func",
-                "httpsOnly": True,
-                "siteConfig": {
-                    "minTlsVersion": "1.2",
-                    "appSettings": [{"name": "HTTP_AUTH_LEVEL", "value": "x"}],
-                },
-                "functionAppConfig": {
-                    "deployment": {"storage": {"authentication": {"type": "UserAssignedIdentity"}}}
-                },
-                "tags": tags,
-            },
-        ),
+        ("function-app", data.SITE, site),
         ("no-scm-password", data.SCM_LOGIN, {"name": "func", "allow": False}),
         ("no-ftp-password", data.FTP_LOGIN, {"name": "func", "allow": False}),
+        ("app-identity", data.IDENTITY, {"tags": tags}),
+        ("vault", data.VAULT, {"properties": {"enableRbacAuthorization": True}, "tags": tags}),
     ]
-    found = {name: made(name, type_, props, stack=stack) for name, type_, props in listed}
-    identity = made(
-        "app-identity", data.IDENTITY, {"tags": tags}, stack=stack, outputs={"principalId": PRINCIPAL}
-    )
-    found["app-identity"] = identity
+    made = {name: resource(name, type_, props, stack=stack) for name, type_, props in listed}
+    made["app-identity"] = replace(made["app-identity"], outputs={"principalId": PRINCIPAL})
     for grant in GRANTS["assistant"]:
         role = {
-            "roleDefinitionId": f"{SUBSCRIPTION}/{ROLES}/{grant.role_id}",
+            "roleDefinitionId": f"{ROLES}/{grant.role_id}",
             "scope": scope_of(grant.scope),
             "principalId": PRINCIPAL,
             "principalType": "ServicePrincipal",
         }
-        found[grant.key] = made(grant.key, data.ROLE_ASSIGNMENT, role, stack=stack)
+        made[grant.key] = resource(grant.key, data.ROLE_ASSIGNMENT, role, stack=stack)
     if protected:
-        for name, resource in found.items():
-            found[name] = replace(resource, protect=resource.type in data.PROTECTED_IN_PRODUCTION)
-        found["keep-data"] = lock(stack)
-    return found
+        for name, unprotected in list(made.items()):
+            protect(name, on=unprotected.type in data.PROTECTED_IN_PRODUCTION)(made)
+        add(lock(stack))(made)
+    return made
 
 
 def lock(stack: str = "prod", **props: Any) -> Resource:
     given = {"level": "CanNotDelete", "scope": scope_of("Microsoft.Storage/storageAccounts"), **props}
-    return made("keep-data", "azure-native:authorization:ManagementLockByScope", given, stack=stack)
+    return resource("keep-data", "azure-native:authorization:ManagementLockByScope", given, stack=stack)
 
 
 def put(name: str, path: str, value: Any) -> Change:
-    """One input of one resource is `value`; None takes it away."""
+    """Sets one input of one resource; None removes it."""
 
     def change(stack: Stack) -> None:
         stack[name] = replace(stack[name], props=_changed(stack[name].props, path.split("."), value))
@@ -122,10 +100,6 @@ def setting(name: str, value: str = "anything") -> Change:
     return put("function-app", "siteConfig.appSettings", [{"name": name, "value": value}])
 
 
-def tag(resource: str, name: str, value: Any) -> Change:
-    return put(resource, f"tags.{name}", value)
-
-
 def without(*names: str) -> Change:
     def change(stack: Stack) -> None:
         for name in names:
@@ -134,31 +108,16 @@ def without(*names: str) -> Change:
     return change
 
 
-def add(resource: Resource) -> Change:
-    def change(stack: Stack) -> None:
-        stack[resource.name] = resource
-
-    return change
+def add(*resources: Resource) -> Change:
+    return lambda stack: stack.update({resource.name: resource for resource in resources})
 
 
 def protect(name: str, *, on: bool) -> Change:
-    def change(stack: Stack) -> None:
-        stack[name] = replace(stack[name], protect=on)
-
-    return change
-
-
-def unknown(name: str, path: str) -> Change:
-    return put(name, path, UNKNOWN)
+    return lambda stack: stack.update({name: replace(stack[name], protect=on)})
 
 
 def _changed(props: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
     first, rest = keys[0], keys[1:]
-    changed = dict(props)
     if rest:
-        changed[first] = _changed(cast("Mapping[str, Any]", changed.get(first) or {}), rest, value)
-    elif value is None:
-        changed.pop(first, None)
-    else:
-        changed[first] = value
-    return changed
+        value = _changed(cast("Mapping[str, Any]", props.get(first) or {}), rest, value)
+    return {key: old for key, old in {**props, first: value}.items() if old is not None}

@@ -1,4 +1,4 @@
-"""The rules hold for what the programs ask for, with every committed configuration."""
+"""The rules hold for the resources of the programs, with every committed configuration."""
 
 import re
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from local_azure.services.web.flex import REJECTED_APP_SETTINGS
 from policy import data
 from policy.grants import GRANTS
-from policy.model import UNKNOWN, Resource, Violation
+from policy.model import UNKNOWN, Resource
 from policy.rules import judge
-from tests.unit.bootstrap import test_program as bootstrap
+from tests.unit.bootstrap.recording import run_bootstrap
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ARM, ROOT, Run
-from tests.unit.policy.stacks import urn
 
-STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
-# What the mocks' ids stand for.
+STACK_FILES = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
+# The types of ARM that the ids of the mocks stand for.
 ARM_TYPES = {
     data.STORAGE_ACCOUNT: "Microsoft.Storage/storageAccounts/{}",
     data.MODEL_ACCOUNT: "Microsoft.CognitiveServices/accounts/it",
@@ -29,107 +29,95 @@ ARM_TYPES = {
 }
 
 
-def stack_name(file_name: str) -> str:
-    name = file_name.removeprefix("Pulumi.").removesuffix(".yaml")
-    return "pr-7" if name == "pr" else name
-
-
-def config_of(file_name: str) -> dict[str, object]:
-    content: dict[str, Any] = yaml.safe_load((ROOT / file_name).read_text())
-    return content["config"]
-
-
 def resources_of(run: Run, stack: str, project: str = "assistant") -> list[Resource]:
-    """What was recorded, as the engine has it; the mocks' ids as ARM's."""
+    """The recorded resources as the engine has them; the mocks' ids as ARM's."""
     ids = {
-        f"{ARM}/id-of-azure/{one.name}": f"{ARM}/resourceGroups/rg/providers/"
-        + ARM_TYPES[one.type].format(one.inputs.get("accountName"))
-        for one in run.resources.values()
-        if one.type in ARM_TYPES
+        f"{ARM}/id-of-azure/{recorded.name}": f"{ARM}/resourceGroups/rg/providers/"
+        + ARM_TYPES[recorded.type].format(recorded.inputs.get("accountName"))
+        for recorded in run.resources.values()
+        if recorded.type in ARM_TYPES
     }
 
-    def real(value: Any) -> Any:
+    def as_in_engine(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: real(item) for key, item in cast("Mapping[str, Any]", value).items()}
+            return {key: as_in_engine(member) for key, member in cast("Mapping[str, Any]", value).items()}
         if isinstance(value, list):
-            return [real(item) for item in cast("list[Any]", value)]
+            return [as_in_engine(element) for element in cast("list[Any]", value)]
         if value == "connection-string-of-azure":
             return UNKNOWN
         return ids.get(value, value) if isinstance(value, str) else value
 
     return [
-        Resource(one.type, one.name, urn(one.name, one.type, stack, project), real(one.inputs), one.protect)
-        for one in run.resources.values()
+        Resource(
+            recorded.type,
+            recorded.name,
+            f"urn:pulumi:{stack}::{project}::{recorded.type}::{recorded.name}",
+            as_in_engine(recorded.inputs),
+            recorded.protect,
+        )
+        for recorded in run.resources.values()
     ]
 
 
-def told(violations: list[Violation]) -> list[str]:
-    return [f"{violation.rule}: {violation}" for violation in violations]
-
-
-@pytest.mark.parametrize("file_name", [path.name for path in STACK_FILES])
+@pytest.mark.parametrize("file_name", STACK_FILES)
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
 def test_the_program_breaks_no_rule(run_stack: RunStack, file_name: str, preview: bool) -> None:
-    stack = stack_name(file_name)
-    run = run_stack(config_of(file_name), stack=stack, preview=preview)
+    name = file_name.removeprefix("Pulumi.").removesuffix(".yaml")
+    stack = "pr-7" if name == "pr" else name
+    config: dict[str, object] = yaml.safe_load((ROOT / file_name).read_text())["config"]
 
-    assert told(judge(resources_of(run, stack))) == []
+    run = run_stack(config, stack=stack, preview=preview)
+
+    assert judge(resources_of(run, stack)) == []
 
 
 def test_the_bootstrap_breaks_no_rule() -> None:
-    run = bootstrap.run({"tags": {"environment": "shared"}})
+    run = run_bootstrap({"tags": {"environment": "shared"}})
 
-    assert told(judge(resources_of(run, "shared", "bootstrap"))) == []
+    assert judge(resources_of(run, "shared", "bootstrap")) == []
 
 
-def test_production_without_protection_is_found(run_stack: RunStack) -> None:
+def test_production_without_protection_breaks_a_rule(run_stack: RunStack) -> None:
     run = run_stack({"tags": {"environment": "prod"}, "deletionProtection": False}, stack="prod")
 
     violations = judge(resources_of(run, "prod"))
 
-    assert {one.resource for one in violations} == {
-        "group",
-        "storage-account",
-        "chat-state",
-        "todos",
-        "leases",
-        "openai-account",
-    }
-    assert {one.rule for one in violations} == {"protected-production"}
+    tables = {"chat-state", "todos", "leases"}
+    unprotected = {"group", "storage-account", "openai-account", *tables}
+    assert {violation.resource for violation in violations} == unprotected
+    assert {violation.rule for violation in violations} == {"protected-production"}
 
 
 @pytest.mark.parametrize("project", ["assistant", "bootstrap"])
-def test_every_type_that_takes_tags_is_asked_for_them(run_stack: RunStack, project: str) -> None:
-    run = run_stack({"deletionProtection": True}) if project == "assistant" else bootstrap.run()
+def test_every_type_that_takes_tags_needs_them(run_stack: RunStack, project: str) -> None:
+    run = run_stack({"deletionProtection": True}) if project == "assistant" else run_bootstrap()
     parts = {"azure-native:cognitiveservices:Deployment"}
-    checked = 0
-    for type_ in {one.type for one in run.resources.values() if one.type.startswith("azure-native:")}:
+    types = {
+        resource.type for resource in run.resources.values() if resource.type.startswith("azure-native:")
+    }
+    assert len(types) > 8
+    for type_ in types:
         module, name = re.fullmatch(r"azure-native:(\w+):(\w+)", type_).groups()  # type: ignore[union-attr]
         arguments = getattr(import_module(f"pulumi_azure_native.{module}"), f"{name}Args")
         takes_tags = "tags" in signature(arguments.__init__).parameters
         assert takes_tags is (type_ not in data.TAGLESS or type_ in parts), type_
-        checked += 1
-    assert checked > 8
 
 
 def test_every_grant_is_one_that_its_program_makes(run_stack: RunStack) -> None:
-    made = {"assistant": run_stack(), "bootstrap": bootstrap.run()}
-    assert made.keys() == GRANTS.keys()
-    for project, run in made.items():
-        names = {one.name for one in run.of_type(data.ROLE_ASSIGNMENT)}
+    runs = {"assistant": run_stack(), "bootstrap": run_bootstrap()}
+    assert runs.keys() == GRANTS.keys()
+    for project, run in runs.items():
+        names = {assignment.name for assignment in run.of_type(data.ROLE_ASSIGNMENT)}
         assert [name for name in names if not any(grant.is_for(name) for grant in GRANTS[project])] == []
         assert [grant.key for grant in GRANTS[project] if not any(map(grant.is_for, names))] == []
 
 
-def test_no_setting_is_excused_that_the_program_does_not_make(run_stack: RunStack) -> None:
+def test_every_setting_with_a_known_good_value_is_set_by_the_program(run_stack: RunStack) -> None:
     assert data.KNOWN_GOOD_SETTINGS.keys() <= run_stack().app_settings().keys()
 
 
 def test_the_settings_that_flex_refuses_are_those_that_local_azure_refuses() -> None:
-    from local_azure.services.web.flex import REJECTED_APP_SETTINGS
-
-    assert data.FLEX_REFUSES | data.FLEX_DEPRECATES >= REJECTED_APP_SETTINGS
-    # Local Azure lets it pass for the sake of an old report; the program has no need of it.
-    assert {"FUNCTIONS_EXTENSION_VERSION"} == (
-        data.FLEX_REFUSES | data.FLEX_DEPRECATES
-    ) - REJECTED_APP_SETTINGS
+    # Local Azure accepts one for the sake of an old report; the program does not need it.
+    refused = data.FLEX_REFUSES | data.FLEX_DEPRECATES
+    assert refused - REJECTED_APP_SETTINGS == {"FUNCTIONS_EXTENSION_VERSION"}
+    assert refused >= REJECTED_APP_SETTINGS

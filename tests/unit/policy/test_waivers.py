@@ -1,4 +1,4 @@
-"""Waivers: what counts, what is ignored and why, and those that are committed."""
+"""Waivers: which are valid, which are ignored and why, and those that are committed."""
 
 from datetime import date
 from pathlib import Path
@@ -7,32 +7,50 @@ import pytest
 
 from policy import waivers
 from policy.model import Violation
-from policy.rules import BY_NAME
-from tests.unit.bootstrap import test_program as bootstrap
+from tests.unit.bootstrap.recording import run_bootstrap
 from tests.unit.infra.conftest import RunStack
 
 TODAY = date(2026, 11, 25)
-SOUND = """
+REASON = 'reason = "samples are downloaded by readers until they have identities"'
+VALID = f"""
 [[waiver]]
 rule = "no-public-blobs"
 project = "assistant"
 resource = "deployments"
 stacks = ["dev"]
-reason = "samples are downloaded by readers until they have identities"
+{REASON}
 owner = "team-a"
 until = 2026-12-31
 """
 
 
-def violation(rule: str = "no-public-blobs", stack: str = "dev", resource: str = "deployments") -> Violation:
-    return Violation(rule, f"urn:pulumi:{stack}::assistant::t::{resource}", resource, "a", "b", "c", "d")
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(waivers, "FILE", tmp_path / "waivers.toml")
+    return waivers.FILE
 
 
-def test_a_waiver_counts_for_its_rule_resource_and_stacks_only() -> None:
-    sound, problems = waivers.load(BY_NAME, TODAY, SOUND)
-    others = [violation("https-only"), violation(stack="prod"), violation(resource="chat-state")]
+def violation(
+    rule: str = "no-public-blobs",
+    *,
+    stack: str = "dev",
+    project: str = "assistant",
+    name: str = "deployments",
+) -> Violation:
+    return Violation(rule, f"urn:pulumi:{stack}::{project}::t::{name}", name, "a", "b", "c", "d")
 
-    standing, waived = waivers.apply([violation(), *others], sound)
+
+def test_a_waiver_covers_its_rule_project_resource_and_stacks_only(file: Path) -> None:
+    file.write_text("\ufeff" + VALID.lstrip(), encoding="utf-8")
+    valid, problems = waivers.load(TODAY)
+    others = [
+        violation("https-only"),
+        violation(stack="prod"),
+        violation(project="bootstrap"),
+        violation(name="chat-state"),
+    ]
+
+    standing, waived = waivers.apply([violation(), *others], valid)
 
     assert problems == []
     assert standing == others
@@ -41,69 +59,61 @@ def test_a_waiver_counts_for_its_rule_resource_and_stacks_only() -> None:
     ]
 
 
-@pytest.mark.parametrize(("day", "counts"), [(date(2026, 12, 31), True), (date(2027, 1, 1), False)])
-def test_a_waiver_counts_until_its_last_day(day: date, *, counts: bool) -> None:
-    sound, problems = waivers.load(BY_NAME, day, SOUND)
-    assert (len(sound), len(problems)) == ((1, 0) if counts else (0, 1))
+@pytest.mark.parametrize(
+    ("day", "is_valid"),
+    [
+        (date(2025, 12, 29), False),
+        (date(2025, 12, 30), True),  # at most 366 days before its last day
+        (date(2026, 12, 31), True),
+        (date(2027, 1, 1), False),
+    ],
+)
+def test_a_waiver_is_valid_until_its_last_day(file: Path, day: date, *, is_valid: bool) -> None:
+    file.write_text(VALID)
+    valid, problems = waivers.load(day)
+    assert (len(valid), len(problems)) == ((1, 0) if is_valid else (0, 1))
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "wrong"),
+    ("old", "new", "problem"),
     [
         ('rule = "no-public-blobs"', 'rule = "no-such-rule"', "not a rule"),
         ('rule = "no-public-blobs"', "", "has no rule"),
-        (
-            'reason = "samples are downloaded by readers until they have identities"',
-            'reason = " "',
-            "has no reason",
-        ),
+        (REASON, 'reason = " "', "has no reason"),
         ('owner = "team-a"', "", "has no owner"),
         ('project = "assistant"', "project = 7", "has no project"),
         ('stacks = ["dev"]', "stacks = []", "names no stacks"),
         ('stacks = ["dev"]', 'stacks = "dev"', "names no stacks"),
+        ('stacks = ["dev"]', "stacks = [7]", "names no stacks"),
         ("until = 2026-12-31", "", "has no last day"),
         ("until = 2026-12-31", 'until = "2026-12-31"', "has no last day"),
         ("until = 2026-12-31", "until = 2026-12-31T10:00:00", "has no last day"),
         ("until = 2026-12-31", "until = 2026-11-24", "ended on 2026-11-24"),
         ("until = 2026-12-31", "until = 2029-01-01", "more than a year"),
         ('owner = "team-a"', 'owner = "team-a"\nrulee = "x"', "unknown key 'rulee'"),
+        (VALID, "waiver = [1]", "is not a table"),
+        (VALID, "[[waiver", "all waivers are ignored"),
+        (VALID, "[waiver]\nrule = 1", "two brackets"),
+        (VALID, "waivers = []", "is not a [[waiver]]"),
     ],
 )
-def test_an_unsound_waiver_is_ignored_and_said_to_be(old: str, new: str, wrong: str) -> None:
-    assert old in SOUND
-    sound, problems = waivers.load(BY_NAME, TODAY, SOUND.replace(old, new))
-    assert sound == []
-    assert len(problems) == 1
-    assert wrong in problems[0]
+def test_an_invalid_waiver_is_ignored_and_reported(file: Path, old: str, new: str, problem: str) -> None:
+    assert old in VALID
+    file.write_text(VALID.replace(old, new))
+
+    valid, (reported,) = waivers.load(TODAY)
+
+    assert valid == []
+    assert problem in reported
 
 
-@pytest.mark.parametrize("text", ["[[waiver", "[waiver]\nrule = 1", "waiver = [1]", "waivers = []"])
-def test_a_file_that_is_none_is_said_to_be(text: str) -> None:
-    sound, problems = waivers.load(BY_NAME, TODAY, text)
-    assert sound == []
-    assert problems
-
-
-def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "waivers.toml").write_text("\ufeff" + SOUND.lstrip(), encoding="utf-8")
-    monkeypatch.setattr(waivers, "FILE", tmp_path / "waivers.toml")
-    sound, problems = waivers.load(BY_NAME, TODAY)
-    assert (len(sound), problems) == (1, [])
-
-
-def test_a_waiver_for_what_does_not_exist_is_named() -> None:
-    sound, _ = waivers.load(BY_NAME, TODAY, SOUND)
-    assert waivers.unmatched(sound, {"assistant": {"deployments"}}) == []
-    (problem,) = waivers.unmatched(sound, {"assistant": {"chat-state"}})
-    assert "'deployments'" in problem
-
-
-def test_every_committed_waiver_counts_today_and_is_for_something_that_exists(run_stack: RunStack) -> None:
+def test_every_committed_waiver_is_valid_today_and_for_a_resource_that_exists(run_stack: RunStack) -> None:
     resources = {
-        "assistant": run_stack({"deletionProtection": True}).resources.keys(),
-        "bootstrap": bootstrap.run().resources.keys(),
+        "assistant": run_stack({"deletionProtection": True}).resources,
+        "bootstrap": run_bootstrap().resources,
     }
 
-    sound, problems = waivers.load(BY_NAME, waivers.today())
+    valid, problems = waivers.load(waivers.today())
 
-    assert [*problems, *waivers.unmatched(sound, resources)] == []
+    assert problems == []
+    assert [waiver for waiver in valid if waiver.resource not in resources.get(waiver.project, ())] == []

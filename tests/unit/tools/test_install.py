@@ -6,7 +6,9 @@ from tools.pulumi.build import HERE, HOST_FILES, InstallError
 from tools.pulumi.install import update_language_host
 
 
-def test_an_outdated_language_host_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_outdated_language_host_is_replaced_and_a_current_one_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "language_host.py").write_text("another version")
 
     update_language_host(tmp_path)
@@ -17,17 +19,10 @@ def test_an_outdated_language_host_is_replaced(tmp_path: Path, capsys: pytest.Ca
         assert (tmp_path / name).stat().st_mode & 0o111
     assert f"replaced {tmp_path}/language_host.py" in capsys.readouterr().err
 
-
-def test_a_language_host_of_this_checkout_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    update_language_host(tmp_path)
-    capsys.readouterr()
-    before = {path: path.stat().st_ino for path in tmp_path.iterdir()}
-
+    inodes = {path: path.stat().st_ino for path in tmp_path.iterdir()}
     update_language_host(tmp_path)
 
-    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == before
+    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == inodes
     assert capsys.readouterr().err == ""
 
 
