@@ -26,7 +26,7 @@ from ops.release.archive import (
     previous_good_release,
     set_result,
 )
-from tests.unit.ops.conftest import BlobAccount
+from tests.integration.ops.conftest import BlobAccount
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 

@@ -10,7 +10,7 @@ from azure.core.credentials import TokenCredential
 from azure.storage.blob import BlobServiceClient
 
 from ops.files import Files, FilesError, FolderFiles, open_files
-from tests.unit.ops.conftest import BlobAccount
+from tests.integration.ops.conftest import BlobAccount
 
 
 def nobody() -> TokenCredential:

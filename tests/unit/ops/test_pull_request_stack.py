@@ -2,8 +2,8 @@
 
 import pytest
 
-from ops.commands import test_stack
-from ops.commands.test_stack import StepError, destroyed, failed, left, ready, refuse, working
+from ops.commands import pull_request_stack
+from ops.commands.pull_request_stack import StepError, destroyed, failed, left, ready, refuse, working
 from ops.github.github import PullRequest
 from ops.output import OpsError
 from ops.preview.comment import PART_LIMITS
@@ -16,7 +16,7 @@ TARGET = Target(
 
 
 def pull_request(
-    state: str = "open", head: str | None = REPOSITORY, labels: tuple[str, ...] = (test_stack.LABEL,)
+    state: str = "open", head: str | None = REPOSITORY, labels: tuple[str, ...] = (pull_request_stack.LABEL,)
 ) -> PullRequest:
     return PullRequest(7, state, "a" * 40, head, "topic", "main", frozenset(labels), "octocat")  # type: ignore[arg-type]
 
@@ -66,7 +66,7 @@ def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str)
         mark = lines[opening].removesuffix("text")
         assert [number for number, line in enumerate(lines) if line.strip() == mark] == [len(lines) - 1]
         assert not any(line.startswith("<!--") for line in lines)
-        assert len(comment.encode()) <= PART_LIMITS[test_stack.PART]
+        assert len(comment.encode()) <= PART_LIMITS[pull_request_stack.PART]
 
 
 def test_every_state_of_a_stack_names_it() -> None:
