@@ -1,0 +1,24 @@
+"""`python -m ops` in a world in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.azure import Azure
+from ops.engine import Pulumi
+from ops.github.github import GitHub
+from tests.unit.ops.world import Cli, CloudOfGroups, PullRequests, World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> World:
+    for name in ("GITHUB_ACTIONS", "GITHUB_EVENT_NAME", "GITHUB_RUN_ID", "GITHUB_STEP_SUMMARY", "GITHUB_SHA"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "Pulumi.yaml").write_text("name: assistant\n")
+    (tmp_path / "Pulumi.pr.yaml").write_text("config: {}\n")
+    environment = {"PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri()}
+    cli, azure, github = Cli(), CloudOfGroups(), PullRequests()
+    monkeypatch.setattr(Pulumi, "run", lambda pulumi, *words, **_options: cli.run(pulumi, *words))
+    monkeypatch.setattr(Azure, "sign_in", lambda *_environment: azure)
+    monkeypatch.setattr(GitHub, "connect", lambda *_environment: github)
+    return World(tmp_path, cli, azure, github, environment, monkeypatch, capsys)
