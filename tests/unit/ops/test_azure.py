@@ -1,6 +1,7 @@
 """Errors of the Azure SDK are errors of the command."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ops.azure import Azure, translate_errors
 from ops.output import OpsError
 from ops.release.smoke import ChatStateTable, SmokeError
 from ops.teardown.leftovers import deleted_accounts, group_names, tagged_groups
+from tests.unit.ops.world import returns
 
 ARM = {
     "ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
@@ -52,10 +54,8 @@ def test_incomplete_variables_are_named(missing: dict[str, str]) -> None:
 
 
 def http_error(status: int, message: str = "(Code) reason\nsecond line") -> HttpResponseError:
-    response: Any = type(
-        "Answer", (), {"status_code": status, "reason": "", "headers": {}, "text": lambda _: ""}
-    )
-    return HttpResponseError(message, response())
+    response: Any = SimpleNamespace(status_code=status, reason="", headers={}, text=returns(""))
+    return HttpResponseError(message, response)
 
 
 @pytest.mark.parametrize(

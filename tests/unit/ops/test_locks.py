@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -235,7 +236,7 @@ def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
 
 
 def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
-    claim = {"host": "vm", "pid": 5, "since": NOON, "command": "up", "run": None}
+    claim: dict[str, Any] = {"host": "vm", "pid": 5, "since": NOON, "command": "up", "run": None}
     for number, content in enumerate([{**claim, "version": 2}, {"version": 1, "run": None}, [], claim]):
         files.write(f".ops/claims/{PROJECT}/{STACK}/{number}.json", json.dumps(content).encode())
     files.write(f".ops/claims/{PROJECT}/{STACK}/good.json", json.dumps({**claim, "version": 1}).encode())

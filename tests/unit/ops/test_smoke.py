@@ -12,7 +12,7 @@ from delivery.publish import KEY_CHECK_PATH, Clock
 from ops.output import OpsError
 from ops.release.smoke import ChatStateTable, SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
-from tests.unit.ops.world import exported, resource
+from tests.unit.ops.world import exported, resource, returns
 
 HASH = "0123456789abcdef" * 4
 KEY = "s3cret-key"
@@ -102,9 +102,7 @@ def test_an_app_that_works_passes_and_keeps_no_row(app: App) -> None:
     (put,), (post,), (delete,) = app.sent("PUT"), app.sent("POST"), app.sent("DELETE")
     assert put.path_url == delete.path_url
     assert post.path_url == f"{put.path_url}/messages"
-    assert json.loads(
-        str(post.body if isinstance(post.body, str) else (post.body or b"").decode())
-    ).keys() == {"message"}
+    assert json.loads(cast(bytes, post.body)).keys() == {"message"}
     for request in (put, post, delete):
         assert request.headers["x-functions-key"] == KEY
     assert all(request.headers["Connection"] == "close" for request in app.sent("GET"))
@@ -197,7 +195,8 @@ def test_an_app_that_does_not_work_fails_with_its_answer(
 def test_a_host_that_cannot_read_its_keys_is_explained(
     app: App, readable: bool, body: str, explained: bool
 ) -> None:
-    app.script["PUT"], app.keys_readable = [(500, body)], readable
+    app.script["PUT"] = [(500, body)]
+    app.keys_readable = readable
 
     with pytest.raises(SmokeError) as failed:
         app.test()
@@ -213,7 +212,7 @@ def test_a_certificate_that_is_not_trusted_does_not_fail_the_app(app: App) -> No
 
 
 def test_an_answer_of_202_without_rows_fails(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secrets.token_hex", lambda _bytes: "1")  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr("secrets.token_hex", returns("1"))
     app.script["PUT"] = [(202, {"assistantId": "smoke-test-1"})]
 
     with pytest.raises(SmokeError, match="no row at all"):
@@ -279,15 +278,15 @@ def test_the_state_names_the_app_and_its_table() -> None:
 @pytest.mark.parametrize(
     "states",
     [
-        (),
-        (SITE_STATE,),
-        (SITE_STATE, SITE_STATE, ACCOUNT_STATE),
-        (SITE_STATE | {"id": "func-1"}, ACCOUNT_STATE),
-        (SITE_STATE | {"outputs": {}}, ACCOUNT_STATE),
-        (SITE_STATE, ACCOUNT_STATE | {"outputs": {"primaryEndpoints": None}}),
-        (SITE_STATE | {"delete": True}, ACCOUNT_STATE),
+        [],
+        [SITE_STATE],
+        [SITE_STATE, SITE_STATE, ACCOUNT_STATE],
+        [{**SITE_STATE, "id": "func-1"}, ACCOUNT_STATE],
+        [{**SITE_STATE, "outputs": None}, ACCOUNT_STATE],
+        [SITE_STATE, {**ACCOUNT_STATE, "outputs": {"primaryEndpoints": None}}],
+        [{**SITE_STATE, "delete": True}, ACCOUNT_STATE],
     ],
 )
-def test_an_incomplete_state_is_refused_with_the_command(states: tuple[dict[str, Any], ...]) -> None:
+def test_an_incomplete_state_is_refused_with_the_command(states: list[dict[str, Any]]) -> None:
     with pytest.raises(OpsError, match=r"run `pulumi (up|refresh)`"):
         target_of(resources(exported(*states)))

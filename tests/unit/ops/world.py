@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,15 @@ STATE_FILES = [
 ]
 
 
+def returns(value: object) -> Callable[..., Any]:
+    """A function that ignores its arguments."""
+
+    def function(*_arguments: object, **_options: object) -> Any:
+        return value
+
+    return function
+
+
 def resource(name: str, type_: str = "azure-native:x:Y", **more: Any) -> dict[str, Any]:
     """An entry of a state."""
     return {"urn": f"urn:pulumi:pr-7::assistant::{type_}::{name}", "type": type_, **more}
@@ -46,11 +55,11 @@ class Cli:
     """The state after `up`."""
     failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict[str, list[tuple[int, str]]])
     commands: list[str] = field(default_factory=list[str])
-    environments: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    environments: list[Mapping[str, str]] = field(default_factory=list[Mapping[str, str]])
 
     def run(self, pulumi: Pulumi, *words: str, **_options: object) -> Completed:
         self.commands.append(" ".join(words))
-        self.environments.append(dict(pulumi.environment))
+        self.environments.append(pulumi.environment)
         verb = words[1] if words[0] == "stack" else words[0]
         stack = words[words.index("--stack") + 1] if "--stack" in words else words[2]
         if self.failures.get(verb):
@@ -64,6 +73,11 @@ class Cli:
         return [
             command for command in self.commands if not re.match(r"stack (ls|export|output)|preview", command)
         ]
+
+    def environments_of(self, verb: str) -> list[Mapping[str, str]]:
+        """The environments of the commands that begin with this verb."""
+        pairs = zip(self.commands, self.environments, strict=True)
+        return [environment for command, environment in pairs if command.startswith(f"{verb} ")]
 
     def _output(self, verb: str, stack: str) -> str:
         match verb:
@@ -116,7 +130,7 @@ class CloudOfGroups:
         if name not in self.groups:
             raise ResourceNotFoundError
         del self.groups[name]
-        return SimpleNamespace(result=lambda _seconds: None, done=lambda: True)
+        return SimpleNamespace(result=returns(None), done=returns(True))
 
     def _list_accounts(self) -> list[SimpleNamespace]:
         prefix = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices"
@@ -132,7 +146,7 @@ class CloudOfGroups:
     def _purge(self, *place: str) -> SimpleNamespace:
         self._change(place[2])
         self.accounts.remove((place[0], place[1], place[2]))
-        return SimpleNamespace(result=lambda _seconds: None, done=lambda: True)
+        return SimpleNamespace(result=returns(None), done=returns(True))
 
     def _change(self, name: str) -> None:
         if name in self.refuses:

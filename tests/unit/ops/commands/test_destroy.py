@@ -2,13 +2,14 @@
 
 import sys
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from ops.state import GROUP
-from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, World, exported, resource
+from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, World, exported, resource, returns
 
 PREFIX = f"/subscriptions/{SUBSCRIPTION}"
 
@@ -114,8 +115,8 @@ def test_an_error_of_azure_names_the_object_and_the_reason(world: World) -> None
 
 def test_a_deletion_that_does_not_end_is_an_error(world: World) -> None:
     stand(world, "pr-7")
-    poller = type("Poller", (), {"result": lambda *_: None, "done": lambda _: False})
-    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", lambda _name: poller())  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    poller = SimpleNamespace(result=returns(None), done=returns(False))
+    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", returns(poller))
 
     code, printed = destroy(world, "pr-7")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ops.output import OpsError
-from tests.unit.ops.world import World, exported
+from tests.unit.ops.world import World, exported, returns
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_a_locked_stack_is_left_to_its_holder_if_that_is_known_to_run(
 ) -> None:
     swept.lock("pr-1")
     if alive:
-        swept.patch.setattr("ops.locks.locks.socket.gethostname", lambda: "h")
-        swept.patch.setattr("ops.locks.locks.process_runs", lambda _pid: True)  # pyright: ignore[reportUnknownLambdaType]
+        swept.patch.setattr("ops.locks.locks.socket.gethostname", returns("h"))
+        swept.patch.setattr("ops.locks.locks.process_runs", returns(True))
 
     actual, results = outcomes(swept)
 

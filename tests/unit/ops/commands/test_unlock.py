@@ -3,7 +3,7 @@ from io import StringIO
 
 import pytest
 
-from tests.unit.ops.world import World
+from tests.unit.ops.world import World, returns
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_unlock_removes_the_locks_after_confirmation(
 
 def test_unlock_warns_about_a_holder_that_runs(world: World) -> None:
     world.lock("dev")
-    world.patch.setattr("ops.locks.locks.socket.gethostname", lambda: "h")
-    world.patch.setattr("ops.locks.locks.process_runs", lambda _pid: True)  # pyright: ignore[reportUnknownLambdaType]
+    world.patch.setattr("ops.locks.locks.socket.gethostname", returns("h"))
+    world.patch.setattr("ops.locks.locks.process_runs", returns(True))
 
     _, output, errors = world.ops("unlock", "--stack", "dev")
 
