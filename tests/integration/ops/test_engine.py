@@ -59,28 +59,21 @@ def program(pulumi: Pulumi, code: str) -> None:
     path.chmod(0o755)
 
 
-def kill(pulumi: Pulumi, change: Callable[[Pulumi], object]) -> None:
+def kill(pulumi: Pulumi, change: Callable[[Pulumi, str], object]) -> None:
     """Run the command in a job that is killed together with it, so that its claim remains."""
     program(pulumi, KILLED)
     with pytest.raises(PulumiError):
-        change(pulumi)
+        change(pulumi, STACK)
     assert read_claims(pulumi.files, "p", STACK) == {}
     shutil.copytree(pulumi.folder / "kept", pulumi.folder / ".ops/claims/p" / STACK, dirs_exist_ok=True)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda pulumi: pulumi.make_stack(STACK),
-        lambda pulumi: pulumi.remove_stack(STACK),
-        lambda pulumi: pulumi.up(STACK),
-        lambda pulumi: pulumi.refresh(STACK),
-        lambda pulumi: pulumi.destroy(STACK),
-    ],
-    ids=["init", "rm", "up", "refresh", "destroy"],
-)
+CHANGES = [Pulumi.make_stack, Pulumi.remove_stack, Pulumi.up, Pulumi.refresh, Pulumi.destroy]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_the_claim_of_a_killed_command_matches_its_lock(
-    pulumi: Pulumi, change: Callable[[Pulumi], object]
+    pulumi: Pulumi, change: Callable[[Pulumi, str], object]
 ) -> None:
     kill(pulumi, change)
 
@@ -96,7 +89,7 @@ def test_the_claim_of_a_killed_command_matches_its_lock(
 def test_a_stack_is_created_after_the_job_that_locked_it_has_ended(
     pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kill(pulumi, lambda pulumi: recovery.make(pulumi, STACK))
+    kill(pulumi, recovery.make)
     state = "in_progress"
     monkeypatch.setattr(recovery, "run_state_of", lambda _environment: lambda _run, _attempt: state)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     later = Pulumi(pulumi.folder, {**pulumi.environment, "GITHUB_RUN_ID": "43"})

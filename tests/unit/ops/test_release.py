@@ -31,9 +31,9 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self.stack, self._folder = "prod", folder
-        self.state = self.starts_from = ""
+        self.state, self.starts_from = "", ""
         self.bad, self.unable, self.untestable = "", "", ""
-        self.up_fails = self.killed_at = ""
+        self.up_fails, self.killed_at = "", ""
         self.changes: list[str] | OpsError = []
         self.pushes = ""
         self.reports: list[str | OpsError] = []

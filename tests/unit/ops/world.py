@@ -57,7 +57,7 @@ class Cli:
     commands: list[str] = field(default_factory=list[str])
     environments: list[Mapping[str, str]] = field(default_factory=list[Mapping[str, str]])
 
-    def run(self, pulumi: Pulumi, *words: str, **_options: object) -> Completed:
+    def run(self, pulumi: Pulumi, *words: str) -> Completed:
         self.commands.append(" ".join(words))
         self.environments.append(pulumi.environment)
         verb = words[1] if words[0] == "stack" else words[0]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ops.azure import Azure
-from ops.engine import Pulumi
+from ops.engine import Completed, Pulumi
 from ops.github.github import GitHub
-from tests.unit.ops.world import Cli, CloudOfGroups, PullRequests, World
+from tests.unit.ops.world import Cli, CloudOfGroups, PullRequests, World, returns
 
 
 @pytest.fixture
@@ -18,7 +18,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     (tmp_path / "Pulumi.pr.yaml").write_text("config: {}\n")
     environment = {"PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri()}
     cli, azure, github = Cli(), CloudOfGroups(), PullRequests()
-    monkeypatch.setattr(Pulumi, "run", lambda pulumi, *words, **_options: cli.run(pulumi, *words))
-    monkeypatch.setattr(Azure, "sign_in", lambda *_environment: azure)
-    monkeypatch.setattr(GitHub, "connect", lambda *_environment: github)
+
+    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
+        return cli.run(pulumi, *words)
+
+    monkeypatch.setattr(Pulumi, "run", run)
+    monkeypatch.setattr(Azure, "sign_in", returns(azure))
+    monkeypatch.setattr(GitHub, "connect", returns(github))
     return World(tmp_path, cli, azure, github, environment, monkeypatch, capsys)

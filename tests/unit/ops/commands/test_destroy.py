@@ -88,10 +88,10 @@ def test_a_stack_that_pulumi_cannot_destroy_stays(world: World, why: str) -> Non
     if why == "locked":
         run = world.cli.run
 
-        def lock(pulumi: Any, *words: str, **options: object) -> Any:
+        def lock(pulumi: Any, *words: str) -> Any:
             if words[0] == "destroy":
                 world.lock(stack)
-            return run(pulumi, *words, **options)
+            return run(pulumi, *words)
 
         world.patch.setattr(world.cli, "run", lock)
 

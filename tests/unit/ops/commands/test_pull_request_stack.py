@@ -166,10 +166,10 @@ def test_a_stack_that_fails_is_kept_and_the_comment_names_the_step(
 def test_a_second_up_that_changes_something_is_explained(world: World, tested: list[str]) -> None:
     up = world.cli.run
 
-    def run(pulumi: Any, *words: str, **options: object) -> Any:
+    def run(pulumi: Any, *words: str) -> Any:
         if "--expect-no-changes" in words:
             world.cli.failures["up"] = [(CHANGES_FOUND, "error: no changes were expected")]
-        return up(pulumi, *words, **options)
+        return up(pulumi, *words)
 
     world.patch.setattr(world.cli, "run", run)
 
