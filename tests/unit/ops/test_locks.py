@@ -1,8 +1,7 @@
 """Which locks are proven to be stranded, and that no other is ever removed."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from ops.locks.locks import (
     LockedError,
     Machine,
     Run,
+    RunStateOf,
     claimed,
     judge,
     read_claims,
@@ -37,7 +37,7 @@ def unused(_run: int, _attempt: int) -> str | None:
     raise AssertionError("no request to GitHub is needed")
 
 
-def github(state: str | None) -> Callable[[int, int], str | None]:
+def github(state: str | None) -> RunStateOf:
     def run_state(run: int, attempt: int) -> str | None:
         assert (run, attempt) == (42, 1)
         return state
@@ -86,7 +86,7 @@ ELSEWHERE = machine("another-vm", ANOTHER_RUN)
     ],
 )  # fmt: skip
 def test_only_evidence_strands_a_lock(
-    claims: list[Claim], on: Machine, run_state: Callable[[int, int], str | None], state: str, evidence: str
+    claims: list[Claim], on: Machine, run_state: RunStateOf, state: str, evidence: str
 ) -> None:
     verdict = judge(LOCK, claims, on, run_state)
 
@@ -106,11 +106,13 @@ def write_lock(
     return name
 
 
-def killed(files: FolderFiles, on: Machine, pid: int = 5) -> AbstractContextManager[Callable[[int], None]]:
-    """The claim of a command that was killed. Keep the return value: garbage collection would end it."""
-    claim = claimed(files, PROJECT, STACK, "pulumi up", on)
-    claim.__enter__()(pid)
-    return claim
+def write_claim(
+    files: FolderFiles, run: Run | None, *, pid: int = 5, host: str = "vm", days: int = 1
+) -> None:
+    """The claim of a command that was killed some days ago."""
+    since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
+    claim = asdict(Claim(host, pid, since, "pulumi up", run))
+    files.write(f".ops/claims/{PROJECT}/{STACK}/{uuid4()}.json", json.dumps({"version": 1, **claim}).encode())
 
 
 @pytest.fixture
@@ -129,68 +131,55 @@ def test_a_lock_is_read_as_the_cli_writes_it(files: FolderFiles) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "run_state", "judged_by"),
-    [
-        (LAPTOP, unused, LAPTOP),
-        (machine(run=RUN), github("completed"), ELSEWHERE),
-    ],
+    ("run", "on", "run_state"),
+    [(None, LAPTOP, unused), (RUN, ELSEWHERE, github("completed"))],
     ids=["process", "run"],
 )
 def test_a_stranded_lock_is_removed_with_its_claim(
     files: FolderFiles,
     capsys: pytest.CaptureFixture[str],
+    run: Run | None,
     on: Machine,
-    run_state: Callable[[int, int], str | None],
-    judged_by: Machine,
+    run_state: RunStateOf,
 ) -> None:
-    claim = killed(files, on)
+    write_claim(files, run)
     write_lock(files, pid=5)
-    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()):
-        assert release_stranded(files, PROJECT, STACK, judged_by, run_state)
+    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()) as started:
+        started(6)
+        assert release_stranded(files, PROJECT, STACK, on, run_state)
 
-        assert read_locks(files, PROJECT, STACK) == []
-        assert read_claims(files, PROJECT, STACK) == {}
-        assert read_claims(files, PROJECT, "pr-8")
+        assert (read_locks(files, PROJECT, STACK), read_claims(files, PROJECT, STACK)) == ([], {})
+        (claim,) = read_claims(files, PROJECT, "pr-8").values()
+    assert (claim.host, claim.pid, claim.command, claim.run) == ("vm", 6, "pulumi up", None)
+    assert files.names("") == [], "a command that ends removes its claim"
     assert "Removed a stranded lock of stack pr-7: me@vm (process 5)" in capsys.readouterr().err
-    assert not release_stranded(files, PROJECT, STACK, judged_by, run_state)
-    del claim
+    assert not release_stranded(files, PROJECT, STACK, on, run_state)
 
 
 @pytest.mark.parametrize(
-    ("age", "on", "pid", "run_state", "kept"),
+    ("claim", "on", "run_state", "kept"),
     [
-        (1, machine(run=RUN), 5, github("in_progress"), True),
-        (1, machine(run=RUN), 5, refuses, True),
-        (1, machine(run=RUN), 5, github("completed"), False),
-        (6, machine(run=RUN), 5, refuses, True),
-        (8, machine(run=RUN), 5, refuses, False),
-        (1, LAPTOP, 5, unused, False),
-        (1, LAPTOP, 0, unused, True),
-        (8, LAPTOP, 0, unused, False),
-        (1, machine("another", local=True), 5, unused, True),
-        (1, machine(), 5, unused, True),
+        ({"run": RUN}, LAPTOP, github("in_progress"), True),
+        ({"run": RUN}, LAPTOP, github("completed"), False),
+        ({"run": RUN, "days": 6}, LAPTOP, refuses, True),
+        ({"run": RUN, "days": 8}, LAPTOP, refuses, False),
+        ({"run": None}, LAPTOP, unused, False),
+        ({"run": None}, machine(local=True, runs=True), unused, True),
+        ({"run": None}, machine(), unused, True),
+        ({"run": None}, machine(run=RUN, local=True), unused, True),
+        ({"run": None, "host": "another"}, LAPTOP, unused, True),
+        ({"run": None, "pid": 0}, LAPTOP, unused, True),
+        ({"run": None, "pid": 0, "days": 8}, LAPTOP, unused, False),
     ],
 )
 def test_a_claim_is_forgotten_when_its_command_has_ended_or_after_a_week(
-    files: FolderFiles,
-    *,
-    age: int,
-    on: Machine,
-    pid: int,
-    run_state: Callable[[int, int], str | None],
-    kept: bool,
+    files: FolderFiles, claim: dict[str, Any], on: Machine, run_state: RunStateOf, kept: bool
 ) -> None:
-    claim = killed(files, on, pid)
-    (name,) = read_claims(files, PROJECT, STACK)
-    content = json.loads((files.read(name) or pytest.fail("no claim")).content)
-    since = (datetime.now(UTC) - timedelta(days=age)).isoformat()
-    files.write(name, json.dumps({**content, "since": since}).encode())
-    here = machine(local=on.local)
+    write_claim(files, **claim)
 
-    release_stranded(files, PROJECT, STACK, here, run_state)
+    release_stranded(files, PROJECT, STACK, on, run_state)
 
     assert bool(files.names(".ops/")) == kept
-    del claim
 
 
 def test_nothing_is_removed_while_a_lock_may_be_held(files: FolderFiles) -> None:
@@ -214,12 +203,11 @@ def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None
 
 
 def test_without_an_answer_of_github_the_lock_stays_with_the_reason(files: FolderFiles) -> None:
-    claim = killed(files, machine(run=RUN))
+    write_claim(files, RUN)
     write_lock(files, pid=5)
 
     with pytest.raises(LockedError, match="GITHUB_TOKEN is not set"):
         release_stranded(files, PROJECT, STACK, ELSEWHERE, refuses)
-    del claim
 
 
 def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(

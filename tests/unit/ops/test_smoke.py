@@ -84,10 +84,8 @@ class App(BaseAdapter):
         session = Session()
         session.mount("https://", self)
         clock = Clock(lambda: self.seconds, sleep)
-        target, table = (
-            Target("g", "app", "https://app.example", "https://t.example"),
-            cast(ChatStateTable, self),
-        )
+        target = Target("g", "app", "https://app.example", "https://t.example")
+        table = cast(ChatStateTable, self)
         return SmokeTest(target, lambda: KEY, table, session, clock, post_message=post_message).run(HASH)
 
 
@@ -114,13 +112,6 @@ def test_an_app_that_works_passes_and_keeps_no_row(app: App) -> None:
         "its rows are in ChatState, and removed again",
     ]
     assert app.rows == set()
-
-
-def test_each_test_has_its_own_assistant(app: App) -> None:
-    app.test()
-    app.test()
-
-    assert len({request.path_url for request in app.sent("PUT")}) == 2
 
 
 def test_the_message_can_be_omitted(app: App) -> None:

@@ -155,10 +155,11 @@ class CloudOfGroups:
 
 @dataclass
 class PullRequests:
-    """GitHub's pull requests by number, and our comments on them. An exception is raised."""
+    """GitHub's pull requests by number; an exception is raised. `written` are the texts of our comments."""
 
     pulls: dict[int, Any] = field(default_factory=dict[int, Any])
     texts: dict[int, str] = field(default_factory=dict[int, str])
+    written: list[str] = field(default_factory=list[str])
     repository: str = REPOSITORY
 
     def add(self, number: int, state: str = "open", **more: Any) -> None:
@@ -175,8 +176,9 @@ class PullRequests:
         return (self.texts[number],) if number in self.texts else ()
 
     def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> str:
-        self.texts[number] = write(self.comments(number, marker))
-        return self.texts[number]
+        text = self.texts[number] = write(self.comments(number, marker))
+        self.written.append(text)
+        return text
 
 
 @dataclass
