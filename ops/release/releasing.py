@@ -2,14 +2,14 @@
 
 import argparse
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from delivery.package import target_pythons
 from infra.settings import python_version_of
 from ops.azure import Azure
-from ops.engine import PROJECT, Pulumi
+from ops.engine import Pulumi
+from ops.git import head_commit
 from ops.github import summary
 from ops.github.markdown import code
 from ops.output import OpsError, say
@@ -64,17 +64,7 @@ def open_releases(arguments: argparse.Namespace, *, refresh: bool = False) -> Re
 def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
     """The commit of a package in the stack's list, or else the current commit; empty if neither is known."""
     known = next((release.commit for release in history if release.package_hash == package_hash), "")
-    return known or environment.get("GITHUB_SHA", "") or _checked_out()
-
-
-def _checked_out() -> str:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return known or environment.get("GITHUB_SHA", "") or head_commit()
 
 
 def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:

@@ -12,8 +12,7 @@ import pytest
 from ops import engine
 from ops.commands.pull_request_stack import StepError, run_tests
 from ops.engine import Pulumi, PulumiError
-from ops.locks import recovery
-from ops.locks.locks import LockedError, process_runs, read_claims, read_locks
+from ops.locks.locks import process_runs, read_claims, read_locks
 from ops.output import TerminatedError
 from ops.release.smoke import Target
 
@@ -59,15 +58,6 @@ def program(pulumi: Pulumi, code: str) -> None:
     path.chmod(0o755)
 
 
-def kill(pulumi: Pulumi, change: Callable[[Pulumi, str], object]) -> None:
-    """Run the command in a job that is killed together with it, so that its claim remains."""
-    program(pulumi, KILLED)
-    with pytest.raises(PulumiError):
-        change(pulumi, STACK)
-    assert read_claims(pulumi.files, "p", STACK) == {}
-    shutil.copytree(pulumi.folder / "kept", pulumi.folder / ".ops/claims/p" / STACK, dirs_exist_ok=True)
-
-
 CHANGES = [Pulumi.make_stack, Pulumi.remove_stack, Pulumi.up, Pulumi.refresh, Pulumi.destroy]
 
 
@@ -75,7 +65,11 @@ CHANGES = [Pulumi.make_stack, Pulumi.remove_stack, Pulumi.up, Pulumi.refresh, Pu
 def test_the_claim_of_a_killed_command_matches_its_lock(
     pulumi: Pulumi, change: Callable[[Pulumi, str], object]
 ) -> None:
-    kill(pulumi, change)
+    program(pulumi, KILLED)
+    with pytest.raises(PulumiError):
+        change(pulumi, STACK)
+    assert read_claims(pulumi.files, "p", STACK) == {}
+    shutil.copytree(pulumi.folder / "kept", pulumi.folder / ".ops/claims/p" / STACK, dirs_exist_ok=True)
 
     (claim,) = read_claims(pulumi.files, "p", STACK).values()
     (lock,) = read_locks(pulumi.files, "p", STACK)
@@ -84,24 +78,6 @@ def test_the_claim_of_a_killed_command_matches_its_lock(
     assert claim.command.startswith("pulumi ")
     assert not process_runs(lock.pid)
     assert process_runs(os.getpid())
-
-
-def test_a_stack_is_created_after_the_job_that_locked_it_has_ended(
-    pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kill(pulumi, recovery.make)
-    state = "in_progress"
-    monkeypatch.setattr(recovery, "run_state_of", lambda _environment: lambda _run, _attempt: state)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    later = Pulumi(pulumi.folder, {**pulumi.environment, "GITHUB_RUN_ID": "43"})
-    program(pulumi, "print('[]')\n")
-
-    with pytest.raises(LockedError, match="its run is in progress"):
-        recovery.make(later, STACK)
-    assert read_locks(pulumi.files, "p", STACK)
-
-    state = "completed"
-    recovery.make(later, STACK)
-    assert not read_locks(pulumi.files, "p", STACK)
 
 
 def test_output_is_shown_while_the_command_runs_or_is_part_of_its_error(

@@ -113,6 +113,18 @@ def test_an_existing_stack_is_recovered_and_not_created(world: World) -> None:
 
 
 @pytest.mark.usefixtures("tested")
+@pytest.mark.parametrize("states", [{}, {"pr-7": exported()}])
+def test_a_locked_stack_is_neither_created_nor_updated(world: World, states: dict[str, Any]) -> None:
+    world.cli.states = states
+    world.lock("pr-7")
+
+    code, _, errors = world.ops("test-stack", "up", "--pr", "7")
+
+    assert (code, world.cli.changes()) == (1, [])
+    assert "python -m ops unlock --stack pr-7" in errors
+
+
+@pytest.mark.usefixtures("tested")
 def test_a_stack_with_a_resource_that_is_not_in_its_state_is_destroyed_and_created_again(
     world: World,
 ) -> None:
