@@ -186,7 +186,8 @@ def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
             content: dict[str, Any] = json.loads(file.content if file else b"")
             run: dict[str, Any] | None = content.pop("run")
             if content.pop("version") == _VERSION:
-                claims[name] = Claim(**content, run=Run(**run) if run else None)
+                since = _utc(content.pop("since"))
+                claims[name] = Claim(**content, since=since, run=Run(**run) if run else None)
     return claims
 
 
@@ -222,18 +223,18 @@ def verdicts(
     """The verdict on every lock of the stack; `unknown` if the request to GitHub failed."""
     locks = read_locks(files, project, stack)
     claims = list(read_claims(files, project, stack).values()) if locks else []
-
-    def verdict_on(lock: Lock) -> Verdict:
+    lock_verdicts: list[Verdict] = []
+    for lock in locks:
         try:
-            return judge(lock, claims, machine, run_state)
+            verdict = judge(lock, claims, machine, run_state)
         except OpsError as error:
-            return Verdict(lock, "unknown", str(error))
+            verdict = Verdict(lock, "unknown", str(error))
+        lock_verdicts.append(verdict)
+    return lock_verdicts
 
-    return [verdict_on(lock) for lock in locks]
 
-
-def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> bool:
-    """Remove the stranded locks of the stack and print them. Returns whether there were any.
+def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
+    """Remove the stranded locks of the stack and print them.
 
     Raises LockedError and removes nothing if any lock is not stranded.
     """
@@ -244,7 +245,6 @@ def release_stranded(files: Files, project: str, stack: str, machine: Machine, r
         if files.delete(verdict.lock.name, verdict.lock.etag):
             note(f"Removed a stranded lock of stack {stack}: {verdict}.")
     _forget_ended(files, project, stack, machine, run_state)
-    return bool(lock_verdicts)
 
 
 def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
