@@ -10,6 +10,7 @@ from typing import Any
 from requests import Session
 
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
+from delivery.retry import retry_until
 from ops.azure import Azure
 from ops.engine import Pulumi
 from ops.output import OpsError
@@ -44,12 +45,15 @@ class PulumiStack:
         url = self.pulumi.outputs(self.stack).get("functionAppUrl")
         if not url:
             return ""
-        for pause in (1.0, 5.0, 0.0):  # an app that is starting may not answer yet
-            with suppress(OpsError):
-                answer = health(self._session, url)
-                if answer.status == 200 and "package" in answer.members():
-                    return str(answer.members()["package"])
-            time.sleep(pause)
+
+        def probe() -> str:
+            answer = health(self._session, url)
+            if answer.status != 200 or "package" not in answer.members():
+                raise OpsError(f"{url} reports no package")
+            return str(answer.members()["package"])
+
+        with suppress(OpsError):  # an app that is starting may not answer yet
+            return retry_until(probe, OpsError, (1.0, 5.0), sleep=time.sleep)
         return ""
 
     def recorded_package(self) -> str:

@@ -18,10 +18,9 @@ from delivery.publish import (
     KEYS_UNREADABLE,
     WRONG_KEY,
     Answer,
-    Clock,
-    exponential_backoff,
     through_proxy,
 )
+from delivery.retry import Clock, exponential_backoff, retry_until
 from infra.names import CHAT_STATE_TABLE
 from ops.azure import first_line, translate_errors
 from ops.output import OpsError, note
@@ -148,18 +147,16 @@ class SmokeTest:
         ]
 
     def _check_health(self, package_hash: str) -> None:
-        def failure() -> str:
+        def check() -> None:
             for _ in range(_HEALTH_ANSWERS):
                 answer = health(self.session, self.target.url)
                 running = answer.members().get("package")
                 if answer.status != 200 or running != package_hash:
                     actual = f"package {running}" if answer.status == 200 else _describe(answer)
-                    return (
-                        f"{self.target.url}{url_path('health')} answers {actual}, not package {package_hash}"
-                    )
-            return ""
+                    url = f"{self.target.url}{url_path('health')}"
+                    raise SmokeError(f"{url} answers {actual}, not package {package_hash}")
 
-        self._until(failure)
+        self._retry(check)
 
     def _check(
         self,
@@ -170,16 +167,13 @@ class SmokeTest:
     ) -> None:
         """Send a request (method and path) until the answer is accepted. Raises SmokeError."""
 
-        def failure() -> str:
+        def check() -> None:
             answer = self._send(*request, body)
-            if accepts(answer):
-                return ""
-            return (
-                f"{' '.join(request)} answers {_describe(answer)}, not {expected}"
-                f"{self._unreadable_keys(answer)}"
-            )
+            if not accepts(answer):
+                actual = f"{' '.join(request)} answers {_describe(answer)}"
+                raise SmokeError(f"{actual}, not {expected}{self._unreadable_keys(answer)}")
 
-        self._until(failure)
+        self._retry(check)
 
     def _send(self, method: str, path: str, body: dict[str, str] | None = None) -> Answer:
         headers = {"x-functions-key": self.key()}
@@ -228,20 +222,18 @@ class SmokeTest:
             return f"{remain}: {error}"
         return ""
 
-    def _until(self, check: Callable[[], str]) -> None:
-        """Repeat the check until it returns no failure. Raises SmokeError with the last failure.
+    def _retry(self, check: Callable[[], None]) -> None:
+        """Repeat the check until it raises no SmokeError, or the timeout expires.
 
         An app that has just started may fail at first, and a role assignment takes minutes.
         """
         start = self.clock.now()
-        for pause in exponential_backoff(longest=10.0):
-            failure = check()
-            if not failure:
-                return
-            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(failure) else 1)
-            if self.clock.now() + pause > start + timeout:
-                raise SmokeError(failure)
-            self.clock.sleep(pause)
+
+        def wait(error: SmokeError, pause: float) -> float | None:
+            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(str(error)) else 1)
+            return pause if self.clock.now() + pause <= start + timeout else None
+
+        retry_until(check, SmokeError, exponential_backoff(longest=10.0), wait=wait, sleep=self.clock.sleep)
 
 
 def health(session: Session, url: str) -> Answer:

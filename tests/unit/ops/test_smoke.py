@@ -8,7 +8,8 @@ import pytest
 from requests import PreparedRequest, Response, Session, exceptions
 from requests.adapters import BaseAdapter
 
-from delivery.publish import KEY_CHECK_PATH, Clock
+from delivery.publish import KEY_CHECK_PATH
+from delivery.retry import Clock
 from ops.output import OpsError
 from ops.release.smoke import ChatStateTable, SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
