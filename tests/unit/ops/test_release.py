@@ -42,7 +42,8 @@ class Stack(Archive):
         ticks = count()
         environment = cast(PulumiStack, self)
         self.all_releases = Releases(environment, self, "assistant", lambda: f"{next(ticks):04}")
-        self.state, self.starts_from, self.pushes = "", "", ""
+        self.state: str = ""
+        self.starts_from, self.pushes = "", ""
         self.bad, self.unable, self.untestable, self.missing = "", "", "", ""
         self.up_fails, self.killed_at, self.unwritable = "", "", ""
         self.changes: list[str] | OpsError = []
