@@ -53,6 +53,28 @@ def test_incomplete_variables_are_named(missing: dict[str, str]) -> None:
         Azure.sign_in(missing)
 
 
+@pytest.mark.parametrize(("keys", "key"), [({"default": "k", "other": "o"}, "k"), ({}, ""), (None, "")])
+def test_the_function_key_is_the_default_one(keys: dict[str, str] | None, key: str) -> None:
+    azure = Azure.sign_in(ARM)
+    list_host_keys = {("group", "app"): SimpleNamespace(function_keys=keys)}.__getitem__
+    web_apps = SimpleNamespace(list_host_keys=lambda *names: list_host_keys(names))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    azure.__dict__["web"] = SimpleNamespace(web_apps=web_apps)
+
+    assert azure.function_key("group", "app") == key
+
+
+def test_each_row_of_an_assistant_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[tuple[str, str]] = []
+    table = ChatStateTable("https://t.example", Azure.sign_in(ARM).credential)
+    client = "azure.data.tables.TableClient"
+    monkeypatch.setattr(f"{client}.query_entities", returns([{"RowKey": "state"}, {"RowKey": "lease"}]))
+    monkeypatch.setattr(f"{client}.delete_entity", lambda _self, *row: removed.append(row))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    table.remove("a")
+
+    assert removed == [("a", "state"), ("a", "lease")]
+
+
 def http_error(status: int, message: str = "(Code) reason\nsecond line") -> HttpResponseError:
     response: Any = SimpleNamespace(status_code=status, reason="", headers={}, text=returns(""))
     return HttpResponseError(message, response)

@@ -256,6 +256,9 @@ def test_a_dry_run_does_not_create_the_stack(site: Site, tmp_path: Path) -> None
 
     assert (code, site.world.cli.changes(), site.results()) == (0, [], [])
     assert "would create stack prod and deploy package" in printed
+    code, printed = site.run("deploy", "--package", "missing.zip")
+    assert (code, site.world.cli.changes()) == (1, [])
+    assert "missing.zip cannot be read as a zip" in printed
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback"])

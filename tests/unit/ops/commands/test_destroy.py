@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from ops.engine import Pulumi
 from ops.state import GROUP
 from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, World, exported, resource, returns
 
@@ -128,10 +129,13 @@ def test_what_is_left_is_named(world: World) -> None:
     stand(world, "pr-7")
     suspicious = world.add_group("pr-7", "rg-somebodys-own")
 
+    world.patch.setattr(Pulumi, "remove_stack", returns(None))
+
     code, printed = destroy(world, "pr-7")
 
     assert code == 1
-    assert f"stack pr-7 still has: the resource group {suspicious}. Run this again" in printed
+    left = f"the resource group {suspicious}, the stack pr-7"
+    assert f"stack pr-7 still has: {left}. Run this again" in printed
 
 
 def test_another_stack_is_destroyed_and_keeps_its_settings(world: World) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ops.engine import SECRETS_PROVIDER_VARIABLE, Completed, Pulumi
-from ops.output import OpsError
+from ops.output import OpsError, TerminatedError
 from tests.unit.ops.world import World
 
 
@@ -29,6 +29,16 @@ def test_a_stack_is_created_once_with_the_secrets_provider_of_the_environment(wo
     world.pulumi().make_stack("dev")
 
     assert world.cli.changes() == ["stack init dev --no-select --secrets-provider azurekeyvault://v"]
+
+
+@pytest.mark.parametrize("error", [TerminatedError, KeyboardInterrupt])
+def test_an_interrupted_command_ends_with_130(world: World, error: type[BaseException]) -> None:
+    def interrupt(*_: object) -> None:
+        raise error
+
+    world.patch.setattr(world.cli, "run", interrupt)
+
+    assert world.ops("unlock", "--stack", "dev") == (130, "Stack dev is not locked.\n", "")
 
 
 def test_a_backend_that_locks_by_itself_needs_no_claim(world: World) -> None:

@@ -11,7 +11,7 @@ from ops.engine import CHANGES_FOUND
 from ops.output import OpsError
 from ops.preview.comment import PART_LIMITS
 from ops.state import SITE, STORAGE_ACCOUNT
-from tests.unit.ops.world import REPOSITORY, PullRequests, World, exported, resource
+from tests.unit.ops.world import REPOSITORY, PullRequests, World, exported, resource, returns
 
 SITE_ID = "/subscriptions/s/resourceGroups/rg-pr-7/providers/Microsoft.Web/sites/func-pr-7"
 
@@ -149,6 +149,7 @@ def test_a_stack_with_a_resource_that_is_not_in_its_state_is_destroyed_and_creat
         ("export", "h", "finding the deployed app", "exit code 255"),
         ("", "h/x", "finding the deployed app", "its address is 'https://h/x'"),
         ("key", "h", "finding the deployed app", "has no key `default`"),
+        ("tests", "h", "the end-to-end tests", "1 failed"),
     ],
 )
 def test_a_stack_that_fails_is_kept_and_the_comment_names_the_step(
@@ -156,7 +157,13 @@ def test_a_stack_that_fails_is_kept_and_the_comment_names_the_step(
 ) -> None:
     world.cli.deployed = deployed(host)
     world.cli.failures[failing] = [(255, "error: update failed\nerror: InsufficientQuota")]
-    world.azure.function_key = lambda _group, _site: "" if failing == "key" else "s3cret-key"
+    world.azure.function_key = returns("" if failing == "key" else "s3cret-key")
+    if failing == "tests":
+
+        def run_tests(*_: object) -> None:
+            raise StepError("the end-to-end tests", "exit code 1", "1 failed")
+
+        world.patch.setattr(pull_request_stack, "run_tests", run_tests)
 
     code, _, errors = world.ops("test-stack", "up", "--pr", "7")
 
