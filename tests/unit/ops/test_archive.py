@@ -1,7 +1,6 @@
-"""The archive in a folder, and what a list of releases means. test_files has its other places."""
+"""The archive in a folder. test_files has its other places, and test_release what its lists mean."""
 
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,8 @@ from ops.release.archive import (
     Archive,
     ArchiveError,
     Release,
-    add_unfinished,
-    good_releases,
     mark_rolled_back,
     open_archive,
-    previous_good_release,
-    set_result,
 )
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -35,10 +30,6 @@ def unused() -> TokenCredential:
 
 def release(package_hash: str, result: Any = "good", time: str = "2026-11-25T01:00:00+00:00") -> Release:
     return Release(package_hash, "0123abc", time, result)
-
-
-def results(releases: list[Release]) -> list[str]:
-    return [release.result for release in releases]
 
 
 @pytest.fixture
@@ -220,63 +211,9 @@ def test_the_default_is_a_folder_of_this_checkout(monkeypatch: pytest.MonkeyPatc
     assert open_archive("https://a.example/packages/", unused).url == "https://a.example/packages"
 
 
-# The lists
-
-
-@pytest.mark.parametrize(
-    ("releases", "package_hash", "previous"),
-    [
-        ([release(C, "failed"), release(C, "failed", "0"), release(B), release(A)], C, release(B)),
-        ([release(C, "failed"), release(B), release(A)], B, release(A)),
-        ([release(C), release(B, "rolled back"), release(A)], C, release(A)),
-        ([release(C), release(B, "failed"), release(B), release(A)], C, release(A)),
-        ([release(C), release(B, "good", "2"), release(B, "failed")], C, release(B, "good", "2")),
-        ([release(A, "failed")], A, None),
-        ([], "", None),
-    ],
-)
-def test_the_previous_good_release_is_the_newest_of_another_package_that_is_still_good(
-    releases: list[Release], package_hash: str, previous: Release | None
-) -> None:
-    assert previous_good_release(releases, package_hash) == previous
-
-
-def test_an_unfinished_release_does_not_change_whether_its_package_is_good() -> None:
-    assert good_releases([release(B, "unfinished"), release(B), release(A)]) == [release(B), release(A)]
-
-
-def rolled_back(releases: list[Release], target: Release, time: str) -> list[Release]:
-    back = replace(target, result="unfinished", time=time)
-    return set_result(add_unfinished(mark_rolled_back(releases, target), back), back, "good")
-
-
-def test_a_second_rollback_goes_further_back() -> None:
-    once = rolled_back([release(C), release(B), release(A)], release(B), "4")
-    assert previous_good_release(once, B) == release(A)
-
-    twice = rolled_back(once, release(A), "5")
-    assert previous_good_release(twice, A) is None
-    assert results(twice) == ["good", "rolled back", "rolled back", "rolled back", "good"]
-
-
 def test_a_rollback_marks_every_good_release_after_its_target() -> None:
     releases = [release(A, "failed", "4"), release(C), release(B), release(A)]
 
     marked = mark_rolled_back(releases, release(A))
 
-    assert results(marked) == ["failed", "rolled back", "rolled back", "good"]
-
-
-def test_a_deployment_that_runs_again_has_one_entry() -> None:
-    first, again = release(B, "unfinished", "1"), release(B, "unfinished", "2")
-
-    releases = set_result(add_unfinished(add_unfinished([release(A)], first), again), again, "good")
-
-    assert releases == [release(B, "good", "2"), release(A)]
-    same = release(B, "unfinished", "3")
-    assert set_result(add_unfinished(releases, same), same, "good") == releases
-    assert results(set_result(add_unfinished(releases, same), same, "failed", "why")) == [
-        "failed",
-        "good",
-        "good",
-    ]
+    assert [entry.result for entry in marked] == ["failed", "rolled back", "rolled back", "good"]

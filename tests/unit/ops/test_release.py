@@ -147,6 +147,7 @@ DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = 
     ("ab", {"unable": "b"}, Code.WENT_BACK, "a", "aba", BACK, ["PUT answers 500"]),
     ("a", {"bad": "a"}, Code.BROKEN, "a", "a", "a failed",
      ["there is no good package to roll back to", "python -m ops rollback --stack prod"]),
+    ("aa", {"bad": "a", "starts_from": ""}, Code.BROKEN, "a", "aa", "a failed, a good", []),
     ("ab", {"bad": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
      ["THE PREVIOUS PACKAGE FAILED TOO", "python -m ops rollback --stack prod"]),
     ("ab", {"bad": "b", "missing": "a"}, Code.BROKEN, "b", "ab", "b failed, a good", ["is not in the"]),

@@ -62,8 +62,9 @@ class Cli:
         self.environments.append(pulumi.environment)
         verb = words[1] if words[0] == "stack" else words[0]
         stack = words[words.index("--stack") + 1] if "--stack" in words else words[2]
-        if self.failures.get(verb):
-            raise PulumiError(words, *self.failures[verb].pop(0))
+        code, output = self.failures[verb].pop(0) if self.failures.get(verb) else (0, "")
+        if code:
+            raise PulumiError(words, code, output)
         if verb == "export" and stack not in self.states:
             raise PulumiError(words, NO_SUCH_STACK, f"no stack named '{stack}' found")
         return Completed(0, self._output(verb, stack), "")

@@ -38,6 +38,8 @@ TARGETS: list[tuple[list[Release], str, Release | None]] = [
     ([release(A)], "", None),
     ([release(A)], UNLISTED, release(A)),
     ([release(B), release(A, "failed"), release(A)], B, None),
+    ([release(B), release(A), release(A, "failed")], B, release(A)),
+    ([release(C), release(B, "rolled back"), release(A)], C, release(A)),
     *(
         ([release(C, result), *older], runs, target)
         for result in ("unfinished", "failed", "rolled back")

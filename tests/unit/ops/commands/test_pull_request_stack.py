@@ -28,7 +28,13 @@ def deployed(host: str = "func-pr-7.azurewebsites.net") -> dict[str, Any]:
 def tested(world: World) -> list[str]:
     """The function keys that the end-to-end tests get. The pull request 7 may have a stack."""
     keys: list[str] = []
-    world.patch.setattr(pull_request_stack, "run_tests", lambda _pulumi, _target, key: keys.append(key))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    def run_tests(_pulumi: object, _target: object, key: str) -> None:
+        if key == "wrong":
+            raise StepError("the end-to-end tests", "exit code 1", "1 failed")
+        keys.append(key)
+
+    world.patch.setattr(pull_request_stack, "run_tests", run_tests)
     world.github.add(7)
     world.cli.deployed = deployed()
     return keys
@@ -74,12 +80,14 @@ def test_a_number_that_no_pull_request_has_is_wrong_usage(world: World, number: 
 
 
 def test_a_stack_is_created_updated_twice_and_tested(world: World, tested: list[str]) -> None:
-    world.patch.setenv("GITHUB_RUN_ID", "42")
-    world.patch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+    for name, value in (("ACTIONS", "true"), ("RUN_ID", "42"), ("REPOSITORY", REPOSITORY)):
+        world.patch.setenv(f"GITHUB_{name}", value)
 
-    code, output, _ = world.ops("test-stack", "up", "--pr", "7")
+    code, output, errors = world.ops("test-stack", "up", "--pr", "7")
 
     assert code == 0
+    mask, output = output.split("\n", 1)
+    assert mask == "::add-mask::s3cret-key"
     assert tested == ["s3cret-key"]
     assert world.cli.changes() == [
         "stack init pr-7 --no-select",
@@ -88,19 +96,10 @@ def test_a_stack_is_created_updated_twice_and_tested(world: World, tested: list[
     ]
     assert "https://func-pr-7.azurewebsites.net/api/assistants" in output
     working, ready = world.github.written
-    assert "s3cret-key" not in output + working + ready
+    assert "s3cret-key" not in output + errors + working + ready
     assert f"being deployed ([run](https://github.com/{REPOSITORY}/actions/runs/42))" in working
     for part in ("/api/assistants/hello", "keys list --resource-group rg-pr-7 --name func-pr-7", LABEL):
         assert part in ready
-
-
-def test_in_a_workflow_the_key_is_masked(world: World, tested: list[str]) -> None:
-    world.patch.setenv("GITHUB_ACTIONS", "true")
-
-    _, output, errors = world.ops("test-stack", "up", "--pr", "7")
-
-    assert output.splitlines()[0] == f"::add-mask::{tested[0]}"
-    assert tested[0] not in errors
 
 
 @pytest.mark.usefixtures("tested")
@@ -140,30 +139,30 @@ def test_a_stack_with_a_resource_that_is_not_in_its_state_is_destroyed_and_creat
     ]  # fmt: skip
 
 
+QUOTA = (255, "error: update failed\nerror: InsufficientQuota")
+SECOND = "a second pulumi up, which must change nothing"
+FIND = "finding the deployed app"
+
+
 @pytest.mark.parametrize(
-    ("failing", "host", "step", "reason"),
+    ("failures", "host", "key", "step", "reason"),
     [
-        ("init", "h", "creating the stack", "InsufficientQuota"),
-        ("up", "h", "pulumi up", "InsufficientQuota"),
-        ("up", "h", "pulumi up", "exit code 255"),
-        ("export", "h", "finding the deployed app", "exit code 255"),
-        ("", "h/x", "finding the deployed app", "its address is 'https://h/x'"),
-        ("key", "h", "finding the deployed app", "has no key `default`"),
-        ("tests", "h", "the end-to-end tests", "1 failed"),
+        ({"init": [QUOTA]}, "h", "k", "creating the stack", "InsufficientQuota"),
+        ({"up": [QUOTA]}, "h", "k", "pulumi up", "InsufficientQuota"),
+        ({"up": [(0, ""), QUOTA]}, "h", "k", SECOND, "exit code 255"),
+        ({"up": [(0, ""), (CHANGES_FOUND, "")]}, "h", "k", SECOND, "resources change at every `up`"),
+        ({"export": [QUOTA]}, "h", "k", FIND, "exit code 255"),
+        ({}, "h/x", "k", FIND, "its address is 'https://h/x'"),
+        ({}, "h", "", FIND, "has no key `default`"),
+        ({}, "h", "wrong", "the end-to-end tests", "1 failed"),
     ],
 )
 def test_a_stack_that_fails_is_kept_and_the_comment_names_the_step(
-    world: World, tested: list[str], *, failing: str, host: str, step: str, reason: str
+    world: World, tested: list[str], *, failures: Any, host: str, key: str, step: str, reason: str
 ) -> None:
     world.cli.deployed = deployed(host)
-    world.cli.failures[failing] = [(255, "error: update failed\nerror: InsufficientQuota")]
-    world.azure.function_key = returns("" if failing == "key" else "s3cret-key")
-    if failing == "tests":
-
-        def run_tests(*_: object) -> None:
-            raise StepError("the end-to-end tests", "exit code 1", "1 failed")
-
-        world.patch.setattr(pull_request_stack, "run_tests", run_tests)
+    world.cli.failures = {verb: list(outputs) for verb, outputs in failures.items()}
+    world.azure.function_key = returns(key)
 
     code, _, errors = world.ops("test-stack", "up", "--pr", "7")
 
@@ -172,22 +171,6 @@ def test_a_stack_that_fails_is_kept_and_the_comment_names_the_step(
     assert reason in world.github.texts[7] + errors
     assert "test-stack down --pr 7" in errors
     assert not [command for command in world.cli.changes() if "destroy" in command]
-
-
-def test_a_second_up_that_changes_something_is_explained(world: World, tested: list[str]) -> None:
-    up = world.cli.run
-
-    def run(pulumi: Any, *words: str) -> Any:
-        if "--expect-no-changes" in words:
-            world.cli.failures["up"] = [(CHANGES_FOUND, "error: no changes were expected")]
-        return up(pulumi, *words)
-
-    world.patch.setattr(world.cli, "run", run)
-
-    code, _, errors = world.ops("test-stack", "up", "--pr", "7")
-
-    assert (code, tested) == (1, [])
-    assert "resources change at every `up`" in errors
 
 
 @pytest.mark.usefixtures("tested")
