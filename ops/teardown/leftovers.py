@@ -92,10 +92,9 @@ class Naming:
 
 def tagged_groups(azure: Azure, project: str) -> list[Group]:
     """The groups with the tags of the project and of any stack."""
-    quoted = project.replace("'", "''")
     with translate_errors("the resource groups cannot be listed"):
         tagged = azure.resources.resource_groups.list(
-            filter=f"tagName eq 'project' and tagValue eq '{quoted}'"
+            filter=f"tagName eq 'project' and tagValue eq '{project}'"
         )
         groups = [(str(group.name), group.tags or {}) for group in tagged]
     return sorted(

@@ -66,7 +66,8 @@ def test_a_package_is_stored_once_and_fetched_unchanged(
 def test_a_package_that_another_job_stores_at_the_same_time_is_no_error(
     archive: Archive, package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def conflict(*_args: object, **_options: object) -> None:
+    def conflict(*_args: object, over: str | None = None) -> None:
+        assert over == "", "only if there is none"
         raise ChangedError
 
     monkeypatch.setattr(FolderFiles, "write", conflict)

@@ -196,6 +196,22 @@ def test_nothing_is_removed_while_a_lock_may_be_held(files: FolderFiles) -> None
     assert "process 5" not in str(refused.value)
 
 
+def test_a_lock_that_was_taken_while_the_old_one_was_judged_stays(
+    files: FolderFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_claim(files, RUN)
+    name = write_lock(files, pid=5)
+
+    def take(_run: int, _attempt: int) -> str:
+        files.write(name, b"{}")
+        return "completed"
+
+    release_stranded(files, PROJECT, STACK, ELSEWHERE, take)
+
+    assert files.exists(name)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None:
     files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", b"")
 

@@ -231,13 +231,16 @@ def test_one_goes_back_over_failed_packages_and_not_to_one_that_only_failed_to_b
     assert "warning: the previous good package" in capsys.readouterr().err
 
 
-def test_a_package_that_was_not_tested_is_pushed_and_tested_again(stack: Stack) -> None:
-    stack.untestable = "a"
+@pytest.mark.parametrize(("attribute", "results"), [("untestable", "a good"), ("bad", "a good, a failed")])
+def test_a_package_that_was_not_good_is_pushed_and_tested_again(
+    stack: Stack, attribute: str, results: str
+) -> None:
+    setattr(stack, attribute, "a")
     stack.deploy("a")
-    stack.untestable = ""
+    setattr(stack, attribute, "")
 
     assert stack.deploy("a").code == Code.DONE
-    assert (stack.pushes, stack.results()) == ("aa", "a good")
+    assert (stack.pushes, stack.results()) == ("aa", results)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -221,6 +221,19 @@ def test_a_package_that_cannot_be_tested_has_its_own_exit_code(site: Site, tmp_p
     assert site.run("rollback")[0] == 1
 
 
+@pytest.mark.parametrize("words", [("deploy", "--hash"), ("rollback", "--to")])
+def test_a_killed_job_is_recovered_before_the_push(site: Site, words: tuple[str, str]) -> None:
+    package_hash = site.deploy("a")
+    operation = {"type": "creating", "resource": {"urn": resource("table")["urn"]}}
+    site.world.cli.states["prod"] = {"deployment": {"pending_operations": [operation]}}
+
+    assert site.run(*words, package_hash)[0] == 0
+
+    refresh, up = site.world.cli.changes()[-2:]
+    assert refresh == "refresh --stack prod --yes --skip-preview --clear-pending-creates"
+    assert up.startswith("up ")
+
+
 def step(op: str, type_: str, name: str) -> dict[str, str]:
     return {"op": op, "urn": f"urn:pulumi:prod::assistant::assistant:storage:ChatStorage${type_}::{name}"}
 

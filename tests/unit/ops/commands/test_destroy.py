@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from ops.engine import Pulumi
-from ops.state import GROUP
+from ops.state import GROUP, PURGED_ACCOUNT
 from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, World, exported, resource, returns
 
 PREFIX = f"/subscriptions/{SUBSCRIPTION}"
@@ -139,12 +139,14 @@ def test_what_is_left_is_named(world: World) -> None:
 
 
 def test_another_stack_is_destroyed_and_keeps_its_settings(world: World) -> None:
-    stand(world, "dev")
+    place = {"location": "EastUS2", "group": "rg-dev", "account": "OAI-dev"}
+    stand(world, "dev", resource("purged-account", PURGED_ACCOUNT, id="x", inputs=place))
+    world.azure.accounts = [("eastus2", "RG-dev", "oai-dev"), ("eastus2", "rg-dev", "oai-other")]
     (world.folder / "Pulumi.dev.yaml").write_text("config: {}\n")
 
     assert destroy(world, "dev")[0] == 0
 
-    assert world.azure.groups == {}
+    assert (world.azure.groups, world.azure.accounts) == ({}, [("eastus2", "rg-dev", "oai-other")])
     assert "dev" in world.cli.states
     assert (world.folder / "Pulumi.dev.yaml").exists()
 

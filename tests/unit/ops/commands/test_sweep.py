@@ -13,6 +13,7 @@ def swept(world: World) -> World:
     """Leftovers of closed pull requests: the stack pr-1, the group of pr-2, the files of pr-3."""
     world.cli.states["pr-1"] = exported()
     world.add_group("pr-2")
+    world.azure.groups["rg-shared"] = {"project": "assistant"}
     world.files.write(".pulumi/history/assistant/pr-3/pr-3-1.history.json", b"{}")
     for number in (1, 2, 3):
         world.github.add(number, "closed")
@@ -34,7 +35,7 @@ def test_leftovers_of_closed_pull_requests_are_removed(swept: World, tmp_path: P
     code, output, _ = swept.ops("sweep")
 
     assert code == 0
-    assert (swept.cli.states, swept.azure.groups, swept.files.names("")) == ({}, {}, [])
+    assert (swept.cli.states, list(swept.azure.groups), swept.files.names("")) == ({}, ["rg-shared"], [])
     assert "\nremoved  stack           pr-1" in output
     assert (
         "| `removed` | `stack` | `pr-1` | `empty` | `?` | `pull request #1 is closed` |"

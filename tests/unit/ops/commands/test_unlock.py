@@ -31,6 +31,19 @@ def test_unlock_removes_the_locks_after_confirmation(
     assert "still running" not in errors
 
 
+def test_a_lock_that_was_taken_during_the_question_stays(world: World) -> None:
+    def answer(*_: str) -> bool:
+        world.lock("dev", pid=1)
+        return True
+
+    name = world.lock("dev")
+    world.patch.setattr("ops.commands.unlock.is_confirmed", answer)
+
+    world.ops("unlock", "--stack", "dev")
+
+    assert world.files.exists(name)
+
+
 def test_unlock_warns_about_a_holder_that_runs(world: World) -> None:
     world.lock("dev")
     world.patch.setattr("ops.locks.locks.socket.gethostname", returns("h"))
