@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
 
 from infra.names import names
 from ops.__main__ import main, module_of
@@ -127,11 +126,7 @@ class CloudOfGroups:
         ]
 
     def _delete_group(self, name: str) -> SimpleNamespace:
-        self._change(name)
-        if name not in self.groups:
-            raise ResourceNotFoundError
-        del self.groups[name]
-        return SimpleNamespace(result=returns(None), done=returns(True))
+        return self._begin(name, lambda: self.groups.pop(name))
 
     def _list_accounts(self) -> list[SimpleNamespace]:
         prefix = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices"
@@ -144,14 +139,14 @@ class CloudOfGroups:
             for location, group, name in self.accounts
         ]
 
-    def _purge(self, *place: str) -> SimpleNamespace:
-        self._change(place[2])
-        self.accounts.remove((place[0], place[1], place[2]))
-        return SimpleNamespace(result=returns(None), done=returns(True))
+    def _purge(self, location: str, group: str, name: str) -> SimpleNamespace:
+        return self._begin(name, lambda: self.accounts.remove((location, group, name)))
 
-    def _change(self, name: str) -> None:
+    def _begin(self, name: str, change: Callable[[], object]) -> SimpleNamespace:
+        """A poller, whose result is the change."""
         if name in self.refuses:
             raise self.refuses[name]
+        return SimpleNamespace(result=lambda _seconds: change(), done=returns(True))  # pyright: ignore[reportUnknownLambdaType]
 
 
 @dataclass

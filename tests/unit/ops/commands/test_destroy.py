@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from ops.engine import Pulumi
 from ops.state import GROUP, PURGED_ACCOUNT
@@ -112,6 +112,19 @@ def test_an_error_of_azure_names_the_object_and_the_reason(world: World) -> None
 
     assert code == 1
     assert f"the resource group {world.group_of('pr-7')} cannot be deleted: (ScopeLocked) a lock" in printed
+
+
+def test_a_group_that_is_deleted_by_others_at_the_same_time_is_no_error(world: World) -> None:
+    stand(world, "pr-7")
+    name = world.group_of("pr-7")
+
+    def vanish(_name: str) -> None:
+        del world.azure.groups[name]
+        raise ResourceNotFoundError
+
+    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", vanish)
+
+    assert destroy(world, "pr-7")[0] == 0
 
 
 def test_a_deletion_that_does_not_end_is_an_error(world: World) -> None:

@@ -107,7 +107,10 @@ def test_an_existing_stack_is_recovered_and_not_created(world: World) -> None:
     pending = [{"type": "creating", "resource": {"urn": resource("table")["urn"]}}]
     world.cli.states["pr-7"] = {"deployment": {"pending_operations": pending}}
 
-    assert world.ops("test-stack", "up", "--pr", "7")[0] == 0
+    code, output, errors = world.ops("test-stack", "up", "--pr", "7")
+
+    assert code == 0
+    assert "s3cret-key" not in output + errors
     assert world.cli.changes()[0] == "refresh --stack pr-7 --yes --skip-preview --clear-pending-creates"
 
 
