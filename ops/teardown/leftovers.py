@@ -92,19 +92,16 @@ class Naming:
 
 def tagged_groups(azure: Azure, project: str) -> list[Group]:
     """The groups with the tags of the project and of any stack."""
+    tag = f"tagName eq 'project' and tagValue eq '{project}'"
     with translate_errors("the resource groups cannot be listed"):
-        tagged = azure.resources.resource_groups.list(
-            filter=f"tagName eq 'project' and tagValue eq '{project}'"
-        )
-        groups = [(str(group.name), group.tags or {}) for group in tagged]
-    return sorted(
-        (
-            Group(name, tags["stack"])
-            for name, tags in groups
-            if tags.get("project") == project and tags.get("stack")
-        ),
-        key=lambda group: group.name,
-    )
+        tagged = [
+            (str(group.name), group.tags or {}) for group in azure.resources.resource_groups.list(filter=tag)
+        ]
+    return [
+        Group(name, tags["stack"])
+        for name, tags in tagged
+        if tags.get("project") == project and tags.get("stack")
+    ]
 
 
 def group_names(azure: Azure) -> set[str]:
@@ -125,7 +122,7 @@ def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
                 deleted = datetime.fromisoformat(str(getattr(account.properties, "deletion_date", "")))
             stack = (account.tags or {}).get("stack", "")
             accounts.append(DeletedAccount(place["location"], place["group"], place["name"], stack, deleted))
-    return sorted(accounts, key=lambda account: account.place)
+    return accounts
 
 
 def state_files(files: Files, project: str) -> dict[str, list[str]]:
