@@ -101,7 +101,7 @@ def test_an_app_that_works_passes_and_keeps_no_row(app: App) -> None:
     (put,), (post,), (delete,) = app.sent("PUT"), app.sent("POST"), app.sent("DELETE")
     assert put.path_url == delete.path_url
     assert post.path_url == f"{put.path_url}/messages"
-    assert json.loads(cast(bytes, post.body)).keys() == {"message"}
+    assert json.loads(cast(bytes, post.body)) == {"message": "Reply with the one word: ready"}
     for request in (put, post, delete):
         assert request.headers["x-functions-key"] == KEY
     assert all(request.headers["Connection"] == "close" for request in app.sent("GET"))
