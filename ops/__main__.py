@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from types import ModuleType
 
 from local_azure.loopback import without_proxy
 from ops.output import OpsError, TerminatedError, note
@@ -21,7 +22,9 @@ COMMANDS = {
     "drift": "find changes that were made in Azure outside the program",
     "rollback": "deploy the previous good package again",
 }
-"""Command name to summary. `a-name` is ops/commands/a_name.py; only the requested one is imported."""
+"""Command name to summary."""
+
+_OTHER_MODULES = {"test-stack": "pull_request_stack"}  # pytest would collect a test_stack.py
 
 _EPILOG = """\
 Each command has its own --help. Commands that change something have --dry-run.
@@ -46,11 +49,16 @@ def _help() -> argparse.ArgumentParser:
     return parser
 
 
+def module_of(command: str) -> ModuleType:
+    """The module of a command. Only the requested one is imported, because the imports take seconds."""
+    return import_module(f"ops.commands.{_OTHER_MODULES.get(command, command)}")
+
+
 def main(words: list[str]) -> int:
     name = _help().parse_args(words[:1]).command
     os.environ.update(without_proxy(os.environ))
     try:
-        module = import_module(f"ops.commands.{name.replace('-', '_')}")
+        module = module_of(name)
     except ModuleNotFoundError as error:
         note(f"error: {sys.executable} has no {error.name}: run `make setup`, then `. .venv/bin/activate`")
         return 1

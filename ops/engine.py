@@ -123,21 +123,37 @@ class Pulumi:
             stderr=subprocess.STDOUT if show else subprocess.PIPE,
             text=True,
         )
+        lines: list[str] = []
         try:
             if started is not None:
                 started(process.pid)
-            done = _stream_output(process) if show else _wait_for(process)
+            if show:
+                for line in process.stdout or ():
+                    note(line.rstrip("\n"))
+                    lines.append(line)
+                process.wait()
+                completed = Completed(process.returncode, "".join(lines), "")
+            else:
+                stdout, stderr = process.communicate()
+                completed = Completed(process.returncode, stdout, stderr)
         except BaseException as error:
             _interrupt_and_wait(process, error)
             raise
-        if done.code and not may_fail:
-            raise PulumiError(words, done.code, done.stdout + done.stderr, output_shown=show)
-        return done
+        if completed.code and not may_fail:
+            raise PulumiError(words, completed.code, completed.stdout + completed.stderr, output_shown=show)
+        return completed
 
-    def summaries(self) -> list["StackSummary"]:
+    def summaries(self) -> list[StackSummary]:
         """The stacks of the project in the backend."""
-        listed: list[dict[str, Any]] = json.loads(self.run("stack", "ls", "--json").stdout)
-        return [_summary(stack) for stack in listed]
+        stacks: list[dict[str, Any]] = json.loads(self.run("stack", "ls", "--json").stdout)
+        return [
+            StackSummary(
+                str(stack["name"]).rpartition("/")[2],
+                stack.get("resourceCount"),
+                datetime.fromisoformat(stack["lastUpdate"]) if stack.get("lastUpdate") else None,
+            )
+            for stack in stacks
+        ]
 
     def stacks(self) -> list[str]:
         """The names of the project's stacks."""
@@ -161,21 +177,18 @@ class Pulumi:
 
     def up(self, stack: str, *flags: str) -> Completed:
         """Run `up` without a prompt and without a preview, and show its output while it runs."""
-        return self._change("up", stack, "--skip-preview", *flags)
+        return self._claimed(stack, "up", "--stack", stack, "--yes", "--skip-preview", *flags)
 
     def refresh(self, stack: str, *flags: str) -> Completed:
-        return self._change("refresh", stack, "--skip-preview", *flags)
+        return self._claimed(stack, "refresh", "--stack", stack, "--yes", "--skip-preview", *flags)
 
     def destroy(self, stack: str, *flags: str) -> Completed:
         """Destroy the resources without running the program, which may no longer run."""
-        return self._change("destroy", stack, "--skip-preview", *flags)
+        return self._claimed(stack, "destroy", "--stack", stack, "--yes", "--skip-preview", *flags)
 
     def remove_stack(self, stack: str, *, force: bool = False) -> None:
         """Remove the stack, its history and stack file; with `force`, also if its state names resources."""
         self._claimed(stack, "stack", "rm", stack, "--yes", *(("--force",) if force else ()))
-
-    def _change(self, verb: str, stack: str, *flags: str) -> Completed:
-        return self._claimed(stack, verb, "--stack", stack, "--yes", *flags)
 
     def _claimed(self, stack: str, *words: str) -> Completed:
         """Write a claim (ops.locks.locks), then run a command that takes the stack's lock."""
@@ -196,27 +209,6 @@ class Pulumi:
     def export(self, stack: str) -> dict[str, Any]:
         """The state, secrets encrypted: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
-
-
-def _summary(listed: Mapping[str, Any]) -> StackSummary:
-    name = str(listed["name"]).rpartition("/")[2]
-    updated = listed.get("lastUpdate")
-    return StackSummary(
-        name, listed.get("resourceCount"), datetime.fromisoformat(updated) if updated else None
-    )
-
-
-def _stream_output(process: subprocess.Popen[str]) -> Completed:
-    lines: list[str] = []
-    for line in process.stdout or ():
-        note(line.rstrip("\n"))
-        lines.append(line)
-    return Completed(process.wait(), "".join(lines), "")
-
-
-def _wait_for(process: subprocess.Popen[str]) -> Completed:
-    stdout, stderr = process.communicate()
-    return Completed(process.returncode, stdout, stderr)
 
 
 def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:

@@ -6,12 +6,13 @@ FilesError if the files cannot be read or written.
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.core import MatchConditions
@@ -25,8 +26,10 @@ from azure.core.exceptions import (
 from filelock import FileLock
 
 from delivery import whole_file
+from ops.azure import first_line
 from ops.output import OpsError
 
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _ATTRIBUTES = ".attrs"
 """The suffix of the attribute files that gocloud.dev's fileblob, which the CLI uses, keeps for each file."""
 
@@ -47,32 +50,18 @@ class File:
     etag: str
 
 
-class Files(Protocol):
-    url: str
-
-    def names(self, prefix: str) -> list[str]:
-        """Names of all files below a folder, sorted; `prefix` ends with a slash."""
-        ...
-
-    def exists(self, name: str) -> bool: ...
-
-    def read(self, name: str) -> File | None: ...
-
-    def write(self, name: str, content: bytes, over: str | None = None) -> None:
-        """Write the file; with `over`, only if the present file has that etag (empty: only if there is none).
-
-        Raises ChangedError.
-        """
-        ...
-
-    def delete(self, name: str, etag: str = "") -> bool:
-        """Return False if the file does not exist or does not have the etag."""
-        ...
+def checked_name(name: str) -> str:
+    """The name of a Pulumi project or stack, as a part of the name of a file. Raises FilesError."""
+    if not _NAME.fullmatch(name):
+        raise FilesError(
+            f"{name!r} is not a valid name of a Pulumi project or stack: only A-Z a-z 0-9 . _ - are allowed"
+        )
+    return name
 
 
 def open_files(
     url: str, credential: Callable[[], TokenCredential], environment: Mapping[str, str] = os.environ
-) -> Files:
+) -> "Files":
     """Open the files of a backend by its URL, in the format of PULUMI_BACKEND_URL.
 
     `credential` is only called for `azblob://`.
@@ -111,6 +100,7 @@ class FolderFiles:
         self._root, self.url = root, url or root.as_uri()
 
     def names(self, prefix: str) -> list[str]:
+        """Names of all files below a folder, sorted; `prefix` ends with a slash."""
         folder = self._root / prefix
         with _translate_errors(self.url, f"{prefix} cannot be listed"):
             paths = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
@@ -130,6 +120,10 @@ class FolderFiles:
         return File(content, hashlib.sha256(content).hexdigest())
 
     def write(self, name: str, content: bytes, over: str | None = None) -> None:
+        """Write the file; with `over`, only if the present file has that etag (empty: only if there is none).
+
+        Raises ChangedError.
+        """
         path = self._root / name
         with _translate_errors(self.url, f"{name} cannot be written"):
             if over is None:
@@ -137,14 +131,15 @@ class FolderFiles:
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f".{path.name}.lock")):
-                there = self.read(name)
-                if (there.etag if there else "") != over:
+                present = self.read(name)
+                if (present.etag if present else "") != over:
                     raise ChangedError
                 whole_file.write(path, content)
 
     def delete(self, name: str, etag: str = "") -> bool:
-        there = self.read(name)
-        if there is None or (etag and there.etag != etag):
+        """Return False if the file does not exist or does not have the etag."""
+        present = self.read(name)
+        if present is None or (etag and present.etag != etag):
             return False
         path = self._root / name
         with _translate_errors(self.url, f"{name} cannot be deleted"):
@@ -156,7 +151,10 @@ class FolderFiles:
 
 
 class ContainerFiles:
-    """`prefix` is the folder in the container, from the URL of the backend; it may be empty."""
+    """The same methods as those of FolderFiles.
+
+    `prefix` is the folder in the container, from the URL of the backend; it may be empty.
+    """
 
     def __init__(
         self, container_url: str, prefix: str, credential: Callable[[], TokenCredential], url: str
@@ -209,16 +207,19 @@ class ContainerFiles:
         return True
 
 
+Files = FolderFiles | ContainerFiles
+
+
 def _only_if(etag: str) -> dict[str, Any]:
     return {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
 
 
 @contextmanager
-def _translate_errors(url: str, what: str) -> Generator[None]:
+def _translate_errors(url: str, failure: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise FilesError(f"{url}: {what}: {error.strerror or error}") from error
+        raise FilesError(f"{url}: {failure}: {error.strerror or error}") from error
     except AzureError as error:
         hint = (
             " This requires the role Storage Blob Data Contributor on the container, "
@@ -226,7 +227,7 @@ def _translate_errors(url: str, what: str) -> Generator[None]:
             if _code(error).startswith("Authorization")
             else ""
         )
-        raise FilesError(f"{url}: {what}: {(str(error).splitlines() or [''])[0]}{hint}") from error
+        raise FilesError(f"{url}: {failure}: {first_line(error)}{hint}") from error
 
 
 def _code(error: AzureError) -> str:

@@ -20,3 +20,13 @@ def note(text: str) -> None:
     """Print progress or an error to standard error, so that standard output can be piped."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def is_confirmed(question: str, stack: str, refusal: str) -> bool:
+    """Whether the user types the stack's name. Raises OpsError with the refusal if there is no terminal."""
+    if not sys.stdin.isatty():
+        raise OpsError(refusal)
+    try:
+        return input(question).strip() == stack
+    except EOFError:
+        return False

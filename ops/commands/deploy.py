@@ -18,11 +18,11 @@ from pathlib import Path
 
 from delivery.package import PROJECT_ROOT, PackageError, build_package, content_hash
 from infra.settings import python_version_of
-from ops.github import summary
+from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
 from ops.release import releasing
 from ops.release.archive import previous_good_release
-from ops.release.pulumi_stack import PulumiStack, changes, data_lost
+from ops.release.pulumi_stack import changes, data_lost
 from ops.release.release import PACKAGES, Code
 
 
@@ -56,47 +56,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    work = releasing.Work.of(arguments, refresh=arguments.again)
-    package_hash = _recorded(work.environment) if arguments.again else arguments.hash
+    stack = arguments.stack
+    releases = releasing.open_releases(arguments, refresh=arguments.again)
+    environment, archive, pulumi = releases.environment, releases.archive, releases.environment.pulumi
+    package_hash = arguments.hash
+    if arguments.again:
+        package_hash = environment.recorded_package()
+        if not package_hash:
+            raise OpsError(
+                f"stack {stack} has no package yet. "
+                f"To deploy one: python -m ops deploy --stack {stack} --hash HASH"
+            )
     if package_hash is not None:
-        package = work.archive.fetch(package_hash, PACKAGES)
+        package = archive.fetch(package_hash, PACKAGES)
     else:
-        package, package_hash = package_of(arguments.package, work.stack)
-    releasing.refuse_other_python(package, package_hash, work.stack)
-    history = work.releases.history()
+        package, package_hash = package_of(arguments.package, stack)
+    releasing.refuse_other_python(package, package_hash, stack)
+    history = releases.history()
     commit = arguments.commit or releasing.commit_of(history, package_hash)
     previous = previous_good_release(history, package_hash)
-    note(f"Package {package_hash} (commit {commit or 'unknown'}) for stack {work.stack}.")
+    note(f"Package {package_hash} (commit {commit or 'unknown'}) for stack {stack}.")
     note(
         f"Previous good package: {previous.package_hash} (commit {previous.commit or 'unknown'})."
         if previous
-        else f"No other good package was deployed to {work.stack}: a rollback is not possible."
+        else f"No other good package was deployed to {stack}: a rollback is not possible."
     )
-    if arguments.dry_run and not work.environment.exists():
-        say(f"would create stack {work.stack} and deploy package {package_hash} to it")
+    if arguments.dry_run and stack not in pulumi.stacks():
+        say(f"would create stack {stack} and deploy package {package_hash} to it")
         return Code.DONE
-    work.environment.make()
-    preview = work.environment.preview(package)
+    make(pulumi, stack)
+    preview = environment.preview(package)
     releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
     if arguments.dry_run:
         say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
         return Code.DONE
-    work.environment.recover()
-    work.archive.add(package)
-    outcome = work.releases.deploy(package, package_hash, commit)
-    say(releasing.plain(outcome))
-    summary.write(releasing.markdown(outcome))
-    return outcome.code
-
-
-def _recorded(environment: PulumiStack) -> str:
-    package_hash = environment.recorded_package()
-    if not package_hash:
-        raise OpsError(
-            f"stack {environment.stack} has no package yet. "
-            f"To deploy one: python -m ops deploy --stack {environment.stack} --hash HASH"
-        )
-    return package_hash
+    recover(pulumi, stack)
+    archive.add(package)
+    return releasing.report(releases.deploy(package, package_hash, commit))
 
 
 def package_of(given: Path | None, stack: str) -> tuple[Path, str]:

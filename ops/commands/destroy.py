@@ -5,12 +5,10 @@ another stack keeps its settings for the next `pulumi up`.
 """
 
 import argparse
-import sys
 
 from ops import state
 from ops.engine import Pulumi
-from ops.locks.recovery import run_state_of
-from ops.output import OpsError, say
+from ops.output import OpsError, is_confirmed, say
 from ops.teardown.teardown import TearDown, refuse_protected
 
 
@@ -23,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
-    there = pulumi.stacks()
-    if stack not in there:
-        raise OpsError(f"there is no stack {stack!r}; there are: {', '.join(there) or 'none'}")
+    existing = pulumi.stacks()
+    if stack not in existing:
+        raise OpsError(f"there is no stack {stack!r}; there are: {', '.join(existing) or 'none'}")
     exported = pulumi.export(stack)
     refuse_protected(stack, exported)
     going = [resource for resource in state.resources(exported) if resource.id]
@@ -34,19 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"{resource.name}  {resource.type}")
         say(f"{len(going)} resources of stack {stack} would be destroyed.")
         return 0
-    if not (arguments.yes or _confirmed(stack, len(going))):
+    question = f"Destroy the {len(going)} resources of stack {stack}? Type its name: "
+    refusal = f"to destroy stack {stack} without a terminal, add --yes"
+    if not (arguments.yes or is_confirmed(question, stack, refusal)):
         say("Nothing was destroyed.")
         return 1
-    TearDown.prepare(pulumi, run_state_of(pulumi.environment))(stack)
+    TearDown.prepare(pulumi)(stack)
     say(f"Stack {stack} is destroyed; nothing of it is left.")
     return 0
-
-
-def _confirmed(stack: str, resources: int) -> bool:
-    if not sys.stdin.isatty():
-        raise OpsError(f"to destroy stack {stack} without a terminal, add --yes")
-    try:
-        question = f"Destroy the {resources} resources of stack {stack}? Type its name: "
-        return input(question).strip() == stack
-    except EOFError:
-        return False

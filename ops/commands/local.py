@@ -10,16 +10,15 @@ import argparse
 import json
 import os
 import shlex
-import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 
 from local_azure.home import Home
@@ -82,13 +81,9 @@ def curl_command(outputs: dict[str, Any]) -> str:
 
 
 def put(url: str, key: str) -> tuple[int, str]:
-    trusted = ssl.create_default_context(cafile=str(Home.find(PROJECT).ca_file))
-    request = urllib.request.Request(url, method="PUT", headers={"x-functions-key": key})  # noqa: S310 # an https URL of local Azure
-    try:
-        with urllib.request.urlopen(request, context=trusted, timeout=60) as response:  # noqa: S310 # as above
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    ca_file = str(Home.find(PROJECT).ca_file)
+    response = requests.put(url, headers={"x-functions-key": key}, verify=ca_file, timeout=60)
+    return response.status_code, response.text
 
 
 @dataclass(frozen=True)

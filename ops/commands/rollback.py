@@ -12,7 +12,7 @@ again. The next `deploy` deploys a new package.
 
 import argparse
 
-from ops.github import summary
+from ops.locks.recovery import recover
 from ops.output import OpsError, note, say
 from ops.release import releasing
 from ops.release.archive import Release, checked_hash, rollback_target
@@ -25,27 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    work = releasing.Work.of(arguments)
-    history = work.releases.history()
-    runs = work.environment.running_package()
-    _show(history, runs)
-    target = target_of(history, arguments.to, runs, work.stack)
-    package = work.archive.fetch(target.package_hash, PACKAGES)
-    releasing.refuse_other_python(package, target.package_hash, work.stack)
+    releases = releasing.open_releases(arguments)
+    history, running = releases.history(), releases.environment.running_package()
+    _print_history(history, running)
+    target = target_of(history, arguments.to, running, arguments.stack)
+    package = releases.archive.fetch(target.package_hash, PACKAGES)
+    releasing.refuse_other_python(package, target.package_hash, arguments.stack)
     if arguments.dry_run:
         say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
         return Code.DONE
-    work.environment.recover()
-    outcome = work.releases.roll_back(target, package)
-    say(releasing.plain(outcome))
-    summary.write(releasing.markdown(outcome))
-    return outcome.code
+    recover(releases.environment.pulumi, arguments.stack)
+    return releasing.report(releases.roll_back(target, package))
 
 
-def target_of(history: list[Release], wanted: str | None, runs: str, stack: str) -> Release:
+def target_of(history: list[Release], wanted: str | None, running: str, stack: str) -> Release:
     """The release to deploy. Raises OpsError if there is no such good release."""
     if not wanted:
-        target = rollback_target(history, runs)
+        target = rollback_target(history, running)
         if target is None:
             raise OpsError(
                 f"stack {stack} has no good release to roll back to. "
@@ -53,30 +49,23 @@ def target_of(history: list[Release], wanted: str | None, runs: str, stack: str)
             )
         return target
     checked_hash(wanted)
-    target = next(
-        (
-            release
-            for release in history
-            if release.package_hash == wanted and release.result in ("good", "rolled back")
-        ),
-        None,
+    for release in history:
+        if release.package_hash == wanted and release.result in ("good", "rolled back"):
+            return release
+    raise OpsError(
+        f"package {wanted} was never good on stack {stack}. "
+        f"To deploy it anyway: python -m ops deploy --stack {stack} --hash {wanted}"
     )
-    if target is None:
-        raise OpsError(
-            f"package {wanted} was never good on stack {stack}. "
-            f"To deploy it anyway: python -m ops deploy --stack {stack} --hash {wanted}"
-        )
-    return target
 
 
-def _show(history: list[Release], runs: str) -> None:
-    if not history:
-        return
-    note("Releases, newest first:")
+def _print_history(history: list[Release], running: str) -> None:
+    if history:
+        note("Releases, newest first:")
+    marked = False
     for release in history[:20]:
-        mark = "runs now" if release.package_hash == runs else ""
-        runs = "" if mark else runs
+        runs = release.package_hash == running and not marked
+        marked = marked or runs
         note(
             f"  {release.time}  {release.package_hash[:12]}  {release.commit[:12] or 'unknown':<12}  "
-            f"{release.result:<11}  {mark or release.note[:60]}".rstrip()
+            f"{release.result:<11}  {'runs now' if runs else release.note[:60]}".rstrip()
         )

@@ -9,9 +9,8 @@ exit codes: 0 nothing is left to remove; 1 a leftover could not be removed; 3 th
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from infra.stacks import pull_request_of
 from ops.engine import Pulumi
@@ -19,26 +18,15 @@ from ops.github import summary
 from ops.github.github import GitHub
 from ops.github.markdown import code
 from ops.locks.locks import LockedError
-from ops.locks.recovery import run_state_of
 from ops.output import OpsError, note, say
 from ops.teardown.leftovers import deleted_accounts, state_files, tagged_groups
-from ops.teardown.sweeping import Decision, Inventory, PullRequestStatus, age, decide, find
+from ops.teardown.sweeping import Decision, age, decide, find
 from ops.teardown.teardown import TearDown
 
 LIMIT = 10
 FAILED, MORE_LEFT = 1, 3
 
 _NOTHING = "There are no leftovers of test stacks."
-_REMOVED, _LEFT, _FAILED, _BEYOND = "removed", "left", "failed", "beyond the limit"
-
-
-@dataclass(frozen=True)
-class Removal:
-    """The outcome of a removal that was decided: `outcome` is one of the four texts above."""
-
-    decision: Decision
-    outcome: str
-    why: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,31 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
     github = GitHub.connect(pulumi.environment)
-    tear_down = TearDown.prepare(pulumi, run_state_of(pulumi.environment))
-    inventory = Inventory(
-        pulumi.summaries(),
-        tagged_groups(tear_down.azure, pulumi.project),
-        deleted_accounts(tear_down.azure),
-        state_files(pulumi.files, pulumi.project),
-        [path.name for path in pulumi.folder.glob("Pulumi.pr-*.yaml")],
+    tear_down = TearDown.prepare(pulumi)
+    leftovers = find(
+        tear_down.naming,
+        stacks=pulumi.summaries(),
+        groups=tagged_groups(tear_down.azure, pulumi.project),
+        accounts=deleted_accounts(tear_down.azure),
+        state_files=state_files(pulumi.files, pulumi.project),
+        stack_files=[path.name for path in pulumi.folder.glob("Pulumi.pr-*.yaml")],
     )
-    leftovers = find(inventory, tear_down.naming)
-    numbers = sorted(
-        {number for leftover in leftovers if (number := pull_request_of(leftover.stack)) is not None}
-    )
-    decisions = decide(leftovers, {number: _status(github, number) for number in numbers})
+    statuses = {stack: _status(github, stack) for stack in {leftover.stack for leftover in leftovers}}
+    decisions = [decide(leftover, statuses[leftover.stack]) for leftover in leftovers]
     now = datetime.now(UTC)
     if not arguments.json:
-        say(_listing(decisions, now))
-    removals = [] if arguments.dry_run else _remove_all(decisions, arguments.limit, github, tear_down)
+        rows = [(decision.action, *_cells(decision, now), _one_line(decision.why)) for decision in decisions]
+        say(_table(("ACTION", "KIND", "NAME", "WHAT", "AGE", "WHY"), rows) if rows else _NOTHING)
+    if not arguments.dry_run:
+        decisions = _remove_all(decisions, arguments.limit, github, tear_down)
+    removals = [decision for decision in decisions if decision.outcome]
     if arguments.json:
-        say(json.dumps(_document(decisions, removals), indent=2))
+        say(json.dumps({"items": [_json(decision) for decision in decisions]}, indent=2))
     elif removals:
-        say(_report(removals))
-    summary.write(_page(decisions, removals, now))
-    if any(removal.outcome == _FAILED for removal in removals):
+        rows = [
+            (removal.outcome, removal.leftover.kind, removal.leftover.name, _one_line(removal.outcome_why))
+            for removal in removals
+        ]
+        say(f"\n{_table(('RESULT', 'KIND', 'NAME', 'WHY'), rows)}")
+    summary.write(_page(decisions, now))
+    outcomes = {removal.outcome for removal in removals}
+    if "failed" in outcomes:
         return FAILED
-    return MORE_LEFT if any(removal.outcome == _BEYOND for removal in removals) else 0
+    return MORE_LEFT if "beyond the limit" in outcomes else 0
 
 
 def _count(text: str) -> int:
@@ -89,84 +83,61 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _status(github: GitHub, number: int) -> PullRequestStatus:
+def _status(github: GitHub, stack: str) -> str:
+    """The state of the stack's pull request, or the reason why it is unknown."""
+    number = pull_request_of(stack)
     try:
-        pull_request = github.pull_request(number)
+        pull_request = github.pull_request(number) if number else None
     except OpsError as error:
-        return PullRequestStatus(None, str(error))
-    if pull_request is None:
-        return PullRequestStatus(None, f"GitHub knows no pull request #{number}")
-    return PullRequestStatus(pull_request.state)
+        return str(error)
+    return pull_request.state if pull_request else f"GitHub knows no pull request #{number}"
 
 
 def _remove_all(
     decisions: Sequence[Decision], limit: int, github: GitHub, tear_down: TearDown
-) -> list[Removal]:
+) -> list[Decision]:
     """Remove one leftover after the other; a failure does not stop the next removal."""
-    removable = [decision for decision in decisions if decision.action == "remove"]
-    removals: list[Removal] = []
-    for decision in removable[:limit]:
-        note(f"Removing the {decision.leftover.kind} {decision.leftover.name}.")
-        removals.append(_remove(decision, github, tear_down))
-    return removals + [
-        Removal(decision, _BEYOND, f"--limit {limit}: run this again") for decision in removable[limit:]
-    ]
+    removals: list[Decision] = []
+    tried = 0
+    for decision in decisions:
+        if decision.action != "remove":
+            removals.append(decision)
+        elif tried == limit:
+            why = f"--limit {limit}: run this again"
+            removals.append(replace(decision, outcome="beyond the limit", outcome_why=why))
+        else:
+            tried += 1
+            note(f"Removing the {decision.leftover.kind} {decision.leftover.name}.")
+            removals.append(_remove(decision, github, tear_down))
+    return removals
 
 
-def _remove(decision: Decision, github: GitHub, tear_down: TearDown) -> Removal:
+def _remove(decision: Decision, github: GitHub, tear_down: TearDown) -> Decision:
+    stack = decision.leftover.stack
     # Minutes may have passed since the list was created.
-    number = pull_request_of(decision.leftover.stack) or 0
-    (current,) = decide([decision.leftover], {number: _status(github, number)})
+    current = decide(decision.leftover, _status(github, stack))
     if current.action != "remove":
-        return Removal(decision, _LEFT, current.why)
+        return replace(decision, outcome="left", outcome_why=current.why)
     try:
-        tear_down(decision.leftover.stack)
+        tear_down(stack)
     except LockedError as error:
-        return Removal(decision, _LEFT if error.alive else _FAILED, str(error))
+        return replace(decision, outcome="left" if error.alive else "failed", outcome_why=str(error))
     except (OpsError, OSError) as error:
         note(f"error: {error}")
-        return Removal(decision, _FAILED, str(error))
-    return Removal(decision, _REMOVED, decision.why)
+        return replace(decision, outcome="failed", outcome_why=str(error))
+    return replace(decision, outcome="removed", outcome_why=decision.why)
 
 
-def _listing(decisions: Sequence[Decision], now: datetime) -> str:
-    if not decisions:
-        return _NOTHING
-    rows = [("ACTION", "KIND", "NAME", "WHAT", "AGE", "WHY")]
-    rows += [_row(decision, now) for decision in decisions]
-    return _table(rows)
-
-
-def _row(decision: Decision, now: datetime) -> tuple[str, str, str, str, str, str]:
+def _cells(decision: Decision, now: datetime) -> tuple[str, str, str, str]:
     leftover = decision.leftover
-    return (
-        decision.action,
-        leftover.kind,
-        leftover.name,
-        leftover.what,
-        age(leftover.since, now),
-        _one_line(decision.why),
-    )
+    return leftover.kind, leftover.name, leftover.what, age(leftover.since, now)
 
 
-def _report(removals: Sequence[Removal]) -> str:
-    rows = [("RESULT", "KIND", "NAME", "WHY")]
-    rows += [
-        (
-            removal.outcome,
-            removal.decision.leftover.kind,
-            removal.decision.leftover.name,
-            _one_line(removal.why),
-        )
-        for removal in removals
-    ]
-    return f"\n{_table(rows)}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
     )
 
 
@@ -174,37 +145,34 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _document(decisions: Sequence[Decision], removals: Sequence[Removal]) -> dict[str, Any]:
-    by_decision = {removal.decision: removal for removal in removals}
+def _json(decision: Decision) -> dict[str, str | None]:
+    leftover = decision.leftover
     return {
-        "items": [
-            {
-                "kind": decision.leftover.kind,
-                "name": decision.leftover.name,
-                "stack": decision.leftover.stack,
-                "what": decision.leftover.what,
-                "since": decision.leftover.since.isoformat() if decision.leftover.since else None,
-                "action": decision.action,
-                "why": decision.why,
-                "result": by_decision[decision].outcome if decision in by_decision else None,
-                "resultWhy": by_decision[decision].why if decision in by_decision else None,
-            }
-            for decision in decisions
-        ]
+        "kind": leftover.kind,
+        "name": leftover.name,
+        "stack": leftover.stack,
+        "what": leftover.what,
+        "since": leftover.since.isoformat() if leftover.since else None,
+        "action": decision.action,
+        "why": decision.why,
+        "result": decision.outcome or None,
+        "resultWhy": decision.outcome_why or None,
     }
 
 
-def _page(decisions: Sequence[Decision], removals: Sequence[Removal], now: datetime) -> str:
+def _page(decisions: Sequence[Decision], now: datetime) -> str:
     """The summary of the workflow run, as Markdown."""
-    by_decision = {removal.decision: removal for removal in removals}
-    lines = ["### Sweep of test stacks", ""]
     if not decisions:
-        return "\n".join([*lines, _NOTHING, ""])
-    lines += ["| result | kind | name | what | age | why |", "|---|---|---|---|---|---|"]
+        return f"### Sweep of test stacks\n\n{_NOTHING}\n"
+    lines = [
+        "### Sweep of test stacks",
+        "",
+        "| result | kind | name | what | age | why |",
+        "|---|---|---|---|---|---|",
+    ]
     for decision in decisions:
-        action, *rest, why = _row(decision, now)
-        removal = by_decision.get(decision)
-        cells = (removal.outcome if removal else action, *rest, _one_line(removal.why) if removal else why)
+        why = decision.outcome_why or decision.why
+        cells = (decision.outcome or decision.action, *_cells(decision, now), _one_line(why))
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join([*lines, ""])
 

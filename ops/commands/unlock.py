@@ -8,12 +8,11 @@ exit codes: 0 the stack has no lock; 1 the locks were not removed, or the comman
 """
 
 import argparse
-import sys
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
-from ops.locks.locks import Machine, Verdict, verdicts
+from ops.locks.locks import Machine, verdicts
 from ops.locks.recovery import pending_operations, run_state_of
-from ops.output import OpsError, note, say
+from ops.output import is_confirmed, note, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,28 +35,20 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{verdict.state:<9} {verdict}")
     if arguments.dry_run:
         return 1
-    if not (arguments.yes or _confirmed(stack, lock_verdicts)):
-        say("Nothing was removed.")
-        return 1
+    if not arguments.yes:
+        if any(verdict.state == "alive" for verdict in lock_verdicts):
+            note("A holder is still running. Its state will be damaged if it continues.")
+        question = f"Type {stack} to remove the lock(s): "
+        refusal = f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
+        if not is_confirmed(question, stack, refusal):
+            say("Nothing was removed.")
+            return 1
     for verdict in lock_verdicts:
         # Only the printed locks: a lock that was taken in the meantime remains.
         files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
     _print_pending(pulumi, stack)
     return 0
-
-
-def _confirmed(stack: str, lock_verdicts: list[Verdict]) -> bool:
-    if not sys.stdin.isatty():
-        raise OpsError(
-            f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
-        )
-    if any(verdict.state == "alive" for verdict in lock_verdicts):
-        note("A holder is still running. Its state will be damaged if it continues.")
-    try:
-        return input(f"Type {stack} to remove the lock(s): ").strip() == stack
-    except EOFError:
-        return False
 
 
 def _print_pending(pulumi: Pulumi, stack: str) -> None:

@@ -14,10 +14,9 @@ its claim names a GitHub run that GitHub reports as completed. Every other lock 
 
 import json
 import os
-import re
 import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -25,11 +24,13 @@ from uuid import uuid4
 
 import psutil
 
-from ops.files import Files, FilesError
+from ops.files import Files, FilesError, checked_name
+from ops.github.summary import run_url
 from ops.output import OpsError, note
 
 _VERSION = 1
-_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_CLAIM_LIFETIME = timedelta(days=7)
+"""A job on a self-hosted runner may run for five days (docs: Usage limits of self-hosted runners)."""
 
 RunStateOf = Callable[[int, int], str | None]
 """Returns GitHub's state of a run attempt, None if it does not exist. May raise OpsError."""
@@ -60,20 +61,12 @@ class Run:
 
     @classmethod
     def current(cls, environment: Mapping[str, str]) -> "Run | None":
-        if environment.get("GITHUB_ACTIONS") != "true":
-            return None
         run, attempt = environment.get("GITHUB_RUN_ID", ""), environment.get("GITHUB_RUN_ATTEMPT", "")
-        if not (run.isdecimal() and attempt.isdecimal()):
+        if environment.get("GITHUB_ACTIONS") != "true" or not (run.isdecimal() and attempt.isdecimal()):
             return None
-        server = environment.get("GITHUB_SERVER_URL", "https://github.com")
-        url = f"{server}/{environment.get('GITHUB_REPOSITORY', '')}/actions/runs/{run}/attempts/{attempt}"
-        return cls(
-            int(run),
-            int(attempt),
-            environment.get("GITHUB_JOB", ""),
-            environment.get("RUNNER_NAME", ""),
-            url,
-        )
+        url = f"{run_url(environment)}/attempts/{attempt}"
+        job, runner = environment.get("GITHUB_JOB", ""), environment.get("RUNNER_NAME", "")
+        return cls(int(run), int(attempt), job, runner, url)
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,8 @@ class Machine:
 
     @classmethod
     def current(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Machine":
-        return cls(
-            socket.gethostname(), Run.current(environment), files.url.startswith("file://"), process_runs
-        )
+        local = files.url.startswith("file://")
+        return cls(socket.gethostname(), Run.current(environment), local, process_runs)
 
 
 @dataclass(frozen=True)
@@ -144,14 +136,9 @@ def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunS
     """Determine the state of a lock's holder."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
-    claim = next(
-        (
-            candidate
-            for candidate in claims
-            if (candidate.host, candidate.pid) == (lock.host, lock.pid) and candidate.since <= lock.since
-        ),
-        None,
-    )
+    holder = (lock.host, lock.pid)
+    earlier = (claim for claim in claims if claim.since <= lock.since)
+    claim = next((claim for claim in earlier if (claim.host, claim.pid) == holder), None)
     # In a pipeline the host name is no evidence: hosted runners and containers share names.
     ours = claim is not None and claim.run is not None and claim.run == machine.run
     if lock.host == machine.host and (ours or (machine.local and machine.run is None)):
@@ -175,22 +162,16 @@ def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunS
 
 def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
     locks: list[Lock] = []
-    for name in files.names(f".pulumi/locks/organization/{_validated(project)}/{_validated(stack)}/"):
-        text = files.read(name)
-        if text is None or not name.endswith(".json"):
+    for name in files.names(f".pulumi/locks/organization/{checked_name(project)}/{checked_name(stack)}/"):
+        file = files.read(name)
+        if file is None or not name.endswith(".json"):
             continue  # released in the meantime
         try:
-            content: dict[str, Any] = json.loads(text.content)
-            lock = Lock(
-                name,
-                text.etag,
-                int(content["pid"]),
-                str(content["username"]),
-                str(content["hostname"]),
-                _utc(str(content["timestamp"])),
-            )
+            content: dict[str, Any] = json.loads(file.content)
+            user, host = str(content["username"]), str(content["hostname"])
+            lock = Lock(name, file.etag, int(content["pid"]), user, host, _utc(str(content["timestamp"])))
         except (ValueError, KeyError, TypeError):
-            lock = Lock(name, text.etag, 0, "", "", "")
+            lock = Lock(name, file.etag, 0, "", "", "")
         locks.append(lock)
     return locks
 
@@ -199,17 +180,14 @@ def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
     """The claims by file name. Claims that cannot be read are omitted."""
     claims: dict[str, Claim] = {}
     for name in files.names(_claims(project, stack)):
-        text = files.read(name)
-        if text is None:
-            continue
-        try:
-            content: dict[str, Any] = json.loads(text.content)
-            if content.pop("version") != _VERSION:
-                continue
+        file = files.read(name)
+        # The file is gone, or was written by another version of `ops`.
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            content: dict[str, Any] = json.loads(file.content if file else b"")
             run: dict[str, Any] | None = content.pop("run")
-            claims[name] = Claim(**content, run=Run(**run) if run else None)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
+            if content.pop("version") == _VERSION:
+                since = _utc(content.pop("since"))
+                claims[name] = Claim(**content, since=since, run=Run(**run) if run else None)
     return claims
 
 
@@ -245,66 +223,45 @@ def verdicts(
     """The verdict on every lock of the stack; `unknown` if the request to GitHub failed."""
     locks = read_locks(files, project, stack)
     claims = list(read_claims(files, project, stack).values()) if locks else []
-
-    def verdict_on(lock: Lock) -> Verdict:
+    lock_verdicts: list[Verdict] = []
+    for lock in locks:
         try:
-            return judge(lock, claims, machine, run_state)
+            verdict = judge(lock, claims, machine, run_state)
         except OpsError as error:
-            return Verdict(lock, "unknown", str(error))
+            verdict = Verdict(lock, "unknown", str(error))
+        lock_verdicts.append(verdict)
+    return lock_verdicts
 
-    return [verdict_on(lock) for lock in locks]
 
-
-def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> bool:
-    """Remove the stranded locks of the stack and print them. Returns whether there were any.
+def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
+    """Remove the stranded locks of the stack and print them.
 
     Raises LockedError and removes nothing if any lock is not stranded.
     """
     lock_verdicts = verdicts(files, project, stack, machine, run_state)
-    held = [verdict for verdict in lock_verdicts if verdict.state != "stranded"]
-    if held:
+    if held := [verdict for verdict in lock_verdicts if verdict.state != "stranded"]:
         raise LockedError(stack, held)
     for verdict in lock_verdicts:
         if files.delete(verdict.lock.name, verdict.lock.etag):
             note(f"Removed a stranded lock of stack {stack}: {verdict}.")
     _forget_ended(files, project, stack, machine, run_state)
-    return bool(lock_verdicts)
 
 
 def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
     """Remove the claims of commands that were killed; the stack has no locks at this point."""
     for name, claim in read_claims(files, project, stack).items():
-        local = machine.local and claim.host == machine.host and claim.run == machine.run
-        if claim.run is None:
-            ended = local and bool(claim.pid) and not machine.runs(claim.pid)
-        else:
-            ended = _has_ended(claim.run, run_state)
-        if ended or _old(claim):
+        ended = datetime.fromisoformat(claim.since) < datetime.now(UTC) - _CLAIM_LIFETIME
+        if claim.run is not None:
+            with suppress(OpsError):
+                ended = ended or run_state(claim.run.id, claim.run.attempt) == "completed"
+        elif machine.local and machine.run is None and claim.host == machine.host and claim.pid:
+            ended = ended or not machine.runs(claim.pid)
+        if ended:
             files.delete(name)
 
 
-def _has_ended(run: Run, run_state: RunStateOf) -> bool:
-    try:
-        return run_state(run.id, run.attempt) == "completed"
-    except OpsError:
-        return False
-
-
-def _old(claim: Claim) -> bool:
-    # A job on a self-hosted runner may run for five days (docs: Usage limits of self-hosted runners).
-    return datetime.fromisoformat(claim.since) < datetime.now(UTC) - timedelta(days=7)
-
-
 def _claims(project: str, stack: str) -> str:
-    return f".ops/claims/{_validated(project)}/{_validated(stack)}/"
-
-
-def _validated(part: str) -> str:
-    if not _PART.fullmatch(part):
-        raise OpsError(
-            f"{part!r} is not a valid name of a Pulumi project or stack: only A-Z a-z 0-9 . _ - are allowed"
-        )
-    return part
+    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/"
 
 
 def _utc(text: str) -> str:

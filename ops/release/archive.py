@@ -22,7 +22,7 @@ from azure.core.credentials import TokenCredential
 
 from delivery import whole_file
 from delivery.package import PROJECT_ROOT, PackageError, content_hash
-from ops.files import ChangedError, ContainerFiles, Files, FolderFiles
+from ops.files import ChangedError, ContainerFiles, Files, FolderFiles, checked_name
 from ops.output import OpsError
 
 URL_VARIABLE = "ASSISTANT_ARCHIVE"
@@ -59,12 +59,15 @@ class Release:
 class Archive:
     """Every method raises ArchiveError, or FilesError if a file cannot be read or written."""
 
-    def __init__(self, files: Files, url: str) -> None:
-        self._files, self.url = files, url
+    def __init__(self, files: Files) -> None:
+        self._files, self.url = files, files.url
 
     def add(self, package: Path) -> str:
         """Store a package unless it is already stored. Returns its hash."""
-        package_hash = _content_hash(package)
+        try:
+            package_hash = content_hash(package)
+        except PackageError as error:
+            raise ArchiveError(str(error)) from error
         name = f"{package_hash}.zip"
         if not self._files.exists(name):
             with suppress(ChangedError):  # another job has stored the same bytes
@@ -79,13 +82,13 @@ class Archive:
         path = folder / f"{checked_hash(package_hash)}.zip"
         if path.is_file() and _matches(path, package_hash):
             return path
-        kept = self._files.read(path.name)
-        if kept is None:
+        file = self._files.read(path.name)
+        if file is None:
             raise ArchiveError(
                 f"package {package_hash} is not in {self.url}. "
                 "Build its commit: git checkout COMMIT, make package, python -m ops deploy --package FILE"
             )
-        whole_file.write(path, kept.content)
+        whole_file.write(path, file.content)
         if not _matches(path, package_hash):
             path.unlink()
             raise ArchiveError(
@@ -117,17 +120,17 @@ class Archive:
         raise ArchiveError(f"{self.url}/{name} was changed by others {_TRIES} times in a row: run this again")
 
     def _read_releases(self, name: str) -> tuple[list[Release], str]:
-        kept = self._files.read(name)
-        if kept is None:
+        file = self._files.read(name)
+        if file is None:
             return [], ""
         try:
-            document: dict[str, Any] = json.loads(kept.content)
+            document: dict[str, Any] = json.loads(file.content)
             if document["version"] != _FORMAT:
                 raise ArchiveError(
                     f"{self.url}/{name} has version {document['version']!r}, expected {_FORMAT}: "
                     "it was written by a newer `ops`: update this checkout to the newest commit"
                 )
-            return [_release(entry) for entry in document["releases"]], kept.etag
+            return [_release(entry) for entry in document["releases"]], file.etag
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArchiveError(f"{self.url}/{name} is not a list of releases: {error}") from error
 
@@ -137,14 +140,13 @@ def open_archive(url: str, credential: Callable[[], TokenCredential]) -> Archive
 
     `credential` is only called if the archive is in Azure.
     """
-    if not url:
-        return Archive(FolderFiles(DEFAULT_FOLDER), DEFAULT_FOLDER.as_uri())
+    url = url or DEFAULT_FOLDER.as_uri()
     parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path:
-        return Archive(FolderFiles(Path(unquote(parts.path))), url)
+        return Archive(FolderFiles(Path(unquote(parts.path)), url))
     if parts.scheme == "https" and parts.path.strip("/") and not parts.query:
         container = url.rstrip("/")
-        return Archive(ContainerFiles(container, "", credential, container), container)
+        return Archive(ContainerFiles(container, "", credential, container))
     raise ArchiveError(
         f"the archive is {parts._replace(query='').geturl()!r}: it must be file:///FOLDER or "
         "https://ACCOUNT.blob.core.windows.net/CONTAINER, without a signature"
@@ -165,12 +167,8 @@ def checked_hash(text: str) -> str:
 
 def add_unfinished(releases: list[Release], release: Release) -> list[Release]:
     """The list with the release at the top; it replaces an unfinished one of the same package."""
-    rest = [
-        entry
-        for entry in releases
-        if (entry.package_hash, entry.result) != (release.package_hash, "unfinished")
-    ]
-    return [release, *rest]
+    replaced = (release.package_hash, "unfinished")
+    return [release, *(entry for entry in releases if (entry.package_hash, entry.result) != replaced)]
 
 
 def set_result(releases: list[Release], release: Release, status: Result, note: str = "") -> list[Release]:
@@ -184,22 +182,17 @@ def set_result(releases: list[Release], release: Release, status: Result, note: 
 
 def good_releases(releases: list[Release]) -> list[Release]:
     """The newest entry of each package whose newest entry is good, newest first."""
-    seen: set[str] = set()
-    good: list[Release] = []
+    newest: dict[str, Release] = {}
     for release in releases:
-        if release.result == "unfinished" or release.package_hash in seen:
-            continue
-        seen.add(release.package_hash)
-        if release.result == "good":
-            good.append(release)
-    return good
+        if release.result != "unfinished":
+            newest.setdefault(release.package_hash, release)
+    return [release for release in newest.values() if release.result == "good"]
 
 
 def previous_good_release(releases: list[Release], package_hash: str) -> Release | None:
     """The newest good release of another package; of any package if the hash is empty."""
-    return next(
-        (release for release in good_releases(releases) if release.package_hash != package_hash), None
-    )
+    others = (release for release in good_releases(releases) if release.package_hash != package_hash)
+    return next(others, None)
 
 
 def rollback_target(releases: list[Release], runs: str) -> Release | None:
@@ -209,10 +202,9 @@ def rollback_target(releases: list[Release], runs: str) -> Release | None:
     runs, which may have been deployed by hand. Otherwise the package that new instances start from is unknown
     or bad, so the target is the newest good release, even if the site still reports it.
     """
-    newest = next(iter(releases), None)
-    if newest is None or newest.result != "good":
+    if not releases or releases[0].result != "good":
         return previous_good_release(releases, "")
-    return previous_good_release(releases, runs or newest.package_hash)
+    return previous_good_release(releases, runs or releases[0].package_hash)
 
 
 def mark_rolled_back(releases: list[Release], target: Release) -> list[Release]:
@@ -228,10 +220,7 @@ def mark_rolled_back(releases: list[Release], target: Release) -> list[Release]:
 
 
 def _list_name(project: str, stack: str) -> str:
-    for part in (project, stack):
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part):
-            raise ArchiveError(f"{part!r} is not a valid name of a Pulumi project or stack")
-    return f"releases/{project}/{stack}.json"
+    return f"releases/{checked_name(project)}/{checked_name(stack)}.json"
 
 
 def _release(entry: dict[str, Any]) -> Release:
@@ -239,13 +228,6 @@ def _release(entry: dict[str, Any]) -> Release:
     if known["result"] not in get_args(Result):
         raise ValueError(f"the result {known['result']!r}")
     return Release(**cast(dict[str, Any], known))
-
-
-def _content_hash(package: Path) -> str:
-    try:
-        return content_hash(package)
-    except PackageError as error:
-        raise ArchiveError(str(error)) from error
 
 
 def _matches(path: Path, package_hash: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from delivery.package import GIVEN_FOLDER, PROJECT_ROOT
 from delivery.publish import AFTERWARDS
@@ -27,6 +27,7 @@ from ops.release.archive import (
     previous_good_release,
     set_result,
 )
+from ops.release.pulumi_stack import PulumiStack
 from ops.release.smoke import SmokeError
 
 PACKAGES = PROJECT_ROOT / GIVEN_FOLDER
@@ -77,38 +78,12 @@ class Outcome:
     no_previous_release: bool = False
 
 
-class Environment(Protocol):
-    """The operations on a stack that a release needs."""
-
-    stack: str
-
-    def running_package(self) -> str:
-        """The hash of the package that the site reports; empty if it reports none."""
-        ...
-
-    def recorded_package(self) -> str:
-        """The hash of the package in the state; empty if there is none."""
-        ...
-
-    def up(self, package: Path, *, push_again: bool) -> None:
-        """Deploy the package. Raises PulumiError."""
-        ...
-
-    def smoke(self, package_hash: str) -> list[str]:
-        """Run the smoke test. Raises SmokeError if the app fails, OpsError if it cannot be tested."""
-        ...
-
-    def pending_changes(self, package: Path) -> list[str]:
-        """The names of the resources that another `up` would change. Raises OpsError."""
-        ...
-
-
 class _Failed(Exception):  # noqa: N818 # a finding
     """The package failed. `pushed`: new instances may start from it."""
 
-    def __init__(self, reason: str, *, pushed: bool) -> None:
+    def __init__(self, reason: str, *, pushed: bool = True) -> None:
         super().__init__(reason)
-        self.reason, self.pushed = reason, pushed
+        self.pushed = pushed
 
 
 class _Unverified(Exception):  # noqa: N818 # a finding
@@ -119,7 +94,7 @@ class _Unverified(Exception):  # noqa: N818 # a finding
 class Releases:
     """Deploys to one environment and updates its list of releases."""
 
-    environment: Environment
+    environment: PulumiStack
     archive: Archive
     project: str
     now: Callable[[], str] = lambda: datetime.now(UTC).isoformat(timespec="seconds")
@@ -135,32 +110,52 @@ class Releases:
                 f"warning: the previous good package {previous.package_hash} is not in {self.archive.url}: "
                 "if this one fails, a rollback is not possible"
             )
-        release, ran = self._released(package_hash, commit), self.environment.running_package()
-        try:
-            smoke_lines = self._attempt(release, package, push_again=self._uncertain(ran))
-        except _Failed as failed:
-            if not failed.pushed:
-                return self._not_pushed(release, failed.reason, ran)
-            return self._after_failure(release, failed.reason, previous)
-        except _Unverified as unverified:
-            return Outcome(Code.UNVERIFIED, self.environment.stack, release, str(unverified))
-        return self._check_convergence(release, package, smoke_lines)
+        release, running = self._unfinished(package_hash, commit), self.environment.running_package()
+
+        def go_back(reason: str) -> Outcome:
+            return self._go_back(release, reason, previous)
+
+        return self._deploy(release, package, running, go_back, push_again=self._is_uncertain(running))
 
     def roll_back(self, target: Release, package: Path) -> Outcome:
         """Deploy a good release again. Newer releases are no longer targets of a later rollback."""
-        release = self._released(target.package_hash, target.commit)
-        ran = self.environment.running_package()
+        release = self._unfinished(target.package_hash, target.commit)
+        running = self.environment.running_package()
         self._change(lambda releases: mark_rolled_back(releases, target))
+
+        def stay(reason: str) -> Outcome:
+            self._note_failed(release, reason)
+            return Outcome(Code.BROKEN, self.environment.stack, release, reason)
+
+        return self._deploy(release, package, running, stay, push_again=True)
+
+    def _deploy(
+        self,
+        release: Release,
+        package: Path,
+        running: str,
+        after_failure: Callable[[str], Outcome],
+        *,
+        push_again: bool,
+    ) -> Outcome:
+        """`running` is the package that the site reported before."""
+        stack = self.environment.stack
         try:
-            smoke_lines = self._attempt(release, package, push_again=True)
+            smoke_lines = self._attempt(release, package, push_again=push_again)
         except _Failed as failed:
-            if not failed.pushed:
-                return self._not_pushed(release, failed.reason, ran)
-            self._note_failed(release, failed.reason)
-            return Outcome(Code.BROKEN, self.environment.stack, release, failed.reason)
+            if failed.pushed:
+                return after_failure(str(failed))
+            return self._not_pushed(release, str(failed), running)
         except _Unverified as unverified:
-            return Outcome(Code.UNVERIFIED, self.environment.stack, release, str(unverified))
-        return self._check_convergence(release, package, smoke_lines)
+            return Outcome(Code.UNVERIFIED, stack, release, str(unverified))
+        pending_changes: tuple[str, ...] = ()
+        failure = ""
+        try:
+            pending_changes = tuple(self.environment.pending_changes(package))
+        except OpsError as error:
+            failure = f"another `pulumi up` could not be previewed: {error}"
+        code = Code.NOT_CONVERGED if pending_changes or failure else Code.DONE
+        return Outcome(code, stack, release, failure, tuple(smoke_lines), pending_changes)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:
         """Raises _Failed if the package fails, _Unverified if it could not be tested.
@@ -178,7 +173,7 @@ class Releases:
         try:
             smoke_lines = self.environment.smoke(release.package_hash)
         except SmokeError as error:
-            raise _Failed(f"the smoke test failed: {error}", pushed=True) from error
+            raise _Failed(f"the smoke test failed: {error}") from error
         except OpsError as error:
             raise _Unverified(f"the smoke test could not run: {error}") from error
         try:
@@ -189,64 +184,61 @@ class Releases:
             ) from error
         return smoke_lines
 
-    def _not_pushed(self, release: Release, why: str, ran: str) -> Outcome:
+    def _not_pushed(self, release: Release, reason: str, running: str) -> Outcome:
         """`up` failed before it pushed the package, so another package would fail too."""
         with _errors_as_warnings():
             self._change(lambda releases: [entry for entry in releases if entry != release])
         still_runs = True
         with _errors_as_warnings():
-            still_runs = not ran or self.environment.running_package() == ran
-        return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, why)
+            still_runs = not running or self.environment.running_package() == running
+        return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, reason)
 
-    def _after_failure(self, release: Release, why: str, previous: Release | None) -> Outcome:
+    def _go_back(self, release: Release, reason: str, previous: Release | None) -> Outcome:
         stack = self.environment.stack
-        note(f"Package {release.package_hash} failed: {why}")
-        self._note_failed(release, why)
+        note(f"Package {release.package_hash} failed: {reason}")
+        self._note_failed(release, reason)
         if previous is None:
-            return Outcome(Code.BROKEN, stack, release, why, no_previous_release=True)
+            return Outcome(Code.BROKEN, stack, release, reason, no_previous_release=True)
         note(f"Deploying package {previous.package_hash} again (commit {previous.commit or 'unknown'}) …")
-        again = self._released(previous.package_hash, previous.commit)
+        again = self._unfinished(previous.package_hash, previous.commit)
+        code, smoke_lines, rollback_failure = Code.WENT_BACK, list[str](), ""
         try:
             package = self.archive.fetch(previous.package_hash, PACKAGES)
             smoke_lines = self._attempt(again, package, push_again=True)
         except OpsError as error:
-            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, rollback_failure=str(error))
-        except _Failed as too:
-            self._note_failed(again, too.reason)
-            return Outcome(Code.BROKEN, stack, release, why, went_back_to=again, rollback_failure=too.reason)
+            code, rollback_failure = Code.BROKEN, str(error)
+        except _Failed as failed:
+            code, rollback_failure = Code.BROKEN, str(failed)
+            self._note_failed(again, rollback_failure)
         except _Unverified as unverified:
-            return Outcome(
-                Code.UNVERIFIED, stack, release, why, went_back_to=again, rollback_failure=str(unverified)
-            )
-        return Outcome(Code.WENT_BACK, stack, release, why, tuple(smoke_lines), went_back_to=again)
+            code, rollback_failure = Code.UNVERIFIED, str(unverified)
+        return Outcome(
+            code,
+            stack,
+            release,
+            reason,
+            tuple(smoke_lines),
+            went_back_to=again,
+            rollback_failure=rollback_failure,
+        )
 
-    def _check_convergence(self, release: Release, package: Path, smoke_lines: list[str]) -> Outcome:
-        pending_changes: tuple[str, ...] = ()
-        failure = ""
-        try:
-            pending_changes = tuple(self.environment.pending_changes(package))
-        except OpsError as error:
-            failure = f"another `pulumi up` could not be previewed: {error}"
-        code = Code.NOT_CONVERGED if pending_changes or failure else Code.DONE
-        return Outcome(code, self.environment.stack, release, failure, tuple(smoke_lines), pending_changes)
-
-    def _uncertain(self, answered: str) -> bool:
+    def _is_uncertain(self, running: str) -> bool:
         """Whether new instances may start from another package than the one in the state."""
         newest = next(iter(self.history()), None)
         if newest is not None and newest.result in ("unfinished", "failed"):
             return True
         recorded = self.environment.recorded_package()
-        return bool(recorded) and answered != recorded
+        return bool(recorded) and running != recorded
 
-    def _released(self, package_hash: str, commit: str) -> Release:
+    def _unfinished(self, package_hash: str, commit: str) -> Release:
         return Release(package_hash, commit, self.now(), "unfinished")
 
-    def _note_failed(self, release: Release, why: str) -> None:
+    def _note_failed(self, release: Release, reason: str) -> None:
         with _errors_as_warnings():
-            self._finish(release, "failed", why)
+            self._finish(release, "failed", reason)
 
-    def _finish(self, release: Release, status: Literal["good", "failed"], why: str = "") -> None:
-        self._change(lambda releases: set_result(releases, release, status, why[:500]))
+    def _finish(self, release: Release, status: Literal["good", "failed"], reason: str = "") -> None:
+        self._change(lambda releases: set_result(releases, release, status, reason[:500]))
 
     def _change(self, change: Callable[[list[Release]], list[Release]]) -> None:
         self.archive.change_releases(self.project, self.environment.stack, change)

@@ -2,18 +2,18 @@
 
 import argparse
 import os
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.package import target_pythons
 from infra.settings import python_version_of
 from ops.azure import Azure
-from ops.engine import PROJECT, Pulumi
-from ops.github import markdown as written
-from ops.output import OpsError
-from ops.release.archive import URL_VARIABLE, Archive, Release, open_archive
+from ops.engine import Pulumi
+from ops.git import head_commit
+from ops.github import summary
+from ops.github.markdown import code
+from ops.output import OpsError, say
+from ops.release.archive import URL_VARIABLE, Release, open_archive
 from ops.release.pulumi_stack import PulumiStack
 from ops.release.release import EXIT_CODES, Code, Outcome, Releases
 from ops.release.smoke import MESSAGE_TOKENS, TIMEOUT
@@ -47,45 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
 
-@dataclass(frozen=True)
-class Work:
-    stack: str
-    archive: Archive
-    environment: PulumiStack
-    releases: Releases
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace, *, refresh: bool = False) -> "Work":
-        """Raises OpsError."""
-        pulumi, azure = Pulumi(), Azure.sign_in()
-        archive = open_archive(arguments.archive, lambda: azure.credential)
-        environment = PulumiStack(
-            pulumi,
-            arguments.stack,
-            azure,
-            arguments.patience,
-            refresh=refresh,
-            smoke_message=not arguments.no_smoke_message,
-        )
-        return cls(arguments.stack, archive, environment, Releases(environment, archive, pulumi.project))
+def open_releases(arguments: argparse.Namespace, *, refresh: bool = False) -> Releases:
+    """Raises OpsError."""
+    pulumi, azure = Pulumi(), Azure.sign_in()
+    stack = PulumiStack(
+        pulumi,
+        arguments.stack,
+        azure,
+        arguments.patience,
+        refresh=refresh,
+        smoke_message=not arguments.no_smoke_message,
+    )
+    return Releases(stack, open_archive(arguments.archive, lambda: azure.credential), pulumi.project)
 
 
 def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The commit that a package was built from: from the stack's list, or else the current commit.
-
-    It is empty if neither is known."""
+    """The commit of a package in the stack's list, or else the current commit; empty if neither is known."""
     known = next((release.commit for release in history if release.package_hash == package_hash), "")
-    return known or environment.get("GITHUB_SHA", "") or _checked_out()
-
-
-def _checked_out() -> str:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return known or environment.get("GITHUB_SHA", "") or head_commit()
 
 
 def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
@@ -113,18 +92,23 @@ def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:
         )
 
 
-# The output. `markdown` has the lines of `plain` and a title.
+# The output
 
 
-_LONGEST = 1000
+def report(outcome: Outcome) -> int:
+    """Print the outcome and append it to the summary of the workflow run. Returns the exit code."""
+    say(plain(outcome))
+    summary.write(markdown(outcome))
+    return outcome.code
 
 
 def plain(outcome: Outcome) -> str:
-    return "\n".join(line for line, _ in _lines(outcome))
+    return "\n".join(label.format(*values) for label, values in _lines(outcome))
 
 
 def markdown(outcome: Outcome) -> str:
-    stack = written.code(outcome.stack)
+    """A title and the lines of `plain`."""
+    stack = code(outcome.stack)
     title = {
         Code.DONE: f"✅ {stack} is deployed",
         Code.FAILED: f"❌ {stack} was not deployed, and still runs the previous package",
@@ -133,59 +117,45 @@ def markdown(outcome: Outcome) -> str:
         Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but has not converged",
         Code.UNVERIFIED: f"⚠️ {stack} runs a package that could not be tested",
     }[outcome.code]
-    return "\n".join([f"## {title}", "", *(f"- {line}" for _, line in _lines(outcome)), ""])
+    lines = (label.format(*(code(value, 1000) for value in values)) for label, values in _lines(outcome))
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
 
 
-def _lines(outcome: Outcome) -> list[tuple[str, str]]:
-    """Each line as plain text and as Markdown."""
+def _lines(outcome: Outcome) -> list[tuple[str, list[str]]]:
+    """Each line as a format string and its values."""
     release, back = outcome.release, outcome.went_back_to
-    lines: list[tuple[str, str]] = []
+    unverified = outcome.code == Code.UNVERIFIED
+    lines: list[tuple[str, list[str]]] = []
 
     def add_line(label: str, *values: str) -> None:
-        flat = [" ".join(value.split()) for value in values]
-        lines.append((label.format(*flat), label.format(*(written.code(value, _LONGEST) for value in flat))))
+        lines.append((label, [" ".join(value.split()) for value in values]))
 
+    mark = "FAILED: "
     if outcome.code in (Code.DONE, Code.NOT_CONVERGED):
-        which = "package"
-    elif outcome.code == Code.UNVERIFIED and not back:
-        which = "NOT VERIFIED: package"
-    else:
-        which = "FAILED: package"
-    add_line(
-        f"{which} {{}} of commit {{}} on stack {{}}",
-        release.package_hash,
-        release.commit or "unknown",
-        outcome.stack,
-    )
+        mark = ""
+    elif unverified and not back:
+        mark = "NOT VERIFIED: "
+    commit = release.commit or "unknown"
+    add_line(f"{mark}package {{}} of commit {{}} on stack {{}}", release.package_hash, commit, outcome.stack)
     if outcome.failure:
         add_line("why: {}", outcome.failure)
     if back:
-        deployed = "deployed again"
+        mark = "deployed again"
         if outcome.rollback_failure:
-            deployed = (
-                "NOT VERIFIED EITHER, deployed again"
-                if outcome.code == Code.UNVERIFIED
-                else "THE PREVIOUS PACKAGE FAILED TOO"
-            )
-        add_line(
-            f"{deployed}: package {{}} of commit {{}}",
-            back.package_hash,
-            back.commit or "unknown",
-        )
+            mark = "NOT VERIFIED EITHER, deployed again" if unverified else "THE PREVIOUS PACKAGE FAILED TOO"
+        add_line(f"{mark}: package {{}} of commit {{}}", back.package_hash, back.commit or "unknown")
     if outcome.rollback_failure:
         add_line("why: {}", outcome.rollback_failure)
+    roll_back = f"python -m ops rollback --stack {outcome.stack}"
+    if outcome.no_previous_release:
+        add_line("there is no good package to roll back to")
     if outcome.code == Code.BROKEN:
-        if outcome.no_previous_release:
-            add_line("there is no good package to roll back to")
-        add_line(
-            "next: {} lists the good releases; see docs/runbook.md",
-            f"python -m ops rollback --stack {outcome.stack}",
-        )
-    if outcome.code == Code.UNVERIFIED:
+        add_line("next: {} lists the good releases; see docs/runbook.md", roll_back)
+    if unverified:
         add_line(
             "next: {} deploys and tests it again, {} rolls back; see docs/runbook.md",
             f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
-            f"python -m ops rollback --stack {outcome.stack}",
+            roll_back,
         )
     for line in outcome.smoke_lines:
         add_line("smoke test: {}", line)

@@ -2,21 +2,29 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any
 
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError
 from requests import RequestException, Session
 from requests.exceptions import SSLError
 
 from delivery.package import url_path
-from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
+from delivery.publish import (
+    KEY_CHECK_PATH,
+    KEYS_UNREADABLE,
+    WRONG_KEY,
+    Answer,
+    through_proxy,
+)
+from delivery.retry import Clock, exponential_backoff, retry_until
 from infra.names import CHAT_STATE_TABLE
+from ops.azure import first_line, translate_errors
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, only_resource
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
 
 TIMEOUT = 90.0
 """Seconds for each step: a cold start on Flex takes half a minute, and new keys some seconds."""
@@ -28,7 +36,7 @@ _HEALTH_ANSWERS = 5
 """Consecutive answers, each on a new connection: an instance of the previous package may still run."""
 _MESSAGE = "Reply with the one word: ready"
 MESSAGE_TOKENS = "about a hundred tokens"
-_POST_SECONDS = 240
+_POST_SECONDS = 240.0
 """Azure's front end answers after 230."""
 
 _ID_WITHOUT_TRACE = "smoke-test"
@@ -49,14 +57,41 @@ class Target:
     table_endpoint: str
 
 
-class Table(Protocol):
-    """The chat-state rows of an assistant. Both methods raise PermissionError if a role is missing."""
+class ChatStateTable:
+    """The rows of the app's assistants. Both methods raise PermissionError if a role is missing."""
 
-    def rows(self, assistant_id: str) -> list[str]:
-        """The row keys."""
-        ...
+    def __init__(self, endpoint: str, credential: TokenCredential) -> None:
+        from azure.data.tables import TableClient  # noqa: PLC0415 # slow to import, and not always needed
 
-    def remove(self, assistant_id: str) -> None: ...
+        # The options of its methods are untyped.
+        self._client: Any = TableClient(endpoint, CHAT_STATE_TABLE, credential=credential)
+
+    def row_keys(self, assistant_id: str) -> list[str]:
+        with _translate_table_errors("read"):
+            rows = self._client.query_entities(
+                "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
+            )
+            return [str(row["RowKey"]) for row in rows]
+
+    def remove(self, assistant_id: str) -> None:
+        with _translate_table_errors("changed"):
+            for key in self.row_keys(assistant_id):
+                self._client.delete_entity(assistant_id, key)
+
+
+@contextmanager
+def _translate_table_errors(action: str) -> Generator[None]:
+    with translate_errors(f"the table {CHAT_STATE_TABLE} cannot be {action}"):
+        try:
+            yield
+        except HttpResponseError as error:
+            if error.status_code == 403:
+                raise PermissionError(CHAT_STATE_TABLE) from error
+            if error.status_code == 404:
+                raise SmokeError(
+                    f"the table {CHAT_STATE_TABLE} does not exist: {first_line(error)}"
+                ) from error
+            raise
 
 
 @dataclass(frozen=True)
@@ -65,7 +100,7 @@ class SmokeTest:
 
     target: Target
     key: Callable[[], str]
-    table: Table
+    table: ChatStateTable
     session: Session = field(repr=False)
     clock: Clock = field(default_factory=Clock)
     timeout: float = TIMEOUT
@@ -73,163 +108,160 @@ class SmokeTest:
 
     def run(self, package_hash: str) -> list[str]:
         """Run the test. Returns one line for each check. Raises SmokeError if the app fails."""
-        self._health(package_hash)
-        reads = self._may_read()
-        assistant_id = f"smoke-test-{secrets.token_hex(8)}" if reads else _ID_WITHOUT_TRACE
-        stay = ""
+        self._check_health(package_hash)
+        readable = self._table_is_readable()
+        assistant_id = f"smoke-test-{secrets.token_hex(8)}" if readable else _ID_WITHOUT_TRACE
+        path = url_path(f"assistants/{assistant_id}")
+        rows_remain = ""
         try:
-            self._create(assistant_id)
-            if reads:
-                self._stored(assistant_id)
+            self._check(
+                ("PUT", path),
+                lambda answer: answer.status == 202 and answer.json() == {"assistantId": assistant_id},
+                "202 with the assistant's id",
+            )
+            if readable:
+                self._check_rows(assistant_id)
             if self.post_message:
-                self._post(assistant_id)
-            self._health(package_hash)
+                self._check(
+                    ("POST", f"{path}/messages"),
+                    lambda answer: answer.status == 200 and "reply" in answer.members(),
+                    "200 with a reply",
+                    {"message": _MESSAGE},
+                )
+            self._check_health(package_hash)
         finally:
-            stay = self._remove(assistant_id, reads)
-        rows = f"its rows are in {CHAT_STATE_TABLE}, and removed again"
-        if stay:
-            rows = f"its rows are in {CHAT_STATE_TABLE}; {stay}"
-        elif not reads:
-            rows = f"its rows were not checked: no role to read {CHAT_STATE_TABLE}; the app removed them"
-        messages_path = url_path(f"assistants/{assistant_id}/messages")
-        posted = f"POST {messages_path} answers 200 with a reply of the model"
+            rows_remain = self._remove(assistant_id, path, readable=readable)
+        posted = f"POST {path}/messages answers 200 with a reply of the model"
         if not self.post_message:
             posted = "no message was posted, so the role for the model and its deployment are not tested"
+        rows = f"its rows are in {CHAT_STATE_TABLE}, and removed again"
+        if rows_remain:
+            rows = f"its rows are in {CHAT_STATE_TABLE}; {rows_remain}"
+        elif not readable:
+            rows = f"its rows were not checked: no role to read {CHAT_STATE_TABLE}; the app removed them"
         return [
             f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
-            f"PUT {url_path(f'assistants/{assistant_id}')} answers 202",
+            f"PUT {path} answers 202",
             posted,
             rows,
         ]
 
-    def _health(self, package_hash: str) -> None:
-        url = f"{self.target.url}{url_path('health')}"
-
-        def check() -> str | None:
+    def _check_health(self, package_hash: str) -> None:
+        def check() -> None:
             for _ in range(_HEALTH_ANSWERS):
-                status, body = self._send("GET", url, {"Connection": "close"})
-                running = cast(dict[str, Any], body).get("package") if isinstance(body, dict) else None
-                if status != 200 or running != package_hash:
-                    answered = f"package {running}" if status == 200 else _describe(status, body)
-                    return f"{url} answers {answered}, not package {package_hash}"
-            return None
+                answer = health(self.session, self.target.url)
+                running = answer.members().get("package")
+                if answer.status != 200 or running != package_hash:
+                    actual = f"package {running}" if answer.status == 200 else _describe(answer)
+                    url = f"{self.target.url}{url_path('health')}"
+                    raise SmokeError(f"{url} answers {actual}, not package {package_hash}")
 
-        self._until(check)
+        self._retry(check)
 
-    def _create(self, assistant_id: str) -> None:
-        path = url_path(f"assistants/{assistant_id}")
+    def _check(
+        self,
+        request: tuple[str, str],
+        accepts: Callable[[Answer], bool],
+        expected: str,
+        body: dict[str, str] | None = None,
+    ) -> None:
+        """Send a request (method and path) until the answer is accepted. Raises SmokeError."""
 
-        def check() -> str | None:
-            status, body = self._send("PUT", f"{self.target.url}{path}", {"x-functions-key": self.key()})
-            if status == 202 and body == {"assistantId": assistant_id}:
-                return None
-            answered = f"{_describe(status, body)}, not 202 with the assistant's id"
-            return f"PUT {path} answers {answered}{self._host_cause(status, body)}"
+        def check() -> None:
+            answer = self._send(*request, body)
+            if not accepts(answer):
+                actual = f"{' '.join(request)} answers {_describe(answer)}"
+                raise SmokeError(f"{actual}, not {expected}{self._unreadable_keys(answer)}")
 
-        self._until(check)
+        self._retry(check)
 
-    def _post(self, assistant_id: str) -> None:
-        path = url_path(f"assistants/{assistant_id}/messages")
+    def _send(self, method: str, path: str, body: dict[str, str] | None = None) -> Answer:
+        headers = {"x-functions-key": self.key()}
+        return send(self.session, method, f"{self.target.url}{path}", headers, body)
 
-        def check() -> str | None:
-            status, body = self._send(
-                "POST",
-                f"{self.target.url}{path}",
-                {"x-functions-key": self.key()},
-                {"message": _MESSAGE},
-                seconds=_POST_SECONDS,
-            )
-            if status == 200 and isinstance(body, dict) and "reply" in body:
-                return None
-            answered = f"{_describe(status, body)}, not 200 with a reply"
-            return f"POST {path} answers {answered}{self._host_cause(status, body)}"
-
-        self._until(check)
-
-    def _host_cause(self, status: int, body: Any) -> str:
+    def _unreadable_keys(self, answer: Answer) -> str:
         """The explanation for an answer of a host that cannot read its keys; empty for any other answer."""
-        if status != 500 or body:
+        if answer.status != 500 or answer.text:
             return ""
-        keys_status, _ = self._send("GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
-        return f". {KEYS_UNREADABLE}" if keys_status == 500 else ""
+        key_check = send(self.session, "GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
+        return f". {KEYS_UNREADABLE}" if key_check.status == 500 else ""
 
-    def _may_read(self) -> bool:
+    def _table_is_readable(self) -> bool:
         try:
-            self.table.rows(_ID_WITHOUT_TRACE)
+            self.table.row_keys(_ID_WITHOUT_TRACE)
         except PermissionError:
             return False
         return True
 
-    def _stored(self, assistant_id: str) -> None:
-        keys = self.table.rows(assistant_id)
+    def _check_rows(self, assistant_id: str) -> None:
+        keys = self.table.row_keys(assistant_id)
         if "state" not in keys:
             raise SmokeError(
                 f"the answer was 202, but {CHAT_STATE_TABLE} holds no row `state` of {assistant_id}: "
                 f"{', '.join(keys) or 'no row at all'}"
             )
 
-    def _remove(self, assistant_id: str, reads: bool) -> str:
+    def _remove(self, assistant_id: str, path: str, *, readable: bool) -> str:
         """Delete the assistant. Returns the reason if rows remain, otherwise an empty text.
 
         It raises no error that would replace that of the test. The app's DELETE also removes the lease; if
         it fails, the rows are removed from the table directly.
         """
-        path = url_path(f"assistants/{assistant_id}")
+        remain = f"the rows of {assistant_id} stay"
         try:
-            status, body = self._send("DELETE", f"{self.target.url}{path}", {"x-functions-key": self.key()})
-            if status == 204:
+            answer = self._send("DELETE", path)
+            if answer.status == 204:
                 return ""
-            if not reads:
-                return f"the rows of {assistant_id} stay: DELETE {path} answers {_describe(status, body)}"
+            if not readable:
+                return f"{remain}: DELETE {path} answers {_describe(answer)}"
             self.table.remove(assistant_id)
         except PermissionError:
-            return f"the rows of {assistant_id} stay: no role to remove them"
+            return f"{remain}: no role to remove them"
         except (OpsError, SmokeError) as error:
-            stay = f"the rows of {assistant_id} stay: {error}"
-            note(f"warning: {stay}")
-            return stay
+            note(f"warning: {remain}: {error}")
+            return f"{remain}: {error}"
         return ""
 
-    def _until(self, check: Callable[[], str | None]) -> None:
-        """Repeat the check until it passes or the timeout expires. Raises SmokeError with the last failure.
+    def _retry(self, check: Callable[[], None]) -> None:
+        """Repeat the check until it raises no SmokeError, or the timeout expires.
 
         An app that has just started may fail at first, and a role assignment takes minutes.
         """
         start = self.clock.now()
-        for pause in exponential_backoff():
-            wrong = check()
-            if wrong is None:
-                return
-            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(wrong) else 1)
-            if self.clock.now() + pause > start + timeout:
-                raise SmokeError(wrong)
-            self.clock.sleep(pause)
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str] | None = None,
-        body: dict[str, str] | None = None,
-        *,
-        seconds: float = 60,
-    ) -> tuple[int, Any]:
-        """The status and the JSON body: status 0 if there is no answer, and text if the body is not JSON."""
-        try:
-            answer = self.session.request(
-                method, url, headers=headers, json=body, timeout=(10, seconds), allow_redirects=False
-            )
-        except SSLError as error:
-            raise OpsError(
-                f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
-                "Set REQUESTS_CA_BUNDLE to the certificate of its authority."
-            ) from error
-        except RequestException as error:
-            return 0, f"{through_proxy(url)}{type(error).__name__}"
-        try:
-            return answer.status_code, answer.json()
-        except ValueError:
-            return answer.status_code, answer.text
+        def wait(error: SmokeError, pause: float) -> float | None:
+            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(str(error)) else 1)
+            return pause if self.clock.now() + pause <= start + timeout else None
+
+        retry_until(check, SmokeError, exponential_backoff(longest=10.0), wait=wait, sleep=self.clock.sleep)
+
+
+def health(session: Session, url: str) -> Answer:
+    """The answer of the app's health route on a new connection. Raises OpsError as `send`."""
+    return send(session, "GET", f"{url}{url_path('health')}", {"Connection": "close"})
+
+
+def send(
+    session: Session, method: str, url: str, headers: dict[str, str], body: dict[str, str] | None = None
+) -> Answer:
+    """Send a request, a body as JSON. Raises OpsError if the certificate is not trusted."""
+    try:
+        response = session.request(
+            method,
+            url,
+            headers=headers,
+            json=body,
+            timeout=(10, _POST_SECONDS if body else 60),
+            allow_redirects=False,
+        )
+    except SSLError as error:
+        raise OpsError(
+            f"{url}: {through_proxy(url)}the certificate is not trusted ({error}). "
+            "Set REQUESTS_CA_BUNDLE to the certificate of its authority."
+        ) from error
+    except RequestException as error:
+        return Answer(0, f"{through_proxy(url)}{type(error).__name__}")
+    return Answer(response.status_code, response.text)
 
 
 def target_of(stack: list[Resource]) -> Target:
@@ -249,63 +281,9 @@ def target_of(stack: list[Resource]) -> Target:
         ) from error
 
 
-class ChatStateTable:
-    """`Table` with the Azure SDK."""
-
-    def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
-        from azure.data.tables import TableClient  # noqa: PLC0415 # slow to import, and not always needed
-
-        # The options of its methods are untyped.
-        self._client: Any = TableClient(endpoint, CHAT_STATE_TABLE, credential=credential)
-
-    def rows(self, assistant_id: str) -> list[str]:
-        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
-
-        try:
-            entities = self._client.query_entities(
-                "PartitionKey eq @id", parameters={"id": assistant_id}, select=["RowKey"]
-            )
-            return [str(row["RowKey"]) for row in entities]
-        except HttpResponseError as error:
-            raise _refusal(error, "read") from error
-        except AzureError as error:
-            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be read: {_first_line(error)}") from error
-
-    def remove(self, assistant_id: str) -> None:
-        from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 # as above
-
-        try:
-            for key in self.rows(assistant_id):
-                self._client.delete_entity(assistant_id, key)
-        except HttpResponseError as error:
-            raise _refusal(error, "changed") from error
-        except AzureError as error:
-            raise OpsError(f"the table {CHAT_STATE_TABLE} cannot be changed: {_first_line(error)}") from error
-
-
-def _refusal(error: Any, what: str) -> Exception:
-    if error.status_code == 403:
-        return PermissionError(CHAT_STATE_TABLE)
-    if error.status_code == 404:
-        return SmokeError(f"the table {CHAT_STATE_TABLE} does not exist: {_first_line(error)}")
-    return OpsError(f"the table {CHAT_STATE_TABLE} cannot be {what}: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _describe(status: int, body: Any) -> str:
-    detail = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
-    words = str(cast(object, body)) if detail is None else str(detail)
-    text = " ".join(words.split())[: 200 if detail is None else 600]
-    if status == 0:
+def _describe(answer: Answer) -> str:
+    detail = answer.members().get("detail")
+    text = " ".join(str(detail or answer.text).split())[: 600 if detail else 200]
+    if answer.status == 0:
         return f"nothing ({text})"
-    return f"{status} ({text})" if text else f"{status} with no body"
-
-
-def exponential_backoff() -> Iterator[float]:
-    seconds = 1.0
-    while True:
-        yield min(seconds, 10.0)
-        seconds *= 2
+    return f"{answer.status} ({text})" if text else f"{answer.status} with no body"

@@ -5,20 +5,20 @@ be copied, so a leftover belongs to a test stack only if infra.names computes ex
 """
 
 import re
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 from infra.names import Names, names
 from infra.settings import SETTINGS
 from infra.settings.stack_config import read_stack_file
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
-from ops.azure import Azure
+from ops.azure import Azure, translate_errors
 from ops.files import Files
 from ops.output import OpsError, note
 
@@ -92,47 +92,37 @@ class Naming:
 
 def tagged_groups(azure: Azure, project: str) -> list[Group]:
     """The groups with the tags of the project and of any stack."""
-    with _translate_azure_errors("the resource groups cannot be listed"):
-        listed = list(
-            azure.resources.resource_groups.list(
-                filter=f"tagName eq 'project' and tagValue eq '{_quoted(project)}'"
-            )
-        )
-    groups: list[Group] = []
-    for group in listed:
-        tags = group.tags or {}
-        if tags.get("project") == project and tags.get("stack"):
-            groups.append(Group(str(group.name), tags["stack"]))
-    return sorted(groups, key=lambda group: group.name)
+    tag = f"tagName eq 'project' and tagValue eq '{project}'"
+    with translate_errors("the resource groups cannot be listed"):
+        tagged = [
+            (str(group.name), group.tags or {}) for group in azure.resources.resource_groups.list(filter=tag)
+        ]
+    return [
+        Group(name, tags["stack"])
+        for name, tags in tagged
+        if tags.get("project") == project and tags.get("stack")
+    ]
 
 
 def group_names(azure: Azure) -> set[str]:
     """The names of all groups in the subscription, in lower case."""
-    with _translate_azure_errors("the resource groups cannot be listed"):
+    with translate_errors("the resource groups cannot be listed"):
         return {str(group.name).lower() for group in azure.resources.resource_groups.list()}
 
 
 def deleted_accounts(azure: Azure) -> list[DeletedAccount]:
     """All soft-deleted model accounts of the subscription."""
-    with _translate_azure_errors("the deleted model accounts cannot be listed"):
+    with translate_errors("the deleted model accounts cannot be listed"):
         listed = list(azure.cognitive.deleted_accounts.list())
     accounts: list[DeletedAccount] = []
     for account in listed:
-        place = _ACCOUNT_ID.search(str(account.id))
-        if place is None:
-            continue
-        properties = account.properties
-        deleted = str(getattr(properties, "deletion_date", "") or "")
-        accounts.append(
-            DeletedAccount(
-                place["location"],
-                place["group"],
-                place["name"],
-                (account.tags or {}).get("stack", ""),
-                _time(deleted),
-            )
-        )
-    return sorted(accounts, key=lambda account: account.place)
+        if place := _ACCOUNT_ID.search(str(account.id)):
+            deleted: datetime | None = None
+            with suppress(ValueError):
+                deleted = datetime.fromisoformat(str(getattr(account.properties, "deletion_date", "")))
+            stack = (account.tags or {}).get("stack", "")
+            accounts.append(DeletedAccount(place["location"], place["group"], place["name"], stack, deleted))
+    return accounts
 
 
 def state_files(files: Files, project: str) -> dict[str, list[str]]:
@@ -154,46 +144,29 @@ def state_files(files: Files, project: str) -> dict[str, list[str]]:
 def delete_group(azure: Azure, name: str) -> None:
     """Delete the group and everything in it. It is not an error if it does not exist."""
     note(f"Deleting the resource group {name}, with everything in it.")
-    with _translate_azure_errors(f"the resource group {name} cannot be deleted"):
-        _finish(lambda: azure.resources.resource_groups.begin_delete(name), GROUP_DEADLINE)
+    _finish(
+        f"the resource group {name} cannot be deleted",
+        lambda: azure.resources.resource_groups.begin_delete(name),
+        GROUP_DEADLINE,
+    )
 
 
 def purge(azure: Azure, account: DeletedAccount) -> None:
     """Purge the account, which frees its name and quota. It is not an error if it does not exist."""
     note(f"Purging the deleted model account {account.name}.")
     place = (account.location, account.group, account.name)
-    with _translate_azure_errors(f"the deleted model account {account.name} cannot be purged"):
-        _finish(lambda: azure.cognitive.deleted_accounts.begin_purge(*place), PURGE_DEADLINE)
+    _finish(
+        f"the deleted model account {account.name} cannot be purged",
+        lambda: azure.cognitive.deleted_accounts.begin_purge(*place),
+        PURGE_DEADLINE,
+    )
 
 
-def _finish(begin: Callable[[], Any], deadline: float) -> None:
-    try:
+def _finish(failure: str, begin: Callable[[], Any], deadline: float) -> None:
+    with translate_errors(failure), suppress(ResourceNotFoundError):
         poller = begin()
         poller.result(deadline)
-    except ResourceNotFoundError:
-        return
-    if not poller.done():
-        raise OpsError(f"it is still running after {deadline / 60:g} minutes: run this again later")
-
-
-@contextmanager
-def _translate_azure_errors(what: str) -> Generator[None]:
-    try:
-        yield
-    except OpsError as error:
-        raise OpsError(f"{what}: {error}") from error
-    except HttpResponseError as error:
-        raise OpsError(f"{what}: {error.message}") from error
-    except AzureError as error:
-        raise OpsError(f"{what}: {error}") from error
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+        if not poller.done():
+            raise OpsError(
+                f"{failure}: it is still running after {deadline / 60:g} minutes: run this again later"
+            )

@@ -4,7 +4,7 @@ Only leftovers of a pull request (infra.stacks.pull_request_of) are considered, 
 if GitHub reports the pull request as closed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -14,7 +14,6 @@ from ops.engine import StackSummary
 from ops.teardown.leftovers import DeletedAccount, Group, Naming
 
 Kind = Literal["stack", "resource group", "deleted model account", "state files", "stack file"]
-Action = Literal["remove", "keep", "unknown", "suspicious"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -33,59 +32,51 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class PullRequestStatus:
-    """The state of a pull request on GitHub; `problem` is the reason if it is unknown."""
-
-    state: Literal["open", "closed", "merged"] | None
-    problem: str = ""
-
-
-@dataclass(frozen=True)
 class Decision:
+    """`outcome` is empty until the removal was tried, or was not because of the limit."""
+
     leftover: Leftover
-    action: Action
+    action: Literal["remove", "keep", "unknown", "suspicious"]
     why: str
+    outcome: Literal["", "removed", "left", "failed", "beyond the limit"] = ""
+    outcome_why: str = ""
 
 
-@dataclass(frozen=True)
-class Inventory:
-    """The existing objects. `state_files` are names of stacks, `stack_files` are `Pulumi.<stack>.yaml`."""
+def find(
+    naming: Naming,
+    *,
+    stacks: Sequence[StackSummary] = (),
+    groups: Iterable[Group] = (),
+    accounts: Iterable[DeletedAccount] = (),
+    state_files: Iterable[str] = (),
+    stack_files: Iterable[str] = (),
+) -> list[Leftover]:
+    """The leftovers in the order of removal. The objects of an existing stack are removed with that stack.
 
-    stacks: Sequence[StackSummary] = ()
-    groups: Iterable[Group] = ()
-    accounts: Iterable[DeletedAccount] = ()
-    state_files: Iterable[str] = ()
-    stack_files: Iterable[str] = ()
-
-
-def find(inventory: Inventory, naming: Naming) -> list[Leftover]:
-    """The leftovers in the order of removal. The objects of an existing stack are removed with that stack."""
-    there = {stack.name for stack in inventory.stacks}
-    leftovers = [*map(_stack, inventory.stacks)]
-    leftovers += [_group(group, naming) for group in inventory.groups if group.stack not in there]
-    for account in inventory.accounts:
-        owner = naming.stack_of(account)
-        if owner is not None and owner not in there:
-            what = f"soft-deleted in {account.location}"
-            leftovers.append(Leftover("deleted model account", account.name, owner, what, account.deleted))
-    leftovers += [
-        Leftover("state files", stack, stack, "history, backups or claims")
-        for stack in inventory.state_files
-        if stack not in there
+    `state_files` are names of stacks, `stack_files` names of files: `Pulumi.<stack>.yaml`.
+    """
+    existing = {stack.name for stack in stacks}
+    orphans = [_group(group, naming) for group in groups]
+    orphans += [
+        Leftover(
+            "deleted model account",
+            account.name,
+            naming.stack_of(account) or "",
+            f"soft-deleted in {account.location}",
+            account.deleted,
+        )
+        for account in accounts
     ]
-    stack_files = {file.removeprefix("Pulumi.").removesuffix(".yaml"): file for file in inventory.stack_files}
-    leftovers += [
-        Leftover("stack file", file, stack, "in this folder")
-        for stack, file in stack_files.items()
-        if stack not in there
+    orphans += [Leftover("state files", stack, stack, "history, backups or claims") for stack in state_files]
+    orphans += [
+        Leftover("stack file", file, file.removeprefix("Pulumi.").removesuffix(".yaml"), "in this folder")
+        for file in stack_files
     ]
-    ephemeral = [
-        (number, leftover)
-        for leftover in leftovers
-        if (number := pull_request_of(leftover.stack)) is not None
-    ]
-    ordered = sorted(ephemeral, key=lambda pair: (KINDS.index(pair[1].kind), pair[0], pair[1].name))
-    return [leftover for _, leftover in ordered]
+    leftovers = [*map(_stack, stacks), *(orphan for orphan in orphans if orphan.stack not in existing)]
+    numbered = [(pull_request_of(leftover.stack), leftover) for leftover in leftovers]
+    ephemeral = [(number, leftover) for number, leftover in numbered if number is not None]
+    ephemeral.sort(key=lambda pair: (KINDS.index(pair[1].kind), pair[0], pair[1].name))
+    return [leftover for _, leftover in ephemeral]
 
 
 def _stack(stack: StackSummary) -> Leftover:
@@ -99,22 +90,18 @@ def _group(group: Group, naming: Naming) -> Leftover:
     return Leftover("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
 
 
-def decide(leftovers: Sequence[Leftover], statuses: Mapping[int, PullRequestStatus]) -> list[Decision]:
-    return [_decided(leftover, statuses) for leftover in leftovers]
-
-
-def _decided(leftover: Leftover, statuses: Mapping[int, PullRequestStatus]) -> Decision:
+def decide(leftover: Leftover, status: str) -> Decision:
+    """`status` is the state of the pull request (open, closed or merged), or why it is unknown."""
     number = pull_request_of(leftover.stack)
     if number is None:  # a safeguard for every caller
         return Decision(leftover, "keep", f"{leftover.stack} is not the stack of a pull request")
     if leftover.suspicious:
         return Decision(leftover, "suspicious", leftover.suspicious)
-    status = statuses.get(number, PullRequestStatus(None, "its state was not requested from GitHub"))
-    if status.state is None:
-        return Decision(leftover, "unknown", status.problem)
-    if status.state == "open":
+    if status in ("closed", "merged"):
+        return Decision(leftover, "remove", f"pull request #{number} is {status}")
+    if status == "open":
         return Decision(leftover, "keep", f"pull request #{number} is open")
-    return Decision(leftover, "remove", f"pull request #{number} is {status.state}")
+    return Decision(leftover, "unknown", status)
 
 
 def age(since: datetime | None, now: datetime) -> str:

@@ -9,9 +9,10 @@ from infra.stacks import pull_request_of
 from ops import state
 from ops.azure import Azure
 from ops.engine import Pulumi, PulumiError
-from ops.locks.locks import RunStateOf, read_locks
+from ops.locks.locks import read_locks
 from ops.locks.recovery import release
 from ops.output import OpsError, note
+from ops.state import GROUP, GUARD, PURGED_ACCOUNT
 from ops.teardown.leftovers import (
     DeletedAccount,
     Group,
@@ -23,10 +24,6 @@ from ops.teardown.leftovers import (
     state_files,
     tagged_groups,
 )
-
-GROUP = "azure-native:resources:ResourceGroup"
-PURGED_ACCOUNT = "pulumi-python:dynamic/infra:PurgedAccount"
-GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
 
 
 class ProtectedStackError(OpsError):
@@ -48,13 +45,11 @@ class TearDown:
     pulumi: Pulumi
     azure: Azure
     naming: Naming
-    run_state: RunStateOf
 
     @classmethod
-    def prepare(cls, pulumi: Pulumi, run_state: RunStateOf) -> "TearDown":
+    def prepare(cls, pulumi: Pulumi) -> "TearDown":
         azure = Azure.sign_in(pulumi.environment)
-        naming = Naming.read(azure.subscription_id, pulumi.project, pulumi.folder)
-        return cls(pulumi, azure, naming, run_state)
+        return cls(pulumi, azure, Naming.read(azure.subscription_id, pulumi.project, pulumi.folder))
 
     def __call__(self, stack: str) -> None:
         """Destroy the stack. Raises LockedError, ProtectedStackError, or OpsError with the leftovers.
@@ -63,8 +58,7 @@ class TearDown:
         """
         ephemeral = pull_request_of(stack) is not None
         exists = stack in self.pulumi.stacks()
-        files, project = self.pulumi.files, self.pulumi.project
-        release(self.pulumi, stack, self.run_state)
+        release(self.pulumi, stack)
         exported = self.pulumi.export(stack) if exists else {}
         refuse_protected(stack, exported)
         traces = traces_of(exported)
@@ -75,8 +69,8 @@ class TearDown:
                 self._verify_groups_gone(stack, traces)
             if exists:
                 self.pulumi.remove_stack(stack, force=not destroyed)
-            for name in state_files(files, project).get(stack, ()):
-                files.delete(name)
+            for name in state_files(self.pulumi.files, self.pulumi.project).get(stack, ()):
+                self.pulumi.files.delete(name)
             (self.pulumi.folder / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
         self._verify(stack, traces, removed=ephemeral)
 
@@ -165,27 +159,22 @@ def traces_of(exported: dict[str, Any]) -> Traces:
 
 def resources_outside(exported: dict[str, Any], groups: Iterable[str]) -> list[str]:
     """The names of the Azure resources in the state that are in none of these resource groups."""
-    within = tuple(f"/resourcegroups/{group}" for group in groups)
-
-    def is_within(resource_id: str) -> bool:
-        _, _, rest = resource_id.lower().partition("/subscriptions/")
-        path = f"/{rest.partition('/')[2]}/"
-        return any(path.startswith(f"{group}/") for group in within)
-
-    return [
-        resource.name
-        for resource in map(state.resource, state.entries(exported))
-        if resource.id.lower().startswith("/subscriptions/") and not is_within(resource.id)
-    ]
+    within = tuple(f"resourcegroups/{group}/" for group in groups)
+    outside: list[str] = []
+    for resource in map(state.resource, state.entries(exported)):
+        resource_id = resource.id.lower()
+        path = resource_id.removeprefix("/subscriptions/").partition("/")[2]
+        if resource_id.startswith("/subscriptions/") and not f"{path}/".startswith(within):
+            outside.append(resource.name)
+    return outside
 
 
 def refuse_protected(stack: str, exported: dict[str, Any]) -> None:
     """Raises ProtectedStackError if a resource of the stack is protected."""
-    names = [
-        resource.name
-        for entry in state.entries(exported)
-        for resource in (state.resource(entry),)
-        if entry.get("protect") or (resource.type == GUARD and resource.outputs.get("protected"))
-    ]
+    names: list[str] = []
+    for entry in state.entries(exported):
+        resource = state.resource(entry)
+        if entry.get("protect") or (resource.type == GUARD and resource.outputs.get("protected")):
+            names.append(resource.name)
     if names:
         raise ProtectedStackError(f"{refusal(stack)}\nProtected: {', '.join(names)}")

@@ -4,7 +4,6 @@ import argparse
 import re
 import shlex
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -15,7 +14,7 @@ import yaml
 from bootstrap import federation
 from bootstrap.commands import VARIABLES
 from delivery.package import PROJECT_ROOT
-from ops.__main__ import COMMANDS
+from ops.__main__ import COMMANDS, module_of
 from tests.workflow_files import FILES, WORKFLOWS, load, scripts
 
 STACKS = ("dev", "test", "prod")
@@ -250,7 +249,7 @@ def test_each_call_of_ops_is_understood_by_its_command(call: str) -> None:
     name = call.split(maxsplit=1)[0]
     assert name in COMMANDS
     parser = argparse.ArgumentParser(exit_on_error=False)
-    import_module(f"ops.commands.{name.replace('-', '_')}").add_arguments(parser)
+    module_of(name).add_arguments(parser)
     for stack in STACKS:
         _, *words = shlex.split(Template(call).substitute(VALUES, STACK=stack))
         parser.parse_args(words)

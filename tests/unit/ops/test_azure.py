@@ -1,44 +1,110 @@
-"""Signing in that fails in the middle of a request is told by whoever made it, without a traceback."""
+"""Errors of the Azure SDK are errors of the command."""
 
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from azure.core.exceptions import AzureError, HttpResponseError
+from requests import Response, Session
 
-from ops.azure import Azure
+from ops.azure import Azure, translate_errors
 from ops.output import OpsError
-from ops.release.smoke import ChatStateTable
-from ops.teardown.leftovers import deleted_accounts, tagged_groups
-from tests.unit.delivery.loopback import OIDC, Reply, loopback
+from ops.release.smoke import ChatStateTable, SmokeError
+from ops.teardown.leftovers import deleted_accounts, group_names, tagged_groups
+from tests.unit.ops.world import returns
 
-
-@pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
-    """Signed in by a token endpoint that gives none."""
-    with loopback(tmp_path) as server:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-        server.answers(OIDC, Reply(403, "no"))
-        yield Azure.sign_in(
-            {
-                "ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
-                "ARM_USE_OIDC": "true",
-                "ARM_OIDC_REQUEST_URL": f"https://{server.host}/oidc",
-                "ARM_OIDC_REQUEST_TOKEN": "t",
-                "ARM_CLIENT_ID": "client",
-                "ARM_TENANT_ID": "tenant",
-            }
-        )
-
-
-ASKED: dict[str, Callable[[Azure], object]] = {
-    "groups": lambda azure: tagged_groups(azure, "assistant"),
-    "accounts": deleted_accounts,
-    "rows": lambda azure: ChatStateTable("https://t.example", azure.credential).rows("a"),
-    "remove": lambda azure: ChatStateTable("https://t.example", azure.credential).remove("a"),
+ARM = {
+    "ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
+    "ARM_USE_OIDC": "true",
+    "ARM_OIDC_REQUEST_URL": "https://oidc.example/",
+    "ARM_OIDC_REQUEST_TOKEN": "t",
+    "ARM_CLIENT_ID": "client",
+    "ARM_TENANT_ID": "tenant",
 }
+REQUESTS: list[Callable[[Azure], object]] = [
+    lambda azure: tagged_groups(azure, "assistant"),
+    group_names,
+    deleted_accounts,
+    lambda azure: azure.function_key("group", "app"),
+    lambda azure: ChatStateTable("https://t.example", azure.credential).row_keys("a"),
+    lambda azure: ChatStateTable("https://t.example", azure.credential).remove("a"),
+]
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_a_request_without_a_token_is_an_error_of_the_command(refused: Azure, what: str) -> None:
-    with pytest.raises(OpsError, match=r"(listed|read|changed): .*the OIDC token endpoint gave no token"):
-        ASKED[what](refused)
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_request_without_a_token_is_an_error_of_the_command(
+    request_: Callable[[Azure], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_session: Session, *_args: object, **_options: object) -> Response:
+        response = Response()
+        response.status_code = 403
+        return response
+
+    monkeypatch.setattr(Session, "request", refuse)
+
+    with pytest.raises(OpsError, match=r"cannot be (listed|read): the OIDC token endpoint gave no token"):
+        request_(Azure.sign_in(ARM))
+
+
+@pytest.mark.parametrize("missing", [{}, {"ARM_SUBSCRIPTION_ID": "s", "ARM_USE_OIDC": "true"}])
+def test_incomplete_variables_are_named(missing: dict[str, str]) -> None:
+    with pytest.raises(OpsError, match="ARM_"):
+        Azure.sign_in(missing)
+
+
+@pytest.mark.parametrize(("keys", "key"), [({"default": "k", "other": "o"}, "k"), ({}, ""), (None, "")])
+def test_the_function_key_is_the_default_one(keys: dict[str, str] | None, key: str) -> None:
+    azure = Azure.sign_in(ARM)
+    list_host_keys = {("group", "app"): SimpleNamespace(function_keys=keys)}.__getitem__
+    web_apps = SimpleNamespace(list_host_keys=lambda *names: list_host_keys(names))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    azure.__dict__["web"] = SimpleNamespace(web_apps=web_apps)
+
+    assert azure.function_key("group", "app") == key
+
+
+def test_each_row_of_an_assistant_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[tuple[str, str]] = []
+    table = ChatStateTable("https://t.example", Azure.sign_in(ARM).credential)
+    client = "azure.data.tables.TableClient"
+    monkeypatch.setattr(f"{client}.query_entities", returns([{"RowKey": "state"}, {"RowKey": "lease"}]))
+    monkeypatch.setattr(f"{client}.delete_entity", lambda _self, *row: removed.append(row))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    table.remove("a")
+
+    assert removed == [("a", "state"), ("a", "lease")]
+
+
+def http_error(status: int, message: str = "(Code) reason\nsecond line") -> HttpResponseError:
+    response: Any = SimpleNamespace(status_code=status, reason="", headers={}, text=returns(""))
+    return HttpResponseError(message, response)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (http_error(403), "cannot: (Code) reason. This requires the permission p/read"),
+        (http_error(409), "cannot: (Code) reason"),
+        (AzureError(""), "cannot: AzureError"),
+        (AzureError(" \n "), "cannot: AzureError"),
+    ],
+)
+def test_an_error_has_its_first_line_and_a_refusal_the_permission(error: AzureError, message: str) -> None:
+    with pytest.raises(OpsError) as translated, translate_errors("cannot", "p/read"):
+        raise error
+
+    assert str(translated.value) == message
+
+
+@pytest.mark.parametrize(("status", "expected"), [(403, PermissionError), (404, SmokeError), (500, OpsError)])
+def test_a_table_without_a_role_or_that_does_not_exist_is_no_error_of_the_command(
+    status: int, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise http_error(status)
+
+    monkeypatch.setattr("azure.data.tables.TableClient.query_entities", refuse)
+    table = ChatStateTable("https://t.example", Azure.sign_in(ARM).credential)
+
+    with pytest.raises(expected):
+        table.row_keys("a")

@@ -1,111 +1,71 @@
-"""The same behaviour of a folder and of a blob container on Azurite; the container is made by hand here."""
+"""How the URL of a backend names its files."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from azure.core.credentials import TokenCredential
-from azure.storage.blob import BlobServiceClient
 
-from ops.files import Files, FilesError, FolderFiles, open_files
-from tests.unit.ops.conftest import BlobAccount
+from ops.files import FilesError, FolderFiles, open_files
 
 
-def nobody() -> TokenCredential:
-    raise AssertionError("no credential is needed here")
+def unused() -> TokenCredential:
+    raise AssertionError("no credential is needed")
 
 
-def azblob_url(account: BlobAccount, container: str) -> str:
-    protocol, _, rest = account.url.partition("://")
-    domain, _, name = rest.partition("/")
-    return f"azblob://{container}?storage_account={name}&domain={domain}&protocol={protocol}"
+@pytest.mark.parametrize("url", ["s3://bucket", "https://api.pulumi.com", "state", "azblob://"])
+def test_another_backend_is_refused(url: str) -> None:
+    with pytest.raises(FilesError, match="file:// and azblob://"):
+        open_files(url, unused, {})
 
 
-def make_container(account: BlobAccount) -> str:
-    # The client leaves its keyword arguments untyped.
-    client: Any = BlobServiceClient(account.url, credential=account.owner)
-    name = f"state-{uuid4().hex[:8]}"
-    client.create_container(name)
-    return name
+@pytest.mark.parametrize(
+    ("query", "environment", "service"),
+    [
+        ("?storage_account=a", {}, "https://a.blob.core.windows.net"),
+        ("", {"AZURE_STORAGE_ACCOUNT": "a"}, "https://a.blob.core.windows.net"),
+        ("?storage_account=a", {"AZURE_STORAGE_ACCOUNT": "b"}, "https://a.blob.core.windows.net"),
+        ("?storage_account=a", {"AZURE_STORAGE_DOMAIN": "blob.example"}, "https://a.blob.example"),
+        ("?storage_account=a&domain=blob.example", {}, "https://a.blob.example"),
+        ("?storage_account=a&domain=127.0.0.1:1&protocol=http", {}, "http://127.0.0.1:1/a"),
+        ("?storage_account=a&domain=azurite&localemu=true", {}, "https://azurite/a"),
+    ],
+)
+def test_a_url_names_the_container_as_for_the_cli(
+    query: str, environment: dict[str, str], service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def from_container_url(url: str, _credential: object) -> None:
+        opened.append(url)
+        raise FilesError("opened")
+
+    monkeypatch.setattr("azure.storage.blob.ContainerClient.from_container_url", from_container_url)
+
+    with pytest.raises(FilesError, match="opened"):
+        open_files(f"azblob://state{query}", lambda: None, environment).names("a/")  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
+
+    assert opened == [f"{service}/state"]
 
 
-@pytest.fixture(params=["folder", "container", "container with a prefix"])
-def files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Files]:
-    if request.param == "folder":
-        yield open_files(f"file://{tmp_path}/state", nobody, {})
-        return
-    account: BlobAccount = request.getfixturevalue("blob_account")
-    url = azblob_url(account, make_container(account))
-    if request.param == "container with a prefix":
-        url = url.replace("?", "/team/a?")
-    yield open_files(url, lambda: account.owner, {})
-
-
-def test_what_was_written_is_read_and_listed(files: Files) -> None:
-    files.write(".ops/claims/p/s/one.json", b"first")
-    files.write(".ops/claims/p/s/one.json", b"second")
-    files.write(".ops/claims/p/other/two.json", b"")
-
-    found = files.read(".ops/claims/p/s/one.json")
-
-    assert found is not None
-    assert found.content == b"second"
-    assert files.names(".ops/claims/p/s/") == [".ops/claims/p/s/one.json"]
-    assert files.names(".ops/") == [".ops/claims/p/other/two.json", ".ops/claims/p/s/one.json"]
-
-
-def test_what_is_not_there_is_none(files: Files) -> None:
-    assert files.read("a/b.json") is None
-    assert files.names("a/") == []
-    assert not files.delete("a/b.json")
-
-
-def test_only_the_content_that_was_seen_is_deleted(files: Files) -> None:
-    files.write("a/b.json", b"seen")
-    seen = files.read("a/b.json")
-    assert seen is not None
-    files.write("a/b.json", b"another")
-
-    assert not files.delete("a/b.json", seen.etag)
-
-    left = files.read("a/b.json")
-    assert left is not None
-    assert files.delete("a/b.json", left.etag)
-    assert files.names("a/") == []
+def test_a_url_without_an_account_is_refused_with_both_ways_to_name_it() -> None:
+    with pytest.raises(FilesError, match=r"\?storage_account=NAME, or export AZURE_STORAGE_ACCOUNT"):
+        open_files("azblob://state", unused, {})
 
 
 def test_a_folder_keeps_nothing_of_a_deleted_file(tmp_path: Path) -> None:
     files = FolderFiles(tmp_path)
-    files.write(".pulumi/locks/organization/p/s/x.json", b"{}")
-    (tmp_path / ".pulumi/locks/organization/p/s/x.json.attrs").write_text("{}")
+    name = ".pulumi/locks/organization/p/s/x.json"
+    files.write(name, b"{}")
+    (tmp_path / f"{name}.attrs").write_text("{}")
+    assert files.names("") == [name]
 
-    files.delete(".pulumi/locks/organization/p/s/x.json")
+    files.delete(name)
 
     assert not (tmp_path / ".pulumi/locks/organization/p/s").exists()
 
 
-def test_somebody_without_a_role_is_told_which_one(blob_account: BlobAccount) -> None:
-    url = azblob_url(blob_account, make_container(blob_account))
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
 
-    with pytest.raises(FilesError, match="Storage Blob Data Contributor"):
-        open_files(url, lambda: blob_account.stranger, {}).names("a/")
-
-
-def test_a_container_that_is_not_there_is_an_error_and_not_empty(blob_account: BlobAccount) -> None:
-    files = open_files(azblob_url(blob_account, "nowhere"), lambda: blob_account.owner, {})
-
-    with pytest.raises(FilesError, match="cannot be read"):
-        files.read("a/b.json")
-
-
-@pytest.mark.parametrize("url", ["s3://bucket", "https://api.pulumi.com", "state", "azblob://"])
-def test_another_backend_is_refused_by_its_scheme(url: str) -> None:
-    with pytest.raises(FilesError, match="file:// and azblob://"):
-        open_files(url, nobody, {})
-
-
-def test_an_azblob_url_without_an_account_says_how_to_name_it() -> None:
-    with pytest.raises(FilesError, match="AZURE_STORAGE_ACCOUNT"):
-        open_files("azblob://state", nobody, {})
+    with pytest.raises(FilesError, match=f"^{tmp_path.as_uri()}: a cannot be read: Is a directory$"):
+        FolderFiles(tmp_path).read("a")

@@ -1,13 +1,18 @@
 """The commands that `make local` runs and shows name what belongs to its own stack."""
 
+import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from local_azure import __main__ as local_azure
 from local_azure.home import ENVIRONMENT_VARIABLE
+from ops.__main__ import main
+from ops.commands import local as module
 from ops.commands.local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
+from tests.unit.ops.world import returns
 
 OUTPUTS = {
     "functionAppName": "func-assistant-local-1",
@@ -65,6 +70,76 @@ def test_the_stack_stays_with_what_made_it_and_a_new_one_takes_the_cli_where_the
     has_cli: bool, cli_made_it: bool, runner_made_it: bool, expected: Way
 ) -> None:
     assert way(has_cli=has_cli, cli_made_it=cli_made_it, runner_made_it=runner_made_it) is expected
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands of local_azure that `local` runs. The CLI is installed, and there is no stack."""
+    commands: list[str] = []
+
+    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        commands.append(" ".join(command[3:]))
+        outputs = {**OUTPUTS, "functionAppUrl": "https://127.0.0.1:20000"}
+        code = 7 if "up" in command and "fails" in commands else 0
+        return subprocess.CompletedProcess(command, code, json.dumps(outputs))
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module, "put", returns((202, "{}")))
+    monkeypatch.setattr(module, "find", returns("a CLI"))
+    for name in ("cli_resources", "runner_resources"):
+        monkeypatch.setattr(module, name, returns(False))
+    return commands
+
+
+UP = "pulumi up --yes --skip-preview --stack local"
+KEYS = "keys func-assistant-local-1 --name default"
+
+
+def test_the_stack_comes_up_and_shows_an_assistant_and_its_rows(
+    steps: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["local"]) == 0
+
+    rows = "rows ChatState --account stassistantlocal1 --partition hello"
+    assert steps == [UP, "pulumi stack output --json --stack local", KEYS, rows]
+    output = capsys.readouterr().out
+    for part in ("\n202 {}\n", "https://127.0.0.1:20000/api/chat", "make down", "`make preview`"):
+        assert part in output
+
+
+def test_an_app_that_does_not_answer_202_shows_its_log(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "put", returns((500, "")))
+
+    assert main(["local"]) == 1
+    assert steps[-1] == "logs func-assistant-local-1"
+
+
+def test_down_destroys_the_stack_and_stops_local_azure(steps: list[str]) -> None:
+    assert main(["local", "--down"]) == 0
+    assert steps == ["pulumi destroy --yes --stack local", "stop"]
+
+
+def test_a_step_that_fails_ends_the_command_with_its_exit_code(
+    steps: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps.append("fails")
+
+    assert main(["local"]) == 7
+    assert steps[1:] == [UP]
+    assert f"make local: `.venv/bin/python -m local_azure {UP}` ended with" in capsys.readouterr().err
+
+
+def test_a_stack_of_the_runner_is_not_updated_by_the_cli(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "runner_resources", returns(True))
+
+    assert (main(["local"]), steps) == (1, [])
+    assert "Run `make down`, then `make local`" in capsys.readouterr().err
+    assert main(["local", "--down"]) == 0
+    assert steps == ["runner down", "stop"]
 
 
 @pytest.mark.parametrize("words", [RUNNER.up, RUNNER.outputs, RUNNER.down])

@@ -1,9 +1,10 @@
 """Which locks are proven to be stranded, and that no other is ever removed."""
 
 import json
-import os
-from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from ops.locks.locks import (
     LockedError,
     Machine,
     Run,
+    RunStateOf,
     claimed,
     judge,
     read_claims,
@@ -28,82 +30,68 @@ NOON, LATER = "2026-11-25T12:00:00.000000+00:00", "2026-11-25T12:00:05.000000+00
 RUN = Run(42, 1, "up", "GitHub Actions 3", "https://github.com/o/r/actions/runs/42/attempts/1")
 LOCK = Lock(".pulumi/locks/organization/assistant/pr-7/x.json", "e", 100, "runner", "vm", LATER)
 CLAIM = Claim("vm", 100, NOON, "pulumi up", RUN)
+BY_HAND = Claim("vm", 100, NOON, "pulumi up", None)
 
 
-def nobody_asks(_run: int, _attempt: int) -> str | None:
-    raise AssertionError("GitHub need not be asked")
+def unused(_run: int, _attempt: int) -> str | None:
+    raise AssertionError("no request to GitHub is needed")
 
 
-def github_says(state: str | None) -> Callable[[int, int], str | None]:
-    def answer(run: int, attempt: int) -> str | None:
+def github(state: str | None) -> RunStateOf:
+    def run_state(run: int, attempt: int) -> str | None:
         assert (run, attempt) == (42, 1)
         return state
 
-    return answer
+    return run_state
+
+
+def refuses(_run: int, _attempt: int) -> str | None:
+    raise OpsError("GITHUB_TOKEN is not set")
 
 
 def machine(host: str = "vm", run: Run | None = None, *, local: bool = False, runs: bool = False) -> Machine:
     return Machine(host, run, local, lambda _pid: runs)
 
 
-LAPTOP_GONE = machine(local=True)
-LAPTOP_RUNS = machine(local=True, runs=True)
-ELSEWHERE = machine("another-vm", Run(43, 1, "up", "GitHub Actions 4", "https://…"))
-
-
-def test_on_the_same_machine_a_process_that_is_gone_strands_its_lock() -> None:
-    assert judge(LOCK, [], LAPTOP_GONE, nobody_asks).state == "stranded"
-
-
-def test_on_the_same_machine_a_process_that_runs_is_alive() -> None:
-    assert judge(LOCK, [], LAPTOP_RUNS, nobody_asks).state == "alive"
-
-
-def test_a_host_of_the_same_name_proves_nothing_where_the_backend_is_shared() -> None:
-    assert judge(LOCK, [], machine(local=False), nobody_asks).state == "unknown"
-
-
-def test_a_hosted_runner_of_the_same_name_proves_nothing() -> None:
-    other = machine(run=Run(43, 1, "up", "GitHub Actions 3", "…"), local=True)
-
-    assert judge(LOCK, [], other, nobody_asks).state == "unknown"
-    assert judge(LOCK, [CLAIM], other, github_says("in_progress")).state == "alive"
-
-
-def test_a_step_of_this_very_job_that_was_killed_strands_its_lock() -> None:
-    assert judge(LOCK, [CLAIM], machine(run=RUN), nobody_asks).state == "stranded"
-    assert judge(LOCK, [CLAIM], machine(run=RUN, runs=True), nobody_asks).state == "alive"
+LAPTOP = machine(local=True)
+ANOTHER_RUN = Run(43, 1, "up", "GitHub Actions 3", "https://…")
+ELSEWHERE = machine("another-vm", ANOTHER_RUN)
 
 
 @pytest.mark.parametrize(
-    ("state", "verdict"),
-    [("completed", "stranded"), ("in_progress", "alive"), ("queued", "alive"), (None, "unknown")],
-)
-def test_a_claimed_lock_is_stranded_only_when_github_says_that_its_run_has_ended(
-    state: str | None, verdict: str
-) -> None:
-    found = judge(LOCK, [CLAIM], ELSEWHERE, github_says(state))
-
-    assert found.state == verdict
-    assert RUN.url in found.evidence
-
-
-@pytest.mark.parametrize(
-    "claim",
+    ("claims", "on", "run_state", "state", "evidence"),
     [
-        Claim("another-host", 100, NOON, "pulumi up", RUN),
-        Claim("vm", 101, NOON, "pulumi up", RUN),
-        Claim("vm", 0, NOON, "pulumi up", RUN),
-        Claim("vm", 100, "2026-11-25T12:00:06.000000+00:00", "pulumi up", RUN),
+        ([], LAPTOP, unused, "stranded", "process 100 no longer runs on this machine"),
+        ([], machine(local=True, runs=True), unused, "alive", "process 100 runs on this machine"),
+        # The backend is shared, or hosted runners have the same name.
+        ([], machine(), unused, "unknown", "no command of `ops` has claimed it"),
+        ([], machine(run=ANOTHER_RUN, local=True), unused, "unknown", "no command"),
+        ([CLAIM], machine(run=ANOTHER_RUN, local=True), github("in_progress"), "alive", RUN.url),
+        # A step of this job was killed.
+        ([CLAIM], machine(run=RUN), unused, "stranded", "process 100"),
+        ([CLAIM], machine(run=RUN, runs=True), unused, "alive", "process 100"),
+        ([CLAIM], machine("another-vm", RUN), github("in_progress"), "alive", RUN.url),
+        # Another run has claimed it.
+        ([CLAIM], ELSEWHERE, github("completed"), "stranded", f"its run has ended: {RUN.url}"),
+        ([CLAIM], ELSEWHERE, github("in_progress"), "alive", f"its run is in progress: {RUN.url}"),
+        ([CLAIM], ELSEWHERE, github("queued"), "alive", f"its run is queued: {RUN.url}"),
+        ([CLAIM], ELSEWHERE, github(None), "unknown", f"GitHub does not know its run: {RUN.url}"),
+        ([BY_HAND], ELSEWHERE, unused, "unknown", "`pulumi up` was run by hand on vm"),
+        # These claims did not make the lock.
+        ([Claim("another-host", 100, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
+        ([Claim("vm", 101, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
+        ([Claim("vm", 0, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
+        ([Claim("vm", 100, "2026-11-25T12:00:06+00:00", "up", RUN)], ELSEWHERE, unused, "unknown", "no"),
+        ([Claim("vm", 100, LATER, "pulumi up", RUN)], ELSEWHERE, github("completed"), "stranded", RUN.url),
     ],
-    ids=["host", "process", "not started", "claimed after the lock"],
-)
-def test_a_claim_that_did_not_make_the_lock_says_nothing_of_it(claim: Claim) -> None:
-    assert judge(LOCK, [claim], ELSEWHERE, nobody_asks).state == "unknown"
+)  # fmt: skip
+def test_only_evidence_strands_a_lock(
+    claims: list[Claim], on: Machine, run_state: RunStateOf, state: str, evidence: str
+) -> None:
+    verdict = judge(LOCK, claims, on, run_state)
 
-
-def test_what_a_person_ran_elsewhere_is_unknown() -> None:
-    assert judge(LOCK, [Claim("vm", 100, NOON, "pulumi up", None)], ELSEWHERE, nobody_asks).state == "unknown"
+    assert verdict.state == state
+    assert evidence in verdict.evidence
 
 
 # With files
@@ -118,111 +106,159 @@ def write_lock(
     return name
 
 
+def write_claim(
+    files: FolderFiles, run: Run | None, *, pid: int = 5, host: str = "vm", days: int = 1
+) -> None:
+    """The claim of a command that was killed some days ago."""
+    since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
+    claim = asdict(Claim(host, pid, since, "pulumi up", run))
+    files.write(f".ops/claims/{PROJECT}/{STACK}/{uuid4()}.json", json.dumps({"version": 1, **claim}).encode())
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> FolderFiles:
     return FolderFiles(tmp_path)
 
 
 def test_a_lock_is_read_as_the_cli_writes_it(files: FolderFiles) -> None:
-    write_lock(files, pid=5, since="2026-11-25T13:00:00.123456789+01:00")
+    name = write_lock(files, pid=5, since="2026-11-25T13:00:00.123456789+01:00")
+    files.write(f"{name}.tmp", b"{}")
 
     (lock,) = read_locks(files, PROJECT, STACK)
 
-    assert (lock.pid, lock.user, lock.host, lock.since) == (
-        5, "me", "vm", "2026-11-25T12:00:00.123456+00:00",
-    )  # fmt: skip
+    assert (lock.name, lock.pid, lock.user, lock.host) == (name, 5, "me", "vm")
+    assert lock.since == "2026-11-25T12:00:00.123456+00:00"
 
 
-def test_only_stranded_locks_and_what_killed_commands_claimed_are_removed(files: FolderFiles) -> None:
+@pytest.mark.parametrize(
+    ("run", "on", "run_state"),
+    [(None, LAPTOP, unused), (RUN, ELSEWHERE, github("completed"))],
+    ids=["process", "run"],
+)
+def test_a_stranded_lock_is_removed_with_its_claim(
+    files: FolderFiles,
+    capsys: pytest.CaptureFixture[str],
+    run: Run | None,
+    on: Machine,
+    run_state: RunStateOf,
+) -> None:
+    write_claim(files, run)
     write_lock(files, pid=5)
-    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()):
-        assert release_stranded(files, PROJECT, STACK, LAPTOP_GONE, nobody_asks)
+    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()) as started:
+        started(6)
+        release_stranded(files, PROJECT, STACK, on, run_state)
 
-        assert read_locks(files, PROJECT, STACK) == []
-        assert read_claims(files, PROJECT, "pr-8")
+        assert (read_locks(files, PROJECT, STACK), read_claims(files, PROJECT, STACK)) == ([], {})
+        (claim,) = read_claims(files, PROJECT, "pr-8").values()
+    assert (claim.host, claim.pid, claim.command, claim.run) == ("vm", 6, "pulumi up", None)
+    assert files.names("") == [], "a command that ends removes its claim"
+    assert "Removed a stranded lock of stack pr-7: me@vm (process 5)" in capsys.readouterr().err
+    release_stranded(files, PROJECT, STACK, on, run_state)
+    assert capsys.readouterr().err == ""
 
 
-def test_nothing_is_removed_while_one_lock_is_not_proven_to_be_stranded(files: FolderFiles) -> None:
+@pytest.mark.parametrize(
+    ("claim", "on", "run_state", "kept"),
+    [
+        ({"run": RUN}, LAPTOP, github("in_progress"), True),
+        ({"run": RUN}, LAPTOP, github("completed"), False),
+        ({"run": RUN, "days": 6}, LAPTOP, refuses, True),
+        ({"run": RUN, "days": 8}, LAPTOP, refuses, False),
+        ({"run": None}, LAPTOP, unused, False),
+        ({"run": None}, machine(local=True, runs=True), unused, True),
+        ({"run": None}, machine(), unused, True),
+        ({"run": None}, machine(run=RUN, local=True), unused, True),
+        ({"run": None, "host": "another"}, LAPTOP, unused, True),
+        ({"run": None, "pid": 0}, LAPTOP, unused, True),
+        ({"run": None, "pid": 0, "days": 8}, LAPTOP, unused, False),
+    ],
+)
+def test_a_claim_is_forgotten_when_its_command_has_ended_or_after_a_week(
+    files: FolderFiles, claim: dict[str, Any], on: Machine, run_state: RunStateOf, kept: bool
+) -> None:
+    write_claim(files, **claim)
+
+    release_stranded(files, PROJECT, STACK, on, run_state)
+
+    assert bool(files.names(".ops/")) == kept
+
+
+def test_nothing_is_removed_while_a_lock_may_be_held(files: FolderFiles) -> None:
     write_lock(files, pid=5)
-    held = write_lock(files, pid=6, host="another")
+    write_lock(files, pid=6, host="another")
 
     with pytest.raises(LockedError) as refused:
-        release_stranded(files, PROJECT, STACK, LAPTOP_GONE, nobody_asks)
+        release_stranded(files, PROJECT, STACK, LAPTOP, unused)
 
-    assert held in files.names(".pulumi/")
     assert len(files.names(".pulumi/")) == 2
-    for told in ("me@another", "process 6", "2099-01-01", "python -m ops unlock --stack pr-7"):
-        assert told in str(refused.value)
+    for part in ("me@another", "process 6", "2099-01-01", "python -m ops unlock --stack pr-7"):
+        assert part in str(refused.value)
+    assert "process 5" not in str(refused.value)
+
+
+def test_a_lock_that_was_taken_while_the_old_one_was_judged_stays(
+    files: FolderFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_claim(files, RUN)
+    name = write_lock(files, pid=5)
+
+    def take(_run: int, _attempt: int) -> str:
+        files.write(name, b"{}")
+        return "completed"
+
+    release_stranded(files, PROJECT, STACK, ELSEWHERE, take)
+
+    assert files.exists(name)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None:
     files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", b"")
 
-    with pytest.raises(LockedError, match="cannot be read"):
-        release_stranded(files, PROJECT, STACK, LAPTOP_GONE, nobody_asks)
+    with pytest.raises(LockedError, match="an unknown holder since an unknown time: the lock cannot be read"):
+        release_stranded(files, PROJECT, STACK, LAPTOP, unused)
 
 
-def test_where_github_cannot_be_asked_the_lock_stays_and_the_reason_is_told(files: FolderFiles) -> None:
-    killed = machine(run=RUN)
-    claim = claimed(files, PROJECT, STACK, "pulumi up", killed)
-    claim.__enter__()(5)  # never left: the job was killed
+def test_without_an_answer_of_github_the_lock_stays_with_the_reason(files: FolderFiles) -> None:
+    write_claim(files, RUN)
     write_lock(files, pid=5)
-
-    def refuses(_run: int, _attempt: int) -> str | None:
-        raise OpsError("GITHUB_TOKEN is not set")
 
     with pytest.raises(LockedError, match="GITHUB_TOKEN is not set"):
         release_stranded(files, PROJECT, STACK, ELSEWHERE, refuses)
 
 
-def test_the_claim_of_a_killed_job_frees_its_lock_and_is_removed_with_it(files: FolderFiles) -> None:
-    claim = claimed(files, PROJECT, STACK, "pulumi up", machine(run=RUN))
-    claim.__enter__()(5)
-    write_lock(files, pid=5)
-
-    assert release_stranded(files, PROJECT, STACK, ELSEWHERE, github_says("completed"))
-
-    assert files.names("") == []
-
-
-def test_a_claim_is_gone_when_its_command_has_ended(files: FolderFiles) -> None:
-    with claimed(files, PROJECT, STACK, "pulumi up", machine()) as started:
-        started(os.getpid())
-        (claim,) = read_claims(files, PROJECT, STACK).values()
-        assert claim.pid == os.getpid()
-
-    assert files.names("") == []
-
-
 def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
     files: FolderFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def unreachable(_name: str, _etag: str = "") -> bool:
+    def refuse(_name: str, _etag: str = "") -> bool:
         raise FilesError("the claim cannot be deleted")
 
-    monkeypatch.setattr(files, "delete", unreachable)
+    monkeypatch.setattr(files, "delete", refuse)
     with pytest.raises(OpsError, match="up failed"), claimed(files, PROJECT, STACK, "pulumi up", machine()):
         raise OpsError("up failed")
-    with claimed(files, PROJECT, STACK, "pulumi up", machine()):
-        pass
 
-    assert capsys.readouterr().err.count("the claim cannot be deleted") == 2
+    assert "the claim cannot be deleted" in capsys.readouterr().err
 
 
 def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
-    files.write(f".ops/claims/{PROJECT}/{STACK}/x.json", b'{"version": 2}')
-    files.write(f".ops/claims/{PROJECT}/{STACK}/y.json", b"[]")
+    claim: dict[str, Any] = {"host": "vm", "pid": 5, "since": NOON, "command": "up", "run": None}
+    bad_since = {**claim, "version": 1, "since": "yesterday"}
+    for number, content in enumerate(
+        [{**claim, "version": 2}, {"version": 1, "run": None}, [], claim, bad_since]
+    ):
+        files.write(f".ops/claims/{PROJECT}/{STACK}/{number}.json", json.dumps(content).encode())
+    files.write(f".ops/claims/{PROJECT}/{STACK}/good.json", json.dumps({**claim, "version": 1}).encode())
 
-    assert read_claims(files, PROJECT, STACK) == {}
+    assert [*read_claims(files, PROJECT, STACK).values()] == [Claim(**claim)]
 
 
-@pytest.mark.parametrize("stack", ["../x", "a/b", "", "."])
-def test_a_stacks_name_never_leads_to_another_folder(files: FolderFiles, stack: str) -> None:
+@pytest.mark.parametrize("stack", ["../x", "a/b", "", ".", ".hidden", "a b"])
+def test_the_name_of_a_stack_never_leads_to_another_folder(files: FolderFiles, stack: str) -> None:
     with pytest.raises(OpsError, match="is not a valid name"):
         read_locks(files, PROJECT, stack)
 
 
-def test_a_run_is_known_by_what_github_sets() -> None:
+def test_a_run_is_known_from_the_variables_of_github() -> None:
     environment = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_RUN_ID": "42",
@@ -234,4 +270,5 @@ def test_a_run_is_known_by_what_github_sets() -> None:
     }
 
     assert Run.current(environment) == RUN
-    assert Run.current({}) is None
+    assert Run.current({**environment, "GITHUB_ACTIONS": ""}) is None
+    assert Run.current({**environment, "GITHUB_RUN_ATTEMPT": ""}) is None

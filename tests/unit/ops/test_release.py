@@ -1,542 +1,333 @@
-"""What a release does to a stack and to its list, whatever happens on the way."""
+"""What a release does to a stack and to its list, whatever happens."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from azure.core.credentials import TokenCredential
 
 from delivery.package import content_hash, zip_bytes
 from delivery.publish import AFTERWARDS
 from ops.engine import PulumiError
-from ops.files import FilesError
+from ops.files import FilesError, FolderFiles
 from ops.output import OpsError
 from ops.release import release as module
-from ops.release.archive import Archive, Release, open_archive, rollback_target
+from ops.release.archive import Archive, Release, rollback_target
+from ops.release.pulumi_stack import PulumiStack
 from ops.release.release import Code, Outcome, Releases
 from ops.release.releasing import markdown, plain
 from ops.release.smoke import SmokeError
 
-
-def nobody() -> TokenCredential:
-    raise AssertionError("a folder needs no signing in")
+STEPS = ("push", "up", "smoke")
 
 
-@dataclass
-class Stack:
-    """A stack whose state and site are hashes; `bad` packages fail the smoke test, `unable` ones cannot run.
+class Stack(Archive):
+    """A stack with its archive; the packages are named by a letter. Attributes select what fails.
 
-    A killed command raises KeyboardInterrupt at the step that `killed_at` names.
+    `bad` packages fail the smoke test, `unable` ones do not start, `untestable` ones cannot be tested.
+    `killed_at` is the step at which the next command is killed. `unwritable` is the newest entry with which
+    the list of releases cannot be written, as `a good`.
     """
 
-    stack: str = "prod"
-    state: str = ""
-    starts_from: str = ""
-    answers: str | None = None
-    bad: set[str] = field(default_factory=set[str])
-    unable: set[str] = field(default_factory=set[str])
-    up_fails: str = ""
-    killed_at: str = ""
-    changes: list[str] = field(default_factory=list[str])
-    pushes: list[str] = field(default_factory=list[str])
+    stack = "prod"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(FolderFiles(folder / "archive"))
+        self.paths = {letter: folder / f"{letter}.zip" for letter in "abcz"}
+        for letter, path in self.paths.items():
+            path.write_bytes(zip_bytes({"function_app.py": letter.encode()}))
+        self.hashes = {"": "", **{letter: content_hash(path) for letter, path in self.paths.items()}}
+        self.letters = {package_hash: letter for letter, package_hash in self.hashes.items()}
+        ticks = count()
+        environment = cast(PulumiStack, self)
+        self.all_releases = Releases(environment, self, "assistant", lambda: f"{next(ticks):04}")
+        self.state: str = ""
+        self.starts_from, self.pushes = "", ""
+        self.bad, self.unable, self.untestable, self.missing = "", "", "", ""
+        self.up_fails, self.killed_at, self.unwritable = "", "", ""
+        self.changes: list[str] | OpsError = []
+        self.reports: list[str | OpsError] = []
+        """The next answers of the site, where they differ from the package that it starts from."""
+
+    def deploy(self, letter: str) -> Outcome:
+        path = self.paths[letter]
+        return self.all_releases.deploy(path, self.add(path), f"commit-{letter}")
+
+    def roll_back(self, letter: str) -> Outcome:
+        history = self.all_releases.history()
+        target = next(entry for entry in history if entry.package_hash == self.hashes[letter])
+        return self.all_releases.roll_back(target, self.paths[letter])
+
+    def results(self) -> str:
+        """The packages and results in the list, newest first."""
+        return ", ".join(self._entries(self.all_releases.history()))
+
+    def _entries(self, releases: list[Release]) -> list[str]:
+        return [f"{self.letters[release.package_hash]} {release.result}" for release in releases]
+
+    # As the archive
+
+    def holds(self, package_hash: str) -> bool:
+        return self.letters[package_hash] not in self.missing and super().holds(package_hash)
+
+    def fetch(self, package_hash: str, folder: Path) -> Path:
+        if not self.holds(package_hash):
+            raise OpsError(f"package {package_hash} is not in the archive")
+        return super().fetch(package_hash, folder)
+
+    def change_releases(
+        self, project: str, stack: str, change: Callable[[list[Release]], list[Release]]
+    ) -> list[Release]:
+        if self._entries(change(self.releases(project, stack)))[:1] == [self.unwritable]:
+            raise FilesError("the list cannot be written")
+        return super().change_releases(project, stack, change)
+
+    # As the stack
 
     def running_package(self) -> str:
-        return self.starts_from if self.answers is None else self.answers
+        answer = self.reports.pop(0) if self.reports else self.starts_from
+        if isinstance(answer, OpsError):
+            raise answer
+        return self.hashes[answer]
 
     def recorded_package(self) -> str:
-        return self.state
+        return self.hashes[self.state]
 
     def up(self, package: Path, *, push_again: bool) -> None:
-        package_hash = content_hash(package)
+        letter = self.letters[content_hash(package)]
         if self.up_fails:
             raise PulumiError(("up",), 255, f"error: update failed\nerror: {self.up_fails}")
-        if push_again or package_hash != self.state:
-            self.pushes.append(package_hash)
-            self.starts_from = package_hash
-            self._killed("push")
-            if package_hash in self.unable:
-                raise PulumiError(("up",), 255, f"error: No module named 'x'\n   {AFTERWARDS}")
-            self.state = package_hash
-        self._killed("up")
+        if push_again or letter != self.state:
+            self.pushes += letter
+            self.starts_from = letter
+            self._end("push")
+            if letter in self.unable:
+                raise PulumiError(("up",), 255, f"error: PUT answers 500\n   {AFTERWARDS}")
+            self.state = letter
+        self._end("up")
 
     def smoke(self, package_hash: str) -> list[str]:
-        self._killed("smoke")
-        if self.starts_from != package_hash:
-            raise SmokeError(f"answers {self.starts_from}")
-        if package_hash in self.bad:
+        self._end("smoke")
+        letter = self.letters[package_hash]
+        if letter in self.untestable:
+            raise OpsError("the function keys cannot be listed")
+        if letter in self.bad or letter != self.starts_from:
             raise SmokeError("PUT answers 500")
         return ["PUT answers 202"]
 
     def pending_changes(self, package: Path) -> list[str]:
-        return self.changes if content_hash(package) == self.state else ["deployed-code (update)"]
+        assert self.letters[content_hash(package)] == self.state
+        if isinstance(self.changes, OpsError):
+            raise self.changes
+        return self.changes
 
-    def _killed(self, step: str) -> None:
+    def _end(self, step: str) -> None:
         if self.killed_at == step:
             self.killed_at = ""
             raise KeyboardInterrupt
 
 
-@dataclass
-class World:
-    stack: Stack
-    archive: Archive
-    releases: Releases
-    package: Callable[[str], Path]
-
-    def deploy(self, code: str) -> Outcome:
-        path = self.package(code)
-        package_hash = self.archive.add(path)
-        return self.releases.deploy(path, package_hash, f"commit-{code}")
-
-    def hash(self, code: str) -> str:
-        return content_hash(self.package(code))
-
-    def results(self) -> list[tuple[str, str]]:
-        """Commit and result of each entry, newest first."""
-        return [(each.commit.removeprefix("commit-"), each.result) for each in self.releases.history()]
-
-    def back(self, code: str) -> Outcome:
-        target = next(each for each in self.releases.history() if each.package_hash == self.hash(code))
-        return self.releases.roll_back(target, self.package(code))
-
-
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    def package(code: str) -> Path:
-        path = tmp_path / f"{code}.zip"
-        path.write_bytes(zip_bytes({"function_app.py": code.encode()}))
-        return path
-
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     monkeypatch.setattr(module, "PACKAGES", tmp_path / "packages")
-    ticks = count()
-    archive = open_archive((tmp_path / "archive").as_uri(), nobody)
-    stack = Stack()
-    return World(stack, archive, Releases(stack, archive, "assistant", lambda: f"{next(ticks):04}"), package)
+    return Stack(tmp_path)
 
 
-def test_a_good_package_is_deployed_once_and_listed(world: World) -> None:
-    outcome = world.deploy("a")
+BACK = "a good, b failed, a good"
+DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = [
+    # The packages that are deployed, the attributes before the last one, and after it: the exit code, the
+    # package that runs, the pushes, the list, and parts of the output.
+    ("a", {}, Code.DONE, "a", "a", "a good", ["commit-a", "PUT answers 202"]),
+    ("aa", {}, Code.DONE, "a", "a", "a good", []),
+    ("aa", {"starts_from": "z"}, Code.DONE, "a", "aa", "a good", []),
+    ("ab", {"bad": "b"}, Code.WENT_BACK, "a", "aba", BACK,
+     ["FAILED: package", "commit-b", "why: the smoke test failed: PUT answers 500",
+      "deployed again: package", "commit-a"]),
+    ("ab", {"unable": "b"}, Code.WENT_BACK, "a", "aba", BACK, ["PUT answers 500"]),
+    ("a", {"bad": "a"}, Code.BROKEN, "a", "a", "a failed",
+     ["there is no good package to roll back to", "python -m ops rollback --stack prod"]),
+    ("aa", {"bad": "a", "starts_from": ""}, Code.BROKEN, "a", "aa", "a failed, a good", []),
+    ("ab", {"bad": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
+     ["THE PREVIOUS PACKAGE FAILED TOO", "python -m ops rollback --stack prod"]),
+    ("ab", {"bad": "b", "missing": "a"}, Code.BROKEN, "b", "ab", "b failed, a good", ["is not in the"]),
+    ("ab", {"untestable": "b"}, Code.UNVERIFIED, "b", "ab", "b unfinished, a good",
+     ["NOT VERIFIED: package", "the function keys cannot be listed", "ops rollback --stack prod"]),
+    ("ab", {"bad": "b", "untestable": "a"}, Code.UNVERIFIED, "a", "aba", "a unfinished, b failed, a good",
+     ["FAILED: package", "PUT answers 500", "NOT VERIFIED EITHER", "keys cannot be listed"]),
+    # `up` failed before the push.
+    ("abb", {"up_fails": "Quota"}, Code.FAILED, "b", "ab", "b good, a good", ["`pulumi up` failed: Quota"]),
+    ("ab", {"up_fails": "x", "reports": ["a", "a"]}, Code.FAILED, "a", "a", "a good", []),
+    ("ab", {"up_fails": "x", "reports": ["", ""]}, Code.FAILED, "a", "a", "a good", []),
+    ("ab", {"up_fails": "x", "reports": ["a", OpsError("")]}, Code.FAILED, "a", "a", "a good", ["failed: x"]),
+    ("ab", {"up_fails": "x", "reports": ["a", ""]}, Code.BROKEN, "a", "a", "a good", ["failed: x"]),
+    ("ab", {"up_fails": "x", "reports": ["a", "b"]}, Code.BROKEN, "a", "a", "a good", ["failed: x"]),
+    # The list cannot be written.
+    ("ab", {"unwritable": "b good"}, Code.UNVERIFIED, "b", "ab", "b unfinished, a good",
+     ["the smoke test passed, but the list of releases could not be written"]),
+    ("ab", {"bad": "b", "unwritable": "b failed"}, Code.WENT_BACK, "a", "aba",
+     "a good, b unfinished, a good", ["PUT answers 500"]),
+    ("ab", {"bad": "b", "unwritable": "a unfinished"}, Code.BROKEN, "b", "ab", "b failed, a good",
+     ["PUT answers 500", "the list cannot be written"]),
+    ("a", {"changes": ["function-app (update)"]}, Code.NOT_CONVERGED, "a", "a", "a good",
+     ["package", "PUT answers 202", "change function-app (update)"]),
+    ("a", {"changes": OpsError("no token")}, Code.NOT_CONVERGED, "a", "a", "a good",
+     ["why: another `pulumi up` could not be previewed: no token"]),
+]  # fmt: skip
+TITLES = {
+    Code.DONE: "is deployed",
+    Code.FAILED: "still runs the previous package",
+    Code.WENT_BACK: "was rolled back",
+    Code.BROKEN: "IS BROKEN: act now",
+    Code.NOT_CONVERGED: "has not converged",
+    Code.UNVERIFIED: "could not be tested",
+}
 
-    assert outcome.code == Code.DONE
-    assert outcome.smoke_lines == ("PUT answers 202",)
-    assert world.results() == [("a", "good")]
-    assert world.stack.pushes == [world.hash("a")]
 
-
-def test_the_same_package_again_pushes_nothing_and_is_no_news(world: World) -> None:
-    world.deploy("a")
-
-    assert world.deploy("a").code == Code.DONE
-
-    assert world.stack.pushes == [world.hash("a")]
-    assert world.results() == [("a", "good")]
-
-
-def test_a_failed_smoke_test_deploys_the_previous_good_package_again(world: World) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b")}
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.WENT_BACK
-    assert world.stack.starts_from == world.stack.state == world.hash("a")
-    assert world.results() == [("a", "good"), ("b", "failed"), ("a", "good")]
-    assert outcome.went_back_to is not None
-    for told in (plain(outcome), markdown(outcome)):
-        for part in (world.hash("a"), world.hash("b"), "commit-a", "commit-b", "PUT answers 500"):
-            assert part in told
-
-
-def test_code_that_the_site_took_and_cannot_run_is_replaced_although_the_state_names_the_package_before(
-    world: World,
+@pytest.mark.parametrize(("letters", "attributes", "code", "runs", "pushes", "results", "parts"), DEPLOYMENTS)
+def test_a_deployment(
+    stack: Stack,
+    *,
+    letters: str,
+    attributes: dict[str, Any],
+    code: Code,
+    runs: str,
+    pushes: str,
+    results: str,
+    parts: list[str],
 ) -> None:
-    world.deploy("a")
-    world.stack.unable = {world.hash("b")}
+    *before, last = letters
+    for letter in before:
+        assert stack.deploy(letter).code == Code.DONE
+    for name, value in attributes.items():
+        setattr(stack, name, [*value] if name == "reports" else value)
 
-    outcome = world.deploy("b")
+    outcome = stack.deploy(last)
 
-    assert outcome.code == Code.WENT_BACK
-    assert "No module named 'x'" in outcome.failure
-    assert world.stack.pushes == [world.hash("a"), world.hash("b"), world.hash("a")]
-    assert world.stack.starts_from == world.hash("a")
-
-
-def test_one_goes_back_over_packages_that_failed(world: World) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b"), world.hash("c")}
-    world.deploy("b")
-
-    outcome = world.deploy("c")
-
-    assert outcome.code == Code.WENT_BACK
-    assert world.stack.starts_from == world.hash("a")
+    assert (outcome.code, stack.starts_from, stack.pushes) == (code, runs, pushes)
+    assert stack.results() == results
+    for part in (stack.hashes[last], *parts):
+        assert part in plain(outcome)
+        assert part in markdown(outcome).replace("`", "") or "`" in part
+    assert TITLES[code] in markdown(outcome).splitlines()[0]
+    assert ("next: " in plain(outcome)) == (code in (Code.BROKEN, Code.UNVERIFIED))
+    if code == Code.UNVERIFIED:
+        assert f"ops deploy --stack prod --hash {stack.hashes[runs]}" in plain(outcome)
 
 
-def test_an_up_that_fails_before_the_push_leaves_the_code_and_the_list_alone(world: World) -> None:
-    world.deploy("a")
-    world.stack.up_fails = "InsufficientQuota"
-
-    outcome = world.deploy("b")
-
-    assert (outcome.code, outcome.failure) == (Code.FAILED, "`pulumi up` failed: InsufficientQuota")
-    assert world.stack.pushes == [world.hash("a")]
-    assert world.results() == [("a", "good")]
-
-
-def test_an_up_that_fails_does_not_make_the_package_that_runs_a_bad_one(world: World) -> None:
-    world.deploy("a")
-    world.deploy("b")
-    world.stack.up_fails = "InsufficientQuota"
-    assert world.deploy("b").code == Code.FAILED
-    world.stack.up_fails = ""
-    world.stack.bad = {world.hash("c")}
-
-    world.deploy("c")
-
-    assert world.stack.starts_from == world.hash("b")
-
-
-def test_an_up_that_fails_and_takes_the_app_along_is_said_loudly(world: World) -> None:
-    world.deploy("a")
-    world.stack.answers = world.hash("a")
-    world.stack.up_fails = "the site was replaced, and could not be made"
-    seen = iter([world.hash("a"), ""])
-    world.stack.running_package = lambda: next(seen, "")
-
-    assert world.deploy("b").code == Code.BROKEN
-
-
-def test_a_first_package_that_fails_has_nothing_to_go_back_to_and_that_is_said(world: World) -> None:
-    world.stack.bad = {world.hash("a")}
-
-    outcome = world.deploy("a")
-
-    assert outcome.code == Code.BROKEN
-    assert "there is no good package to roll back to" in plain(outcome)
-    assert "IS BROKEN" in markdown(outcome)
-    assert world.results() == [("a", "failed")]
-
-
-def test_a_previous_package_that_fails_too_is_said_loudly_with_both(world: World) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("a"), world.hash("b")}
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.BROKEN
-    told = plain(outcome)
-    assert "THE PREVIOUS PACKAGE FAILED TOO" in told
-    assert world.hash("a") in told
-    assert world.hash("b") in told
-    assert world.results()[:2] == [("a", "failed"), ("b", "failed")]
-
-
-def test_a_previous_package_that_is_gone_from_the_archive_is_said_before_and_after(
-    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_one_goes_back_over_failed_packages_and_not_to_one_that_only_failed_to_be_deployed(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.deploy("a")
-    (tmp_path / "archive" / f"{world.hash('a')}.zip").unlink()
-    world.stack.bad = {world.hash("b")}
+    stack.deploy("a")
+    assert "warning" not in capsys.readouterr().err
+    stack.bad = "bc"
+    stack.deploy("b")
 
-    outcome = world.deploy("b")
+    assert stack.deploy("c").code == Code.WENT_BACK
+    assert stack.starts_from == stack.state == "a"
 
-    assert outcome.code == Code.BROKEN
-    assert "is not in" in outcome.rollback_failure
+    stack.missing = "a"
+    assert stack.deploy("c").code == Code.BROKEN
     assert "warning: the previous good package" in capsys.readouterr().err
 
 
-def untestable(world: World, *codes: str) -> None:
-    """A smoke test that cannot be made for these packages."""
-    hashes, smoke = {world.hash(code) for code in codes}, world.stack.smoke
-
-    def refused(package_hash: str) -> list[str]:
-        if package_hash in hashes:
-            raise OpsError("the function keys cannot be listed")
-        return smoke(package_hash)
-
-    world.stack.smoke = refused
-
-
-def unwritable(monkeypatch: pytest.MonkeyPatch, result: str) -> None:
-    """A list of releases that cannot be written once its newest entry has this result."""
-    change_releases = Archive.change_releases
-
-    def write(
-        archive: Archive, project: str, stack: str, change: Callable[[list[Release]], list[Release]]
-    ) -> list[Release]:
-        if [each.result for each in change(archive.releases(project, stack))[:1]] == [result]:
-            raise FilesError("the list cannot be written")
-        return change_releases(archive, project, stack, change)
-
-    monkeypatch.setattr(Archive, "change_releases", write)
-
-
-def test_what_cannot_be_tested_stays_neither_good_nor_failed_and_that_is_said(world: World) -> None:
-    world.deploy("a")
-    untestable(world, "b")
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.UNVERIFIED
-    assert world.stack.starts_from == world.hash("b")
-    assert world.results() == [("b", "unfinished"), ("a", "good")]
-    for told in (plain(outcome), markdown(outcome)):
-        for part in (
-            "the function keys cannot be listed",
-            f"ops deploy --stack prod --hash {world.hash('b')}",
-            "ops rollback --stack prod",
-        ):
-            assert part in told
-    assert "FAILED" not in plain(outcome)
-
-
-def test_what_could_not_be_tested_is_pushed_and_tested_when_it_is_deployed_again(world: World) -> None:
-    world.deploy("a")
-    smoke = world.stack.smoke
-    untestable(world, "b")
-    world.deploy("b")
-    world.stack.smoke = smoke
-
-    assert world.deploy("b").code == Code.DONE
-
-    assert world.stack.pushes == [world.hash("a"), world.hash("b"), world.hash("b")]
-    assert world.results() == [("b", "good"), ("a", "good")]
-
-
-def test_a_previous_package_that_cannot_be_tested_is_not_said_to_have_passed(world: World) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b")}
-    untestable(world, "a")
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.UNVERIFIED
-    assert world.stack.starts_from == world.hash("a")
-    assert world.results()[:2] == [("a", "unfinished"), ("b", "failed")]
-    told = plain(outcome)
-    for part in ("FAILED: package", "PUT answers 500", "NOT VERIFIED EITHER", "cannot be listed"):
-        assert part in told
-    assert f"ops deploy --stack prod --hash {world.hash('a')}" in told
-
-
-def test_a_rollback_that_cannot_be_tested_is_said_so(world: World) -> None:
-    world.deploy("a")
-    world.deploy("b")
-    untestable(world, "a")
-
-    assert world.back("a").code == Code.UNVERIFIED
-
-    assert world.results() == [("a", "unfinished"), ("b", "rolled back"), ("a", "good")]
-
-
-def test_a_package_that_passed_and_could_not_be_noted_is_not_said_to_have_changed_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("attribute", "results"), [("untestable", "a good"), ("bad", "a good, a failed")])
+def test_a_package_that_was_not_good_is_pushed_and_tested_again(
+    stack: Stack, attribute: str, results: str
 ) -> None:
-    world.deploy("a")
-    unwritable(monkeypatch, "good")
+    setattr(stack, attribute, "a")
+    stack.deploy("a")
+    setattr(stack, attribute, "")
 
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.UNVERIFIED
-    assert "the smoke test passed, but the list of releases could not be written" in plain(outcome)
+    assert stack.deploy("a").code == Code.DONE
+    assert (stack.pushes, stack.results()) == ("aa", results)
 
 
-def test_a_failure_that_cannot_be_noted_goes_back_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("then", "results"), [("b", "b good, a good"), ("a", "a good, b unfinished, a good")]
+)
+def test_after_a_killed_run_the_same_or_another_package_can_be_deployed(
+    stack: Stack, step: str, then: str, results: str
 ) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b")}
-    unwritable(monkeypatch, "failed")
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.WENT_BACK
-    assert world.stack.starts_from == world.hash("a")
-    assert "the list cannot be written" in capsys.readouterr().err
-
-
-def test_going_back_without_a_list_is_said_loudly(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b")}
-    smoke = world.stack.smoke
-
-    def lose_list(package_hash: str) -> list[str]:
-        unwritable(monkeypatch, "unfinished")
-        return smoke(package_hash)
-
-    world.stack.smoke = lose_list
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.BROKEN
-    assert outcome.rollback_failure == "the list cannot be written"
-    assert "PUT answers 500" in outcome.failure
-
-
-def test_an_up_that_failed_keeps_its_reason_where_nobody_can_say_what_runs(world: World) -> None:
-    world.deploy("a")
-    world.stack.up_fails = "the state cannot be reached"
-    ran = iter([world.hash("a")])
-
-    def running_package() -> str:
-        for each in ran:
-            return each
-        raise PulumiError(("stack", "output"), 255, "the state cannot be reached either")
-
-    world.stack.running_package = running_package
-
-    outcome = world.deploy("b")
-
-    assert outcome.code == Code.FAILED
-    assert "the state cannot be reached" in outcome.failure
-
-
-def test_another_up_that_cannot_be_previewed_does_not_hide_that_the_package_is_good(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(_package: Path) -> list[str]:
-        raise PulumiError(("preview",), 255, "error: no token")
-
-    monkeypatch.setattr(world.stack, "pending_changes", refused)
-
-    outcome = world.deploy("a")
-
-    assert outcome.code == Code.NOT_CONVERGED
-    assert world.results() == [("a", "good")]
-    assert outcome.smoke_lines == ("PUT answers 202",)
-    assert "another `pulumi up` could not be previewed" in plain(outcome)
-    assert "no token" in plain(outcome)
-
-
-def test_a_deployment_after_which_another_up_would_change_something_is_told_apart(world: World) -> None:
-    world.stack.changes = ["function-app (update)"]
-
-    outcome = world.deploy("a")
-
-    assert outcome.code == Code.NOT_CONVERGED
-    assert "another `pulumi up` would change function-app (update)" in plain(outcome)
-    assert world.results() == [("a", "good")]
-
-
-@pytest.mark.parametrize("step", ["push", "up", "smoke"])
-def test_a_run_that_was_killed_does_the_right_thing_when_it_runs_again(world: World, step: str) -> None:
-    world.deploy("a")
-    world.stack.killed_at = step
+    stack.deploy("a")
+    stack.killed_at = step
     with pytest.raises(KeyboardInterrupt):
-        world.deploy("b")
+        stack.deploy("b")
 
-    assert world.deploy("b").code == Code.DONE
-
-    assert world.stack.starts_from == world.stack.state == world.hash("b")
-    assert world.results() == [("b", "good"), ("a", "good")]
+    assert stack.deploy(then).code == Code.DONE
+    assert (stack.starts_from, stack.state, stack.results()) == (then, then, results)
 
 
-@pytest.mark.parametrize("step", ["push", "up", "smoke"])
-def test_another_package_may_follow_a_run_that_was_killed(world: World, step: str) -> None:
-    world.deploy("a")
-    world.stack.killed_at = step
-    with pytest.raises(KeyboardInterrupt):
-        world.deploy("b")
-
-    assert world.deploy("a").code == Code.DONE
-
-    assert world.stack.starts_from == world.stack.state == world.hash("a")
-
-
-@pytest.mark.parametrize("step", ["push", "up", "smoke"])
-def test_a_run_that_was_killed_while_it_went_back_goes_back_when_it_runs_again(
-    world: World, step: str
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_was_killed_while_it_went_back_goes_back_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    world.deploy("a")
-    world.stack.bad = {world.hash("b")}
-    smoke = world.stack.smoke
+    stack.deploy("a")
+    stack.bad, smoke = "b", stack.smoke
 
     def kill_next(package_hash: str) -> list[str]:
-        if package_hash == world.hash("b") and len(world.stack.pushes) == 2:
-            world.stack.killed_at = step
+        if stack.pushes == "ab":
+            stack.killed_at = step
             raise SmokeError("PUT answers 500")
         return smoke(package_hash)
 
-    world.stack.smoke = kill_next
+    monkeypatch.setattr(stack, "smoke", kill_next)
     with pytest.raises(KeyboardInterrupt):
-        world.deploy("b")
+        stack.deploy("b")
 
-    assert world.deploy("b").code == Code.WENT_BACK
-
-    assert world.stack.starts_from == world.stack.state == world.hash("a")
-
-
-def test_a_site_that_answers_another_package_than_the_state_names_gets_it_pushed_again(world: World) -> None:
-    world.deploy("a")
-    world.stack.starts_from = "by hand"
-
-    assert world.deploy("a").code == Code.DONE
-
-    assert world.stack.starts_from == world.hash("a")
+    assert stack.deploy("b").code == Code.WENT_BACK
+    assert stack.starts_from == stack.state == "a"
 
 
-def test_a_rollback_deploys_the_good_package_and_a_deploy_goes_forward_again(world: World) -> None:
-    world.deploy("a")
-    world.deploy("b")
+@pytest.mark.parametrize(
+    ("attributes", "code", "runs", "results"),
+    [
+        ({}, Code.DONE, "a", "a good, b rolled back, a good"),
+        ({"state": "a"}, Code.DONE, "a", "a good, b rolled back, a good"),
+        ({"bad": "a"}, Code.BROKEN, "a", "a failed, b rolled back, a good"),
+        ({"untestable": "a"}, Code.UNVERIFIED, "a", "a unfinished, b rolled back, a good"),
+        ({"up_fails": "x"}, Code.FAILED, "b", "b rolled back, a good"),
+    ],
+)
+def test_a_rollback(stack: Stack, attributes: dict[str, str], code: Code, runs: str, results: str) -> None:
+    stack.deploy("a")
+    stack.deploy("b")
+    for name, value in attributes.items():
+        setattr(stack, name, value)
 
-    assert world.back("a").code == Code.DONE
-    assert world.stack.starts_from == world.hash("a")
-    assert world.results() == [("a", "good"), ("b", "rolled back"), ("a", "good")]
+    outcome = stack.roll_back("a")
 
-    assert world.deploy("b").code == Code.DONE
-    assert world.stack.starts_from == world.hash("b")
-    assert world.results()[0] == ("b", "good")
-
-
-def test_a_rollback_pushes_also_where_the_state_names_the_package_already(world: World) -> None:
-    world.deploy("a")
-    world.stack.starts_from = world.hash("b")
-
-    assert world.back("a").code == Code.DONE
-
-    assert world.stack.starts_from == world.hash("a")
-
-
-def test_a_rollback_to_a_package_that_fails_now_is_said_loudly(world: World) -> None:
-    world.deploy("a")
-    world.deploy("b")
-    world.stack.bad = {world.hash("a")}
-
-    outcome = world.back("a")
-
-    assert outcome.code == Code.BROKEN
-    assert "IS BROKEN" in markdown(outcome)
+    assert (outcome.code, stack.starts_from, stack.results()) == (code, runs, results)
     assert "no good package to roll back to" not in plain(outcome)
-    assert world.results()[0] == ("a", "failed")
+    stack.up_fails = ""
+    assert stack.deploy("b").code == Code.DONE
 
 
-@pytest.mark.parametrize("step", ["push", "up", "smoke"])
-def test_a_rollback_that_was_killed_has_the_same_target_when_it_runs_again(world: World, step: str) -> None:
-    for code in ("z", "a", "b"):
-        world.deploy(code)
-    world.stack.killed_at = step
+@pytest.mark.parametrize("step", STEPS)
+def test_a_rollback_that_was_killed_has_the_same_target_again(stack: Stack, step: str) -> None:
+    for letter in "zab":
+        stack.deploy(letter)
+    stack.killed_at = step
     with pytest.raises(KeyboardInterrupt):
-        world.back("a")
+        stack.roll_back("a")
 
-    target = rollback_target(world.releases.history(), world.stack.running_package())
+    target = rollback_target(stack.all_releases.history(), stack.running_package())
 
     assert target is not None
-    assert target.package_hash == world.hash("a")
-    assert world.releases.roll_back(target, world.package("a")).code == Code.DONE
-    assert world.results() == [("a", "good"), ("b", "rolled back"), ("a", "good"), ("z", "good")]
+    assert target.package_hash == stack.hashes["a"]
+    assert stack.all_releases.roll_back(target, stack.paths["a"]).code == Code.DONE
+    assert stack.results() == "a good, b rolled back, a good, z good"
 
 
 def test_a_hostile_reason_does_not_become_markdown() -> None:
-    hostile = "x` @everyone <img src=x> [a](http://b) | y\n# title"
-    release = Release("a" * 64, hostile, "t", "failed")
+    hostile = "x` @everyone <img src=x> [a](http://b) | y\n# title {} {0}"
+    outcome = Outcome(Code.FAILED, "prod", Release("a" * 64, hostile, "t", "failed"), hostile)
 
-    told = markdown(Outcome(Code.FAILED, "prod", release, hostile))
+    text = markdown(outcome)
 
-    assert "\n#" not in told[3:]
-    for line in told.splitlines()[2:]:
+    assert "\n#" not in text[3:]
+    assert "@everyone" in text
+    for line in text.splitlines()[2:]:
         assert line == "" or line.startswith("- ")
-    assert "@everyone" in told
-    for line in told.splitlines():
         assert "@everyone" not in "".join(line.split("`")[0::2]), "outside code"

@@ -1,360 +1,284 @@
+"""The smoke test on an app that answers from a script, without a network."""
+
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from typing import Any, cast
 
 import pytest
-from requests import Session
+from requests import PreparedRequest, Response, Session, exceptions
+from requests.adapters import BaseAdapter
 
-from delivery.publish import Clock
+from delivery.publish import KEY_CHECK_PATH
+from delivery.retry import Clock
 from ops.output import OpsError
-from ops.release.smoke import SmokeError, SmokeTest, Target, target_of
+from ops.release.smoke import ChatStateTable, SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
-from tests.unit.delivery.loopback import HEALTH, KEYED, Azure, Received, Reply, loopback
+from tests.unit.ops.world import exported, resource, returns
 
 HASH = "0123456789abcdef" * 4
 KEY = "s3cret-key"
+Answer = tuple[int, object] | Exception
+"""A status and a body: text, or JSON."""
+
+OLD: Answer = (200, {"package": "f" * 64})
+NEW: Answer = (200, {"package": HASH})
+NO_CONNECTION = exceptions.ConnectionError("refused")
 
 
-class Rows:
-    """The table, which the app fills; `may_read` and `may_remove` are the deployer's roles."""
+class App(BaseAdapter):
+    """Answers by method from a script, whose last answer stays, and writes rows as the real app does."""
 
-    def __init__(self, *, may_read: bool = True, may_remove: bool = True, kept: bool = True) -> None:
-        self.may_read, self.may_remove, self.kept = may_read, may_remove, kept
-        self.held: set[str] = set()
-        self.unreachable: Exception | None = None
-
-    def rows(self, assistant_id: str) -> list[str]:
-        if not self.may_read:
-            raise PermissionError
-        return ["state"] if assistant_id in self.held else []
-
-    def remove(self, assistant_id: str) -> None:
-        if not self.may_remove:
-            raise PermissionError
-        if self.unreachable is not None:
-            raise self.unreachable
-        self.held.discard(assistant_id)
-
-
-class Time:
     def __init__(self) -> None:
+        super().__init__()
+        self.script: dict[str, list[Answer]] = {"GET": [NEW], "POST": [(200, {"reply": "ready"})]}
+        self.keys_readable = True
+        self.requests: list[PreparedRequest] = []
+        self.rows: set[str] = set()
+        self.missing_roles: set[str] = set()
+        self.table_error: Exception | None = None
         self.seconds = 0.0
 
-    def clock(self) -> Clock:
-        return Clock(lambda: self.seconds, self._sleep)
+    def send(self, request: PreparedRequest, *_args: object, **_options: object) -> Response:
+        self.requests.append(request)
+        method, path = str(request.method), request.path_url
+        assistant_id = path.removeprefix("/api/assistants/")
+        if path == KEY_CHECK_PATH:
+            answer: Answer = (401 if self.keys_readable else 500, "")
+        elif method in self.script:
+            answers = self.script[method]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        elif method == "PUT":
+            self.rows.add(assistant_id)
+            answer = (202, {"assistantId": assistant_id})
+        else:
+            self.rows.discard(assistant_id)
+            answer = (204, "")
+        if isinstance(answer, Exception):
+            raise answer
+        response = Response()
+        response.status_code, body = answer
+        response._content = (body if isinstance(body, str) else json.dumps(body)).encode()  # pyright: ignore[reportPrivateUsage]
+        return response
 
-    def _sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+    def close(self) -> None:
+        pass
+
+    def row_keys(self, assistant_id: str) -> list[str]:
+        if "read" in self.missing_roles:
+            raise PermissionError
+        return ["state"] if assistant_id in self.rows else []
+
+    def remove(self, assistant_id: str) -> None:
+        if "write" in self.missing_roles:
+            raise PermissionError
+        if self.table_error is not None:
+            raise self.table_error
+        self.rows.discard(assistant_id)
+
+    def sent(self, method: str) -> list[PreparedRequest]:
+        return [request for request in self.requests if request.method == method]
+
+    def test(self, *, post_message: bool = True) -> list[str]:
+        def sleep(seconds: float) -> None:
+            self.seconds += seconds
+
+        session = Session()
+        session.mount("https://", self)
+        clock = Clock(lambda: self.seconds, sleep)
+        target = Target("g", "app", "https://app.example", "https://t.example")
+        table = cast(ChatStateTable, self)
+        return SmokeTest(target, lambda: KEY, table, session, clock, post_message=post_message).run(HASH)
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator["App"]:
-    with loopback(tmp_path) as azure:
-        yield App(azure)
+def app() -> App:
+    return App()
 
 
-class App:
-    """A site on the loopback that answers what a test says, and writes rows like the real one."""
+def test_an_app_that_works_passes_and_keeps_no_row(app: App) -> None:
+    lines = app.test()
 
-    def __init__(self, azure: Azure) -> None:
-        self.azure, self.table, self.time = azure, Rows(), Time()
-        self.puts: list[str] = []
-        self.runs(Reply(200, {"status": "ok", "package": HASH}))
-        self.answer: Reply | None = None
-        self.posts = [Reply(200, {"reply": "ready"})]
-        self.deletes = Reply(204)
-        respond = azure.reply
-
-        def reply(received: Any) -> Reply:
-            method, _, path = received.route.partition(" ")
-            if method == "GET":
-                return respond(received)
-            azure.received.append(received)
-            assistant_id = path.removeprefix("/api/assistants/")
-            if method == "POST":
-                return self.posts.pop(0) if len(self.posts) > 1 else self.posts[0]
-            if method == "DELETE":
-                if self.deletes.status == 204:
-                    self.table.held.discard(assistant_id)
-                return self.deletes
-            self.puts.append(assistant_id)
-            if self.answer is not None:
-                return self.answer
-            if self.table.kept:
-                self.table.held.add(assistant_id)
-            return Reply(202, {"assistantId": assistant_id})
-
-        azure.reply = reply
-
-    def runs(self, *replies: Reply) -> None:
-        self.azure.answers(HEALTH, *replies)
-
-    def sent(self, method: str) -> list[Received]:
-        return [received for received in self.azure.received if received.route.startswith(f"{method} ")]
-
-    def test(self, *, post_message: bool = True) -> list[str]:
-        session = Session()
-        session.trust_env = False
-        session.verify = str(self.azure.ca_file)
-        target = Target("g", "app", f"https://{self.azure.host}", "https://t.example")
-        test = SmokeTest(
-            target, lambda: KEY, self.table, session, self.time.clock(), post_message=post_message
-        )
-        return test.run(HASH)
+    (put,), (post,), (delete,) = app.sent("PUT"), app.sent("POST"), app.sent("DELETE")
+    assert put.path_url == delete.path_url
+    assert post.path_url == f"{put.path_url}/messages"
+    assert json.loads(cast(bytes, post.body)) == {"message": "Reply with the one word: ready"}
+    for request in (put, post, delete):
+        assert request.headers["x-functions-key"] == KEY
+    assert all(request.headers["Connection"] == "close" for request in app.sent("GET"))
+    assert len(app.sent("GET")) == 10, "five before and five after, since an old instance may still answer"
+    assert lines == [
+        f"https://app.example/api/health answers package {HASH[:12]}",
+        f"PUT {put.path_url} answers 202",
+        f"POST {post.path_url} answers 200 with a reply of the model",
+        "its rows are in ChatState, and removed again",
+    ]
+    assert app.rows == set()
 
 
-def test_a_well_app_passes_and_nothing_is_left_behind(app: App) -> None:
-    found = app.test()
-
-    assert len(found) == 4
-    assert len(app.puts) == 1
-    assert app.table.held == set()
-
-
-def test_the_assistant_is_made_with_the_function_key_and_the_key_is_not_told(app: App) -> None:
-    found = app.test()
-
-    (put,) = [received for received in app.azure.received if received.route.startswith("PUT")]
-    assert put.headers["x-functions-key"] == KEY
-    assert KEY not in "\n".join(found)
-
-
-def test_each_test_takes_an_assistant_of_its_own(app: App) -> None:
-    app.test()
-    app.test()
-
-    assert len(set(app.puts)) == 2
-
-
-def test_a_package_that_comes_up_slowly_is_waited_for(app: App) -> None:
-    app.runs(
-        Reply(0),
-        Reply(503, "starting"),
-        Reply(200, {"package": "f" * 64}),
-        Reply(200, {"package": HASH}),
-    )
-
-    assert app.test()
-    assert app.time.seconds > 0
-
-
-def test_one_message_is_posted_with_the_function_key(app: App) -> None:
-    found = app.test()
-
-    (post,) = app.sent("POST")
-    assert post.route == f"POST /api/assistants/{app.puts[0]}/messages"
-    assert post.headers["x-functions-key"] == KEY
-    assert json.loads(post.body).keys() == {"message"}
-    assert "answers 200 with a reply" in found[2]
-
-
-def test_the_message_can_be_left_out_and_that_is_said(app: App) -> None:
-    found = app.test(post_message=False)
+def test_the_message_can_be_omitted(app: App) -> None:
+    lines = app.test(post_message=False)
 
     assert app.sent("POST") == []
-    assert "no message was posted" in found[2]
+    assert "no message was posted" in lines[2]
+
+
+def test_a_package_that_starts_slowly_or_on_another_instance_is_waited_for(app: App) -> None:
+    app.script["GET"] = [NO_CONNECTION, (503, "starting"), OLD, NEW, NEW, OLD, *[NEW] * 5, NEW, OLD, NEW]
+
+    app.test()
+
+    assert len(app.sent("GET")) == 3 + 3 + 5 + 2 + 5
+    assert app.seconds == 1 + 2 + 4 + 8 + 1
 
 
 @pytest.mark.parametrize(
-    "detail",
+    ("detail", "shortest", "longest"),
     [
-        "The model has no deployment chat.",
-        "The app's identity has no role at the model.",
-        "The model's rate limit.",
-        "No token.",
+        ("There is no deployment chat.", 75, 90),
+        ("The app's identity has no role at the model.", 700, 720),
+        ("The ROLE has not arrived.", 700, 720),
+        ("The model's payroll is unknown.", 75, 90),
     ],
 )
-def test_a_message_without_a_reply_fails_with_the_problems_detail_and_leaves_nothing(
-    app: App, detail: str
-) -> None:
-    app.posts = [Reply(503, {"title": "Service Unavailable", "detail": detail})]
+def test_a_missing_role_is_waited_for_longer(app: App, detail: str, shortest: float, longest: float) -> None:
+    app.script["POST"] = [(503, {"title": "Service Unavailable", "detail": detail})]
 
     with pytest.raises(SmokeError) as failed:
         app.test()
 
+    assert shortest <= app.seconds <= longest
     assert f"answers 503 ({detail}), not 200 with a reply" in str(failed.value)
-    assert KEY not in str(failed.value)
-    assert app.table.held == set()
-
-
-def test_a_role_that_arrives_five_minutes_late_only_makes_it_later(app: App) -> None:
-    late = Reply(503, {"detail": "The app's identity has no role at the model, or it has not arrived yet."})
-    app.posts = [late] * 35 + [Reply(200, {"reply": "ready"})]
-
-    assert app.test()
-    assert 300 < app.time.seconds < 400
-
-
-def test_what_is_no_role_is_not_waited_for_so_long(app: App) -> None:
-    app.posts = [Reply(503, {"detail": "There is no deployment chat."})]
-
-    with pytest.raises(SmokeError):
-        app.test()
-
-    assert app.time.seconds <= 90
-
-
-def test_a_host_that_cannot_read_its_keys_is_named(app: App) -> None:
-    app.answer = Reply(500)
-    app.azure.answers(KEYED, Reply(500))
-
-    with pytest.raises(SmokeError, match="blob role or identity"):
-        app.test()
-
-
-def test_an_instance_of_the_package_before_is_found_before_and_after(app: App) -> None:
-    old, new = Reply(200, {"package": "f" * 64}), Reply(200, {"package": HASH})
-    app.runs(new, new, old, *[new] * 5, new, old, new)
-
-    assert app.test()
-
-    assert len(app.azure.requests(HEALTH)) == 3 + 5 + 2 + 5
+    assert app.rows == set()
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("method", "answer", "reason"),
     [
-        (Reply(200, {"package": "f" * 64}), f"answers package {'f' * 64}, not package {HASH}"),
-        (Reply(500, ""), "answers 500 with no body"),
-        (Reply(200, "[]"), "answers package None"),
-        (Reply(0), "answers nothing (ConnectionError)"),
+        ("GET", OLD, f"https://app.example/api/health answers package {'f' * 64}, not package {HASH}"),
+        ("GET", (500, ""), "answers 500 with no body"),
+        ("GET", (200, "[]"), "answers package None"),
+        ("GET", NO_CONNECTION, "answers nothing (ConnectionError)"),
+        ("PUT", (500, "not JSON"), "answers 500 (not JSON), not 202 with the assistant's id"),
+        ("PUT", (401, ""), "answers 401 with no body"),
+        ("PUT", (202, {"assistantId": "another"}), "answers 202"),
+        ("PUT", (200, {"assistantId": "another"}), "answers 200"),
+        ("PUT", (404, {"title": "x" * 1000}), "answers 404"),
+        ("POST", (200, {"title": "no reply"}), "answers 200"),
+        ("POST", (201, {"reply": "ready"}), "answers 201"),
     ],
 )
-def test_another_package_or_none_fails_with_what_answers(app: App, reply: Reply, told: str) -> None:
-    app.runs(reply)
+def test_an_app_that_does_not_work_fails_with_its_answer(
+    app: App, method: str, answer: Answer, reason: str
+) -> None:
+    app.script[method] = [answer]
 
     with pytest.raises(SmokeError) as failed:
         app.test()
 
-    assert told in str(failed.value)
-    assert app.puts == [], "no assistant is made by code that is not to be tested"
-
-
-@pytest.mark.parametrize(
-    ("reply", "told"),
-    [
-        (Reply(500, ""), "answers 500 with no body"),
-        (Reply(401, ""), "answers 401"),
-        (Reply(202, {"assistantId": "another"}), "answers 202"),
-        (Reply(404, {"title": "x" * 1000}), "answers 404"),
-    ],
-)
-def test_an_assistant_that_is_not_made_fails_with_the_answer(app: App, reply: Reply, told: str) -> None:
-    app.answer = reply
-
-    with pytest.raises(SmokeError) as failed:
-        app.test()
-
-    assert told in str(failed.value)
+    assert reason in str(failed.value)
     assert len(str(failed.value)) < 400
     assert KEY not in str(failed.value)
+    assert bool(app.sent("PUT")) == (method != "GET"), "only the package under test creates an assistant"
 
 
-def test_a_certificate_that_is_not_trusted_says_nothing_about_the_app(app: App, tmp_path: Path) -> None:
-    with loopback(tmp_path) as other:
-        app.azure.ca_file = other.ca_file
+@pytest.mark.parametrize(
+    ("readable", "body", "explained"), [(False, "", True), (True, "", False), (False, "x", False)]
+)
+def test_a_host_that_cannot_read_its_keys_is_explained(
+    app: App, readable: bool, body: str, explained: bool
+) -> None:
+    app.script["PUT"] = [(500, body)]
+    app.keys_readable = readable
 
-        with pytest.raises(OpsError, match="not trusted"):
-            app.test()
+    with pytest.raises(SmokeError) as failed:
+        app.test()
+
+    assert ("blob role or identity" in str(failed.value)) == explained
 
 
-def test_an_answer_of_202_without_rows_fails(app: App) -> None:
-    app.table.kept = False
+def test_a_certificate_that_is_not_trusted_does_not_fail_the_app(app: App) -> None:
+    app.script["GET"] = [exceptions.SSLError("self-signed")]
+
+    with pytest.raises(OpsError, match=r"not trusted \(self-signed\).*REQUESTS_CA_BUNDLE"):
+        app.test()
+
+
+def test_an_answer_of_202_without_rows_fails(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", returns("1"))
+    app.script["PUT"] = [(202, {"assistantId": "smoke-test-1"})]
 
     with pytest.raises(SmokeError, match="no row at all"):
         app.test()
 
 
-def test_without_a_role_for_the_table_one_id_is_used_again_and_again(app: App) -> None:
-    app.table.may_read, app.deletes = False, Reply(409, {"detail": "another request writes"})
-
-    found = app.test()
-    app.test()
-
-    assert app.puts == ["smoke-test", "smoke-test"]
-    assert "stay: DELETE /api/assistants/smoke-test answers 409 (another request writes)" in found[-1]
-
-
-def test_without_a_role_for_the_table_the_app_removes_the_assistant(app: App) -> None:
-    app.table.may_read = False
-
-    found = app.test()
-
-    assert "not checked" in found[-1]
-    assert app.table.held == set()
-
-
-def test_rows_that_cannot_be_removed_are_said(app: App) -> None:
-    app.table.may_remove, app.deletes = False, Reply(500)
-
-    found = app.test()
-
-    assert f"the rows of {app.puts[-1]} stay" in found[-1]
-
-
-UNREACHABLE = [OpsError("the table cannot be changed: no token"), SmokeError("the table is not there")]
-
-
-@pytest.mark.parametrize("unreachable", UNREACHABLE)
-def test_what_keeps_rows_from_being_removed_does_not_hide_what_the_test_found(
-    app: App, unreachable: Exception, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("missing_role", "answer", "line"),
+    [
+        ("read", None, "its rows were not checked: no role to read ChatState; the app removed them"),
+        (
+            "read",
+            (409, {"detail": "another request"}),
+            "smoke-test stay: DELETE /api/assistants/smoke-test answers 409",
+        ),
+        ("write", (500, ""), "stay: no role to remove them"),
+        ("", (500, ""), "its rows are in ChatState, and removed again"),
+    ],
+)
+def test_rows_are_removed_by_the_app_or_else_from_the_table(
+    app: App, missing_role: str, answer: Answer | None, line: str
 ) -> None:
-    app.answer, app.table.unreachable, app.deletes = Reply(500, ""), unreachable, Reply(500)
+    app.missing_roles = {missing_role}
+    if answer is not None:
+        app.script["DELETE"] = [answer]
+
+    for _ in range(2):
+        assert line in app.test()[-1]
+
+    ids = Counter(request.path_url for request in app.sent("PUT"))
+    assert list(ids.values()) == ([2] if missing_role == "read" else [1, 1]), "rows that stay are replaced"
+
+
+@pytest.mark.parametrize("error", [OpsError("the table cannot be changed"), SmokeError("no such table")])
+@pytest.mark.parametrize("works", [True, False])
+def test_rows_that_cannot_be_removed_do_not_change_the_result(
+    app: App, error: Exception, works: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.table_error, app.script["DELETE"] = error, [(500, "")]
+    if works:
+        assert f"stay: {error}" in app.test()[-1]
+        return
+    app.script["POST"] = [(500, "")]
 
     with pytest.raises(SmokeError, match="answers 500"):
         app.test()
 
-    assert str(unreachable) in capsys.readouterr().err
+    assert f"stay: {error}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("unreachable", UNREACHABLE)
-def test_what_keeps_rows_from_being_removed_says_nothing_about_the_package(
-    app: App, unreachable: Exception
-) -> None:
-    app.table.unreachable, app.deletes = unreachable, Reply(500)
-
-    found = app.test()
-
-    assert f"the rows of {app.puts[-1]} stay: {unreachable}" in found[-1]
-    assert "removed again" not in found[-1]
+SITE_ID = "/subscriptions/s/resourceGroups/rg-1/providers/Microsoft.Web/sites/func-1"
+SITE_STATE = resource("function-app", SITE, id=SITE_ID, outputs={"defaultHostName": "func-1.example"})
+TABLE_URL = {"primaryEndpoints": {"table": "https://st1.table.core.windows.net/"}}
+ACCOUNT_STATE = resource("storage-account", STORAGE_ACCOUNT, id="st1", outputs=TABLE_URL)
 
 
-def exported(*listed: dict[str, Any]) -> dict[str, Any]:
-    return {"version": 3, "deployment": {"resources": list(listed)}}
-
-
-SITE_STATE = {
-    "urn": "urn:pulumi:dev::assistant::azure-native:web:WebApp::function-app",
-    "type": SITE,
-    "id": "/subscriptions/s/resourceGroups/rg-1/providers/Microsoft.Web/sites/func-1",
-    "outputs": {"defaultHostName": "func-1.azurewebsites.net"},
-}
-ACCOUNT_STATE = {
-    "urn": "urn:pulumi:dev::assistant::azure-native:storage:StorageAccount::storage-account",
-    "type": STORAGE_ACCOUNT,
-    "id": "/subscriptions/s/resourceGroups/rg-1/providers/Microsoft.Storage/storageAccounts/st1",
-    "outputs": {"primaryEndpoints": {"table": "https://st1.table.core.windows.net/"}},
-}
-
-
-def test_the_state_says_where_the_app_and_its_table_are() -> None:
+def test_the_state_names_the_app_and_its_table() -> None:
     assert target_of(resources(exported(SITE_STATE, ACCOUNT_STATE))) == Target(
-        "rg-1", "func-1", "https://func-1.azurewebsites.net", "https://st1.table.core.windows.net"
+        "rg-1", "func-1", "https://func-1.example", "https://st1.table.core.windows.net"
     )
 
 
 @pytest.mark.parametrize(
-    "listed",
+    "states",
     [
-        (),
-        (SITE_STATE,),
-        (SITE_STATE, SITE_STATE, ACCOUNT_STATE),
-        (SITE_STATE | {"outputs": {}}, ACCOUNT_STATE),
-        (SITE_STATE, ACCOUNT_STATE | {"outputs": {"primaryEndpoints": None}}),
-        (SITE_STATE | {"delete": True}, ACCOUNT_STATE),
+        [],
+        [SITE_STATE],
+        [SITE_STATE, SITE_STATE, ACCOUNT_STATE],
+        [{**SITE_STATE, "id": "func-1"}, ACCOUNT_STATE],
+        [{**SITE_STATE, "outputs": None}, ACCOUNT_STATE],
+        [SITE_STATE, {**ACCOUNT_STATE, "outputs": {"primaryEndpoints": None}}],
+        [{**SITE_STATE, "delete": True}, ACCOUNT_STATE],
     ],
 )
-def test_a_state_that_does_not_say_it_is_refused(listed: tuple[dict[str, Any], ...]) -> None:
-    with pytest.raises(OpsError, match="pulumi"):
-        target_of(resources(exported(*listed)))
+def test_an_incomplete_state_is_refused_with_the_command(states: list[dict[str, Any]]) -> None:
+    with pytest.raises(OpsError, match=r"run `pulumi (up|refresh)`"):
+        target_of(resources(exported(*states)))

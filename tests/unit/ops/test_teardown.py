@@ -1,4 +1,4 @@
-"""What a state says that belongs to a stack, and what protects it. The whole is tested on an engine."""
+"""What belongs to a stack, and what protects it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from ops.files import FolderFiles
+from ops.state import GROUP, GUARD, PURGED_ACCOUNT
 from ops.teardown.leftovers import Group, Naming, state_files
 from ops.teardown.teardown import (
-    GROUP,
-    GUARD,
-    PURGED_ACCOUNT,
     ProtectedStackError,
     Traces,
     is_owned,
@@ -18,42 +16,33 @@ from ops.teardown.teardown import (
     resources_outside,
     traces_of,
 )
+from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, exported, resource
 
-PREFIX = "/subscriptions/00000000-0000-4000-8000-000000000000"
-
-
-def exported(*resources: dict[str, Any]) -> dict[str, Any]:
-    return {"version": 3, "deployment": {"resources": list(resources)}}
+PREFIX = f"/subscriptions/{SUBSCRIPTION}"
 
 
-def resource(name: str, kind: str = "azure-native:x:Y", **more: Any) -> dict[str, Any]:
-    return {"urn": f"urn:pulumi:pr-7::assistant::{kind}::{name}", "type": kind, **more}
+def group(name: str, **more: Any) -> dict[str, Any]:
+    return resource("group", GROUP, id=f"{PREFIX}/resourceGroups/{name}", **more)
 
 
-def test_groups_and_model_accounts_are_known_from_the_state_also_when_they_wait_for_deletion() -> None:
+def test_groups_and_accounts_in_the_state_include_those_that_are_pending_deletion() -> None:
     place = {"location": "eastus2", "group": "RG-a", "account": "oai-a"}
+    purged = resource("purged-account", PURGED_ACCOUNT, id="x", inputs=place)
 
-    traces = traces_of(
-        exported(
-            resource("group", GROUP, id=f"{PREFIX}/resourceGroups/RG-a"),
-            resource("group", GROUP, id=f"{PREFIX}/resourceGroups/rg-before", delete=True),
-            resource("purged-account", PURGED_ACCOUNT, id="x", inputs=place),
-        )
-    )
+    traces = traces_of(exported(group("RG-a"), group("rg-before", delete=True), purged))
 
-    assert traces.groups == {"rg-a", "rg-before"}
-    assert traces.accounts == {("eastus2", "rg-a", "oai-a")}
+    assert traces == Traces(frozenset({"rg-a", "rg-before"}), frozenset({("eastus2", "rg-a", "oai-a")}))
 
 
-def test_a_group_that_the_program_only_reads_is_not_its_own() -> None:
-    read = resource("prod", GROUP, id=f"{PREFIX}/resourceGroups/rg-prod", external=True)
+def test_a_group_that_the_program_only_reads_does_not_belong_to_the_stack() -> None:
+    read = exported(group("rg-prod", external=True))
 
-    assert traces_of(exported(read)).groups == frozenset()
-    assert resources_outside(exported(read), set()) == ["prod"]
+    assert traces_of(read).groups == frozenset()
+    assert resources_outside(read, set()) == ["group"]
 
 
-def test_a_group_is_owned_when_its_tag_and_its_state_or_its_name_say_so() -> None:
-    naming = Naming("00000000-0000-4000-8000-000000000000", "assistant", ("",))
+def test_a_group_is_owned_by_its_tag_and_either_the_state_or_its_name() -> None:
+    naming = Naming(SUBSCRIPTION, "assistant", ("",))
     (computed,) = naming.group_of("pr-7")
     known = Traces(frozenset({"rg-known"}), frozenset())
 
@@ -67,14 +56,14 @@ def test_a_group_is_owned_when_its_tag_and_its_state_or_its_name_say_so() -> Non
 
 
 @pytest.mark.parametrize("empty", [{}, {"deployment": None}, {"deployment": {}}])
-def test_a_stack_that_was_never_up_has_nothing(empty: dict[str, Any]) -> None:
+def test_a_stack_that_was_never_deployed_has_nothing(empty: dict[str, Any]) -> None:
     assert traces_of(empty).groups == frozenset()
     refuse_protected("pr-7", empty)
 
 
-def test_what_stands_outside_the_stacks_groups_is_named() -> None:
+def test_resources_outside_the_groups_of_the_stack_are_named() -> None:
     state = exported(
-        resource("group", id=f"{PREFIX}/resourceGroups/rg-a"),
+        group("rg-a"),
         resource("inside", id=f"{PREFIX}/resourcegroups/RG-A/providers/Microsoft.Web/sites/x"),
         resource("neighbour", id=f"{PREFIX}/resourceGroups/rg-ab/providers/Microsoft.Web/sites/x"),
         resource("subscription-role", id=f"{PREFIX}/providers/Microsoft.Authorization/roleAssignments/x"),
@@ -92,20 +81,13 @@ def test_what_stands_outside_the_stacks_groups_is_named() -> None:
         resource("deletion-guard", GUARD, id="x", outputs={"protected": True}),
     ],
 )
-def test_a_protected_stack_is_refused_with_what_is_protected_and_both_commands(
-    protected: dict[str, Any],
-) -> None:
-    name = protected["urn"].rpartition("::")[2]
-
+def test_a_protected_stack_is_refused_with_both_commands(protected: dict[str, Any]) -> None:
     with pytest.raises(ProtectedStackError) as refused:
         refuse_protected("prod", exported(resource("other", id="x"), protected))
 
-    for told in (
-        name,
-        "pulumi config set deletionProtection false --stack prod",
-        "pulumi up --stack prod",
-    ):
-        assert told in str(refused.value)
+    name = protected["urn"].rpartition("::")[2]
+    for part in (name, "pulumi config set deletionProtection false --stack prod", "pulumi up --stack prod"):
+        assert part in str(refused.value)
     assert "other" not in str(refused.value)
 
 
@@ -113,24 +95,18 @@ def test_a_guard_that_allows_deletion_protects_nothing() -> None:
     refuse_protected("dev", exported(resource("deletion-guard", GUARD, id="x", outputs={"protected": False})))
 
 
-def test_files_beside_the_state_are_told_by_their_stack(tmp_path: Path) -> None:
+def test_files_next_to_the_state_are_listed_by_stack(tmp_path: Path) -> None:
     files = FolderFiles(tmp_path)
-    kept = [
-        ".pulumi/history/assistant/pr-7/pr-7-1.history.json",
-        ".pulumi/backups/assistant/pr-7/pr-7.1.json",
-        ".ops/claims/assistant/pr-7/x.json",
-        ".pulumi/stacks/assistant/pr-7.json.bak",
-    ]
     others = [
         ".pulumi/stacks/assistant/pr-7.json",
         ".pulumi/locks/organization/assistant/pr-7/x.json",
         ".pulumi/history/another/pr-7/pr-7-1.history.json",
         ".pulumi/meta.yaml",
     ]
-    for name in (*kept, *others, ".pulumi/history/assistant/dev/dev-1.history.json"):
+    for name in (*STATE_FILES, *others, ".pulumi/history/assistant/dev/dev-1.history.json"):
         files.write(name, b"")
 
-    found = state_files(files, "assistant")
+    files_by_stack = state_files(files, "assistant")
 
-    assert set(found) == {"pr-7", "dev"}
-    assert sorted(found["pr-7"]) == sorted(kept)
+    assert set(files_by_stack) == {"pr-7", "dev"}
+    assert sorted(files_by_stack["pr-7"]) == STATE_FILES

@@ -12,16 +12,16 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from delivery.package import url_path
-from infra.stacks import ephemeral_stack
+from infra.stacks import ephemeral_stack, pull_request_of
 from ops import state
 from ops.azure import Azure
 from ops.engine import CHANGES_FOUND, Pulumi, PulumiError
 from ops.github.github import GitHub, PullRequest
 from ops.github.markdown import fence, size
-from ops.locks.recovery import make, recover, run_state_of
+from ops.github.summary import run_url
+from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
 from ops.preview.comment import update_part
 from ops.preview.plan import clean
@@ -48,14 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
     github = GitHub.connect(pulumi.environment)
-    test_stack = _TestStack(pulumi, github, arguments.pr)
-    return (test_stack.up if arguments.action == "up" else test_stack.down)(dry_run=arguments.dry_run)
+    action = _up if arguments.action == "up" else _down
+    action(pulumi, github, arguments.pr, dry_run=arguments.dry_run)
+    return 0
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
+    number = pull_request_of(f"pr-{text}")
+    if number is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of a pull request")
-    return int(text)
+    return number
 
 
 class StepError(OpsError):
@@ -66,90 +68,80 @@ class StepError(OpsError):
         self.step, self.output = step, output or message
 
 
-@dataclass(frozen=True)
-class _TestStack:
-    pulumi: Pulumi
-    github: GitHub
-    number: int
+def _up(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None:
+    stack = ephemeral_stack(number)
+    refuse(github.pull_request(number), number, github.repository, by_event=_is_event())
+    exists = stack in pulumi.stacks()
+    if dry_run:
+        say(f"Stack {stack} would be {'updated' if exists else 'created'} and tested.")
+        return
+    update_part(github, number, PART, working(stack))
+    try:
+        target = _bring_up(pulumi, stack, exists=exists)
+    except StepError as error:
+        update_part(github, number, PART, failed(stack, error))
+        note(
+            f"The stack {stack} is kept for analysis. To destroy it: "
+            f"python -m ops test-stack down --pr {number}"
+        )
+        raise
+    update_part(github, number, PART, ready(stack, target))
+    say(f"Stack {stack} is ready: {target.url}{url_path('assistants')}")
 
-    @property
-    def stack(self) -> str:
-        return ephemeral_stack(self.number)
 
-    def up(self, *, dry_run: bool) -> int:
-        refuse(self.github.pull_request(self.number), self.number, self.github.repository, _event())
-        exists = self.stack in self.pulumi.stacks()
-        if dry_run:
-            say(f"Stack {self.stack} would be {'updated' if exists else 'created'} and tested.")
-            return 0
-        self._update_comment(working(self.stack, self._run_url()))
-        try:
-            target = self._bring_up(exists)
-        except StepError as error:
-            self._update_comment(failed(self.stack, error, self._run_url()))
-            note(
-                f"The stack {self.stack} is kept for analysis. To destroy it: "
-                f"python -m ops test-stack down --pr {self.number}"
-            )
+def _down(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None:
+    stack = ephemeral_stack(number)
+    if dry_run:
+        exists = stack in pulumi.stacks()
+        what = "destroyed and removed" if exists else "checked for leftovers, which would be removed"
+        say(f"Stack {stack} would be {what}.")
+        return
+    try:
+        TearDown.prepare(pulumi)(stack)
+    except OpsError as error:
+        update_part(github, number, PART, left(stack, str(error)))
+        raise
+    update_part(github, number, PART, destroyed(stack))
+    say(f"Stack {stack} is destroyed; nothing of it is left.")
+
+
+def _bring_up(pulumi: Pulumi, stack: str, *, exists: bool) -> Target:
+    with _step(f"{'recovering' if exists else 'creating'} the stack"):
+        (recover if exists else make)(pulumi, stack)
+    with _step("pulumi up"):
+        _update(pulumi, stack)
+    with _step("a second pulumi up, which must change nothing"):
+        pulumi.up(stack, "--expect-no-changes")
+    with _step("finding the deployed app"):
+        target = target_of(state.resources(pulumi.export(stack)))
+        if not _ADDRESS.fullmatch(target.url):
+            raise OpsError(f"its address is {target.url!r}")
+        key = Azure.sign_in(pulumi.environment).function_key(target.resource_group, target.site_name)
+        if not key:
+            raise OpsError(f"{target.site_name} has no key `default`")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            say(f"::add-mask::{key}")
+    with _step("the end-to-end tests"):
+        run_tests(pulumi, target, key)
+    return target
+
+
+def _update(pulumi: Pulumi, stack: str) -> None:
+    try:
+        pulumi.up(stack)
+    except PulumiError as error:
+        if _EXISTS not in error.output:
             raise
-        self._update_comment(ready(self.stack, target))
-        say(f"Stack {self.stack} is ready: {target.url}{url_path('assistants')}")
-        return 0
-
-    def down(self, *, dry_run: bool) -> int:
-        if dry_run:
-            exists = self.stack in self.pulumi.stacks()
-            what = "destroyed and removed" if exists else "checked for leftovers, which would be removed"
-            say(f"Stack {self.stack} would be {what}.")
-            return 0
-        try:
-            TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
-        except OpsError as error:
-            self._update_comment(left(self.stack, str(error), self._run_url()))
-            raise
-        self._update_comment(destroyed(self.stack))
-        say(f"Stack {self.stack} is destroyed; nothing of it is left.")
-        return 0
-
-    def _bring_up(self, exists: bool) -> Target:
-        prepare = recover if exists else make
-        with _step(f"{'recovering' if exists else 'creating'} the stack"):
-            prepare(self.pulumi, self.stack, run_state_of(self.pulumi.environment))
-        with _step("pulumi up"):
-            self._up()
-        with _step("a second pulumi up, which must change nothing"):
-            self.pulumi.up(self.stack, "--expect-no-changes")
-        with _step("finding the deployed app"):
-            target = target_of(state.resources(self.pulumi.export(self.stack)))
-            if not _ADDRESS.fullmatch(target.url):
-                raise OpsError(f"its address is {target.url!r}")
-            key = function_key(Azure.sign_in(self.pulumi.environment), target)
-        with _step("the end-to-end tests"):
-            run_tests(self.pulumi, target, key)
-        return target
-
-    def _up(self) -> None:
-        try:
-            self.pulumi.up(self.stack)
-        except PulumiError as error:
-            if _EXISTS not in error.output:
-                raise
-            note(
-                f"A resource of {self.stack} is in Azure but not in its state, as after a killed job: "
-                "the stack is destroyed and created again."
-            )
-            TearDown.prepare(self.pulumi, run_state_of(self.pulumi.environment))(self.stack)
-            self.pulumi.make_stack(self.stack)
-            self.pulumi.up(self.stack)
-
-    def _update_comment(self, markdown: str) -> None:
-        update_part(self.github, self.number, PART, markdown)
-
-    def _run_url(self) -> str:
-        return run_url(self.pulumi.environment)
+        note(
+            f"A resource of {stack} is in Azure but not in its state, as after a killed job: "
+            "the stack is destroyed and created again."
+        )
+        TearDown.prepare(pulumi)(stack)
+        pulumi.make_stack(stack)
+        pulumi.up(stack)
 
 
-def _event(environment: Mapping[str, str] = os.environ) -> bool:
+def _is_event(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether an event started the run, and not a user."""
     return (
         environment.get("GITHUB_ACTIONS") == "true"
@@ -157,7 +149,7 @@ def _event(environment: Mapping[str, str] = os.environ) -> bool:
     )
 
 
-def refuse(pull_request: PullRequest | None, number: int, repository: str, by_event: bool) -> None:
+def refuse(pull_request: PullRequest | None, number: int, repository: str, *, by_event: bool) -> None:
     """Raises OpsError if the pull request may not have a test stack."""
     if pull_request is None:
         raise OpsError(f"{repository} has no pull request #{number}")
@@ -189,22 +181,6 @@ def _step(what: str) -> Generator[None]:
         raise StepError(what, str(error)) from error
 
 
-def function_key(azure: Azure, target: Target) -> str:
-    """The app's default key. It is only passed to the tests, and masked in the log of the run."""
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # slow to import
-
-    try:
-        keys = azure.web.web_apps.list_host_keys(target.resource_group, target.site_name)
-    except AzureError as error:
-        raise OpsError(f"the keys of {target.site_name} cannot be listed: {error}") from error
-    key = (keys.function_keys or {}).get("default", "")
-    if not key:
-        raise OpsError(f"{target.site_name} has no key `default`")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        say(f"::add-mask::{key}")
-    return key
-
-
 def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
     """Run tests/e2e against the stack. Raises StepError with their output, without the key."""
     words = ["-m", "pytest", "tests/e2e", "-q", "--tb=short", "-p", "no:cacheprovider"]
@@ -232,11 +208,11 @@ def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
         raise StepError("the end-to-end tests", f"exit code {process.returncode}", "".join(lines))
 
 
-# The texts of the comment. Pure functions.
+# The texts of the comment
 
 
-def working(stack: str, run_url: str) -> str:
-    return f"### Test stack\n\n`{stack}` is being deployed{_in_run(run_url)}."
+def working(stack: str) -> str:
+    return f"### Test stack\n\n`{stack}` is being deployed{_in_run()}."
 
 
 def ready(stack: str, target: Target) -> str:
@@ -254,20 +230,20 @@ curl --request PUT {target.url}{url_path("assistants/hello")} --header "x-functi
 It is destroyed when this pull request is closed, or when its label `{LABEL}` is removed."""
 
 
-def failed(stack: str, error: StepError, run_url: str) -> str:
+def failed(stack: str, error: StepError) -> str:
     return f"""\
 ### Test stack
 
-`{stack}` **failed** at: {error.step}{_in_run(run_url)}. It is kept for analysis; the next push retries.
+`{stack}` **failed** at: {error.step}{_in_run()}. It is kept for analysis; the next push retries.
 
 {_block(error.output)}"""
 
 
-def left(stack: str, why: str, run_url: str) -> str:
+def left(stack: str, why: str) -> str:
     return f"""\
 ### Test stack
 
-`{stack}` could **not be destroyed** completely{_in_run(run_url)}. The nightly sweep tries again.
+`{stack}` could **not be destroyed** completely{_in_run()}. The nightly sweep tries again.
 
 {_block(why)}"""
 
@@ -276,15 +252,8 @@ def destroyed(stack: str) -> str:
     return f"### Test stack\n\n`{stack}` is destroyed; nothing of it is left."
 
 
-def run_url(environment: Mapping[str, str]) -> str:
-    run_id = environment.get("GITHUB_RUN_ID", "")
-    if not run_id.isdecimal():
-        return ""
-    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
-    return f"{server}/{environment.get('GITHUB_REPOSITORY', '')}/actions/runs/{run_id}"
-
-
-def _in_run(url: str) -> str:
+def _in_run() -> str:
+    url = run_url()
     return f" ([run]({url}))" if url else ""
 
 
@@ -293,8 +262,7 @@ def _block(text: str) -> str:
 
     GitHub masks secrets in the log of a job, but not in a comment.
     """
-    # At the beginning of a line an HTML comment would separate the parts of our comment.
-    output_lines = clean(text).replace("<!--", " <!--").splitlines()
+    output_lines = clean(text).splitlines()
     lengths = range(_OUTPUT_LINES, 0, -4)
     blocks = (fence("\n".join(output_lines[-lines:]), lines, 200) for lines in lengths)
     return next(block for block in blocks if size(block) <= _OUTPUT_BYTES)
