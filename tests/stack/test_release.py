@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,33 +174,6 @@ def test_a_deploy_that_was_killed_while_it_pushed_can_be_rolled_back_and_run_aga
     assert releases.results()[0] == "good"
 
 
-def test_data_is_not_lost_by_a_deploy(releases: Releases, first: str) -> None:
-    releases.stack.config("location", "swedencentral")
-    allowed = f"{releases.stack.outputs()['resourceGroupName']}@eastus2"
-    try:
-        refused = releases.run("deploy", code=1)
-        told = releases.run("deploy", code=1, replace=allowed)
-    finally:
-        releases.stack.config("location", None)
-
-    assert f"ASSISTANT_REPLACE={allowed}" in refused
-    assert "DATA" in told
-    assert "--allow-data-loss" in told
-    assert releases.runs() == first
-    assert releases.stack.planned() == {}
-
-
-def test_a_dry_run_changes_nothing(releases: Releases, first: str) -> None:
-    releases.code("only looked at")
-    before = _files(releases.stack.root / ".build" / "archive")
-
-    told = releases.run("deploy", "--dry-run")
-
-    assert "deployed-code (update)" in told
-    assert releases.runs() == first
-    assert _files(releases.stack.root / ".build" / "archive") == before
-
-
 def test_packages_can_be_kept_in_a_container_with_a_token_only(releases: Releases, first: str) -> None:
     (account,) = (one for one in releases.stack.resources() if one["urn"].endswith("::storage-account"))
     container = f"{account['id']}/blobServices/default/containers/packages"
@@ -226,7 +198,3 @@ def test_packages_can_be_kept_in_a_container_with_a_token_only(releases: Release
 
     assert first in told
     assert releases.runs() == first
-
-
-def _files(folder: Path) -> set[tuple[str, int]]:
-    return {(str(path), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
