@@ -6,10 +6,16 @@ from typing import Any
 
 from ops.output import OpsError
 
+STACK = "pulumi:pulumi:Stack"
+GROUP = "azure-native:resources:ResourceGroup"
 SITE = "azure-native:web:WebApp"
 MODEL_ACCOUNT = "azure-native:cognitiveservices:Account"
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
+TABLE = "azure-native:storage:Table"
+ROLE_ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 DEPLOYED_CODE = "pulumi-python:dynamic/infra:DeployedCode"
+PURGED_ACCOUNT = "pulumi-python:dynamic/infra:PurgedAccount"
+GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,13 @@ class Resource:
     @property
     def name(self) -> str:
         """The logical name."""
-        return self.urn.rpartition("::")[2]
+        return type_and_name(self.urn)[1]
+
+
+def type_and_name(urn: str) -> tuple[str, str]:
+    """Of a URN `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`; both are empty for an empty URN."""
+    types, name = (*urn.split("::", 3), "", "", "")[2:4]
+    return types.rpartition("$")[2], name
 
 
 def resources(exported: dict[str, Any]) -> list[Resource]:
