@@ -1,6 +1,7 @@
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,15 @@ from ops.preview.mermaid import flowchart
 from ops.preview.render import comment, text
 from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
 from ops.state import GROUP, MODEL_ACCOUNT, SITE, STORAGE_ACCOUNT, TABLE
+from ops.words import kind as kind_name
 from tests.gfm import parsed
 
 ROOM = PART_LIMITS["preview"]
 RUN_URL = "https://github.com/octo-org/assistants/actions/runs/5000"
+
+
+PACKAGE = Package("a" * 64, "b" * 64, 3_140_000)
+UNKNOWN = Change("principalId", Value("text", '"x"'), Value("unknown"))
 
 
 def resource(op: Op, kind: str = SITE, name: str = "one", **more: Any) -> Resource:
@@ -29,126 +35,87 @@ def changes(count: int, length: int = 20) -> tuple[Change, ...]:
 
 def report(*resources: Resource, stack: str = "dev", **more: Any) -> Report:
     counts = Counter(resource.op for resource in resources)
-    members: dict[str, Any] = {
-        "commit": "a" * 40,
-        "made": "2026-11-25T10:00:00Z",
-        "basis": "deployed",
-        **more,
-    }
-    return Report(stack=stack, counts=counts, resources=resources, **members)
+    defaults: dict[str, Any] = {"commit": "a" * 40, "made": "2026-11-25T10:00:00Z", "basis": "deployed"}
+    return Report(stack=stack, counts=counts, resources=resources, **(defaults | more))
 
 
 def rendered(*reports: Report, room: int = ROOM) -> str:
     return comment(reports, room=room, run_url=RUN_URL)
 
 
-def test_each_environment_has_its_totals_and_its_verdict_in_one_row() -> None:
-    markdown = rendered(
-        report(resource("create"), resource("same", name="x")),
-        report(resource("delete"), stack="test"),
-        report(stack="prod"),
-    )
-    assert "| environment | create | update | replace | delete | stay | |\n" in markdown
-    assert "| `dev` | 1 | 0 | 0 | 0 | 1 | changes |\n" in markdown
-    assert "| `test` | 0 | 0 | 0 | 1 | 0 | replaces or deletes |\n" in markdown
-    assert "| `prod` | 0 | 0 | 0 | 0 | 0 | nothing changes |\n" in markdown
-    assert "<summary><code>dev</code>: 1 to create</summary>" in markdown
-    assert "| create | import | update |" in rendered(report(resource("import")))
-
-
-CHANGES = (
-    Change("HTTP_AUTH_LEVEL", Value("text", '"function"'), Value("text", '"anonymous"'), setting=True),
-    Change("a.b", Value("hidden"), Value("unknown")),
-    Change("c", Value("absent"), Value("text", "1")),
-    Change("d", Value("text", "1"), Value("absent")),
+EXAMPLES = (
+    report(
+        resource(
+            "update",
+            name="app",
+            changes=(
+                Change("AUTH", Value("text", '"function"'), Value("text", '"anonymous"'), setting=True),
+                Change("a.b", Value("hidden"), Value("unknown")),
+                Change("c", Value("absent"), Value("text", "1")),
+                Change("d", Value("text", "1"), Value("absent")),
+            ),
+            left_out=3,
+        ),
+        resource("create", changes=(Change("c", Value("absent"), Value("text", "1")),)),
+        resource("same"),
+        package=PACKAGE,
+    ),
+    report(
+        resource("replace", TABLE, "chat-state", reasons=("a", "b", "c", "d", "e")),
+        resource("delete", name="old"),
+        resource("replace", name="maybe", reasons=("principalId",), changes=(UNKNOWN,)),
+        resource("replace", name="new", reasons=("principalId", "location"), changes=(UNKNOWN,)),
+        stack="test",
+        package=PACKAGE,
+    ),
+    report(
+        resource("import"),
+        stack="prod",
+        commit="b" * 40,
+        made="2026-11-25T09:00:00Z",
+        failures=(Failure("app", "no such region: @octocat"), Failure("", "other\n::error::x")),
+        package=Package("", "c" * 64, None),
+    ),
+    report(stack="zone", basis="base"),
 )
 
 
-def test_a_change_is_listed_with_its_old_and_new_value_under_its_resource() -> None:
-    markdown = rendered(report(resource("update", changes=CHANGES), resource("create", changes=CHANGES[2:3])))
-    assert markdown.partition("</summary>")[2].startswith(
-        "\n\n- **update** function app `one`\n"
-        '  - app setting `HTTP_AUTH_LEVEL`: `"function"` → `"anonymous"`\n'
-        "  - `a.b`: kept secret → known after `up`\n  - `c`: not set → `1`\n  - `d`: `1` → not set\n"
-        "- **create** function app `one`\n  - `c`: `1`\n\n```mermaid\n"
-    )
+def test_a_comment_has_the_layout_of_the_example() -> None:
+    """Changes, lost data, uncertain replacements, a failed preview, packages and no changes."""
+    without_diagrams = re.sub("(?s)```mermaid.*?```", "DIAGRAM", rendered(*EXAMPLES))
+    assert without_diagrams == Path(__file__).with_name("example_comment.md").read_text().removesuffix("\n")
 
 
-def test_the_text_of_a_log_has_what_the_comment_has() -> None:
-    package = Package("a" * 64, "b" * 64, 3_140_000)
-    lines = text(
-        [
-            report(resource("update", changes=CHANGES, left_out=3), package=package),
-            report(resource("delete", TABLE), stack="test"),
-            report(stack="prod", failures=(Failure("app", "no such region\n::error::x"),)),
-        ]
-    )
-    assert lines.splitlines() == [
-        "dev: 1 to update",
-        "  update function app one",
-        '    app setting HTTP_AUTH_LEVEL: "function" → "anonymous"',
-        "    a.b: (kept secret) → (known after `up`)",
-        "    c: (not set) → 1",
-        "    d: 1 → (not set)",
-        "    and 3 more properties",
-        "  code: package aaaaaaaaaaaa → bbbbbbbbbbbb, 3.14 MB",
-        "test: 1 to delete",
-        "  delete table one DATA WILL BE LOST: every conversation in it",
-        "prod: the preview failed",
-        "  error: no such region",
-        "  error: ::error::x",
-    ]
+def test_a_log_has_the_layout_of_the_example() -> None:
+    assert text(EXAMPLES) == Path(__file__).with_name("example_log.txt").read_text().removesuffix("\n")
 
 
+@pytest.mark.parametrize("op", ["replace", "delete", "update", "create"])
 @pytest.mark.parametrize(
-    "kind", [STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT, GROUP, "azure-native:storage/v20240101:Table"]
+    ("kind", "is_lost"),
+    [
+        *((kind, True) for kind in (STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT, GROUP)),
+        ("azure-native:storage/v20240101:Table", True),
+        (SITE, False),
+    ],
 )
-@pytest.mark.parametrize("op", ["replace", "delete"])
-def test_lost_data_comes_before_everything_else(kind: str, op: Op) -> None:
-    markdown = rendered(report(resource(op, kind, reasons=("location", "b", "c", "d", "e"))))
-    line = next(line for line in markdown.splitlines() if line.startswith("- **DATA WILL BE LOST** in `dev`"))
-    assert f"is {op}d, for its `location`, `b`, `c`, `d`. Lost with it: " in line
-    assert "| **DATA WILL BE LOST** |" in markdown
-    assert "- If data must not be lost in `dev`, do not merge this" in markdown
-    assert markdown.index("- **DATA WILL BE LOST**") < markdown.index("<details>")
-
-
-@pytest.mark.parametrize(
-    ("kind", "op"), [(STORAGE_ACCOUNT, "update"), (STORAGE_ACCOUNT, "create"), (SITE, "delete")]
-)
-def test_data_that_is_kept_is_not_reported_as_lost(kind: str, op: Op) -> None:
+def test_replaced_and_deleted_resources_with_data_lose_it(kind: str, is_lost: bool, op: Op) -> None:
     markdown = rendered(report(resource(op, kind)))
-    assert "LOST" not in markdown
-    assert "must not be lost" not in markdown
-
-
-def test_replaced_and_deleted_resources_come_before_the_details() -> None:
-    unknown = Change("principalId", Value("text", '"x"'), Value("unknown"))
-    uncertain = resource("replace", name="uncertain", reasons=("principalId",), changes=(unknown,))
-    certain = resource("replace", name="new", reasons=("principalId", "location"), changes=(unknown,))
-    markdown = rendered(report(resource("update"), resource("delete", name="gone"), uncertain, certain))
+    is_lost = is_lost and op in {"replace", "delete"}
+    assert ("LOST" in markdown) is is_lost
     assert (
-        "### Replaced and deleted\n\n- `dev`: function app `gone` is deleted.\n- `dev`: function app "
-        "`uncertain` may be replaced, for its `principalId` (known only after `up`).\n"
-        "- `dev`: function app `new` is replaced, for its `principalId`, `location`.\n"
-    ) in markdown[: markdown.index("<details>")]
+        f"\n- **DATA WILL BE LOST** in `dev`: {kind_name(kind)} `one` is {op}d. Lost" in markdown
+    ) is is_lost
+    assert ("must not be lost" in markdown) is is_lost
 
 
-def test_a_failed_preview_has_its_errors_and_the_command_that_reproduces_it() -> None:
-    failed = report(
-        resource("update"),
-        failures=(Failure("function-app", "no such region: @octocat"), Failure("", "other")),
-    )
-    markdown = rendered(failed, report(stack="test"))
-    assert (
-        "### The preview of `dev` failed\n\n`function-app`:\n\n```text\nno such region: @octocat\n```\n\n"
-        "```text\nother\n```\n\nTo reproduce it: `pulumi preview --stack dev`\n"
-    ) in markdown
-    assert "| `dev` |  |  |  |  |  | **the preview failed** |" in markdown
-    assert "<summary><code>dev</code>: the preview failed</summary>" in markdown
-    assert "Fix the errors in `dev` and push" in markdown
-    assert "Nothing changes" not in markdown
-    assert "mermaid" not in markdown
+def test_a_preview_without_changes_has_no_details() -> None:
+    markdown = comment([report(commit="")], room=ROOM)
+    assert "- Nothing changes in any environment: merging this deploys nothing new.\n" in markdown
+    assert "<sub>2026-11-25 10:00:00 UTC</sub>" in markdown
+    assert "| environment | create | update | replace | delete | stay | |\n" in markdown
+    assert "Computed on local Azure" not in markdown
+    assert "<details>" not in markdown
 
 
 def test_errors_that_do_not_fit_are_counted() -> None:
@@ -157,37 +124,6 @@ def test_errors_that_do_not_fit_are_counted() -> None:
     written = markdown.count("```text")
     assert 0 < written < 300
     assert f"There are {300 - written} more errors." in markdown
-
-
-def test_a_package_of_several_environments_has_one_line() -> None:
-    package = Package("a" * 64, "b" * 64, 3_140_000)
-    markdown = rendered(
-        report(resource("update"), package=package),
-        report(resource("update"), stack="test", package=package),
-        report(resource("update"), stack="prod", package=Package("", "c" * 64, None)),
-    )
-    assert "**Code** in `dev`, `test`: package `aaaaaaaaaaaa` → `bbbbbbbbbbbb`, 3.14 MB" in markdown
-    assert "**Code** in `prod`: package none → `cccccccccccc`\n" in markdown
-
-
-def test_a_preview_without_changes_says_that_merging_deploys_nothing() -> None:
-    markdown = rendered(report(), report(stack="prod"))
-    assert "Nothing changes in any environment" in markdown
-    assert "<details>" not in markdown
-    assert "Nothing changes in any environment" not in rendered(report(), report(resource("update")))
-
-
-def test_a_comparison_with_the_base_says_so() -> None:
-    assert "Computed on local Azure" in rendered(report(), report(basis="base"))
-    assert "Computed on local Azure" not in rendered(report())
-
-
-def test_the_footer_has_the_commit_the_newest_time_and_the_run() -> None:
-    older = report(made="2026-11-25T09:00:00Z")
-    assert f"<sub>commit `{'a' * 40}` · 2026-11-25 10:00:00 UTC · [all details]({RUN_URL})</sub>" in rendered(
-        older, report()
-    )
-    assert "<sub>2026-11-25 10:00:00 UTC</sub>" in comment([report(commit="")], room=ROOM)
 
 
 def test_the_diagram_colours_changes_and_links_each_resource_to_its_parent() -> None:
@@ -309,13 +245,9 @@ FRAGMENTS = [
     "\x00", "\x1b[31m", "\ud800", "\u05d0", "\u0301", "\x85",
 ]  # fmt: skip
 _parts = st.sampled_from(FRAGMENTS)
-
-
-def _joined(parts: list[str]) -> str:
-    return f"{SENTINEL}{''.join(parts)}{SENTINEL}"
-
-
-hostile = st.lists(_parts | st.text(max_size=8) | _parts.map(lambda part: part * 30), max_size=5).map(_joined)
+hostile = st.lists(_parts | st.text(max_size=8) | _parts.map(lambda part: part * 30), max_size=5).map(
+    lambda parts: f"{SENTINEL}{''.join(parts)}{SENTINEL}"
+)
 values = st.builds(Value, st.just("text"), hostile.map(lambda part: part[:400])) | st.sampled_from(
     [Value("absent"), Value("unknown"), Value("hidden")]
 )
@@ -347,9 +279,7 @@ def drawn_reports(draw: st.DrawFn) -> Report:
         stack=REFERENCE + draw(st.from_regex(r"[a-z0-9_.-]{0,30}", fullmatch=True)),
         basis=draw(st.sampled_from(["deployed", "base"])),
         failures=tuple(draw(st.lists(st.builds(Failure, names, hostile), max_size=1))),
-        package=draw(
-            st.sampled_from([None, Package("a" * 64, "b" * 64, None), Package("", "b" * 64, 10**12)])
-        ),
+        package=draw(st.sampled_from([None, PACKAGE, Package("", "b" * 64, 10**12)])),
     )
 
 
@@ -361,54 +291,48 @@ OURS = frozenset({
 })  # fmt: skip
 
 
-def assert_only_ours(markdown: str, listed: list[Report]) -> None:
+@settings(max_examples=60)
+@given(
+    st.lists(reports, min_size=1, max_size=3),
+    st.sampled_from([20_000, ROOM]),
+    st.just((1, 1)) | st.tuples(st.integers(5, 60), st.integers(1, 40)),
+)
+def test_hostile_text_in_a_comment_is_code_also_in_one_that_is_cut(
+    drawn: list[Report], room: int, repeated: tuple[int, int]
+) -> None:
+    listed = [
+        replace(
+            short,
+            resources=tuple(
+                replace(
+                    original, name=f"{original.name[:290]}{number}", changes=original.changes * repeated[1]
+                )
+                for number in range(repeated[0])
+                for original in short.resources
+            ),
+            failures=short.failures * repeated[0],
+        )
+        for short in drawn
+    ]
+    markdown = comment(listed, room=room, run_url=RUN_URL)
+    assert len(markdown.encode()) <= room
+    assert not re.search(r"^<!-- ", markdown, re.MULTILINE)
     html = parsed(markdown)
     assert set(html.tags) <= OURS
     assert not html.comments
     assert SENTINEL not in html.outside
     assert REFERENCE not in html.outside
-    for name, value in html.attributes:
-        assert (name, value) in {("a.href", RUN_URL), ("pre.lang", "text"), ("pre.lang", "mermaid")} or (
-            name in {"th.align", "td.align"}
-        )
-    assert html.tags.count("details") == sum(bool(report.changed) for report in listed)
-    assert html.tags.count("table") == 1
-    assert html.tags.count("tr") == 1 + len(listed)
-    unfenced, fences = re.subn(
-        r"^(`{3,})(?:text|mermaid)\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL
-    )
-    assert html.tags.count("pre") == fences
-    assert html.tags.count("li") == len(re.findall(r"^ *- ", unfenced, re.MULTILINE))
-
-
-@settings(max_examples=60)
-@given(st.lists(reports, min_size=1, max_size=3), st.sampled_from([20_000, ROOM]))
-def test_hostile_names_and_values_are_text_only(listed: list[Report], room: int) -> None:
-    markdown = comment(listed, room=room, run_url=RUN_URL)
-    assert len(markdown.encode()) <= room
-    assert_only_ours(markdown, listed)
-    assert not re.search(r"^<!-- ", markdown, re.MULTILINE)
-
-
-@settings(max_examples=20)
-@given(st.lists(reports, min_size=1, max_size=3), st.integers(5, 60), st.integers(1, 40))
-def test_a_shortened_comment_is_well_formed(listed: list[Report], times: int, more: int) -> None:
-    long = [
-        report(
-            *(
-                replace(original, name=f"{original.name[:290]}{number}", changes=original.changes * more)
-                for number in range(times)
-                for original in short.resources
-            ),
-            stack=short.stack,
-            failures=short.failures * 20,
-        )
-        for short in listed
-    ]
-    for room in (20_000, ROOM):
-        markdown = comment(long, room=room, run_url=RUN_URL)
-        assert len(markdown.encode()) <= room
-        assert_only_ours(markdown, long)
+    attributes = {attribute for attribute in html.attributes if attribute[0] not in {"th.align", "td.align"}}
+    assert attributes <= {("a.href", RUN_URL), ("pre.lang", "text"), ("pre.lang", "mermaid")}
+    unfenced, fences = re.subn(r"(?ms)^(`{3,})(?:text|mermaid)\n.*?^\1$", "", markdown)
+    expected = {
+        "details": sum(bool(report.changed) for report in listed),
+        "table": 1,
+        "tr": 1 + len(listed),
+        "pre": fences,
+        "li": len(re.findall(r"(?m)^ *- ", unfenced)),
+    }
+    assert {tag: html.tags.count(tag) for tag in expected} == expected
 
 
 LINE = re.compile(
