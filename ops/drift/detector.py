@@ -3,11 +3,9 @@
 Every function raises OpsError if a request fails.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ops.azure import Azure
+from ops.azure import Azure, translate_errors
 from ops.drift.drift import (
     Finding,
     app_settings,
@@ -63,7 +61,7 @@ def restore_app_settings(pulumi: Pulumi, azure: Azure, stack: str) -> None:
             "change an input of the site and run `pulumi up`"
         )
     group, name = group_and_name(site.id)
-    with _translate_azure_errors(
+    with translate_errors(
         f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"
     ):
         azure.web.web_apps.update_application_settings(group, name, StringDictionary(properties=values))
@@ -71,7 +69,7 @@ def restore_app_settings(pulumi: Pulumi, azure: Azure, stack: str) -> None:
 
 def _app_settings(azure: Azure, site: Resource) -> dict[str, str]:
     group, name = group_and_name(site.id)
-    with _translate_azure_errors(
+    with translate_errors(
         f"the app settings of {name} cannot be read", "Microsoft.Web/sites/config/list/action"
     ):
         return dict(azure.web.web_apps.list_application_settings(group, name).properties or {})
@@ -81,22 +79,9 @@ def _role_assignments(azure: Azure, existing: list[Resource]) -> list["RoleAssig
     """The role assignments on the stack's resource groups and on the resources in them."""
     assignments: list[RoleAssignment] = []
     for group in (resource for resource in existing if resource.type == GROUP):
-        with _translate_azure_errors(
+        with translate_errors(
             f"the role assignments of {group.name} cannot be listed",
             "Microsoft.Authorization/roleAssignments/read",
         ):
             assignments += azure.authorization.role_assignments.list_for_scope(group.id)
     return assignments
-
-
-@contextmanager
-def _translate_azure_errors(what: str, permission: str) -> Generator[None]:
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 # slow to import, as the clients are
-
-    try:
-        yield
-    except AzureError as error:
-        message = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if getattr(error, "status_code", None) == 403:
-            message += f". This requires the permission {permission}"
-        raise OpsError(f"{what}: {message}") from error
