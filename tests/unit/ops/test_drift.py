@@ -8,7 +8,7 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import HttpResponseError
 
 from delivery.package import DEFAULT_OUT, GIVEN_FOLDER
 from infra.roles import APP_ROLES
@@ -171,9 +171,6 @@ def test_a_deleted_resource_is_one_finding_with_its_children() -> None:
     assert (finding.kind, finding.name, finding.owner) == ("gone", "storage-account", Owner.ON_CALL)
     assert finding.gone_with == ("chat-state", "blob-owner")
     assert (other.name, other.gone_with) == ("other", ())
-    for output in every_format(finding)[:2]:
-        assert "DATA IS LOST" in output
-        assert "blob-owner" in output
 
 
 def test_deployed_code_is_gone_with_its_site() -> None:
@@ -234,21 +231,6 @@ def test_changed_resources_that_pulumi_does_not_name_are_counted(
     assert refresh_findings(preview) == []
 
 
-def test_the_counts_include_the_resources_without_a_name() -> None:
-    finding = Finding("changed", "one", STORAGE_ACCOUNT, ACCOUNT_ID, Owner.PLATFORM, "infra/")
-    report = Report("prod", [finding], unnamed=2)
-    command = "pulumi refresh --preview-only --diff --stack prod"
-    assert "prod: 3 findings\n" in text(report)
-    assert f"2 more resources changed, but Pulumi's document does not name them: {command}" in text(report)
-    assert "what the program of `prod` made: 3 findings. Somebody" in markdown(report, {})
-    assert f"- 2 more resources changed, but Pulumi's document does not name them: `{command}`" in markdown(
-        report, {}
-    )
-    assert as_json([report])[0]["unnamed"] == 2
-    assert "prod: 1 finding\n" in text(Report("prod", [], unnamed=1))
-    assert not Report("prod", [], unnamed=1).clean
-
-
 GIVEN, BUILT = f"{GIVEN_FOLDER}/{'a' * 64}.zip", DEFAULT_OUT.as_posix()
 
 
@@ -302,7 +284,6 @@ def test_a_refused_app_setting_is_drift_even_if_the_state_has_it(deployed: dict[
     for output in every_format(finding):
         assert "sends whole conversations to api.openai.com" in output
         assert "s3cret" not in output
-    assert "it cannot be kept" in every_format(finding)[1]
 
 
 @pytest.mark.parametrize("config", [{"ciphertext": "x"}, "[secret]", None])
@@ -350,35 +331,60 @@ def test_an_added_role_assignment_is_found_in_the_resource_groups_of_the_stack_o
     assert added[1].changes[0].path == f"{APP_ROLES[0].name} for User u on {GROUP_ID}"
 
 
-def test_the_texts_of_a_change_have_its_old_and_new_values() -> None:
-    changes = (
-        Change("a", "changed", "1", "2"),
-        Change("b", "removed", "1\x1b", None),
-        Change("c", "added", None, "2"),
-        Change("d", "changed", "x" * 81, None),
-    )
-    finding = Finding("changed", "one", STORAGE_ACCOUNT, ACCOUNT_ID, Owner.PLATFORM, "infra/", changes)
-    assert text(Report("prod", [finding])) == (
-        "prod: 1 finding\n  changed  one (azure-native:storage:StorageAccount)\n    changed a: 1 → 2\n"
-        f"    removed b: was 1�\n    added c: 2\n    changed d: was {'x' * 80}\n"
-        "    platform engineer: pulumi up --refresh --stack prod"
-    )
-    assert as_json([Report("prod", [finding])])[0]["findings"][0]["changes"][0] == {
-        "path": "a", "kind": "changed", "was": "1", "now": "2"
-    }  # fmt: skip
+EXAMPLE = Report(
+    "prod",
+    [
+        Finding(
+            "changed",
+            "@everyone` <img src=x>",
+            STORAGE_ACCOUNT,
+            ACCOUNT_ID,
+            Owner.PLATFORM,
+            "infra/",
+            (
+                Change("a", "changed", "1", "2"),
+                Change("@everyone\n# b", "removed", "1\x1b`", None),
+                Change("c", "added", None, "2"),
+                Change("d", "changed"),
+                Change("e", "changed", "x" * 81, None),
+            ),
+        ),
+        Finding(
+            "gone", "chat-state", TABLE, TABLE_ID, Owner.ON_CALL, "p", gone_with=("a", "b"), purge="az purge"
+        ),
+        Finding("added", "by-hand", ROLE_ASSIGNMENT, "/id", Owner.PLATFORM, "infra/roles.py"),
+        Finding("changed", "function-app", SITE, SITE_ID, Owner.DEVELOPER, "infra/", command="az fix"),
+    ],
+    unnamed=2,
+)
 
 
-def test_owners_are_mentioned_and_values_are_code() -> None:
-    hostile = "@everyone` <img src=x> [a](http://b)\n# title"
-    before = entry(STORAGE_ACCOUNT, ACCOUNT_ID, tags={"a": "1"})
-    after = entry(STORAGE_ACCOUNT, ACCOUNT_ID, tags={"a": hostile, hostile: "x"})
-    body = markdown(
-        Report("prod", findings(step("update", before, after))), {Owner.PLATFORM: "@org/platform"}
-    )
-    assert "### For the platform engineer (@org/platform)\n" in body
-    for line in body.splitlines():
-        assert not line.startswith("# title")
-        assert "@everyone" not in "".join(line.split("`")[0::2]), "outside code"
+def test_the_text_and_the_issue_have_the_layout_of_the_examples() -> None:
+    """Kinds, values, hostile names, owners with and without a name, lost data, and counts."""
+    folder = Path(__file__).parent
+    body = markdown(EXAMPLE, {Owner.PLATFORM: "@org/platform"})
+    assert body == (folder / "example_drift.md").read_text()
+    assert text(EXAMPLE) == (folder / "example_drift.txt").read_text().removesuffix("\n")
+    assert not Report("prod", [], unnamed=1).clean
+    assert text(Report("prod", [], unnamed=1)).startswith("prod: 1 finding\n")
+
+
+def test_json_has_each_finding_with_its_fix() -> None:
+    (report,) = as_json([EXAMPLE])
+    assert (report["stack"], report["unnamed"], len(report["findings"])) == ("prod", 2, 4)
+    changes = [{"path": "a", "kind": "changed", "was": "1", "now": "2"}]
+    assert report["findings"][0] | {"changes": report["findings"][0]["changes"][:1]} == {
+        "kind": "changed",
+        "name": "@everyone` <img src=x>",
+        "type": STORAGE_ACCOUNT,
+        "id": ACCOUNT_ID,
+        "owner": "platform engineer",
+        "place": "infra/",
+        "fix": "pulumi up --refresh --stack prod",
+        "goneWith": [],
+        "changes": changes,
+    }
+    assert report["findings"][1]["goneWith"] == ["a", "b"]
 
 
 def test_a_large_report_fits_into_an_issue_and_counts_the_rest() -> None:
@@ -455,13 +461,15 @@ FORBIDDEN.status_code = 403
             None,
             "of A, B are encrypted",
         ),
-        ([READABLE], AzureError(""), "settings of func-1 cannot be written: AzureError$"),
-        ([READABLE], AzureError("first\nsecond"), "cannot be written: first$"),
-        ([READABLE], FORBIDDEN, "no. This requires the permission Microsoft.Web/sites/config/write$"),
+        (
+            [READABLE],
+            FORBIDDEN,
+            "func-1 cannot be written: no. This requires .* Microsoft.Web/sites/config/write$",
+        ),
     ],
 )
 def test_app_settings_that_cannot_be_restored_are_an_error_with_its_reason(
-    entries: list[dict[str, Any]], error: AzureError | None, message: str
+    entries: list[dict[str, Any]], error: HttpResponseError | None, message: str
 ) -> None:
     azure: Any = Mock()
     azure.web.web_apps.update_application_settings.side_effect = error
