@@ -7,7 +7,7 @@ secondary rate limit.
 
 import json
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,16 +36,11 @@ class RefusedError(Exception):
             self.content["errors"] = errors
 
 
-@dataclass
-class Outage:
-    """The next `times` requests of a method get this response."""
-
-    method: str
-    times: int
-    status: int = 403
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    message: str = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-    errors: tuple[Json, ...] = ()
+RATE_LIMIT = RefusedError(
+    403,
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+    headers={"Retry-After": "0"},
+)
 
 
 @dataclass
@@ -53,13 +48,14 @@ class FakeGitHub:
     """`received` has one line per request, as `POST /repos/…`. `issues` include the pull requests.
 
     If `readable` is False, every response is 404, as for a token that may not see the repository. If
-    `may_write` is False, writes are refused, as for a job without the permission.
+    `may_write` is False, writes are refused, as for a job without the permission. `outages` are methods and
+    the responses to their next requests.
     """
 
     url: str = ""
     readable: bool = True
     may_write: bool = True
-    outages: list[Outage] = field(default_factory=list[Outage])
+    outages: list[tuple[str, RefusedError]] = field(default_factory=list[tuple[str, RefusedError]])
     received: list[str] = field(default_factory=list[str])
     pulls: dict[int, Json] = field(default_factory=dict[int, Json])
     issues: dict[int, Json] = field(default_factory=dict[int, Json])
@@ -108,16 +104,7 @@ class FakeGitHub:
         self.add_issue(number, f"Change {number}", "", login=author, state=state)
         self.issues[number]["pull_request"] = {"url": self.pulls[number]["url"]}
 
-    def add_issue(
-        self,
-        number: int,
-        title: str,
-        body: str,
-        *,
-        login: str = BOT,
-        state: str = "open",
-        labels: tuple[str, ...] = (),
-    ) -> None:
+    def add_issue(self, number: int, title: str, body: str, *, login: str = BOT, state: str = "open") -> None:
         self.issues[number] = {
             "url": self._url("issues", number),
             "id": next(self._ids),
@@ -125,7 +112,7 @@ class FakeGitHub:
             "title": title,
             "body": body,
             "state": state,
-            "labels": self._labels(labels),
+            "labels": [],
             "user": {"login": login},
         }
 
@@ -155,7 +142,7 @@ class FakeGitHub:
     def _url(self, *path: object) -> str:
         return "/".join([self.url, "repos", REPOSITORY, *map(str, path)])
 
-    def _labels(self, names: tuple[str, ...]) -> list[Json]:
+    def _labels(self, names: Sequence[str]) -> list[Json]:
         return [{"id": next(self._ids), "name": name} for name in names]
 
     def respond(
@@ -168,9 +155,9 @@ class FakeGitHub:
         with self._lock:
             self.received.append(f"{method} {path}")
             for outage in self.outages:
-                if outage.method == method and outage.times > 0:
-                    outage.times -= 1
-                    raise RefusedError(outage.status, outage.message, *outage.errors, headers=outage.headers)
+                if outage[0] == method:
+                    self.outages.remove(outage)
+                    raise outage[1]
             if authorization not in {f"token {TOKEN}", f"Bearer {TOKEN}"}:
                 raise RefusedError(401, "Bad credentials")
             if (method, path, body.get("query")) == ("POST", "/graphql", "query { viewer { login } }"):
@@ -206,9 +193,8 @@ class FakeGitHub:
                     missing = {"resource": "Issue", "code": "missing_field", "field": "title"}
                     raise RefusedError(422, "Validation Failed", missing)
                 number = max(self.issues, default=0) + 1
-                self.add_issue(
-                    number, body["title"], body.get("body", ""), labels=tuple(body.get("labels", ()))
-                )
+                self.add_issue(number, body["title"], body.get("body", ""))
+                self.issues[number]["labels"] = self._labels(body.get("labels", []))
                 return 201, self.issues[number]
             case ["GET", "issues", number]:
                 return 200, self.issues[int(number)]

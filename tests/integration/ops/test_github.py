@@ -2,7 +2,7 @@ import pytest
 
 from ops.github.github import BODY_LIMIT, GitHub, PullRequest
 from ops.output import OpsError
-from tests.github_server import REPOSITORY, TOKEN, FakeGitHub, Outage
+from tests.github_server import RATE_LIMIT, REPOSITORY, TOKEN, FakeGitHub, RefusedError
 
 MARKER = "<!-- marker -->"
 
@@ -58,7 +58,7 @@ def test_a_refused_request_is_an_error_with_its_reason(fake_github: FakeGitHub, 
     with pytest.raises(OpsError, match=r"422: .*missing_field"):
         repository.upsert_issue(MARKER, "", "text")
     error = {"message": "Body is too long (maximum is 65536 characters)"}
-    fake_github.outages.append(Outage("POST", 1, 422, {}, "Validation Failed", (error,)))
+    fake_github.outages = [("POST", RefusedError(422, "Validation Failed", error))]
     with pytest.raises(
         OpsError, match="comment on #7: GitHub answered 422: Validation Failed: Body is too long"
     ):
@@ -75,8 +75,8 @@ def test_a_rate_limit_or_a_server_error_is_retried(
     if method in {"PATCH", "DELETE"}:
         fake_github.add_comment(7, f"{MARKER}\nold")
         fake_github.add_comment(7, f"{MARKER}\nolder")
-    fake_github.outages.append(Outage(method, times=2, headers={"Retry-After": "0"}))
-    fake_github.outages.append(Outage(method, times=1, status=502, message="Bad Gateway"))
+    refusals = (RATE_LIMIT, RATE_LIMIT, RefusedError(502, "Bad Gateway"))
+    fake_github.outages = [(method, refusal) for refusal in refusals]
     put(repository, "new")
     assert fake_github.bodies(7) == [f"{MARKER}\nnew"]
 

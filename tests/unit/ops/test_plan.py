@@ -98,6 +98,7 @@ def app_settings(*settings: tuple[str, str]) -> dict[str, Any]:
         ),
         ({"tags": {"a.b c": 1}}, {"tags": {"a.b c": 2}}, [change('tags["a.b c"]', "1", "2")]),
         ({"tags": {"a": "1"}}, {"tags": "none"}, [change("tags", '{"a": "1"}', '"none"')]),
+        ({"list": [{"name": "a"}]}, {"list": [1]}, [change("list[0]", '{"name": "a"}', "1")]),
         ({"scope": "/x"}, {"scope": UNKNOWN}, [Change("scope", Value("text", '"/x"'), Value("unknown"))]),
         ({"sharedKey": True}, {"sharedKey": False}, [change("sharedKey", "true", "false")]),
         (
@@ -109,7 +110,7 @@ def app_settings(*settings: tuple[str, str]) -> dict[str, Any]:
         ({"__provider": "a"}, {"__provider": "b"}, []),
     ],
     ids=[
-        "leaves", "app settings by name", "one name twice", "quoted name", "other shape",
+        "leaves", "app settings by name", "one name twice", "quoted name", "other shape", "other elements",
         "known after up", "boolean with the name of a secret", "long texts", "long text", "added by Pulumi",
     ],
 )  # fmt: skip
