@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from delivery.package import GIVEN_FOLDER
 from delivery.refused_settings import refused_settings, removal_command
 from infra.roles import APP_ROLES
-from ops.drift.owners import GONE, Owner, rule_for
+from ops.drift.owners import GONE, Rule, rule_for
 from ops.output import OpsError
 from ops.state import (
     DEPLOYED_CODE,
@@ -63,16 +63,21 @@ class Finding:
     name: str
     type: str
     id: str
-    owner: Owner
-    place: str
     changes: tuple[Change, ...] = ()
     gone_with: tuple[str, ...] = ()
     purge: str = ""
     command: str = ""
 
+    @property
+    def rule(self) -> Rule:
+        return rule_for(self.type, self.changes[0].path if self.changes else GONE)
+
 
 def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
-    """The changes that a refresh would make to the state, except those of deployed code (see `code`)."""
+    """The changes that a refresh would make to the state, except those of deployed code (see `code`).
+
+    The changes of a resource are one finding for each rule that applies to them.
+    """
     steps: list[dict[str, Any]] = preview.get("steps") or []
     findings = _gone([resource(step["oldState"]) for step in steps if step["op"] == "delete"])
     for step in steps:
@@ -81,7 +86,10 @@ def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
             # For values that are encrypted on both sides there are only the paths that Pulumi lists.
             paths: Iterable[str] = step.get("detailedDiff") or ()
             listed = [Change(path, "changed") for path in sorted(paths) if not _is_azures_own(path)]
-            findings += _changed(before, differences(before.inputs, after.inputs) or listed)
+            changes_by_rule: dict[Rule, list[Change]] = {}
+            for change in differences(before.inputs, after.inputs) or listed:
+                changes_by_rule.setdefault(rule_for(before.type, change.path), []).append(change)
+            findings += [_changed(before, changes) for changes in changes_by_rule.values()]
     return findings
 
 
@@ -97,7 +105,7 @@ def code(stack: Sequence[Resource], running: str) -> list[Finding]:
     """`running` is the package hash that the site reports, empty if it reports none."""
     now = running or "no package that answers"
     return [
-        _finding("changed", deployed, [Change("package_hash", "changed", package_hash, now)])
+        _changed(deployed, [Change("package_hash", "changed", package_hash, now)])
         for deployed in stack
         if deployed.type == DEPLOYED_CODE
         and (package_hash := deployed.outputs.get("package_hash")) != running
@@ -138,10 +146,10 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
         for kind, names in names_by_kind.items()
         for name in sorted(names)
     ]
-    findings = [_finding("changed", site, changes)] if changes else []
+    findings = [_changed(site, changes)] if changes else []
     if refused:
         changes = [Change(f"{APP_SETTINGS}.{name}", "added", now=why) for name, why in refused.items()]
-        findings.append(_finding("changed", site, changes, command=removal_command(site.id, refused)))
+        findings.append(_changed(site, changes, removal_command(site.id, refused)))
     return findings
 
 
@@ -170,7 +178,6 @@ def role_assignments(stack: Sequence[Resource], actual: Iterable["RoleAssignment
     """
     known = {resource.id.lower() for resource in stack}
     groups = [resource.id.lower() for resource in stack if resource.type == GROUP and resource.id]
-    rule = rule_for(ROLE_ASSIGNMENT, "roleDefinitionId")
     findings: list[Finding] = []
     for assignment in actual:
         id_, scope = assignment.id or "", assignment.scope or ""
@@ -180,8 +187,7 @@ def role_assignments(stack: Sequence[Resource], actual: Iterable["RoleAssignment
         role = _ROLE_NAMES.get(role_id, f"role {role_id}")
         principal = f"{assignment.principal_type or 'principal'} {assignment.principal_id}"
         change = Change(f"{role} for {principal} on {scope}", "added")
-        name = assignment.name or ""
-        findings.append(Finding("added", name, ROLE_ASSIGNMENT, id_, rule.owner, rule.place, (change,)))
+        findings.append(Finding("added", assignment.name or "", ROLE_ASSIGNMENT, id_, (change,)))
     return findings
 
 
@@ -265,7 +271,7 @@ def _gone(gone: Sequence[Resource]) -> list[Finding]:
         below = [resource for resource in with_id if _is_below(resource, top)]
         purges = [_purge(resource) for resource in (top, *below) if resource.type == MODEL_ACCOUNT]
         names = tuple(resource.name for resource in below)
-        findings.append(_finding("gone", top, [], gone_with=names, purge=" && ".join(purges)))
+        findings.append(Finding("gone", top.name, top.type, top.id, (), names, " && ".join(purges)))
     return findings
 
 
@@ -286,22 +292,8 @@ def _is_code(step: Mapping[str, Any]) -> bool:
     return type_and_name(step["urn"])[0] == DEPLOYED_CODE
 
 
-def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
-    """One finding for each owner and place."""
-    by_owner: dict[tuple[Owner, str], list[Change]] = {}
-    for change in changes:
-        rule = rule_for(changed.type, change.path)
-        by_owner.setdefault((rule.owner, rule.place), []).append(change)
-    return [_finding("changed", changed, owner_changes) for owner_changes in by_owner.values()]
-
-
-def _finding(
-    kind: Literal["gone", "changed"], resource: Resource, changes: Sequence[Change], **more: Any
-) -> Finding:
-    rule = rule_for(resource.type, changes[0].path if changes else GONE)
-    return Finding(
-        kind, resource.name, resource.type, resource.id, rule.owner, rule.place, tuple(changes), **more
-    )
+def _changed(changed: Resource, changes: Sequence[Change], command: str = "") -> Finding:
+    return Finding("changed", changed.name, changed.type, changed.id, tuple(changes), command=command)
 
 
 def site_of(stack: Sequence[Resource]) -> Resource | None:

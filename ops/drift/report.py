@@ -67,7 +67,7 @@ def text(report: Report) -> str:
         lines += [
             f"  {_headline(finding)}",
             *(f"    {_change(change, _line)}" for change in finding.changes),
-            f"    {finding.owner}: {fix(report, finding)}",
+            f"    {finding.rule.owner}: {fix(report, finding)}",
         ]
     return "\n".join(
         [*lines, *_unnamed_lines(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")]
@@ -84,7 +84,7 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     ]
     room, left_out = _ROOM, 0
     for owner in Owner:
-        owner_findings = [finding for finding in report.findings if finding.owner == owner]
+        owner_findings = [finding for finding in report.findings if finding.rule.owner == owner]
         if owner_findings:
             who = f" ({names[owner]})" if owner in names else ""
             lines += [f"### For the {owner}{who}", ""]
@@ -120,8 +120,8 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
                     "name": finding.name,
                     "type": finding.type,
                     "id": finding.id,
-                    "owner": finding.owner.value,
-                    "place": finding.place,
+                    "owner": finding.rule.owner.value,
+                    "place": finding.rule.place,
                     "fix": fix(report, finding),
                     "goneWith": list(finding.gone_with),
                     "changes": list(map(asdict, finding.changes)),
@@ -144,7 +144,7 @@ def _finding_lines(report: Report, finding: Finding) -> list[str]:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
         f"  - to revert it: {code(fix(report, finding), 400)}",
-        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
+        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.rule.place)}",
     ]
     return lines
 

@@ -6,13 +6,12 @@ from ops.__main__ import main
 from ops.azure import Azure
 from ops.commands import drift
 from ops.drift.drift import Finding
-from ops.drift.owners import Owner
 from ops.drift.report import Report
 from ops.output import OpsError
 from ops.state import STORAGE_ACCOUNT
 from tests.github_server import FakeGitHub
 
-FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x", Owner.PLATFORM, "infra/")
+FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x")
 
 
 def test_an_issue_is_open_while_a_stack_has_drift(

@@ -10,13 +10,12 @@ from ops.__main__ import main
 from ops.azure import Azure
 from ops.commands import drift
 from ops.drift.drift import Change, Finding
-from ops.drift.owners import Owner
 from ops.drift.report import Report
 from ops.output import OpsError
 from ops.state import STORAGE_ACCOUNT
 
 CHANGES = (Change("minimumTlsVersion", "changed", "TLS1_2", "TLS1_0"),)
-FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x", Owner.PLATFORM, "infra/", CHANGES)
+FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x", CHANGES)
 REPORTS = {
     "clean": Report("clean", []),
     "drift": Report("drift", [FINDING]),
