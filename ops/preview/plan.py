@@ -112,7 +112,8 @@ def _changed(steps: Sequence[dict[str, Any]]) -> dict[str, Resource]:
         op = _OPS.get(step["op"], "same")
         if op != "same" and _is_listed(step["urn"]):
             resource = _resource(step, op)
-            if resource.key not in resources or not resources[resource.key].changes:
+            earlier = resources.get(resource.key)
+            if earlier is None or not (earlier.changes or earlier.reasons):
                 resources[resource.key] = resource
     return resources
 
