@@ -60,7 +60,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], kind: str = SITE, **more: 
 def change(path: str, old: str | None, new: str | None, *, setting: bool = False) -> Change:
     """A change of JSON texts; None is an absent value."""
     values = [ABSENT if value is None else Value("text", value) for value in (old, new)]
-    return Change(path, *values, setting)
+    return Change(path, values[0], values[1], setting)
 
 
 def app_settings(*settings: tuple[str, str]) -> dict[str, Any]:
