@@ -248,6 +248,7 @@ def test_a_new_package_has_its_hashes_and_its_size(
     old, new = ({"package_hash": value, "package_path": ".build/x.zip"} for value in (before, after))
     update = step("update", DEPLOYED_CODE, old=old, new=new)
     assert plan.report(UNFILLED, {"steps": [update]}, None, {".build/x.zip": 5}.get).package == package
+    assert report(step("delete", DEPLOYED_CODE, old=old), {**update, "urn": urn(SITE, "one")}).package is None
 
 
 @pytest.mark.parametrize(
@@ -273,6 +274,7 @@ def test_an_error_has_its_resource_and_its_message_without_secrets(
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    assert plan.clean("x" * MESSAGE_CHARS) == "x" * MESSAGE_CHARS
     message = plan.clean(f"first{'x' * 20_000}last")
     assert (message[:6], message[-5:]) == ("firstx", "xlast")
     assert len(message) <= MESSAGE_CHARS
