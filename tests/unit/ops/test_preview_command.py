@@ -100,6 +100,40 @@ def test_all_committed_environments_are_previewed(tmp_path: Path) -> None:
     assert preview.environments(tmp_path) == ["dev", "prod"]
 
 
+@pytest.mark.parametrize(
+    ("stack", "commands"),
+    [
+        ("dev", ["base make dev", "base up --stack dev --yes", "head preview --stack dev --json"]),
+        ("new", ["head make new", "head preview --stack new --json"]),  # a stack that the base does not have
+    ],
+)
+def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stack: str, commands: list[str]
+) -> None:
+    started: list[str] = []
+
+    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
+        started.append(" ".join([pulumi.folder.name, *words[:4]]))
+        (pulumi.folder / f"Pulumi.{stack}.yaml").write_text("encryptionsalt: x")
+        return Completed(0, DOCUMENT, "")
+
+    def make_stack(pulumi: Pulumi, stack: str) -> None:
+        run(pulumi, "make", stack)
+
+    monkeypatch.setattr(Pulumi, "run", run)
+    monkeypatch.setattr(Pulumi, "make_stack", make_stack)
+    monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
+    files = [
+        tmp_path / name for name in ("head/Pulumi.dev.yaml", "head/Pulumi.new.yaml", "base/Pulumi.dev.yaml")
+    ]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("config: {}")
+    report = preview.preview(Pulumi(tmp_path / "head"), Pulumi(tmp_path / "base"), stack, "")
+    assert (report.basis, started) == ("base", commands)
+    assert {file.read_text() for file in files} == {"config: {}"}
+
+
 LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
 
 
