@@ -25,7 +25,7 @@ from ops.drift.drift import (
     role_assignments,
     unnamed,
 )
-from ops.drift.owners import GONE, Owner, names, rule_for
+from ops.drift.owners import FILE, GONE, Owner, names, rule_for
 from ops.drift.report import Report, as_json, fix, markdown, text
 from ops.output import OpsError
 from ops.state import (
@@ -392,6 +392,7 @@ def test_every_finding_has_an_owner(type_: str, path: str, owner: Owner) -> None
 
 
 def test_the_committed_owners_can_be_read() -> None:
+    assert FILE.is_file()
     assert set(names()) <= set(Owner)
 
 

@@ -52,6 +52,22 @@ def test_the_exit_code_tells_drift_from_a_failed_check(stacks: list[str], code: 
     assert main(["drift", *(word for stack in stacks for word in ("--stack", stack))]) == code
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["drift"],
+        ["comment", "--reports", "x"],
+        ["comment", "--pr", "7"],
+        ["comment", "--reports", "x", "--pr", "7", "--event", "x"],
+        ["preview", "--stack", "dev"],
+    ],
+)
+def test_missing_and_contradictory_options_are_wrong_usage(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+
+
 def test_a_stack_that_cannot_be_checked_does_not_hide_the_others(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
