@@ -52,19 +52,9 @@ def test_the_exit_code_tells_drift_from_a_failed_check(stacks: list[str], code: 
     assert main(["drift", *(word for stack in stacks for word in ("--stack", stack))]) == code
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["drift"],
-        ["comment", "--reports", "x"],
-        ["comment", "--pr", "7"],
-        ["comment", "--reports", "x", "--pr", "7", "--event", "x"],
-        ["preview", "--stack", "dev"],
-    ],
-)
-def test_missing_and_contradictory_options_are_wrong_usage(words: list[str]) -> None:
+def test_a_missing_stack_is_wrong_usage() -> None:
     with pytest.raises(SystemExit) as ended:
-        main(words)
+        main(["drift"])
     assert ended.value.code == 2
 
 

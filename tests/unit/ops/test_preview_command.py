@@ -1,4 +1,4 @@
-"""`python -m ops preview` on a Pulumi in memory. tests/stack has the same on the Pulumi CLI."""
+"""`python -m ops preview` on a Pulumi in memory, and the options of `comment`, which reads its reports."""
 
 import json
 import os
@@ -132,6 +132,21 @@ def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
     report = preview.preview(Pulumi(tmp_path / "head"), Pulumi(tmp_path / "base"), stack, "")
     assert (report.basis, started) == ("base", commands)
     assert {file.read_text() for file in files} == {"config: {}"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "--stack", "dev"],
+        ["comment", "--pr", "7"],
+        ["comment", "--reports", "x"],
+        ["comment", "--reports", "x", "--pr", "7", "--event", "x"],
+    ],
+)
+def test_missing_and_contradictory_options_are_wrong_usage(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
 
 
 LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
