@@ -2,30 +2,28 @@
 
 import re
 
+from ops.state import GROUP, MODEL_ACCOUNT, PURGED_ACCOUNT, SITE, STORAGE_ACCOUNT, TABLE
+
 _KINDS = {
     "azure-native:applicationinsights:Component": "Application Insights",
     "azure-native:authorization:ManagementLockByScope": "lock",
-    "azure-native:cognitiveservices:Account": "model account",
+    MODEL_ACCOUNT: "model account",
     "azure-native:cognitiveservices:Deployment": "model deployment",
     "azure-native:managedidentity:UserAssignedIdentity": "identity",
     "azure-native:operationalinsights:Workspace": "log workspace",
     "azure-native:web:AppServicePlan": "plan",
-    "azure-native:web:WebApp": "function app",
+    SITE: "function app",
     "azure-native:web:WebAppFtpAllowed": "FTP sign-in rule",
     "azure-native:web:WebAppScmAllowed": "publishing sign-in rule",
-    "pulumi-python:dynamic/infra:PurgedAccount": "purge of the model account's name",
+    PURGED_ACCOUNT: "purge of the model account's name",
 }
 
 _LOST_WITH = {
-    "azure-native:cognitiveservices:Account": "its host name, its quota in that region, its deployments and "
-    "fine-tuned models",
-    "azure-native:resources:ResourceGroup": "everything in it: every conversation, the logs, "
-    "the app's host name and function keys",
-    "azure-native:storage:StorageAccount": "every conversation",
-    "azure-native:storage:Table": "every conversation in it",
+    MODEL_ACCOUNT: "its host name, its quota in that region, its deployments and fine-tuned models",
+    GROUP: "everything in it: every conversation, the logs, the app's host name and function keys",
+    STORAGE_ACCOUNT: "every conversation",
+    TABLE: "every conversation in it",
 }
-
-_LETTERS = 40
 
 
 def kind(token: str) -> str:
@@ -35,7 +33,7 @@ def kind(token: str) -> str:
         return _KINDS[plain]
     last = plain.rpartition(":")[2]
     spaced = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", last)
-    return " ".join(spaced)[:_LETTERS].strip().lower() or "resource"
+    return " ".join(spaced)[:40].strip().lower() or "resource"
 
 
 def lost_with(token: str) -> str:

@@ -1,6 +1,5 @@
-"""What GitHub's own Markdown parser makes of a text."""
+"""Parses a text by GitHub's own Markdown parser."""
 
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,50 +12,47 @@ _EXTENSIONS = ["autolink", "table", "strikethrough", "tasklist"]
 _VOID = frozenset({"br", "hr", "img", "input"})
 
 
-@dataclass
-class Parsed:
-    """`tags` as they open, `outside` the text that is in no code, `attributes` as `tag.name` and value."""
+class Parsed(HTMLParser):
+    """`tags` in the order in which they open; `inside` and `outside` are the texts in code and elsewhere;
+    `attributes` are pairs of `tag.name` and value."""
 
-    tags: list[str] = field(default_factory=list[str])
-    outside: str = ""
-    inside: str = ""
-    comments: list[str] = field(default_factory=list[str])
-    attributes: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-
-
-class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.found = Parsed()
-        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.outside = self.inside = ""
+        self.comments: list[str] = []
+        self.attributes: set[tuple[str, str]] = set()
+        self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.tags.append(tag)
-        self.found.attributes |= {(f"{tag}.{name}", value or "") for name, value in attrs}
+        self.tags.append(tag)
+        self.attributes |= {(f"{tag}.{name}", value or "") for name, value in attrs}
         if tag not in _VOID:
-            self.open.append(tag)
+            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
-        self.open.pop()
+        assert self._open[-1:] == [tag], f"</{tag}> closes {self._open[-1:] or 'nothing'}"
+        self._open.pop()
 
     def handle_comment(self, data: str) -> None:
-        self.found.comments.append(data.strip())
+        self.comments.append(data.strip())
 
     def handle_data(self, data: str) -> None:
-        if "code" in self.open or "pre" in self.open:
-            self.found.inside += data
+        if {"code", "pre"} & set(self._open):
+            self.inside += data
         else:
-            self.found.outside += data
+            self.outside += data
+
+    def close(self) -> None:
+        super().close()
+        assert not self._open, f"never closed: {self._open}"
+        self.outside = self.outside.removesuffix("\n")
 
 
 def parsed(markdown: str) -> Parsed:
     """Asserts that every element is closed, in order. HTML passes as written: GitHub cleans it only later."""
     options = _OPTIONS.CMARK_OPT_UNSAFE | _OPTIONS.CMARK_OPT_FOOTNOTES | _OPTIONS.CMARK_OPT_GITHUB_PRE_LANG
-    reader = _Reader()
-    reader.feed(_PARSER.markdown_to_html_with_extensions(markdown, options, _EXTENSIONS))
-    reader.close()
-    assert not reader.open, f"never closed: {reader.open}"
-    reader.found.outside = reader.found.outside.removesuffix("\n")
-    return reader.found
+    html = Parsed()
+    html.feed(_PARSER.markdown_to_html_with_extensions(markdown, options, _EXTENSIONS))
+    html.close()
+    return html

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ops.github.events import PullRequestEvent, WorkflowRunEvent, event
 from ops.github.github import GitHub, PullRequest
+from ops.github.summary import run_url
 from ops.output import OpsError, note, say
 from ops.preview.comment import PART_LIMITS, update_part
 from ops.preview.render import comment
@@ -43,12 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     reports = read_all(arguments.reports)
-    started_by = event(arguments.event) if arguments.event else None
-    if started_by is not None and not isinstance(started_by, PullRequestEvent | WorkflowRunEvent):
-        raise OpsError("this event belongs to no pull request: select one with --pr")
-    room, run_url = PART_LIMITS[PART], _run_url(started_by)
+    name = os.environ.get("GITHUB_EVENT_NAME", "")
+    started_by = event(arguments.event, name) if arguments.event else None
+    # The run with the preview's summary is the one that previewed, not the one that comments.
+    url = run_url(run_id=str(started_by.run_id) if isinstance(started_by, WorkflowRunEvent) else "")
     if arguments.dry_run:
-        say(comment(reports, room=room, run_url=run_url))
+        say(comment(reports, room=PART_LIMITS[PART], run_url=url))
         return 0
     github = GitHub.connect()
     pull_request = _pull_request(github, started_by, arguments.pr)
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         # preview.yml compares these on local Azure only. Their own code wrote the report, and could omit the
         # warning about this.
         reports = tuple(replace(report, basis="base") for report in reports)
-    update_part(github, pull_request.number, PART, comment(reports, room=room, run_url=run_url))
+    update_part(github, pull_request.number, PART, comment(reports, room=PART_LIMITS[PART], run_url=url))
     note(f"The preview was written to the comment of pull request {pull_request.number}.")
     return 0
 
@@ -69,24 +70,29 @@ def _pull_request(
 ) -> PullRequest | None:
     """The pull request to comment on; None if it was closed or has a newer commit."""
     if isinstance(started_by, WorkflowRunEvent):
-        previewed = started_by.head_sha
-        # The reports are not used: a fork could name another pull request in them.
-        candidates = github.open_pull_requests_from(started_by.head_repository, started_by.head_branch)
-        matching = [candidate for candidate in candidates if candidate.head_sha == previewed]
-        if len(matching) > 1:
-            numbers = ", ".join(str(candidate.number) for candidate in matching)
-            raise OpsError(f"pull requests {numbers} have the same head: select one with --pr")
-        if not matching:
-            note(f"No open pull request has {previewed} as its newest commit: no comment.")
-        return matching[0] if matching else None
-    wanted = number if started_by is None else started_by.pull_request.number
-    pull_request = github.pull_request(wanted) if wanted is not None else None
+        return _pull_request_of_run(github, started_by)
+    if started_by is not None:
+        number = started_by.number
+    pull_request = None if number is None else github.pull_request(number)
     if pull_request is None:
-        raise OpsError(f"{github.repository} has no pull request {wanted}")
-    if started_by is not None and pull_request.head_sha != started_by.pull_request.head_sha:
-        note(f"Pull request {wanted} has the newer commit {pull_request.head_sha}, whose run will comment.")
+        raise OpsError(f"{github.repository} has no pull request {number}")
+    if started_by is not None and pull_request.head_sha != started_by.head_sha:
+        note(f"Pull request {number} has the newer commit {pull_request.head_sha}, whose run will comment.")
         return None
     return pull_request
+
+
+def _pull_request_of_run(github: GitHub, previewed: WorkflowRunEvent) -> PullRequest | None:
+    # The reports are not used: a fork could name another pull request in them.
+    candidates = github.open_pull_requests_from(previewed.head_repository, previewed.head_branch)
+    matching = [candidate for candidate in candidates if candidate.head_sha == previewed.head_sha]
+    if len(matching) > 1:
+        numbers = ", ".join(str(candidate.number) for candidate in matching)
+        raise OpsError(f"pull requests {numbers} have the same head: select one with --pr")
+    if not matching:
+        note(f"No open pull request has {previewed.head_sha} as its newest commit: no comment.")
+        return None
+    return matching[0]
 
 
 def _check_commits(reports: Sequence[Report], head_sha: str) -> None:
@@ -96,12 +102,3 @@ def _check_commits(reports: Sequence[Report], head_sha: str) -> None:
             f"the reports are of commit {', '.join(others)}, the pull request's newest is {head_sha}: "
             "run `python -m ops preview --commit` with that one"
         )
-
-
-def _run_url(started_by: PullRequestEvent | WorkflowRunEvent | None) -> str:
-    """The URL of the run with the preview's summary; empty outside GitHub Actions."""
-    server, repository = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_REPOSITORY")
-    previewed = (
-        started_by.run_id if isinstance(started_by, WorkflowRunEvent) else os.environ.get("GITHUB_RUN_ID")
-    )
-    return f"{server}/{repository}/actions/runs/{previewed}" if server and repository and previewed else ""

@@ -13,9 +13,11 @@ exit codes:
 import argparse
 import json
 
-from ops.drift.detector import DriftDetector
+from ops.azure import Azure
+from ops.drift.detector import detect, restore_app_settings
 from ops.drift.owners import names
 from ops.drift.report import Report, as_json, markdown, marker, text, title
+from ops.engine import Pulumi
 from ops.github import summary
 from ops.github.github import GitHub
 from ops.github.markdown import code, fence
@@ -45,19 +47,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     owners = names()
     github = GitHub.connect() if arguments.issue and not arguments.dry_run else None
-    detector = DriftDetector.open()
+    pulumi, azure = Pulumi(), Azure.sign_in()
     reports: list[Report] = []
     failed = False
     for stack in dict.fromkeys(arguments.stacks):
         note(f"Checking {stack} …")
         try:
-            if arguments.restore_app_settings:
-                _restore(detector, stack, dry_run=arguments.dry_run)
-            report = detector.detect(stack)
+            if arguments.restore_app_settings and arguments.dry_run:
+                note(f"{stack}: would write the app settings as they were deployed")
+            elif arguments.restore_app_settings:
+                restore_app_settings(pulumi, azure, stack)
+                note(f"{stack}: the app settings are written as they were deployed")
+            report = detect(pulumi, azure, stack)
             reports.append(report)
-            summary.write(f"## Drift of {code(stack)}\n\n{markdown(report, owners)}")
+            body = markdown(report, owners)
+            summary.write(f"## Drift of {code(stack)}\n\n{body}")
             if github is not None:
-                _keep_issue(github, report, markdown(report, owners))
+                _keep_issue(github, report, body)
         except OpsError as error:
             failed = True
             note(f"error: {stack}: {error}")
@@ -73,19 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(report.clean for report in reports) else FOUND
 
 
-def _restore(detector: DriftDetector, stack: str, *, dry_run: bool) -> None:
-    if dry_run:
-        note(f"{stack}: would write the app settings as they were deployed")
-        return
-    detector.restore_app_settings(stack)
-    note(f"{stack}: the app settings are written as they were deployed")
-
-
 def _keep_issue(github: GitHub, report: Report, body: str) -> None:
     if report.clean:
         closed = github.close_issue(marker(report.stack), f"{report.stack} matches its program again.")
         if closed is not None:
             note(f"{report.stack}: closed issue #{closed}")
         return
-    number = github.upsert_issue(marker(report.stack), title(report), body, labels=("drift",))
+    number = github.upsert_issue(marker(report.stack), title(report.stack), body, labels=("drift",))
     note(f"{report.stack}: issue #{number}")

@@ -17,21 +17,20 @@ import argparse
 import json
 import os
 import re
-import subprocess
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.engine import PROJECT, Completed, Pulumi, PulumiError
+from ops.engine import PROJECT, Pulumi, PulumiError
+from ops.git import head_commit
 from ops.github import summary
-from ops.github.events import PullRequestEvent, event
+from ops.github.events import event
 from ops.output import OpsError, note, say
 from ops.preview import plan
 from ops.preview.render import comment, text
-from ops.preview.report import Basis, Report, write
+from ops.preview.report import Report, write
 
 _SUMMARY_BYTES = 1_000_000
 """GitHub accepts 1 MiB of summary from a step."""
@@ -63,10 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     stacks: list[str] = arguments.stack or environments(PROJECT)
     base = None if arguments.against is None else _base(arguments.against, os.environ)
-    job = _Job(Pulumi(), base, arguments.commit or _commit(os.environ))
+    commit = arguments.commit or _commit(os.environ)
     reports: list[Report] = []
     for stack in stacks:
-        report = job.preview(stack)
+        report = preview(Pulumi(), base, stack, commit)
         reports.append(report)
         note(f"{stack}: {write(report, arguments.out)}")
     say(text(reports))
@@ -84,65 +83,49 @@ def environments(folder: Path) -> list[str]:
     return sorted(names)
 
 
-@dataclass(frozen=True)
-class _Job:
-    head: Pulumi
-    base: Pulumi | None
-    commit: str
-
-    def preview(self, stack: str) -> Report:
-        basis: Basis = "base" if self.base else "deployed"
-        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        try:
-            if self.base is None:
-                done = self._run(stack)
-            else:
-                self._bring_up(self.base, stack)
-                with _restored(self.head.folder / f"Pulumi.{stack}.yaml"):
-                    done = self._run(stack)
-            # The report of a failed preview has no diagram, so it needs no state.
-            state = None if done.code else self.head.export(stack)
-        except PulumiError as error:
-            return plan.failed(stack, self.commit, made, basis, str(error))
-        document = _document(done)
-        if document is None:
-            return plan.failed(stack, self.commit, made, basis, done.stderr or done.stdout)
-        report = plan.report(
-            document,
-            stack=stack,
-            commit=self.commit,
-            made=made,
-            basis=basis,
-            state=state,
-            size_of=self._size,
-        )
-        if done.code and not report.failures:
-            return plan.failed(stack, self.commit, made, basis, done.stderr)
-        return report
-
-    def _run(self, stack: str) -> Completed:
-        note(f"{stack}: previewing")
-        return self.head.run("preview", "--stack", stack, "--json", may_fail=True)
-
-    def _bring_up(self, base: Pulumi, stack: str) -> None:
-        """Deploy the base. A stack that is not in the base is created empty: all resources are new."""
-        file = base.folder / f"Pulumi.{stack}.yaml"
-        there = file.exists()
-        with _restored(file if there else self.head.folder / file.name):
-            (base if there else self.head).make_stack(stack)
-            if there:
-                note(f"{stack}: deploying the base to local Azure")
-                base.run("up", "--stack", stack, "--yes", "--skip-preview")
-
-    def _size(self, path: str) -> int | None:
-        file = self.head.folder / path
-        return file.stat().st_size if path and file.is_file() else None
+def preview(head: Pulumi, base: Pulumi | None, stack: str, commit: str) -> Report:
+    """The report of `head`, compared with the deployed stack or with `base`."""
+    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    report = Report(stack, commit, made, "deployed" if base is None else "base")
+    try:
+        if base is not None:
+            _bring_up(base, head, stack)
+        with nullcontext() if base is None else _restored(head.folder / f"Pulumi.{stack}.yaml"):
+            note(f"{stack}: previewing")
+            done = head.run("preview", "--stack", stack, "--json", may_fail=True)
+        # The report of a failed preview has no diagram, so it needs no state.
+        state = None if done.code else head.export(stack)
+    except PulumiError as error:
+        return plan.failed(report, str(error))
+    document = _document(done.stdout)
+    if document is not None:
+        filled = plan.report(report, document, state, lambda path: _size(head.folder / path))
+        if not done.code or filled.failures:
+            return filled
+    message = done.stderr.strip() or ("" if document else done.stdout.strip())
+    no_message = f"`pulumi preview` ended with exit code {done.code} and printed no error."
+    return plan.failed(report, message or no_message)
 
 
-def _document(done: Completed) -> dict[str, Any] | None:
+def _bring_up(base: Pulumi, head: Pulumi, stack: str) -> None:
+    """Deploy the base. A stack that is not in the base is created empty: all resources are new."""
+    exists = (base.folder / f"Pulumi.{stack}.yaml").exists()
+    checkout = base if exists else head
+    with _restored(checkout.folder / f"Pulumi.{stack}.yaml"):
+        checkout.make_stack(stack)
+        if exists:
+            note(f"{stack}: deploying the base to local Azure")
+            base.run("up", "--stack", stack, "--yes", "--skip-preview")
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None
+
+
+def _document(output: str) -> dict[str, Any] | None:
     """The document of a preview; None if there is none, for example if the stack does not exist."""
     try:
-        return dict(json.loads(done.stdout))
+        return dict(json.loads(output))
     except (ValueError, TypeError):
         return None
 
@@ -179,10 +162,5 @@ def _commit(environment: Mapping[str, str]) -> str:
     """The previewed commit. It is not GITHUB_SHA, which is a temporary merge commit for a pull request."""
     path, name = environment.get("GITHUB_EVENT_PATH", ""), environment.get("GITHUB_EVENT_NAME", "")
     if path and name == "pull_request":
-        started_by = event(Path(path), name)
-        if isinstance(started_by, PullRequestEvent):
-            return started_by.pull_request.head_sha
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() if not done.returncode else ""
+        return event(Path(path), name).head_sha
+    return head_commit()

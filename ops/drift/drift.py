@@ -8,21 +8,36 @@
 What Azure itself changes or adds is not drift (see `_is_azures_own`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from delivery.package import GIVEN_FOLDER
 from delivery.refused_settings import refused_settings, removal_command
-from ops.drift.owners import GONE, Owner, rule_for
+from infra.roles import APP_ROLES
+from ops.drift.owners import GONE, Rule, rule_for
 from ops.output import OpsError
-from ops.state import DEPLOYED_CODE, MODEL_ACCOUNT, SITE, Resource, group_and_name, resource
+from ops.state import (
+    DEPLOYED_CODE,
+    GROUP,
+    MODEL_ACCOUNT,
+    ROLE_ASSIGNMENT,
+    SITE,
+    Resource,
+    group_and_name,
+    resource,
+    type_and_name,
+)
 
-Kind = Literal["gone", "changed", "added"]
+if TYPE_CHECKING:
+    from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment
 
+_ROLE_NAMES = {role.id: role.name for role in APP_ROLES}
 _SECRET_WORDS = ("key", "secret", "password", "token", "connectionstring", "sas")
 _SECRET = "[secret]"  # noqa: S105 # how Pulumi writes a secret
 APP_SETTINGS = "siteConfig.appSettings"
+
+ChangeKind = Literal["added", "removed", "changed"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Change:
     """A changed property. `was` and `now` are None if they are unknown, or are or may be secrets."""
 
     path: str
-    kind: Literal["added", "removed", "changed"]
+    kind: ChangeKind
     was: str | None = None
     now: str | None = None
 
@@ -44,31 +59,37 @@ class Finding:
     before the resource can be created again. `command` fixes what the program cannot define.
     """
 
-    kind: Kind
+    kind: Literal["gone", "changed", "added"]
     name: str
     type: str
     id: str
-    owner: Owner
-    place: str
     changes: tuple[Change, ...] = ()
     gone_with: tuple[str, ...] = ()
     purge: str = ""
     command: str = ""
 
+    @property
+    def rule(self) -> Rule:
+        return rule_for(self.type, self.changes[0].path if self.changes else GONE)
+
 
 def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
-    """The changes that a refresh would make to the state, except those of deployed code (see `code`)."""
+    """The changes that a refresh would make to the state, except those of deployed code (see `code`).
+
+    The changes of a resource are one finding for each rule that applies to them.
+    """
     steps: list[dict[str, Any]] = preview.get("steps") or []
-    gone = [resource(step["oldState"]) for step in steps if step["op"] == "delete"]
-    findings = _gone(gone)
+    findings = _gone([resource(step["oldState"]) for step in steps if step["op"] == "delete"])
     for step in steps:
-        if step["op"] != "update":
-            continue
-        before, after = resource(step["oldState"]), resource(step["newState"])
-        if before.type == DEPLOYED_CODE:
-            continue
-        changes = differences(before.inputs, after.inputs) or _paths(step.get("detailedDiff") or {})
-        findings += _changed(before, changes)
+        if step["op"] == "update" and not _is_code(step):
+            before, after = resource(step["oldState"]), resource(step["newState"])
+            # For values that are encrypted on both sides there are only the paths that Pulumi lists.
+            paths: Iterable[str] = step.get("detailedDiff") or ()
+            listed = [Change(path, "changed") for path in sorted(paths) if not _is_azures_own(path)]
+            changes_by_rule: dict[Rule, list[Change]] = {}
+            for change in differences(before.inputs, after.inputs) or listed:
+                changes_by_rule.setdefault(rule_for(before.type, change.path), []).append(change)
+            findings += [_changed(before, changes) for changes in changes_by_rule.values()]
     return findings
 
 
@@ -76,28 +97,18 @@ def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
     """The number of changed resources that the document counts but does not list."""
     steps: list[dict[str, Any]] = preview.get("steps") or []
     summary: dict[str, int] = preview.get("changeSummary") or {}
-    counted = summary.get("update", 0)
-    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step["urn"])}
-    return max(0, counted - len(named) - int(code_changed))
+    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step)}
+    return max(0, summary.get("update", 0) - len(named) - int(code_changed))
 
 
 def code(stack: Sequence[Resource], running: str) -> list[Finding]:
     """`running` is the package hash that the site reports, empty if it reports none."""
+    now = running or "no package that answers"
     return [
-        _finding(
-            "changed",
-            deployed_code,
-            [
-                Change(
-                    "package_hash",
-                    "changed",
-                    deployed_code.outputs["package_hash"],
-                    running or "no package that answers",
-                )
-            ],
-        )
-        for deployed_code in stack
-        if deployed_code.type == DEPLOYED_CODE and deployed_code.outputs.get("package_hash") != running
+        _changed(deployed, [Change("package_hash", "changed", package_hash, now)])
+        for deployed in stack
+        if deployed.type == DEPLOYED_CODE
+        and (package_hash := deployed.outputs.get("package_hash")) != running
     ]
 
 
@@ -106,13 +117,12 @@ def released(stack: Sequence[Resource]) -> bool:
 
     Inputs and outputs are checked: an `up` that finds the same package deployed keeps the old outputs.
     """
-    given = [
+    return any(
         str(side.get("package_path", "")).startswith(f"{GIVEN_FOLDER}/")
         for deployed_code in stack
         if deployed_code.type == DEPLOYED_CODE
         for side in (deployed_code.inputs, deployed_code.outputs)
-    ]
-    return any(given)
+    )
 
 
 def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
@@ -121,23 +131,25 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
     A refused setting is a finding even if the state has it; its effect is given instead of its value.
     """
     expected, refused = settings_of(site), refused_settings(actual)
+    edited = {
+        name
+        for name in (expected.keys() & actual.keys()) - refused.keys()
+        if expected[name] not in {None, actual[name]}
+    }
+    names_by_kind: dict[ChangeKind, Iterable[str]] = {
+        "removed": expected.keys() - actual.keys(),
+        "added": actual.keys() - expected.keys() - refused.keys(),
+        "changed": edited,
+    }
     changes = [
-        Change(f"{APP_SETTINGS}.{name}", "removed") for name in sorted(expected.keys() - actual.keys())
+        Change(f"{APP_SETTINGS}.{name}", kind)
+        for kind, names in names_by_kind.items()
+        for name in sorted(names)
     ]
-    changes += [
-        Change(f"{APP_SETTINGS}.{name}", "added")
-        for name in sorted(actual.keys() - expected.keys() - refused.keys())
-    ]
-    changes += [
-        Change(f"{APP_SETTINGS}.{name}", "changed")
-        for name in sorted(expected.keys() & actual.keys())
-        if name not in refused and expected[name] is not None and expected[name] != actual[name]
-    ]
-    findings = [_finding("changed", site, changes)] if changes else []
+    findings = [_changed(site, changes)] if changes else []
     if refused:
         changes = [Change(f"{APP_SETTINGS}.{name}", "added", now=why) for name, why in refused.items()]
-        finding = _finding("changed", site, changes)
-        findings.append(replace(finding, command=removal_command(site.id, refused)))
+        findings.append(_changed(site, changes, removal_command(site.id, refused)))
     return findings
 
 
@@ -159,41 +171,24 @@ def settings_of(site: Resource) -> dict[str, str | None]:
     }
 
 
-@dataclass(frozen=True)
-class RoleAssignment:
-    """A role assignment in Azure. `role` is a name, or the id of a role that the program does not use."""
-
-    id: str
-    name: str
-    scope: str
-    role: str
-    principal: str
-
-
-def role_assignments(stack: Sequence[Resource], actual: Sequence[RoleAssignment]) -> list[Finding]:
+def role_assignments(stack: Sequence[Resource], actual: Iterable["RoleAssignment"]) -> list[Finding]:
     """The role assignments on the stack's resources that are not in the state.
 
-    Those that are inherited from a higher scope are ignored."""
+    Those that are inherited from a higher scope are ignored.
+    """
     known = {resource.id.lower() for resource in stack}
-    below = [
-        resource.id.lower()
-        for resource in stack
-        if resource.type == "azure-native:resources:ResourceGroup" and resource.id
-    ]
-    return [
-        Finding(
-            "added",
-            assignment.name,
-            "azure-native:authorization:RoleAssignment",
-            assignment.id,
-            (rule := rule_for("azure-native:authorization:RoleAssignment", "roleDefinitionId")).owner,
-            rule.place,
-            (Change(f"{assignment.role} for {assignment.principal} on {assignment.scope}", "added"),),
-        )
-        for assignment in actual
-        if assignment.id.lower() not in known
-        and any(f"{assignment.scope.lower()}/".startswith(f"{group}/") for group in below)
-    ]
+    groups = [resource.id.lower() for resource in stack if resource.type == GROUP and resource.id]
+    findings: list[Finding] = []
+    for assignment in actual:
+        id_, scope = assignment.id or "", assignment.scope or ""
+        if id_.lower() in known or not any(f"{scope.lower()}/".startswith(f"{group}/") for group in groups):
+            continue
+        role_id = (assignment.role_definition_id or "").rpartition("/")[2]
+        role = _ROLE_NAMES.get(role_id, f"role {role_id}")
+        principal = f"{assignment.principal_type or 'principal'} {assignment.principal_id}"
+        change = Change(f"{role} for {principal} on {scope}", "added")
+        findings.append(Finding("added", assignment.name or "", ROLE_ASSIGNMENT, id_, (change,)))
+    return findings
 
 
 def differences(was: Any, now: Any, path: str = "") -> list[Change]:
@@ -205,7 +200,7 @@ def differences(was: Any, now: Any, path: str = "") -> list[Change]:
             for name in sorted(before.keys() | after.keys())
             for change in differences(before.get(name), after.get(name), f"{path}.{name}" if path else name)
         ]
-    if _same(was, now, path) or _is_azures_own(path):
+    if _is_azures_own(path) or (_empty(was) and _empty(now)) or _plain(was, path) == _plain(now, path):
         return []
     if _empty(was):
         return [Change(path, "added", None, _visible_text(now, path))]
@@ -224,20 +219,12 @@ def _is_azures_own(path: str) -> bool:
     return path.startswith("tags.hidden-") or path == "properties.currentCapacity"
 
 
-def _same(was: Any, now: Any, path: str) -> bool:
-    if _empty(was) and _empty(now):
-        return True
-    return _plain(was, path) == _plain(now, path)
-
-
 def _plain(value: Any, path: str) -> Any:
     """A value normalized for comparison, because Azure returns some values in another form than it received.
 
     These are the case of ids and enums (Azure/terraform-azurerm-avm-res-web-site #348, #355), spaces in
     regions and the order of lists."""
     match value:
-        case bool():
-            return value
         case int() | float():
             return float(value)
         case str() if path.startswith("tags."):
@@ -274,26 +261,17 @@ def _visible_text(value: Any, path: str) -> str | None:
     return text
 
 
-def _paths(detailed: Mapping[str, Any]) -> list[Change]:
-    """The changed paths that Pulumi lists, for values that are encrypted on both sides."""
-    return [Change(path, "changed") for path in sorted(detailed) if not _is_azures_own(path)]
-
-
 def _gone(gone: Sequence[Resource]) -> list[Finding]:
     """One finding for each top-level deleted resource, with its deleted child resources."""
     with_id = [resource for resource in gone if resource.id]
-    tops = [
-        resource
-        for resource in with_id
-        if not any(_is_below(resource, other) for other in with_id if other is not resource)
-    ]
     findings: list[Finding] = []
-    for top in tops:
-        below = [resource for resource in with_id if resource is not top and _is_below(resource, top)]
+    for top in with_id:
+        if any(_is_below(top, other) for other in with_id):
+            continue
+        below = [resource for resource in with_id if _is_below(resource, top)]
         purges = [_purge(resource) for resource in (top, *below) if resource.type == MODEL_ACCOUNT]
-        finding = _finding("gone", top, [])
         names = tuple(resource.name for resource in below)
-        findings.append(replace(finding, gone_with=names, purge=" && ".join(purges)))
+        findings.append(Finding("gone", top.name, top.type, top.id, (), names, " && ".join(purges)))
     return findings
 
 
@@ -310,22 +288,12 @@ def _is_below(lower: Resource, upper: Resource) -> bool:
     return own.startswith(f"{other}/") or (own == other and lower.type == DEPLOYED_CODE != upper.type)
 
 
-def _is_code(urn: str) -> bool:
-    return DEPLOYED_CODE in urn
+def _is_code(step: Mapping[str, Any]) -> bool:
+    return type_and_name(step["urn"])[0] == DEPLOYED_CODE
 
 
-def _changed(changed: Resource, changes: Sequence[Change]) -> list[Finding]:
-    """One finding for each owner and place."""
-    by_owner: dict[tuple[Owner, str], list[Change]] = {}
-    for change in changes:
-        rule = rule_for(changed.type, change.path)
-        by_owner.setdefault((rule.owner, rule.place), []).append(change)
-    return [_finding("changed", changed, owner_changes) for owner_changes in by_owner.values()]
-
-
-def _finding(kind: Kind, resource: Resource, changes: Sequence[Change]) -> Finding:
-    rule = rule_for(resource.type, changes[0].path if changes else GONE)
-    return Finding(kind, resource.name, resource.type, resource.id, rule.owner, rule.place, tuple(changes))
+def _changed(changed: Resource, changes: Sequence[Change], command: str = "") -> Finding:
+    return Finding("changed", changed.name, changed.type, changed.id, tuple(changes), command=command)
 
 
 def site_of(stack: Sequence[Resource]) -> Resource | None:

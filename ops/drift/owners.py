@@ -12,6 +12,7 @@ from pathlib import Path
 
 from delivery.package import PROJECT_ROOT
 from ops.output import OpsError
+from ops.state import DEPLOYED_CODE, ROLE_ASSIGNMENT, SITE
 
 FILE = PROJECT_ROOT / ".github" / "owners.toml"
 
@@ -38,14 +39,14 @@ GONE = "(gone)"
 RULES = (
     # A deleted resource may have caused an outage, so the on-call engineer checks first.
     Rule("*", GONE, Owner.ON_CALL, "infra/program.py"),
-    Rule("pulumi-python:dynamic/infra:DeployedCode", "*", Owner.ON_CALL, "function_app/"),
+    Rule(DEPLOYED_CODE, "*", Owner.ON_CALL, "function_app/"),
     Rule("*", "tags*", Owner.PLATFORM, "`tags` in the stack's Pulumi.*.yaml"),
-    Rule("azure-native:web:WebApp", "siteConfig.appSettings*", Owner.DEVELOPER, "infra/app_settings.py"),
+    Rule(SITE, "siteConfig.appSettings*", Owner.DEVELOPER, "infra/app_settings.py"),
     Rule("azure-native:web:*", "*", Owner.PLATFORM, "infra/components/function_host.py"),
     Rule("azure-native:cognitiveservices:Deployment", "*", Owner.DEVELOPER, "`model*` in Pulumi.*.yaml"),
     Rule("azure-native:cognitiveservices:*", "*", Owner.PLATFORM, "infra/components/openai.py"),
     Rule("azure-native:storage:*", "*", Owner.PLATFORM, "infra/components/storage.py"),
-    Rule("azure-native:authorization:RoleAssignment", "*", Owner.PLATFORM, "infra/roles.py"),
+    Rule(ROLE_ASSIGNMENT, "*", Owner.PLATFORM, "infra/roles.py"),
     Rule("*", "*", Owner.PLATFORM, "infra/"),
 )
 """The first matching rule applies."""

@@ -1,7 +1,7 @@
 """Formats drift findings as text, as Markdown for issues and summaries, and as JSON. Pure functions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops.drift.drift import APP_SETTINGS, Change, Finding
@@ -13,8 +13,6 @@ _ROOM = 60_000
 """Bytes for findings: with the text around them they fit in an issue (ops.github.github.BODY_LIMIT)."""
 
 _CHANGES_SHOWN = 20
-_VALUE_SHOWN = 80
-_COMMAND_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ def marker(stack: str) -> str:
     return f"<!-- assistants-on-azure drift: {stack} -->"
 
 
-def title(report: Report) -> str:
-    return f"Drift: {report.stack} differs from its program's state"
+def title(stack: str) -> str:
+    return f"Drift: {stack} differs from its program's state"
 
 
 def fix(report: Report, finding: Finding) -> str:
@@ -68,8 +66,8 @@ def text(report: Report) -> str:
     for finding in report.findings:
         lines += [
             f"  {_headline(finding)}",
-            *(f"    {_change(change)}" for change in finding.changes),
-            f"    {finding.owner}: {fix(report, finding)}",
+            *(f"    {_change(change, _line)}" for change in finding.changes),
+            f"    {finding.rule.owner}: {fix(report, finding)}",
         ]
     return "\n".join(
         [*lines, *_unnamed_lines(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")]
@@ -86,7 +84,7 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
     ]
     room, left_out = _ROOM, 0
     for owner in Owner:
-        owner_findings = [finding for finding in report.findings if finding.owner == owner]
+        owner_findings = [finding for finding in report.findings if finding.rule.owner == owner]
         if owner_findings:
             who = f" ({names[owner]})" if owner in names else ""
             lines += [f"### For the {owner}{who}", ""]
@@ -122,14 +120,11 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
                     "name": finding.name,
                     "type": finding.type,
                     "id": finding.id,
-                    "owner": finding.owner.value,
-                    "place": finding.place,
+                    "owner": finding.rule.owner.value,
+                    "place": finding.rule.place,
                     "fix": fix(report, finding),
                     "goneWith": list(finding.gone_with),
-                    "changes": [
-                        {"path": change.path, "kind": change.kind, "was": change.was, "now": change.now}
-                        for change in finding.changes
-                    ],
+                    "changes": list(map(asdict, finding.changes)),
                 }
                 for finding in report.findings
             ],
@@ -144,15 +139,12 @@ def _finding_lines(report: Report, finding: Finding) -> list[str]:
         lines.append(f"  - with it: {', '.join(map(code, finding.gone_with))}")
     if lost := _lost(finding):
         lines.append(f"  - **DATA IS LOST**: {lost}; the new resource is empty")
-    lines += [
-        f"  - {change.kind} {code(change.path)}{_values(change, code)}"
-        for change in finding.changes[:_CHANGES_SHOWN]
-    ]
+    lines += [f"  - {_change(change, code)}" for change in finding.changes[:_CHANGES_SHOWN]]
     if len(finding.changes) > _CHANGES_SHOWN:
         lines.append(f"  - … and {len(finding.changes) - _CHANGES_SHOWN} more")
     lines += [
-        f"  - to revert it: {code(fix(report, finding), _COMMAND_SHOWN)}",
-        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.place)}",
+        f"  - to revert it: {code(fix(report, finding), 400)}",
+        "  - it cannot be kept" if finding.command else f"  - to keep it: change {code(finding.rule.place)}",
     ]
     return lines
 
@@ -167,17 +159,14 @@ def _lost(finding: Finding) -> str:
     return lost_with(finding.type) if finding.kind == "gone" else ""
 
 
-def _change(change: Change) -> str:
-    return f"{change.kind} {_line(change.path)}{_values(change, _line)}"
-
-
-def _values(change: Change, show: Any) -> str:
-    was, now = (None if value is None else show(value[:_VALUE_SHOWN]) for value in (change.was, change.now))
+def _change(change: Change, quote: Callable[[str], str]) -> str:
+    named = f"{change.kind} {quote(change.path)}"
+    was, now = (None if value is None else quote(value[:80]) for value in (change.was, change.now))
     if was is not None and now is not None:
-        return f": {was} → {now}"
+        return f"{named}: {was} → {now}"
     if was is not None:
-        return f": was {was}"
-    return f": {now}" if now is not None else ""
+        return f"{named}: was {was}"
+    return named if now is None else f"{named}: {now}"
 
 
 def _line(value: str) -> str:

@@ -7,7 +7,7 @@ the request and GitHub's message, except that a missing object is returned as No
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ import github
 from github import Auth, GithubException, GithubRetry, UnknownObjectException
 from requests import RequestException
 
+from ops.github.markdown import size
 from ops.output import OpsError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ PUBLIC_API = "https://api.github.com"
 _TIMEOUT_SECONDS = 30
 _LONGEST_RATE_WAIT_SECONDS = 600
 
-PullRequestState = Literal["open", "closed", "merged"]
 RunState = Literal["queued", "in_progress", "completed"]
 
 
@@ -40,11 +40,10 @@ class PullRequest:
     """A pull request. `head_repository` is `owner/name`, or None if the fork was deleted."""
 
     number: int
-    state: PullRequestState
+    state: Literal["open", "closed", "merged"]
     head_sha: str
     head_repository: str | None
     head_branch: str
-    base_branch: str
     labels: frozenset[str]
     author: str
 
@@ -104,15 +103,10 @@ class GitHub:
         """None if the repository is readable and has no pull request with this number."""
         with self._translate_github_errors(f"read pull request {number}"):
             try:
-                response = self._repository.get_pull(number)
-                return _pull_request(response)
+                return _pull_request(self._repository.get_pull(number))
             except UnknownObjectException:
                 self._check_readable()
                 return None
-
-    def open_pull_requests(self) -> tuple[PullRequest, ...]:
-        with self._translate_github_errors("list the open pull requests"):
-            return tuple(map(_pull_request, self._repository.get_pulls(state="open")))
 
     def open_pull_requests_from(self, head_repository: str, head_branch: str) -> tuple[PullRequest, ...]:
         """The open pull requests of a branch, which may belong to a fork.
@@ -120,16 +114,15 @@ class GitHub:
         It is used for `workflow_run` events, whose list of pull requests is empty if the head is in a fork
         (actions/runner #3444).
         """
-        owner = head_repository.partition("/")[0]
+        head = f"{head_repository.partition('/')[0]}:{head_branch}"
         with self._translate_github_errors(
             f"list the pull requests of {head_repository}, branch {head_branch}"
         ):
-            pull_requests = map(
-                _pull_request, self._repository.get_pulls(state="open", head=f"{owner}:{head_branch}")
-            )
+            listed = map(_pull_request, self._repository.get_pulls(state="open", head=head))
+            # `head` names the owner only, who may have several repositories.
             return tuple(
                 pull_request
-                for pull_request in pull_requests
+                for pull_request in listed
                 if (pull_request.head_repository, pull_request.head_branch) == (head_repository, head_branch)
             )
 
@@ -141,7 +134,7 @@ class GitHub:
         """
         with self._translate_github_errors(f"comment on #{number}"):
             issue = self._repository.get_issue(number)
-            mine = [comment for comment in issue.get_comments() if self._is_ours(comment, marker)]
+            mine = self._our_comments(issue, marker)
             texts = tuple(_text(comment.body) for comment in mine)
             body = _checked(write(texts))
             if body and not mine:
@@ -149,16 +142,15 @@ class GitHub:
             elif body and texts[0] != _text(body):
                 mine[0].edit(body)
             for comment in mine[1 if body else 0 :]:
-                _delete(comment)
+                with suppress(UnknownObjectException):  # another job or a user has already deleted it
+                    comment.delete()
             return body
 
     def comments(self, number: int, marker: str) -> tuple[str, ...]:
         """The texts of our comments that begin with the marker, oldest first."""
         with self._translate_github_errors(f"read the comments on #{number}"):
-            issue = self._repository.get_issue(number)
-            return tuple(
-                _text(comment.body) for comment in issue.get_comments() if self._is_ours(comment, marker)
-            )
+            mine = self._our_comments(self._repository.get_issue(number), marker)
+            return tuple(_text(comment.body) for comment in mine)
 
     def upsert_issue(self, marker: str, title: str, body: str, labels: Iterable[str] = ()) -> int:
         """Keep one open issue whose text begins with the marker. Returns its number."""
@@ -207,6 +199,9 @@ class GitHub:
         # Other users may also write a text that begins with the marker.
         return _text(post.body).startswith(marker) and post.user.login == self._login
 
+    def _our_comments(self, issue: "Issue", marker: str) -> "list[IssueComment]":
+        return [comment for comment in issue.get_comments() if self._is_ours(comment, marker)]
+
     def _open_issues(self, marker: str) -> "list[Issue]":
         listed = self._repository.get_issues(state="open", sort="created", direction="asc")
         # `_is_ours` is checked first, because `pull_request` of an issue sends one more request.
@@ -227,9 +222,8 @@ class GitHub:
         try:
             yield
         except GithubException as error:
-            detail = error.message or _message(error.data)
-            hint = _HINTS.get(error.status, "")
-            raise OpsError(f"cannot {action}: GitHub answered {error.status}: {detail}{hint}") from error
+            answer = f"GitHub answered {error.status}: {_message(error.data)}"
+            raise OpsError(f"cannot {action}: {answer}{_HINTS.get(error.status, '')}") from error
         except RequestException as error:
             raise OpsError(f"cannot {action}: the request to GitHub failed: {error}") from error
 
@@ -246,14 +240,13 @@ def _message(data: Any) -> str:
     try:
         messages: list[str] = [data["message"], *(error["message"] for error in data.get("errors", ()))]
     except (TypeError, KeyError, AttributeError):
-        return str(data)
+        return str(data or "no message")
     return ": ".join(messages)
 
 
 def _checked(body: str) -> str:
-    """Check the size in UTF-8 bytes, which is never less than GitHub's count, whatever its unit."""
-    if len(body.encode()) > BODY_LIMIT:
-        raise OpsError(f"a text for GitHub has {len(body.encode())} bytes: at most {BODY_LIMIT} fit")
+    if size(body) > BODY_LIMIT:
+        raise OpsError(f"a text for GitHub has {size(body)} bytes: at most {BODY_LIMIT} fit")
     return body
 
 
@@ -262,30 +255,15 @@ def _text(body: str | None) -> str:
     return (body or "").replace("\r\n", "\n").strip()
 
 
-def _delete(comment: "IssueComment") -> None:
-    try:
-        comment.delete()
-    except UnknownObjectException:  # another job or a user has already deleted it
-        return
-
-
 def _pull_request(pull_request: "_PullRequest") -> PullRequest:
     head = pull_request.head
+    closed = "merged" if pull_request.merged_at else "closed"
     return PullRequest(
         number=pull_request.number,
-        state=state_of(pull_request.state, merged=pull_request.merged_at is not None),
+        state="open" if pull_request.state == "open" else closed,
         head_sha=head.sha,
         head_repository=head.repo.full_name if head.repo else None,
         head_branch=head.ref,
-        base_branch=pull_request.base.ref,
         labels=frozenset(label.name for label in pull_request.labels),
         author=pull_request.user.login,
     )
-
-
-def state_of(state: str, *, merged: bool) -> PullRequestState:
-    if state == "open":
-        return "open"
-    if state != "closed":
-        raise OpsError(f"the state of a pull request is {state!r}, expected open or closed")
-    return "merged" if merged else "closed"

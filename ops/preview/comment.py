@@ -3,6 +3,7 @@
 import re
 
 from ops.github.github import GitHub
+from ops.github.markdown import size
 from ops.output import OpsError
 
 MARKER = "<!-- assistants-on-azure -->"
@@ -39,9 +40,10 @@ def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
 def _check(part: str, text: str) -> None:
     if part not in PART_LIMITS:
         raise OpsError(f"a comment has no part {part!r}: it must be one of {', '.join(PART_LIMITS)}")
-    size = len(text.encode())
-    if size > PART_LIMITS[part]:
-        raise OpsError(f"the part {part} of a comment has {size} bytes: at most {PART_LIMITS[part]} fit")
+    if size(text) > PART_LIMITS[part]:
+        raise OpsError(
+            f"the part {part} of a comment has {size(text)} bytes: at most {PART_LIMITS[part]} fit"
+        )
     if re.search(r"^<!-- (part: |end of )", text, re.MULTILINE):
         raise OpsError(f"the part {part} of a comment contains a line that separates parts")
 

@@ -5,7 +5,7 @@ character is a Mermaid entity (`#35;`), so that no name is interpreted as syntax
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ops import words
 from ops.github.markdown import cut, visible
@@ -33,7 +33,7 @@ def flowchart(report: Report) -> str:
     ids = {resource.key: f"n{number}" for number, resource in enumerate(drawn)}
     lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
     lines += [f"  {ids[resource.key]}{_node(resource)}" for resource in drawn]
-    lines += [f"  {_parent_id(resource, ids)} --> {ids[resource.key]}" for resource in drawn]
+    lines += [f"  {ids.get(resource.parent, 'stack')} --> {ids[resource.key]}" for resource in drawn]
     used = [_LOOKS[op] for op in _LOOKS if any(resource.op == op for resource in drawn)]
     lines += ["  subgraph legend", "    direction LR"]
     lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
@@ -43,24 +43,16 @@ def flowchart(report: Report) -> str:
     return "\n".join(["```mermaid", *lines, "```"])
 
 
-def _chosen(resources: Sequence[Resource]) -> tuple[Resource, ...]:
+def _chosen(resources: Sequence[Resource]) -> list[Resource]:
     """Changed resources and their parents first, then unchanged resources. Each key appears once."""
     by_key = {resource.key: resource for resource in reversed(resources)}
-    chosen: dict[str, Resource] = {}
-    for resource in resources:
-        if resource.op != "same" and len(chosen) < _NODES:
-            chosen.setdefault(resource.key, resource)
+    chosen = {resource.key: resource for resource in resources if resource.op != "same"}
     for resource in list(chosen.values()):
-        while (parent := by_key.get(resource.parent)) and parent.key not in chosen and len(chosen) < _NODES:
+        while (parent := by_key.get(resource.parent)) and parent.key not in chosen:
             chosen[parent.key] = resource = parent  # noqa: PLW2901 # continues with the parent
     for resource in resources:
-        if len(chosen) < _NODES:
-            chosen.setdefault(resource.key, resource)
-    return tuple(chosen.values())
-
-
-def _parent_id(resource: Resource, ids: dict[str, str]) -> str:
-    return "stack" if resource.parent == resource.key else ids.get(resource.parent, "stack")
+        chosen.setdefault(resource.key, resource)
+    return list(chosen.values())[:_NODES]
 
 
 def _node(resource: Resource) -> str:
@@ -68,9 +60,4 @@ def _node(resource: Resource) -> str:
 
 
 def _label(text: str) -> str:
-    return "".join(_escape(cut(visible(text), 48)))
-
-
-def _escape(text: str) -> Iterable[str]:
-    for char in text:
-        yield char if re.fullmatch(r"[A-Za-z0-9 _./-]", char) else f"#{ord(char)};"
+    return re.sub(r"[^A-Za-z0-9 _./-]", lambda match: f"#{ord(match[0])};", cut(visible(text), 48))

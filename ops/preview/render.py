@@ -5,9 +5,8 @@ deleted resources, the list of resources, the diagrams, and the changed properti
 environment with the fewest bytes so far is next.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from ops import words
 from ops.github.markdown import code, cut, fence, size, visible
@@ -16,53 +15,46 @@ from ops.preview.report import Change, Op, Package, Report, Resource, Value
 
 TEST_STACK_LABEL = "test-stack"
 
-_LEAST_ROOM = 20_000
 _FRAME_OF_REPORT = 700
 """The maximum size in bytes of the lines around the pieces of an environment."""
 
 _FRAME = 1_500
-_DOING: dict[Op, str] = {
-    "create": "create",
-    "import": "import",
-    "update": "update",
-    "replace": "replace",
-    "delete": "delete",
-}
+_CHANGING: tuple[Op, ...] = ("create", "import", "update", "replace", "delete")
+_DANGEROUS = frozenset[Op]({"replace", "delete"})
 _LOST = "**DATA WILL BE LOST**"
-
-T = TypeVar("T")
+_WITHOUT_TEXT = {"absent": "not set", "unknown": "known after `up`", "hidden": "kept secret"}
 
 
 def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
-    """The Markdown, at most `room` bytes of UTF-8. `run_url` is the run whose summary has the whole preview.
+    """The Markdown, at most `room` bytes of UTF-8, which must be at least 20,000.
 
-    `run_url` becomes a link, so it must be trusted. The content of the reports is untrusted.
+    `run_url` is the run whose summary has the whole preview. It becomes a link, so it must be trusted. The
+    content of the reports is untrusted.
     """
-    if room < _LEAST_ROOM:
-        raise ValueError(f"a preview needs room for {_LEAST_ROOM} bytes, has {room}")
     top, end = _top(reports), _end(reports, run_url)
     budget = _Budget(room - size(top) - size(end) - _FRAME - _FRAME_OF_REPORT * len(reports))
-    pages = [_Page(report) for report in reports]
-    lost = budget.fill([page.lost for page in pages], _danger_line)
-    failures = budget.fill([page.failures for page in pages], str)
-    danger = budget.fill([page.danger for page in pages], _danger_line)
-    package = budget.fill([_packages(reports)], str)
-    headings = budget.fill([page.report.changed for page in pages], _heading)
-    pictures = budget.fill([page.pictures for page in pages], str)
-    changes = budget.fill([_changes(kept) for kept in headings], _change_line)
+    lost = budget.fill(_danger_lines(report, losing=True) for report in reports)
+    failures = budget.fill(_failure_blocks(report) for report in reports)
+    danger = budget.fill(_danger_lines(report, losing=False) for report in reports)
+    packages = budget.fill([_package_lines(reports)])
+    headings = budget.fill(map(_heading, report.changed) for report in reports)
+    diagrams = budget.fill(_diagrams(report) for report in reports)
+    changes = budget.fill(
+        _change_lines(report.changed[: len(kept)]) for report, kept in zip(reports, headings, strict=True)
+    )
     parts = [top]
-    if any(lost):
-        parts.append(_section("### Data will be lost", map(_danger_line, _flatten(lost))))
-    if any(danger):
-        parts.append(_section("### Replaced and deleted", map(_danger_line, _flatten(danger))))
-    for page, kept in zip(pages, failures, strict=True):
-        if page.failures:
-            parts.append(_failed(page.report, kept))
-    parts += _flatten(package)
-    for number, page in enumerate(pages):
-        written = _Written(headings[number], changes[number], pictures[number])
-        listed = len(lost[number]) + len(danger[number]) + len(failures[number])
-        parts += _details(page, written, page.pieces - listed - written.pieces, run_url)
+    for title, lines in (("### Data will be lost", lost), ("### Replaced and deleted", danger)):
+        if any(lines):
+            parts.append("\n".join([title, "", *chain(*lines)]))
+    parts += [
+        _failed(report, kept) for report, kept in zip(reports, failures, strict=True) if report.failures
+    ]
+    parts += packages[0]
+    for at, report in enumerate(reports):
+        written = [kept[at] for kept in (lost, failures, danger, headings, diagrams, changes)]
+        left_out = _pieces(report) - sum(map(len, written))
+        listing = _listing(report.changed, headings[at], iter(changes[at]))
+        parts += _details(report, [*listing, *diagrams[at]], left_out, run_url)
     return "\n\n".join([*parts, end])
 
 
@@ -72,16 +64,15 @@ def text(reports: Sequence[Report]) -> str:
     for report in reports:
         lines.append(f"{report.stack}: {_summary(report)}")
         for failure in report.failures:
-            lines += [f"  error: {cut(visible(line), 400)}" for line in failure.message.splitlines()]
+            lines += [f"  error: {_bare(line, 400)}" for line in failure.message.splitlines()]
         for resource in report.changed:
             lost = f" DATA WILL BE LOST: {words.lost_with(resource.type)}" if _loses_data(resource) else ""
-            name = cut(visible(resource.name), 120)
-            lines.append(f"  {_DOING[resource.op]} {words.kind(resource.type)} {name}{lost}")
-            lines += [f"    {_plain(resource, change)}" for change in resource.changes]
+            lines.append(f"  {resource.op} {words.kind(resource.type)} {_bare(resource.name, 120)}{lost}")
+            lines += [f"    {_change(resource, change, _bare, '({})')}" for change in resource.changes]
             if resource.left_out:
                 lines.append(f"    and {resource.left_out} more properties")
         if report.package:
-            lines.append(f"  code: {_package_words(report.package, lambda value: value)}")
+            lines.append(f"  code: {_package(report.package, str)}")
     return "\n".join(lines)
 
 
@@ -89,77 +80,64 @@ class _Budget:
     def __init__(self, room: int) -> None:
         self._left = room
 
-    def fill(self, queues: Iterable[Iterable[T]], written: Callable[[T], str]) -> list[list[T]]:
+    def fill(self, queues: Iterable[Iterable[str]]) -> list[list[str]]:
         """Take pieces from the start of each queue while they fit, from the shortest result so far first."""
-        waiting = [list(reversed(list(queue))) for queue in queues]
-        kept: list[list[T]] = [[] for _ in waiting]
+        waiting = dict(enumerate(map(iter, queues)))
+        kept: list[list[str]] = [[] for _ in waiting]
         used = [0] * len(waiting)
-        while any(waiting):
-            at = min((index for index, queue in enumerate(waiting) if queue), key=used.__getitem__)
-            bytes_ = size(written(waiting[at][-1])) + 2  # plus its line ends
-            if bytes_ > self._left:
-                waiting[at].clear()
+        while waiting:
+            at = min(waiting, key=used.__getitem__)
+            piece = next(waiting[at], None)
+            bytes_ = size(piece or "") + 2  # plus its line ends
+            if piece is None or bytes_ > self._left:
+                del waiting[at]
                 continue
             self._left -= bytes_
             used[at] += bytes_
-            kept[at].append(waiting[at].pop())
+            kept[at].append(piece)
         return kept
 
 
-@dataclass(frozen=True)
-class _Page:
-    report: Report
-
-    @property
-    def lost(self) -> list[tuple[Report, Resource]]:
-        return [(self.report, resource) for resource in self.report.changed if _loses_data(resource)]
-
-    @property
-    def danger(self) -> list[tuple[Report, Resource]]:
-        return [
-            (self.report, resource)
-            for resource in self.report.changed
-            if resource.op in {"replace", "delete"} and not _loses_data(resource)
-        ]
-
-    @property
-    def failures(self) -> list[str]:
-        return [
-            (f"{code(failure.resource)}:\n\n" if failure.resource else "") + fence(failure.message, 24, 300)
-            for failure in self.report.failures
-        ]
-
-    @property
-    def pictures(self) -> list[str]:
-        return [drawn] if (drawn := "" if self.report.failures else flowchart(self.report)) else []
-
-    @property
-    def pieces(self) -> int:
-        changed = self.report.changed
-        properties = sum(len(resource.changes) for resource in changed)
-        return (
-            len(self.lost)
-            + len(self.danger)
-            + len(self.failures)
-            + len(self.pictures)
-            + len(changed)
-            + properties
-        )
+def _pieces(report: Report) -> int:
+    """The number of pieces of an environment, without its package."""
+    changed = report.changed
+    dangerous = sum(resource.op in _DANGEROUS for resource in changed)
+    properties = sum(len(resource.changes) for resource in changed)
+    return dangerous + len(report.failures) + len(list(_diagrams(report))) + len(changed) + properties
 
 
-@dataclass(frozen=True)
-class _Written:
-    headings: list[Resource]
-    changes: list[tuple[Resource, Change]]
-    pictures: list[str]
+def _danger_lines(report: Report, *, losing: bool) -> Iterator[str]:
+    for resource in report.changed:
+        if resource.op in _DANGEROUS and _loses_data(resource) == losing:
+            yield _danger_line(report.stack, resource)
 
-    @property
-    def pieces(self) -> int:
-        return len(self.headings) + len(self.changes) + len(self.pictures)
+
+def _danger_line(stack: str, resource: Resource) -> str:
+    lost = words.lost_with(resource.type)
+    start = f"{_LOST} in {code(stack)}" if lost else code(stack)
+    uncertain = _may_be_replaced(resource)
+    line = f"- {start}: {words.kind(resource.type)} {code(resource.name)} "
+    line += "may be replaced" if uncertain else f"is {resource.op}d"
+    if resource.reasons:
+        line += f", for its {', '.join(code(reason, 60) for reason in resource.reasons[:4])}"
+    if uncertain:
+        line += " (known only after `up`)"
+    return f"{line}. Lost with it: {lost}." if lost else f"{line}."
+
+
+def _failure_blocks(report: Report) -> Iterator[str]:
+    for failure in report.failures:
+        resource = f"{code(failure.resource)}:\n\n" if failure.resource else ""
+        yield resource + fence(failure.message, 24, 300)
+
+
+def _diagrams(report: Report) -> Iterator[str]:
+    if report.changed and not report.failures:
+        yield flowchart(report)
 
 
 def _loses_data(resource: Resource) -> bool:
-    return resource.op in {"replace", "delete"} and bool(words.lost_with(resource.type))
+    return resource.op in _DANGEROUS and bool(words.lost_with(resource.type))
 
 
 def _may_be_replaced(resource: Resource) -> bool:
@@ -172,18 +150,6 @@ def _may_be_replaced(resource: Resource) -> bool:
     )
 
 
-def _changes(kept: Iterable[Resource]) -> list[tuple[Resource, Change]]:
-    return [(resource, change) for resource in kept for change in resource.changes]
-
-
-def _flatten(lists: Iterable[Iterable[T]]) -> list[T]:
-    return [element for part in lists for element in part]
-
-
-def _section(title: str, lines: Iterable[str]) -> str:
-    return "\n".join([title, "", *lines])
-
-
 def _top(reports: Sequence[Report]) -> str:
     lines = ["## Preview: what `pulumi up` would change", ""]
     if any(report.basis == "base" for report in reports):
@@ -193,21 +159,15 @@ def _top(reports: Sequence[Report]) -> str:
             "code computed this, so also review its diff.",
             "",
         ]
-    ops: list[Op] = [
-        op for op in _DOING if op != "import" or any(report.counts.get(op) for report in reports)
-    ]
+    ops = [op for op in _CHANGING if op != "import" or any(report.counts.get(op) for report in reports)]
     lines += [
-        f"| environment | {' | '.join(_DOING[op] for op in ops)} | stay | |",
+        f"| environment | {' | '.join(ops)} | stay | |",
         f"|:--|{'--:|' * len(ops)}--:|:--|",
     ]
     for report in reports:
-        numbers = [_number(report, op) for op in (*ops, "same")]
+        numbers = ["" if report.failures else str(report.counts.get(op, 0)) for op in (*ops, "same")]
         lines.append(f"| {code(report.stack)} | {' | '.join(numbers)} | {_verdict(report)} |")
     return "\n".join(lines)
-
-
-def _number(report: Report, op: Op) -> str:
-    return "" if report.failures else str(report.counts.get(op, 0))
 
 
 def _verdict(report: Report) -> str:
@@ -215,7 +175,7 @@ def _verdict(report: Report) -> str:
         return "**the preview failed**"
     if any(map(_loses_data, report.changed)):
         return _LOST
-    if any(resource.op in {"replace", "delete"} for resource in report.changed):
+    if any(resource.op in _DANGEROUS for resource in report.changed):
         return "replaces or deletes"
     return "changes" if report.changed else "nothing changes"
 
@@ -223,129 +183,113 @@ def _verdict(report: Report) -> str:
 def _summary(report: Report) -> str:
     if report.failures:
         return "the preview failed"
-    counted = [f"{report.counts[op]} to {_DOING[op]}" for op in _DOING if report.counts.get(op)]
+    counted = [f"{report.counts[op]} to {op}" for op in _CHANGING if report.counts.get(op)]
     return ", ".join(counted) or "nothing changes"
 
 
-def _danger_line(report_resource: tuple[Report, Resource]) -> str:
-    report, resource = report_resource
-    lost = words.lost_with(resource.type)
-    start = f"{_LOST} in {code(report.stack)}" if lost else code(report.stack)
-    sure = "may be replaced" if _may_be_replaced(resource) else f"is {_DOING[resource.op]}d"
-    because = ", ".join(code(reason, 60) for reason in resource.reasons[:4])
-    line = f"- {start}: {words.kind(resource.type)} {code(resource.name)} {sure}"
-    line += f", for its {because}" if because else ""
-    line += " (known only after `up`)" if _may_be_replaced(resource) else ""
-    return f"{line}. Lost with it: {lost}." if lost else f"{line}."
-
-
-def _failed(report: Report, kept: Sequence[str]) -> str:
-    parts = [f"### The preview of {code(report.stack)} failed", *kept]
-    if left_out := len(report.failures) - len(kept):
+def _failed(report: Report, blocks: Sequence[str]) -> str:
+    parts = [f"### The preview of {code(report.stack)} failed", *blocks]
+    if left_out := len(report.failures) - len(blocks):
         parts.append(f"There are {left_out} more errors.")
     parts.append(f"To reproduce it: `pulumi preview --stack {report.stack}`")
     return "\n\n".join(parts)
 
 
-def _packages(reports: Sequence[Report]) -> list[str]:
+def _package_lines(reports: Sequence[Report]) -> list[str]:
     """One line per package, because usually all environments get the same package."""
     stacks_by_package: dict[Package, list[str]] = {}
     for report in reports:
         if report.package:
             stacks_by_package.setdefault(report.package, []).append(code(report.stack))
     return [
-        f"**Code** in {', '.join(stacks)}: {_package_words(package, code)}"
+        f"**Code** in {', '.join(stacks)}: {_package(package, code)}"
         for package, stacks in stacks_by_package.items()
     ]
 
 
-def _package_words(package: Package, written: Callable[[str], str]) -> str:
-    old = written(package.old_hash[:12]) if package.old_hash else "none"
+def _package(package: Package, quote: Callable[[str], str]) -> str:
+    old = quote(package.old_hash[:12]) if package.old_hash else "none"
     sized = "" if package.size is None else f", {package.size / 1_000_000:.2f} MB"
-    return f"package {old} → {written(package.new_hash[:12] or 'none')}{sized}"
+    return f"package {old} → {quote(package.new_hash[:12] or 'none')}{sized}"
 
 
-def _details(page: _Page, written: _Written, left_out: int, run_url: str) -> list[str]:
+def _listing(resources: Iterable[Resource], headings: Iterable[str], changes: Iterator[str]) -> list[str]:
+    """The headings, each followed by its changes, as one piece of Markdown; no piece without a heading."""
+    lines = [
+        line
+        for resource, heading in zip(resources, headings, strict=False)
+        for line in (heading, *islice(changes, len(resource.changes)))
+    ]
+    return ["\n".join(lines)] if lines else []
+
+
+def _details(report: Report, content: Iterable[str], left_out: int, run_url: str) -> list[str]:
     """The collapsed section of an environment; the empty lines enable Markdown inside HTML."""
-    report = page.report
     if not report.changed:
         return []
-    lines: list[str] = []
-    for resource in written.headings:
-        lines.append(_heading(resource))
-        lines += [_change_line(change) for change in written.changes if change[0] is resource]
-    beyond = sum(resource.left_out for resource in report.changed)
-    parts = [
-        f"<details><summary><code>{report.stack}</code>: {_summary(report)}</summary>",
-        *(["\n".join(lines)] if lines else []),
-        *written.pictures,
-    ]
-    if left_out + beyond:
+    parts = [f"<details><summary><code>{report.stack}</code>: {_summary(report)}</summary>", *content]
+    if left_out := left_out + sum(resource.left_out for resource in report.changed):
         where = f"the [job's summary]({run_url})" if run_url else "the job's summary and the report file"
-        parts.append(f"**{left_out + beyond} more lines are omitted here**: {where} has the whole preview.")
+        parts.append(f"**{left_out} more lines are omitted here**: {where} has the whole preview.")
     return [*parts, "</details>"]
 
 
 def _heading(resource: Resource) -> str:
     lost = f" {_LOST}" if _loses_data(resource) else ""
-    return f"- **{_DOING[resource.op]}** {words.kind(resource.type)} {code(resource.name)}{lost}"
+    return f"- **{resource.op}** {words.kind(resource.type)} {code(resource.name)}{lost}"
 
 
-def _change_line(resource_change: tuple[Resource, Change]) -> str:
-    resource, change = resource_change
-    what = "app setting " if change.setting else ""
-    return f"  - {what}{code(change.path, 200)}: {_arrow(resource, change, _value_markdown)}"
+def _change_lines(resources: Iterable[Resource]) -> Iterator[str]:
+    for resource in resources:
+        for change in resource.changes:
+            yield f"  - {_change(resource, change, code, '{}')}"
 
 
-def _plain(resource: Resource, change: Change) -> str:
-    def bare(value: Value) -> str:
-        return cut(visible(value.text), 400) if value.kind == "text" else f"({_UNSHOWN[value.kind]})"
+def _change(resource: Resource, change: Change, quote: Callable[[str, int], str], without_text: str) -> str:
+    def shown(value: Value) -> str:
+        if value.kind == "text":
+            return quote(value.text, 400)
+        return without_text.format(_WITHOUT_TEXT[value.kind])
 
-    what = "app setting " if change.setting else ""
-    return f"{what}{cut(visible(change.path), 200)}: {_arrow(resource, change, bare)}"
-
-
-_UNSHOWN = {"absent": "not set", "unknown": "known after `up`", "hidden": "kept secret"}
-
-
-def _value_markdown(value: Value) -> str:
-    return code(value.text, 400) if value.kind == "text" else _UNSHOWN[value.kind]
+    is_new = resource.op in {"create", "import"} and change.old.kind == "absent"
+    values = [shown(value) for value in ((change.new,) if is_new else (change.old, change.new))]
+    setting = "app setting " if change.setting else ""
+    return f"{setting}{quote(change.path, 200)}: {' → '.join(values)}"
 
 
-def _arrow(resource: Resource, change: Change, written: Callable[[Value], str]) -> str:
-    if resource.op in {"create", "import"} and change.old.kind == "absent":
-        return written(change.new)
-    return f"{written(change.old)} → {written(change.new)}"
+def _bare(text: str, most: int) -> str:
+    return cut(visible(text), most)
 
 
 def _end(reports: Sequence[Report], run_url: str) -> str:
     lines = ["### What to do next", ""]
-    if broken := [report for report in reports if report.failures]:
-        stacks = ", ".join(code(report.stack) for report in broken)
-        lines.append(f"- Fix the errors in {stacks} and push; this comment is then updated.")
-    losing = [report for report in reports if any(map(_loses_data, report.changed))]
+    broken = _stacks(report for report in reports if report.failures)
+    losing = _stacks(report for report in reports if any(map(_loses_data, report.changed)))
+    changed = [report for report in reports if report.changed]
+    if broken:
+        lines.append(f"- Fix the errors in {broken} and push; this comment is then updated.")
     if losing:
-        stacks = ", ".join(code(report.stack) for report in losing)
         lines.append(
-            f"- If data must not be lost in {stacks}, do not merge this: the reasons are listed with each "
+            f"- If data must not be lost in {losing}, do not merge this: the reasons are listed with each "
             "resource above. A stack with `deletionProtection` refuses the deployment."
         )
-    if any(report.changed for report in reports):
-        lines.append(
+    if changed:
+        lines += [
             f"- To test the change on a separate stack, add the label `{TEST_STACK_LABEL}` to the pull "
-            "request. Merging deploys it to dev, then test, then, when it is approved, prod."
-        )
-        first = next(report for report in reports if report.changed)
-        lines.append(
-            "- To run the preview on your machine: "
-            f"`pulumi preview --stack {first.stack} --diff`. In the diagrams, each box is a resource, to the "
-            "right of its parent; the legend explains the colours."
-        )
+            "request. Merging deploys it to dev, then test, then, when it is approved, prod.",
+            f"- To run the preview on your machine: `pulumi preview --stack {changed[0].stack} --diff`. "
+            "In the diagrams, each box is a resource, to the right of its parent; the legend explains the "
+            "colours.",
+        ]
     elif not broken:
         lines.append("- Nothing changes in any environment: merging this deploys nothing new.")
     commits = sorted({report.commit for report in reports if report.commit})
-    footer = [f"commit {', '.join(code(commit) for commit in commits)}"] if commits else []
+    footer = [f"commit {', '.join(map(code, commits))}"] if commits else []
     footer.append(max(report.made for report in reports).replace("T", " ").replace("Z", " UTC"))
     if run_url:
         footer.append(f"[all details]({run_url})")
     return "\n".join([*lines, "", f"<sub>{' · '.join(footer)}</sub>"])
+
+
+def _stacks(reports: Iterable[Report]) -> str:
+    return ", ".join(code(report.stack) for report in reports)

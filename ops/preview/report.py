@@ -7,7 +7,7 @@ exactly is refused.
 import json
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,6 +24,7 @@ Basis = Literal["deployed", "base"]
 FILE_BYTES = 2 * 1024 * 1024
 NAME_CHARS, TEXT_CHARS, MESSAGE_CHARS = 300, 400, 6_000
 RESOURCES, CHANGES, FAILURES = 1_000, 300, 50
+_REPORTS = 20
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class Report:
     commit: str
     made: str
     basis: Basis
-    counts: Mapping[str, int]
-    resources: tuple[Resource, ...]
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    resources: tuple[Resource, ...] = ()
     package: Package | None = None
     failures: tuple[Failure, ...] = ()
 
@@ -104,20 +105,16 @@ def write(report: Report, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"report-{report.stack}.json"
     most = CHANGES
-    while len(content := _content(report)) > FILE_BYTES and most:
+    while len(content := json.dumps({"version": VERSION, **asdict(report)}, indent=1)) > FILE_BYTES and most:
         most //= 2
         report = replace(report, resources=tuple(_shortened(resource, most) for resource in report.resources))
-    path.write_bytes(content)
+    path.write_text(content, encoding="ascii")
     return path
 
 
-def _content(report: Report) -> bytes:
-    return json.dumps({"version": VERSION, **asdict(report)}, indent=1).encode()
-
-
 def _shortened(resource: Resource, most: int) -> Resource:
-    kept = resource.changes[:most]
-    return replace(resource, changes=kept, left_out=resource.left_out + len(resource.changes) - len(kept))
+    dropped = len(resource.changes[most:])
+    return replace(resource, changes=resource.changes[:most], left_out=resource.left_out + dropped)
 
 
 def read_all(folder: Path) -> tuple[Report, ...]:
@@ -128,8 +125,7 @@ def read_all(folder: Path) -> tuple[Report, ...]:
             f"{folder} has {len(paths)} files report-*.json, expected 1 to {_REPORTS}: "
             "run `python -m ops preview`"
         )
-    reports = [read(path) for path in paths]
-    return tuple(sorted(reports, key=_place))
+    return tuple(sorted(map(read, paths), key=_place))
 
 
 def read(path: Path) -> Report:
@@ -141,7 +137,7 @@ def read(path: Path) -> Report:
     if status.st_size > FILE_BYTES:
         raise OpsError(f"{path} has {status.st_size} bytes: a report has at most {FILE_BYTES}")
     try:
-        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise OpsError(f"{path} is not JSON: {error}") from error
     problem = next(_VALIDATOR.iter_errors(content), None)
@@ -155,45 +151,25 @@ def read(path: Path) -> Report:
 
 
 def _report(content: dict[str, Any]) -> Report:
-    package = content["package"]
-    return Report(
-        stack=content["stack"],
-        commit=content["commit"],
-        made=content["made"],
-        basis=content["basis"],
-        counts=content["counts"],
-        resources=tuple(map(_resource, content["resources"])),
-        package=package and Package(**package),
-        failures=tuple(Failure(**failure) for failure in content["failures"]),
-    )
+    members = {name: content[name] for name in content if name != "version"}
+    members["resources"] = tuple(map(_resource, content["resources"]))
+    members["package"] = content["package"] and Package(**content["package"])
+    members["failures"] = tuple(Failure(**failure) for failure in content["failures"])
+    return Report(**members)
 
 
 def _resource(content: dict[str, Any]) -> Resource:
-    changes = tuple(
+    members: dict[str, Any] = {**content, "reasons": tuple(content["reasons"])}
+    members["changes"] = tuple(
         Change(change["path"], Value(**change["old"]), Value(**change["new"]), change["setting"])
         for change in content["changes"]
     )
-    return Resource(
-        op=content["op"],
-        type=content["type"],
-        name=content["name"],
-        parent=content["parent"],
-        reasons=tuple(content["reasons"]),
-        changes=changes,
-        left_out=content["left_out"],
-    )
+    return Resource(**members)
 
 
 def _place(report: Report) -> tuple[int, str]:
     known = ("dev", "test", "prod")
     return (known.index(report.stack) if report.stack in known else len(known), report.stack)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
-
-
-_REPORTS = 20
 
 
 def _object(**properties: object) -> dict[str, object]:

@@ -1,16 +1,22 @@
-"""What counts as drift and what does not, from the documents that Pulumi and Azure answer."""
+"""What counts as drift and what does not, from the documents of Pulumi and Azure."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from delivery.package import DEFAULT_OUT, GIVEN_FOLDER
+from infra.roles import APP_ROLES
+from ops.drift.detector import detect, restore_app_settings
 from ops.drift.drift import (
+    APP_SETTINGS,
     Change,
     Finding,
-    RoleAssignment,
     app_settings,
     code,
     differences,
@@ -19,180 +25,190 @@ from ops.drift.drift import (
     role_assignments,
     unnamed,
 )
-from ops.drift.owners import GONE, Owner, names, rule_for
+from ops.drift.owners import FILE, GONE, Owner, names, rule_for
 from ops.drift.report import Report, as_json, fix, markdown, text
 from ops.output import OpsError
-from ops.state import DEPLOYED_CODE, SITE, Resource, resource
+from ops.state import (
+    DEPLOYED_CODE,
+    GROUP,
+    MODEL_ACCOUNT,
+    ROLE_ASSIGNMENT,
+    SITE,
+    STORAGE_ACCOUNT,
+    TABLE,
+    Resource,
+    resource,
+)
 
-GROUP = "/subscriptions/s/resourceGroups/rg-1"
-ACCOUNT_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st1"
-SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/func-1"
-TYPES = {
-    "group": "azure-native:resources:ResourceGroup",
-    "storage-account": "azure-native:storage:StorageAccount",
-    "openai-account": "azure-native:cognitiveservices:Account",
-    "chat-state": "azure-native:storage:Table",
-    "function-app": SITE,
-    "deployed-code": DEPLOYED_CODE,
-    "blob-owner": "azure-native:authorization:RoleAssignment",
-}
+GROUP_ID = "/subscriptions/s/resourceGroups/rg-1"
+ACCOUNT_ID = f"{GROUP_ID}/providers/Microsoft.Storage/storageAccounts/st1"
+TABLE_ID = f"{ACCOUNT_ID}/tableServices/default/tables/ChatState"
+MODEL_ID = f"{GROUP_ID}/providers/Microsoft.CognitiveServices/accounts/oai-1"
+SITE_ID = f"{GROUP_ID}/providers/Microsoft.Web/sites/func-1"
 
 
-def entry(name: str, id_: str, **inputs: Any) -> dict[str, Any]:
-    urn = f"urn:pulumi:prod::assistant::a:b:C${TYPES[name]}::{name}"
-    return {"urn": urn, "type": TYPES[name], "id": id_, "inputs": inputs, "outputs": inputs}
+def entry(type_: str, id_: str, name: str = "one", **inputs: Any) -> dict[str, Any]:
+    urn = f"urn:pulumi:prod::assistant::a:b:C${type_}::{name}"
+    return {"urn": urn, "type": type_, "id": id_, "inputs": inputs, "outputs": inputs}
 
 
 def step(op: str, before: dict[str, Any], after: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"op": op, "urn": before["urn"], "oldState": before, "newState": after}
 
 
-def preview(*steps: dict[str, Any]) -> dict[str, Any]:
-    counted = {op: sum(1 for each in steps if each["op"] == op) for op in ("update", "delete")}
-    return {"steps": list(steps), "changeSummary": counted}
+def findings(*steps: dict[str, Any]) -> list[Finding]:
+    return refresh_findings({"steps": list(steps)})
 
 
-def site(**settings: str) -> Resource:
-    listed = [{"name": name, "value": value} for name, value in settings.items()]
-    return resource(entry("function-app", SITE_ID, siteConfig={"appSettings": listed}))
+def site_entry(*settings: tuple[str, object]) -> dict[str, Any]:
+    listed = [{"name": name, "value": value} for name, value in settings]
+    return entry(SITE, SITE_ID, "function-app", siteConfig={"appSettings": listed})
 
 
-def test_a_stack_that_azure_has_as_it_was_made_has_no_drift() -> None:
-    account = entry("storage-account", ACCOUNT_ID, minimumTlsVersion="TLS1_2")
-
-    assert refresh_findings(preview(step("refresh", account, account))) == []
+def site(**settings: object) -> Resource:
+    return resource(site_entry(*settings.items()))
 
 
-def test_a_changed_property_is_found_with_what_it_was_and_is() -> None:
-    before = entry("storage-account", ACCOUNT_ID, minimumTlsVersion="TLS1_2", kind="StorageV2")
-    after = entry("storage-account", ACCOUNT_ID, minimumTlsVersion="TLS1_0", kind="StorageV2")
+def deployed_code(**outputs: str) -> Resource:
+    return resource(entry(DEPLOYED_CODE, SITE_ID, **outputs))
 
-    (finding,) = refresh_findings(preview(step("update", before, after)))
 
-    assert (finding.kind, finding.name, finding.owner) == ("changed", "storage-account", Owner.PLATFORM)
-    assert finding.changes == (Change("minimumTlsVersion", "changed", "TLS1_2", "TLS1_0"),)
+def every_format(finding: Finding) -> list[str]:
+    report = Report("prod", [finding])
+    return [text(report), markdown(report, {}), json.dumps(as_json([report]))]
+
+
+def test_an_unchanged_stack_has_no_drift() -> None:
+    account = entry(STORAGE_ACCOUNT, ACCOUNT_ID, minimumTlsVersion="TLS1_2")
+    assert findings(step("refresh", account, account)) == []
+    assert text(Report("prod", [])) == "prod: no drift"
+    assert markdown(Report("prod", []), {}) == "✅ `prod`: no drift\n"
+
+
+def test_changed_properties_are_found_by_owner_with_their_old_and_new_values() -> None:
+    before = entry(SITE, SITE_ID, tags={"a": "1"}, httpsOnly=True, kind="app")
+    after = entry(SITE, SITE_ID, tags={"a": "2"}, httpsOnly=False, kind="app")
+    assert [
+        (finding.kind, finding.rule.place, finding.changes)
+        for finding in findings(step("update", before, after))
+    ] == [
+        ("changed", "infra/components/function_host.py", (Change("httpsOnly", "changed", "True", "False"),)),
+        ("changed", "`tags` in the stack's Pulumi.*.yaml", (Change("tags.a", "changed", "1", "2"),)),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("after", "change"),
+    ("was", "now", "changes"),
     [
-        ({"a": "1", "b": "2"}, Change("tags.b", "added", None, "2")),
-        ({}, Change("tags.a", "removed", "1", None)),
-        ({"a": "One"}, Change("tags.a", "changed", "1", "One")),
+        ({"tags": {"a": "1"}}, {"tags": {"a": "1", "b": "2"}}, [Change("tags.b", "added", None, "2")]),
+        ({"tags": {"a": "1"}}, {"tags": {}}, [Change("tags.a", "removed", "1", None)]),
+        ({"tags": {"a": "Prod"}}, {"tags": {"a": "prod"}}, [Change("tags.a", "changed", "Prod", "prod")]),
+        ({"x": {"y": True}}, {"x": {"y": False}}, [Change("x.y", "changed", "True", "False")]),
+        ({"x": False}, {"x": None}, [Change("x", "removed", "False", None)]),
+        ({"x": 0}, {"x": 1}, [Change("x", "changed", "0", "1")]),
+        ({"x": ["a"]}, {"x": ["a", "b"]}, [Change("x", "changed", "['a']", "['a', 'b']")]),
+        ({"x": [{"n": 1}]}, {"x": [{"n": 2}]}, [Change("x", "changed", "[{'n': 1}]", "[{'n': 2}]")]),
+        # What may be a secret
+        ({"connectionString": "a"}, {"connectionString": "b"}, [Change("connectionString", "changed")]),
+        ({"a": {"sasToken": "a"}}, {"a": {}}, [Change("a.sasToken", "removed")]),
+        ({}, {"primaryKey": "b"}, [Change("primaryKey", "added")]),
+        ({"adminPassword": "a"}, {"adminPassword": "b"}, [Change("adminPassword", "changed")]),
+        ({"x": "[secret]"}, {"x": "b [secret]"}, [Change("x", "changed")]),
+        # What Azure writes in another form
+        ({"location": "eastus2"}, {"location": "East US 2"}, []),
+        ({"sku": {"name": "Standard_LRS"}}, {"sku": {"name": "standard_lrs"}}, []),
+        ({"serverFarmId": f"{GROUP_ID}/x"}, {"serverFarmId": f"{GROUP_ID}/x".lower()}, []),
+        ({"capacity": 50.0}, {"capacity": 50}, []),
+        ({"x": [{"name": "http", "n": 1, "y": None}]}, {"x": [{"name": "HTTP", "n": 1.0}]}, []),
+        ({"ports": [{"n": 1}, {"n": 10}]}, {"ports": [{"n": 1.0}, {"n": 10.0}]}, []),
+        ({"origins": ["b", "a"]}, {"origins": ["a", "b"]}, []),
+        ({"origins": []}, {"origins": None}, []),
+        ({"cors": {"allowedOrigins": []}}, {}, []),
+        # What Azure adds itself
+        ({"properties": {"x": 1}}, {"properties": {"x": 1, "currentCapacity": 50}}, []),
+        ({"tags": {}}, {"tags": {"hidden-link: /app-insights-resource-id": ACCOUNT_ID}}, []),
     ],
 )
-def test_each_edit_of_tags_is_found(after: dict[str, str], change: Change) -> None:
-    assert differences({"tags": {"a": "1"}}, {"tags": after}) == [change]
+def test_a_difference_is_drift_unless_it_is_azures_own_form(
+    was: object, now: object, changes: list[Change]
+) -> None:
+    assert differences(was, now) == changes
 
 
-@pytest.mark.parametrize(
-    ("was", "now"),
-    [
-        ({"location": "eastus2"}, {"location": "East US 2"}),
-        ({"sku": {"name": "Standard_LRS"}}, {"sku": {"name": "standard_lrs"}}),
-        ({"serverFarmId": f"{GROUP}/x"}, {"serverFarmId": f"{GROUP}/x".lower()}),
-        ({"capacity": 50.0}, {"capacity": 50}),
-        (
-            {"alwaysReady": [{"name": "http", "instanceCount": 1}]},
-            {"alwaysReady": [{"name": "HTTP", "instanceCount": 1.0}]},
-        ),
-        ({"properties": {"x": 1}}, {"properties": {"x": 1, "currentCapacity": 50}}),
-        ({"origins": ["b", "a"]}, {"origins": ["a", "b"]}),
-        ({"origins": []}, {"origins": None}),
-        ({"cors": {"allowedOrigins": []}}, {}),
-        ({"tags": {}}, {"tags": {"hidden-link: /app-insights-resource-id": ACCOUNT_ID}}),
-    ],
-)
-def test_what_azure_says_in_other_words_or_adds_by_itself_is_no_drift(was: object, now: object) -> None:
-    assert differences(was, now) == []
-
-
-@pytest.mark.parametrize(
-    ("was", "now"),
-    [(True, False), (False, None), (0, 1), ("a", "b"), (["a"], ["a", "b"]), ([{"n": 1}], [{"n": 2}])],
-)
-def test_what_is_not_the_same_is_drift(was: object, now: object) -> None:
-    assert differences({"x": {"y": was}}, {"x": {"y": now}})
-
-
-def test_a_tag_is_told_apart_by_its_case() -> None:
-    assert differences({"tags": {"a": "Prod"}}, {"tags": {"a": "prod"}})
-
-
-@pytest.mark.parametrize("path", ["connectionString", "sasToken", "primaryKey", "adminPassword"])
-def test_a_value_that_may_be_a_secret_is_not_told(path: str) -> None:
-    (change,) = differences({path: "s3cret"}, {path: "other"})
-
-    assert (change.was, change.now) == (None, None)
-
-
-def test_a_sealed_value_that_changed_is_found_by_pulumis_own_list() -> None:
-    sealed = entry("storage-account", ACCOUNT_ID, x="[secret]")
-    changed = step("update", sealed, sealed) | {"detailedDiff": {"x": {"kind": "update"}}}
-
-    (finding,) = refresh_findings(preview(changed))
-
+def test_a_changed_encrypted_value_is_found_by_the_paths_that_pulumi_lists() -> None:
+    encrypted = entry(STORAGE_ACCOUNT, ACCOUNT_ID, x="[secret]")
+    detailed = {"x": {"kind": "update"}, "properties.currentCapacity": {}}
+    (finding,) = findings(step("update", encrypted, encrypted) | {"detailedDiff": detailed})
     assert finding.changes == (Change("x", "changed"),)
 
 
-def test_what_stood_below_a_resource_that_is_gone_went_with_it() -> None:
-    account = entry("storage-account", ACCOUNT_ID)
-    table = entry("chat-state", f"{ACCOUNT_ID}/tableServices/default/tables/ChatState")
-    role = entry("blob-owner", f"{ACCOUNT_ID}/providers/Microsoft.Authorization/roleAssignments/r")
+def test_a_deleted_resource_is_one_finding_with_its_children() -> None:
+    role_id = f"{ACCOUNT_ID}/providers/Microsoft.Authorization/roleAssignments/r"
+    deleted = [
+        entry(TABLE, TABLE_ID, "chat-state"),
+        entry(STORAGE_ACCOUNT, ACCOUNT_ID, "storage-account"),
+        entry(ROLE_ASSIGNMENT, role_id, "blob-owner"),
+        entry(TABLE, TABLE_ID.replace("st1", "st12"), "other"),
+        entry("a:b:Component", "", "component"),
+    ]
+    finding, other = findings(*(step("delete", resource) for resource in deleted))
+    assert (finding.kind, finding.name, finding.rule.owner) == ("gone", "storage-account", Owner.ON_CALL)
+    assert finding.gone_with == ("chat-state", "blob-owner")
+    assert (other.name, other.gone_with) == ("other", ())
 
-    (finding,) = refresh_findings(
-        preview(step("delete", table), step("delete", account), step("delete", role))
+
+def test_deployed_code_is_gone_with_its_site() -> None:
+    (finding,) = findings(
+        step("delete", entry(DEPLOYED_CODE, SITE_ID, "deployed-code")),
+        step("delete", entry(SITE, SITE_ID, "function-app")),
     )
-
-    assert (finding.kind, finding.name, finding.owner) == ("gone", "storage-account", Owner.ON_CALL)
-    assert set(finding.gone_with) == {"chat-state", "blob-owner"}
+    assert (finding.name, finding.gone_with) == ("function-app", ("deployed-code",))
 
 
-def test_a_model_account_that_is_gone_is_purged_before_it_is_made_again() -> None:
-    account = entry(
-        "openai-account", f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/oai-1", location="eastus2"
-    )
-
-    (finding,) = refresh_findings(preview(step("delete", entry("group", GROUP)), step("delete", account)))
-
+@pytest.mark.parametrize(("inputs", "location"), [({"location": "eastus2"}, "eastus2"), ({}, "LOCATION")])
+def test_a_deleted_model_account_is_purged_before_it_is_created_again(
+    inputs: dict[str, str], location: str
+) -> None:
+    account = entry(MODEL_ACCOUNT, MODEL_ID, **inputs)
+    (finding,) = findings(step("delete", entry(GROUP, GROUP_ID)), step("delete", account))
     assert fix(Report("prod", [finding]), finding) == (
-        "az cognitiveservices account purge --location eastus2 --resource-group rg-1 --name oai-1"
+        f"az cognitiveservices account purge --location {location} --resource-group rg-1 --name oai-1"
         " && pulumi up --refresh --stack prod"
     )
 
 
-def test_the_code_goes_with_its_site_and_not_the_other_way_round() -> None:
-    (finding,) = refresh_findings(
-        preview(
-            step("delete", entry("deployed-code", SITE_ID)), step("delete", entry("function-app", SITE_ID))
-        )
-    )
-
-    assert (finding.name, finding.gone_with) == ("function-app", ("deployed-code",))
-
-
-def test_a_name_that_begins_like_another_is_not_below_it() -> None:
-    found = refresh_findings(
-        preview(
-            step("delete", entry("storage-account", ACCOUNT_ID)),
-            step("delete", entry("chat-state", f"{ACCOUNT_ID}2/tableServices/default/tables/ChatState")),
-        )
-    )
-
-    assert {finding.name for finding in found} == {"storage-account", "chat-state"}
+@pytest.mark.parametrize(
+    ("deployed", "running", "change"),
+    [
+        ({"package_hash": "a"}, "b", Change("package_hash", "changed", "a", "b")),
+        ({"package_hash": "a"}, "", Change("package_hash", "changed", "a", "no package that answers")),
+        ({}, "b", Change("package_hash", "changed", None, "b")),
+    ],
+)
+def test_another_running_package_is_drift(deployed: dict[str, str], running: str, change: Change) -> None:
+    (finding,) = code([site(), deployed_code(**deployed)], running)
+    assert (finding.changes, finding.rule.owner) == ((change,), Owner.ON_CALL)
+    assert code([deployed_code(package_hash="a")], "a") == []
 
 
-def test_other_code_is_found_once_whether_or_not_the_document_shows_it() -> None:
-    state = resource(entry("deployed-code", SITE_ID, package_hash="a" * 64))
-    shown = step("update", entry("deployed-code", SITE_ID), entry("deployed-code", SITE_ID))
-
-    (finding,) = code([state], "b" * 64)
-
-    assert finding.changes == (Change("package_hash", "changed", "a" * 64, "b" * 64),)
-    assert finding.owner == Owner.ON_CALL
-    assert refresh_findings(preview(shown)) == []
-    assert unnamed(preview(shown), code_changed=True) == 0
-    assert unnamed({"steps": [], "changeSummary": {"update": 1}}, code_changed=True) == 0
+@pytest.mark.parametrize(
+    ("updated", "count", "code_changed", "expected"),
+    [
+        ([DEPLOYED_CODE], 1, True, 0),  # the document lists the code, which is found by its hash
+        ([], 1, True, 0),  # the document counts it only
+        ([], 1, False, 1),
+        ([], 2, True, 1),
+        ([STORAGE_ACCOUNT], 3, False, 2),
+        ([STORAGE_ACCOUNT], 0, True, 0),
+    ],
+)
+def test_changed_resources_that_pulumi_does_not_name_are_counted(
+    updated: list[str], count: int, code_changed: bool, expected: int
+) -> None:
+    steps = [step("update", entry(type_, ACCOUNT_ID), entry(type_, ACCOUNT_ID)) for type_ in updated]
+    preview = {"steps": steps, "changeSummary": {"update": count}}
+    assert unnamed(preview, code_changed) == expected
+    assert refresh_findings(preview) == []
 
 
 GIVEN, BUILT = f"{GIVEN_FOLDER}/{'a' * 64}.zip", DEFAULT_OUT.as_posix()
@@ -202,190 +218,173 @@ GIVEN, BUILT = f"{GIVEN_FOLDER}/{'a' * 64}.zip", DEFAULT_OUT.as_posix()
     ("inputs", "outputs", "is_released"),
     [
         (GIVEN, GIVEN, True),
-        (GIVEN, BUILT, True),  # found deployed already, by an `up` of a checkout
-        (BUILT, GIVEN, True),  # the other way round
+        (GIVEN, BUILT, True),  # an `up` of a checkout that found the same package
+        (BUILT, GIVEN, True),
         (BUILT, BUILT, False),
     ],
 )
-def test_the_state_says_whether_a_stacks_package_was_released_or_built_from_a_checkout(
+def test_the_state_tells_a_released_package_from_one_built_by_a_checkout(
     inputs: str, outputs: str, is_released: bool
 ) -> None:
-    deployed = entry("deployed-code", SITE_ID, package_path=inputs) | {"outputs": {"package_path": outputs}}
-
-    assert released([site(), resource(deployed)]) is is_released
+    state = replace(deployed_code(package_path=inputs), outputs={"package_path": outputs})
+    assert released([site(), state]) is is_released
     assert not released([site()])
 
 
-@pytest.mark.parametrize("changed", ["group", "deployed-code"])
-def test_a_released_stack_is_mended_with_the_package_that_it_has_when_the_command_is_run(
-    changed: str,
-) -> None:
-    before = entry(changed, GROUP) | {"outputs": {"package_hash": "a" * 64}}
-    (finding,) = (
-        code([resource(before)], "b" * 64)
-        if changed == "deployed-code"
-        else refresh_findings(
-            preview(step("update", before, {**before, "inputs": {"tags": {"owner": "me"}}}))
-        )
-    )
-
-    assert (
-        fix(Report("prod", [finding], released=True), finding) == "python -m ops deploy --stack prod --again"
-    )
-    assert fix(Report("prod", [finding]), finding) == "pulumi up --refresh --stack prod"
+def test_a_released_stack_is_fixed_by_deploying_its_current_package_again() -> None:
+    finding = Finding("changed", "one", GROUP, GROUP_ID, (Change("tags.a", "added"),))
+    released_report = Report("prod", [finding], released=True)
+    assert fix(released_report, finding) == "python -m ops deploy --stack prod --again"
 
 
-def test_an_app_that_answers_no_package_is_drift_too() -> None:
-    (finding,) = code([resource(entry("deployed-code", SITE_ID, package_hash="a" * 64))], "")
-
-    assert finding.changes[0].now == "no package that answers"
-
-
-def test_a_change_that_is_counted_and_not_shown_is_told() -> None:
-    missing = unnamed({"steps": [], "changeSummary": {"update": 2}}, code_changed=True)
-
-    assert missing == 1
-    assert not Report("prod", [], missing).clean
-    assert "1 more resources changed" in text(Report("prod", [], missing))
-
-
-def test_app_settings_are_compared_by_name_and_no_value_is_told() -> None:
-    deployed = site(KEPT="1", CHANGED="2", REMOVED="3")
-
-    (finding,) = app_settings(deployed, {"KEPT": "1", "CHANGED": "s3cret", "ADDED": "s3cret"})
-
-    assert finding.owner == Owner.DEVELOPER
+def test_app_settings_are_compared_by_name_and_their_values_are_hidden() -> None:
+    deployed = site(KEPT="1", CHANGED="2", REMOVED="3", ENCRYPTED={"ciphertext": "x"})
+    actual = {"ENCRYPTED": "x", "KEPT": "1", "CHANGED": "s3cret", "ADDED": "s3cret"}
+    (finding,) = app_settings(deployed, actual)
+    assert finding.rule.owner == Owner.DEVELOPER
     assert finding.changes == (
         Change("siteConfig.appSettings.REMOVED", "removed"),
         Change("siteConfig.appSettings.ADDED", "added"),
         Change("siteConfig.appSettings.CHANGED", "changed"),
     )
-    report = Report("prod", [finding])
-    assert "s3cret" not in text(report) + markdown(report, {}) + json.dumps(as_json([report]))
-    assert "--restore-app-settings" in fix(report, finding)
-
-
-@pytest.mark.parametrize("deployed", [{}, {"OPENAI_API_KEY": "s3cret"}])
-def test_a_setting_that_no_site_may_have_is_drift_also_where_the_state_has_it(
-    deployed: dict[str, str],
-) -> None:
-    (finding,) = app_settings(site(KEPT="1", **deployed), {"KEPT": "1", "OPENAI_API_KEY": "s3cret"})
-
-    report = Report("prod", [finding])
-    assert fix(report, finding).startswith("az functionapp config appsettings delete ")
-    assert fix(report, finding).endswith(" --setting-names OPENAI_API_KEY")
-    for shown in (text(report), markdown(report, {}), json.dumps(as_json([report]))):
-        assert "sends whole conversations to api.openai.com" in shown
-        assert "s3cret" not in shown
-    assert "it cannot be kept" in markdown(report, {})
-
-
-def test_the_same_app_settings_in_another_order_are_no_drift() -> None:
+    assert "s3cret" not in "".join(every_format(finding))
+    command = "python -m ops drift --stack prod --restore-app-settings"
+    assert fix(Report("prod", [finding]), finding) == command
     assert app_settings(site(A="1", B="2"), {"B": "2", "A": "1"}) == []
 
 
-def test_a_sealed_app_setting_is_compared_by_name_alone() -> None:
-    sealed = resource(
-        entry(
-            "function-app", SITE_ID, siteConfig={"appSettings": [{"name": "A", "value": {"ciphertext": "x"}}]}
-        )
+@pytest.mark.parametrize("deployed", [{}, {"OPENAI_API_KEY": "s3cret"}])
+def test_a_refused_app_setting_is_drift_even_if_the_state_has_it(deployed: dict[str, str]) -> None:
+    (finding,) = app_settings(site(KEPT="1", **deployed), {"KEPT": "1", "OPENAI_API_KEY": "other s3cret"})
+    command = fix(Report("prod", [finding]), finding)
+    assert command.startswith("az functionapp config appsettings delete ")
+    assert command.endswith(" --setting-names OPENAI_API_KEY")
+    for output in every_format(finding):
+        assert "sends whole conversations to api.openai.com" in output
+        assert "s3cret" not in output
+
+
+@pytest.mark.parametrize("config", [{"ciphertext": "x"}, "[secret]", None])
+def test_encrypted_app_settings_are_an_error(config: object) -> None:
+    with pytest.raises(OpsError, match="function-app has no readable app settings: they are encrypted"):
+        app_settings(resource(entry(SITE, SITE_ID, "function-app", siteConfig=config)), {})
+
+
+def assignment(scope: str, name: str, role: str = "acdd") -> Any:
+    """The members of azure.mgmt.authorization's RoleAssignment that are read."""
+    return SimpleNamespace(
+        id=f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
+        name=name,
+        scope=scope,
+        role_definition_id=f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
+        principal_type="User",
+        principal_id="u",
     )
 
-    assert app_settings(sealed, {"A": "whatever"}) == []
-    assert app_settings(sealed, {})
 
-
-def test_sealed_app_settings_cannot_be_looked_at_and_that_is_said() -> None:
-    with pytest.raises(OpsError, match="encrypted"):
-        app_settings(resource(entry("function-app", SITE_ID, siteConfig={"ciphertext": "x"})), {})
-
-
-def assignment(scope: str, name: str = "r") -> RoleAssignment:
-    id_ = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
-    return RoleAssignment(id_, name, scope, "Owner", "User u")
-
-
-def test_a_role_that_was_given_by_hand_is_found_on_the_stacks_own_scopes_only() -> None:
-    own = resource(entry("blob-owner", assignment(ACCOUNT_ID).id))
-    stack = [resource(entry("group", GROUP)), own]
-    actual = [
-        assignment(ACCOUNT_ID.upper()),  # Azure may answer in another case
-        assignment(ACCOUNT_ID, "by-hand"),
-        assignment(GROUP, "on-the-group"),
-        assignment("/subscriptions/s", "inherited"),
-        assignment(f"{GROUP}2", "of-another-group"),
+def test_an_added_role_assignment_is_found_in_the_resource_groups_of_the_stack_only() -> None:
+    own = assignment(ACCOUNT_ID, "r")
+    stack = [
+        resource(entry(GROUP, GROUP_ID)),
+        resource(entry(ROLE_ASSIGNMENT, own.id)),
+        resource(entry(GROUP, "")),
     ]
-
-    found = role_assignments(stack, actual)
-
-    assert [finding.name for finding in found] == ["by-hand", "on-the-group"]
-    assert fix(Report("prod", found), found[0]) == f"az role assignment delete --ids {actual[1].id}"
-    assert "Owner for User u" in text(Report("prod", found))
-
-
-def test_changes_of_one_resource_go_to_the_owners_of_each() -> None:
-    before = entry("function-app", SITE_ID, tags={"a": "1"}, httpsOnly=True)
-    after = entry("function-app", SITE_ID, tags={"a": "2"}, httpsOnly=False)
-
-    found = refresh_findings(preview(step("update", before, after)))
-
-    assert {(finding.changes[0].path, finding.place) for finding in found} == {
-        ("tags.a", "`tags` in the stack's Pulumi.*.yaml"),
-        ("httpsOnly", "infra/components/function_host.py"),
-    }
-
-
-def test_data_that_is_lost_is_said_loudly() -> None:
-    (finding,) = refresh_findings(preview(step("delete", entry("chat-state", f"{ACCOUNT_ID}/x"))))
-
-    assert "DATA IS LOST" in text(Report("prod", [finding]))
-    assert "DATA IS LOST" in markdown(Report("prod", [finding]), {})
-
-
-def test_owners_are_mentioned_by_name_and_values_never_are() -> None:
-    hostile = "@everyone` <img src=x> [a](http://b)\n# title"
-    before = entry("storage-account", ACCOUNT_ID, tags={"a": "1"})
-    after = entry("storage-account", ACCOUNT_ID, tags={"a": hostile, hostile: "x"})
-
-    told = markdown(
-        Report("prod", refresh_findings(preview(step("update", before, after)))),
-        {Owner.PLATFORM: "@org/platform"},
+    by_hand = assignment(ACCOUNT_ID, "by-hand")
+    added = role_assignments(
+        stack,
+        [
+            assignment(ACCOUNT_ID.upper(), "R"),  # Azure may return another case
+            by_hand,
+            assignment(GROUP_ID, "on-the-group", APP_ROLES[0].id),
+            assignment("/subscriptions/s", "inherited"),
+            assignment(f"{GROUP_ID}2", "of-another-group"),
+        ],
     )
+    assert [(finding.kind, finding.name, finding.rule.place) for finding in added] == [
+        ("added", "by-hand", "infra/roles.py"),
+        ("added", "on-the-group", "infra/roles.py"),
+    ]
+    assert fix(Report("prod", added), added[0]) == f"az role assignment delete --ids {by_hand.id}"
+    assert added[0].changes[0].path == f"role acdd for User u on {ACCOUNT_ID}"
+    assert added[1].changes[0].path == f"{APP_ROLES[0].name} for User u on {GROUP_ID}"
 
-    assert "For the platform engineer (@org/platform)" in told
-    lines = told.splitlines()
-    assert all(not line.startswith("# title") for line in lines)
-    for line in lines:
-        assert "@everyone" not in "".join(line.split("`")[0::2]), "outside code"
 
-
-def test_a_report_of_very_much_fits_into_an_issue() -> None:
-    many = [
+EXAMPLE = Report(
+    "prod",
+    [
         Finding(
             "changed",
-            f"name-{n}" * 10,
-            "type" * 20,
-            "id" * 100,
-            owner,
-            "infra/",
-            tuple(Change(f"p{m}" * 20, "changed", "x" * 999, "y" * 999) for m in range(50)),
-        )
-        for owner in Owner
-        for n in range(400)
-    ]
+            "@everyone` <img src=x>",
+            STORAGE_ACCOUNT,
+            ACCOUNT_ID,
+            (
+                Change("a", "changed", "1", "2"),
+                Change("@everyone\n# b", "removed", "1\x1b`", None),
+                Change("c", "added", None, "2"),
+                Change("d", "changed"),
+                Change("e", "changed", "x" * 81, None),
+            ),
+        ),
+        Finding("gone", "chat-state", TABLE, TABLE_ID, (), ("a", "b"), purge="az purge"),
+        Finding("added", "by-hand", ROLE_ASSIGNMENT, "/id", (Change("Owner for User u", "added"),)),
+        Finding("changed", "app", SITE, SITE_ID, (Change(f"{APP_SETTINGS}.X", "added"),), command="az fix"),
+    ],
+    unnamed=2,
+)
 
-    assert len(markdown(Report("prod", many), {})) < 65_536
+
+def test_the_text_and_the_issue_have_the_layout_of_the_examples() -> None:
+    """Kinds, values, hostile names, owners with and without a name, lost data, and counts."""
+    folder = Path(__file__).parent
+    body = markdown(EXAMPLE, {Owner.PLATFORM: "@org/platform"})
+    assert body == (folder / "example_drift.md").read_text()
+    assert text(EXAMPLE) == (folder / "example_drift.txt").read_text().removesuffix("\n")
+    assert not Report("prod", [], unnamed=1).clean
+    assert text(Report("prod", [], unnamed=1)).startswith("prod: 1 finding\n")
+
+
+def test_json_has_each_finding_with_its_fix() -> None:
+    (report,) = as_json([EXAMPLE])
+    assert (report["stack"], report["unnamed"], len(report["findings"])) == ("prod", 2, 4)
+    changes = [{"path": "a", "kind": "changed", "was": "1", "now": "2"}]
+    assert report["findings"][0] | {"changes": report["findings"][0]["changes"][:1]} == {
+        "kind": "changed",
+        "name": "@everyone` <img src=x>",
+        "type": STORAGE_ACCOUNT,
+        "id": ACCOUNT_ID,
+        "owner": "platform engineer",
+        "place": "infra/components/storage.py",
+        "fix": "pulumi up --refresh --stack prod",
+        "goneWith": [],
+        "changes": changes,
+    }
+    assert report["findings"][1]["goneWith"] == ["a", "b"]
+
+
+def test_a_large_report_fits_into_an_issue_and_counts_the_rest() -> None:
+    changes = tuple(Change(f"p{number}" * 20, "changed", "x" * 999, "y" * 999) for number in range(23))
+    types = (STORAGE_ACCOUNT, SITE, DEPLOYED_CODE)
+    many = [
+        Finding("changed", f"name-{number}", types[number % 3], "id" * 100, changes)
+        for number in range(1_200)
+    ]
+    body = markdown(Report("prod", many), {})
+    assert len(body.encode()) < 65_536
+    written = body.count("- **changed**")
+    assert f"- … and {1_200 - written} more: `python -m ops drift --stack prod`" in body
+    assert body.count("  - changed `p") == 20 * written
+    assert body.count("  - … and 3 more") == written
 
 
 @pytest.mark.parametrize(
     ("type_", "path", "owner"),
     [
-        ("azure-native:web:WebApp", "siteConfig.appSettings.X", Owner.DEVELOPER),
-        ("azure-native:web:WebApp", "httpsOnly", Owner.PLATFORM),
+        (SITE, "siteConfig.appSettings.X", Owner.DEVELOPER),
+        (SITE, "httpsOnly", Owner.PLATFORM),
         ("azure-native:cognitiveservices:Deployment", "sku.capacity", Owner.DEVELOPER),
-        ("azure-native:cognitiveservices:Account", "tags.a", Owner.PLATFORM),
+        (MODEL_ACCOUNT, "tags.a", Owner.PLATFORM),
         ("some:other:Type", "x", Owner.PLATFORM),
-        ("azure-native:web:WebApp", GONE, Owner.ON_CALL),
+        (SITE, GONE, Owner.ON_CALL),
     ],
 )
 def test_every_finding_has_an_owner(type_: str, path: str, owner: Owner) -> None:
@@ -393,11 +392,12 @@ def test_every_finding_has_an_owner(type_: str, path: str, owner: Owner) -> None
 
 
 def test_the_committed_owners_can_be_read() -> None:
+    assert FILE.is_file()
     assert set(names()) <= set(Owner)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "problem"),
     [
         ('"janitor" = "@x"', "is not one of the owners"),
         ('"on call" = "x y"', "is neither @user"),
@@ -405,17 +405,52 @@ def test_the_committed_owners_can_be_read() -> None:
         ("on call", "cannot be read"),
     ],
 )
-def test_a_wrong_file_of_owners_is_refused_with_what_is_wrong(
-    tmp_path: Path, content: str, told: str
-) -> None:
+def test_a_wrong_file_of_owners_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     (tmp_path / "owners.toml").write_text(content)
-
-    with pytest.raises(OpsError, match=told):
+    with pytest.raises(OpsError, match=problem):
         names(tmp_path / "owners.toml")
 
 
-def test_owners_that_nobody_named_are_no_error(tmp_path: Path) -> None:
-    (tmp_path / "owners.toml").write_text('\ufeff"on call" = ""', encoding="utf-8")
+def test_owners_without_a_name_are_no_error(tmp_path: Path) -> None:
+    (tmp_path / "owners.toml").write_text(
+        '\ufeff"on call" = ""\n"platform engineer" = "@a/b"', encoding="utf-8"
+    )
+    assert names(tmp_path / "owners.toml") == {Owner.PLATFORM: "@a/b"}
+    assert names(tmp_path / "missing.toml") == {}
 
-    assert names(tmp_path / "owners.toml") == {}
-    assert names(tmp_path / "nowhere.toml") == {}
+
+def pulumi_with(*entries: dict[str, Any]) -> Any:
+    return Mock(export=Mock(return_value={"deployment": {"resources": entries}}))
+
+
+READABLE, FORBIDDEN = site_entry(("A", "1")), HttpResponseError("no")
+FORBIDDEN.status_code = 403
+
+
+@pytest.mark.parametrize(
+    ("entries", "error", "message"),
+    [
+        ([], None, "stack prod has no function app"),
+        (
+            [site_entry(("B", {"ciphertext": "x"}), ("A", {}), ("C", "1"))],
+            None,
+            "of A, B are encrypted",
+        ),
+        (
+            [READABLE],
+            FORBIDDEN,
+            "func-1 cannot be written: no. This requires .* Microsoft.Web/sites/config/write$",
+        ),
+    ],
+)
+def test_app_settings_that_cannot_be_restored_are_an_error_with_its_reason(
+    entries: list[dict[str, Any]], error: HttpResponseError | None, message: str
+) -> None:
+    azure: Any = Mock()
+    azure.web.web_apps.update_application_settings.side_effect = error
+    with pytest.raises(OpsError, match=message):
+        restore_app_settings(pulumi_with(*entries), azure, "prod")
+
+
+def test_an_empty_stack_has_no_drift() -> None:
+    assert detect(pulumi_with(), cast("Any", None), "prod").clean

@@ -1,117 +1,83 @@
-"""`python -m ops drift`: its exit codes, and one issue per environment."""
+"""`python -m ops drift`: its exit codes and its output. tests/integration/ops has its issues."""
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from ops.__main__ import main
-from ops.drift.detector import DriftDetector
+from ops.azure import Azure
+from ops.commands import drift
 from ops.drift.drift import Change, Finding
-from ops.drift.owners import Owner
 from ops.drift.report import Report
 from ops.output import OpsError
-from tests.github_server import FakeGitHub
+from ops.state import STORAGE_ACCOUNT
 
-FINDING = Finding(
-    "changed",
-    "storage-account",
-    "azure-native:storage:StorageAccount",
-    "/subscriptions/s",
-    Owner.PLATFORM,
-    "infra/components/storage.py",
-    (Change("minimumTlsVersion", "changed", "TLS1_2", "TLS1_0"),),
-)
+CHANGES = (Change("minimumTlsVersion", "changed", "TLS1_2", "TLS1_0"),)
+FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x", CHANGES)
+REPORTS = {
+    "clean": Report("clean", []),
+    "drift": Report("drift", [FINDING]),
+    "unnamed": Report("unnamed", [], 1),
+}
 
 
-class FakeDetector:
-    """What is found at each stack; None where it cannot be looked at."""
-
-    def __init__(self) -> None:
-        self.stacks: dict[str, list[Finding] | None] = {}
-
-    def detect(self, stack: str) -> Report:
-        found = self.stacks[stack]
-        if found is None:
-            raise OpsError("the stack's state cannot be read")
-        return Report(stack, found)
+def detect(_pulumi: object, _azure: object, stack: str) -> Report:
+    if stack not in REPORTS:
+        raise OpsError("the stack's state cannot be read")
+    return REPORTS[stack]
 
 
-@pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch, fake_github: FakeGitHub, tmp_path: Path) -> FakeDetector:
-    made = FakeDetector()
-    monkeypatch.setattr(DriftDetector, "open", lambda: made)
-    for name, value in fake_github.environment().items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True)
+def restore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mock:
+    monkeypatch.setattr(Azure, "sign_in", Mock())
+    monkeypatch.setattr(drift, "detect", detect)
+    monkeypatch.setattr(drift, "restore_app_settings", restore := Mock())
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    return made
-
-
-def drift(*words: str) -> int:
-    return main(["drift", *words])
-
-
-def issues(github: FakeGitHub) -> list[tuple[str, str]]:
-    """Title and state of each."""
-    return [(str(issue["title"]), str(issue["state"])) for issue in github.issues.values()]
+    return restore
 
 
 @pytest.mark.parametrize(
-    ("found", "code"), [([], 0), ([FINDING], 3), (None, 1)], ids=["clean", "drift", "unseen"]
+    ("stacks", "code"),
+    [
+        (["clean"], 0),
+        (["drift"], 3),
+        (["unnamed", "clean"], 3),
+        (["unreadable"], 1),
+        (["unreadable", "drift"], 1),
+    ],
 )
-def test_the_exit_code_says_what_was_found(
-    detector: FakeDetector, found: list[Finding] | None, code: int
+def test_the_exit_code_tells_drift_from_a_failed_check(stacks: list[str], code: int) -> None:
+    assert main(["drift", *(word for stack in stacks for word in ("--stack", stack))]) == code
+
+
+def test_a_missing_stack_is_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["drift"])
+    assert ended.value.code == 2
+
+
+def test_a_stack_that_cannot_be_checked_does_not_hide_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    detector.stacks["prod"] = found
-
-    assert drift("--stack", "prod") == code
-
-
-def test_a_stack_that_cannot_be_looked_at_does_not_hide_the_others(
-    detector: FakeDetector, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    detector.stacks = {"dev": None, "prod": [FINDING]}
-
-    assert drift("--stack", "dev", "--stack", "prod", "--json") == 1
-
+    words = ["--stack", "unreadable", "--stack", "drift", "--stack", "drift"]
+    main(["drift", *words, "--json"])
     printed = capsys.readouterr()
-    assert [report["stack"] for report in json.loads(printed.out)] == ["prod"]
-    assert "error: dev: the stack's state cannot be read" in printed.err
+    assert [report["stack"] for report in json.loads(printed.out)] == ["drift"]
+    assert "error: unreadable: the stack's state cannot be read" in printed.err
     summary = (tmp_path / "summary.md").read_text()
-    assert "could not be checked" in summary
+    assert (
+        "## Drift of `unreadable`\n\n❌ could not be checked:\n\n```text\nthe stack's state cannot" in summary
+    )
     assert "minimumTlsVersion" in summary
+    main(["drift", *words])
+    assert capsys.readouterr().out.startswith("drift: 1 finding\n  changed  storage-account")
 
 
-def test_one_issue_is_opened_kept_and_closed_for_each_environment(
-    detector: FakeDetector, fake_github: FakeGitHub
+@pytest.mark.parametrize(("more", "expected"), [(["--dry-run"], []), ([], ["clean"])])
+def test_app_settings_are_restored_unless_it_is_a_dry_run(
+    restore: Mock, more: list[str], expected: list[str]
 ) -> None:
-    detector.stacks = {"dev": [FINDING], "prod": [FINDING]}
-    drift("--stack", "dev", "--stack", "prod", "--issue")
-    drift("--stack", "dev", "--stack", "prod", "--issue")
-    assert [state for _, state in issues(fake_github)] == ["open", "open"]
-
-    detector.stacks["dev"] = []
-    drift("--stack", "dev", "--stack", "prod", "--issue")
-
-    assert sorted(issues(fake_github)) == [
-        ("Drift: dev differs from its program's state", "closed"),
-        ("Drift: prod differs from its program's state", "open"),
-    ]
-
-
-def test_an_issue_stays_open_when_nobody_could_look(detector: FakeDetector, fake_github: FakeGitHub) -> None:
-    detector.stacks["prod"] = [FINDING]
-    drift("--stack", "prod", "--issue")
-    detector.stacks["prod"] = None
-
-    drift("--stack", "prod", "--issue")
-
-    assert [state for _, state in issues(fake_github)] == ["open"]
-
-
-def test_a_dry_run_writes_no_issue(detector: FakeDetector, fake_github: FakeGitHub) -> None:
-    detector.stacks["prod"] = [FINDING]
-
-    assert drift("--stack", "prod", "--issue", "--dry-run") == 3
-
-    assert fake_github.writes() == []
+    assert main(["drift", "--stack", "clean", "--restore-app-settings", *more]) == 0
+    assert [call.args[2] for call in restore.call_args_list] == expected

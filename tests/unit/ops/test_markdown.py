@@ -1,11 +1,11 @@
 import pytest
 
-from ops.github.markdown import code, fence, visible
+from ops.github.markdown import code, cut, fence, visible
 from tests.gfm import parsed
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("eastus2", "eastus2"),
         ("two\nlines\ttab", "two\\u000alines\\u0009tab"),
@@ -21,8 +21,8 @@ from tests.gfm import parsed
         ("\x1b[31m\x00", "\\u001b[31m\\u0000"),
     ],
 )
-def test_what_deceives_the_eye_is_shown_as_an_escape(text: str, shown: str) -> None:
-    assert visible(text) == shown
+def test_characters_that_mislead_a_reader_are_escaped(text: str, escaped: str) -> None:
+    assert visible(text) == escaped
 
 
 @pytest.mark.parametrize(
@@ -44,41 +44,40 @@ def test_what_deceives_the_eye_is_shown_as_an_escape(text: str, shown: str) -> N
         "`" * 200,
     ],
 )
-def test_a_code_span_stays_one_whatever_it_holds(text: str) -> None:
-    found = parsed(f"before {code(text, 1000)} after")
-    assert found.tags == ["p", "code"]
-    assert found.outside == "before  after"
+def test_a_code_span_contains_the_whole_text(text: str) -> None:
+    html = parsed(f"before {code(text, 1000)} after")
+    assert html.tags == ["p", "code"]
+    assert html.outside == "before  after"
 
 
-def test_the_parser_would_see_a_span_that_was_broken() -> None:
-    """Without the escape: what the test above asserts can fail."""
-    assert "a" in parsed("before `x` https://example.com `y` after").tags
-    assert "img" in parsed("before `x`<img src=x>`y` after").tags
+def test_a_long_text_is_cut_with_a_mark() -> None:
+    assert [cut("abcd", 4), cut("abcde", 4), code("abcde", 4)] == ["abcd", "abc…", "`abc…`"]
 
 
-def test_entities_in_html_code_would_have_become_a_link() -> None:
-    """Why values stand in code spans: cmark-gfm finds the address although its sign is an entity."""
+def test_entities_in_html_code_become_a_link() -> None:
+    """The reason for code spans: cmark-gfm finds the address although its sign is an entity."""
     assert ("a.href", "mailto:a@example.com") in parsed("<code>a&#64;example.com</code>").attributes
 
 
-def test_a_fence_is_closed_only_by_ours() -> None:
+def test_a_text_cannot_close_its_fence() -> None:
     hostile = "```\n<img src=x>\n~~~\n````\n    ```\n@octocat\r```\u2028```"
-    found = parsed(f"{fence(hostile, 24, 300)}\n\nafter")
-    assert found.tags == ["pre", "code", "p"]
-    assert found.outside.strip() == "after"
+    html = parsed(f"{fence(hostile, 24, 300)}\n\nafter")
+    assert html.tags == ["pre", "code", "p"]
+    assert html.outside.strip() == "after"
 
 
-def test_a_command_in_a_message_keeps_its_backticks() -> None:
-    assert "run `pulumi up`" in fence("run `pulumi up`", 24, 300)
-
-
-def test_no_line_of_a_message_separates_the_parts_of_a_comment() -> None:
-    assert "\n <!-- end of preview -->" in fence("x\n<!-- end of preview -->", 24, 300)
-
-
-def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
-    lines = fence("\n".join(f"line {number}" for number in range(100)), 9, 300).splitlines()
-    assert lines[1] == "line 0"
-    assert lines[-2] == "line 99"
-    assert "… 92 lines …" in lines
-    assert len(lines) == 11
+@pytest.mark.parametrize(
+    ("text", "fenced"),
+    [
+        ("run `pulumi up`\r\nb\rc", "```text\nrun `pulumi up`\nb\nc\n```"),
+        ("", "```text\n\n```"),
+        ("````", "`````text\n````\n`````"),
+        # Such a line would separate the parts of a comment.
+        ("x\n<!-- end of preview -->", "```text\nx\n <!-- end of preview -->\n```"),
+        ("1\n2\n3\n4\n5\n6", "```text\n1\n2\n3\n4\n5\n6\n```"),
+        ("1\n2\n3\n4\n5\n6\n7", "```text\n1\n2\n… 2 lines …\n5\n6\n7\n```"),
+        ("x" * 31, f"```text\n{'x' * 29}…\n```"),
+    ],
+)
+def test_a_fence_keeps_the_first_and_the_last_lines(text: str, fenced: str) -> None:
+    assert fence(text, lines=6, most=30) == fenced

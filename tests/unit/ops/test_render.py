@@ -1,5 +1,7 @@
 import re
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,17 +12,16 @@ from ops.preview.comment import PART_LIMITS
 from ops.preview.mermaid import flowchart
 from ops.preview.render import comment, text
 from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
-from tests.gfm import Parsed, parsed
+from ops.state import GROUP, MODEL_ACCOUNT, SITE, STORAGE_ACCOUNT, TABLE
+from ops.words import kind as kind_name
+from tests.gfm import parsed
 
 ROOM = PART_LIMITS["preview"]
 RUN_URL = "https://github.com/octo-org/assistants/actions/runs/5000"
-STORAGE, TABLE, MODEL, GROUP, SITE = (
-    "azure-native:storage:StorageAccount",
-    "azure-native:storage:Table",
-    "azure-native:cognitiveservices:Account",
-    "azure-native:resources:ResourceGroup",
-    "azure-native:web:WebApp",
-)
+
+
+PACKAGE = Package("a" * 64, "b" * 64, 3_140_000)
+UNKNOWN = Change("principalId", Value("text", '"x"'), Value("unknown"))
 
 
 def resource(op: Op, kind: str = SITE, name: str = "one", **more: Any) -> Resource:
@@ -33,119 +34,108 @@ def changes(count: int, length: int = 20) -> tuple[Change, ...]:
 
 
 def report(*resources: Resource, stack: str = "dev", **more: Any) -> Report:
-    counts: dict[str, int] = {}
-    for one in resources:
-        counts[one.op] = counts.get(one.op, 0) + 1
-    made: dict[str, Any] = {"commit": "a" * 40, "made": "2026-11-25T10:00:00Z", "basis": "deployed", **more}
-    return Report(stack=stack, counts=counts, resources=resources, **made)
+    counts = Counter(resource.op for resource in resources)
+    defaults: dict[str, Any] = {"commit": "a" * 40, "made": "2026-11-25T10:00:00Z", "basis": "deployed"}
+    return Report(stack=stack, counts=counts, resources=resources, **(defaults | more))
 
 
-def shown(*reports: Report, room: int = ROOM) -> str:
+def rendered(*reports: Report, room: int = ROOM) -> str:
     return comment(reports, room=room, run_url=RUN_URL)
 
 
-def test_each_environment_has_its_totals_in_one_row() -> None:
-    found = shown(report(resource("create"), resource("same", name="x")), report(stack="prod"))
-    assert "| `dev` | 1 | 0 | 0 | 0 | 1 | changes |" in found
-    assert "| `prod` | 0 | 0 | 0 | 0 | 0 | nothing changes |" in found
+EXAMPLES = (
+    report(
+        resource(
+            "update",
+            name="app",
+            changes=(
+                Change("AUTH", Value("text", '"function"'), Value("text", '"anonymous"'), setting=True),
+                Change("a.b", Value("hidden"), Value("unknown")),
+                Change("c", Value("absent"), Value("text", "1")),
+                Change("d", Value("text", "1"), Value("absent")),
+            ),
+            left_out=3,
+        ),
+        resource("create", changes=(Change("c", Value("absent"), Value("text", "1")),)),
+        resource("same"),
+        package=PACKAGE,
+    ),
+    report(
+        resource("replace", TABLE, "chat-state", reasons=("a", "b", "c", "d", "e")),
+        resource("delete", name="old"),
+        resource("replace", name="maybe", reasons=("principalId",), changes=(UNKNOWN,)),
+        resource("replace", name="new", reasons=("principalId", "location"), changes=(UNKNOWN,)),
+        stack="test",
+        package=PACKAGE,
+    ),
+    report(
+        resource("import"),
+        stack="prod",
+        commit="b" * 40,
+        made="2026-11-25T09:00:00Z",
+        failures=(Failure("app", "no such region: @octocat"), Failure("", "other\n::error::x")),
+        package=Package("", "c" * 64, None),
+    ),
+    report(stack="zone", basis="base"),
+)
 
 
-def test_a_change_is_told_old_to_new_under_its_resource() -> None:
-    change = (
-        Change("HTTP_AUTH_LEVEL", Value("text", '"function"'), Value("text", '"anonymous"'), setting=True),
-        Change("a.b", Value("hidden"), Value("unknown")),
-        Change("c", Value("absent"), Value("text", "1")),
-        Change("d", Value("text", "1"), Value("absent")),
-    )
-    page = shown(report(resource("update", name="function-app", changes=change))).partition("</summary>")[2]
-    assert page.startswith(
-        "\n\n- **update** function app `function-app`\n"
-        '  - app setting `HTTP_AUTH_LEVEL`: `"function"` → `"anonymous"`\n'
-        "  - `a.b`: kept secret → known after `up`\n  - `c`: not set → `1`\n  - `d`: `1` → not set\n"
-    )
+def test_a_comment_has_the_layout_of_the_example() -> None:
+    """Changes, lost data, uncertain replacements, a failed preview, packages and no changes."""
+    without_diagrams = re.sub("(?s)```mermaid.*?```", "DIAGRAM", rendered(*EXAMPLES))
+    assert without_diagrams == Path(__file__).with_name("example_comment.md").read_text().removesuffix("\n")
 
 
-@pytest.mark.parametrize("kind", [STORAGE, TABLE, MODEL, GROUP, "azure-native:storage/v20240101:Table"])
-@pytest.mark.parametrize("op", ["replace", "delete"])
-def test_lost_data_is_told_before_everything_else(kind: str, op: Op) -> None:
-    found = shown(report(resource(op, kind, reasons=("location",))))
-    line = next(line for line in found.splitlines() if line.startswith("- **DATA WILL BE LOST** in `dev`"))
-    assert f"is {op}d, for its `location`" in line
-    assert "| **DATA WILL BE LOST** |" in found
-    assert found.index("- **DATA WILL BE LOST**") < found.index("<details>")
+def test_a_log_has_the_layout_of_the_example() -> None:
+    assert text(EXAMPLES) == Path(__file__).with_name("example_log.txt").read_text().removesuffix("\n")
 
 
-@pytest.mark.parametrize(("kind", "op"), [(STORAGE, "update"), (STORAGE, "create"), (SITE, "delete")])
-def test_data_that_stays_is_not_called_lost(kind: str, op: Op) -> None:
-    assert "LOST" not in shown(report(resource(op, kind)))
-
-
-def test_replaced_and_deleted_resources_stand_on_top() -> None:
-    found = shown(
-        report(resource("update"), resource("delete", name="gone"), resource("replace", name="new"))
-    )
-    top = found[: found.index("<details>")]
-    assert "- `dev`: function app `gone` is deleted." in top
-    assert "- `dev`: function app `new` is replaced." in top
-
-
-def test_a_replacement_that_hangs_on_unknown_values_may_not_come() -> None:
-    unknown = (Change("principalId", Value("text", '"x"'), Value("unknown")),)
-    found = shown(report(resource("replace", reasons=("principalId",), changes=unknown)))
-    assert "`one` may be replaced, for its `principalId` (known only after `up`)." in found
-
-
-def test_a_failed_preview_is_told_with_its_error_and_the_command() -> None:
-    found = shown(
-        report(failures=(Failure("function-app", "no such region: @octocat"),)), report(stack="test")
-    )
+@pytest.mark.parametrize("op", ["replace", "delete", "update", "create"])
+@pytest.mark.parametrize(
+    ("kind", "is_lost"),
+    [
+        *((kind, True) for kind in (STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT, GROUP)),
+        ("azure-native:storage/v20240101:Table", True),
+        (SITE, False),
+    ],
+)
+def test_replaced_and_deleted_resources_with_data_lose_it(kind: str, is_lost: bool, op: Op) -> None:
+    markdown = rendered(report(resource(op, kind)))
+    is_lost = is_lost and op in {"replace", "delete"}
+    assert ("LOST" in markdown) is is_lost
     assert (
-        "### The preview of `dev` failed\n\n`function-app`:\n\n```text\nno such region: @octocat\n```"
-        in found
-    )
-    assert "`pulumi preview --stack dev`" in found
-    assert "Fix the errors in `dev`" in found
-    assert "Nothing changes" not in found
+        f"\n- **DATA WILL BE LOST** in `dev`: {kind_name(kind)} `one` is {op}d. Lost" in markdown
+    ) is is_lost
+    assert ("must not be lost" in markdown) is is_lost
 
 
-def test_the_code_is_told_once_for_environments_that_get_the_same() -> None:
-    package = Package("a" * 64, "b" * 64, 3_140_000)
-    found = shown(
-        report(resource("update"), package=package),
-        report(resource("update"), stack="test", package=package),
-        report(resource("update"), stack="prod", package=Package("", "c" * 64, None)),
-    )
-    assert "**Code** in `dev`, `test`: package `aaaaaaaaaaaa` → `bbbbbbbbbbbb`, 3.14 MB" in found
-    assert "**Code** in `prod`: package none → `cccccccccccc`" in found
+def test_a_preview_without_changes_has_no_details() -> None:
+    markdown = comment([report(commit="")], room=ROOM)
+    assert "- Nothing changes in any environment: merging this deploys nothing new.\n" in markdown
+    assert "<sub>2026-11-25 10:00:00 UTC</sub>" in markdown
+    assert "| environment | create | update | replace | delete | stay | |\n" in markdown
+    assert "Computed on local Azure" not in markdown
+    assert "<details>" not in markdown
 
 
-def test_nothing_to_do_is_said_where_nothing_changes() -> None:
-    found = shown(report(), report(stack="prod"))
-    assert "Nothing changes in any environment" in found
-    assert "<details>" not in found
+def test_errors_that_do_not_fit_are_counted() -> None:
+    failures = tuple(Failure("", f"{number}\n" + "x" * 5_000) for number in range(300))
+    markdown = rendered(report(failures=failures))
+    written = markdown.count("```text")
+    assert 0 < written < 300
+    assert f"There are {300 - written} more errors." in markdown
 
 
-def test_a_comparison_with_the_base_says_so() -> None:
-    assert "Computed on local Azure" in shown(report(basis="base"))
-    assert "Computed on local Azure" not in shown(report())
-
-
-def test_the_newest_commit_and_the_run_are_named() -> None:
-    found = shown(report())
-    assert f"commit `{'a' * 40}` · 2026-11-25 10:00:00 UTC · [all details]({RUN_URL})" in found
-
-
-def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> None:
+def test_the_diagram_colours_changes_and_links_each_resource_to_its_parent() -> None:
     component = resource("same", "assistant:storage:ChatStorage", "storage")
-    drawn = flowchart(
+    diagram = flowchart(
         report(
             component,
-            resource("replace", STORAGE, "account", parent=component.key),
+            resource("replace", STORAGE_ACCOUNT, "account", parent=component.key),
             resource("same", name="app"),
         )
     )
-    assert 'n1["storage account<br/>account"]:::replaced' not in drawn  # changes come first
-    assert drawn.splitlines()[:9] == [
+    assert re.sub(" fill:.*", "", diagram).splitlines() == [
         "```mermaid",
         "flowchart LR",
         '  stack(["stack dev"])',
@@ -155,33 +145,56 @@ def test_the_picture_colours_what_changes_and_hangs_each_under_its_parent() -> N
         "  n1 --> n0",
         "  stack --> n1",
         "  stack --> n2",
+        "  subgraph legend",
+        "    direction LR",
+        '    l0["replaced"]:::replaced',
+        '    l1["unchanged"]:::unchanged',
+        "  end",
+        "  classDef replaced",
+        "  classDef unchanged",
+        "```",
     ]
-    assert "  classDef replaced fill:" in drawn
-    assert "  classDef deleted" not in drawn
 
 
-def test_a_picture_of_very_many_resources_leaves_out_those_that_stay() -> None:
-    stays = [resource("same", name=f"s{number}") for number in range(200)]
-    drawn = flowchart(report(*stays, resource("create", name="fresh")))
-    assert "fresh" in drawn
-    assert 'more["and 141 more"]:::unchanged' in drawn
+def test_a_large_diagram_keeps_changed_resources_and_their_parents() -> None:
+    outer = resource("same", "assistant:a:Outer", "outer")
+    inner = resource("same", "assistant:a:Inner", "inner", parent=outer.key)
+    unchanged = [resource("same", name=f"s{number}") for number in range(200)]
+    diagram = flowchart(report(*unchanged, outer, inner, resource("create", name="new", parent=inner.key)))
+    assert "  stack --> n2\n" in diagram
+    assert "  n2 --> n1\n" in diagram
+    assert "  n1 --> n0\n" in diagram
+    assert diagram.count("<br/>") == 60
+    assert 'more["and 143 more"]:::unchanged' in diagram
 
 
-# --- cutting ---------------------------------------------------------------------------------------------
+def test_a_diagram_leaves_out_changed_resources_above_its_limit() -> None:
+    diagram = flowchart(report(*(resource("create", name=f"c{number}") for number in range(61))))
+    assert diagram.count("<br/>") == 60
+    assert 'more["and 1 more"]:::created' in diagram
 
 
-def test_details_go_first_and_lost_data_stays() -> None:
+# --- limits ----------------------------------------------------------------------------------------------
+
+
+def test_properties_are_left_out_first_and_lost_data_last() -> None:
     many = [resource("update", name=f"u{number}", changes=changes(100, 300)) for number in range(50)]
-    lost = [resource("replace", TABLE, f"table{number}", changes=changes(50, 300)) for number in range(20)]
-    found = shown(report(*many, *lost))
-    assert len(found.encode()) <= ROOM
-    assert found.count("- **DATA WILL BE LOST** in `dev`") == 20
-    assert found.count("- **update** function app") == 50
-    assert "```mermaid" in found
-    left_out = re.search(r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", found)
-    assert left_out is not None
-    assert left_out[2] == RUN_URL
-    assert int(left_out[1]) + found.count("  - `property") == 50 * 100 + 20 * 50
+    lost = [
+        resource("replace", TABLE, f"table{number}", changes=changes(50, 300), left_out=7)
+        for number in range(20)
+    ]
+    markdown = rendered(report(*many, *lost))
+    assert len(markdown.encode()) <= ROOM
+    assert markdown.count("- **DATA WILL BE LOST** in `dev`") == 20
+    assert markdown.count("- **update** function app") == 50
+    assert "```mermaid" in markdown
+    omitted = re.search(
+        r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", markdown
+    )
+    assert omitted is not None
+    assert omitted[2] == RUN_URL
+    assert int(omitted[1]) + markdown.count("  - `property") == 50 * 100 + 20 * 57
+    assert "the job's summary and the report file has the whole" in comment([report(*many)], room=ROOM)
 
 
 def test_environments_share_the_room_fairly() -> None:
@@ -190,30 +203,31 @@ def test_environments_share_the_room_fairly() -> None:
         report(*(resource("update", name=f"u{n}", changes=changes(100, 300)) for n in range(50)), stack=stack)
         for stack in ("dev", "test")
     ]
-    found = shown(*large, small)
-    dev, test, prod = found.split("<details>")[1:]
+    dev, test, prod = rendered(*large, small).split("<details>")[1:]
     assert prod.count("  - `property") == 3
     assert "are omitted" not in prod
     assert 0.8 < len(dev) / len(test) < 1.25
 
 
-def test_thousands_of_deletions_are_cut_with_a_word_of_how_many() -> None:
-    found = shown(report(*(resource("delete", TABLE, f"t{number}") for number in range(1_000))))
-    assert len(found.encode()) <= ROOM
-    assert found.count("- **DATA WILL BE LOST** in `dev`") > 300
-    assert "more lines are omitted here" in found
+def test_deletions_that_do_not_fit_are_counted() -> None:
+    markdown = rendered(report(*(resource("delete", TABLE, f"t{number}") for number in range(1_000))))
+    assert len(markdown.encode()) <= ROOM
+    written = markdown.count("- **DATA WILL BE LOST** in `dev`")
+    assert 300 < written < 1_000
+    written += markdown.count("- **delete**") + markdown.count("```mermaid")
+    assert f"**{2_001 - written} more lines are omitted here**" in markdown
 
 
-def test_the_summary_of_a_job_has_room_for_what_the_comment_leaves_out() -> None:
+def test_the_summary_of_a_job_has_room_for_everything() -> None:
     many = [resource("update", name=f"u{number}", changes=changes(20, 300)) for number in range(50)]
-    assert "are omitted" in shown(report(*many))
-    assert "are omitted" not in shown(report(*many), room=1_000_000)
+    assert "are omitted" in rendered(report(*many))
+    assert "are omitted" not in rendered(report(*many), room=1_000_000)
 
 
 # --- hostile text ----------------------------------------------------------------------------------------
 
 SENTINEL = "ZQ9"
-"""In every hostile text; it must show up in code only."""
+"""In every hostile text; it may appear in code only."""
 
 _MARKS = r"""
     @octocat @octo-org/team #12 GH-12 octo-org/assistants#1 4f6d1d0b3c0a5c5b7f4a1c9d2e8b7a6c5d4e3f21
@@ -231,18 +245,17 @@ FRAGMENTS = [
     "\x00", "\x1b[31m", "\ud800", "\u05d0", "\u0301", "\x85",
 ]  # fmt: skip
 _parts = st.sampled_from(FRAGMENTS)
-
-
-def _joined(parts: list[str]) -> str:
-    return f"{SENTINEL}{''.join(parts)}{SENTINEL}"
-
-
-hostile = st.lists(_parts | st.text(max_size=8) | _parts.map(lambda part: part * 30), max_size=5).map(_joined)
+hostile = st.lists(_parts | st.text(max_size=8) | _parts.map(lambda part: part * 30), max_size=5).map(
+    lambda parts: f"{SENTINEL}{''.join(parts)}{SENTINEL}"
+)
 values = st.builds(Value, st.just("text"), hostile.map(lambda part: part[:400])) | st.sampled_from(
     [Value("absent"), Value("unknown"), Value("hidden")]
 )
 names = hostile.map(lambda part: part[:300])
-kinds = st.sampled_from([STORAGE, TABLE, MODEL, GROUP, SITE, "assistant:storage:ChatStorage"]) | names
+kinds = (
+    st.sampled_from([STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT, GROUP, SITE, "assistant:storage:ChatStorage"])
+    | names
+)
 resources = st.builds(
     Resource,
     st.sampled_from(["create", "update", "replace", "delete", "import", "same"]),
@@ -266,9 +279,7 @@ def drawn_reports(draw: st.DrawFn) -> Report:
         stack=REFERENCE + draw(st.from_regex(r"[a-z0-9_.-]{0,30}", fullmatch=True)),
         basis=draw(st.sampled_from(["deployed", "base"])),
         failures=tuple(draw(st.lists(st.builds(Failure, names, hostile), max_size=1))),
-        package=draw(
-            st.sampled_from([None, Package("a" * 64, "b" * 64, None), Package("", "b" * 64, 10**12)])
-        ),
+        package=draw(st.sampled_from([None, PACKAGE, Package("", "b" * 64, 10**12)])),
     )
 
 
@@ -280,60 +291,48 @@ OURS = frozenset({
 })  # fmt: skip
 
 
-def assert_only_ours(found: Parsed, markdown: str, listed: list[Report]) -> None:
-    assert set(found.tags) <= OURS
-    assert not found.comments
-    assert SENTINEL not in found.outside
-    assert REFERENCE not in found.outside
-    for name, value in found.attributes:
-        assert (name, value) in {("a.href", RUN_URL), ("pre.lang", "text"), ("pre.lang", "mermaid")} or (
-            name in {"th.align", "td.align"}
-        )
-    assert found.tags.count("details") == sum(bool(one.changed) for one in listed)
-    assert found.tags.count("table") == 1
-    assert found.tags.count("tr") == 1 + len(listed)
-    assert found.tags.count("pre") == len(_fences(markdown))
-    assert found.tags.count("li") == len(re.findall(r"^ *- ", markdown, re.MULTILINE)) - _in_fences(markdown)
-
-
-def _fences(markdown: str) -> list[str]:
-    found = re.finditer(r"^(`{3,})(?:text|mermaid)\n.*?^\1$", markdown, re.MULTILINE | re.DOTALL)
-    return [fence[0] for fence in found]
-
-
-def _in_fences(markdown: str) -> int:
-    return sum(len(re.findall(r"^ *- ", fence, re.MULTILINE)) for fence in _fences(markdown))
-
-
 @settings(max_examples=60)
-@given(st.lists(reports, min_size=1, max_size=3), st.sampled_from([20_000, ROOM]))
-def test_hostile_names_and_values_stay_text(listed: list[Report], room: int) -> None:
+@given(
+    st.lists(reports, min_size=1, max_size=3),
+    st.sampled_from([20_000, ROOM]),
+    st.just((1, 1)) | st.tuples(st.integers(5, 60), st.integers(1, 40)),
+)
+def test_hostile_text_in_a_comment_is_code_also_in_one_that_is_cut(
+    drawn: list[Report], room: int, repeated: tuple[int, int]
+) -> None:
+    listed = [
+        replace(
+            short,
+            resources=tuple(
+                replace(
+                    original, name=f"{original.name[:290]}{number}", changes=original.changes * repeated[1]
+                )
+                for number in range(repeated[0])
+                for original in short.resources
+            ),
+            failures=short.failures * repeated[0],
+        )
+        for short in drawn
+    ]
     markdown = comment(listed, room=room, run_url=RUN_URL)
     assert len(markdown.encode()) <= room
-    assert_only_ours(parsed(markdown), markdown, listed)
     assert not re.search(r"^<!-- ", markdown, re.MULTILINE)
-
-
-@settings(max_examples=20)
-@given(st.lists(reports, min_size=1, max_size=3), st.integers(5, 60), st.integers(1, 40))
-def test_a_cut_comment_is_whole(listed: list[Report], times: int, more: int) -> None:
-    """The same, so long that it must be cut somewhere."""
-    long = [
-        report(
-            *(
-                replace(one, name=f"{one.name[:290]}{number}", changes=one.changes * more)
-                for number in range(times)
-                for one in each.resources
-            ),
-            stack=each.stack,
-            failures=each.failures * 20,
-        )
-        for each in listed
-    ]
-    for room in (20_000, ROOM):
-        markdown = comment(long, room=room, run_url=RUN_URL)
-        assert len(markdown.encode()) <= room
-        assert_only_ours(parsed(markdown), markdown, long)
+    html = parsed(markdown)
+    assert set(html.tags) <= OURS
+    assert not html.comments
+    assert SENTINEL not in html.outside
+    assert REFERENCE not in html.outside
+    attributes = {attribute for attribute in html.attributes if attribute[0] not in {"th.align", "td.align"}}
+    assert attributes <= {("a.href", RUN_URL), ("pre.lang", "text"), ("pre.lang", "mermaid")}
+    unfenced, fences = re.subn(r"(?ms)^(`{3,})(?:text|mermaid)\n.*?^\1$", "", markdown)
+    expected = {
+        "details": sum(bool(report.changed) for report in listed),
+        "table": 1,
+        "tr": 1 + len(listed),
+        "pre": fences,
+        "li": len(re.findall(r"(?m)^ *- ", unfenced)),
+    }
+    assert {tag: html.tags.count(tag) for tag in expected} == expected
 
 
 LINE = re.compile(
@@ -347,18 +346,18 @@ LINE = re.compile(
 
 @settings(max_examples=60)
 @given(reports)
-def test_hostile_names_are_no_mermaid(one: Report) -> None:
-    drawn = flowchart(one)
-    if drawn:
-        first, *lines, last = drawn.splitlines()
+def test_hostile_names_are_no_mermaid_syntax(hostile_report: Report) -> None:
+    diagram = flowchart(hostile_report)
+    if diagram:
+        first, *lines, last = diagram.splitlines()
         assert (first, last) == ("```mermaid", "```")
         assert [line for line in lines if not LINE.fullmatch(line)] == []
-        assert len(drawn) < 50_000  # Mermaid's maxTextSize
+        assert len(diagram) < 50_000  # Mermaid's maxTextSize
 
 
 @settings(max_examples=60)
 @given(st.lists(reports, min_size=1, max_size=3))
-def test_hostile_text_starts_no_line_of_a_log(listed: list[Report]) -> None:
+def test_no_line_of_a_log_begins_with_hostile_text(listed: list[Report]) -> None:
     """GitHub runs a log's line that begins with `::` as a command."""
     words = "error|create|import|update|replace|delete|code"
     allowed = re.compile(rf"[A-Za-z0-9_.-]+: .*|  ({words})[: ].*|    (app setting |and |).*")

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 
 from ops.github.github import BODY_LIMIT, GitHub
@@ -11,38 +13,23 @@ def pull_request(fake_github: FakeGitHub) -> None:
     fake_github.add_pull_request(7)
 
 
-def test_parts_share_one_comment_and_leave_each_other_alone(
-    fake_github: FakeGitHub, repository: GitHub
-) -> None:
+def test_parts_share_one_comment_and_are_independent(fake_github: FakeGitHub, repository: GitHub) -> None:
     update_part(repository, 7, "test-stack", "address")
-    update_part(repository, 7, "preview", "counts")
+    update_part(repository, 7, "preview", "counts\n")
     update_part(repository, 7, "test-stack", "other\n\naddress")
-    (body,) = fake_github.bodies(7)
-    assert body == (
-        f"{MARKER}\n\n<!-- part: preview -->\ncounts\n<!-- end of preview -->\n\n"
-        "<!-- part: test-stack -->\nother\n\naddress\n<!-- end of test-stack -->"
-    )
-
-
-def test_an_empty_part_goes_and_with_the_last_the_comment(
-    fake_github: FakeGitHub, repository: GitHub
-) -> None:
-    update_part(repository, 7, "test-stack", "address")
-    update_part(repository, 7, "preview", "counts")
+    preview = "<!-- part: preview -->\ncounts\n<!-- end of preview -->"
+    test_stack = "<!-- part: test-stack -->\nother\n\naddress\n<!-- end of test-stack -->"
+    assert fake_github.bodies(7) == [f"{MARKER}\n\n{preview}\n\n{test_stack}"]
+    before = fake_github.writes()
+    update_part(repository, 7, "preview", "counts\n")
+    assert fake_github.writes() == before
     update_part(repository, 7, "test-stack", "")
-    assert "address" not in fake_github.bodies(7)[0]
+    assert fake_github.bodies(7) == [f"{MARKER}\n\n{preview}"]
     update_part(repository, 7, "preview", "")
     assert fake_github.bodies(7) == []
 
 
-def test_the_same_part_again_writes_nothing(fake_github: FakeGitHub, repository: GitHub) -> None:
-    update_part(repository, 7, "preview", "counts\n")
-    before = fake_github.writes()
-    update_part(repository, 7, "preview", "counts\n")
-    assert fake_github.writes() == before
-
-
-def test_two_comments_made_at_once_become_one_with_both_parts(
+def test_two_comments_of_jobs_at_the_same_time_become_one(
     fake_github: FakeGitHub, repository: GitHub
 ) -> None:
     def other_job(request: str) -> None:
@@ -58,27 +45,30 @@ def test_two_comments_made_at_once_become_one_with_both_parts(
     assert "new counts" in body
 
 
-def test_a_part_that_another_job_overwrote_is_written_again(
-    fake_github: FakeGitHub, repository: GitHub
+@pytest.mark.parametrize(("times", "is_written"), [(1, True), (2, True), (3, False)])
+def test_a_part_that_another_job_has_overwritten_is_written_again(
+    fake_github: FakeGitHub, repository: GitHub, times: int, is_written: bool
 ) -> None:
     update_part(repository, 7, "test-stack", "old address")
     (stale,) = fake_github.bodies(7)
-    done: list[str] = []
+    (comment,) = fake_github.comments.values()
 
     class Slow(GitHub):
-        """Between our write and our second look, a job that read before us writes."""
+        """Between a write and the next read, another job writes what it has read before."""
+
+        overwritten = 0
 
         def comments(self, number: int, marker: str) -> tuple[str, ...]:
-            if not done:
-                done.append("overwritten")
-                (comment,) = fake_github.comments.values()
-                comment["body"] = stale.replace("old address", "new address")
+            if self.overwritten < times:
+                self.overwritten += 1
+                comment["body"] = stale.replace("old address", f"address {self.overwritten}")
             return super().comments(number, marker)
 
-    update_part(Slow(TOKEN, REPOSITORY, fake_github.url, pace=0), 7, "preview", "counts")
-    (body,) = fake_github.bodies(7)
-    assert "counts" in body
-    assert "new address" in body
+    slow = Slow(TOKEN, REPOSITORY, fake_github.url, pace=0)
+    with nullcontext() if is_written else pytest.raises(OpsError, match="#7 was overwritten 3 times"):
+        update_part(slow, 7, "preview", "counts")
+    assert ("counts" in comment["body"]) is is_written
+    assert f"address {times}" in comment["body"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +80,7 @@ def test_a_part_that_another_job_overwrote_is_written_again(
         ("preview", "<!-- part: test-stack -->\nb", "separates parts"),
     ],
 )
-def test_a_part_that_would_harm_the_comment_is_refused(
+def test_a_part_that_does_not_fit_into_the_comment_is_refused(
     fake_github: FakeGitHub, repository: GitHub, part: str, markdown: str, message: str
 ) -> None:
     with pytest.raises(OpsError, match=message):
