@@ -126,29 +126,28 @@ def test_an_allowed_model_region_is_replaced_account_last_and_keeps_the_conversa
     replace(stack, "openaiAccountName", "westus3")
 
 
-def test_an_allowed_region_purges_the_account_that_keeps_its_name(stack: Workspace) -> None:
-    """It is soft-deleted with the group and created again in the same `up`."""
+def test_an_allowed_region_purges_the_account_that_keeps_its_name_and_a_killed_up_is_continued(
+    stack: Workspace,
+) -> None:
+    """The account is soft-deleted with the group and created again in the same `up`."""
     stack.config("openaiLocation", "eastus2")
     stack.config("location", "swedencentral")
-
     replace(stack, "resourceGroupName", "eastus2")
-
     assert stack.put("moved-with-everything").status == 202
     stack.up("--expect-no-changes")
+
     stack.config("location", "eastus2")
-    replace(stack, "resourceGroupName", "swedencentral")
-
-
-def test_a_destroy_and_an_allowed_up_that_were_killed_are_continued_by_up(stack: Workspace) -> None:
-    kill_when_the_account_is_deleted(stack, "destroy")
-    stack.up("--refresh")  # the state does not know that the delete was done
-    assert stack.put("after-a-killed-destroy").status == 202
     group = stack.outputs()["resourceGroupName"]
-    stack.config("openaiLocation", "eastus2")
-    stack.config("location", "swedencentral")
-
-    kill_when_the_account_is_deleted(stack, "up", **{REPLACE_VARIABLE: f"{group}@eastus2"})
+    kill_when_the_account_is_deleted(stack, "up", **{REPLACE_VARIABLE: f"{group}@swedencentral"})
     stack.up()
 
     assert stack.put("after-a-killed-up").status == 202
     stack.up("--expect-no-changes")
+
+
+def test_a_killed_destroy_is_continued_by_up(stack: Workspace) -> None:
+    kill_when_the_account_is_deleted(stack, "destroy")
+
+    stack.up("--refresh")  # the state does not know that the delete was done
+
+    assert stack.put("after-a-killed-destroy").status == 202
