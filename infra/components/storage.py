@@ -29,9 +29,8 @@ class ChatStorage(pulumi.ComponentResource):
         place: Place,
         protect: bool,
         after: Sequence[pulumi.Resource],
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:storage:ChatStorage", name, {}, opts)
+        super().__init__("assistant:storage:ChatStorage", name)
         account = storage.StorageAccount(
             "storage-account",
             account_name=place.names.storage_account,

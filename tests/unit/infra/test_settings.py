@@ -341,7 +341,7 @@ def test_every_model_of_the_table_needs_its_own_flag(model: ChatModel) -> None:
 def test_the_table_of_model_regions_has_known_models_and_regions() -> None:
     assert MODEL_REGIONS.keys() <= {model.name for model in CHAT_MODELS}
     for skus in MODEL_REGIONS.values():
-        assert all(regions and regions <= REGIONS.keys() for regions in skus.values())
+        assert all(regions and regions <= REGIONS for regions in skus.values())
 
 
 def test_all_problems_are_in_one_message_with_commands_to_paste() -> None:
