@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import pytest
 from requests import Session
@@ -93,97 +93,67 @@ def test_only_the_push_may_take_minutes(bench: Bench, azure: Azure) -> None:
     assert {request.timeout for request in azure.received} == {(10, 300), (10, 60)}
 
 
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        (Reply(403, "forbidden"), "role assignment has not taken effect"),
-        (Reply(404), "does not exist yet"),
-        (Reply(409, "conflict"), "another deployment"),
-        (Reply(400, '{"Code":"BlobUploadFailedException"}'), "container"),
-        (Reply(400, '{"Code":"InaccessibleStorageException"}'), "container"),
-        *((Reply(status), "has an error") for status in (500, 502, 503)),
-        (Reply(429), "is rate limiting"),
-        (Reply(408), "timed out"),
-        (Reply(0), "cannot be reached"),
-    ],
-    ids=str,
-)
-def test_a_transient_answer_to_the_push_is_retried_with_the_whole_package(
-    bench: Bench, azure: Azure, reply: Reply, reason: str
-) -> None:
-    azure.answers(PUBLISH, reply, reply, ACCEPTED)
-    bench.publish()
-    assert [push.body for push in azure.requests(PUBLISH)] == [PACKAGE] * 3
-    assert bench.sleeps == [1.0, 2.0]
-    assert any(reason in line for line in bench.lines)
+Script = Mapping[str, Reply | Exception | list[Reply]]
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        *(
-            ({PUBLISH: Reply(status, "The zip is broken")}, f"refused the package: HTTP {status}: The zip is")
-            for status in (302, 400, 401, 405, 413, 415)
-        ),
-        *(
-            ({PUBLISH: Reply(202, body)}, "sent no deployment id")
-            for body in ("", "null", "[]", "not json", '""')
-        ),
-        ({PUBLISH: SSLError("self-signed")}, "certificate is not trusted (self-signed)"),
-        ({APP_SETTINGS: Reply(401)}, "It requires Microsoft.Web/sites/config/list/action"),
-    ],
-)
-def test_any_other_refusal_ends_at_once_with_nothing_pushed(
-    bench: Bench, azure: Azure, script: Mapping[str, Reply | Exception], message: str
-) -> None:
-    for route, reply in script.items():
-        azure.answers(route, reply)
-    failure = bench.failure()
-    assert message in failure
-    assert AFTERWARDS not in failure
-    assert bench.sleeps == []
-
-
-WRONG = ["The app setting CHAT_MODEL_TEMPERATURE is '0,5': it must be a number.", "EXPOSE is 'yes'."]
-
-
-def unhealthy(package_hash: str, problems: object = WRONG) -> Reply:
-    return Reply(500, {"status": 500, "detail": "wrong", "package": package_hash, "problems": problems})
-
-
-NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
-NO_PROBLEMS: tuple[object, ...] = (None, "text", {}, [])
-FORGOTTEN = [Reply(200, {"status": 2}), Reply(404)]
-
-
-@pytest.mark.parametrize(
-    ("script", "minutes", "texts"),
-    [
-        ({APP_SETTINGS: [Reply(403, "no role")]}, 12, ["app settings of", "cannot be listed: HTTP 403: no"]),
-        ({PUBLISH: [Reply(403, "AuthorizationFailed")]}, 12, ["AuthorizationFailed"]),
-        ({PUBLISH: [Reply(0)]}, 12, ["cannot be reached"]),
-        ({DEPLOYMENT: [Reply(404)]}, 12, ["deployment d1: HTTP 404"]),
-        ({DEPLOYMENT: [Reply(200, {"status": 5})]}, 12, ["d1 conflicted with another one"]),
-        ({KEYED: [Reply(500)]}, 12, ["blob role or identity", "AzureWebJobsStorage__clientId"]),
-        ({ASSISTANTS: [NO_TABLE_ROLE]}, 12, ["table role or identity: The identity has no role"]),
-        ({HEALTH: [OLD]}, 5, ["does not respond", '"package": "old"', HASH, "reports: no error"]),
-        ({DEPLOYMENT: FORGOTTEN, HEALTH: [OLD]}, 5, ["does not respond"]),
-        ({FUNCTIONS: [Reply(403, "no")]}, 5, ["its functions cannot be listed: HTTP 403: no"]),
-        *(({HEALTH: [unhealthy(HASH, problems)]}, 5, ["does not respond"]) for problems in NO_PROBLEMS),
-    ],
-)
-def test_each_step_ends_at_its_deadline_with_the_last_answer(
-    bench: Bench, azure: Azure, script: Mapping[str, Sequence[Reply]], minutes: int, texts: Sequence[str]
-) -> None:
+def play(azure: Azure, script: Script) -> None:
     for route, replies in script.items():
-        azure.answers(route, *replies)
-    failure = bench.failure()
-    assert f"Deadline of {minutes} minutes" in failure
-    assert all(text in failure for text in texts)
-    assert (AFTERWARDS in failure) is any(route not in (APP_SETTINGS, PUBLISH) for route in script)
-    assert "h0st-key" not in failure + "".join(bench.lines)
-    assert minutes * 60 - 60 < bench.time <= minutes * 60 + 10
-    assert max(bench.sleeps) <= 30
+        azure.answers(route, *(replies if isinstance(replies, list) else [replies]))
+
+
+def statuses(*values: object) -> list[Reply]:
+    return [Reply(202, {"status": value}) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("script", "sleeps", "line"),
+    [
+        *(
+            ({PUBLISH: [reply, reply, ACCEPTED]}, [1.0, 2.0], reason)
+            for reply, reason in (
+                (Reply(403, "forbidden"), "role assignment has not taken effect"),
+                (Reply(404), "does not exist yet"),
+                (Reply(409, "conflict"), "another deployment"),
+                (Reply(400, '{"Code":"BlobUploadFailedException"}'), "container"),
+                (Reply(400, '{"Code":"InaccessibleStorageException"}'), "container"),
+                *((Reply(status), "has an error") for status in (500, 502, 503)),
+                (Reply(429), "is rate limiting"),
+                (Reply(408), "timed out"),
+                (Reply(0), "cannot be reached"),
+            )
+        ),
+        ({DEPLOYMENT: statuses(5, 4)}, [5.0], "Pushing the package"),
+        ({DEPLOYMENT: statuses(2, 6)}, [1.0], "d1 succeeded in part: checking the site"),
+        ({DEPLOYMENT: [*statuses(2), Reply(404)]}, [1.0], "d1 is no longer known: checking the site"),
+        *(
+            ({DEPLOYMENT: statuses(status, 4)}, [1.0], f"d1 is {state}")
+            for status, state in ((0, "pending"), (1, "building"), (2, "deploying"), (99, "in status 99"))
+        ),
+        *(
+            ({DEPLOYMENT: [reply, *statuses(4)]}, [1.0], "runs package")
+            for reply in (Reply(404), Reply(0), Reply(503), Reply(200, "<html>"), *statuses("4", None))
+        ),
+        ({HEALTH: [Reply(503), OLD, NEW]}, [1.0, 2.0], '"package": "old"'),
+        (
+            {FUNCTIONS: [*[Reply(200, {"value": []})] * 3, Reply(404), Reply(200, {"value": [{}]})]},
+            [1.0, 2.0, 4.0, 5.0],
+            "its functions are not listed yet",
+        ),
+        ({HOST_KEYS: Reply(403, "AuthorizationFailed")}, [], "tables are not checked"),
+        ({HOST_KEYS: Reply(200, {"functionKeys": None})}, [], "tables are not checked"),
+        ({ASSISTANTS: Reply(503, "busy")}, [], "runs package"),
+        ({ASSISTANTS: Reply(499, {"detail": "x"})}, [], "runs package"),
+    ],
+)
+def test_what_passes_by_itself_is_waited_for(
+    bench: Bench, azure: Azure, script: Script, sleeps: list[float], line: str
+) -> None:
+    play(azure, script)
+    bench.publish()
+    assert bench.sleeps == sleeps
+    assert line in "\n".join(bench.lines)
+    assert {push.body for push in azure.requests(PUBLISH)} == {PACKAGE}
+    assert bool(azure.requests(ASSISTANTS)) is (HOST_KEYS not in script)
 
 
 @pytest.mark.parametrize(
@@ -205,23 +175,6 @@ def test_retry_after_is_honored(bench: Bench, azure: Azure, headers: dict[str, s
     assert bench.sleeps == [seconds] * 3
 
 
-def test_a_retry_after_beyond_the_deadline_ends_at_once(bench: Bench, azure: Azure) -> None:
-    azure.answers(PUBLISH, Reply(503, "maintenance", {"Retry-After": "3600"}))
-    assert "maintenance" in bench.failure()
-    assert bench.sleeps == []
-
-
-def test_polls_once_a_second_until_the_deployment_succeeds(bench: Bench, azure: Azure) -> None:
-    statuses = [Reply(404), *(Reply(202, {"status": status}) for status in (0, 1, 2, 99))]
-    unusable = [Reply(0), Reply(503), Reply(200, "<html>"), Reply(200, {"status": "4"}), Reply(201)]
-    azure.answers(DEPLOYMENT, *statuses, *unusable, Reply(200, {"status": 4}))
-    bench.publish()
-    assert bench.sleeps == [1.0] * 10
-    lines = "\n".join(bench.lines)
-    for state in ("pending", "building", "deploying", "in status 99"):
-        assert f"d1 is {state}" in lines
-
-
 NOTICE = "numpy 2.1.0 is compiled for Python 3.12"
 
 
@@ -233,7 +186,7 @@ NOTICE = "numpy 2.1.0 is compiled for Python 3.12"
     ],
 )
 def test_a_notice_of_the_deployment_site_is_printed_once(
-    bench: Bench, azure: Azure, notices: Sequence[str], line: str
+    bench: Bench, azure: Azure, notices: list[str], line: str
 ) -> None:
     *first, last = notices
     azure.answers(
@@ -245,30 +198,93 @@ def test_a_notice_of_the_deployment_site_is_printed_once(
     assert [line for line in bench.lines if NOTICE in line] == [line]
 
 
+MISSING = "ModuleNotFoundError: No module named 'missing'"
+REFUSED = "The 'CreateAssistant' function is in error: the binding type 'assistantCreate' is not registered."
+WRONG = ["The app setting CHAT_MODEL_TEMPERATURE is '0,5': it must be a number.", "EXPOSE is 'yes'."]
+RESTORE = "\n".join(WRONG) + "\nIf app settings were changed by hand, restore"
+NO_PROBLEMS: tuple[object, ...] = (None, "text", {}, [])
+NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
+REMOVE = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
+NOW, HALF_A_MINUTE, FIVE_MINUTES, TWELVE_MINUTES = range(1), range(30, 61), range(290, 301), range(690, 721)
+
+
+def unhealthy(package_hash: str, problems: object = WRONG) -> Reply:
+    return Reply(500, {"status": 500, "detail": "wrong", "package": package_hash, "problems": problems})
+
+
+def host_errors(*errors: str) -> Reply:
+    return Reply(200, {"state": "Running", "errors": errors})
+
+
 @pytest.mark.parametrize(
-    ("reply", "log", "message"),
+    ("script", "seconds", "message"),
     [
+        *(
+            (
+                {PUBLISH: Reply(status, "The zip is broken")},
+                NOW,
+                f"refused the package: HTTP {status}: The zip is",
+            )
+            for status in (302, 400, 401, 405, 413, 415)
+        ),
+        *(
+            ({PUBLISH: Reply(202, body)}, NOW, "sent no deployment id: HTTP 202")
+            for body in ("", "null", "[]", "not json", '""')
+        ),
+        *(
+            ({APP_SETTINGS: Reply(200, {"properties": {name: "s3cret", "X": "x"}})}, NOW, f"{REMOVE} {name}")
+            for name in ("OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__Key", "openai_api_key")
+        ),
+        ({PUBLISH: SSLError("self-signed")}, NOW, "certificate is not trusted (self-signed)"),
+        ({PUBLISH: Reply(503, "maintenance", {"Retry-After": "3600"})}, NOW, "HTTP 503: maintenance"),
+        ({APP_SETTINGS: Reply(401)}, NOW, "HTTP 401. It requires Microsoft.Web/sites/config/list/action"),
         (
-            Reply(200, {"status": 3, "status_text": "Zip extraction failed", "message": None}),
-            Reply(200, [{"message": "Uploading"}, {"message": "No module named 'x'"}, {}]),
+            {
+                DEPLOYMENT: Reply(
+                    200, {"status": 3, "status_text": "Zip extraction failed", "message": None}
+                ),
+                LOG: Reply(200, [{"message": "Uploading"}, {"message": "No module named 'x'"}, {}]),
+            },
+            NOW,
             "d1 failed. Zip extraction failed\nUploading\nNo module named 'x'",
         ),
-        (Reply(200, {"status": 3, "message": "m"}), Reply(404), "d1 failed. m"),
-        (Reply(200, {"status": 3}), Reply(200, {}), "d1 failed. It reported no reason"),
-        (Reply(200, {"status": -1}), Reply(404), "d1 was cancelled. It reported no reason"),
-        (Reply(400, "no such id"), Reply(404), "d1 cannot be tracked: HTTP 400: no such id"),
-        (Reply(401), Reply(404), "d1 cannot be tracked: HTTP 401"),
+        ({DEPLOYMENT: Reply(200, {"status": 3, "message": "m"}), LOG: Reply(404)}, NOW, "d1 failed. m"),
+        ({DEPLOYMENT: Reply(200, {"status": 3}), LOG: Reply(200, {})}, NOW, "failed. It reported no reason"),
+        ({DEPLOYMENT: Reply(200, {"status": -1})}, NOW, "d1 was cancelled. It reported no reason"),
+        ({DEPLOYMENT: Reply(400, "no such id")}, NOW, "d1 cannot be tracked: HTTP 400: no such id"),
+        ({DEPLOYMENT: Reply(401)}, NOW, "d1 cannot be tracked: HTTP 401"),
+        (
+            {HEALTH: Reply(503), HOST_STATUS: host_errors(MISSING)},
+            HALF_A_MINUTE,
+            f"cannot run it:\n{MISSING}",
+        ),
+        ({HOST_STATUS: host_errors(REFUSED)}, HALF_A_MINUTE, f"cannot run it:\n{REFUSED}"),
+        ({HEALTH: unhealthy(HASH)}, HALF_A_MINUTE, f"cannot run it:\n{RESTORE}"),
+        ({APP_SETTINGS: Reply(403, "no role")}, TWELVE_MINUTES, "cannot be listed: HTTP 403: no role"),
+        ({PUBLISH: Reply(403, "AuthorizationFailed")}, TWELVE_MINUTES, "AuthorizationFailed"),
+        ({PUBLISH: Reply(0)}, TWELVE_MINUTES, "cannot be reached"),
+        ({DEPLOYMENT: Reply(404)}, TWELVE_MINUTES, "deployment d1: HTTP 404"),
+        ({DEPLOYMENT: statuses(5)}, TWELVE_MINUTES, "d1 conflicted with another one"),
+        ({KEYED: Reply(500)}, TWELVE_MINUTES, "blob role or identity: the identity of the app setting"),
+        ({ASSISTANTS: NO_TABLE_ROLE}, TWELVE_MINUTES, "table role or identity: The identity has no role"),
+        ({HEALTH: OLD}, FIVE_MINUTES, f"Expected: package {HASH}. The Functions host reports: no error"),
+        ({HEALTH: OLD}, FIVE_MINUTES, '"package": "old"'),
+        ({FUNCTIONS: Reply(403, "no")}, FIVE_MINUTES, "its functions cannot be listed: HTTP 403: no"),
+        *(({HEALTH: unhealthy(HASH, value)}, FIVE_MINUTES, "does not respond") for value in NO_PROBLEMS),
     ],
 )
-def test_a_failed_deployment_gives_the_reasons_of_the_site(
-    bench: Bench, azure: Azure, reply: Reply, log: Reply, message: str
+def test_a_deployment_that_cannot_succeed_ends_with_the_reason(
+    bench: Bench, azure: Azure, script: Script, seconds: range, message: str
 ) -> None:
-    azure.answers(DEPLOYMENT, reply)
-    azure.answers(LOG, log)
+    play(azure, script)
     failure = bench.failure()
     assert message in failure
-    assert failure.endswith(f"\n{AFTERWARDS}")
-    assert azure.requests(HEALTH) == []
+    assert int(bench.time) in seconds
+    minutes = {TWELVE_MINUTES: "12 minutes", FIVE_MINUTES: "5 minutes"}.get(seconds, "")
+    assert not minutes or f"Deadline of {minutes} exceeded" in failure
+    assert failure.endswith(AFTERWARDS) is bool(azure.requests(DEPLOYMENT))
+    assert max(bench.sleeps, default=0) <= 30
+    assert not [secret for secret in ("tok3n", "h0st-key", "s3cret") if secret in failure + str(bench.lines)]
 
 
 def test_a_sign_in_that_fails_after_the_push_names_the_effect_on_the_site(azure: Azure) -> None:
@@ -285,55 +301,6 @@ def test_a_sign_in_that_fails_after_the_push_names_the_effect_on_the_site(azure:
     assert AFTERWARDS in failure
     with pytest.raises(SignInError):
         bench.publish()  # nothing was pushed
-
-
-def test_a_deployment_that_conflicts_with_another_one_is_pushed_again(bench: Bench, azure: Azure) -> None:
-    azure.answers(DEPLOYMENT, Reply(200, {"status": 5}), Reply(200, {"status": 4}))
-    bench.publish()
-    assert [push.body for push in azure.requests(PUBLISH)] == [PACKAGE] * 2
-    assert bench.sleeps == [5.0]
-
-
-@pytest.mark.parametrize("last", [Reply(200, {"status": 6}), Reply(404)], ids=["partial", "forgotten"])
-def test_the_site_decides_if_the_deployment_does_not(bench: Bench, azure: Azure, last: Reply) -> None:
-    azure.answers(DEPLOYMENT, Reply(200, {"status": 2}), last)
-    bench.publish()
-    assert any("checking the site" in line for line in bench.lines)
-
-
-def test_waits_until_the_new_code_responds_and_its_functions_are_listed(bench: Bench, azure: Azure) -> None:
-    azure.answers(HEALTH, Reply(503), OLD, NEW)
-    listing = Reply(200, {"value": [{"name": "app/CreateAssistant"}]})
-    azure.answers(FUNCTIONS, *[Reply(200, {"value": []})] * 3, Reply(404), listing)
-    bench.publish()
-    assert len(azure.requests(FUNCTIONS)) == 5
-    assert "its functions are not listed yet" in "\n".join(bench.lines)
-    assert bench.sleeps == [1.0, 2.0, 4.0, 5.0]
-
-
-MISSING = "ModuleNotFoundError: No module named 'missing'"
-REFUSED = "The 'CreateAssistant' function is in error: the binding type 'assistantCreate' is not registered."
-
-
-@pytest.mark.parametrize(
-    ("health", "host_errors", "errors"),
-    [
-        (Reply(503), [MISSING], [MISSING]),
-        (NEW, [REFUSED], [REFUSED]),
-        (unhealthy(HASH), [], WRONG),
-        (unhealthy(HASH), [MISSING], [*WRONG, MISSING]),
-    ],
-)
-def test_errors_that_stay_for_half_a_minute_fail_the_deployment(
-    bench: Bench, azure: Azure, health: Reply, host_errors: list[str], errors: Sequence[str]
-) -> None:
-    azure.answers(HEALTH, health)
-    azure.answers(HOST_STATUS, Reply(200, {"state": "Running", "errors": host_errors}))
-    failure = bench.failure()
-    assert "cannot run it:\n" + "\n".join(errors) in failure
-    assert ("--restore-app-settings" in failure) is (errors != host_errors)
-    assert 30 <= bench.time <= 60
-    assert "not listed" not in "".join(bench.lines)
 
 
 def test_an_error_that_goes_away_does_not_fail_the_deployment(bench: Bench, azure: Azure) -> None:
@@ -366,38 +333,6 @@ def test_a_table_role_that_takes_effect_after_five_minutes_only_delays_the_deplo
     assert any("has not arrived yet" in line for line in bench.lines)
     request = azure.requests(ASSISTANTS)[0]
     assert (request.headers["x-functions-key"], request.query) == ("h0st-key", {"limit": "1"})
-
-
-@pytest.mark.parametrize("reply", [Reply(403, "AuthorizationFailed"), Reply(200, {"functionKeys": None})])
-def test_a_deployer_who_may_not_list_keys_deploys_without_the_check_of_the_tables(
-    bench: Bench, azure: Azure, reply: Reply
-) -> None:
-    azure.answers(HOST_KEYS, reply)
-    bench.publish()
-    assert any("tables are not checked" in line for line in bench.lines)
-    assert azure.requests(ASSISTANTS) == []
-
-
-@pytest.mark.parametrize("reply", [Reply(503, "busy"), Reply(499, {"detail": "x"})])
-def test_an_answer_of_the_app_that_names_no_missing_role_passes(
-    bench: Bench, azure: Azure, reply: Reply
-) -> None:
-    azure.answers(ASSISTANTS, reply)
-    bench.publish()
-    assert bench.sleeps == []
-
-
-@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__Key", "openai_api_key"])
-def test_a_site_with_a_setting_that_replaces_the_identity_gets_no_code(
-    bench: Bench, azure: Azure, name: str
-) -> None:
-    settings = Reply(200, {"properties": {name: "s3cret", "HTTP_AUTH_LEVEL": "function"}})
-    azure.answers(APP_SETTINGS, Reply(403), settings)
-    failure = bench.failure()
-    command = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
-    assert f"{command} {name}" in failure
-    assert "s3cret" not in failure
-    assert azure.requests(PUBLISH) == []
 
 
 def test_progress_is_printed_when_it_changes_and_twice_a_minute(bench: Bench, azure: Azure) -> None:
