@@ -59,18 +59,34 @@ def test_a_wheel_is_downloaded_once_and_then_comes_from_the_cache(
     assert build(root) == first
 
 
-def test_a_wheel_for_another_python_only_is_reported(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
-    pip.setenv("PIP_FIND_LINKS", str(tmp_path))
-    write(tmp_path / "demo-1.0-cp310-cp310-manylinux2014_x86_64.whl", b"")
-    message = failure(project(tmp_path, cached=False))
-    assert f"demo==1.0: no wheel for CPython {OWN_PYTHON} on Linux x86_64" in message
+EVIL = zip_bytes({**WHEEL_FILES, "demo/__init__.py": b"evil"})
 
 
-def test_every_missing_wheel_is_reported_at_once(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("links", "messages"),
+    [
+        (
+            {"demo-1.0-cp310-cp310-manylinux2014_x86_64.whl": b""},
+            [f"demo==1.0: no wheel for CPython {OWN_PYTHON}"],
+        ),
+        ({WHEEL: EVIL}, ["demo==1.0: what the package index sent is not the file"]),
+        ({}, ["demo==1.0: the package index does not have it", "other==2.0: the package index does not"]),
+    ],
+)
+def test_every_wheel_that_cannot_be_downloaded_is_reported(
+    tmp_path: Path, pip: pytest.MonkeyPatch, links: dict[str, bytes], messages: list[str]
+) -> None:
     pip.setenv("PIP_FIND_LINKS", str(tmp_path))
-    message = failure(project(tmp_path, MISSING, cached=False))
-    assert "demo==1.0: the package index does not have it" in message
-    assert "other==2.0: the package index does not have it" in message
+    for name, data in links.items():
+        write(tmp_path / name, data)
+    message = failure(project(tmp_path / "project", MISSING, cached=False))
+    assert all(text in message for text in messages)
+
+
+def test_a_cached_wheel_that_was_changed_is_not_used(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
+    pip.setenv("PIP_FIND_LINKS", str(tmp_path))
+    write(cache(project(tmp_path)) / WHEEL, EVIL)
+    assert "demo==1.0: the package index does not have it" in failure(tmp_path)
 
 
 def test_without_a_network_one_download_fails_for_all_wheels(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
@@ -81,20 +97,6 @@ def test_without_a_network_one_download_fails_for_all_wheels(tmp_path: Path, pip
     assert first.startswith("other==2.0, demo==1.0: the package index cannot be reached")
     assert quoted
     assert all(line.startswith(("  pip: ERROR: ", "  pip: WARNING: ", "  pip: Could not")) for line in quoted)
-
-
-def test_a_wheel_with_another_hash_than_the_lock_is_refused(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
-    links = tmp_path / "links"
-    write(links / WHEEL, zip_bytes({**WHEEL_FILES, "demo/__init__.py": b"evil"}))
-    pip.setenv("PIP_FIND_LINKS", str(links))
-    message = failure(project(tmp_path / "project", cached=False))
-    assert "demo==1.0: what the package index sent is not the file" in message
-
-
-def test_a_cached_wheel_that_was_changed_is_not_used(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
-    pip.setenv("PIP_FIND_LINKS", str(tmp_path))
-    (cache(project(tmp_path)) / WHEEL).write_bytes(b"evil")
-    assert "demo==1.0: the package index does not have it" in failure(tmp_path)
 
 
 @pytest.mark.parametrize("source", ["variables", "file"])

@@ -135,7 +135,7 @@ def statuses(*values: object) -> list[Reply]:
         ),
         ({HEALTH: [Reply(503), OLD, NEW]}, [1.0, 2.0], '"package": "old"'),
         (
-            {FUNCTIONS: [*[Reply(200, {"value": []})] * 3, Reply(404), Reply(200, {"value": [{}]})]},
+            {FUNCTIONS: [*[Reply(200, {"value": []})] * 3, Reply(404), Reply(200, {"value": ["f"]})]},
             [1.0, 2.0, 4.0, 5.0],
             "its functions are not listed yet",
         ),

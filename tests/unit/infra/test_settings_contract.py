@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import runpy
-from pathlib import Path
 
 import azure.functions as func
 import pytest
@@ -12,12 +11,11 @@ from assistants.routes.create import create_request
 from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
 from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
-from delivery.package import Package
-from infra import program
 from infra.app_settings import MODEL_CONNECTION, STORAGE_CONNECTION
-from tests.unit.infra.recording import run_program
+from tests.unit.infra.conftest import RunStack
+from tests.unit.infra.recording import ROOT
 
-APP = Path(__file__).parents[2] / "function_app"
+APP = ROOT / "function_app"
 
 # What neither the app's code nor its bindings name, and who reads it.
 READ_BY_THE_PLATFORM = {
@@ -34,14 +32,9 @@ EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"
 
 
 @pytest.fixture
-def infra_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def infra_settings(run_stack: RunStack) -> dict[str, str]:
     """What infra sets when every optional setting is given."""
-
-    def build_package(_python_version: str) -> Package:
-        return Package(".build/function_app.zip", "0" * 64, 1)
-
-    monkeypatch.setattr(program, "build_package", build_package)
-    return run_program(EVERY_OPTION).app_settings()
+    return run_stack(EVERY_OPTION).app_settings()
 
 
 @pytest.fixture(scope="module")
