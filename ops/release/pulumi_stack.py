@@ -1,5 +1,6 @@
 """A Pulumi stack and its app in Azure as an environment of a release (`ops.release.release.Environment`)."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 from requests import RequestException, Session
 
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, url_path
-from delivery.retry import retry_until
 from ops.azure import Azure
 from ops.engine import Pulumi
 from ops.locks.recovery import make, recover, run_state_of
@@ -44,18 +44,17 @@ class PulumiStack:
         url = self._outputs().get("functionAppUrl")
         if not url:
             return ""
-
-        def probe() -> str:
-            answer = self._session.get(f"{url}{url_path('health')}", timeout=(10, 60), allow_redirects=False)
-            if answer.status_code != 200:
-                raise ValueError(answer.status_code)
-            return str(answer.json()["package"])
-
-        no_answer = (RequestException, ValueError, KeyError, TypeError)
-        try:
-            return retry_until(probe, no_answer, (1.0, 5.0))  # an app that is starting may not answer yet
-        except no_answer:
-            return ""
+        for pause in (1.0, 5.0, 0.0):  # an app that is starting may not answer yet
+            try:
+                answer = self._session.get(
+                    f"{url}{url_path('health')}", timeout=(10, 60), allow_redirects=False
+                )
+                if answer.status_code == 200:
+                    return str(answer.json()["package"])
+            except (RequestException, ValueError, KeyError, TypeError):
+                pass
+            time.sleep(pause)
+        return ""
 
     def exists(self) -> bool:
         return self.stack in self._pulumi.stacks()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -10,8 +10,7 @@ from requests import RequestException, Session
 from requests.exceptions import SSLError
 
 from delivery.package import url_path
-from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, through_proxy
-from delivery.retry import Clock, exponential_backoff, retry_until
+from delivery.publish import KEY_CHECK_PATH, KEYS_UNREADABLE, WRONG_KEY, Clock, through_proxy
 from infra.names import CHAT_STATE_TABLE
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, only_resource
@@ -197,16 +196,14 @@ class SmokeTest:
         An app that has just started may fail at first, and a role assignment takes minutes.
         """
         start = self.clock.now()
-
-        def attempt() -> None:
-            if failure := check():
-                raise SmokeError(failure)
-
-        def wait(error: SmokeError, pause: float) -> float | None:
-            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(str(error)) else 1)
-            return pause if self.clock.now() + pause <= start + timeout else None
-
-        retry_until(attempt, SmokeError, exponential_backoff(longest=10.0), wait=wait, sleep=self.clock.sleep)
+        for pause in exponential_backoff():
+            wrong = check()
+            if wrong is None:
+                return
+            timeout = self.timeout * (_ROLE_TIMEOUT_FACTOR if _ROLE.search(wrong) else 1)
+            if self.clock.now() + pause > start + timeout:
+                raise SmokeError(wrong)
+            self.clock.sleep(pause)
 
     def _send(
         self,
@@ -305,3 +302,10 @@ def _describe(status: int, body: Any) -> str:
     if status == 0:
         return f"nothing ({text})"
     return f"{status} ({text})" if text else f"{status} with no body"
+
+
+def exponential_backoff() -> Iterator[float]:
+    seconds = 1.0
+    while True:
+        yield min(seconds, 10.0)
+        seconds *= 2
