@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
@@ -181,7 +181,7 @@ def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) ->
     def token() -> str:
         try:
             return signed_in.get_token(scope_of(cloud)).token
-        except (ClientAuthenticationError, OSError, ValueError) as error:
+        except (AzureError, OSError, ValueError) as error:  # without a network, no authentication error
             hint = (
                 " Run `az login`, or set ARM_* variables for another credential."
                 if kind == "Azure CLI"

@@ -53,6 +53,7 @@ class Received:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    host: str = ""
     timeout: object = None
 
 
@@ -80,7 +81,7 @@ class Azure:
     ) -> Reply:
         target = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(target.query).items()}
-        return self.reply(Received(f"{method} {target.path}", query, headers, body, timeout))
+        return self.reply(Received(f"{method} {target.path}", query, headers, body, target.netloc, timeout))
 
     def reply(self, received: Received) -> Reply:
         self.received.append(received)

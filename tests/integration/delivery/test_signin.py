@@ -15,9 +15,11 @@ def test_the_token_of_the_azure_cli_is_used(monkeypatch: pytest.MonkeyPatch, tmp
     az.write_text(f"#!/bin/sh\nprintf '%s' \"$*\" > {tmp_path}/arguments\necho '{output}'\n")
     az.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    token = token_source({"subscriptionId": SUBSCRIPTION}, CLOUDS["public"], Session())
+    settings = {"subscriptionId": SUBSCRIPTION, "tenantId": "the-tenant"}
+    token = token_source(settings, CLOUDS["public"], Session())
     assert token() == "cli-t0ken"
     arguments = (tmp_path / "arguments").read_text()
     assert "account get-access-token" in arguments
     assert "https://management.azure.com" in arguments
     assert SUBSCRIPTION in arguments
+    assert "--tenant the-tenant" in arguments

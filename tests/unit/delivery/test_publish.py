@@ -204,6 +204,7 @@ WRONG = ["The app setting CHAT_MODEL_TEMPERATURE is '0,5': it must be a number."
 RESTORE = "\n".join(WRONG) + "\nIf app settings were changed by hand, restore"
 NO_PROBLEMS: tuple[object, ...] = (None, "text", {}, [])
 NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
+ELSEWHERE = {"Location": "https://login.test/"}
 REMOVE = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
 NOW, HALF_A_MINUTE, FIVE_MINUTES, TWELVE_MINUTES = range(1), range(30, 61), range(290, 301), range(690, 721)
 
@@ -221,9 +222,9 @@ def host_errors(*errors: str) -> Reply:
     [
         *(
             (
-                {PUBLISH: Reply(status, "The zip is broken")},
+                {PUBLISH: Reply(status, "no zip", ELSEWHERE)},
                 NOW,
-                f"refused the package: HTTP {status}: The zip is",
+                f"refused the package: HTTP {status}: no zip",
             )
             for status in (302, 400, 401, 405, 413, 415)
         ),

@@ -151,8 +151,20 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_the_platform(
     assert request.headers["X-IDENTITY-HEADER"] == "header"
 
 
-def requested_token(sleeps: list[float]) -> str:
-    values = {"oidcRequestUrl": f"{OIDC_URL}?x=1", "oidcRequestToken": "bearer"}
+@pytest.mark.parametrize("environment", [SECRET, USE_OIDC | TOKEN])
+@pytest.mark.parametrize("discovers", ["true", "false"])
+def test_an_application_signs_in_at_the_authority_of_the_cloud(
+    azure: Azure, environment: dict[str, str], discovers: str
+) -> None:
+    values = settings(environment | APPLICATION | {"ARM_DISABLE_INSTANCE_DISCOVERY": discovers})
+    with pytest.raises(SignInError, match=r"Signing in by (client secret|OIDC token) failed"):
+        token_source(values, Cloud("https://arm.test", "https://arm.test/", "login.test"), Session())()
+    hosts = {request.host for request in azure.received}
+    assert hosts == {"login.test" if discovers == "true" else "login.microsoftonline.com"}
+
+
+def requested_token(sleeps: list[float], **more: str) -> str:
+    values = {"oidcRequestUrl": f"{OIDC_URL}?x=1", "oidcRequestToken": "bearer", **more}
     return signin._requested_token(values, Session(), sleeps.append)  # pyright: ignore[reportPrivateUsage] # azure-identity calls it deep in a sign-in
 
 
@@ -166,8 +178,11 @@ def test_githubs_token_endpoint_is_requested_again_after_an_error_that_passes(
     sleeps: list[float] = []
     assert requested_token(sleeps) == "jwt"
     assert sleeps == [1.0, 4.0]
-    request = azure.requests(OIDC)[-1]
+    assert requested_token(sleeps, oidcAudience="other") == "jwt"
+    *_, request, other = azure.requests(OIDC)
     assert request.query == {"x": "1", "audience": "api://AzureADTokenExchange"}
+    assert other.query == {"x": "1", "audience": "other"}
+    assert request.timeout == (10, 30)
     assert request.headers["Authorization"] == "Bearer bearer"
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider  # pyright: ignore[reportUnknownVariableType] # untyped in pulumi
 from pulumi.output import Unknown
 
 from delivery.package import PackageError, content_hash, zip_bytes
 from delivery.publish import DeploymentError
 from delivery.signin import SignInError
+from infra import dynamic
 from infra.dynamic import deployed_code
 from infra.dynamic.deployed_code import DeployedCodeProvider
 from tests.fake_azure import HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply
@@ -31,6 +32,12 @@ INPUTS: dict[str, Any] = {
     "package_hash": HASH,
     "python_version": "3.12",
 }
+PROVIDERS = [
+    "DeletionGuardProvider",
+    "DeployedCodeProvider",
+    "PurgedAccountProvider",
+    "ReplacementGuardProvider",
+]
 WITH_PROVIDER = {**INPUTS, "__provider": "pickle"}
 
 
@@ -94,10 +101,13 @@ def test_updating_deploys(site: Azure) -> None:
     assert len(site.requests(PUBLISH)) == 1
 
 
-def test_the_state_names_the_provider_and_contains_none_of_its_code() -> None:
-    pickled = base64.b64decode(serialize_provider(DeployedCodeProvider()))
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_state_names_the_provider_and_contains_none_of_its_code(name: str) -> None:
+    provider_class: type[ResourceProvider] = getattr(dynamic, name)
+    pickled = base64.b64decode(serialize_provider(provider_class()))
     assert b"infra.dynamic\x94" in pickled, "by its package, so that the module may move"
     assert len(pickled) < 100
+    assert not provider_class.serialize_as_secret_always
 
 
 def test_stack_config_signs_in_if_the_environment_does_not(
