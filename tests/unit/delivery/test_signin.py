@@ -151,16 +151,24 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_the_platform(
     assert request.headers["X-IDENTITY-HEADER"] == "header"
 
 
-@pytest.mark.parametrize("environment", [SECRET, USE_OIDC | TOKEN])
-@pytest.mark.parametrize("discovers", ["true", "false"])
+UNDISCOVERED = {"ARM_DISABLE_INSTANCE_DISCOVERY": "true"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "host"),
+    [
+        (SECRET | UNDISCOVERED, "login.test"),
+        (USE_OIDC | TOKEN | UNDISCOVERED, "login.test"),
+        (SECRET, "login.microsoftonline.com"),  # knows all authorities
+    ],
+)
 def test_an_application_signs_in_at_the_authority_of_the_cloud(
-    azure: Azure, environment: dict[str, str], discovers: str
+    azure: Azure, environment: dict[str, str], host: str
 ) -> None:
-    values = settings(environment | APPLICATION | {"ARM_DISABLE_INSTANCE_DISCOVERY": discovers})
+    cloud = Cloud("https://arm.test", "https://arm.test/", "login.test")
     with pytest.raises(SignInError, match=r"Signing in by (client secret|OIDC token) failed"):
-        token_source(values, Cloud("https://arm.test", "https://arm.test/", "login.test"), Session())()
-    hosts = {request.host for request in azure.received}
-    assert hosts == {"login.test" if discovers == "true" else "login.microsoftonline.com"}
+        token_source(settings(environment | APPLICATION), cloud, Session())()
+    assert {request.host for request in azure.received} == {host}
 
 
 def requested_token(sleeps: list[float], **more: str) -> str:
