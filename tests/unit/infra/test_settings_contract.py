@@ -22,7 +22,7 @@ READ_BY_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Functions host: Entra-only ingestion",
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "Functions host",
     "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "Python worker: the package's azure-functions wins",
-    "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that it stands in the local example only",
+    "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that only the local example sets it",
 }
 SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
 # What the extension needs of an identity-based connection (azure-functions-openai-extension #112).

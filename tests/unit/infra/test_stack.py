@@ -93,7 +93,7 @@ def test_another_model_or_region_of_the_model_has_another_name(
     assert run_stack(config)[resource].inputs[key] != stack[resource].inputs[key]
 
 
-# --- inputs: policy/ has the rules for keys, TLS, publishing and secrets, judged on this program ---
+# --- inputs: policy/ has the rules for keys, TLS, publishing and secrets, checked on this program ---
 
 
 FIXED: dict[str, dict[str, object]] = {
