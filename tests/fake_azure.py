@@ -5,6 +5,7 @@ tests/integration/delivery/server.py serves the same script over TLS.
 
 import json
 import os
+import platform
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
+
+# The Azure SDK names the platform in its requests: Python starts `uname` for it once, here outside any test.
+platform.platform()
 
 HOST = "azure.test"
 SITE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/app"

@@ -21,7 +21,8 @@ def test_an_unprotected_stack_is_deleted() -> None:
 
 def test_the_state_has_the_protection_and_changes_with_it() -> None:
     guard = DeletionGuardProvider()
-    assert guard.create({**PROTECTED, "__provider": "pickle"}).outs == PROTECTED
+    created = guard.create({**PROTECTED, "__provider": "pickle"})
+    assert (created.id, created.outs) == ("deletion-guard", PROTECTED)
     assert guard.diff("id", PROTECTED, UNPROTECTED).changes
     assert guard.update("id", PROTECTED, UNPROTECTED).outs == UNPROTECTED
     assert not guard.diff("id", PROTECTED, {**PROTECTED, "__provider": "pickle"}).changes

@@ -97,10 +97,11 @@ def test_an_account_that_was_deleted_outside_this_stack_is_purged_before_it_is_c
 ) -> None:
     missing = {**STATE, "account_missing": "1"}
     given = {**missing, "__provider": "pickle"}
-    outputs = (
-        provider().create(given).outs if step == "create" else provider().update("id", STATE, given).outs
-    )
-    assert outputs == missing
+    if step == "create":
+        created = provider().create(given)
+        assert (created.id, created.outs) == ("eastus2/rg/oai", missing)
+    else:
+        assert provider().update("id", STATE, given).outs == missing
     assert len(deleted.requests(f"DELETE {DELETED}")) == 1
 
 

@@ -78,7 +78,9 @@ def test_the_provider_reads_the_variable_in_check(monkeypatch: pytest.MonkeyPatc
 def test_the_provider_records_the_guarded_resources() -> None:
     guard = ReplacementGuardProvider()
     given = {**inputs(), "__provider": "pickle"}
-    assert guard.create(given).outs == guard.update("id", {}, given).outs == inputs()
+    created = guard.create(given)
+    assert (created.id, created.outs) == ("replacement-guard", inputs())
+    assert guard.update("id", {}, given).outs == inputs()
     assert not guard.diff("id", inputs(), given).changes
     assert guard.diff("id", inputs(), inputs(protected=True)).changes
 

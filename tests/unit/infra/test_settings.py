@@ -238,6 +238,14 @@ def ready(count: int, maximum: int, memory: int) -> dict[str, object]:
             "usable today: gpt-4o, gpt-4.1",
             "modelName=gpt-5-nano modelVersion=2025-08-07",
         ),
+        (
+            {"modelName": "no-such-thing-at-all"},
+            "is not a model",
+            "modelName=gpt-5.6-terra modelVersion=2026-07-09",  # retires last
+        ),
+        ({"modelSku": "Standard"}, "has DataZoneStandard, GlobalStandard", "modelSku=GlobalStandard"),
+        ({"location": "switzerlandnorth"}, "with Flex Consumption", "location=eastus2"),
+        ({"location": "swedencentrl"}, "with Flex Consumption", "location=swedencentral"),
         (ready(126, 200, 4096), "126 x 4096 MB ready, more than the 512000 MB", "instanceMemoryMB=2048"),
         (ready(251, 251, 2048), "more than the 512000 MB", "instanceMemoryMB=512"),
         (ready(1000, 40, 512), "keeps 1000 instances ready", "maximumInstanceCount=1000"),

@@ -65,6 +65,7 @@ def test_everything_that_the_code_needs_exists_before_it_is_deployed(stack: Run)
     assert needed_by_site <= stack.before("function-app")
     needed_by_code = TREE["roles"] | {"function-app", "no-scm-password", "no-ftp-password"}
     assert needed_by_code <= stack.before("deployed-code")
+    assert "no-scm-password" in stack.before("no-ftp-password")  # both write the config of the site
 
 
 def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(run_stack: RunStack) -> None:
@@ -93,20 +94,37 @@ def test_another_model_or_region_of_the_model_has_another_name(
     assert run_stack(config)[resource].inputs[key] != stack[resource].inputs[key]
 
 
-# --- inputs: policy/ has the rules for keys, TLS, publishing and secrets, checked on this program ---
+# --- inputs --------------------------------------------------------------------------------------
 
 
 FIXED: dict[str, dict[str, object]] = {
-    "storage-account": {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}},
+    "storage-account": {
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+        "allowSharedKeyAccess": False,
+        "defaultToOAuthAuthentication": True,
+        "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "enableHttpsTrafficOnly": True,
+        "minimumTlsVersion": "TLS1_2",
+        "publicNetworkAccess": "Enabled",
+        "networkRuleSet": {"bypass": "AzureServices", "defaultAction": "Allow"},
+    },
     "openai-account": {"kind": "OpenAI", "sku": {"name": "S0"}},
-    "log-workspace": {"sku": {"name": "PerGB2018"}},
-    "app-insights": {"ingestionMode": "LogAnalytics", "workspaceResourceId": id_of("log-workspace")},
+    "log-workspace": {"sku": {"name": "PerGB2018"}, "features": {"disableLocalAuth": True}},
+    "app-insights": {
+        "ingestionMode": "LogAnalytics",
+        "disableLocalAuth": True,
+        "workspaceResourceId": id_of("log-workspace"),
+    },
     "plan": {"sku": {"name": "FC1", "tier": "FlexConsumption"}, "kind": "functionapp", "reserved": True},
-    "function-app": {"kind": "functionapp,linux", "serverFarmId": id_of("plan")},
+    "function-app": {"kind": "functionapp,linux", "serverFarmId": id_of("plan"), "httpsOnly": True},
+    "no-scm-password": {"allow": False},
+    "no-ftp-password": {"allow": False},
 }
 
 
-def test_the_kinds_and_skus_are_these(stack: Run) -> None:
+def test_these_inputs_are_fixed(stack: Run) -> None:
     assert {
         resource: {key: stack[resource].inputs[key] for key in inputs} for resource, inputs in FIXED.items()
     } == FIXED
@@ -179,6 +197,7 @@ def test_the_site_config_has_only_what_flex_accepts(run_stack: RunStack, origins
     site_config = run_stack({"corsOrigins": origins})["function-app"].inputs["siteConfig"]
     assert site_config.keys() == {"appSettings", "minTlsVersion", "cors"}
     assert site_config["cors"] == {"allowedOrigins": origins}
+    assert site_config["minTlsVersion"] == "1.2"
 
 
 def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -> None:
