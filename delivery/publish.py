@@ -133,25 +133,22 @@ class _NotYetError(DeploymentError):
         self.deadline, self.retry_after = deadline, retry_after
 
 
+@dataclass
 class Publisher:
-    """Deploys packages to one site. `token` returns a bearer token or raises SignInError; `say` prints a line
-    of progress."""
+    """Deploys packages to one site.
 
-    def __init__(
-        self,
-        site: Site,
-        arm_endpoint: str,
-        *,
-        token: Callable[[], str],
-        session: Session,
-        say: Callable[[str], None],
-        clock: Clock,
-    ) -> None:
-        self._site, self._arm_endpoint, self._token = site, arm_endpoint, token
-        self._session, self._show_progress, self._clock = session, say, clock
-        self._last_line, self._last_line_at = "", float("-inf")
-        self._accepted = False
-        self._health_url = f"https://{site.host}{url_path('health')}"
+    `token` returns a bearer token or raises SignInError; `print_line` prints a line of progress.
+    """
+
+    site: Site
+    arm_endpoint: str
+    token: Callable[[], str]
+    session: Session
+    print_line: Callable[[str], None]
+    clock: Clock = field(default_factory=Clock)
+    _accepted: bool = field(default=False, init=False)
+    _last_line: str = field(default="", init=False)
+    _last_line_at: float = field(default=float("-inf"), init=False)
 
     def publish(self, package: BinaryIO, content_hash: str) -> None:
         """Push the package, and return when the site reports its hash, lists functions and reports no error.
@@ -178,7 +175,7 @@ class Publisher:
         if response.status == 404:
             return None
         if response.status != 200:
-            raise DeploymentError(f"ARM does not report whether {self._site.id} exists: {response}")
+            raise DeploymentError(f"ARM does not report whether {self.site.id} exists: {response}")
         deadline = self._deadline(PROOF_DEADLINE)
 
         def check() -> Answer:
@@ -204,7 +201,7 @@ class Publisher:
             response = self._arm("POST", "/config/appsettings/list")
             if response.status == 200:
                 return response
-            reason = f"the app settings of {self._site.id} cannot be listed: {response}"
+            reason = f"the app settings of {self.site.id} cannot be listed: {response}"
             if _transient_cause(response) is None:
                 raise DeploymentError(f"{reason}. It requires Microsoft.Web/sites/config/list/action.")
             self._say(f"Waiting: {_short(response)}; the app settings cannot be listed yet.")
@@ -216,16 +213,16 @@ class Publisher:
             effects = "; ".join(f"{name} {effect}" for name, effect in refused.items())
             raise DeploymentError(
                 f"No site may have these app settings: {effects}. Nothing was pushed. Remove them, then run"
-                f" `pulumi up` again: {removal_command(self._site.id, refused)}"
+                f" `pulumi up` again: {removal_command(self.site.id, refused)}"
             )
 
     def _deploy(self, package: BinaryIO, deadline: _Deadline) -> None:
         """Push the package and wait until its deployment ends; again after a conflict with another one."""
-        url = f"https://{self._site.scm_host}/api/publish"
+        url = f"https://{self.site.scm_host}/api/publish"
 
         def push() -> None:
             package.seek(0)
-            self._say(f"Pushing the package to {self._site.scm_host}.")
+            self._say(f"Pushing the package to {self.site.scm_host}.")
             response = self._request(
                 "POST",
                 url,
@@ -255,7 +252,7 @@ class Publisher:
 
         def poll() -> int:
             nonlocal seen
-            response = self._request("GET", f"https://{self._site.scm_host}{path}")
+            response = self._request("GET", f"https://{self.site.scm_host}{path}")
             status = response.members().get("status")
             if response.status in (200, 202) and isinstance(status, int):
                 seen = True
@@ -290,7 +287,7 @@ class Publisher:
         For keys and tables the time limit is that of role assignments; after them the other one starts again.
         """
         deadline, roles_deadline = self._deadline(PROOF_DEADLINE), self._deadline(PUSH_DEADLINE)
-        errors, since = "", self._clock.now()
+        errors, since = "", self.clock.now()
 
         def check() -> None:
             nonlocal deadline, errors, since
@@ -305,16 +302,16 @@ class Publisher:
                 raise _NotYetError(f"the package was deployed and responds. {cause}", roles_deadline)
             reported = "\n".join([*problems, *self._host_errors()])
             if runs and listed and not reported:
-                self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
+                self._say(f"https://{self.site.host} runs package {content_hash[:12]}.")
                 return
             if reported != errors:
-                errors, since = reported, self._clock.now()
-            elif errors and self._clock.now() - since >= HOST_ERROR_TIMEOUT:
+                errors, since = reported, self.clock.now()
+            elif errors and self.clock.now() - since >= HOST_ERROR_TIMEOUT:
                 remedy = f"\n{_RESTORE_SETTINGS}" if problems else ""
                 raise DeploymentError(
                     f"The package was deployed, but the Functions host cannot run it:\n{errors}{remedy}"
                 )
-            state = f"{self._health_url}: {_short(health)}"
+            state = f"{self._health_url()}: {_short(health)}"
             # Code that reports problems serves no other function.
             if not problems:
                 if listing.status >= 400:
@@ -331,20 +328,23 @@ class Publisher:
         self._retry(check, exponential_backoff(longest=5.0))
 
     def _deadline(self, seconds: float) -> _Deadline:
-        return _Deadline(self._clock.now(), seconds)
+        return _Deadline(self.clock.now(), seconds)
 
     def _retry(self, attempt: Callable[[], T], pauses: Iterable[float]) -> T:
         def wait(error: _NotYetError, pause: float) -> float | None:
             seconds = max(pause, error.retry_after)
             end = error.deadline.start + error.deadline.seconds
-            return seconds if self._clock.now() + seconds <= end else None
+            return seconds if self.clock.now() + seconds <= end else None
 
-        return retry_until(attempt, _NotYetError, pauses, wait=wait, sleep=self._clock.sleep)
+        return retry_until(attempt, _NotYetError, pauses, wait=wait, sleep=self.clock.sleep)
 
     # Checks
 
+    def _health_url(self) -> str:
+        return f"https://{self.site.host}{url_path('health')}"
+
     def _health(self) -> Answer:
-        return self._request("GET", self._health_url, signed=False)
+        return self._request("GET", self._health_url(), signed=False)
 
     def _unreadable_keys(self) -> str:
         """Why routes reject every key; empty if the host can read its keys.
@@ -352,7 +352,7 @@ class Publisher:
         The request has a wrong key, so a host that can read its keys answers 401 at any `httpAuthLevel`;
         without a key it does not read them (AuthenticationLevelHandler.cs of the host).
         """
-        url = f"https://{self._site.host}{KEY_CHECK_PATH}"
+        url = f"https://{self.site.host}{KEY_CHECK_PATH}"
         response = self._request("GET", url, headers=WRONG_KEY, signed=False)
         return f"{KEYS_UNREADABLE} {KEY_CHECK_PATH}: {response}" if response.status == 500 else ""
 
@@ -370,7 +370,7 @@ class Publisher:
         path = url_path("assistants")
         response = self._request(
             "GET",
-            f"https://{self._site.host}{path}",
+            f"https://{self.site.host}{path}",
             params={"limit": "1"},
             headers={"x-functions-key": key},
             signed=False,
@@ -388,7 +388,7 @@ class Publisher:
     def _reason(self, path: str, response: Answer) -> str:
         """The messages of a failed deployment: its status text and its log."""
         described = response.members()
-        log = self._request("GET", f"https://{self._site.scm_host}{path}/log").json()
+        log = self._request("GET", f"https://{self.site.scm_host}{path}/log").json()
         entries = cast(list[dict[str, Any]], log) if isinstance(log, list) else []
         words = [described.get("status_text"), described.get("message")]
         words += [entry.get("message") for entry in entries]
@@ -397,7 +397,7 @@ class Publisher:
     # HTTP
 
     def _arm(self, method: str, path: str) -> Answer:
-        url = f"{self._arm_endpoint}{self._site.id}{path}"
+        url = f"{self.arm_endpoint}{self.site.id}{path}"
         return self._request(method, url, params={"api-version": _API_VERSION})
 
     def _request(
@@ -410,9 +410,9 @@ class Publisher:
         body: BinaryIO | None = None,
         signed: bool = True,
     ) -> Answer:
-        authorization = {"Authorization": f"Bearer {self._token()}"} if signed else {}
+        authorization = {"Authorization": f"Bearer {self.token()}"} if signed else {}
         try:
-            response = self._session.request(
+            response = self.session.request(
                 method,
                 url,
                 params=params,
@@ -432,10 +432,10 @@ class Publisher:
 
     def _say(self, line: str) -> None:
         """Print a line if it differs from the last one, else only every half minute."""
-        now = self._clock.now()
+        now = self.clock.now()
         if line != self._last_line or now - self._last_line_at >= PROGRESS_EVERY:
             self._last_line, self._last_line_at = line, now
-            self._show_progress(line)
+            self.print_line(line)
 
 
 def through_proxy(url: str) -> str:

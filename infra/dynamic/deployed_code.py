@@ -117,9 +117,7 @@ class DeployedCodeProvider(Provider):
         cloud = signin.cloud_of(settings, session)
         token = signin.token_source(settings, cloud, session)
         site = publish.Site(props["site_id"], props["site_host"], props["scm_host"])
-        return publish.Publisher(
-            site, cloud.endpoint, token=token, session=session, say=say, clock=publish.Clock()
-        )
+        return publish.Publisher(site, cloud.endpoint, token, session, say)
 
 
 DeployedCodeProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py

@@ -25,7 +25,7 @@ def publish(azure: Azure) -> None:
         f"https://{azure.host}",
         token=lambda: "t",
         session=Session(),
-        say=lambda _line: None,
+        print_line=lambda _line: None,
         clock=no_time,
     )
     publisher.publish(io.BytesIO(PACKAGE), HASH)

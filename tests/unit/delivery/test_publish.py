@@ -46,7 +46,7 @@ class Bench:
             f"https://{azure.host}",
             token=token,
             session=Session(),
-            say=self.lines.append,
+            print_line=self.lines.append,
             clock=Clock(lambda: self.time, self.sleep),
         )
 
