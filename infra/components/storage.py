@@ -29,8 +29,9 @@ class ChatStorage(pulumi.ComponentResource):
         place: Place,
         protect: bool,
         after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:storage:ChatStorage", name)
+        super().__init__("assistant:storage:ChatStorage", name, {}, opts)
         account = storage.StorageAccount(
             "storage-account",
             account_name=place.names.storage_account,
