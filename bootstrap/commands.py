@@ -6,9 +6,11 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any, NoReturn, TypeVar
 
 from bootstrap.backend import BACKEND_KEY, StateLocation
+from delivery import retry
 from ops.engine import Pulumi, PulumiError
 from ops.locks.recovery import pending_operations
 from ops.output import OpsError, note, say
@@ -158,14 +160,14 @@ def retry_until(
     New role assignments take some minutes to take effect. Raises PulumiError.
     """
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return action()
-        except PulumiError as error:
-            if not _NOT_YET.search(error.output) or time.monotonic() + pause > deadline:
-                raise
-            note(f"  not allowed yet: new roles take effect after minutes; next attempt in {pause:.0f} s")
-            time.sleep(pause)
+
+    def wait(error: PulumiError, pause: float) -> float | None:
+        if not _NOT_YET.search(error.output) or time.monotonic() + pause > deadline:
+            return None
+        note(f"  not allowed yet: new roles take effect after minutes; next attempt in {pause:.0f} s")
+        return pause
+
+    return retry.retry_until(action, PulumiError, repeat(pause), wait=wait)
 
 
 def variables(location: StateLocation) -> list[str]:

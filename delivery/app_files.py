@@ -9,10 +9,10 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from delivery import syntax
 from delivery.package_error import PackageError, read_file
 
 IGNORE_FILE = ".funcignore"
@@ -21,20 +21,6 @@ REQUIRED = ("function_app.py", "host.json")
 _NEVER = (".git/", ".vscode/", IGNORE_FILE, ".gitignore", "local.settings.json")
 # git sets them for its hooks; each makes git use another folder than this one.
 _GIT_REDIRECTS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-# Reads {name: source} as JSON (one character per byte); writes its version and [name, line, message, text].
-_SYNTAX_CHECK = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
-problems = []
-for name, source in json.load(sys.stdin).items():
-    try:
-        compile(source.encode("latin-1"), name, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        problems.append([name, error.lineno or 1, error.msg, (error.text or "").strip()])
-    except ValueError as error:
-        problems.append([name, 1, str(error), ""])
-print(json.dumps(["%d.%d" % sys.version_info[:2], problems]))
-"""
 
 
 def app_files(folder: Path) -> dict[str, bytes]:
@@ -60,14 +46,15 @@ def app_files(folder: Path) -> dict[str, bytes]:
     problems: list[str] = []
     if untracked:
         problems.append(
-            f"git does not track {_named(folder, untracked)}, so the package would not contain it. Run "
-            f"`git add {_quoted(folder, untracked)}`, or add it to {IGNORE_FILE} or .gitignore."
+            f"git does not track {', '.join(_paths(folder, untracked))}, so the package would not contain it."
+            f" Run `git add {shlex.join(_paths(folder, untracked))}`, or add it to {IGNORE_FILE} or"
+            " .gitignore."
         )
     if absent:
-        quoted = _quoted(folder, absent)
+        quoted = shlex.join(_paths(folder, absent))
         problems.append(
-            f"git tracks {_named(folder, absent)}, which does not exist here. Run `git restore {quoted}`, or "
-            f"`git rm --cached {quoted}` to remove it."
+            f"git tracks {', '.join(_paths(folder, absent))}, which does not exist here. Run `git restore "
+            f"{quoted}`, or `git rm --cached {quoted}` to remove it."
         )
     if missing := [name for name in REQUIRED if name not in tracked | untracked | absent]:
         problems.append(
@@ -86,27 +73,36 @@ def check_syntax(files: Mapping[str, bytes], python_version: str) -> None:
     Only that Python checks the syntax, since other versions have another syntax. If it is not installed,
     nothing is checked here, and the Functions host reports the error.
     """
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    python = sys.executable if own == python_version else shutil.which(f"python{python_version}")
-    if python is None:
-        return
     sources = {name: data.decode("latin-1") for name, data in files.items() if name.endswith(".py")}
+    if python_version == syntax.VERSION:
+        problems = syntax.syntax_problems(sources)
+    else:
+        problems = _syntax_problems_of(sources, python_version)
+    if problems:
+        lines = [f"  {name}:{line}: {message}\n    {text}".rstrip() for name, line, message, text in problems]
+        raise PackageError(
+            f"The app runs on Python {python_version} (setting pythonVersion), which cannot compile:\n"
+            + "\n".join(lines)
+        )
+
+
+def _syntax_problems_of(
+    sources: Mapping[str, str], python_version: str
+) -> Sequence[tuple[str, int, str, str]]:
+    python = shutil.which(f"python{python_version}")
+    if python is None:
+        return ()
     checked = subprocess.run(
-        [python, "-I", "-S", "-c", _SYNTAX_CHECK],
+        [python, "-I", "-S", syntax.__file__],
         input=json.dumps(sources),
         capture_output=True,
         text=True,
         check=False,
     )
     if checked.returncode:  # a shim of pyenv for a version that is not installed
-        return
+        return ()
     version, problems = json.loads(checked.stdout)
-    if version == python_version and problems:
-        lines = [f"  {name}:{line}: {message}\n    {text}".rstrip() for name, line, message, text in problems]
-        raise PackageError(
-            f"The app runs on Python {python_version} (setting pythonVersion), which cannot compile:\n"
-            + "\n".join(lines)
-        )
+    return problems if version == python_version else ()
 
 
 def _listed_by_git(folder: Path) -> tuple[set[str], set[str]] | None:
@@ -150,9 +146,5 @@ def _is_utf8(name: str) -> bool:
     return name == os.fsencode(name).decode(errors="replace")
 
 
-def _named(folder: Path, names: Iterable[str]) -> str:
-    return ", ".join(f"{folder.name}/{name}" for name in sorted(names))
-
-
-def _quoted(folder: Path, names: Iterable[str]) -> str:
-    return " ".join(shlex.quote(f"{folder.name}/{name}") for name in sorted(names))
+def _paths(folder: Path, names: Iterable[str]) -> list[str]:
+    return [f"{folder.name}/{name}" for name in sorted(names)]

@@ -7,11 +7,11 @@ status for success means that the package was stored, not that the code runs, so
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO, cast
+from itertools import repeat
+from typing import Any, BinaryIO, TypeVar, cast
 
 from requests import RequestException, Session
 from requests.exceptions import SSLError
@@ -19,6 +19,7 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from delivery.package import PUSH_AGAIN_VARIABLE, url_path
 from delivery.refused_settings import refused_settings, removal_command
+from delivery.retry import Clock, exponential_backoff, retry_until
 from delivery.signin import SignInError
 
 # New role assignments take effect after about a minute, and up to ten (docs: Troubleshoot Azure RBAC).
@@ -62,6 +63,8 @@ KEYS_UNREADABLE = (
 )
 _API_VERSION = "2024-04-01"
 
+T = TypeVar("T")
+
 
 class DeploymentError(Exception):
     """The code is not deployed; the message names the failed step and quotes the host's message."""
@@ -74,14 +77,6 @@ class Site:
     id: str
     host: str
     scm_host: str
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A monotonic clock in seconds, and a function that waits."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True)
@@ -122,61 +117,53 @@ class Answer:
         return f"HTTP {self.status}: {body}" if body else f"HTTP {self.status}"
 
 
+@dataclass(frozen=True)
 class _Deadline:
-    """The time limit of one step."""
+    """The time limit of one step: `seconds` from `start`, a time of the clock."""
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock, self._seconds = clock, seconds
-        self._end = clock.now() + seconds
-
-    def pause(self, seconds: float, last: str) -> None:
-        """Wait, or raise DeploymentError if that would exceed the time limit."""
-        if self._clock.now() + seconds > self._end:
-            raise DeploymentError(f"Deadline of {self._seconds / 60:g} minutes exceeded. Last: {last}")
-        self._clock.sleep(seconds)
+    start: float
+    seconds: float
 
 
-def exponential_backoff(longest: float) -> Iterator[float]:
-    """Seconds to wait between attempts: 1, 2, 4 and so on, at most `longest`."""
-    seconds = 1.0
-    while True:
-        yield min(seconds, longest)
-        seconds *= 2
+class _NotYetError(DeploymentError):
+    """A step that may succeed later, until the deadline: then this error is the one that the user gets."""
+
+    def __init__(self, reason: str, deadline: _Deadline, retry_after: float = 0.0) -> None:
+        super().__init__(f"Deadline of {deadline.seconds / 60:g} minutes exceeded. Last: {reason}")
+        self.deadline, self.retry_after = deadline, retry_after
 
 
+@dataclass
 class Publisher:
-    """Deploys packages to one site. `token` returns a bearer token or raises SignInError; `say` prints a line
-    of progress."""
+    """Deploys packages to one site.
 
-    def __init__(
-        self,
-        site: Site,
-        arm_endpoint: str,
-        *,
-        token: Callable[[], str],
-        session: Session,
-        say: Callable[[str], None],
-        clock: Clock,
-    ) -> None:
-        self._site, self._arm_endpoint, self._token = site, arm_endpoint, token
-        self._session, self._show_progress, self._clock = session, say, clock
-        self._last_line, self._last_line_at = "", float("-inf")
-        self._health_url = f"https://{site.host}{url_path('health')}"
+    `token` returns a bearer token or raises SignInError; `print_line` prints a line of progress.
+    """
+
+    site: Site
+    arm_endpoint: str
+    token: Callable[[], str]
+    session: Session
+    print_line: Callable[[str], None]
+    clock: Clock = field(default_factory=Clock)
+    _accepted: bool = field(default=False, init=False)
+    _last_line: str = field(default="", init=False)
+    _last_line_at: float = field(default=float("-inf"), init=False)
 
     def publish(self, package: BinaryIO, content_hash: str) -> None:
         """Push the package, and return when the site reports its hash, lists functions and reports no error.
 
         Raises DeploymentError, or SignInError if nothing was pushed.
         """
-        deadline = _Deadline(self._clock, PUSH_DEADLINE)
-        self._refuse_settings(deadline)
-        deployment = self._push(package, deadline)
+        self._accepted = False
+        deadline = self._deadline(PUSH_DEADLINE)
         try:
-            while self._wait_for_end(deployment, deadline) == _CONFLICT:
-                deadline.pause(5.0, f"deployment {deployment} conflicted with another one")
-                deployment = self._push(package, deadline)
+            self._refuse_settings(deadline)
+            self._deploy(package, deadline)
             self._verify(content_hash)
         except (DeploymentError, SignInError) as error:
+            if not self._accepted:
+                raise
             raise DeploymentError(f"{error}\n{AFTERWARDS}") from error
 
     def running(self) -> str | None:
@@ -184,18 +171,23 @@ class Publisher:
 
         Raises DeploymentError if ARM's response does not show whether the site exists.
         """
-        response = self._arm_get("")
+        response = self._arm("GET", "")
         if response.status == 404:
             return None
         if response.status != 200:
-            raise DeploymentError(f"ARM does not report whether {self._site.id} exists: {response}")
-        health = self._health()
-        for pause in (1.0, 5.0):
-            if health.status in (200, 404):
-                break
-            self._clock.sleep(pause)
+            raise DeploymentError(f"ARM does not report whether {self.site.id} exists: {response}")
+        deadline = self._deadline(PROOF_DEADLINE)
+
+        def check() -> Answer:
             health = self._health()
-        return self._hash_of(health)
+            if health.status not in (200, 404):
+                raise _NotYetError(str(health), deadline)
+            return health
+
+        try:
+            return _hash_of(self._retry(check, (1.0, 5.0)))
+        except _NotYetError:
+            return ""
 
     # Steps
 
@@ -204,30 +196,33 @@ class Publisher:
 
         It may have been set in the portal, which a refresh does not detect (pulumi-azure-native #4263).
         """
-        pauses = exponential_backoff(longest=30.0)
-        while True:
+
+        def list_settings() -> Answer:
             response = self._arm("POST", "/config/appsettings/list")
             if response.status == 200:
-                break
-            reason = f"the app settings of {self._site.id} cannot be listed: {response}"
+                return response
+            reason = f"the app settings of {self.site.id} cannot be listed: {response}"
             if _transient_cause(response) is None:
                 raise DeploymentError(f"{reason}. It requires Microsoft.Web/sites/config/list/action.")
             self._say(f"Waiting: {_short(response)}; the app settings cannot be listed yet.")
-            deadline.pause(max(next(pauses), response.retry_after()), reason)
+            raise _NotYetError(reason, deadline, response.retry_after())
+
+        response = self._retry(list_settings, exponential_backoff(longest=30.0))
         names: object = response.members().get("properties")
         if refused := refused_settings(cast(dict[str, Any], names) if isinstance(names, dict) else ()):
             effects = "; ".join(f"{name} {effect}" for name, effect in refused.items())
             raise DeploymentError(
                 f"No site may have these app settings: {effects}. Nothing was pushed. Remove them, then run"
-                f" `pulumi up` again: {removal_command(self._site.id, refused)}"
+                f" `pulumi up` again: {removal_command(self.site.id, refused)}"
             )
 
-    def _push(self, package: BinaryIO, deadline: _Deadline) -> str:
-        url = f"https://{self._site.scm_host}/api/publish"
-        pauses = exponential_backoff(longest=30.0)
-        while True:
+    def _deploy(self, package: BinaryIO, deadline: _Deadline) -> None:
+        """Push the package and wait until its deployment ends; again after a conflict with another one."""
+        url = f"https://{self.site.scm_host}/api/publish"
+
+        def push() -> None:
             package.seek(0)
-            self._say(f"Pushing the package to {self._site.scm_host}.")
+            self._say(f"Pushing the package to {self.site.scm_host}.")
             response = self._request(
                 "POST",
                 url,
@@ -235,23 +230,29 @@ class Publisher:
                 headers={"Content-Type": "application/zip"},
                 body=package,
             )
-            if response.status in (200, 202):
-                deployment = response.json()
-                if not isinstance(deployment, str) or not deployment:
-                    raise DeploymentError(f"{url} accepted the package but sent no deployment id: {response}")
-                return deployment
-            reason = _transient_cause(response)
-            if reason is None:
-                raise DeploymentError(f"{url} refused the package: {response}")
-            self._say(f"Waiting: {reason} ({_short(response)}).")
-            deadline.pause(max(next(pauses), response.retry_after()), f"{reason}; {url}: {response}")
+            if response.status not in (200, 202):
+                reason = _transient_cause(response)
+                if reason is None:
+                    raise DeploymentError(f"{url} refused the package: {response}")
+                self._say(f"Waiting: {reason} ({_short(response)}).")
+                raise _NotYetError(f"{reason}; {url}: {response}", deadline, response.retry_after())
+            deployment = response.json()
+            if not isinstance(deployment, str) or not deployment:
+                raise DeploymentError(f"{url} accepted the package but sent no deployment id: {response}")
+            self._accepted = True
+            if self._wait_for_end(deployment, deadline) == _CONFLICT:
+                raise _NotYetError(f"deployment {deployment} conflicted with another one", deadline, 5.0)
+
+        self._retry(push, exponential_backoff(longest=30.0))
 
     def _wait_for_end(self, deployment: str, deadline: _Deadline) -> int:
         """Poll until the deployment ends; its last status, or success if the site no longer knows it."""
         path = f"/api/deployments/{deployment}"
         seen = False
-        while True:
-            response = self._request("GET", f"https://{self._site.scm_host}{path}")
+
+        def poll() -> int:
+            nonlocal seen
+            response = self._request("GET", f"https://{self.site.scm_host}{path}")
             status = response.members().get("status")
             if response.status in (200, 202) and isinstance(status, int):
                 seen = True
@@ -273,7 +274,9 @@ class Publisher:
                 return _SUCCESS
             elif response.status in (400, 401):
                 raise DeploymentError(f"Deployment {deployment} cannot be tracked: {response}")
-            deadline.pause(max(1.0, response.retry_after()), f"deployment {deployment}: {response}")
+            raise _NotYetError(f"deployment {deployment}: {response}", deadline, response.retry_after())
+
+        return self._retry(poll, repeat(1.0))
 
     def _verify(self, content_hash: str) -> None:
         """Wait until the site reports the hash, its functions are listed, its host reports no error and can
@@ -283,33 +286,32 @@ class Publisher:
         list shows that the triggers were synchronized; an error, that the host rejects a function's bindings.
         For keys and tables the time limit is that of role assignments; after them the other one starts again.
         """
-        deadline, roles_deadline = (
-            _Deadline(self._clock, seconds) for seconds in (PROOF_DEADLINE, PUSH_DEADLINE)
-        )
-        errors, since = "", self._clock.now()
-        for pause in exponential_backoff(longest=5.0):
+        deadline, roles_deadline = self._deadline(PROOF_DEADLINE), self._deadline(PUSH_DEADLINE)
+        errors, since = "", self.clock.now()
+
+        def check() -> None:
+            nonlocal deadline, errors, since
             health = self._health()
-            listing = self._arm_get("/functions")
+            listing = self._arm("GET", "/functions")
             listed = bool(listing.members().get("value"))
             problems = _own_problems(health, content_hash)
-            runs = self._hash_of(health) == content_hash
+            runs = _hash_of(health) == content_hash
             if runs and (cause := self._unreadable_keys() or self._unreadable_tables()):
                 self._say(f"Waiting for a role assignment. {cause}")
-                roles_deadline.pause(pause, f"the package was deployed and responds. {cause}")
-                deadline, errors = _Deadline(self._clock, PROOF_DEADLINE), ""
-                continue
+                deadline, errors = self._deadline(PROOF_DEADLINE), ""
+                raise _NotYetError(f"the package was deployed and responds. {cause}", roles_deadline)
             reported = "\n".join([*problems, *self._host_errors()])
             if runs and listed and not reported:
-                self._say(f"https://{self._site.host} runs package {content_hash[:12]}.")
+                self._say(f"https://{self.site.host} runs package {content_hash[:12]}.")
                 return
             if reported != errors:
-                errors, since = reported, self._clock.now()
-            elif errors and self._clock.now() - since >= HOST_ERROR_TIMEOUT:
+                errors, since = reported, self.clock.now()
+            elif errors and self.clock.now() - since >= HOST_ERROR_TIMEOUT:
                 remedy = f"\n{_RESTORE_SETTINGS}" if problems else ""
                 raise DeploymentError(
                     f"The package was deployed, but the Functions host cannot run it:\n{errors}{remedy}"
                 )
-            state = f"{self._health_url}: {_short(health)}"
+            state = f"{self._health_url()}: {_short(health)}"
             # Code that reports problems serves no other function.
             if not problems:
                 if listing.status >= 400:
@@ -317,16 +319,32 @@ class Publisher:
                 elif not listed:
                     state += "; its functions are not listed yet"
             self._say(f"Waiting for the new code. {state}.")
-            deadline.pause(
-                pause,
+            raise _NotYetError(
                 f"the package was deployed, but the new code does not respond. {state}. Expected: package"
                 f" {content_hash}. The Functions host reports: {errors or 'no error'}",
+                deadline,
             )
+
+        self._retry(check, exponential_backoff(longest=5.0))
+
+    def _deadline(self, seconds: float) -> _Deadline:
+        return _Deadline(self.clock.now(), seconds)
+
+    def _retry(self, attempt: Callable[[], T], pauses: Iterable[float]) -> T:
+        def wait(error: _NotYetError, pause: float) -> float | None:
+            seconds = max(pause, error.retry_after)
+            end = error.deadline.start + error.deadline.seconds
+            return seconds if self.clock.now() + seconds <= end else None
+
+        return retry_until(attempt, _NotYetError, pauses, wait=wait, sleep=self.clock.sleep)
 
     # Checks
 
+    def _health_url(self) -> str:
+        return f"https://{self.site.host}{url_path('health')}"
+
     def _health(self) -> Answer:
-        return self._request("GET", self._health_url, signed=False)
+        return self._request("GET", self._health_url(), signed=False)
 
     def _unreadable_keys(self) -> str:
         """Why routes reject every key; empty if the host can read its keys.
@@ -334,7 +352,7 @@ class Publisher:
         The request has a wrong key, so a host that can read its keys answers 401 at any `httpAuthLevel`;
         without a key it does not read them (AuthenticationLevelHandler.cs of the host).
         """
-        url = f"https://{self._site.host}{KEY_CHECK_PATH}"
+        url = f"https://{self.site.host}{KEY_CHECK_PATH}"
         response = self._request("GET", url, headers=WRONG_KEY, signed=False)
         return f"{KEYS_UNREADABLE} {KEY_CHECK_PATH}: {response}" if response.status == 500 else ""
 
@@ -352,7 +370,7 @@ class Publisher:
         path = url_path("assistants")
         response = self._request(
             "GET",
-            f"https://{self._site.host}{path}",
+            f"https://{self.site.host}{path}",
             params={"limit": "1"},
             headers={"x-functions-key": key},
             signed=False,
@@ -364,29 +382,22 @@ class Publisher:
 
     def _host_errors(self) -> list[str]:
         """The errors that the Functions host reports, one line each."""
-        errors: list[Any] = self._arm_get("/hostruntime/admin/host/status").members().get("errors") or []
+        errors: list[Any] = self._arm("GET", "/hostruntime/admin/host/status").members().get("errors") or []
         return [str(error) for error in errors]
 
     def _reason(self, path: str, response: Answer) -> str:
         """The messages of a failed deployment: its status text and its log."""
         described = response.members()
-        log = self._request("GET", f"https://{self._site.scm_host}{path}/log").json()
+        log = self._request("GET", f"https://{self.site.scm_host}{path}/log").json()
         entries = cast(list[dict[str, Any]], log) if isinstance(log, list) else []
         words = [described.get("status_text"), described.get("message")]
         words += [entry.get("message") for entry in entries]
         return "\n".join(dict.fromkeys(str(word) for word in words if word)) or "It reported no reason."
 
-    @staticmethod
-    def _hash_of(health: Answer) -> str:
-        return str(health.members().get("package", "")) if health.status == 200 else ""
-
     # HTTP
 
-    def _arm_get(self, path: str) -> Answer:
-        return self._arm("GET", path)
-
     def _arm(self, method: str, path: str) -> Answer:
-        url = f"{self._arm_endpoint}{self._site.id}{path}"
+        url = f"{self.arm_endpoint}{self.site.id}{path}"
         return self._request(method, url, params={"api-version": _API_VERSION})
 
     def _request(
@@ -399,9 +410,9 @@ class Publisher:
         body: BinaryIO | None = None,
         signed: bool = True,
     ) -> Answer:
-        authorization = {"Authorization": f"Bearer {self._token()}"} if signed else {}
+        authorization = {"Authorization": f"Bearer {self.token()}"} if signed else {}
         try:
-            response = self._session.request(
+            response = self.session.request(
                 method,
                 url,
                 params=params,
@@ -421,10 +432,10 @@ class Publisher:
 
     def _say(self, line: str) -> None:
         """Print a line if it differs from the last one, else only every half minute."""
-        now = self._clock.now()
+        now = self.clock.now()
         if line != self._last_line or now - self._last_line_at >= PROGRESS_EVERY:
             self._last_line, self._last_line_at = line, now
-            self._show_progress(line)
+            self.print_line(line)
 
 
 def through_proxy(url: str) -> str:
@@ -453,6 +464,10 @@ def _transient_cause(response: Answer) -> str | None:
 def _short(response: Answer) -> str:
     line = " ".join(str(response).split())
     return line if len(line) <= 160 else f"{line[:160]}…"
+
+
+def _hash_of(health: Answer) -> str:
+    return str(health.members().get("package", "")) if health.status == 200 else ""
 
 
 def _own_problems(health: Answer, content_hash: str) -> list[str]:

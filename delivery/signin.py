@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
@@ -22,6 +22,8 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 from requests import HTTPError, RequestException, Session
+
+from delivery.retry import retry_until
 
 # Config key of azure-native, and its environment variables, of which the first one that is set is used.
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -47,28 +49,10 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "useOidc": ("ARM_USE_OIDC",),
 }
 
-Kind = Literal[
-    "default credential",
-    "client certificate",
-    "client secret",
-    "OIDC token",
-    "OIDC token file",
-    "OIDC token request",
-    "managed identity",
-    "Azure CLI",
-]
+_WITHOUT_APPLICATION = ("default credential", "managed identity", "Azure CLI")
+"""The kinds of credential that need no client and no tenant."""
 
-# The settings that each kind needs in addition to the one that selects it.
-_APPLICATION = ("clientId", "tenantId")
-_NEEDS: dict[Kind, tuple[str, ...]] = {
-    "client certificate": _APPLICATION,
-    "client secret": _APPLICATION,
-    "OIDC token": _APPLICATION,
-    "OIDC token file": _APPLICATION,
-    "OIDC token request": (*_APPLICATION, "oidcRequestToken"),
-}
-
-
+_NO_TOKEN = (RequestException, ValueError, KeyError, TypeError)
 _TOKEN_PAUSES = (1.0, 4.0, 10.0)
 """Seconds before each retry of GitHub's token endpoint, which fails occasionally: GitHub's own client retries
 up to ten times (actions/toolkit packages/core/src/oidc-utils.ts)."""
@@ -87,30 +71,19 @@ class Cloud:
     authority: str
 
 
+def _cloud(endpoint: str, authority: str) -> Cloud:
+    return Cloud(endpoint, f"{endpoint}/", authority)
+
+
 CLOUDS = {
-    "public": Cloud(
-        "https://management.azure.com", "https://management.azure.com/", "login.microsoftonline.com"
-    ),
-    "usgovernment": Cloud(
-        "https://management.usgovcloudapi.net",
-        "https://management.usgovcloudapi.net/",
-        "login.microsoftonline.us",
-    ),
-    "china": Cloud(
-        "https://management.chinacloudapi.cn",
-        "https://management.chinacloudapi.cn/",
-        "login.chinacloudapi.cn",
-    ),
+    "public": _cloud("https://management.azure.com", "login.microsoftonline.com"),
+    "usgovernment": _cloud("https://management.usgovcloudapi.net", "login.microsoftonline.us"),
+    "china": _cloud("https://management.chinacloudapi.cn", "login.chinacloudapi.cn"),
 }
 _CLOUD_NAMES = {
-    "azurecloud": "public",
-    "azurepublic": "public",
-    "azurepubliccloud": "public",
-    "azureusgovernment": "usgovernment",
-    "azureusgovernmentcloud": "usgovernment",
-    "usgov": "usgovernment",
-    "azurechina": "china",
-    "azurechinacloud": "china",
+    **dict.fromkeys(("public", "azurecloud", "azurepublic", "azurepubliccloud"), "public"),
+    **dict.fromkeys(("usgovernment", "usgov", "azureusgovernment", "azureusgovernmentcloud"), "usgovernment"),
+    **dict.fromkeys(("china", "azurechina", "azurechinacloud"), "china"),
 }
 
 
@@ -127,17 +100,19 @@ def read_settings(config: Callable[[str], object], environment: Mapping[str, str
     return settings
 
 
-def kind_of(settings: Mapping[str, str]) -> Kind:
+def kind_of(settings: Mapping[str, str]) -> str:
     """The kind of credential. Raises SignInError if a setting that it needs is missing."""
     kind = _chosen(settings)
-    missing = [key for key in _NEEDS.get(kind, ()) if key not in settings]
-    if missing:
+    needed = () if kind in _WITHOUT_APPLICATION else ("clientId", "tenantId")
+    if kind == "OIDC token request":
+        needed = (*needed, "oidcRequestToken")
+    if missing := [key for key in needed if key not in settings]:
         listed = " and ".join(f"{VARIABLES[key][0]} (or azure-native:{key})" for key in missing)
         raise SignInError(f"Signing in by {kind} also needs {listed}.")
     return kind
 
 
-def _chosen(settings: Mapping[str, str]) -> Kind:
+def _chosen(settings: Mapping[str, str]) -> str:
     if _is_true(settings, "useDefaultAzureCredential"):
         return "default credential"
     if "clientCertificatePath" in settings:
@@ -164,34 +139,23 @@ def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> T
     """The azure-identity credential for these settings. Raises SignInError."""
     kind = kind_of(settings)
     tenant, client = settings.get("tenantId", ""), settings.get("clientId", "")
-    undiscovered = _is_true(settings, "disableInstanceDiscovery")
+    options: dict[str, Any] = {
+        "authority": cloud.authority,
+        "disable_instance_discovery": _is_true(settings, "disableInstanceDiscovery"),
+    }
 
     def assertion(token: Callable[[], str]) -> TokenCredential:
-        return ClientAssertionCredential(
-            tenant, client, token, authority=cloud.authority, disable_instance_discovery=undiscovered
-        )
+        return ClientAssertionCredential(tenant, client, token, **options)
 
     try:
         match kind:
             case "default credential":
                 return DefaultAzureCredential(authority=cloud.authority)
             case "client certificate":
-                return CertificateCredential(
-                    tenant,
-                    client,
-                    settings["clientCertificatePath"],
-                    password=settings.get("clientCertificatePassword"),
-                    authority=cloud.authority,
-                    disable_instance_discovery=undiscovered,
-                )
+                path, password = settings["clientCertificatePath"], settings.get("clientCertificatePassword")
+                return CertificateCredential(tenant, client, path, password=password, **options)
             case "client secret":
-                return ClientSecretCredential(
-                    tenant,
-                    client,
-                    settings["clientSecret"],
-                    authority=cloud.authority,
-                    disable_instance_discovery=undiscovered,
-                )
+                return ClientSecretCredential(tenant, client, settings["clientSecret"], **options)
             case "OIDC token":
                 return assertion(lambda: settings["oidcToken"])
             case "OIDC token file":
@@ -200,7 +164,7 @@ def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> T
                 return assertion(lambda: _requested_token(settings, session))
             case "managed identity":
                 return ManagedIdentityCredential(client_id=client or None)
-            case "Azure CLI":
+            case _:
                 return AzureCliCredential(tenant_id=tenant, subscription=settings.get("subscriptionId"))
     except (OSError, ValueError) as error:
         raise SignInError(f"Signing in by {kind}: {error}") from error
@@ -217,7 +181,7 @@ def token_source(settings: Mapping[str, str], cloud: Cloud, session: Session) ->
     def token() -> str:
         try:
             return signed_in.get_token(scope_of(cloud)).token
-        except (ClientAuthenticationError, OSError, ValueError) as error:
+        except (AzureError, OSError, ValueError) as error:  # without a network, no authentication error
             hint = (
                 " Run `az login`, or set ARM_* variables for another credential."
                 if kind == "Azure CLI"
@@ -244,10 +208,9 @@ def cloud_of(settings: Mapping[str, str], session: Session) -> Cloud:
     if host := settings.get("metadataHost"):
         return _described_by(host, settings.get("environment", ""), session)
     name = settings.get("environment", "public").lower()
-    known = CLOUDS.get(_CLOUD_NAMES.get(name, name))
-    if known is None:
+    if name not in _CLOUD_NAMES:
         raise SignInError(f"ARM_ENVIRONMENT is {name!r}: it must be one of {', '.join(CLOUDS)}.")
-    return known
+    return CLOUDS[_CLOUD_NAMES[name]]
 
 
 def _described_by(host: str, name: str, session: Session) -> Cloud:
@@ -289,25 +252,30 @@ def _requested_token(
 
     Raises ClientAuthenticationError.
     """
-    pauses = iter(_TOKEN_PAUSES)
-    while True:
-        try:
-            response = session.get(
-                settings["oidcRequestUrl"],
-                params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
-                headers={
-                    "Authorization": f"Bearer {settings['oidcRequestToken']}",
-                    "Accept": "application/json",
-                },
-                timeout=(10, 30),
-            )
-            response.raise_for_status()
-            return str(response.json()["value"])
-        except (RequestException, ValueError, KeyError, TypeError) as error:
-            pause = next(pauses, None)
-            if pause is None or _is_refusal(error):
-                raise ClientAuthenticationError(f"the OIDC token endpoint gave no token: {error}") from error
-        sleep(pause)
+
+    def request() -> str:
+        response = session.get(
+            settings["oidcRequestUrl"],
+            params={"audience": settings.get("oidcAudience", "api://AzureADTokenExchange")},
+            headers={
+                "Authorization": f"Bearer {settings['oidcRequestToken']}",
+                "Accept": "application/json",
+            },
+            timeout=(10, 30),
+        )
+        response.raise_for_status()
+        return str(response.json()["value"])
+
+    try:
+        return retry_until(
+            request,
+            _NO_TOKEN,
+            _TOKEN_PAUSES,
+            wait=lambda error, pause: None if _is_refusal(error) else pause,
+            sleep=sleep,
+        )
+    except _NO_TOKEN as error:
+        raise ClientAuthenticationError(f"the OIDC token endpoint gave no token: {error}") from error
 
 
 def _is_refusal(error: Exception) -> bool:

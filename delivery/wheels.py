@@ -12,8 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +117,14 @@ _FAILURES = (
 )
 
 
+class WheelError(Exception):
+    """pip could not download a wheel; `general` if other wheels would fail too."""
+
+    def __init__(self, message: str, *, general: bool = False) -> None:
+        super().__init__(message)
+        self.general = general
+
+
 def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: Path) -> list[Path]:
     """One wheel per requirement, from the cache or else from pip's index. Raises PackageError."""
     cached = {hashlib.sha256(read_file(wheel)).hexdigest(): wheel for wheel in cache.glob("*.whl")}
@@ -131,31 +138,25 @@ def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: P
     environment = _pip_environment() if missing else {}
     problems: list[str] = []
     for number, requirement in enumerate(missing):
-        with _disk_errors(cache):
-            wheel, problem = _download(requirement, python_version, cache, environment)
-        if wheel is not None:
-            wheels[requirement] = wheel
-        elif problem.general:
-            # The other downloads would fail too, each after several retries.
-            others = [other.specifier for other in missing[number + 1 :]]
-            problems.append(", ".join([*others, problem.message]))
-            break
-        else:
-            problems.append(problem.message)
+        try:
+            wheels[requirement] = _download(requirement, python_version, cache, environment)
+        except WheelError as error:
+            if error.general:
+                # The other downloads would fail too, each after several retries.
+                others = [other.specifier for other in missing[number + 1 :]]
+                problems.append(", ".join([*others, str(error)]))
+                break
+            problems.append(str(error))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            fix = "Free space" if full else "Make it writable for this user"
+            raise PackageError(f"{cache} cannot be written: {error.strerror}. {fix}.") from error
     if problems:
         raise PackageError("\n".join(problems))
     return [wheels[requirement] for requirement in requirements]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Why pip could not download a wheel; `general` if other wheels would fail too."""
-
-    message: str = ""
-    general: bool = False
-
-
-def failure_of(output: str, requirement: Requirement, python_version: str, cache: Path) -> Problem:
+def failure_of(output: str, requirement: Requirement, python_version: str, cache: Path) -> WheelError:
     """The cause of pip's failure, from its verbose output. Pure."""
     # A failed attempt that pip retried is not the cause.
     output = "\n".join(line for line in output.splitlines() if "Retrying (Retry(" not in line)
@@ -179,7 +180,7 @@ def failure_of(output: str, requirement: Requirement, python_version: str, cache
         ]
         quoted = list(dict.fromkeys([*known[:1], *messages]))[:2]
     message = "\n".join([f"{requirement.specifier}: {reason}.", *(f"  pip: {line[:300]}" for line in quoted)])
-    return Problem(message, failure is not None and failure.general)
+    return WheelError(message, general=failure is not None and failure.general)
 
 
 def _pip_environment() -> dict[str, str]:
@@ -211,7 +212,7 @@ def source_variables(config: str) -> dict[str, str]:
 
 def _download(
     requirement: Requirement, python_version: str, cache: Path, environment: Mapping[str, str]
-) -> tuple[Path | None, Problem]:
+) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
         lock = Path(folder, "requirements.txt")
@@ -236,15 +237,15 @@ def _download(
         output = f"{finished.stdout}\n{finished.stderr}"
         wheels = list(Path(folder).glob("*.whl"))
         if finished.returncode or len(wheels) != 1:
-            return None, failure_of(output, requirement, python_version, cache)
+            raise failure_of(output, requirement, python_version, cache)
         if hashlib.sha256(read_file(wheels[0])).hexdigest() not in requirement.hashes:
-            return None, Problem(
+            raise WheelError(
                 f"{requirement.specifier}: {wheels[0].name} has a hash that {LOCK_FILE} does not list."
             )
         if notice := yanked(output, requirement):
             sys.stderr.write(f"{notice}\n")
         # A concurrent build may do the same: each writes the same bytes to the same file name.
-        return wheels[0].replace(cache / wheels[0].name), Problem()
+        return wheels[0].replace(cache / wheels[0].name)
 
 
 def yanked(output: str, requirement: Requirement) -> str:
@@ -257,14 +258,3 @@ def yanked(output: str, requirement: Requirement) -> str:
         f" ({reason[1] if reason else 'no reason given'}). Choose another version in"
         " function_app/requirements.in, or let `make lock` choose one."
     )
-
-
-@contextmanager
-def _disk_errors(cache: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        fix = (
-            "Free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Make it writable for this user"
-        )
-        raise PackageError(f"{cache} cannot be written: {error.strerror}. {fix}.") from error

@@ -2,7 +2,7 @@
 
 Those that are settings of the stack come from their declarations (`app_setting` in
 infra/settings/declarations.py); those that come from other resources are here, each value an output of its
-resource. tests/unit/test_settings_contract.py compares them with what function_app/ and its bindings read.
+resource. tests/unit/infra/test_settings_contract.py compares them with what function_app/ reads.
 """
 
 import pulumi

@@ -36,14 +36,13 @@ class FunctionHost(pulumi.ComponentResource):
         storage: ChatStorage,
         app_settings: Mapping[str, pulumi.Input[str]],
         after: Sequence[pulumi.Resource],
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         if refused := refused_settings(app_settings):
             effects = "; ".join(f"{setting} {effect}" for setting, effect in refused.items())
             raise pulumi.RunError(
                 f"no site may have these app settings: {effects}. Remove them from infra/app_settings.py."
             )
-        super().__init__("assistant:functionHost:FunctionHost", name, {}, opts)
+        super().__init__("assistant:functionHost:FunctionHost", name)
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         plan = web.AppServicePlan(
             "plan",

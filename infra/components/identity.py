@@ -24,9 +24,8 @@ class AppIdentity(pulumi.ComponentResource):
         name: str,
         *,
         place: Place,
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:identity:AppIdentity", name, {}, opts)
+        super().__init__("assistant:identity:AppIdentity", name)
         identity = managedidentity.UserAssignedIdentity(
             "app-identity",
             resource_name_=place.names.identity,
@@ -55,9 +54,8 @@ class AppRoles(pulumi.ComponentResource):
         principal_id: pulumi.Output[str],
         subscription_id: str,
         scopes: Mapping[Scope, pulumi.Output[str]],
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:identity:AppRoles", name, {}, opts)
+        super().__init__("assistant:identity:AppRoles", name)
         self.assignments = [
             authorization.RoleAssignment(
                 role.key,

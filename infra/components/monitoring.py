@@ -21,9 +21,8 @@ class Monitoring(pulumi.ComponentResource):
         *,
         place: Place,
         logs: LogSettings,
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:monitoring:Monitoring", name, {}, opts)
+        super().__init__("assistant:monitoring:Monitoring", name)
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         workspace = operationalinsights.Workspace(
             "log-workspace",

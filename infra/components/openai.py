@@ -28,9 +28,8 @@ class ChatModel(pulumi.ComponentResource):
         model: ModelSettings,
         protect: bool,
         after: Sequence[pulumi.Resource],
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:openai:ChatModel", name, {}, opts)
+        super().__init__("assistant:openai:ChatModel", name)
         account = cognitiveservices.Account(
             "openai-account",
             account_name=place.names.openai_account,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pulumi
 from pulumi import ResourceOptions
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, Resource
 
-from infra.dynamic.support import plain_failure, recorded
+from infra.dynamic.support import Provider, plain_failure, recorded
 
 
 class ProtectedError(Exception):
@@ -26,19 +26,9 @@ class DeletionGuard(Resource, module="infra", name="DeletionGuard"):
         super().__init__(DeletionGuardProvider(), name, inputs, opts)
 
 
-class DeletionGuardProvider(ResourceProvider):
-    """It captures no values: the pickle contains only the name of this class."""
-
-    serialize_as_secret_always = False
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=recorded(_news) != recorded(_olds))
-
+class DeletionGuardProvider(Provider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult("deletion-guard", recorded(props))
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(recorded(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         if not _props["protected"]:

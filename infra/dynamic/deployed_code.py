@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pulumi import Input, Output, ResourceOptions
-from pulumi.dynamic import (
-    ConfigureRequest,
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 from pulumi.output import Unknown
 
 from delivery.package import PROJECT_ROOT, PUSH_AGAIN_VARIABLE, PackageError, content_hash, summary
-from infra.dynamic.support import plain_failure, recorded, say
+from infra.dynamic.support import Provider, plain_failure, recorded, say
 
 if TYPE_CHECKING:
     from delivery.publish import Publisher
@@ -70,14 +62,8 @@ class DeployedCode(Resource, module="infra", name="DeployedCode"):
         super().__init__(DeployedCodeProvider(), name, inputs, opts)
 
 
-class DeployedCodeProvider(ResourceProvider):
+class DeployedCodeProvider(Provider):
     """Runs in Pulumi's process for dynamic providers, whose stderr the CLI prints."""
-
-    # It captures no values: the pickle contains only the name of this class.
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._config = req.config.get
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         # The id is unknown if the site will be replaced: with such inputs the engine asks whether dependent
@@ -131,9 +117,7 @@ class DeployedCodeProvider(ResourceProvider):
         cloud = signin.cloud_of(settings, session)
         token = signin.token_source(settings, cloud, session)
         site = publish.Site(props["site_id"], props["site_host"], props["scm_host"])
-        return publish.Publisher(
-            site, cloud.endpoint, token=token, session=session, say=say, clock=publish.Clock()
-        )
+        return publish.Publisher(site, cloud.endpoint, token, session, say)
 
 
 DeployedCodeProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py

@@ -14,16 +14,9 @@ import os
 from typing import Any
 
 from pulumi import Input, ResourceOptions
-from pulumi.dynamic import (
-    ConfigureRequest,
-    CreateResult,
-    DiffResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
-from infra.dynamic.support import plain_failure, recorded, say
+from infra.dynamic.support import Provider, plain_failure, recorded, say
 
 _INPUTS = ("subscription_id", "location", "group", "account")
 PURGE_DEADLINE = 10 * 60.0
@@ -67,14 +60,7 @@ class PurgedAccount(Resource, module="infra", name="PurgedAccount"):
         super().__init__(PurgedAccountProvider(), name, inputs, opts)
 
 
-class PurgedAccountProvider(ResourceProvider):
-    """It captures no values: the pickle contains only the name of this class."""
-
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._config = req.config.get
-
+class PurgedAccountProvider(Provider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         changed = [key for key in _INPUTS if _news[key] != _olds.get(key)]
         # Unknown while the group is replaced; not in the state of stacks from before 2026-12.

@@ -11,17 +11,9 @@ from typing import Any
 
 import pulumi
 from pulumi import ResourceOptions
-from pulumi.dynamic import (
-    CheckFailure,
-    CheckResult,
-    CreateResult,
-    DiffResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, Resource
 
-from infra.dynamic.support import recorded
+from infra.dynamic.support import Provider, recorded
 from infra.names import Names, short_hash
 
 REPLACE_VARIABLE = "ASSISTANT_REPLACE"
@@ -93,26 +85,15 @@ class ReplacementGuard(Resource, module="infra", name="ReplacementGuard"):
         super().__init__(ReplacementGuardProvider(), name, inputs, opts)
 
 
-class ReplacementGuardProvider(ResourceProvider):
-    """Every preview and every `up` call `check` before they plan steps for resources that depend on it.
-
-    It captures no values: the pickle contains only the name of this class.
-    """
-
-    serialize_as_secret_always = False
+class ReplacementGuardProvider(Provider):
+    """Every preview and every `up` call `check` before they plan steps for resources that depend on it."""
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         reason = refusal(_olds, news, os.environ.get(REPLACE_VARIABLE, ""))
         return CheckResult(news, [CheckFailure("", reason)] if reason else [])
 
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=recorded(_news) != recorded(_olds))
-
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult("replacement-guard", recorded(props))
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(recorded(_news))
 
 
 ReplacementGuardProvider.__module__ = "infra.dynamic"  # the path in states: see infra/dynamic/__init__.py

@@ -1,17 +1,36 @@
-"""Functions that the dynamic resources share. Their providers are pickled by reference, because `infra` can
-be imported: the state has the name of the class, and the code of the checkout runs."""
+"""What the dynamic resources share."""
 
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider, UpdateResult
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 
 
 def recorded(props: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs for the state, without the pickled provider, which the SDK adds."""
     return {key: value for key, value in props.items() if key != PROVIDER_KEY}
+
+
+class Provider(ResourceProvider):
+    """A provider that records its inputs as the state.
+
+    It is pickled by reference, because `infra` can be imported: the pickle has only the name of the class,
+    and the code of the checkout runs.
+    """
+
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._config = req.config.get
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        return DiffResult(changes=recorded(_news) != recorded(_olds))
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(recorded(_news))
 
 
 @contextmanager

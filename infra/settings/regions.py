@@ -8,72 +8,27 @@ Sources, read on 2026-11-30. None of them is a promise, and quota differs by sub
 
 - Flex Consumption: the regions that Azure-Samples/functions-quickstart-python-http-azd (infra/main.bicep,
   commit 0bb0f10) allows. Current list: `az functionapp list-flexconsumption-locations -o table`.
-- Availability zones: "Azure regions that support zone-redundant storage (ZRS)" on Microsoft Learn, standard
-  general-purpose v2. A zone-redundant Flex Consumption app needs ZRS storage, and is offered in a part of
-  these regions: `az functionapp list-flexconsumption-locations --zone-redundant=true`.
 - Models: MicrosoftDocs/azure-ai-docs, articles/foundry/openai/includes/model-matrix/region-*.md, dated
   2026-04-30. Current list: `az cognitiveservices model list --location L -o table`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Region:
-    """`flex`: has Flex Consumption. `zones`: has availability zones, and with them ZRS storage."""
-
-    flex: bool = True
-    zones: bool = True
-
-
-REGIONS: Mapping[str, Region] = {
-    "australiaeast": Region(),
-    "australiasoutheast": Region(zones=False),
-    "brazilsouth": Region(),
-    "canadacentral": Region(),
-    "canadaeast": Region(flex=False, zones=False),
-    "centralindia": Region(),
-    "centralus": Region(),
-    "eastasia": Region(),
-    "eastus": Region(),
-    "eastus2": Region(),
-    "francecentral": Region(),
-    "germanywestcentral": Region(),
-    "israelcentral": Region(flex=False),
-    "italynorth": Region(),
-    "japaneast": Region(),
-    "koreacentral": Region(),
-    "mexicocentral": Region(flex=False),
-    "northcentralus": Region(zones=False),
-    "northeurope": Region(),
-    "norwayeast": Region(),
-    "polandcentral": Region(flex=False),
-    "qatarcentral": Region(flex=False),
-    "southafricanorth": Region(),
-    "southcentralus": Region(),
-    "southeastasia": Region(),
-    "southindia": Region(zones=False),
-    "spaincentral": Region(),
-    "swedencentral": Region(),
-    "switzerlandnorth": Region(flex=False),
-    "switzerlandwest": Region(flex=False, zones=False),
-    "uaenorth": Region(),
-    "uksouth": Region(),
-    "ukwest": Region(zones=False),
-    "westcentralus": Region(zones=False),
-    "westeurope": Region(),
-    "westus": Region(zones=False),
-    "westus2": Region(),
-    "westus3": Region(),
-}
-
-FLEX_REGIONS = frozenset(name for name, region in REGIONS.items() if region.flex)
 
 
 def _regions(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
+
+FLEX_REGIONS = _regions(
+    "australiaeast australiasoutheast brazilsouth canadacentral centralindia centralus eastasia eastus "
+    "eastus2 francecentral germanywestcentral italynorth japaneast koreacentral northcentralus northeurope "
+    "norwayeast southafricanorth southcentralus southeastasia southindia spaincentral swedencentral uaenorth "
+    "uksouth ukwest westcentralus westeurope westus westus2 westus3"
+)
+REGIONS = FLEX_REGIONS | _regions(
+    "canadaeast israelcentral mexicocentral polandcentral qatarcentral switzerlandnorth switzerlandwest"
+)
+"""All regions that are known by name."""
 
 _US_ZONE = _regions("centralus eastus eastus2 northcentralus southcentralus westus westus3")
 _EU_ZONE = _regions(

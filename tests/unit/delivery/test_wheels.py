@@ -1,4 +1,4 @@
-"""What a failed pip means, and what of a machine's settings reaches it."""
+"""The reasons of pip's failures, and the settings of this machine that pip gets."""
 
 from pathlib import Path
 
@@ -69,20 +69,25 @@ OF_THIS_WHEEL = [
     ("output", "reason", "general"),
     [*((*case, True) for case in GENERAL), *((*case, False) for case in OF_THIS_WHEEL)],
 )
-def test_each_failure_says_what_it_is(output: str, reason: str, general: bool) -> None:
-    problem = failure_of(output, DEMO, "3.12", CACHE)
-    assert problem.message.startswith("demo==1.0: ")
-    assert reason in problem.message
-    assert problem.general is general
+def test_the_reason_of_a_failure_comes_from_pips_output(output: str, reason: str, general: bool) -> None:
+    error = failure_of(output, DEMO, "3.12", CACHE)
+    assert str(error).startswith("demo==1.0: ")
+    assert reason in str(error)
+    assert error.general is general
 
 
-def test_the_line_that_a_failure_is_known_by_is_quoted_first() -> None:
-    output = f"{NOT_FOUND}Could not fetch URL {URL}: 403 Client Error: Forbidden for url: {URL} - skipping\n"
-    _, *lines = failure_of(output, DEMO, "3.12", CACHE).message.splitlines()
-    assert (
-        lines[0] == f"  pip: Could not fetch URL {URL}: 403 Client Error: Forbidden for url: {URL} - skipping"
-    )
-    assert len(lines) == 2
+def test_the_line_that_matches_the_reason_is_quoted_first() -> None:
+    line = f"Could not fetch URL {URL}: 403 Client Error: Forbidden for url: {URL} - skipping"
+    _, *quoted = str(failure_of(f"{NOT_FOUND}{line}\n", DEMO, "3.12", CACHE)).splitlines()
+    assert quoted == [f"  pip: {line}", f"  pip: {NOT_FOUND.splitlines()[1]}"]
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("", "demo==1.0: pip failed."), ("a\nb\n\nc\n", "demo==1.0: pip failed.\n  pip: b\n  pip: c")],
+)
+def test_an_unknown_failure_quotes_the_last_lines(output: str, message: str) -> None:
+    assert str(failure_of(output, DEMO, "3.12", CACHE)) == message
 
 
 def test_a_yanked_version_is_named_with_its_reason() -> None:
@@ -94,7 +99,7 @@ def test_a_yanked_version_is_named_with_its_reason() -> None:
     assert "(no reason given)" in yanked(output, DEMO)
 
 
-def test_an_index_and_a_proxy_reach_pip_and_nothing_else() -> None:
+def test_pip_gets_the_settings_of_its_index_and_its_connection_only() -> None:
     config = """:env:.find-links='/wheels /more'
 :env:.index-url='https://user:p%40ss@env.example/simple'
 :env:.platform='win_amd64'

@@ -1,14 +1,12 @@
-import os
 import sys
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from delivery.package import Package
 from infra import program
-from tests.unit.delivery.loopback import Azure, loopback
+from tests.fake_azure import Azure, signed_in_azure
 from tests.unit.infra.recording import Run, run_program
 
 PACKAGE = Package(path=".build/function_app.zip", content_hash="0123456789abcdef" * 4, size=1)
@@ -38,11 +36,6 @@ def run_stack(monkeypatch: pytest.MonkeyPatch) -> RunStack:
 
 
 @pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Azure]:
-    """A server that plays Azure, and somebody signed in to it."""
-    with loopback(tmp_path) as server:
-        for name in [name for name in os.environ if name.startswith(("ARM_", "AZURE_"))]:
-            monkeypatch.delenv(name)
-        for name, value in server.signs_in().items():
-            monkeypatch.setenv(name, value)
-        yield server
+def azure() -> Generator[Azure]:
+    with signed_in_azure() as azure:
+        yield azure

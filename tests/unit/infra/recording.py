@@ -57,60 +57,24 @@ class Run:
         return {pair["name"]: pair["value"] for pair in pairs}
 
     def before(self, name: str) -> frozenset[str]:
-        """Everything that has to stand before `name` is made, however indirectly."""
-        found: set[str] = set()
+        """All direct and indirect dependencies of `name`."""
+        before: set[str] = set()
         left = [name]
         while left:
-            for other in self.resources[left.pop()].dependencies - found:
-                found.add(other)
-                left.append(other)
-        return frozenset(found)
+            added = self.resources[left.pop()].dependencies - before
+            before |= added
+            left += added
+        return frozenset(before)
 
 
 class Azure(Mocks):
     """Answers with what only Azure knows. Where a value could be guessed from a name it is made unlike it."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        given: dict[str, Any] = cast("Any", args).inputs
+        inputs: dict[str, Any] = cast("Any", args).inputs
         if not args.custom:
-            return "", given
-        of_azure = {
-            "azure-native:resources:ResourceGroup": lambda: {"name": given["resourceGroupName"]},
-            "azure-native:managedidentity:UserAssignedIdentity": lambda: {
-                "clientId": "client-id-of-azure",
-                "principalId": "principal-id-of-azure",
-            },
-            "azure-native:storage:StorageAccount": lambda: {
-                "name": given["accountName"],
-                "primaryEndpoints": {
-                    kind: f"https://{kind}.endpoint-of-azure.test/" for kind in ("blob", "queue", "table")
-                },
-            },
-            "azure-native:storage:BlobContainer": lambda: {"name": given["containerName"]},
-            "azure-native:applicationinsights:Component": lambda: {
-                "connectionString": "connection-string-of-azure"
-            },
-            "azure-native:cognitiveservices:Account": lambda: {
-                "name": given["accountName"],
-                "properties": {**given["properties"], "endpoint": "https://openai.endpoint-of-azure.test/"},
-            },
-            "azure-native:cognitiveservices:Deployment": lambda: {"name": "deployment-of-azure"},
-            "azure-native:web:WebApp": lambda: {
-                "defaultHostName": "site.host-of-azure.test",
-                "hostNameSslStates": [
-                    {"name": "site.host-of-azure.test", "hostType": "Standard"},
-                    {"name": "scm.host-of-azure.test", "hostType": "Repository"},
-                ],
-                # A list goes in and a map comes out (pulumi-azure-native), on which the SDK insists.
-                "identity": {
-                    "type": "UserAssigned",
-                    "userAssignedIdentities": dict.fromkeys(
-                        given["identity"]["userAssignedIdentities"], EMPTY
-                    ),
-                },
-            },
-        }
-        return f"{ARM}/id-of-azure/{args.name}", {**given, **of_azure.get(args.typ, dict[str, Any])()}
+            return "", inputs
+        return f"{ARM}/id-of-azure/{args.name}", {**inputs, **_outputs(args.typ, inputs)}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token == "azure-native:cognitiveservices:getAccount":
@@ -118,6 +82,40 @@ class Azure(Mocks):
         assert args.token == "azure-native:authorization:getClientConfig", args.token
         answer = {"clientId": "c", "objectId": "o", "subscriptionId": SUBSCRIPTION_ID, "tenantId": "t"}
         return answer, []
+
+
+def _outputs(type_: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    match type_.removeprefix("azure-native:"):
+        case "resources:ResourceGroup":
+            return {"name": inputs["resourceGroupName"]}
+        case "managedidentity:UserAssignedIdentity":
+            return {"clientId": "client-id-of-azure", "principalId": "principal-id-of-azure"}
+        case "storage:StorageAccount":
+            kinds = ("blob", "queue", "table")
+            endpoints = {kind: f"https://{kind}.endpoint-of-azure.test/" for kind in kinds}
+            return {"name": inputs["accountName"], "primaryEndpoints": endpoints}
+        case "storage:BlobContainer":
+            return {"name": inputs["containerName"]}
+        case "applicationinsights:Component":
+            return {"connectionString": "connection-string-of-azure"}
+        case "cognitiveservices:Account":
+            properties = {**inputs["properties"], "endpoint": "https://openai.endpoint-of-azure.test/"}
+            return {"name": inputs["accountName"], "properties": properties}
+        case "cognitiveservices:Deployment":
+            return {"name": "deployment-of-azure"}
+        case "web:WebApp":
+            # A list goes in and a map comes out (pulumi-azure-native), on which the SDK insists.
+            identities = dict.fromkeys(inputs["identity"]["userAssignedIdentities"], EMPTY)
+            return {
+                "defaultHostName": "site.host-of-azure.test",
+                "hostNameSslStates": [
+                    {"name": "site.host-of-azure.test", "hostType": "Standard"},
+                    {"name": "scm.host-of-azure.test", "hostType": "Repository"},
+                ],
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": identities},
+            }
+        case _:
+            return {}
 
 
 class _Recorder(MockMonitor):
@@ -162,9 +160,9 @@ def _plain(value: Any) -> Any:
     plain: Any = rpc.unwrap_rpc_secret(value)
     if isinstance(plain, dict):
         members = cast("dict[str, Any]", plain)
-        return {key: _plain(item) for key, item in members.items() if key != "__provider"}
+        return {key: _plain(member) for key, member in members.items() if key != "__provider"}
     if isinstance(plain, list):
-        return [_plain(item) for item in cast("list[Any]", plain)]
+        return [_plain(element) for element in cast("list[Any]", plain)]
     return plain
 
 

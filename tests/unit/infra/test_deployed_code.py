@@ -1,4 +1,4 @@
-"""The deployed code as a resource: when it deploys, what it keeps, and how it fails."""
+"""The deployed code as a resource: when it is deployed, its state, and its failures."""
 
 import base64
 import io
@@ -8,50 +8,53 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider  # pyright: ignore[reportUnknownVariableType] # untyped in pulumi
 from pulumi.output import Unknown
 
-from delivery import publish
 from delivery.package import PackageError, content_hash, zip_bytes
-from delivery.publish import Clock, DeploymentError
+from delivery.publish import DeploymentError
 from delivery.signin import SignInError
-from infra.dynamic import deployed_code as deployment
+from infra import dynamic
+from infra.dynamic import deployed_code
 from infra.dynamic.deployed_code import DeployedCodeProvider
-from tests.unit.delivery.loopback import FUNCTIONS, HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply
+from tests.fake_azure import HEALTH, PUBLISH, SITE, SITE_ID, Azure, Reply
 
-PACKAGE = zip_bytes({"function_app.py": b'@bp.function_name("CreateAssistant")\ndef create(): ...\n'})
-INPUTS = {
+SOURCE = b'@bp.function_name("CreateAssistant")\ndef create(): ...\n'
+PACKAGE = zip_bytes({"function_app.py": SOURCE})
+HASH = content_hash(io.BytesIO(PACKAGE))
+PATH = ".build/function_app.zip"
+INPUTS: dict[str, Any] = {
     "site_id": SITE_ID,
-    "scm_host": "scm.example",
-    "site_host": "app.example",
-    "package_path": ".build/function_app.zip",
-    "package_hash": "old",
+    "scm_host": "azure.test",
+    "site_host": "azure.test",
+    "package_path": PATH,
+    "package_hash": HASH,
     "python_version": "3.12",
 }
+PROVIDERS = [
+    "DeletionGuardProvider",
+    "DeployedCodeProvider",
+    "PurgedAccountProvider",
+    "ReplacementGuardProvider",
+]
+WITH_PROVIDER = {**INPUTS, "__provider": "pickle"}
 
 
 @pytest.fixture
-def azure(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Azure:
-    """A site that takes the package, somebody signed in, and a project folder that holds it."""
-    monkeypatch.setattr(deployment, "PROJECT_ROOT", tmp_path)
-    path = tmp_path / INPUTS["package_path"]
-    path.parent.mkdir()
-    path.write_bytes(PACKAGE)
-    azure.runs(content_hash(path), "CreateAssistant")
+def site(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Azure:
+    """A project that has built the package, and a site that accepts it."""
+    monkeypatch.setattr(deployed_code, "PROJECT_ROOT", tmp_path)
+    (tmp_path / PATH).parent.mkdir()
+    (tmp_path / PATH).write_bytes(PACKAGE)
+    azure.runs(HASH, "CreateAssistant")
     return azure
 
 
 def provider(config: dict[str, Any] | None = None) -> DeployedCodeProvider:
-    made = DeployedCodeProvider()
-    made.configure(ConfigureRequest(Config(config or {}, "assistant")))
-    return made
-
-
-def inputs(azure: Azure, **changed: str) -> dict[str, Any]:
-    package_hash = content_hash(io.BytesIO(PACKAGE))
-    hosts = {"scm_host": azure.host, "site_host": azure.host, "package_hash": package_hash}
-    return {**INPUTS, **hosts, "__provider": "pickle", **changed}
+    provider = DeployedCodeProvider()
+    provider.configure(ConfigureRequest(Config(config or {}, "assistant")))
+    return provider
 
 
 @pytest.mark.parametrize(
@@ -72,135 +75,112 @@ def inputs(azure: Azure, **changed: str) -> dict[str, Any]:
 def test_a_new_package_updates_and_a_new_site_replaces(
     changed: dict[str, object], changes: bool, replaces: list[str] | None
 ) -> None:
-    found = provider().diff(SITE_ID, dict(INPUTS), {**INPUTS, **changed})
-    assert (found.changes, found.replaces) == (changes, replaces)
+    diff = provider().diff(SITE_ID, INPUTS, {**INPUTS, **changed})
+    assert (diff.changes, diff.replaces) == (changes, replaces)
 
 
-def test_creating_deploys_and_keeps_the_inputs_only(azure: Azure) -> None:
-    given = inputs(azure)
-    created = provider().create(given)
-    assert created.id == SITE_ID
-    assert created.outs == {key: value for key, value in given.items() if key != "__provider"}
-    assert azure.requests(PUBLISH)[0].body == PACKAGE
-    assert azure.requests(PUBLISH)[0].headers["Authorization"] == "Bearer tok3n"
+def test_the_same_package_is_pushed_again_if_the_variable_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSISTANT_PUSH_AGAIN", "1")
+    assert provider().diff(SITE_ID, INPUTS, INPUTS).changes
 
 
-def test_creating_says_what_the_package_holds(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
-    provider().create(inputs(azure))
-    size = len(b'@bp.function_name("CreateAssistant")\ndef create(): ...\n')
-    assert f": 1 files of function_app/ ({size} bytes), 0 of its dependencies" in capsys.readouterr().err
-
-
-def test_updating_deploys(azure: Azure) -> None:
-    updated = provider().update(SITE_ID, dict(INPUTS), inputs(azure))
-    assert updated.outs is not None
-    assert updated.outs["package_hash"] == inputs(azure)["package_hash"]
-    assert len(azure.requests(PUBLISH)) == 1
-
-
-def test_no_token_stands_in_the_state(azure: Azure) -> None:
-    created = provider().create(inputs(azure))
+def test_creating_deploys_and_records_the_inputs_only(
+    site: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created = provider().create(WITH_PROVIDER)
+    assert (created.id, created.outs) == (SITE_ID, INPUTS)
+    (push,) = site.requests(PUBLISH)
+    assert (push.body, push.headers["Authorization"]) == (PACKAGE, "Bearer tok3n")
     assert "tok3n" not in json.dumps(created.outs)
+    contents = f"1 files of function_app/ ({len(SOURCE)} bytes), 0 of its dependencies (0 bytes)."
+    assert f"Package {HASH[:12]}: {contents}\n" in capsys.readouterr().err
 
 
-def test_the_state_names_the_provider_and_holds_none_of_its_code() -> None:
-    pickled = base64.b64decode(serialize_provider(DeployedCodeProvider()))
+def test_updating_deploys(site: Azure) -> None:
+    assert provider().update(SITE_ID, {**INPUTS, "package_hash": "old"}, WITH_PROVIDER).outs == INPUTS
+    assert len(site.requests(PUBLISH)) == 1
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_state_names_the_provider_and_contains_none_of_its_code(name: str) -> None:
+    provider_class: type[ResourceProvider] = getattr(dynamic, name)
+    pickled = base64.b64decode(serialize_provider(provider_class()))
     assert b"infra.dynamic\x94" in pickled, "by its package, so that the module may move"
     assert len(pickled) < 100
+    assert not provider_class.serialize_as_secret_always
 
 
-def test_stack_config_signs_in_where_the_environment_does_not(
-    azure: Azure, monkeypatch: pytest.MonkeyPatch
+def test_stack_config_signs_in_if_the_environment_does_not(
+    site: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ARM_USE_MSI")
     monkeypatch.delenv("ARM_METADATA_HOSTNAME")
-    config = {"azure-native:useMsi": "true", "azure-native:metadataHost": azure.host}
-    assert provider(config).create(inputs(azure)).id == SITE_ID
+    config = {"azure-native:useMsi": "true", "azure-native:metadataHost": site.host}
+    assert provider(config).create(INPUTS).id == SITE_ID
 
 
-def test_a_package_that_was_built_again_meanwhile_is_not_pushed(azure: Azure) -> None:
-    with pytest.raises(PackageError, match=r"now holds package .* not other as planned.*pulumi up"):
-        provider().create(inputs(azure, package_hash="other"))
-    assert azure.requests(PUBLISH) == []
-
-
-@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (b"PK", "cannot be read as a zip")])
-def test_a_package_that_cannot_be_read_is_not_pushed(azure: Azure, content: bytes | None, said: str) -> None:
-    path = deployment.PROJECT_ROOT / INPUTS["package_path"]
-    if content is None:
-        path.unlink()
-    else:
+@pytest.mark.parametrize(
+    ("content", "package_hash", "message"),
+    [
+        (PACKAGE, "other", r"now holds package .* not other as planned.*pulumi up"),
+        (None, HASH, r"cannot be read: No such file or directory\. Run `pulumi up` again"),
+        (b"PK", HASH, "cannot be read as a zip"),
+    ],
+)
+def test_another_package_than_the_planned_one_is_not_pushed(
+    site: Azure, content: bytes | None, package_hash: str, message: str
+) -> None:
+    path = deployed_code.PROJECT_ROOT / PATH
+    path.unlink()
+    if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PackageError, match=said):
-        provider().create(inputs(azure))
-    assert azure.requests(PUBLISH) == []
+    with pytest.raises(PackageError, match=message):
+        provider().create({**INPUTS, "package_hash": package_hash})
+    assert site.requests(PUBLISH) == []
 
 
-def test_a_failure_reaches_the_user_without_a_traceback(azure: Azure) -> None:
-    azure.answers(PUBLISH, Reply(400, "The zip is broken"))
+def test_a_failure_reaches_the_user_without_a_traceback(site: Azure) -> None:
+    site.answers(PUBLISH, Reply(400, "The zip is broken"))
     with pytest.raises(DeploymentError, match="The zip is broken") as raised:
-        provider().create(inputs(azure))
+        provider().create(INPUTS)
     assert raised.value.__suppress_context__
     assert sys.tracebacklimit == 0
 
 
-def test_a_sign_in_that_fails_is_a_plain_failure_too(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_sign_in_that_fails_is_reported_without_a_traceback_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_CLIENT_SECRET", "s")
-    with pytest.raises(SignInError, match="ARM_CLIENT_ID"):
-        provider().create(inputs(azure))
+    with pytest.raises(SignInError, match="ARM_CLIENT_ID") as raised:
+        provider().create(INPUTS)
+    assert raised.value.__suppress_context__
 
 
-def test_refresh_leaves_alone_what_runs_as_recorded(azure: Azure) -> None:
-    given = inputs(azure)
-    found = provider().read(SITE_ID, given)
-    assert found.id == SITE_ID
-    assert found.outs == {key: value for key, value in given.items() if key != "__provider"}
+@pytest.mark.usefixtures("site")
+def test_refresh_changes_nothing_if_the_recorded_package_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    refreshed = provider().read(SITE_ID, WITH_PROVIDER)
+    assert (refreshed.id, refreshed.outs, refreshed.inputs) == (SITE_ID, INPUTS, INPUTS)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
-    ("health", "running"),
-    [(Reply(200, {"package": "drift"}), "drift"), (Reply(404), "")],
-    ids=["other", "none"],
+    ("health", "running", "displayed"),
+    [(Reply(200, {"package": "drift"}), "drift", "drift"), (Reply(404), "", "no package that answers")],
 )
-def test_refresh_finds_other_code_so_that_the_next_up_deploys_again(
-    azure: Azure, health: Reply, running: str, capsys: pytest.CaptureFixture[str]
+def test_refresh_records_other_code_so_that_the_next_up_deploys(
+    site: Azure, health: Reply, running: str, displayed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = inputs(azure)
-    azure.answers(HEALTH, health)
-    found = provider().read(SITE_ID, given)
-    assert found.outs is not None
-    assert found.outs["package_hash"] == running
-    assert provider().diff(SITE_ID, found.outs, given).changes
-    assert "`up` will deploy again" in capsys.readouterr().err
+    site.answers(HEALTH, health)
+    state = {**INPUTS, "package_hash": running}
+    assert provider().read(SITE_ID, INPUTS).outs == state
+    assert provider().diff(SITE_ID, state, INPUTS).changes
+    assert f"azure.test runs {displayed}: `up` will deploy again." in capsys.readouterr().err
 
 
-def test_the_code_is_pushed_again_where_that_is_asked_for_although_the_state_names_it(
-    azure: Azure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = inputs(azure)
-    assert not provider().diff(SITE_ID, given, given).changes
-
-    monkeypatch.setenv("ASSISTANT_PUSH_AGAIN", "1")
-
-    assert provider().diff(SITE_ID, given, given).changes
+def test_refresh_records_that_the_site_is_gone(site: Azure) -> None:
+    site.answers(SITE, Reply(404))
+    assert provider().read(SITE_ID, INPUTS).id == ""
 
 
-def test_refresh_finds_that_the_site_is_gone(azure: Azure) -> None:
-    azure.answers(SITE, Reply(404))
-    assert provider().read(SITE_ID, inputs(azure)).id == ""
-
-
-def test_destroying_asks_nothing_of_azure(azure: Azure) -> None:
-    provider().delete(SITE_ID, inputs(azure))
+def test_destroying_sends_no_request(azure: Azure) -> None:
+    provider().delete(SITE_ID, INPUTS)
     assert azure.received == []
-
-
-def test_functions_have_to_be_listed(
-    azure: Azure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    timeless = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
-    monkeypatch.setattr(publish, "Clock", lambda: timeless)
-    listed = {"value": [{"name": "app/CreateAssistant"}]}
-    azure.answers(FUNCTIONS, Reply(200, {"value": []}), Reply(200, listed))
-    provider().create(inputs(azure))
-    assert "functions are not listed yet" in capsys.readouterr().err

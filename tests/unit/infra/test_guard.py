@@ -1,6 +1,3 @@
-"""A protected stack refuses its deletion with the two commands that would allow it."""
-
-import sys
 from typing import Any
 
 import pytest
@@ -8,29 +5,24 @@ import pytest
 from infra.dynamic.deletion_guard import DeletionGuardProvider, ProtectedError
 
 PROTECTED: dict[str, Any] = {"protected": True, "stack": "prod"}
+UNPROTECTED = {**PROTECTED, "protected": False}
 
 
-@pytest.fixture(autouse=True)
-def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
-
-
-def test_a_protected_stack_names_the_two_commands_that_allow_its_deletion() -> None:
-    with pytest.raises(ProtectedError) as refused:
+def test_deleting_a_protected_stack_fails_with_the_two_commands_that_allow_it() -> None:
+    with pytest.raises(ProtectedError) as raised:
         DeletionGuardProvider().delete("id", PROTECTED)
-
-    commands = [line.strip() for line in str(refused.value).splitlines()[1:]]
+    commands = [line.strip() for line in str(raised.value).splitlines()[1:]]
     assert commands == ["pulumi config set deletionProtection false --stack prod", "pulumi up --stack prod"]
 
 
-def test_without_protection_it_goes_like_any_resource() -> None:
-    DeletionGuardProvider().delete("id", {**PROTECTED, "protected": False})
+def test_an_unprotected_stack_is_deleted() -> None:
+    DeletionGuardProvider().delete("id", UNPROTECTED)
 
 
-def test_taking_the_protection_off_is_an_update() -> None:
+def test_the_state_has_the_protection_and_changes_with_it() -> None:
     guard = DeletionGuardProvider()
-    off = {**PROTECTED, "protected": False}
-
-    assert guard.diff("id", PROTECTED, off).changes
-    assert guard.update("id", PROTECTED, off).outs == off
+    created = guard.create({**PROTECTED, "__provider": "pickle"})
+    assert (created.id, created.outs) == ("deletion-guard", PROTECTED)
+    assert guard.diff("id", PROTECTED, UNPROTECTED).changes
+    assert guard.update("id", PROTECTED, UNPROTECTED).outs == UNPROTECTED
     assert not guard.diff("id", PROTECTED, {**PROTECTED, "__provider": "pickle"}).changes

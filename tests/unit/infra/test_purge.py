@@ -1,4 +1,4 @@
-"""The soft-deleted model account goes with the stack, or the error says what to do."""
+"""The soft-deleted model account is purged, or the error names what to do."""
 
 from typing import Any
 
@@ -7,103 +7,122 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 from pulumi.output import Unknown
 
+from infra.dynamic import purged_account
 from infra.dynamic.purged_account import PurgedAccountProvider, PurgeError
-from tests.unit.delivery.loopback import Azure, Reply
+from tests.fake_azure import IDENTITY, Azure, Reply
 
 INPUTS: dict[str, Any] = {"subscription_id": "s", "location": "eastus2", "group": "rg", "account": "oai"}
-FOUND: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_missing": ""}
+STATE: dict[str, Any] = {**INPUTS, "group_id": "/subscriptions/s/resourceGroups/rg", "account_missing": ""}
 DELETED = (
     "/subscriptions/s/providers/Microsoft.CognitiveServices/locations/eastus2/resourceGroups/rg"
     "/deletedAccounts/oai"
 )
 OPERATION = "/subscriptions/s/operations/1"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def deleted(azure: Azure) -> Azure:
+    """The account is soft-deleted, and can be purged."""
+    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, JSON))
+    azure.answers(f"DELETE {DELETED}", Reply(204))
+    return azure
 
 
 def provider() -> PurgedAccountProvider:
-    made = PurgedAccountProvider()
-    made.configure(ConfigureRequest(Config({}, "assistant")))
-    return made
+    provider = PurgedAccountProvider()
+    provider.configure(ConfigureRequest(Config({}, "assistant")))
+    return provider
 
 
 def delete() -> None:
     provider().delete("id", {**INPUTS, "__provider": "pickle"})
 
 
-def test_a_soft_deleted_account_is_purged_and_waited_for(azure: Azure) -> None:
-    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
-    poll = {"Location": f"https://{azure.host}{OPERATION}", "Retry-After": "1"}
+def accept(azure: Azure, *last: Reply) -> None:
+    """The purge goes on after it was accepted."""
+    poll = {"Location": f"https://{azure.host}{OPERATION}", "Retry-After": "0"}
     azure.answers(f"DELETE {DELETED}", Reply(202, "", poll))
-    azure.answers(f"GET {OPERATION}", Reply(202, "", poll), Reply(204))
+    azure.answers(f"GET {OPERATION}", Reply(202, "", poll), *last)
 
+
+def test_a_soft_deleted_account_is_purged_until_the_operation_ends(
+    deleted: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept(deleted, Reply(204))
     delete()
+    assert len(deleted.requests(f"DELETE {DELETED}")) == 1
+    assert len(deleted.requests(f"GET {OPERATION}")) == 2
+    assert "Purged the deleted model account oai" in capsys.readouterr().err
 
-    assert len(azure.requests(f"DELETE {DELETED}")) == 1
-    assert len(azure.requests(f"GET {OPERATION}")) == 2
 
-
-def test_nothing_is_purged_where_nothing_is_deleted(azure: Azure) -> None:
-    missing: dict[str, Any] = {"error": {"code": "ResourceNotFound", "message": "Not found."}}
-    azure.answers(f"GET {DELETED}", Reply(404, missing, {"Content-Type": "application/json"}))
-
+def test_the_token_is_for_the_cloud_of_the_stack(deleted: Azure) -> None:
     delete()
+    assert {request.query["resource"].rstrip("/") for request in deleted.requests(IDENTITY)} == {
+        f"https://{deleted.host}"
+    }
+    assert deleted.requests(f"DELETE {DELETED}")[0].headers["Authorization"] == "Bearer tok3n"
 
+
+def test_without_a_deleted_account_nothing_is_purged(
+    azure: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = {"error": {"code": "ResourceNotFound", "message": "Not found."}}
+    azure.answers(f"GET {DELETED}", Reply(404, missing, JSON))
+    delete()
     assert azure.requests(f"GET {DELETED}")
     assert not azure.requests(f"DELETE {DELETED}")
+    assert capsys.readouterr().err == ""
 
 
-def test_a_refused_purge_names_the_right_that_is_missing_and_the_command(azure: Azure) -> None:
-    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
-    refusal: dict[str, Any] = {"error": {"code": "AuthorizationFailed", "message": "The client may not."}}
-    azure.answers(f"DELETE {DELETED}", Reply(403, refusal, {"Content-Type": "application/json"}))
+def test_a_refused_purge_names_the_missing_permission_and_the_command(deleted: Azure) -> None:
+    refusal = {"error": {"code": "AuthorizationFailed", "message": "The client may not."}}
+    deleted.answers(f"DELETE {DELETED}", Reply(403, refusal, JSON))
+    with pytest.raises(
+        PurgeError, match=r"(?s)The client may not.*Contributor.*--location eastus2.*--name oai"
+    ):
+        delete()
 
-    with pytest.raises(PurgeError, match=r"(?s)The client may not.*Contributor.*--name oai"):
+
+def test_a_purge_that_does_not_end_is_an_error(deleted: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept(deleted)
+    monkeypatch.setattr(purged_account, "PURGE_DEADLINE", 0.0)
+    with pytest.raises(PurgeError, match="it has not ended after 0 minutes"):
         delete()
 
 
 @pytest.mark.parametrize("step", ["create", "update"])
-def test_an_account_that_was_deleted_without_this_stack_is_purged_before_it_is_created(
-    azure: Azure, step: str
+def test_an_account_that_was_deleted_outside_this_stack_is_purged_before_it_is_created(
+    deleted: Azure, step: str
 ) -> None:
-    azure.answers(f"GET {DELETED}", Reply(200, {"name": "oai"}, {"Content-Type": "application/json"}))
-    azure.answers(f"DELETE {DELETED}", Reply(204))
-    missing = {**FOUND, "account_missing": "1"}
-
-    outputs = (
-        provider().create(missing).outs if step == "create" else provider().update("id", FOUND, missing).outs
-    )
-
-    assert outputs == missing
-    assert len(azure.requests(f"DELETE {DELETED}")) == 1
+    missing = {**STATE, "account_missing": "1"}
+    given = {**missing, "__provider": "pickle"}
+    if step == "create":
+        created = provider().create(given)
+        assert (created.id, created.outs) == ("eastus2/rg/oai", missing)
+    else:
+        assert provider().update("id", STATE, given).outs == missing
+    assert len(deleted.requests(f"DELETE {DELETED}")) == 1
 
 
-@pytest.mark.parametrize("key", sorted(INPUTS))
-def test_another_account_is_another_resource(key: str) -> None:
-    answer = provider().diff("id", FOUND, {**FOUND, key: "other"})
-
-    assert (answer.changes, answer.replaces) == (True, [key])
-
-
-def test_a_group_that_is_replaced_replaces_it_too() -> None:
-    """The engine asks so, with what comes from the group unknown, before it deletes the group."""
-    answer = provider().diff("id", FOUND, {**FOUND, "group_id": Unknown()})
-
-    assert (answer.changes, answer.replaces) == (True, ["group_id"])
+CREATED = {**STATE, "account_missing": "1"}  # as the first `up` records it
 
 
 @pytest.mark.parametrize(
-    ("olds", "missing"),
-    [(FOUND, "2"), ({**FOUND, "account_missing": "1"}, "2"), (INPUTS, "")],
-    ids=["account-gone", "account-gone-again", "older-state"],
+    ("olds", "news", "changes", "replaces"),
+    [
+        *((STATE, {**STATE, key: "other"}, True, [key]) for key in INPUTS),
+        # The group is replaced: the engine asks with its outputs unknown, before it deletes the group.
+        (STATE, {**STATE, "group_id": Unknown()}, True, ["group_id"]),
+        (STATE, CREATED, True, []),
+        (CREATED, {**STATE, "account_missing": "2"}, True, []),
+        (INPUTS, STATE, True, []),  # a state from before 2026-12
+        (CREATED, STATE, False, []),
+        (CREATED, CREATED, False, []),  # a refresh compares the state with itself
+    ],
 )
-def test_where_the_account_is_gone_or_the_state_is_older_it_is_updated(
-    olds: dict[str, Any], missing: str
+def test_another_account_replaces_and_a_missing_one_updates(
+    olds: dict[str, Any], news: dict[str, Any], changes: bool, replaces: list[str]
 ) -> None:
-    answer = provider().diff("id", olds, {**FOUND, "account_missing": missing})
-
-    assert (answer.changes, answer.replaces) == (True, [])
-
-
-def test_the_same_account_is_no_change() -> None:
-    created = {**FOUND, "account_missing": "1"}  # as the first `up` records it
-    assert not provider().diff("id", created, {**FOUND, "__provider": "pickle"}).changes
-    assert not provider().diff("id", created, created).changes, "a refresh compares the state with itself"
+    diff = provider().diff("id", olds, news)
+    assert (diff.changes, diff.replaces) == (changes, replaces)

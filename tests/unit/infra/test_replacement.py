@@ -14,64 +14,55 @@ from tests.unit.infra.recording import ROOT, SUBSCRIPTION_ID
 def inputs(
     location: str = "eastus2", openai: str = "eastus2", suffix: str = "", *, protected: bool = False
 ) -> dict[str, Any]:
-    name = names(SUBSCRIPTION_ID, "assistant", "dev", suffix, openai)
-    return {**guarded(name, location, openai), "protected": protected, "stack": "dev"}
+    stack_names = names(SUBSCRIPTION_ID, "assistant", "dev", suffix, openai)
+    return {**guarded(stack_names, location, openai), "protected": protected, "stack": "dev"}
 
 
 GROUP, MODEL = inputs()["resource_group"], inputs()["model_account"]
 
 
-def test_a_new_stack_and_an_unchanged_one_are_not_refused() -> None:
-    assert refusal({}, inputs(), "") == ""
-    assert refusal(inputs(), inputs(), "") == ""
+@pytest.mark.parametrize("olds", [{}, inputs()])
+def test_a_new_or_unchanged_stack_is_not_refused(olds: dict[str, Any]) -> None:
+    assert refusal(olds, inputs(), "") == ""
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [inputs("westus3", "westus3"), inputs("westus3"), inputs(suffix="b2"), inputs("westus3", suffix="b2")],
-    ids=["location", "location-beside-openaiLocation", "nameSuffix", "both"],
+    ("changed", "lost", "needed"),
+    [
+        *(
+            (changed, ["all conversations", "host name", "quota"], GROUP)
+            for changed in (
+                inputs("westus3", "westus3"),
+                inputs("westus3"),
+                inputs(suffix="b2"),
+                inputs("westus3", suffix="b2"),
+            )
+        ),
+        (inputs(openai="westus3"), ["host name", "quota", "not the conversations"], MODEL),
+    ],
 )
-def test_what_replaces_the_group_is_refused_with_what_is_lost_and_the_command_that_allows_it(
-    changed: dict[str, Any],
+def test_a_replacement_is_refused_with_what_is_lost_and_the_command_that_allows_it(
+    changed: dict[str, Any], lost: list[str], needed: str
 ) -> None:
     message = refusal(inputs(), changed, "")
-
-    for lost in ("conversations", "host name", "quota"):
-        assert lost in message
-    command = message.splitlines()[-1].strip()
-    assert command == f"{REPLACE_VARIABLE}={GROUP} pulumi up --stack dev"
-    assert refusal(inputs(), changed, GROUP) == ""
-
-
-def test_another_region_of_the_model_loses_no_conversation_and_needs_only_the_account() -> None:
-    message = refusal(inputs(), inputs(openai="westus3"), "")
-
-    assert "host name" in message
-    assert "quota" in message
-    assert "not the conversations" in message
-    assert f"{REPLACE_VARIABLE}={MODEL} " in message
-    assert refusal(inputs(), inputs(openai="westus3"), f"{GROUP},{MODEL}") == ""
+    assert all(loss in message for loss in lost)
+    assert message.endswith(f"\n  {REPLACE_VARIABLE}={needed} pulumi up --stack dev")
+    for allowed in (needed, f"other@eastus2,{needed}"):
+        assert refusal(inputs(), changed, allowed) == ""
+    for other in ("1", "true", changed["resource_group"], changed["model_account"], f"{needed}x"):
+        assert refusal(inputs(), changed, other) == message
 
 
-@pytest.mark.parametrize("allowed", ["1", "true", MODEL, inputs("westus3")["resource_group"], f"{GROUP}x"])
-def test_the_variable_allows_only_what_it_names(allowed: str) -> None:
-    assert refusal(inputs(), inputs("westus3"), allowed)
-
-
-def test_what_was_allowed_once_does_not_allow_the_next_replacement() -> None:
+def test_a_variable_that_allowed_one_replacement_does_not_allow_the_next() -> None:
     assert refusal(inputs("westus3"), inputs("swedencentral"), GROUP)
 
 
-def test_a_protected_stack_is_refused_even_so_with_the_commands_that_take_the_protection_off() -> None:
+def test_a_protected_stack_is_refused_with_the_commands_that_end_the_protection_first() -> None:
     message = refusal(inputs(protected=True), inputs("westus3"), GROUP)
-
     assert "pulumi config set deletionProtection false --stack dev\n" in message
     assert message.index("deletionProtection false") < message.index(REPLACE_VARIABLE)
-
-
-def test_taking_the_protection_off_in_the_same_run_is_too_late() -> None:
-    """The lock on the storage account would still stand when the group is deleted."""
-    assert refusal(inputs(protected=True), inputs("westus3", protected=False), GROUP)
+    # In the same run, the lock on the storage account would still exist when the group is deleted.
+    assert refusal(inputs(protected=True), inputs("westus3", protected=False), GROUP) == message
 
 
 def test_the_provider_reads_the_variable_in_check(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,12 +70,22 @@ def test_the_provider_reads_the_variable_in_check(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv(REPLACE_VARIABLE, raising=False)
     (failure,) = guard.check(inputs(), inputs("westus3")).failures
     assert GROUP in failure.reason
-
     monkeypatch.setenv(REPLACE_VARIABLE, GROUP)
-    assert guard.check(inputs(), inputs("westus3")).failures == []
+    allowed = guard.check(inputs(), inputs("westus3"))
+    assert (allowed.failures, allowed.inputs) == ([], inputs("westus3"))
 
 
-def test_everything_in_azure_stands_behind_the_guard(run_stack: RunStack) -> None:
+def test_the_provider_records_the_guarded_resources() -> None:
+    guard = ReplacementGuardProvider()
+    given = {**inputs(), "__provider": "pickle"}
+    created = guard.create(given)
+    assert (created.id, created.outs) == ("replacement-guard", inputs())
+    assert guard.update("id", {}, given).outs == inputs()
+    assert not guard.diff("id", inputs(), given).changes
+    assert guard.diff("id", inputs(), inputs(protected=True)).changes
+
+
+def test_everything_in_azure_depends_on_the_guard(run_stack: RunStack) -> None:
     run = run_stack()
     in_azure = {name for name, resource in run.resources.items() if resource.type.startswith("azure-native")}
     for name in in_azure - {"group"}:
@@ -92,21 +93,21 @@ def test_everything_in_azure_stands_behind_the_guard(run_stack: RunStack) -> Non
     assert "replacement-guard" in run.before("group")
 
 
-@pytest.mark.parametrize("resource", ["group", "storage-account", "openai-account"])
-def test_what_targets_cannot_leave_out_is_a_direct_dependency_with_another_name_after_a_change(
-    run_stack: RunStack, resource: str
-) -> None:
-    def guards(config: dict[str, object]) -> set[str]:
-        dependencies = run_stack(config)[resource].dependencies
-        return {name for name in dependencies if name.startswith("replacement-guard-")}
-
-    assert guards({}) == guards({"modelCapacity": 7}) != guards({"location": "westus3"})
-    assert len(guards({})) == 1
-
-
-def test_every_resource_that_is_deleted_first_is_in_the_table_of_the_documentation(
+def test_what_holds_data_depends_directly_on_a_guard_with_another_name_after_a_change(
     run_stack: RunStack,
 ) -> None:
+    """`--target` and `--exclude` cannot leave it out."""
+    runs = [run_stack(config) for config in ({}, {"modelCapacity": 7}, {"location": "westus3"})]
+    for resource in ("group", "storage-account", "openai-account"):
+        guards = [
+            {name for name in run[resource].dependencies if name.startswith("replacement-guard-")}
+            for run in runs
+        ]
+        assert len(guards[0]) == 1
+        assert guards[0] == guards[1] != guards[2]
+
+
+def test_the_documentation_lists_every_resource_that_is_deleted_first(run_stack: RunStack) -> None:
     run = run_stack({"deletionProtection": True})
     deleted_first = {
         resource.type.rpartition(":")[2]
@@ -114,9 +115,5 @@ def test_every_resource_that_is_deleted_first_is_in_the_table_of_the_documentati
         if resource.delete_before_replace
     }
     table = (ROOT / "docs" / "replacement.md").read_text().partition("|---|")[2]
-    listed = {
-        name
-        for row in re.findall(r"^\| ([A-Z]\w+(?:, \w+)*) \|", table, re.MULTILINE)
-        for name in row.split(", ")
-    }
-    assert listed == deleted_first
+    rows = re.findall(r"^\| ([A-Z]\w+(?:, \w+)*) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in row.split(", ")} == deleted_first

@@ -1,23 +1,21 @@
-"""The whole program under mocks: what it asks Azure for, in which order, and what it gives away."""
+"""The whole program under Pulumi's mocks: its resources, their order and inputs, and its exports."""
 
-import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pytest
+from pulumi_azure_native import cognitiveservices
 from pulumi_azure_native.web import outputs
 
-from delivery.package import build_package
+from delivery.package import Package, build_package
 from infra import program
 from infra.components.function_host import repository_host
 from infra.names import names
 from infra.roles import assignment_name
-from infra.settings import SETTINGS
 from tests.unit.infra.conftest import PACKAGE, RunStack
-from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, run_program
+from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, Run, run_program
 
 TREE = {
     "": {
@@ -32,123 +30,115 @@ TREE = {
     "function-host": {"plan", "function-app", "no-scm-password", "no-ftp-password", "deployed-code"},
 }
 
-# What ARM refuses a Flex Consumption app for (extended code 51021), and settings refused or deprecated.
-REFUSED_SITE_CONFIG = {
-    *("linuxFxVersion", "windowsFxVersion", "netFrameworkVersion", "ftpsState", "use32BitWorkerProcess"),
-    *(
-        "preWarmedInstanceCount",
-        "functionsRuntimeScaleMonitoringEnabled",
-        "functionAppScaleLimit",
-        "alwaysOn",
-    ),
-    *("pythonVersion", "nodeVersion", "phpVersion", "javaVersion", "powerShellVersion"),
-}
-REFUSED_APP_SETTINGS = {
-    *("FUNCTIONS_WORKER_RUNTIME", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"),
-    *("FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_RUNTIME_VERSION", "FUNCTIONS_MAX_HTTP_CONCURRENCY"),
-    *("FUNCTIONS_WORKER_PROCESS_COUNT", "FUNCTIONS_WORKER_DYNAMIC_CONCURRENCY_ENABLED"),
-    *("WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE"),
-    *("WEBSITE_CONTENTOVERVNET", "WEBSITE_SKIP_CONTENTSHARE_VALIDATION", "WEBSITE_DNS_SERVER"),
-    *("WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT", "WEBSITE_VNET_ROUTE_ALL", "WEBSITE_MOUNT_ENABLED"),
-    *(
-        "AzureWebJobsStorage",
-        "OPENAI_API_KEY",
-        "AZURE_OPENAI_KEY",
-        "AzureOpenAI__key",
-        "WEBSITE_TIME_ZONE",
-        "TZ",
-    ),
-}
-
 
 def id_of(name: str) -> str:
     return f"{ARM}/id-of-azure/{name}"
 
 
+@pytest.fixture
+def stack(run_stack: RunStack) -> Run:
+    return run_stack()
+
+
 # --- tree and order ------------------------------------------------------------------------------
 
 
-def test_the_preview_shows_exactly_these_resources_as_a_tree(run_stack: RunStack) -> None:
-    found: dict[str, set[str]] = {}
-    for resource in run_stack().resources.values():
+def test_the_program_has_exactly_these_resources(stack: Run) -> None:
+    tree: dict[str, set[str]] = {}
+    for resource in stack.resources.values():
         name = re.sub(r"(?<=^replacement-guard-)[a-z2-7]{8}$", "HASH", resource.name)
-        found.setdefault(resource.parent, set()).add(name)
-    assert found == TREE
+        tree.setdefault(resource.parent, set()).add(name)
+    assert tree == TREE
 
 
-def test_a_first_preview_names_every_resource_as_the_update_does(run_stack: RunStack) -> None:
-    preview, update = run_stack(preview=True), run_stack()
-    assert preview.resources.keys() == update.resources.keys()
-    for key in ("resourceGroupName", "accountName", "name", "workspaceName", "resourceName"):
-        for name in (
-            "group",
-            "storage-account",
-            "function-app",
-            "log-workspace",
-            "app-insights",
-            "openai-account",
-        ):
-            assert preview[name].inputs.get(key) == update[name].inputs.get(key)
+def test_a_first_preview_has_the_names_of_the_update(run_stack: RunStack, stack: Run) -> None:
+    preview = run_stack(preview=True)
+    assert preview.resources.keys() == stack.resources.keys()
+    keys = {"group": "resourceGroupName", "log-workspace": "workspaceName", "app-insights": "resourceName"}
+    keys |= {"storage-account": "accountName", "openai-account": "accountName", "function-app": "name"}
+    for resource, key in keys.items():
+        assert preview[resource].inputs[key] == stack[resource].inputs[key]
 
 
-def test_names_come_from_the_subscription_project_stack_and_suffix(run_stack: RunStack) -> None:
-    run = run_stack({"nameSuffix": "b2"}, stack="prod")
-    expected = names(SUBSCRIPTION_ID, "assistant", "prod", "b2", "eastus2")
-    assert run["function-app"].inputs["name"] == expected.function_app
-    assert run["storage-account"].inputs["accountName"] == expected.storage_account
-    assert run["openai-account"].inputs["properties"]["customSubDomainName"] == expected.openai_account
-
-
-def test_everything_that_the_code_needs_stands_before_it_is_deployed(run_stack: RunStack) -> None:
-    run = run_stack()
+def test_everything_that_the_code_needs_exists_before_it_is_deployed(stack: Run) -> None:
     needed_by_site = TREE["roles"] | TREE["storage"] | {"plan", "app-identity", "chat-model", "app-insights"}
-    assert needed_by_site <= run.before("function-app")
-    assert TREE["roles"] | {"function-app", "no-scm-password", "no-ftp-password"} <= run.before(
-        "deployed-code"
-    )
+    assert needed_by_site <= stack.before("function-app")
+    needed_by_code = TREE["roles"] | {"function-app", "no-scm-password", "no-ftp-password"}
+    assert needed_by_code <= stack.before("deployed-code")
+    assert "no-scm-password" in stack.before("no-ftp-password")  # both write the config of the site
 
 
-def test_what_has_a_fixed_name_is_deleted_before_it_is_replaced(run_stack: RunStack) -> None:
+def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(run_stack: RunStack) -> None:
     run = run_stack({"deletionProtection": True})
-    of_azure = [resource for resource in run.resources.values() if resource.type.startswith("azure-native:")]
-    # What replaces these gets another name.
+    in_azure = [resource for resource in run.resources.values() if resource.type.startswith("azure-native:")]
+    # A replacement of these has another name. False, not None: azure-native deletes a named resource first.
     renamed = {"openai-account", "chat-model", *TREE["roles"]}
-    assert {resource.name for resource in of_azure if not resource.delete_before_replace} == renamed
+    assert {resource.name: resource.delete_before_replace for resource in in_azure} == {
+        resource.name: resource.name not in renamed for resource in in_azure
+    }
 
 
-def test_another_model_is_deployed_beside_the_first_before_that_one_goes(run_stack: RunStack) -> None:
-    other = {"modelName": "gpt-4.1-mini", "modelVersion": "2025-04-14", "modelIsReasoning": False}
-    first, second = run_stack()["chat-model"], run_stack(other)["chat-model"]
-    assert first.inputs["deploymentName"] != second.inputs["deploymentName"]
-    assert first.delete_before_replace is False  # said, or azure-native deletes first where a name is given
+GPT_4_1 = {"modelName": "gpt-4.1-mini", "modelVersion": "2025-04-14", "modelIsReasoning": False}
 
 
-def test_another_region_gets_a_model_account_beside_the_first_before_that_one_goes(
-    run_stack: RunStack,
+@pytest.mark.parametrize(
+    ("config", "resource", "key"),
+    [
+        (GPT_4_1, "chat-model", "deploymentName"),
+        ({"openaiLocation": "westus3"}, "openai-account", "accountName"),
+    ],
+)
+def test_another_model_or_region_of_the_model_has_another_name(
+    run_stack: RunStack, stack: Run, config: dict[str, object], resource: str, key: str
 ) -> None:
-    first, second = run_stack()["openai-account"], run_stack({"openaiLocation": "westus3"})["openai-account"]
-    assert first.inputs["accountName"] != second.inputs["accountName"]
-    assert first.delete_before_replace is False
+    assert run_stack(config)[resource].inputs[key] != stack[resource].inputs[key]
 
 
-# --- storage, model, monitoring ------------------------------------------------------------------
+# --- inputs --------------------------------------------------------------------------------------
 
 
-def test_storage_takes_entra_identities_only(run_stack: RunStack) -> None:
-    account = run_stack()["storage-account"].inputs
-    assert account["allowSharedKeyAccess"] is False
-    assert account["defaultToOAuthAuthentication"] is True
-    assert account["allowBlobPublicAccess"] is False
-    assert account["allowCrossTenantReplication"] is False
-    assert account["enableHttpsTrafficOnly"] is True
-    assert account["minimumTlsVersion"] == "TLS1_2"
+FIXED: dict[str, dict[str, object]] = {
+    "storage-account": {
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+        "allowSharedKeyAccess": False,
+        "defaultToOAuthAuthentication": True,
+        "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "enableHttpsTrafficOnly": True,
+        "minimumTlsVersion": "TLS1_2",
+        "publicNetworkAccess": "Enabled",
+        "networkRuleSet": {"bypass": "AzureServices", "defaultAction": "Allow"},
+    },
+    "openai-account": {"kind": "OpenAI", "sku": {"name": "S0"}},
+    "log-workspace": {"sku": {"name": "PerGB2018"}, "features": {"disableLocalAuth": True}},
+    "app-insights": {
+        "ingestionMode": "LogAnalytics",
+        "disableLocalAuth": True,
+        "workspaceResourceId": id_of("log-workspace"),
+    },
+    "plan": {"sku": {"name": "FC1", "tier": "FlexConsumption"}, "kind": "functionapp", "reserved": True},
+    "function-app": {"kind": "functionapp,linux", "serverFarmId": id_of("plan"), "httpsOnly": True},
+    "no-scm-password": {"allow": False},
+    "no-ftp-password": {"allow": False},
+}
 
 
-def test_the_model_is_the_one_of_the_settings_in_its_own_region(run_stack: RunStack) -> None:
+def test_these_inputs_are_fixed(stack: Run) -> None:
+    assert {
+        resource: {key: stack[resource].inputs[key] for key in inputs} for resource, inputs in FIXED.items()
+    } == FIXED
+
+
+def test_the_model_is_that_of_the_settings_in_its_own_region(run_stack: RunStack) -> None:
     run = run_stack({"openaiLocation": "westus3", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
-    assert run["openai-account"].inputs["location"] == "westus3"
-    assert run["function-app"].inputs["location"] == "eastus2"
-    deployment = run["chat-model"].inputs
+    account, deployment = run["openai-account"].inputs, run["chat-model"].inputs
+    assert (account["location"], run["function-app"].inputs["location"]) == ("westus3", "eastus2")
+    assert account["properties"] == {
+        "customSubDomainName": account["accountName"],
+        "disableLocalAuth": True,
+        "publicNetworkAccess": "Enabled",
+    }
     assert deployment["sku"] == {"name": "DataZoneStandard", "capacity": 7}
     assert deployment["properties"] == {
         "model": {"format": "OpenAI", "name": "gpt-5.4-mini", "version": "2026-03-17"},
@@ -157,86 +147,57 @@ def test_the_model_is_the_one_of_the_settings_in_its_own_region(run_stack: RunSt
     }
 
 
-def test_the_openai_account_has_a_subdomain_and_no_keys(run_stack: RunStack) -> None:
-    account = run_stack()["openai-account"].inputs
-    assert account["kind"] == "OpenAI"
-    assert account["properties"]["disableLocalAuth"] is True
-    assert account["properties"]["customSubDomainName"] == account["accountName"]
-
-
-def test_telemetry_is_taken_from_entra_identities_only_and_kept_as_long_as_set(run_stack: RunStack) -> None:
-    run = run_stack({"logRetentionDays": 90, "logDailyCapGB": 3})
-    assert run["app-insights"].inputs["disableLocalAuth"] is True
-    assert run["app-insights"].inputs["workspaceResourceId"] == id_of("log-workspace")
-    workspace = run["log-workspace"].inputs
-    assert (workspace["retentionInDays"], workspace["workspaceCapping"]) == (90, {"dailyQuotaGb": 3})
-    assert run_stack({"logDailyCapGB": 0})["log-workspace"].inputs["workspaceCapping"] == {"dailyQuotaGb": -1}
+@pytest.mark.parametrize(("cap", "quota"), [(3, 3), (0, -1)])
+def test_logs_are_kept_as_set(run_stack: RunStack, cap: int, quota: int) -> None:
+    workspace = run_stack({"logRetentionDays": 90, "logDailyCapGB": cap})["log-workspace"].inputs
+    assert (workspace["retentionInDays"], workspace["workspaceCapping"]) == (90, {"dailyQuotaGb": quota})
 
 
 # --- roles ---------------------------------------------------------------------------------------
 
 
-def test_the_identity_has_exactly_these_roles(run_stack: RunStack) -> None:
-    found = {
-        (assignment.inputs["roleDefinitionId"].rpartition("/")[2], assignment.inputs["scope"])
-        for assignment in run_stack().of_type("azure-native:authorization:RoleAssignment")
+def test_the_identity_has_exactly_these_roles(stack: Run) -> None:
+    expected = {
+        ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "storage-account"),  # Storage Blob Data Owner
+        ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "storage-account"),  # Storage Table Data Contributor
+        ("5e0bd9bd-7b93-4f28-af87-19fc36ad61bd", "openai-account"),  # Cognitive Services OpenAI User
+        ("3913510d-42f4-4e42-8a64-420c390055eb", "app-insights"),  # Monitoring Metrics Publisher
     }
-    assert found == {
-        ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", id_of("storage-account")),  # Storage Blob Data Owner
-        ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", id_of("storage-account")),  # Storage Table Data Contributor
-        ("5e0bd9bd-7b93-4f28-af87-19fc36ad61bd", id_of("openai-account")),  # Cognitive Services OpenAI User
-        ("3913510d-42f4-4e42-8a64-420c390055eb", id_of("app-insights")),  # Monitoring Metrics Publisher
+    definitions = f"{ARM}/providers/Microsoft.Authorization/roleDefinitions"
+    assert {
+        assignment.inputs["roleDefinitionId"]: assignment.inputs
+        for assignment in stack.of_type("azure-native:authorization:RoleAssignment")
+    } == {
+        f"{definitions}/{role_id}": {
+            "roleAssignmentName": assignment_name(id_of(scope), "principal-id-of-azure", role_id),
+            "scope": id_of(scope),
+            "principalId": "principal-id-of-azure",
+            "principalType": "ServicePrincipal",
+            "roleDefinitionId": f"{definitions}/{role_id}",
+        }
+        for role_id, scope in expected
     }
-
-
-def test_a_role_assignment_is_named_by_what_it_grants_and_needs_no_look_up_of_its_principal(
-    run_stack: RunStack,
-) -> None:
-    assignments = run_stack().of_type("azure-native:authorization:RoleAssignment")
-    assert len({assignment.inputs["roleAssignmentName"] for assignment in assignments}) == len(assignments)
-    for assignment in assignments:
-        given = assignment.inputs
-        assert given["principalType"] == "ServicePrincipal"
-        assert given["principalId"] == "principal-id-of-azure"
-        assert given["roleDefinitionId"].startswith(
-            f"{ARM}/providers/Microsoft.Authorization/roleDefinitions/"
-        )
-        role_id = given["roleDefinitionId"].rpartition("/")[2]
-        assert given["roleAssignmentName"] == assignment_name(given["scope"], given["principalId"], role_id)
 
 
 def test_an_assignment_name_is_a_guid_that_changes_with_each_part_but_not_with_case() -> None:
     first = assignment_name("/scope/a", "principal", "role")
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", first)
     assert first == assignment_name("/Scope/A", "Principal", "ROLE")
-    others = [
-        ("/scope/b", "principal", "role"),
-        ("/scope/a", "other", "role"),
-        ("/scope/a", "principal", "other"),
-    ]
-    assert first not in {assignment_name(*other) for other in others}
+    for other in ("/scope/b principal role", "/scope/a other role", "/scope/a principal other"):
+        assert assignment_name(*other.split()) != first
 
 
 # --- the site ------------------------------------------------------------------------------------
 
 
-def test_the_plan_is_flex_consumption_on_linux(run_stack: RunStack) -> None:
-    plan = run_stack()["plan"].inputs
-    assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
-    assert (plan["kind"], plan["reserved"]) == ("functionapp", True)
-
-
-def test_the_site_config_has_only_what_flex_takes(run_stack: RunStack) -> None:
-    """The SDK's SiteConfigArgs would add netFrameworkVersion, which brazilsouth answers with 400 (#4168)."""
-    site_config = run_stack({"corsOrigins": ["https://a.test"]})["function-app"].inputs["siteConfig"]
+@pytest.mark.parametrize("origins", [["https://a.test"], []])
+def test_the_site_config_has_only_what_flex_accepts(run_stack: RunStack, origins: list[str]) -> None:
+    """ARM refuses others with 51021; SiteConfigArgs would add netFrameworkVersion, which some regions refuse
+    (#4168). An empty list removes an origin from the site."""
+    site_config = run_stack({"corsOrigins": origins})["function-app"].inputs["siteConfig"]
     assert site_config.keys() == {"appSettings", "minTlsVersion", "cors"}
-    assert not site_config.keys() & REFUSED_SITE_CONFIG
+    assert site_config["cors"] == {"allowedOrigins": origins}
     assert site_config["minTlsVersion"] == "1.2"
-    assert site_config["cors"] == {"allowedOrigins": ["https://a.test"]}
-
-
-def test_an_origin_taken_out_is_taken_out_of_the_site(run_stack: RunStack) -> None:
-    assert run_stack()["function-app"].inputs["siteConfig"]["cors"] == {"allowedOrigins": []}
 
 
 def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -> None:
@@ -248,9 +209,6 @@ def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -
         "alwaysReady": {"http": 2},
     }
     site = run_stack(config)["function-app"].inputs
-    assert site["httpsOnly"] is True
-    assert site["kind"] == "functionapp,linux"
-    assert site["serverFarmId"] == id_of("plan")
     assert site["identity"] == {"type": "UserAssigned", "userAssignedIdentities": [id_of("app-identity")]}
     assert site["functionAppConfig"] == {
         "deployment": {
@@ -273,20 +231,20 @@ def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -
     }
 
 
-def test_publishing_with_a_password_is_off(run_stack: RunStack) -> None:
-    run = run_stack()
-    for type_ in ("azure-native:web:WebAppScmAllowed", "azure-native:web:WebAppFtpAllowed"):
-        (policy,) = run.of_type(type_)
-        assert policy.inputs["allow"] is False
-        assert policy.inputs["name"] == run["function-app"].inputs["name"]
-
-
-def test_the_app_settings_that_nobody_declares_are_exactly_these_with_outputs_of_azure(
-    run_stack: RunStack,
-) -> None:
-    declared = {setting.app_setting for setting in SETTINGS.values()}
-    app_settings = run_stack().app_settings()
-    assert {name: value for name, value in app_settings.items() if name not in declared} == {
+def test_the_app_settings_are_exactly_these(run_stack: RunStack, stack: Run) -> None:
+    config: dict[str, object] = {
+        **GPT_4_1,
+        "httpAuthLevel": "anonymous",
+        "defaultInstructions": "Be brief.",
+        "modelMaxTokens": 1000,
+        "modelTemperature": "1.2",
+        "exposeInstructions": False,
+        "chatPage": False,
+        "assistantRetentionDays": 90,
+        "maxConversationMessages": 50,
+    }
+    app_settings = run_stack(config).app_settings()
+    assert app_settings == {
         "AzureWebJobsStorage__credential": "managedidentity",
         "AzureWebJobsStorage__clientId": "client-id-of-azure",
         "AzureWebJobsStorage__blobServiceUri": "https://blob.endpoint-of-azure.test/",
@@ -294,14 +252,25 @@ def test_the_app_settings_that_nobody_declares_are_exactly_these_with_outputs_of
         "AzureOpenAI__credential": "managedidentity",
         "AzureOpenAI__clientId": "client-id-of-azure",
         "AzureOpenAI__endpoint": "https://openai.endpoint-of-azure.test/",
+        "CHAT_MODEL_CONTEXT_TOKENS": "1047576",
         "CHAT_MODEL_DEPLOYMENT_NAME": "deployment-of-azure",
-        "CHAT_MODEL_CONTEXT_TOKENS": "272000",
+        "CHAT_MODEL_IS_REASONING": "false",
+        "CHAT_MODEL_MAX_TOKENS": "1000",
+        "CHAT_MODEL_TEMPERATURE": "1.2",
         "LEASE_TABLE": "AssistantLeases",
         "TODO_TABLE": "Todos",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "connection-string-of-azure",
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=client-id-of-azure;Authorization=AAD",
+        "HTTP_AUTH_LEVEL": "anonymous",
+        "EXPOSE_INSTRUCTIONS": "false",
+        "CHAT_PAGE": "false",
+        "ASSISTANT_RETENTION_DAYS": "90",
+        "MAX_CONVERSATION_MESSAGES": "50",
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
+        "DEFAULT_INSTRUCTIONS": "Be brief.",
     }
+    # One that may be absent comes last: azure-native compares lists by position.
+    assert [*app_settings] == [*stack.app_settings(), "DEFAULT_INSTRUCTIONS"]
 
 
 @pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__key"])
@@ -316,132 +285,118 @@ def test_up_refuses_a_setting_that_replaces_the_identity(
         run_stack()
 
 
-def test_settings_of_the_stack_reach_the_app(run_stack: RunStack) -> None:
-    config: dict[str, object] = {
-        "httpAuthLevel": "anonymous",
-        "defaultInstructions": "Be brief.",
-        "modelName": "gpt-4.1-mini",
-        "modelVersion": "2025-04-14",
-        "modelIsReasoning": False,
-        "modelMaxTokens": 1000,
-        "modelTemperature": "1.2",
-        "exposeInstructions": False,
-        "chatPage": False,
-        "assistantRetentionDays": 90,
-    }
-    found = run_stack(config).app_settings()
-    assert found["HTTP_AUTH_LEVEL"] == "anonymous"
-    assert found["DEFAULT_INSTRUCTIONS"] == "Be brief."
-    assert found["CHAT_MODEL_IS_REASONING"] == "false"
-    assert (found["CHAT_MODEL_MAX_TOKENS"], found["CHAT_MODEL_TEMPERATURE"]) == ("1000", "1.2")
-    assert (found["EXPOSE_INSTRUCTIONS"], found["CHAT_PAGE"]) == ("false", "false")
-    assert found["ASSISTANT_RETENTION_DAYS"] == "90"
-
-
-def test_no_app_setting_is_one_that_flex_refuses_or_that_would_bring_a_key(run_stack: RunStack) -> None:
-    found = run_stack({"defaultInstructions": "Be brief."}).app_settings()
-    assert not found.keys() & REFUSED_APP_SETTINGS
-    assert not [name for name in found if ":" in name]
-
-
 def test_code_is_deployed_to_the_hosts_that_azure_names(run_stack: RunStack) -> None:
-    code = run_stack({"pythonVersion": "3.11"})["deployed-code"].inputs
-    values = set(map(str, code.values()))
-    assert {id_of("function-app"), "scm.host-of-azure.test", "site.host-of-azure.test"} <= values
-    assert {PACKAGE.path, PACKAGE.content_hash, "3.11"} <= values
+    assert run_stack({"pythonVersion": "3.11"})["deployed-code"].inputs == {
+        "site_id": id_of("function-app"),
+        "scm_host": "scm.host-of-azure.test",
+        "site_host": "site.host-of-azure.test",
+        "package_path": PACKAGE.path,
+        "package_hash": PACKAGE.content_hash,
+        "python_version": "3.11",
+    }
 
 
-def test_a_site_without_a_deployment_host_is_an_error_that_lists_what_it_has() -> None:
-    states = [outputs.HostNameSslStateResponse(host_type="Standard", name="a.test")]
-    with pytest.raises(
-        pulumi.RunError, match=r"no host name of type Repository; it has a\.test \(Standard\)"
-    ):
+@pytest.mark.parametrize(
+    ("states", "host_names"),
+    [
+        ([outputs.HostNameSslStateResponse(host_type="Standard", name="a.test")], r"a\.test \(Standard\)"),
+        (None, "none"),
+    ],
+)
+def test_a_site_without_a_deployment_host_is_an_error_with_its_host_names(
+    states: list[outputs.HostNameSslStateResponse] | None, host_names: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=f"no host name of type Repository; it has {host_names}"):
         repository_host(states)
-    with pytest.raises(pulumi.RunError, match="it has none"):
-        repository_host(None)
 
 
 # --- protection ----------------------------------------------------------------------------------
 
 
-def test_without_deletion_protection_nothing_is_locked(run_stack: RunStack) -> None:
-    run = run_stack()
-    assert not [resource.name for resource in run.resources.values() if resource.protect]
-    assert not run.of_type("azure-native:authorization:ManagementLockByScope")
+def test_without_deletion_protection_nothing_is_protected_or_locked(stack: Run) -> None:
+    assert not [resource.name for resource in stack.resources.values() if resource.protect]
+    assert not stack.of_type("azure-native:authorization:ManagementLockByScope")
 
 
 def test_deletion_protection_protects_and_locks_the_conversations(run_stack: RunStack) -> None:
     run = run_stack({"deletionProtection": True})
-    assert {resource.name for resource in run.resources.values() if resource.protect} == {
-        "group",
-        "storage-account",
-        "chat-state",
-        "todos",
-        "leases",
-        "openai-account",
-    }
+    protected = {resource.name for resource in run.resources.values() if resource.protect}
+    assert protected == {"group", "storage-account", "chat-state", "todos", "leases", "openai-account"}
     (lock,) = run.of_type("azure-native:authorization:ManagementLockByScope")
     assert lock.parent == "storage"
     assert (lock.inputs["level"], lock.inputs["scope"]) == ("CanNotDelete", id_of("storage-account"))
+    # Azure refuses to delete anything below a lock, role assignments on the account too (ScopeLocked).
+    below = {"chat-state", "todos", "leases", "deployments", "blob-owner", "table-contributor"}
+    assert {"storage-account", *below} <= lock.dependencies
 
 
-def test_the_lock_goes_before_anything_below_it(run_stack: RunStack) -> None:
-    """Azure refuses to delete what stands under a lock, role assignments on the account too (ScopeLocked)."""
-    run = run_stack({"deletionProtection": True})
-    below = {
-        resource.name
-        for resource in run.resources.values()
-        if resource.inputs.get("scope") == id_of("storage-account")
-    } - {"keep-data"}
-    assert {"storage-account", "chat-state", "todos", "leases", "deployments"} | below <= run[
-        "keep-data"
-    ].dependencies
-
-
-# --- what the stack gives away -------------------------------------------------------------------
-
-
-def test_the_deletion_guard_stands_on_everything_so_that_it_is_the_first_to_go(run_stack: RunStack) -> None:
-    for protection in (True, False):
-        stack = run_stack({"deletionProtection": protection})
-        guard = stack["deletion-guard"]
-        assert guard.inputs["protected"] is protection
-        others = {name for name, one in stack.resources.items() if one.type.startswith("azure-native")}
-        assert others - stack.before("deletion-guard") == set()
+@pytest.mark.parametrize("protected", [True, False])
+def test_the_deletion_guard_depends_on_everything_so_that_it_is_deleted_first(
+    run_stack: RunStack, protected: bool
+) -> None:
+    run = run_stack({"deletionProtection": protected})
+    assert run["deletion-guard"].inputs == {"protected": protected, "stack": "dev"}
+    in_azure = {name for name, resource in run.resources.items() if resource.type.startswith("azure-native")}
+    assert in_azure <= run.before("deletion-guard")
 
 
 def test_the_model_account_is_purged_after_it_is_deleted(run_stack: RunStack) -> None:
-    stack = run_stack({"openaiLocation": "westus3"})
-    account, purged = stack["openai-account"], stack["purged-account"]
+    run = run_stack({"openaiLocation": "westus3"})
+    account, purged = run["openai-account"], run["purged-account"]
     # Of the account itself: a component's dependencies do not order the deletion of its replaced children.
     assert "purged-account" in account.dependencies
-    assert purged.inputs["account"] == account.inputs["accountName"]
-    assert purged.inputs["group"] == account.inputs["resourceGroupName"]
-    assert (purged.inputs["location"], purged.inputs["subscription_id"]) == ("westus3", SUBSCRIPTION_ID)
+    assert purged.inputs == {
+        "account": account.inputs["accountName"],
+        "group": account.inputs["resourceGroupName"],
+        "group_id": id_of("group"),
+        "location": "westus3",
+        "subscription_id": SUBSCRIPTION_ID,
+        "account_missing": "",
+    }
 
 
-def test_the_exports_are_these(run_stack: RunStack) -> None:
-    run = run_stack()
-    expected = names(SUBSCRIPTION_ID, "assistant", "dev", "", "eastus2")
+@pytest.mark.parametrize(
+    ("reason", "purges"), [("ResourceNotFound", True), ("ResourceGroupNotFound", True), ("Forbidden", False)]
+)
+def test_a_missing_account_is_purged_before_it_is_created(
+    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch, reason: str, purges: bool
+) -> None:
+    def get_account(**_names: str) -> None:
+        raise RuntimeError(f"invocation failed: {reason}")  # as the SDK does
+
+    monkeypatch.setattr(cognitiveservices, "get_account", get_account)
+    assert bool(run_stack()["purged-account"].inputs["account_missing"]) is purges
+
+
+# --- exports -------------------------------------------------------------------------------------
+
+
+def test_the_exports_are_exactly_these(run_stack: RunStack) -> None:
+    run = run_stack({"nameSuffix": "b2"}, stack="prod")
+    expected = names(SUBSCRIPTION_ID, "assistant", "prod", "b2", "eastus2")
     assert run.outputs == {
         "functionAppUrl": "https://site.host-of-azure.test",
         "assistantsUrl": "https://site.host-of-azure.test/api/assistants",
         "resourceGroupName": expected.resource_group,
         "storageAccountName": expected.storage_account,
-        "functionAppName": expected.function_app,
+        "functionAppName": run["function-app"].inputs["name"],
         "openaiAccountName": expected.openai_account,
         "openaiEndpoint": "https://openai.endpoint-of-azure.test/",
         "packageHash": PACKAGE.content_hash,
     }
+    assert run["function-app"].inputs["name"] == expected.function_app
 
 
-def test_no_input_or_export_holds_a_key(run_stack: RunStack) -> None:
-    """No `list…Keys` either: the mocks of recording.py answer getClientConfig and getAccount only."""
-    run = run_stack({"deletionProtection": True})
-    everything: list[Any] = [dict(resource.inputs) for resource in run.resources.values()]
-    written = json.dumps([everything, run.outputs])
-    for sign in ("AccountKey", "SharedAccessKey", "SharedAccessSignature", "sig=", "?code=", "Password="):
-        assert sign.lower() not in written.lower()
+def test_a_prebuilt_package_is_deployed_if_the_variable_names_one(
+    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(path: Path, python_version: str) -> Package:
+        return Package(f"copy of {path} for {python_version}", "f" * 64, 1)
+
+    monkeypatch.setattr(program, "load_prebuilt", load)
+    monkeypatch.setenv("ASSISTANT_PACKAGE", "given.zip")
+    code = run_stack()["deployed-code"].inputs
+    assert (code["package_path"], code["package_hash"]) == ("copy of given.zip for 3.12", "f" * 64)
 
 
 def test_a_package_that_cannot_be_built_is_an_error_without_a_traceback(

@@ -1,4 +1,4 @@
-"""What the program makes of a stack's file, beside what the engine hands over."""
+"""What the program reads in a stack's file, in addition to the config that the engine passes."""
 
 import json
 from pathlib import Path
@@ -17,42 +17,29 @@ def written(folder: Path, content: str) -> Path:
     return path
 
 
-def test_a_key_that_stands_twice_is_named_with_the_file_and_both_lines(tmp_path: Path) -> None:
-    content = "config:\n  assistant:location: westus\n  assistant:tags:\n    owner: a\n    owner: b\n"
-    path = written(tmp_path, content + "  location: eastus2\n")
-    assert [
-        (problem.key, problem.value, problem.rule)
-        for problem in read_stack_file(path, "assistant").duplicates
-    ] == [
-        (
-            "tags.owner",
-            "b",
-            "is twice in Pulumi.dev.yaml, in lines 4 and 5: remove one of them",
-        ),
-        (
-            "location",
-            "eastus2",
-            "is twice in Pulumi.dev.yaml, in lines 2 and 6: remove one of them",
-        ),
+NESTED = "config:\n  a:location: west\n  a:tags:\n    owner: a\n    owner: b\n  location: east\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "duplicates"),
+    [
+        (NESTED, [("tags.owner", "b", "4 and 5"), ("location", "east", "2 and 6")]),
+        ("config:\n  a:b: 1\nconfig:\n  a:c: 2\n", [("config", '{"a:c": 2}', "1 and 3")]),
+        ("config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n", [("b[1].x", "2", "2 and 2")]),
+        ("config:\n  a:b: [{x: 1}, {x: 2}]\n  a:c: {x: 1}\n  b:c: {x: 1}\n", []),
+    ],
+)
+def test_a_duplicate_key_is_named_with_the_file_and_both_lines(
+    tmp_path: Path, content: str, duplicates: list[tuple[str, str, str]]
+) -> None:
+    problems = read_stack_file(written(tmp_path, content), "a").duplicates
+    assert [(problem.key, problem.value, problem.rule, problem.commands) for problem in problems] == [
+        (key, value, f"is twice in Pulumi.dev.yaml, in lines {lines}: remove one of them", ())
+        for key, value, lines in duplicates
     ]
 
 
-def test_a_second_config_section_is_a_key_that_stands_twice(tmp_path: Path) -> None:
-    path = written(tmp_path, "config:\n  a:b: 1\nconfig:\n  a:c: 2\n")
-    assert [problem.key for problem in read_stack_file(path, "assistant").duplicates] == ["config"]
-
-
-def test_a_key_that_stands_twice_in_an_element_of_a_list_is_named_with_its_path(tmp_path: Path) -> None:
-    path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n")
-    assert [problem.key for problem in read_stack_file(path, "assistant").duplicates] == ["a:b[1].x"]
-
-
-def test_the_same_key_in_two_mappings_is_no_duplicate(tmp_path: Path) -> None:
-    path = written(tmp_path, "config:\n  a:b: [{x: 1}, {x: 2}]\n  a:c: {x: 1}\n  b:c: {x: 1}\n")
-    assert read_stack_file(path, "assistant").duplicates == ()
-
-
-def test_the_program_refuses_a_stack_file_with_a_key_twice(
+def test_the_program_reports_duplicates_with_all_other_problems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, "config:\n  assistant:location: westus\n  assistant:location: eastus2\n")
@@ -60,10 +47,10 @@ def test_the_program_refuses_a_stack_file_with_a_key_twice(
     monkeypatch.setattr(pulumi, "get_project", lambda: "assistant")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"assistant:modelCapacity": "[1]"}))
-    with pytest.raises(InvalidSettingsError) as caught:
+    with pytest.raises(InvalidSettingsError) as raised:
         reading.read()
-    assert "lines 2 and 3" in str(caught.value)
-    assert "pulumi config set --stack dev modelCapacity" in str(caught.value), "all problems in one message"
+    assert "lines 2 and 3" in str(raised.value)
+    assert "pulumi config set --stack dev modelCapacity" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +66,8 @@ def test_the_program_refuses_a_stack_file_with_a_key_twice(
         ("{at: 2026-03-17}", '{"at": "2026-03-17"}'),
     ],
 )
-def test_values_are_text_as_the_engine_hands_them_over(tmp_path: Path, value: str, text: str) -> None:
+def test_values_are_text_as_the_engine_passes_them(tmp_path: Path, value: str, text: str) -> None:
     assert read_stack_file(written(tmp_path, f"config:\n  a:b: {value}\n"), "a").config == {"b": text}
-
-
-def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.yaml").write_text("\ufeffname: assistant\n", encoding="utf-8")
-    written(tmp_path, "\ufeffconfig:\n  assistant:pythonVersion: '3.11'\n")
-    assert python_version_of("dev", tmp_path) == "3.11"
 
 
 @pytest.mark.parametrize("content", ["config: 3\n", "- a\n", "config:\n  a: [\n", "\0"])
@@ -105,5 +86,29 @@ def test_a_missing_or_empty_file_sets_nothing(tmp_path: Path) -> None:
     [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "bootstrap").glob("Pulumi*.yaml")],
     ids=lambda path: path.name,
 )
-def test_no_committed_file_has_a_key_twice(path: Path) -> None:
+def test_no_committed_file_has_a_duplicate_key(path: Path) -> None:
     assert read_stack_file(path, "assistant").duplicates == ()
+
+
+SETS_3_11 = 'config:\n  assistant:pythonVersion: "3.11"\n'
+
+
+@pytest.mark.parametrize(
+    ("stack", "file", "content", "version"),
+    [
+        ("dev", "Pulumi.dev.yaml", SETS_3_11, "3.11"),
+        ("dev", "Pulumi.dev.yaml", f"\ufeff{SETS_3_11}", "3.11"),
+        ("dev", "Pulumi.dev.yaml", SETS_3_11.replace('"', ""), "3.11"),
+        ("pr-7", "Pulumi.pr.yaml", SETS_3_11, "3.11"),
+        ("pr-7", "Pulumi.pr-7.yaml", SETS_3_11, "3.12"),
+        ("dev", "Pulumi.dev.yaml", "encryptionsalt: v1:x\n", "3.12"),
+        ("dev", "Pulumi.dev.yaml", "", "3.12"),
+        ("dev", "Pulumi.prod.yaml", SETS_3_11, "3.12"),
+    ],
+)
+def test_a_package_is_built_for_the_python_of_the_stacks_file(
+    tmp_path: Path, stack: str, file: str, content: str, version: str
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("\ufeffname: assistant\n", encoding="utf-8")
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    assert python_version_of(stack, tmp_path) == version

@@ -1,10 +1,9 @@
-"""Who sets, who reads: infra's app settings, the app's code, its bindings, and the local example agree."""
+"""The app settings of infra, of the app's code, of its bindings and of the local example are the same."""
 
 import contextlib
 import json
 import re
 import runpy
-from pathlib import Path
 
 import azure.functions as func
 import pytest
@@ -12,35 +11,30 @@ from assistants.routes.create import create_request
 from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
 from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
-from delivery.package import Package
-from infra import program
 from infra.app_settings import MODEL_CONNECTION, STORAGE_CONNECTION
-from tests.unit.infra.recording import run_program
+from tests.unit.infra.conftest import RunStack
+from tests.unit.infra.recording import ROOT
 
-APP = Path(__file__).parents[2] / "function_app"
+APP = ROOT / "function_app"
 
 # What neither the app's code nor its bindings name, and who reads it.
 READ_BY_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Functions host: Entra-only ingestion",
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "Functions host",
     "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "Python worker: the package's azure-functions wins",
-    "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that it stands in the local example only",
+    "FUNCTIONS_WORKER_RUNTIME": "Core Tools; Flex refuses it, so that only the local example sets it",
 }
 SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
 # What the extension needs of an identity-based connection (azure-functions-openai-extension #112).
-CONNECTION = ("credential", "clientId", "endpoint", "blobServiceUri", "tableServiceUri")
+CONNECTION_PARTS = ("credential", "clientId", "endpoint", "blobServiceUri", "tableServiceUri")
+CONNECTIONS = {STORAGE_CONNECTION, MODEL_CONNECTION}
 EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"}
 
 
 @pytest.fixture
-def infra_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def infra_settings(run_stack: RunStack) -> dict[str, str]:
     """What infra sets when every optional setting is given."""
-
-    def build_package(_python_version: str) -> Package:
-        return Package(".build/function_app.zip", "0" * 64, 1)
-
-    monkeypatch.setattr(program, "build_package", build_package)
-    return run_program(EVERY_OPTION).app_settings()
+    return run_stack(EVERY_OPTION).app_settings()
 
 
 @pytest.fixture(scope="module")
@@ -80,45 +74,26 @@ def named_by_bindings() -> set[str]:
     return names
 
 
-def is_connection_part(name: str, connections: set[str]) -> bool:
-    return name.partition("__")[0] in connections
-
-
-def test_the_app_reads_settings_of_its_own() -> None:
-    assert {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS", "TODO_TABLE"} <= read_by_code()
-
-
 def test_everything_that_the_app_reads_is_set(infra_settings: dict[str, str]) -> None:
-    own = read_by_code() - SET_BY_THE_PLATFORM - {STORAGE_CONNECTION}
-    assert own <= infra_settings.keys()
+    names = read_by_code()
+    assert {"HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS", "TODO_TABLE"} <= names
+    assert names - SET_BY_THE_PLATFORM - {STORAGE_CONNECTION} <= infra_settings.keys()
 
 
 def test_everything_that_the_bindings_name_is_set(infra_settings: dict[str, str]) -> None:
-    connections = {STORAGE_CONNECTION, MODEL_CONNECTION}
-    assert connections == {APP_STORAGE_CONNECTION, APP_MODEL_CONNECTION}
-    assert named_by_bindings() == {*connections, "CHAT_MODEL_DEPLOYMENT_NAME"}
-    assert infra_settings["CHAT_MODEL_DEPLOYMENT_NAME"]
-    for part in ("credential", "clientId", "endpoint"):
-        assert infra_settings[f"{MODEL_CONNECTION}__{part}"]
-    for part in ("credential", "clientId", "blobServiceUri", "tableServiceUri"):
-        assert infra_settings[f"{STORAGE_CONNECTION}__{part}"]
-    assert STORAGE_CONNECTION not in infra_settings
-
-
-def test_everything_that_is_set_has_a_reader(infra_settings: dict[str, str]) -> None:
-    unread = {
-        name
-        for name in infra_settings
-        if name not in read_by_code() | named_by_bindings()
-        and name not in READ_BY_THE_PLATFORM
-        and not (is_connection_part(name, named_by_bindings()) and name.partition("__")[2] in CONNECTION)
+    """With identities only: infra/test_stack.py has the parts of each connection."""
+    assert {APP_STORAGE_CONNECTION, APP_MODEL_CONNECTION} == CONNECTIONS
+    assert named_by_bindings() == CONNECTIONS | {"CHAT_MODEL_DEPLOYMENT_NAME"}
+    assert {"CHAT_MODEL_DEPLOYMENT_NAME"} | CONNECTIONS <= {
+        name.partition("__")[0] for name in infra_settings
     }
-    assert unread == set()
+    assert not CONNECTIONS & infra_settings.keys()
 
 
-def test_the_reasons_are_for_settings_that_are_set(
-    infra_settings: dict[str, str], example: dict[str, str]
-) -> None:
+def test_everything_that_is_set_has_a_reader(infra_settings: dict[str, str], example: dict[str, str]) -> None:
+    read = read_by_code() | named_by_bindings() | READ_BY_THE_PLATFORM.keys()
+    parts = {f"{connection}__{part}" for connection in CONNECTIONS for part in CONNECTION_PARTS}
+    assert infra_settings.keys() - read - parts == set()
     assert READ_BY_THE_PLATFORM.keys() <= infra_settings.keys() | example.keys()
 
 
@@ -133,21 +108,9 @@ def test_the_local_example_sets_what_the_app_needs_and_nothing_that_azure_does_n
     assert example[isolation] == infra_settings[isolation]
 
 
-def test_no_setting_of_the_app_is_refused_by_flex(infra_settings: dict[str, str]) -> None:
-    refused = {"FUNCTIONS_WORKER_RUNTIME", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"}
-    assert not refused & infra_settings.keys()
-    assert not [name for name in infra_settings if ":" in name]
-
-
-def test_the_app_takes_what_infra_sets(infra_settings: dict[str, str]) -> None:
+def test_the_app_accepts_what_infra_sets(infra_settings: dict[str, str]) -> None:
     from assistants.settings import load
 
-    loaded = load(infra_settings)
-    assert loaded.http_auth_level is func.AuthLevel.ANONYMOUS
-    assert loaded.default_instructions == "Be brief."
-
-
-def test_an_app_setting_that_may_be_absent_comes_last(infra_settings: dict[str, str]) -> None:
-    """azure-native compares lists by position: all others keep theirs when it comes or goes."""
-    assert list(infra_settings)[-1] == "DEFAULT_INSTRUCTIONS"
-    assert "DEFAULT_INSTRUCTIONS" not in run_program().app_settings()
+    settings = load(infra_settings)
+    assert settings.http_auth_level is func.AuthLevel.ANONYMOUS
+    assert settings.default_instructions == "Be brief."
