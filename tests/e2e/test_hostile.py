@@ -1,6 +1,6 @@
 """Hostile ids, instructions and messages on the wire: the whole table is compared, row by row.
 
-tests/unit/function_app/test_hostile.py hands the same ids to the code behind the routes.
+tests/integration/function_app/test_hostile.py hands the same ids to the code behind the routes.
 """
 
 import http.client

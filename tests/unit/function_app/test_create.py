@@ -12,7 +12,7 @@ from azure.functions.http import HttpRequest as HostRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.function_app.helpers import (
+from tests.host_requests import (
     GOOD_IDS,
     NOTHING,
     SMILE,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import hostile
-from tests.unit.function_app.helpers import GOOD_IDS, HOSTILE_IDS, RecordingOut, answer, request
+from tests.host_requests import GOOD_IDS, HOSTILE_IDS, RecordingOut, answer, request
 
 ALPHABET = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 NO_TABLES: Any = None

@@ -11,7 +11,7 @@ from assistants.posts import PostLog, Services
 from assistants.routes import create, post, request_body
 from assistants.settings import Settings
 
-from tests.unit.function_app.helpers import RecordingOut, answer, request
+from tests.host_requests import RecordingOut, answer, request
 
 CONTENT = b'{"message": "Hi"}'
 Route = Callable[[Mapping[str, str]], func.HttpResponse]

@@ -18,7 +18,7 @@ from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
 
-from tests.unit.function_app.helpers import (
+from tests.host_requests import (
     Forwarding,
     RecordingOut,
     answer,

@@ -12,7 +12,7 @@ from assistants.tables.clients import Tables
 from azure.data.tables.aio import TableClient
 
 from local_azure.functions_host.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
-from tests.unit.function_app.helpers import (
+from tests.host_requests import (
     GOOD_IDS,
     NOTHING,
     answer,

@@ -22,7 +22,7 @@ from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError
 
-from tests.unit.function_app.helpers import (
+from tests.host_requests import (
     DONE,
     FAILED,
     NOTHING,

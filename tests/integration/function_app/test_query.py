@@ -14,7 +14,7 @@ from assistants.routes import parsing, post, read
 from assistants.settings import Settings
 from assistants.tables.clients import Tables
 
-from tests.unit.function_app.helpers import Run, adding, answer, conversation, request
+from tests.host_requests import Run, adding, answer, conversation, request
 
 OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
 OF_LIST = ("limit", "continuationToken")

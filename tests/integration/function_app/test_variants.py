@@ -14,8 +14,8 @@ from assistants.tables.clients import Tables
 from delivery.package import Package
 from infra import program
 from local_azure.functions_host import bundle
-from tests.unit.function_app.helpers import request
-from tests.unit.function_app.test_app import indexed
+from tests.host_requests import request
+from tests.integration.function_app.test_app import indexed
 from tests.unit.infra.recording import run_program
 from tests.variants import ASK, ASSUME, TWO_LINES, VARIANTS, Variant
 

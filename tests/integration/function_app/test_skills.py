@@ -14,7 +14,7 @@ import skills
 from assistants.tables.clients import Tables
 from skills import clock, todos
 
-from tests.unit.function_app.helpers import SMILE
+from tests.host_requests import SMILE
 
 SKILLS = Path(skills.__file__).parent
 

@@ -18,7 +18,7 @@ from assistants.settings import Settings, current
 from assistants.tables.clients import Tables
 from jsonschema import Draft202012Validator
 
-from tests.unit.function_app.helpers import (
+from tests.host_requests import (
     FAILED,
     GOOD_IDS,
     HOSTILE_IDS,

@@ -17,8 +17,8 @@ from assistants.settings import Settings
 from assistants.tables.clients import Tables
 from azure.data.tables import EdmType
 
-from tests.unit.function_app.helpers import Run, adding, answer, conversation, created, put, request
-from tests.unit.function_app.table_recorder import Recorder, recorded
+from tests.host_requests import Run, adding, answer, conversation, created, put, request
+from tests.integration.function_app.table_recorder import Recorder, recorded
 
 FEW, MANY = 10, 200
 MESSAGES = 50

@@ -22,9 +22,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests import hostile
+from tests.host_requests import answer, conversation, request
 from tests.hostile import VICTIM
-from tests.unit.function_app.helpers import answer, conversation, request
-from tests.unit.function_app.table_recorder import Recorder, TableRequest, recorded
+from tests.integration.function_app.table_recorder import Recorder, TableRequest, recorded
 
 FIXED = {
     "deadline": None,

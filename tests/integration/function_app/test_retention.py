@@ -15,7 +15,7 @@ from assistants.tables import conversations, lease_rows
 from assistants.tables.clients import Tables
 from azure.core.exceptions import ServiceRequestError
 
-from tests.unit.function_app.helpers import conversation, rows_of
+from tests.host_requests import conversation, rows_of
 
 LONG_AGO = "2020-01-01T08:00:00"
 IDLE_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
