@@ -1,68 +1,45 @@
-"""Requests as the host builds them, rows as the extension writes them, and stand-ins for what routes use."""
+"""The app's routes, called with requests as the Functions host builds them."""
 
+import json
+import runpy
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import azure.functions as func
+import pytest
 from assistants.binding_call import CallResult, Outcome
-from assistants.routes import create, remove
+from assistants.model_probe import ModelAnswer
+from assistants.posts import PostLog, Services
+from assistants.routes import create, openapi, read, remove
+from assistants.routes import post as post_route
 from assistants.routes.responses import handle_errors
-from assistants.tables import conversations
-from assistants.tables.clients import Tables
+from assistants.settings import Settings, current
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import EdmType
 from azure.functions.http import HttpRequest as HostRequest
+from jsonschema import Draft202012Validator
 
-# The smile is two UTF-16 code units.
+ASSISTANT = "/assistants/{assistantId}"
+APP = Path(__file__).parents[1] / "function_app"
+# Two UTF-16 code units.
 SMILE = "\U0001f600"
-
-HOSTILE_IDS = [
-    "",
-    " ",
-    "x' or PartitionKey eq 'victim",
-    "x'",
-    'x"',
-    "a/b",
-    "a\\b",
-    "a#b",
-    "a?b",
-    "a%27b",
-    "a b",
-    "a+b",
-    "a.b",
-    "..",
-    "hello\n",
-    "\nhello",
-    "hello\r\n",
-    "hello\x00",
-    "hello\u2028",
-    "a" * 65,
-    "\uff41\uff42\uff43",  # full-width a, b, c
-    "\u0661\u0662",  # digits, but not of 0-9
-    "\u00df",
-    "\u0130",  # lower() makes it i and a dot
-    "\u212a",  # KELVIN SIGN: lower() makes it k
-    "\u017f",  # LONG S: upper() makes it S
-    SMILE,
-    "\ud800",
-    "{assistantId}",
-    "$(id)",
-    "%APPSETTING%",
-]
 GOOD_IDS = ["a", "hello", "A-Z_0-9", "-", "_", "a" * 64, "0", "007", "1e5", "null", "2024-01-01", "state"]
+DONE = CallResult(Outcome.DONE, 200)
+FAILED = CallResult(Outcome.FAILED, 500)
+NO_RESULT = CallResult(Outcome.INDETERMINATE)
 
 
 def request(
     method: str,
     assistant_id: str = "",
-    *,
     query: Mapping[str, str] | None = None,
+    *,
     raw_query: str | None = None,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpRequest:
-    """As the Functions host builds it; `raw_query` is that of the URL where `query` does not show it all."""
+    """`raw_query` is the query of the URL where it differs from what the host makes of it, `query`."""
     url_query = urlencode(query or {}) if raw_query is None else raw_query
     return HostRequest(
         method=method,
@@ -75,53 +52,67 @@ def request(
     )
 
 
-def conversation(
-    table: Any,
-    assistant_id: str,
-    *contents: str,
-    instructions: str = "Be brief.",
-    at: str = "2026-11-25T08:00:00",
-    tokens: int = 7,
-) -> None:
-    """Rows as the extension writes them: a system message, then user and assistant in turn, one a second."""
-    texts = [("System", instructions)]
-    texts += [("Assistant" if number % 2 else "User", content) for number, content in enumerate(contents)]
-    for number, (role, content) in enumerate(texts):
-        table.create_entity(
-            {
-                "PartitionKey": assistant_id,
-                "RowKey": f"msg-{number + 1:04X}",
-                "Content": content,
-                "Role": role,
-                "CreatedAt": (f"{at[:-5]}{number // 60:02}:{number % 60:02}.1234500Z", EdmType.DATETIME),
-                "ToolCalls": "",
-            }
-        )
-    table.create_entity(
-        {
-            "PartitionKey": assistant_id,
-            "RowKey": "state",
-            "Exists": True,
-            "CreatedAt": (f"{at}.0000000Z", EdmType.DATETIME),
-            "LastUpdatedAt": (f"{at}.7654321Z", EdmType.DATETIME),
-            "TotalMessages": len(texts),
-            "TotalTokens": tokens,
-        }
-    )
+def body_of(response: func.HttpResponse) -> dict[str, Any]:
+    return json.loads(response.get_body())
 
 
-def rows_of(table: Any, assistant_id: str) -> list[dict[str, Any]]:
-    rows = table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
-    return [dict(row) for row in rows]
+def functions_of(*blueprints: func.Blueprint) -> dict[str, Any]:
+    """The registered functions by name."""
+    app = func.FunctionApp()
+    for blueprint in blueprints:
+        app.register_functions(blueprint)
+    return {str(function.get_function_name()): function for function in app.get_functions()}
 
 
-def answer(route: Callable[..., func.HttpResponse], *arguments: Any) -> func.HttpResponse:
-    """What the registered function answers, also where `route` raises."""
-    return handle_errors(lambda: route(*arguments))
+def index_app(
+    monkeypatch: pytest.MonkeyPatch, app_settings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The functions that the host finds with these app settings, by name."""
+    for name in ("HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (app_settings or {}).items():
+        monkeypatch.setenv(name, value)
+    current.cache_clear()
+    try:
+        app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
+    finally:
+        current.cache_clear()
+    return {str(function.get_function_name()): function for function in app.get_functions()}
+
+
+def bindings_of(function: Any) -> dict[str, dict[str, Any]]:
+    """By type."""
+    bindings = map(json.loads, function.get_raw_bindings())
+    return {binding["type"]: binding for binding in bindings}
+
+
+def check_documented(settings: Settings, path: str, method: str, response: func.HttpResponse) -> None:
+    """The OpenAPI document must describe the response: status, media type, body and headers."""
+    document = openapi.document(settings)
+    documented = document["paths"][path][method]["responses"][str(response.status_code)]
+    content: dict[str, Any] = documented.get("content", {})
+    headers: dict[str, Any] = documented.get("headers", {})
+    if not content:
+        assert response.get_body() == b""
+    else:
+        ((media_type, media),) = content.items()
+        assert response.mimetype == media_type
+        if "json" in media_type:
+            _validator(document, media["schema"]).validate(body_of(response))
+    assert ("Retry-After" in response.headers) <= ("Retry-After" in headers)
+    if "Retry-After" in response.headers:
+        seconds = int(response.headers["Retry-After"])
+        _validator(document, headers["Retry-After"]["schema"]).validate(seconds)
+    required = {name for name, header in headers.items() if header.get("required")}
+    assert required <= set(response.headers.keys())
+
+
+def _validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    return Draft202012Validator({**schema, "components": document["components"]})
 
 
 class RecordingOut(func.Out[bytes]):
-    """The output binding's argument; the host writes only what was set."""
+    """The argument of the output binding; the host writes only what was set."""
 
     def __init__(self) -> None:
         self.values: list[bytes] = []
@@ -130,10 +121,101 @@ class RecordingOut(func.Out[bytes]):
         self.values.append(val)
 
     def get(self) -> bytes:
-        return self.values[-1]
+        (value,) = self.values
+        return value
 
 
-class NoRows:
+class Run:
+    """A stand-in for the bound function: `write` adds rows as the extension does."""
+
+    def __init__(self) -> None:
+        self.outcome = DONE
+        self.write: Callable[[str, str], object] = lambda _assistant_id, _message: None
+        self.calls: list[tuple[str, str, str]] = []
+
+    def __call__(self, assistant_id: str, message: str, key: str) -> CallResult:
+        self.calls.append((assistant_id, message, key))
+        self.write(assistant_id, message)
+        return self.outcome
+
+
+class Api:
+    """The routes of an app. Each response must be documented.
+
+    Without `tables`, a route that reads or writes one raises AttributeError.
+    """
+
+    def __init__(self, tables: Any = None, settings: Settings | None = None) -> None:
+        self.tables = tables
+        self.settings = settings or Settings(expose_instructions=True)
+        self.run = Run()
+        self.model_answer: ModelAnswer | None = None
+        self.create_requests: list[dict[str, Any]] = []
+        self.log = PostLog()
+
+    def put(
+        self, assistant_id: str = "a", body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> func.HttpResponse:
+        out = RecordingOut()
+        http_request = request("PUT", assistant_id, body=body, headers=headers)
+        instructions = self.settings.default_instructions
+        response = self._respond(
+            ASSISTANT, "put", lambda: create.respond(http_request, out, instructions, self.tables)
+        )
+        self.create_requests += map(json.loads, out.values)
+        assert len(out.values) == (1 if response.status_code == 202 else 0)
+        return response
+
+    def get(
+        self, assistant_id: str = "a", query: Mapping[str, str] | None = None, raw_query: str | None = None
+    ) -> func.HttpResponse:
+        http_request = request("GET", assistant_id, query, raw_query=raw_query)
+        return self._respond(ASSISTANT, "get", lambda: read.respond(http_request, self.settings, self.tables))
+
+    def list_assistants(
+        self, query: Mapping[str, str] | None = None, raw_query: str | None = None
+    ) -> func.HttpResponse:
+        http_request = request("GET", query=query, raw_query=raw_query)
+        return self._respond("/assistants", "get", lambda: read.respond_list(http_request, self.tables))
+
+    def delete(self, assistant_id: str = "a") -> func.HttpResponse:
+        http_request = request("DELETE", assistant_id)
+        return self._respond(ASSISTANT, "delete", lambda: remove.respond(http_request, self.tables))
+
+    def post(
+        self, body: object = "Hi", assistant_id: str = "a", headers: Mapping[str, str] | None = None
+    ) -> func.HttpResponse:
+        """A text is the message of a valid body."""
+        content = json.dumps({"message": body} if isinstance(body, str) else body).encode()
+        http_request = request("POST", assistant_id, body=content, headers=headers)
+        return self._respond(
+            f"{ASSISTANT}/messages", "post", lambda: self._post(http_request, post_route.JSON)
+        )
+
+    def post_query(
+        self,
+        query: Mapping[str, str],
+        raw_query: str | None = None,
+        assistant_id: str = "a",
+        headers: Mapping[str, str] | None = None,
+    ) -> func.HttpResponse:
+        """In the form of the bindings' documentation."""
+        http_request = request("POST", assistant_id, query, raw_query=raw_query, headers=headers)
+        return self._respond(ASSISTANT, "post", lambda: self._post(http_request, post_route.TEXT))
+
+    def _post(self, http_request: func.HttpRequest, form: post_route.Form) -> func.HttpResponse:
+        self.log = PostLog()
+        services = Services(self.tables, self.run, lambda: self.model_answer)
+        return post_route.respond(http_request, form, self.settings, services, self.log)
+
+    def _respond(self, path: str, method: str, route: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+        # The registered function of a post has a handler of its own.
+        response = route() if method == "post" else handle_errors(route)
+        check_documented(self.settings, path, method, response)
+        return response
+
+
+class _NoRows:
     """An empty table that discards inserts."""
 
     def get_entity(self, _partition: str, _row: str, **_options: object) -> None:
@@ -143,78 +225,5 @@ class NoRows:
         return {"etag": "1"}
 
 
-class NoTables:
-    leases = chat_state = NoRows()
-
-
-NOTHING: Any = NoTables()
-
-
-class Forwarding:
-    """A table client of which a test replaces some methods."""
-
-    def __init__(self, table: Any) -> None:
-        self.table = table
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.table, name)
-
-
-def delete(tables: Tables, assistant_id: str) -> int:
-    return answer(remove.respond, request("DELETE", assistant_id), tables).status_code
-
-
-def put(tables: Tables, assistant_id: str, **headers: str) -> tuple[int, str | None, int]:
-    """Status, the header Assistant-Replaced, and the number of create requests."""
-    out = RecordingOut()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    response = answer(create.respond, request("PUT", assistant_id, headers=named), out, "Be brief.", tables)
-    return response.status_code, response.headers.get("Assistant-Replaced"), len(out.values)
-
-
-def created(tables: Tables, assistant_id: str) -> None:
-    """What the extension makes of a create request."""
-    conversations.delete(tables, assistant_id, bool)
-    conversation(tables.chat_state, assistant_id)
-
-
-DONE = CallResult(Outcome.DONE, 200)
-FAILED = CallResult(Outcome.FAILED, 500)
-
-
-class Run:
-    """A stand-in for the bound function: writes rows as the extension does, and returns `called`."""
-
-    def __init__(self, called: CallResult = DONE, write: Callable[[str, str], None] | None = None) -> None:
-        self.called = called
-        self.write = write
-        self.calls: list[tuple[str, str, str]] = []
-
-    def __call__(self, assistant_id: str, message: str, key: str) -> CallResult:
-        self.calls.append((assistant_id, message, key))
-        if self.write is not None:
-            self.write(assistant_id, message)
-        return self.called
-
-
-def adding(tables: Tables, *rows: dict[str, str]) -> Callable[[str, str], None]:
-    """One exchange in one go: the message, then `rows`, and the state."""
-
-    def write(assistant_id: str, message: str) -> None:
-        table = tables.chat_state
-        state = table.get_entity(assistant_id, "state")
-        for row in ({"Role": "User", "Content": message}, *rows):
-            state["TotalMessages"] += 1
-            table.create_entity(
-                {
-                    "PartitionKey": assistant_id,
-                    "RowKey": f"msg-{state['TotalMessages']:04X}",
-                    "CreatedAt": ("2026-11-25T09:00:00.1234567Z", EdmType.DATETIME),
-                    "ToolCalls": "",
-                    **row,
-                }
-            )
-        state["TotalTokens"] = 42
-        table.update_entity(state)
-
-    return write
+class EmptyTables:
+    leases = chat_state = _NoRows()

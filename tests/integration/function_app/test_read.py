@@ -1,102 +1,97 @@
-"""Pages of assistants and of their messages, against a table service."""
+"""Pages of assistants and of their messages, and what they cost in requests and rows."""
 
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import azure.functions as func
 import pytest
-from assistants import listing
-from assistants.routes import read
+from assistants import leases, listing
+from assistants.leases import Purpose
 from assistants.settings import Settings
 from assistants.tables.clients import Tables
+from assistants.tables.conversations import State
 from azure.data.tables.aio import TableClient
 
 from local_azure.functions_host.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
-from tests.host_requests import (
-    GOOD_IDS,
-    NOTHING,
-    answer,
-    conversation,
-    request,
-    rows_of,
-)
+from tests.host_requests import GOOD_IDS, Api, body_of
+from tests.integration.function_app.conftest import TableRequests
+from tests.integration.function_app.rows import HELLO, conversation, create, exchange, rows_of
 
 
-def get(settings: Settings, tables: Tables, assistant_id: str, **query: str) -> tuple[int, dict[str, Any]]:
-    response = answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
-    return response.status_code, json.loads(response.get_body())
+@pytest.fixture(autouse=True)
+def _wait_for_scans(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] # pytest calls it
+    """However slow the machine is."""
+    monkeypatch.setattr(listing, "HEAD_START_SECONDS", 60)
 
 
-def listed(tables: Tables, **query: str) -> tuple[int, dict[str, Any]]:
-    response = answer(read.respond_list, request("GET", query=query), tables)
-    return response.status_code, json.loads(response.get_body())
+def all_pages(
+    get: Callable[[dict[str, str]], func.HttpResponse], members: str, limit: int
+) -> list[dict[str, Any]]:
+    """The members of all pages, all of which but the last are full."""
+    query = {"limit": str(limit)}
+    entries: list[dict[str, Any]] = []
+    while True:
+        body = body_of(get(query))
+        entries += body[members]
+        if "continuationToken" not in body:
+            return entries
+        assert len(body[members]) == limit
+        query["continuationToken"] = body["continuationToken"]
 
 
-def test_a_conversation_is_returned_without_its_system_prompt(settings: Settings, tables: Tables) -> None:
-    conversation(tables.chat_state, "a", "Hi", "Hello.")
-
-    assert get(settings, tables, "a") == (
-        200,
-        {
-            "assistantId": "a",
-            "createdAt": "2026-11-25T08:00:00Z",
-            "lastUpdatedAt": "2026-11-25T08:00:00.7654321Z",
-            "totalMessages": 3,
-            "totalTokens": 7,
-            "messages": [
-                {
-                    "number": 2,
-                    "role": "User",
-                    "content": "Hi",
-                    "createdAt": "2026-11-25T08:00:01.12345Z",
-                    "toolCalls": [],
-                },
-                {
-                    "number": 3,
-                    "role": "Assistant",
-                    "content": "Hello.",
-                    "createdAt": "2026-11-25T08:00:02.12345Z",
-                    "toolCalls": [],
-                },
-            ],
-        },
-    )
+def test_a_conversation_is_returned_without_its_system_prompt(api: Api, tables: Tables) -> None:
+    conversation(tables, "a", "Hi", "Hello.")
+    assert body_of(api.get()) == {
+        "assistantId": "a",
+        "createdAt": "2026-11-25T08:00:00Z",
+        "lastUpdatedAt": "2026-11-25T08:00:00.7654321Z",
+        "totalMessages": 3,
+        "totalTokens": 7,
+        "messages": [
+            {
+                "number": 2,
+                "role": "User",
+                "content": "Hi",
+                "createdAt": "2026-11-25T08:00:01.12345Z",
+                "toolCalls": [],
+            },
+            {
+                "number": 3,
+                "role": "Assistant",
+                "content": "Hello.",
+                "createdAt": "2026-11-25T08:00:02.12345Z",
+                "toolCalls": [],
+            },
+        ],
+    }
 
 
-def test_the_system_prompt_is_returned_on_request(settings: Settings, tables: Tables) -> None:
-    conversation(tables.chat_state, "a", instructions="Sprich Deutsch. \u2028")
+def test_the_system_prompt_is_returned_on_request_unless_the_setting_forbids_it(
+    api: Api, tables: Tables
+) -> None:
+    conversation(tables, "a", "Hi", instructions="Sprich Deutsch. \u2028")
+    with_instructions, as_binding = {"includeInstructions": "true"}, {"timestampUTC": "2020-01-01"}
 
-    _, body = get(settings, tables, "a", includeInstructions="true")
-
-    assert [(message["role"], message["content"]) for message in body["messages"]] == [
-        ("System", "Sprich Deutsch. \u2028")
+    messages = body_of(api.get(query=with_instructions))["messages"]
+    assert [(message["number"], message["content"]) for message in messages] == [
+        (1, "Sprich Deutsch. \u2028"),
+        (2, "Hi"),
     ]
 
-
-def test_the_setting_can_forbid_returning_the_system_prompt(settings: Settings, tables: Tables) -> None:
-    hidden = replace(settings, expose_instructions=False)
-    conversation(tables.chat_state, "a", "Hi")
-
-    status, body = get(hidden, tables, "a", includeInstructions="true")
-    assert (status, body["title"]) == (403, "Forbidden")
-    _, raw = get(hidden, tables, "a", timestampUTC="2020-01-01")
-    assert [message["role"] for message in raw["recentMessages"]] == ["User"]
+    api.settings = replace(api.settings, expose_instructions=False)
+    forbidden = api.get(query=with_instructions)
+    assert (forbidden.status_code, forbidden.mimetype) == (403, "application/problem+json")
+    assert "exposeInstructions" in body_of(forbidden)["detail"]
+    assert [row["role"] for row in body_of(api.get(query=as_binding))["recentMessages"]] == ["User"]
 
 
-def test_pages_contain_every_message_once_and_the_last_has_no_token(
-    settings: Settings, tables: Tables
-) -> None:
-    conversation(tables.chat_state, "a", *(f"text {number}" for number in range(40)))
-    numbers: list[int] = []
-    query = {"limit": "7"}
-    while True:
-        _, body = get(settings, tables, "a", **query)
-        numbers += [message["number"] for message in body["messages"]]
-        if "continuationToken" not in body:
-            break
-        assert len(body["messages"]) == 7
-        query["continuationToken"] = body["continuationToken"]
-    assert numbers == list(range(2, 42))
+def test_pages_contain_every_message_once_and_the_last_has_no_token(api: Api, tables: Tables) -> None:
+    conversation(tables, "a", *(f"text {number}" for number in range(40)))
+    messages = all_pages(lambda query: api.get(query=query), "messages", 8)
+    assert [message["number"] for message in messages] == list(range(2, 42))
 
 
 @pytest.mark.parametrize(
@@ -107,150 +102,49 @@ def test_pages_contain_every_message_once_and_the_last_has_no_token(
         ("2026-11-25T08:00:01", [2, 3]),
         ("2026-11-25T10:00:01.1234500+02:00", [3]),
         ("2026-11-25T10:00:01.1234500 02:00", [3]),
-        ("2026-11-25T07:00:01.1234500%2D01:00", [3]),
+        ("2026-11-25T07:30:01.1234500%2D00:30", [3]),
         ("2026-11-25", [2, 3]),
         ("0001-01-01", [2, 3]),
         ("2026-11-26", []),
     ],
 )
 def test_only_messages_later_than_since_are_returned(
-    settings: Settings, tables: Tables, since: str, numbers: list[int]
+    api: Api, tables: Tables, since: str, numbers: list[int]
 ) -> None:
-    conversation(tables.chat_state, "a", "Hi", "Hello.")
-    _, body = get(settings, tables, "a", since=since)
-    assert [message["number"] for message in body["messages"]] == numbers
+    conversation(tables, "a", "Hi", "Hello.")
+    assert [message["number"] for message in body_of(api.get(query={"since": since}))["messages"]] == numbers
 
 
-def test_tool_calls_and_their_results_are_returned_unchanged(settings: Settings, tables: Tables) -> None:
-    conversation(tables.chat_state, "a", "Add milk", "")
-    row = tables.chat_state.get_entity("a", "msg-0003")
+def test_tool_calls_and_their_results_are_returned_unchanged(api: Api, tables: Tables) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": '{"task":"mil', "kind": "Function"}
-    row["ToolCalls"] = json.dumps([call])
-    tables.chat_state.update_entity(row)
-    tables.chat_state.create_entity(
-        {"PartitionKey": "a", "RowKey": "msg-0004", "Content": "done", "Role": "Tool", "Name": "c1"}
-    )
+    conversation(tables, "a")
+    exchange(
+        tables,
+        {"Role": "Assistant", "ToolCalls": json.dumps([call])},
+        {"Role": "Assistant", "ToolCalls": "damaged"},
+        {"Role": "Tool", "Content": "done", "Name": "c1"},
+    )("a", "Add milk")
 
-    _, body = get(settings, tables, "a")
+    messages = body_of(api.get())["messages"]
 
-    assert body["messages"][1]["toolCalls"] == [call]
-    assert body["messages"][2]["toolCallId"] == "c1"
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"limit": "0"},
-        {"limit": "101"},
-        {"limit": "-1"},
-        {"limit": "\u0661"},
-        {"since": "yesterday"},
-        {"since": "2026-13-01"},
-        {"since": "0001-01-01T00:00:00+23:00"},
-        {"since": "2026-11-25T08:00:00Z' or PartitionKey ne '"},
-        {"includeInstructions": "yes"},
-        {"continuationToken": "x"},
-        {"continuationToken": "YTphYQ"},  # of the list of assistants
-        {"continuationToken": "bTptc2ctMDAwMScgb3I"},  # msg-0001' or
-        {"continuationToken": "\u00e4"},
-        {"timestampUTC": ""},
-        {"timestampUTC": "soon"},
-        {"timestampUTC": "2026-01-01", "limit": "3"},
-    ],
-    ids=str,
-)
-def test_a_wrong_parameter_is_a_400_that_names_it_and_reads_no_row(
-    settings: Settings, query: dict[str, str]
-) -> None:
-    status, body = get(settings, NOTHING, "a", **query)
-    assert (status, body["errors"][0]["in"]) == (400, "query")
-    assert body["errors"][0]["name"] in query
+    assert [message["toolCalls"] for message in messages] == [[], [call], [], []]
+    assert [message.get("toolCallId") for message in messages] == [None, None, None, "c1"]
+    assert messages[1]["content"] == ""
 
 
-def test_a_missing_assistant_is_a_404_problem(settings: Settings, tables: Tables) -> None:
-    conversation(tables.chat_state, "other", "Hi")
-    response = answer(read.respond, request("GET", "a"), settings, tables)
+def test_a_missing_assistant_is_a_404_problem(api: Api, tables: Tables) -> None:
+    conversation(tables, "other", "Hi")
+    response = api.get()
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+    assert body_of(response)["detail"] == "The assistant a does not exist."
 
 
-def test_with_a_timestamp_the_response_for_a_missing_assistant_is_that_of_the_extension(
-    settings: Settings, tables: Tables
+@pytest.mark.parametrize("raw_query", ["timestampUTC=", "limit=", "since=", "limit"])
+def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
+    api: Api, tables: Tables, raw_query: str
 ) -> None:
-    response = answer(
-        read.respond, request("GET", "a", query={"timestampUTC": "2026-01-01"}), settings, tables
-    )
-    assert response.get_body().decode() == (
-        '{"id":"a","exists":false,"createdAt":"0001-01-01T00:00:00","lastUpdatedAt":"0001-01-01T00:00:00",'
-        '"totalMessages":0,"totalTokens":0,"recentMessages":[]}'
-    )
-
-
-def test_assistants_are_listed_by_id_in_pages(tables: Tables) -> None:
-    for assistant_id in GOOD_IDS:
-        conversation(tables.chat_state, assistant_id, "Hi")
-    assistant_ids: list[str] = []
-    query = {"limit": "5"}
-    while True:
-        _, body = listed(tables, **query)
-        assistant_ids += [assistant["assistantId"] for assistant in body["assistants"]]
-        if "continuationToken" not in body:
-            break
-        query["continuationToken"] = body["continuationToken"]
-    assert assistant_ids == sorted(GOOD_IDS)
-
-
-def test_a_partition_that_is_no_assistant_is_not_listed(tables: Tables) -> None:
-    conversation(tables.chat_state, "a")
-    conversation(tables.chat_state, "b'c")
-    tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
-    _, body = listed(tables)
-    assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
-    assert "continuationToken" not in body
-    assert len(rows_of(tables.chat_state, "b'c")) == 2
-
-
-@pytest.mark.parametrize("query", [{"limit": "x"}, {"continuationToken": "bTptc2ctMDAwMQ"}], ids=str)
-def test_a_list_rejects_a_token_of_another_operation_and_a_bad_limit(query: dict[str, str]) -> None:
-    status, body = listed(NOTHING, **query)
-    assert (status, body["errors"][0]["name"]) == (400, next(iter(query)))
-
-
-class Counting:
-    """A table client that counts its requests."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._table, name)
-
-        def counted(*arguments: Any, **options: Any) -> Any:
-            def count(_response: Any) -> None:
-                self.calls += 1
-
-            return method(*arguments, raw_response_hook=count, **options)
-
-        return counted
-
-
-def test_the_cost_of_a_page_grows_neither_with_the_table_nor_with_conversations(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        listing, "HEAD_START_SECONDS", 60
-    )  # a scan is waited for, however slow the machine is
-    costs: list[int] = []
-    for size in (10, 60):
-        for number in range(size):
-            if not rows_of(tables.chat_state, f"a{number:03}"):
-                conversation(tables.chat_state, f"a{number:03}", *("text",) * (size // 4))
-        counting = Counting(tables.chat_state)
-        stand_in: Any = type("Counted", (), {"chat_state": counting})
-        _, body = listed(stand_in, limit="5")
-        assert len(body["assistants"]) == 5
-        costs.append(counting.calls)
-    assert costs[0] == costs[1] > 0
+    conversation(tables, "a", "Hi")
+    assert len(body_of(api.get(raw_query=raw_query))["messages"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -263,12 +157,10 @@ def test_the_cost_of_a_page_grows_neither_with_the_table_nor_with_conversations(
         "2030-01-01",
     ],
 )
-async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
-    settings: Settings, tables: Tables, timestamp: str
+async def test_with_a_timestamp_the_response_is_that_of_local_azures_binding_to_the_letter(
+    api: Api, settings: Settings, tables: Tables, timestamp: str
 ) -> None:
-    conversation(
-        tables.chat_state, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é"
-    )
+    conversation(tables, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é")
     row = tables.chat_state.get_entity("a", "msg-0003")
     row["ToolCalls"] = (
         '[{"id":"c1","functionName":"AddTodo","functionArguments":"{\\u0022a\\u0022:\\u0022\\u00FC\\u0022}",'
@@ -282,10 +174,159 @@ async def test_with_a_timestamp_the_answer_is_the_bindings_own_to_the_letter(
             binding = await query_state(
                 cast("Any", table), QueryRequest(id=assistant_id), parse_timestamp(timestamp)
             )
-            response = answer(
-                read.respond,
-                request("GET", assistant_id, query={"timestampUTC": timestamp}),
-                settings,
-                tables,
-            )
+            response = api.get(assistant_id, {"timestampUTC": timestamp})
             assert response.get_body().decode() == binding
+
+
+def test_assistants_are_listed_by_id_in_pages(api: Api, tables: Tables) -> None:
+    for assistant_id in GOOD_IDS:
+        conversation(tables, assistant_id, "Hi")
+    assistants = all_pages(api.list_assistants, "assistants", 5)
+    assert [assistant["assistantId"] for assistant in assistants] == sorted(GOOD_IDS)
+
+
+def test_a_partition_that_is_no_assistant_is_not_listed(api: Api, tables: Tables) -> None:
+    conversation(tables, "a")
+    conversation(tables, "b'c")
+    tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
+    body = body_of(api.list_assistants())
+    assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
+    assert "continuationToken" not in body
+
+
+def test_a_damaged_state_does_not_break_the_list(api: Api, tables: Tables) -> None:
+    tables.chat_state.create_entity({"PartitionKey": "a", "RowKey": "state", "TotalMessages": "many"})
+    never = "0001-01-01T00:00:00"
+    counts = {"totalMessages": 0, "totalTokens": 0}
+    assert body_of(api.list_assistants())["assistants"] == [
+        {"assistantId": "a", "createdAt": never, "lastUpdatedAt": never, **counts}
+    ]
+
+
+# Costs
+
+
+def cost(table_requests: TableRequests) -> tuple[int, int]:
+    """Requests, and rows in their responses."""
+    sent = table_requests.taken()
+    return len(sent), sum(table_request.rows for table_request in sent)
+
+
+def test_a_create_and_a_message_cost_a_handful_of_requests(
+    api: Api, tables: Tables, table_requests: TableRequests
+) -> None:
+    lease = api.settings.storage.lease_table
+    leases.acquire(tables, "other", Purpose.POST)  # creates the table
+
+    def calls() -> list[str]:
+        return [f"{sent.method} {sent.resource.partition('(')[0]}" for sent in table_requests.taken()]
+
+    def calls_of_a_put() -> list[str]:
+        table_requests.taken()
+        assert api.put().status_code == 202
+        return calls()
+
+    assert calls_of_a_put() == ["GET ChatState", f"POST {lease}"]
+    create(tables, "a")
+    assert calls_of_a_put() == ["GET ChatState", f"GET {lease}", f"PUT {lease}"]
+    create(tables, "a")
+    for acquired in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
+        calls_around: list[list[str]] = []
+
+        def write(assistant_id: str, message: str, around: list[list[str]] = calls_around) -> None:
+            around.append(calls())
+            exchange(tables, HELLO)(assistant_id, message)
+            table_requests.taken()
+
+        api.run.write = write
+        table_requests.taken()
+        assert api.post().status_code == 200
+        assert calls_around == [["GET ChatState", *acquired, "GET ChatState", f"PUT {lease}"]]
+        assert calls() == ["GET ChatState", f"DELETE {lease}"]
+    assert calls_of_a_put() == ["GET ChatState", f"POST {lease}"]
+
+
+def test_the_cost_of_a_page_and_of_a_delete_is_independent_of_the_number_of_assistants(
+    api: Api, tables: Tables, table_requests: TableRequests
+) -> None:
+    def write(numbers: range) -> None:
+        for number in numbers:
+            conversation(tables, f"{number:03}", *("text",) * 49)
+        table_requests.taken()
+
+    def page(**query: str) -> tuple[dict[str, Any], tuple[int, int]]:
+        body = body_of(api.list_assistants(query))
+        return body, cost(table_requests)
+
+    write(range(10))
+    first_of_few, cost_of_few = page(limit="5")
+    write(range(10, 60))
+    first, cost_of_many = page(limit="5")
+    second, cost_of_second = page(limit="5", continuationToken=first["continuationToken"])
+
+    assert first == first_of_few
+    assert [assistant["assistantId"] for assistant in second["assistants"]] == [
+        f"{number:03}" for number in range(5, 10)
+    ]
+    # Nothing of the conversations, and one to see whether there is another page.
+    assert cost_of_many == cost_of_few == cost_of_second == (1, 6)
+
+    assert api.delete("030").status_code == 204
+    assert cost(table_requests)[1] <= 50 + 2
+    assert len(rows_of(tables.chat_state, "029")) == len(rows_of(tables.chat_state, "031")) == 51
+
+
+def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_each(
+    api: Api, tables: Tables, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        conversation(tables, f"{number:03}", "Hi")
+    table_requests.taken()
+
+    scanned = body_of(api.list_assistants({"limit": "100"}))
+    assert cost(table_requests) == (1, 100)
+    assert [assistant["assistantId"] for assistant in scanned.pop("assistants")] == [
+        f"{number:03}" for number in range(100)
+    ]
+    assert scanned == {}, "no continuation token"
+
+    ended = threading.Event()
+
+    def scan(*_arguments: object) -> list[list[State]]:
+        assert ended.wait(60)
+        return []
+
+    monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
+    monkeypatch.setattr(listing.conversations, "states_after", scan)
+    try:
+        page = listing.page_after(tables, "", 100)
+    finally:
+        ended.set()
+    assert [state.assistant_id for state in page.states] == [f"{number:03}" for number in range(100)]
+    assert page.last_partition is None
+    # A step and a state for each, and a step that finds no more.
+    assert cost(table_requests) == (201, 200)
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more(
+    api: Api, tables: Tables, table_requests: TableRequests, limit: int
+) -> None:
+    conversation(tables, "long", *("text",) * 999)
+    table_requests.taken()
+    query = {"limit": str(limit)}
+    for start in (2, 2 + limit):
+        body = body_of(api.get("long", query))
+        assert [message["number"] for message in body["messages"]] == list(range(start, start + limit))
+        assert cost(table_requests)[1] <= limit + 2
+        query["continuationToken"] = body["continuationToken"]
+
+
+def test_a_page_since_a_message_reads_that_message_besides(
+    api: Api, tables: Tables, table_requests: TableRequests
+) -> None:
+    conversation(tables, "a", *(f"text {number}" for number in range(40)))
+    table_requests.taken()
+    body = body_of(api.get(query={"since": "2026-11-25T08:00:02.12345Z", "limit": "5"}))
+    assert [message["number"] for message in body["messages"]] == [4, 5, 6, 7, 8]
+    assert cost(table_requests) == (2, 1 + 5 + 1 + 1)

@@ -1,192 +1,165 @@
 """DELETE, and the lease that it shares with PUT and POST."""
 
-import json
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from assistants import leases
 from assistants.errors import LeaseConflictError, LeaseLostError
-from assistants.identity import TokenError
 from assistants.leases import Lease, Purpose
-from assistants.routes import remove
-from assistants.routes.create import respond as put_respond
-from assistants.routes.responses import handle_errors
 from assistants.tables import conversations, lease_rows
 from assistants.tables.clients import Tables
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.functions.http import HttpResponseConverter
 
-from tests.host_requests import (
-    Forwarding,
-    RecordingOut,
-    answer,
-    conversation,
-    created,
-    delete,
-    put,
-    request,
-    rows_of,
-)
+from tests.host_requests import Api, body_of
+from tests.integration.function_app.rows import conversation, create, failing, rows_of, with_methods
 
 
-def test_delete_removes_all_rows_of_one_assistant_and_none_of_others(tables: Tables) -> None:
-    conversation(tables.chat_state, "a", *("text",) * 230)
+def put(api: Api, *, only_if_new: bool = False) -> tuple[int, str | None]:
+    """Status, and the header Assistant-Replaced."""
+    response = api.put(headers={"If-None-Match": "*"} if only_if_new else {})
+    return response.status_code, response.headers.get("Assistant-Replaced")
+
+
+def test_delete_removes_all_rows_of_one_assistant_and_none_of_others(api: Api, tables: Tables) -> None:
+    conversation(tables, "a", *("text",) * 230)
     for other in ("a-", "b", "A"):
-        conversation(tables.chat_state, other, "Hi")
+        conversation(tables, other, "Hi")
 
-    assert delete(tables, "a") == 204
+    assert [api.delete().status_code for _ in range(2)] == [204, 204]
 
     assert rows_of(tables.chat_state, "a") == []
     assert [len(rows_of(tables.chat_state, other)) for other in ("a-", "b", "A")] == [3, 3, 3]
     assert rows_of(tables.leases, "a") == []
 
 
-def test_delete_can_be_repeated(tables: Tables) -> None:
-    conversation(tables.chat_state, "a")
-    assert [delete(tables, "a") for _ in range(3)] == [204] * 3
+def test_the_204_has_a_content_type_although_no_body(api: Api) -> None:
+    """`azure.functions` adds one to every response, and the host sends it (recording `204-empty-bytes`)."""
+    encoded = HttpResponseConverter.encode(api.delete(), expected_type=None).value
+    assert (encoded["status_code"].value, encoded["body"].value) == ("204", b"")
+    assert encoded["headers"]["content-type"].value == "text/plain; charset=utf-8"
 
 
-class Failing(Forwarding):
-    """A table client whose process is killed behind so many transactions."""
+def test_an_interrupted_delete_leaves_no_visible_message_and_the_next_one_finishes(
+    api: Api, tables: Tables
+) -> None:
+    conversation(tables, "a", *("text",) * 230)
+    transactions: list[object] = []
 
-    def __init__(self, table: Any, left: int) -> None:
-        super().__init__(table)
-        self._left = left
-
-    def submit_transaction(self, operations: Any) -> None:
-        if self._left == 0:
+    def submit_one(submit: Any, operations: Any) -> None:
+        if transactions:
             raise KeyboardInterrupt
-        self._left -= 1
-        self.table.submit_transaction(operations)
+        transactions.append(submit(operations))
 
-
-def test_an_interrupted_delete_leaves_no_visible_message_and_the_next_one_finishes(tables: Tables) -> None:
-    conversation(tables.chat_state, "a", *("text",) * 230)
-    cut: Any = type("Cut", (), {"chat_state": Failing(tables.chat_state, 1), "leases": tables.leases})
-
+    api.tables = with_methods(tables, "chat_state", submit_transaction=submit_one)
     with pytest.raises(KeyboardInterrupt):
-        delete(cut, "a")
+        api.delete()
 
-    left = rows_of(tables.chat_state, "a")
-    assert len(left) == 132
-    assert "state" not in {row["RowKey"] for row in left}
-    assert delete(tables, "a") == 204
+    rows = rows_of(tables.chat_state, "a")
+    assert len(rows) == 132
+    assert "state" not in {row["RowKey"] for row in rows}
+    api.tables = tables
+    assert api.delete().status_code == 204
     assert rows_of(tables.chat_state, "a") == []
 
 
-def test_while_another_request_writes_delete_and_put_change_no_row(tables: Tables) -> None:
-    conversation(tables.chat_state, "a", "Hi")
-    before = rows_of(tables.chat_state, "a")
+def test_while_another_request_writes_delete_and_put_change_no_row(api: Api, tables: Tables) -> None:
+    conversation(tables, "a", "Hi")
+    rows = rows_of(tables.chat_state, "a")
     lease = leases.acquire(tables, "a", Purpose.WRITE)
 
-    response = answer(remove.respond, request("DELETE", "a"), tables)
-    assert (response.status_code, response.mimetype) == (409, "application/problem+json")
-    assert 1 <= int(response.headers["Retry-After"]) <= 5
-    assert put(tables, "a") == (409, None, 0)
-    assert rows_of(tables.chat_state, "a") == before
+    conflict = api.delete()
+    assert (conflict.status_code, conflict.headers["Retry-After"]) == (409, "5")
+    assert "Another request is writing the assistant a." in body_of(conflict)["detail"]
+    assert put(api) == (409, None)
+    assert rows_of(tables.chat_state, "a") == rows
 
     lease.release()
-    assert delete(tables, "a") == 204
+    assert api.delete().status_code == 204
 
 
-def test_put_reports_whether_it_replaces(tables: Tables) -> None:
-    assert put(tables, "a") == (202, "false", 1)
-    created(tables, "a")
-    assert put(tables, "a") == (202, "true", 1)
-
-
-def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_one(tables: Tables) -> None:
-    conversation(tables.chat_state, "a")
-    assert put(tables, "a", If_None_Match="*") == (412, None, 0)
-    assert put(tables, "b", If_None_Match="*") == (202, "false", 1)
-    assert put(tables, "b", If_None_Match="*") == (409, None, 0)
-    created(tables, "b")
-    assert put(tables, "b", If_None_Match="*") == (412, None, 0)
-    assert {row["PartitionKey"] for row in tables.leases.list_entities()} == {"b"}
+def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_one(
+    api: Api, tables: Tables
+) -> None:
+    assert put(api, only_if_new=True) == (202, "false")
+    assert put(api, only_if_new=True) == (409, None)
+    create(tables, "a")
+    assert put(api, only_if_new=True) == (412, None)
+    assert [row["PartitionKey"] for row in tables.leases.list_entities()] == ["a"]
 
 
 def test_if_none_match_detects_a_create_before_its_lease(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = leases.acquire
 
-    def after_another(*arguments: Any) -> Any:
-        conversation(tables.chat_state, "a")
+    def acquire_after_another_request(*arguments: Any) -> Any:
+        conversation(tables, "a")
         return acquire(*arguments)
 
-    monkeypatch.setattr(leases, "acquire", after_another)
-    assert put(tables, "a", If_None_Match="*") == (412, None, 0)
+    monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
+    assert put(api, only_if_new=True) == (412, None)
     assert rows_of(tables.leases, "a") == []
 
 
-@pytest.mark.parametrize("before", [0, 1, 3], ids=["new", "never posted to", "posted to"])
-def test_nothing_else_writes_until_the_rows_of_a_create_exist(tables: Tables, before: int) -> None:
-    if before:
-        conversation(tables.chat_state, "a", *("text",) * (before - 1))
+@pytest.mark.parametrize("messages", [0, 1, 3], ids=["new", "never posted to", "posted to"])
+def test_nothing_else_writes_until_the_rows_of_a_create_exist(
+    api: Api, tables: Tables, messages: int
+) -> None:
+    if messages:
+        conversation(tables, "a", *("text",) * (messages - 1))
     rows = rows_of(tables.chat_state, "a")
 
-    assert put(tables, "a")[0] == 202
-    assert put(tables, "a") == (409, None, 0)
-    assert delete(tables, "a") == 409
+    assert put(api) == (202, "true" if messages else "false")
+    assert put(api) == (409, None)
+    assert api.delete().status_code == 409
     assert rows_of(tables.chat_state, "a") == rows
 
-    created(tables, "a")
-    assert put(tables, "a") == (202, "true", 1)
-    created(tables, "a")
-    assert delete(tables, "a") == 204
+    create(tables, "a")
+    assert put(api) == (202, "true")
+    create(tables, "a")
+    assert api.delete().status_code == 204
     assert rows_of(tables.leases, "a") == []
 
 
 def test_a_failed_create_blocks_writes_until_its_lease_expires(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables.chat_state, "a", "Hi")
-    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    assert put(tables, "a")[0] == 202
-    monkeypatch.undo()
-    assert put(tables, "a")[0] == 202
-    assert delete(tables, "a") == 409
-
-
-def test_any_other_precondition_is_rejected(tables: Tables) -> None:
-    out = RecordingOut()
-    response = answer(put_respond, request("PUT", "a", headers={"If-None-Match": '"1"'}), out, "x", tables)
-    assert (response.status_code, out.values) == (400, [])
-    assert json.loads(response.get_body())["errors"][0] == {
-        "in": "header",
-        "name": "If-None-Match",
-        "detail": "must be *, since an assistant has no entity tag",
-    }
+    conversation(tables, "a", "Hi")
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "LEASE_SECONDS", -1)
+        assert put(api) == (202, "true")
+    assert put(api) == (202, "true")
+    assert api.delete().status_code == 409
 
 
 def test_an_expired_lease_is_taken_over_and_its_old_owner_cannot_release_it(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
-    ended = leases.acquire(tables, "a", Purpose.WRITE)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "LEASE_SECONDS", -1)
+        expired = leases.acquire(tables, "a", Purpose.WRITE)
 
     leases.acquire(tables, "a", Purpose.WRITE)
 
-    ended.release()
+    assert expired.release() is None
     with pytest.raises(LeaseLostError):
-        ended.renew()
+        expired.renew()
     with pytest.raises(LeaseConflictError):
         leases.acquire(tables, "a", Purpose.WRITE)
 
 
 def test_a_long_delete_renews_its_lease_and_stops_when_it_is_lost(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables.chat_state, "a", *("text",) * 230)
+    conversation(tables, "a", *("text",) * 230)
     monkeypatch.setattr(leases, "_RENEW_AFTER_SECONDS", 0)
-    renewals: list[str] = []
+    renewals: list[Lease] = []
     renew = Lease.renew
 
     def take_over_before_the_third(lease: Lease) -> None:
-        renewals.append("renew")
+        renewals.append(lease)
         if len(renewals) == 3:
             row = tables.leases.get_entity("a", "lease")
             tables.leases.update_entity({**row, "Owner": "another"})
@@ -194,57 +167,52 @@ def test_a_long_delete_renews_its_lease_and_stops_when_it_is_lost(
 
     monkeypatch.setattr(Lease, "renew", take_over_before_the_third)
 
-    assert delete(tables, "a") == 409
-
+    assert api.delete().status_code == 409
     assert len(renewals) == 3
     assert len(rows_of(tables.chat_state, "a")) == 32
     assert rows_of(tables.leases, "a")[0]["Owner"] == "another"
 
 
+def test_a_short_delete_does_not_renew_its_lease(
+    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation(tables, "a", *("text",) * 230)
+    monkeypatch.setattr(Lease, "renew", failing(AssertionError("renewed")))
+    assert api.delete().status_code == 204
+
+
 def test_a_delayed_delete_removes_no_row_of_a_newer_conversation(tables: Tables) -> None:
-    conversation(tables.chat_state, "a", "Hi")
+    conversation(tables, "a", "Hi")
     stale = list(tables.chat_state.query_entities("PartitionKey eq 'a'"))
-    created(tables, "a")
+    create(tables, "a")
     fresh = rows_of(tables.chat_state, "a")
 
-    class Stale(Forwarding):
-        def query_entities(self, *_arguments: Any, **_options: Any) -> Any:
-            return stale
-
-    stale_tables: Any = SimpleNamespace(chat_state=Stale(tables.chat_state))
+    stale_tables = with_methods(tables, "chat_state", query_entities=lambda *_, **__: stale)
     with pytest.raises(HttpResponseError):
         conversations.delete(stale_tables, "a", bool)
     assert rows_of(tables.chat_state, "a") == fresh
 
 
-def test_a_delete_continues_after_a_lost_response(tables: Tables) -> None:
-    conversation(tables.chat_state, "a", *("text",) * 130)
+def test_a_delete_continues_after_a_lost_response(api: Api, tables: Tables) -> None:
+    conversation(tables, "a", *("text",) * 130)
+    transactions: list[object] = []
 
-    class Lossy(Forwarding):
-        lost = False
+    def lose_the_first_response(submit: Any, operations: Any) -> None:
+        transactions.append(submit(operations))
+        if len(transactions) == 1:
+            raise ServiceResponseError("lost")
 
-        def submit_transaction(self, operations: Any) -> None:
-            self.table.submit_transaction(operations)
-            if not self.lost:
-                self.lost = True
-                raise ServiceResponseError("lost")
-
-    lossy: Any = SimpleNamespace(chat_state=Lossy(tables.chat_state), leases=tables.leases)
-    assert delete(lossy, "a") == 204
+    api.tables = with_methods(tables, "chat_state", submit_transaction=lose_the_first_response)
+    assert api.delete().status_code == 204
     assert rows_of(tables.chat_state, "a") == []
 
 
 def test_a_lease_that_cannot_be_released_does_not_change_the_response(
-    tables: Tables, caplog: pytest.LogCaptureFixture
+    api: Api, tables: Tables, caplog: pytest.LogCaptureFixture
 ) -> None:
-    conversation(tables.chat_state, "a", "Hi")
-
-    class Unreleased(Forwarding):
-        def delete_entity(self, *_arguments: Any, **_options: Any) -> None:
-            raise ServiceRequestError("no route")
-
-    failing: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Unreleased(tables.leases))
-    assert delete(failing, "a") == 204
+    conversation(tables, "a", "Hi")
+    api.tables = with_methods(tables, "leases", delete_entity=failing(ServiceRequestError("no route")))
+    assert api.delete().status_code == 204
     assert "The lease of a could not be released" in caplog.text
 
 
@@ -262,128 +230,74 @@ def test_a_clock_difference_does_not_change_the_length_of_a_lease(
     leases.acquire(tables, "a", Purpose.WRITE)
     with pytest.raises(LeaseConflictError) as conflict:
         leases.acquire(tables, "a", Purpose.WRITE)
-    left = (conflict.value.locked_until - datetime.now(UTC)).total_seconds()
-    assert 25 < left <= 32, "by the table service's clock"
+    seconds_left = (conflict.value.locked_until - datetime.now(UTC)).total_seconds()
+    assert 25 < seconds_left <= 32, "by the table service's clock"
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
     leases.acquire(tables, "b", Purpose.WRITE)
     leases.acquire(tables, "b", Purpose.WRITE)
 
 
-def test_a_row_of_an_earlier_version_is_a_lease(tables: Tables) -> None:
+def test_a_row_of_an_earlier_version_is_a_lease(api: Api, tables: Tables) -> None:
     tables.leases.create_table()
     row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
     tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
-    assert delete(tables, "a") == 409
+    conflict = api.delete()
+    assert conflict.status_code == 409
+    locked = datetime.fromisoformat(body_of(conflict)["lockedUntil"]) - datetime.now(UTC)
+    assert 290 < locked.total_seconds() <= 301
 
 
 def test_a_put_that_loses_its_lease_during_the_delete_creates_nothing(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables.chat_state, "a", *("text",) * 230)
-
-    def lose(lease: Lease) -> None:
-        raise leases.lost_lease(lease.assistant_id)
-
-    monkeypatch.setattr(Lease, "renew", lose)
-    assert put(tables, "a") == (409, None, 0)
+    conversation(tables, "a", *("text",) * 230)
+    monkeypatch.setattr(Lease, "renew", failing(leases.lost_lease("a")))
+    response = api.put()
+    assert (response.status_code, response.headers["Retry-After"], api.create_requests) == (409, "1", [])
 
 
-def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(tables: Tables) -> None:
-    conversation(tables.chat_state, "short", *("text",) * 98)
-    conversation(tables.chat_state, "long", *("text",) * 230)
-    assert (put(tables, "short"), put(tables, "long")) == ((202, "true", 1),) * 2
+def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(api: Api, tables: Tables) -> None:
+    conversation(tables, "short", *("text",) * 98)
+    conversation(tables, "long", *("text",) * 99)
+    assert [api.put(assistant_id).status_code for assistant_id in ("short", "long")] == [202, 202]
     assert len(rows_of(tables.chat_state, "short")) == 100
     assert rows_of(tables.chat_state, "long") == []
-    assert delete(tables, "long") == 409, "until the extension has written"
+    assert api.delete("long").status_code == 409, "until the extension has written"
 
 
-class AnswerLost(Forwarding):
-    """The first answer to each write is lost: the SDK repeats an update, and reports a lost insert."""
+@pytest.mark.parametrize("is_untouched", [False, True])
+def test_a_lease_is_acquired_even_if_the_response_is_lost(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, is_untouched: bool
+) -> None:
+    """The SDK repeats an update whose response is lost, and reports a lost insert."""
 
-    def create_entity(self, *arguments: Any, **options: Any) -> Any:
-        self.table.create_entity(*arguments, **options)
+    def insert(create_entity: Any, row: Any) -> None:
+        create_entity(row)
         raise ServiceResponseError("lost")
 
-    def update_entity(self, *arguments: Any, **options: Any) -> Any:
-        self.table.update_entity(*arguments, **options)
-        return self.table.update_entity(*arguments, **options)
+    def update(update_entity: Any, *arguments: Any, **options: Any) -> Any:
+        update_entity(*arguments, **options)
+        return update_entity(*arguments, **options)
 
-
-@pytest.mark.parametrize("untouched", [False, True])
-def test_a_lease_is_acquired_even_if_the_response_is_lost(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch, untouched: bool
-) -> None:
-    conversation(tables.chat_state, "a")
-    state = conversations.get_state(tables, "a") if untouched else None
-    lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=AnswerLost(tables.leases))
+    conversation(tables, "a")
+    before = conversations.get_state(tables, "a")
+    assert before
+    lossy = with_methods(tables, "leases", create_entity=insert, update_entity=update)
 
     with monkeypatch.context() as patch:
         patch.setattr(leases, "LEASE_SECONDS", -1)
-        leases.acquire(lossy, "a", Purpose.POST, state)
-    taken = leases.acquire(lossy, "a", Purpose.POST, state)
+        leases.acquire(lossy, "a", Purpose.POST, before if is_untouched else None)
+    lease = leases.acquire(lossy, "a", Purpose.POST, before if is_untouched else None)
 
-    before = conversations.get_state(tables, "a")
-    assert before
-    taken.start_call(before)
-    assert taken.release() is None
+    lease.start_call(before)
+    assert lease.release() is None
     assert rows_of(tables.leases, "a") == []
 
 
 def test_an_insert_with_a_lost_response_detects_the_row_of_another_writer(tables: Tables) -> None:
     leases.acquire(tables, "a", Purpose.WRITE)
-
-    class Lost(Forwarding):
-        def create_entity(self, *_arguments: Any, **_options: Any) -> Any:
-            raise ServiceResponseError("lost")
-
-    lossy: Any = SimpleNamespace(chat_state=tables.chat_state, leases=Lost(tables.leases))
+    lossy = with_methods(tables, "leases", create_entity=failing(ServiceResponseError("lost")))
     with pytest.raises(LeaseConflictError):
         leases.acquire(lossy, "a", Purpose.WRITE)
     with pytest.raises(ServiceResponseError):
         leases.acquire(lossy, "b", Purpose.WRITE)
-
-
-def test_unavailable_storage_is_a_503_and_any_other_error_a_500_without_its_message() -> None:
-    def failing(status: int) -> Any:
-        error = HttpResponseError("AccountKey=secret")
-        error.status_code = status
-
-        def handle() -> Any:
-            raise error
-
-        return handle
-
-    busy, refused = handle_errors(failing(503)), handle_errors(failing(400))
-    assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
-    assert refused.status_code == 500
-    assert b"secret" not in busy.get_body() + refused.get_body()
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (HttpResponseError("AuthorizationPermissionMismatch: secret"), "Storage Table Data Contributor"),
-        (TokenError("No token: 400 secret", passes=False), "AzureWebJobsStorage__clientId"),
-        (TokenError("No token: refused secret", passes=True), "token endpoint is temporarily unavailable"),
-    ],
-    ids=str,
-)
-def test_a_missing_role_or_identity_is_named_and_can_be_retried(error: HttpResponseError, words: str) -> None:
-    if not isinstance(error, TokenError):
-        error.status_code = 403
-
-    def handle() -> Any:
-        raise error
-
-    response = handle_errors(handle)
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
-    assert words in json.loads(response.get_body())["detail"]
-    assert b"secret" not in response.get_body()
-
-
-def test_the_204_has_a_content_type_although_no_body(tables: Tables) -> None:
-    """`azure.functions` adds one to every answer, and the host sends it (recording `204-empty-bytes`)."""
-    response = answer(remove.respond, request("DELETE", "a"), tables)
-    encoded = HttpResponseConverter.encode(response, expected_type=None).value
-    assert (encoded["status_code"].value, encoded["body"].value) == ("204", b"")
-    assert encoded["headers"]["content-type"].value == "text/plain; charset=utf-8"

@@ -1,0 +1,131 @@
+"""Query parameters: their rules, and what the host's own parsing hides (duplicates, other encodings).
+
+What the app gets from the host is in its recordings: `query/twice`, `http/echo-all-headers`,
+`id/echo-bad-utf8`.
+"""
+
+from collections.abc import Callable
+
+import azure.functions as func
+import pytest
+from assistants.routes import parsing
+
+from tests.host_requests import Api, body_of
+
+OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
+Route = Callable[[dict[str, str], str | None], func.HttpResponse]
+
+
+def get(query: dict[str, str], raw_query: str | None = None) -> func.HttpResponse:
+    return Api().get("a", query, raw_query)
+
+
+ROUTES: list[tuple[Route, str]] = [
+    (Api().post_query, "message"),
+    *((get, name) for name in OF_ONE),
+    *((Api().list_assistants, name) for name in ("limit", "continuationToken")),
+]
+
+
+def problem_of(response: func.HttpResponse) -> tuple[str, str, str]:
+    assert (response.status_code, response.mimetype) == (400, "application/problem+json")
+    (error,) = body_of(response)["errors"]
+    return error["in"], error["name"], error["detail"]
+
+
+@pytest.mark.parametrize(("route", "name"), ROUTES)
+def test_a_parameter_that_is_duplicate_or_not_utf8_is_rejected_by_name(route: Route, name: str) -> None:
+    duplicate = problem_of(route({name: "1,2"}, f"{name}=1&{name}=2"))
+    assert duplicate == ("query", name, "is given more than once")
+    encoded = problem_of(route({name: "caf%E9"}, f"{name}=caf%E9"))
+    assert encoded == ("query", name, "is not UTF-8: its percent-encoded bytes must be valid UTF-8")
+
+
+@pytest.mark.parametrize(
+    "raw_query", ["message=a&MESSAGE=b", "%6Dessage=a&message=b", "message=&message=b", "message&message=b"]
+)
+def test_names_that_the_host_reads_as_one_parameter_are_duplicates(raw_query: str) -> None:
+    response = Api().post_query({"message": "b"}, raw_query)
+    assert problem_of(response) == ("query", "message", "is given more than once")
+
+
+@pytest.mark.parametrize(
+    "raw", ["caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9"]
+)
+def test_bytes_that_are_not_utf8_are_detected(raw: str) -> None:
+    assert parsing.query_problems(f"https://app.example/api/x?message={raw}", "message")
+
+
+@pytest.mark.parametrize(
+    "raw_query",
+    [
+        "?message=%25E9",
+        "?message=caf%C3%A9",
+        "?message=100%",
+        "?message=%zz",
+        "?message=a+b",
+        "?",
+        "?x=%ff",
+        "",
+    ],
+)
+def test_a_parameter_that_arrives_as_sent_is_accepted(raw_query: str) -> None:
+    assert parsing.query_problems(f"https://app.example/api/x{raw_query}", "message") == []
+
+
+WRONG_MOMENTS = (
+    "yesterday",
+    "2026-13-01",
+    "0001-01-01T00:00:00+23:00",
+    "2026-11-25T08:00:00Z' or PartitionKey",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        *(("limit", value, "must be a whole number from 1 to 100") for value in ("0", "101", "-1", "\u0661")),
+        *(("since", value, "must be a UTC time such as 2026-11-25T08:00:00Z") for value in WRONG_MOMENTS),
+        ("timestampUTC", "soon", "must be a UTC time such as 2026-11-25T08:00:00Z"),
+        ("timestampUTC", "", "must be a UTC time such as 2026-11-25T08:00:00Z"),
+        ("includeInstructions", "yes", "must be true or false"),
+        *(
+            ("continuationToken", token, "is not a valid continuation token for this operation")
+            for token in ("x", "YTphYQ", "bTptc2ctMDAwMScgb3I", "\u00e4")  # YTphYQ: of the list of assistants
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_a_400_that_names_it_with_its_rule(name: str, value: str, detail: str) -> None:
+    assert problem_of(get({name: value})) == ("query", name, detail)
+
+
+def test_a_timestamp_cannot_be_combined_with_other_parameters() -> None:
+    response = get({"timestampUTC": "2026-01-01", "limit": "3"})
+    assert problem_of(response) == ("query", "limit", "cannot be combined with timestampUTC")
+
+
+@pytest.mark.parametrize(("name", "value"), [("limit", "x"), ("continuationToken", "bTptc2ctMDAwMQ")])
+def test_a_list_rejects_a_bad_limit_and_a_token_of_another_operation(name: str, value: str) -> None:
+    assert problem_of(Api().list_assistants({name: value}))[:2] == ("query", name)
+
+
+def test_an_empty_message_is_rejected() -> None:
+    assert problem_of(Api().post_query({}, "message=")) == ("query", "message", "must not be empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-25", "2026-11-25T00:00:00.0000000Z"),
+        ("2026-11-25T08:30", "2026-11-25T08:30:00.0000000Z"),
+        ("2026-11-25T08:30:01.123456789Z", "2026-11-25T08:30:01.1234567Z"),
+        ("2026-11-25T08:30:01+01:30", "2026-11-25T07:00:01.0000000Z"),
+        ("2026-11-25T08:30:01-01:30", "2026-11-25T10:00:01.0000000Z"),
+        ("0001-01-01", "0001-01-01T00:00:00.0000000Z"),
+    ],
+)
+def test_a_time_is_read_as_utc_with_seven_decimals(text: str, moment: str) -> None:
+    parsed, problems = parsing.parse_moment({"since": text}, "since")
+    assert parsed is not None
+    assert (parsed.text, problems) == (moment, [])
+    assert parsed.floor.isoformat(timespec="microseconds")[:26] == moment[:26]
