@@ -9,8 +9,8 @@ from assistants import binding_call, paths
 from assistants.binding_call import CallResult, Outcome, run_assistant
 
 from local_azure.runtime.ports import ADDRESS, free_port
+from tests.host_requests import DONE, NO_RESULT
 
-DONE = CallResult(Outcome.DONE, 200)
 KEY_REFUSED = CallResult(Outcome.KEY_REFUSED, 401)
 
 
@@ -29,9 +29,8 @@ class App(ThreadingHTTPServer):
         self.hang_up = False
         self.hung_up = threading.Event()
 
-    @property
-    def host(self) -> str:
-        return f"localhost:{self.server_address[1]}"
+    def run(self, key: str = "") -> CallResult:
+        return run_assistant(f"localhost:{self.server_address[1]}", "a", "Hi", key)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -51,8 +50,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # no answer at all
             return
         self.server.before_answer()
-        refused = self.server.key is not None and key != self.server.key
-        self.send_response(401 if refused else self.server.status)
+        is_refused = self.server.key is not None and key != self.server.key
+        self.send_response(401 if is_refused else self.server.status)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
@@ -69,17 +68,20 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def app() -> Iterator[App]:
-    server = App()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with App() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
-def test_the_bound_function_gets_the_message_and_the_callers_key(app: App) -> None:
-    assert run_assistant(app.host, "a-1", "Hi", "k3y") == DONE
-    assert app.requests == [("/api/assistants/a-1/run", "k3y", '{"message": "Hi", "rest": ""}')]
+def test_the_bound_function_gets_the_message_below_the_route_prefix(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert app.run("k3y") == DONE
+    monkeypatch.setattr(paths, "PREFIX", "v1/x")
+    assert app.run() == DONE
+    body = '{"message": "Hi", "rest": ""}'
+    assert app.requests == [("/api/assistants/a/run", "k3y", body), ("/v1/x/assistants/a/run", "", body)]
 
 
 @pytest.mark.parametrize(
@@ -101,14 +103,8 @@ def test_the_key_that_the_host_used_is_sent_unless_no_header_can_carry_it(
 ) -> None:
     """A duplicate header arrives joined with a comma; a custom key may contain a comma."""
     app.key = own_key
-    assert run_assistant(app.host, "a", "Hi", sent) == outcome
+    assert app.run(sent) == outcome
     assert app.requests[-1][1] == received
-
-
-def test_the_call_uses_the_route_prefix(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "PREFIX", "v1/x")
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
-    assert [path for path, _, _ in app.requests] == ["/v1/x/assistants/a/run"]
 
 
 def test_the_status_determines_the_outcome_and_sequential_calls_share_one_connection(app: App) -> None:
@@ -123,42 +119,39 @@ def test_the_status_determines_the_outcome_and_sequential_calls_share_one_connec
         **dict.fromkeys((408, 502, 504), Outcome.INDETERMINATE),
     }
     for app.status, outcome in outcomes.items():
-        assert run_assistant(app.host, "a", "Hi", "") == CallResult(outcome, app.status)
+        assert app.run() == CallResult(outcome, app.status)
     assert (app.connections, len(app.requests)) == (1, len(outcomes))
 
 
 def test_a_connection_closed_by_the_host_is_not_reused(app: App) -> None:
     app.hang_up = True
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     assert app.hung_up.wait(10)
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     assert (app.connections, len(app.requests)) == (2, 2)
 
 
 def test_a_connection_that_was_idle_too_long_is_not_reused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     monkeypatch.setattr(binding_call, "_IDLE_SECONDS", 0)
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     assert app.connections == 2
 
 
 def test_a_call_without_a_response_is_indeterminate_and_not_repeated(app: App) -> None:
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     app.status = 0
-    assert run_assistant(app.host, "a", "Hi", "") == CallResult(Outcome.INDETERMINATE)
+    assert app.run() == NO_RESULT
     assert len(app.requests) == 2
     app.status = 200
-    assert run_assistant(app.host, "a", "Hi", "") == DONE
+    assert app.run() == DONE
     assert app.connections == 2
 
 
 def test_concurrent_calls_have_a_connection_each(app: App) -> None:
     app.before_answer = threading.Barrier(3, timeout=20).wait  # none is answered before all have arrived
     outcomes: list[CallResult] = []
-    threads = [
-        threading.Thread(target=lambda: outcomes.append(run_assistant(app.host, "a", "Hi", "")))
-        for _ in range(3)
-    ]
+    threads = [threading.Thread(target=lambda: outcomes.append(app.run())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

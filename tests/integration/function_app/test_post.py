@@ -28,11 +28,11 @@ from tests.integration.function_app.rows import (
 )
 
 
-def test_the_response_has_the_reply_and_all_added_messages(api: Api, tables: Tables) -> None:
-    conversation(tables, "a", "Earlier", "Yes.")
+def test_the_response_has_the_reply_and_all_added_messages(api: Api) -> None:
+    conversation(api.tables, "a", "Earlier", "Yes.")
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
     api.run.write = exchange(
-        tables,
+        api.tables,
         {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])},
         {"Role": "Tool", "Content": "done", "Name": "c1"},
         {"Role": "Assistant", "Content": "Added."},
@@ -55,12 +55,12 @@ def test_the_response_has_the_reply_and_all_added_messages(api: Api, tables: Tab
     ]
     assert body == {"assistantId": "a", "reply": "Added.", "totalMessages": 8, "totalTokens": 42}
     assert api.log.message_stored is True
-    assert rows_of(tables.leases, "a") == [], "the lease is released"
+    assert rows_of(api.tables.leases, "a") == [], "the lease is released"
 
 
-def test_the_documented_form_returns_the_reply_as_text(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
-    api.run.write = exchange(tables, {"Role": "Assistant", "Content": "Grüße."})
+def test_the_documented_form_returns_the_reply_as_text(api: Api) -> None:
+    conversation(api.tables, "a")
+    api.run.write = exchange(api.tables, {"Role": "Assistant", "Content": "Grüße."})
 
     # A percent sign that is escaped in the URL is text.
     response = api.post_query({"message": "caf%E9"}, "message=caf%25E9")
@@ -76,57 +76,55 @@ def refusal(api: Api) -> tuple[int, bool | None, str | None]:
     return response.status_code, body_of(response)["messageStored"], response.headers.get("Retry-After")
 
 
-def test_while_another_request_writes_a_post_is_a_409_without_a_call(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
-    lease = leases.acquire(tables, "a", Purpose.POST)
+def test_while_another_request_writes_a_post_is_a_409_without_a_call(api: Api) -> None:
+    conversation(api.tables, "a")
+    lease = leases.acquire(api.tables, "a", Purpose.POST)
     assert refusal(api) == (409, False, "5")
     lease.release()
 
     assert api.put().status_code == 202
     assert refusal(api) == (409, False, "5"), "until the rows of the create exist"
-    conversations.delete(tables, "a", bool)
+    conversations.delete(api.tables, "a", bool)
     assert refusal(api) == (409, False, "5"), "between the deletes and the insert of a create, and no 404"
     assert api.run.calls == []
 
-    create(tables, "a")
-    api.run.write = exchange(tables, HELLO)
+    create(api.tables, "a")
+    api.run.write = exchange(api.tables, HELLO)
     assert api.post().status_code == 200
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
 @pytest.mark.parametrize("total", [1, 3])
-def test_a_conversation_with_uncounted_messages_is_rejected_without_a_call(
-    api: Api, tables: Tables, total: int
-) -> None:
-    conversation(tables, "a", *("text",) * 4, total=total)
+def test_a_conversation_with_uncounted_messages_is_rejected_without_a_call(api: Api, total: int) -> None:
+    conversation(api.tables, "a", *("text",) * 4, total=total)
 
     response = api.post()
 
     assert (response.status_code, body_of(response)["messageStored"], api.run.calls) == (409, False, [])
     assert f"msg-{total + 1:04X} comes after msg-{total:04X}" in body_of(response)["detail"]
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
 @pytest.mark.parametrize("messages", [0, 1, 6])
 def test_rows_written_before_the_lease_are_neither_damage_nor_the_reply(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch, messages: int
+    api: Api, monkeypatch: pytest.MonkeyPatch, messages: int
 ) -> None:
-    conversation(tables, "a", "Hi", "Hello.")
+    conversation(api.tables, "a", "Hi", "Hello.")
     acquire = leases.acquire
 
     def acquire_after_another_request(*arguments: Any) -> Any:
-        conversations.delete(tables, "a", bool)
-        conversation(tables, "a", *("text",) * messages)
+        conversations.delete(api.tables, "a", bool)
+        conversation(api.tables, "a", *("text",) * messages)
         return acquire(*arguments)
 
     monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
-    api.run.write = exchange(tables, HELLO)
+    api.run.write = exchange(api.tables, HELLO)
     assert [message["content"] for message in body_of(api.post())["messages"]] == ["Hi", "Hello."]
 
 
-def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
-    api.run.write = exchange(tables, HELLO)
+def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api) -> None:
+    conversation(api.tables, "a")
+    api.run.write = exchange(api.tables, HELLO)
     barrier = threading.Barrier(8)
     statuses: list[int] = []
 
@@ -140,7 +138,7 @@ def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api, tables: T
     for thread in threads:
         thread.join(60)
 
-    stored = [row for row in rows_of(tables.chat_state, "a") if row.get("Role") == "User"]
+    stored = [row for row in rows_of(api.tables.chat_state, "a") if row.get("Role") == "User"]
     assert set(statuses) <= {200, 409}
     assert statuses.count(200) == len(stored) == len(api.run.calls) >= 1
 
@@ -156,9 +154,9 @@ def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api, tables: T
     ids=str,
 )
 def test_a_call_that_wrote_nothing_is_a_problem_and_the_model_is_probed_only_after_a_failed_one(
-    api: Api, tables: Tables, outcome: CallResult, expected: tuple[int, bool | None, str | None]
+    api: Api, outcome: CallResult, expected: tuple[int, bool | None, str | None]
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     api.run.outcome = outcome
     api.model_answer = ModelAnswer(Cause.AVAILABLE)
     assert refusal(api) == expected
@@ -178,12 +176,11 @@ def test_a_call_that_wrote_nothing_is_a_problem_and_the_model_is_probed_only_aft
 )
 def test_the_problem_of_a_failed_call_is_the_answer_of_the_model(
     api: Api,
-    tables: Tables,
     model_answer: ModelAnswer | None,
     expected: tuple[int, str | None],
     words: str,
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     api.run.outcome, api.model_answer = FAILED, model_answer
     response = api.post()
     assert (response.status_code, response.headers.get("Retry-After")) == expected
@@ -191,21 +188,19 @@ def test_the_problem_of_a_failed_call_is_the_answer_of_the_model(
 
 
 @pytest.mark.parametrize("outcome", [FAILED, NO_RESULT], ids=str)
-def test_a_stored_exchange_is_returned_for_any_outcome_of_the_call(
-    api: Api, tables: Tables, outcome: CallResult
-) -> None:
-    conversation(tables, "a")
-    api.run.outcome, api.run.write = outcome, exchange(tables, HELLO)
+def test_a_stored_exchange_is_returned_for_any_outcome_of_the_call(api: Api, outcome: CallResult) -> None:
+    conversation(api.tables, "a")
+    api.run.outcome, api.run.write = outcome, exchange(api.tables, HELLO)
     assert body_of(api.post())["reply"] == "Hello."
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
-def test_an_exchange_ends_before_the_next_message(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
+def test_an_exchange_ends_before_the_next_message(api: Api) -> None:
+    conversation(api.tables, "a")
 
     def write_with_the_next(assistant_id: str, message: str) -> None:
-        exchange(tables, HELLO)(assistant_id, message)
-        exchange(tables, {"Role": "Assistant", "Content": "Of the next."})(assistant_id, "Next")
+        exchange(api.tables, HELLO)(assistant_id, message)
+        exchange(api.tables, {"Role": "Assistant", "Content": "Of the next."})(assistant_id, "Next")
 
     api.run.write = write_with_the_next
     body = body_of(api.post())
@@ -213,28 +208,28 @@ def test_an_exchange_ends_before_the_next_message(api: Api, tables: Tables) -> N
     assert body["reply"] == "Hello."
 
 
-def test_a_post_that_loses_against_another_request_is_not_stored(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
+def test_a_post_that_loses_against_another_request_is_not_stored(api: Api) -> None:
+    conversation(api.tables, "a")
     api.run.outcome = FAILED
-    api.run.write = lambda assistant_id, _message: exchange(tables, HELLO)(assistant_id, "of another")
+    api.run.write = lambda assistant_id, _message: exchange(api.tables, HELLO)(assistant_id, "of another")
     assert refusal(api) == (409, False, "1")
 
     def replace_conversation(assistant_id: str, _message: str) -> None:
-        conversations.delete(tables, assistant_id, bool)
-        conversation(tables, assistant_id, at="2026-11-26T08:00:00")
+        conversations.delete(api.tables, assistant_id, bool)
+        conversation(api.tables, assistant_id, at="2026-11-26T08:00:00")
 
     api.run.write = replace_conversation
     assert refusal(api) == (409, False, "1"), "the conversation is a new one, without new messages"
 
-    api.run.write = lambda assistant_id, _message: tables.chat_state.delete_entity(assistant_id, "state")
+    api.run.write = lambda assistant_id, _message: api.tables.chat_state.delete_entity(assistant_id, "state")
     assert refusal(api) == (404, False, None)
 
 
 @pytest.mark.parametrize(("outcome", "stored"), [(DONE, True), (NO_RESULT, None)], ids=str)
 def test_whether_a_message_is_stored_is_known_without_its_rows_only_after_a_success(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch, outcome: CallResult, stored: bool | None
+    api: Api, monkeypatch: pytest.MonkeyPatch, outcome: CallResult, stored: bool | None
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     api.run.outcome = outcome
     exchange_after = conversations.exchange_after
 
@@ -263,11 +258,13 @@ def test_whether_a_message_is_stored_is_known_without_its_rows_only_after_a_succ
     ids=str,
 )
 def test_a_conversation_that_cannot_continue_is_a_409_with_the_reason(
-    api: Api, tables: Tables, tool_call: dict[str, object], reason: str
+    api: Api, tool_call: dict[str, object], reason: str
 ) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function", **tool_call}
-    conversation(tables, "a")
-    exchange(tables, {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])})("a", "Add milk")
+    conversation(api.tables, "a")
+    exchange(api.tables, {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])})(
+        "a", "Add milk"
+    )
     api.run.outcome = FAILED
 
     response = api.post()
@@ -287,9 +284,9 @@ def test_a_conversation_that_cannot_continue_is_a_409_with_the_reason(
     ],
 )
 def test_a_post_beyond_the_message_limit_of_models_or_of_the_app_is_a_409(
-    api: Api, tables: Tables, total: int, limit: int, expected: tuple[int, int, str]
+    api: Api, total: int, limit: int, expected: tuple[int, int, str]
 ) -> None:
-    conversation(tables, "a", total=total)
+    conversation(api.tables, "a", total=total)
     api.settings = replace(api.settings, max_conversation_messages=limit)
     api.run.outcome = FAILED
 
@@ -311,9 +308,9 @@ def test_a_post_beyond_the_message_limit_of_models_or_of_the_app_is_a_409(
     ],
 )
 def test_after_a_failure_a_history_beyond_the_context_of_an_available_model_is_a_409(
-    api: Api, tables: Tables, context_tokens: int, cause: Cause | None, status: int
+    api: Api, context_tokens: int, cause: Cause | None, status: int
 ) -> None:
-    conversation(tables, "a", tokens=95)
+    conversation(api.tables, "a", tokens=95)
     api.settings = replace(api.settings, model=replace(api.settings.model, context_tokens=context_tokens))
     api.run.outcome = FAILED
     api.model_answer = cause and ModelAnswer(cause)
@@ -340,35 +337,35 @@ def lose_a_call(api: Api, monkeypatch: pytest.MonkeyPatch) -> str:
     return body_of(response)["lockedUntil"]
 
 
-def test_after_a_call_without_a_result_the_lease_stays(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
+def test_after_a_call_without_a_result_the_lease_stays(api: Api) -> None:
+    conversation(api.tables, "a")
     api.run.outcome = NO_RESULT
     assert [refusal(api)[0], refusal(api)[0]] == [504, 409]
 
 
 def test_a_pending_call_prevents_put_and_delete_until_its_rows_exist(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a", "Hi", "Hello.")
+    conversation(api.tables, "a", "Hi", "Hello.")
     locked_until = lose_a_call(api, monkeypatch)
-    rows = rows_of(tables.chat_state, "a")
+    rows = rows_of(api.tables.chat_state, "a")
 
     assert api.put().status_code == 409
     conflict = api.delete()
     assert (conflict.status_code, conflict.headers["Retry-After"]) == (409, "60")
     assert body_of(conflict)["lockedUntil"][:16] == locked_until[:16]
     assert f"until {body_of(conflict)['lockedUntil']}" in body_of(conflict)["detail"]
-    assert rows_of(tables.chat_state, "a") == rows
+    assert rows_of(api.tables.chat_state, "a") == rows
 
-    exchange(tables, HELLO)("a", "Hi")
+    exchange(api.tables, HELLO)("a", "Hi")
     assert api.delete().status_code == 204
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
 def test_a_pending_call_that_writes_nothing_locks_its_assistant_for_four_hours(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     locked = datetime.fromisoformat(lose_a_call(api, monkeypatch)) - datetime.now(UTC)
     assert timedelta(hours=3, minutes=59) < locked < timedelta(hours=4, minutes=1)
 
@@ -378,9 +375,9 @@ def test_a_pending_call_that_writes_nothing_locks_its_assistant_for_four_hours(
 
 
 def test_another_message_can_be_posted_while_a_call_is_pending(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     lose_a_call(api, monkeypatch)
 
     assert api.post("Again").status_code == 200
@@ -392,53 +389,51 @@ def test_another_message_can_be_posted_while_a_call_is_pending(
     assert api.delete().status_code == 409, "what a later post has written is not that call's either"
 
 
-def test_a_post_after_late_rows_ends_the_lock(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    conversation(tables, "a")
+def test_a_post_after_late_rows_ends_the_lock(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation(api.tables, "a")
     lose_a_call(api, monkeypatch)
-    exchange(tables, HELLO)("a", "Hi")
+    exchange(api.tables, HELLO)("a", "Hi")
     assert api.post("Again").status_code == 200
     assert api.delete().status_code == 204
 
 
 def test_a_post_that_is_rejected_before_its_call_keeps_the_record_of_a_pending_one(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a", "Hi", "Hello.")
+    conversation(api.tables, "a", "Hi", "Hello.")
     lose_a_call(api, monkeypatch)
     api.settings = replace(api.settings, max_conversation_messages=3)
     assert refusal(api)[0] == 409
-    (row,) = rows_of(tables.leases, "a")
+    (row,) = rows_of(api.tables.leases, "a")
     assert (row["Purpose"], row["Seconds"], row["MessagesBefore"]) == ("pending", 0, 3)
     assert 14_300 < row["CallSeconds"] <= 14_400
     assert api.delete().status_code == 409
-    exchange(tables, HELLO)("a", "Hi")
+    exchange(api.tables, HELLO)("a", "Hi")
     assert api.delete().status_code == 204
 
 
 def test_a_worker_that_crashes_after_its_call_leaves_a_pending_call(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     monkeypatch.setattr(leases, "CALL_SECONDS", -1)
     api.run.write = failing(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         api.post()
     assert api.delete().status_code == 409
-    api.run.write = exchange(tables, HELLO)
+    api.run.write = exchange(api.tables, HELLO)
     assert api.post().status_code == 200
 
 
 def test_a_worker_that_crashes_before_its_call_blocks_its_assistant_for_at_most_30_seconds(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     monkeypatch.setattr(posts, "_check_before_call", failing(KeyboardInterrupt()))
     monkeypatch.setattr(Lease, "release", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         api.post()
-    (row,) = rows_of(tables.leases, "a")
+    (row,) = rows_of(api.tables.leases, "a")
     assert row["Seconds"] <= 30
     assert "CallSeconds" not in row
 

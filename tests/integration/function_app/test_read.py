@@ -11,7 +11,7 @@ import pytest
 from assistants import leases, listing
 from assistants.leases import Purpose
 from assistants.settings import Settings
-from assistants.tables.clients import Tables
+from assistants.tables import conversations
 from assistants.tables.conversations import State
 from azure.data.tables.aio import TableClient
 
@@ -42,8 +42,8 @@ def all_pages(
         query["continuationToken"] = body["continuationToken"]
 
 
-def test_a_conversation_is_returned_without_its_system_prompt(api: Api, tables: Tables) -> None:
-    conversation(tables, "a", "Hi", "Hello.")
+def test_a_conversation_is_returned_without_its_system_prompt(api: Api) -> None:
+    conversation(api.tables, "a", "Hi", "Hello.")
     assert body_of(api.get()) == {
         "assistantId": "a",
         "createdAt": "2026-11-25T08:00:00Z",
@@ -69,10 +69,8 @@ def test_a_conversation_is_returned_without_its_system_prompt(api: Api, tables: 
     }
 
 
-def test_the_system_prompt_is_returned_on_request_unless_the_setting_forbids_it(
-    api: Api, tables: Tables
-) -> None:
-    conversation(tables, "a", "Hi", instructions="Sprich Deutsch. \u2028")
+def test_the_system_prompt_is_returned_on_request_unless_the_setting_forbids_it(api: Api) -> None:
+    conversation(api.tables, "a", "Hi", instructions="Sprich Deutsch. \u2028")
     with_instructions, as_binding = {"includeInstructions": "true"}, {"timestampUTC": "2020-01-01"}
 
     messages = body_of(api.get(query=with_instructions))["messages"]
@@ -88,8 +86,8 @@ def test_the_system_prompt_is_returned_on_request_unless_the_setting_forbids_it(
     assert [row["role"] for row in body_of(api.get(query=as_binding))["recentMessages"]] == ["User"]
 
 
-def test_pages_contain_every_message_once_and_the_last_has_no_token(api: Api, tables: Tables) -> None:
-    conversation(tables, "a", *(f"text {number}" for number in range(40)))
+def test_pages_contain_every_message_once_and_the_last_has_no_token(api: Api) -> None:
+    conversation(api.tables, "a", *(f"text {number}" for number in range(40)))
     messages = all_pages(lambda query: api.get(query=query), "messages", 8)
     assert [message["number"] for message in messages] == list(range(2, 42))
 
@@ -108,18 +106,16 @@ def test_pages_contain_every_message_once_and_the_last_has_no_token(api: Api, ta
         ("2026-11-26", []),
     ],
 )
-def test_only_messages_later_than_since_are_returned(
-    api: Api, tables: Tables, since: str, numbers: list[int]
-) -> None:
-    conversation(tables, "a", "Hi", "Hello.")
+def test_only_messages_later_than_since_are_returned(api: Api, since: str, numbers: list[int]) -> None:
+    conversation(api.tables, "a", "Hi", "Hello.")
     assert [message["number"] for message in body_of(api.get(query={"since": since}))["messages"]] == numbers
 
 
-def test_tool_calls_and_their_results_are_returned_unchanged(api: Api, tables: Tables) -> None:
+def test_tool_calls_and_their_results_are_returned_unchanged(api: Api) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": '{"task":"mil', "kind": "Function"}
-    conversation(tables, "a")
+    conversation(api.tables, "a")
     exchange(
-        tables,
+        api.tables,
         {"Role": "Assistant", "ToolCalls": json.dumps([call])},
         {"Role": "Assistant", "ToolCalls": "damaged"},
         {"Role": "Tool", "Content": "done", "Name": "c1"},
@@ -132,18 +128,16 @@ def test_tool_calls_and_their_results_are_returned_unchanged(api: Api, tables: T
     assert messages[1]["content"] == ""
 
 
-def test_a_missing_assistant_is_a_404_problem(api: Api, tables: Tables) -> None:
-    conversation(tables, "other", "Hi")
+def test_a_missing_assistant_is_a_404_problem(api: Api) -> None:
+    conversation(api.tables, "other", "Hi")
     response = api.get()
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
     assert body_of(response)["detail"] == "The assistant a does not exist."
 
 
 @pytest.mark.parametrize("raw_query", ["timestampUTC=", "limit=", "since=", "limit"])
-def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
-    api: Api, tables: Tables, raw_query: str
-) -> None:
-    conversation(tables, "a", "Hi")
+def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(api: Api, raw_query: str) -> None:
+    conversation(api.tables, "a", "Hi")
     assert len(body_of(api.get(raw_query=raw_query))["messages"]) == 1
 
 
@@ -158,15 +152,15 @@ def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
     ],
 )
 async def test_with_a_timestamp_the_response_is_that_of_local_azures_binding_to_the_letter(
-    api: Api, settings: Settings, tables: Tables, timestamp: str
+    api: Api, settings: Settings, timestamp: str
 ) -> None:
-    conversation(tables, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é")
-    row = tables.chat_state.get_entity("a", "msg-0003")
+    conversation(api.tables, "a", 'Grüße 🙂 <&> " \\ \x7f\x85\u2028\t\r\n', "Hello.", instructions="\u2029 é")
+    row = api.tables.chat_state.get_entity("a", "msg-0003")
     row["ToolCalls"] = (
         '[{"id":"c1","functionName":"AddTodo","functionArguments":"{\\u0022a\\u0022:\\u0022\\u00FC\\u0022}",'
         '"kind":"Function"}]'
     )
-    tables.chat_state.update_entity(row)
+    api.tables.chat_state.update_entity(row)
     async with TableClient.from_connection_string(
         settings.storage.connection_string, table_name="ChatState"
     ) as table:
@@ -178,29 +172,36 @@ async def test_with_a_timestamp_the_response_is_that_of_local_azures_binding_to_
             assert response.get_body().decode() == binding
 
 
-def test_assistants_are_listed_by_id_in_pages(api: Api, tables: Tables) -> None:
+def test_assistants_are_listed_by_id_in_pages(api: Api) -> None:
     for assistant_id in GOOD_IDS:
-        conversation(tables, assistant_id, "Hi")
+        conversation(api.tables, assistant_id, "Hi")
     assistants = all_pages(api.list_assistants, "assistants", 5)
     assert [assistant["assistantId"] for assistant in assistants] == sorted(GOOD_IDS)
 
 
-def test_a_partition_that_is_no_assistant_is_not_listed(api: Api, tables: Tables) -> None:
-    conversation(tables, "a")
-    conversation(tables, "b'c")
-    tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
+def test_a_partition_that_is_no_assistant_is_not_listed(api: Api) -> None:
+    conversation(api.tables, "a")
+    conversation(api.tables, "b'c")
+    api.tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
     body = body_of(api.list_assistants())
     assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
     assert "continuationToken" not in body
 
 
-def test_a_damaged_state_does_not_break_the_list(api: Api, tables: Tables) -> None:
-    tables.chat_state.create_entity({"PartitionKey": "a", "RowKey": "state", "TotalMessages": "many"})
+def test_a_damaged_state_does_not_break_the_list(api: Api) -> None:
+    api.tables.chat_state.create_entity({"PartitionKey": "a", "RowKey": "state", "TotalMessages": "many"})
     never = "0001-01-01T00:00:00"
     counts = {"totalMessages": 0, "totalTokens": 0}
     assert body_of(api.list_assistants())["assistants"] == [
         {"assistantId": "a", "createdAt": never, "lastUpdatedAt": never, **counts}
     ]
+
+
+def test_without_a_table_there_are_no_assistants(api: Api) -> None:
+    api.tables.chat_state.delete_table()
+    assert (api.get().status_code, body_of(api.list_assistants())) == (404, {"assistants": []})
+    assert list(conversations.partitions_after(api.tables, "")) == []
+    assert api.delete().status_code == 204
 
 
 # Costs
@@ -212,11 +213,9 @@ def cost(table_requests: TableRequests) -> tuple[int, int]:
     return len(sent), sum(table_request.rows for table_request in sent)
 
 
-def test_a_create_and_a_message_cost_a_handful_of_requests(
-    api: Api, tables: Tables, table_requests: TableRequests
-) -> None:
+def test_a_create_and_a_message_cost_a_handful_of_requests(api: Api, table_requests: TableRequests) -> None:
     lease = api.settings.storage.lease_table
-    leases.acquire(tables, "other", Purpose.POST)  # creates the table
+    leases.acquire(api.tables, "other", Purpose.POST)  # creates the table
 
     def calls() -> list[str]:
         return [f"{sent.method} {sent.resource.partition('(')[0]}" for sent in table_requests.taken()]
@@ -227,15 +226,15 @@ def test_a_create_and_a_message_cost_a_handful_of_requests(
         return calls()
 
     assert calls_of_a_put() == ["GET ChatState", f"POST {lease}"]
-    create(tables, "a")
+    create(api.tables, "a")
     assert calls_of_a_put() == ["GET ChatState", f"GET {lease}", f"PUT {lease}"]
-    create(tables, "a")
+    create(api.tables, "a")
     for acquired in ([f"GET {lease}", f"PUT {lease}"], [f"POST {lease}"]):
         calls_around: list[list[str]] = []
 
         def write(assistant_id: str, message: str, around: list[list[str]] = calls_around) -> None:
             around.append(calls())
-            exchange(tables, HELLO)(assistant_id, message)
+            exchange(api.tables, HELLO)(assistant_id, message)
             table_requests.taken()
 
         api.run.write = write
@@ -247,11 +246,11 @@ def test_a_create_and_a_message_cost_a_handful_of_requests(
 
 
 def test_the_cost_of_a_page_and_of_a_delete_is_independent_of_the_number_of_assistants(
-    api: Api, tables: Tables, table_requests: TableRequests
+    api: Api, table_requests: TableRequests
 ) -> None:
     def write(numbers: range) -> None:
         for number in numbers:
-            conversation(tables, f"{number:03}", *("text",) * 49)
+            conversation(api.tables, f"{number:03}", *("text",) * 49)
         table_requests.taken()
 
     def page(**query: str) -> tuple[dict[str, Any], tuple[int, int]]:
@@ -273,14 +272,14 @@ def test_the_cost_of_a_page_and_of_a_delete_is_independent_of_the_number_of_assi
 
     assert api.delete("030").status_code == 204
     assert cost(table_requests)[1] <= 50 + 2
-    assert len(rows_of(tables.chat_state, "029")) == len(rows_of(tables.chat_state, "031")) == 51
+    assert len(rows_of(api.tables.chat_state, "029")) == len(rows_of(api.tables.chat_state, "031")) == 51
 
 
 def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_each(
-    api: Api, tables: Tables, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
+    api: Api, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(100):
-        conversation(tables, f"{number:03}", "Hi")
+        conversation(api.tables, f"{number:03}", "Hi")
     table_requests.taken()
 
     scanned = body_of(api.list_assistants({"limit": "100"}))
@@ -299,7 +298,7 @@ def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_eac
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
     monkeypatch.setattr(listing.conversations, "states_after", scan)
     try:
-        page = listing.page_after(tables, "", 100)
+        page = listing.page_after(api.tables, "", 100)
     finally:
         ended.set()
     assert [state.assistant_id for state in page.states] == [f"{number:03}" for number in range(100)]
@@ -310,9 +309,9 @@ def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_eac
 
 @pytest.mark.parametrize("limit", [1, 20])
 def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more(
-    api: Api, tables: Tables, table_requests: TableRequests, limit: int
+    api: Api, table_requests: TableRequests, limit: int
 ) -> None:
-    conversation(tables, "long", *("text",) * 999)
+    conversation(api.tables, "long", *("text",) * 999)
     table_requests.taken()
     query = {"limit": str(limit)}
     for start in (2, 2 + limit):
@@ -322,10 +321,8 @@ def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more
         query["continuationToken"] = body["continuationToken"]
 
 
-def test_a_page_since_a_message_reads_that_message_besides(
-    api: Api, tables: Tables, table_requests: TableRequests
-) -> None:
-    conversation(tables, "a", *(f"text {number}" for number in range(40)))
+def test_a_page_since_a_message_reads_that_message_besides(api: Api, table_requests: TableRequests) -> None:
+    conversation(api.tables, "a", *(f"text {number}" for number in range(40)))
     table_requests.taken()
     body = body_of(api.get(query={"since": "2026-11-25T08:00:02.12345Z", "limit": "5"}))
     assert [message["number"] for message in body["messages"]] == [4, 5, 6, 7, 8]

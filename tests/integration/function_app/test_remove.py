@@ -22,16 +22,16 @@ def put(api: Api, *, only_if_new: bool = False) -> tuple[int, str | None]:
     return response.status_code, response.headers.get("Assistant-Replaced")
 
 
-def test_delete_removes_all_rows_of_one_assistant_and_none_of_others(api: Api, tables: Tables) -> None:
-    conversation(tables, "a", *("text",) * 230)
+def test_delete_removes_all_rows_of_one_assistant_and_none_of_others(api: Api) -> None:
+    conversation(api.tables, "a", *("text",) * 230)
     for other in ("a-", "b", "A"):
-        conversation(tables, other, "Hi")
+        conversation(api.tables, other, "Hi")
 
     assert [api.delete().status_code for _ in range(2)] == [204, 204]
 
-    assert rows_of(tables.chat_state, "a") == []
-    assert [len(rows_of(tables.chat_state, other)) for other in ("a-", "b", "A")] == [3, 3, 3]
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.chat_state, "a") == []
+    assert [len(rows_of(api.tables.chat_state, other)) for other in ("a-", "b", "A")] == [3, 3, 3]
+    assert rows_of(api.tables.leases, "a") == []
 
 
 def test_the_204_has_a_content_type_although_no_body(api: Api) -> None:
@@ -64,69 +64,63 @@ def test_an_interrupted_delete_leaves_no_visible_message_and_the_next_one_finish
     assert rows_of(tables.chat_state, "a") == []
 
 
-def test_while_another_request_writes_delete_and_put_change_no_row(api: Api, tables: Tables) -> None:
-    conversation(tables, "a", "Hi")
-    rows = rows_of(tables.chat_state, "a")
-    lease = leases.acquire(tables, "a", Purpose.WRITE)
+def test_while_another_request_writes_delete_and_put_change_no_row(api: Api) -> None:
+    conversation(api.tables, "a", "Hi")
+    rows = rows_of(api.tables.chat_state, "a")
+    lease = leases.acquire(api.tables, "a", Purpose.WRITE)
 
     conflict = api.delete()
     assert (conflict.status_code, conflict.headers["Retry-After"]) == (409, "5")
     assert "Another request is writing the assistant a." in body_of(conflict)["detail"]
     assert put(api) == (409, None)
-    assert rows_of(tables.chat_state, "a") == rows
+    assert rows_of(api.tables.chat_state, "a") == rows
 
     lease.release()
     assert api.delete().status_code == 204
 
 
-def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_one(
-    api: Api, tables: Tables
-) -> None:
+def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_one(api: Api) -> None:
     assert put(api, only_if_new=True) == (202, "false")
     assert put(api, only_if_new=True) == (409, None)
-    create(tables, "a")
+    create(api.tables, "a")
     assert put(api, only_if_new=True) == (412, None)
-    assert [row["PartitionKey"] for row in tables.leases.list_entities()] == ["a"]
+    assert [row["PartitionKey"] for row in api.tables.leases.list_entities()] == ["a"]
 
 
-def test_if_none_match_detects_a_create_before_its_lease(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_if_none_match_detects_a_create_before_its_lease(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     acquire = leases.acquire
 
     def acquire_after_another_request(*arguments: Any) -> Any:
-        conversation(tables, "a")
+        conversation(api.tables, "a")
         return acquire(*arguments)
 
     monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
     assert put(api, only_if_new=True) == (412, None)
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
 @pytest.mark.parametrize("messages", [0, 1, 3], ids=["new", "never posted to", "posted to"])
-def test_nothing_else_writes_until_the_rows_of_a_create_exist(
-    api: Api, tables: Tables, messages: int
-) -> None:
+def test_nothing_else_writes_until_the_rows_of_a_create_exist(api: Api, messages: int) -> None:
     if messages:
-        conversation(tables, "a", *("text",) * (messages - 1))
-    rows = rows_of(tables.chat_state, "a")
+        conversation(api.tables, "a", *("text",) * (messages - 1))
+    rows = rows_of(api.tables.chat_state, "a")
 
     assert put(api) == (202, "true" if messages else "false")
     assert put(api) == (409, None)
     assert api.delete().status_code == 409
-    assert rows_of(tables.chat_state, "a") == rows
+    assert rows_of(api.tables.chat_state, "a") == rows
 
-    create(tables, "a")
+    create(api.tables, "a")
     assert put(api) == (202, "true")
-    create(tables, "a")
+    create(api.tables, "a")
     assert api.delete().status_code == 204
-    assert rows_of(tables.leases, "a") == []
+    assert rows_of(api.tables.leases, "a") == []
 
 
 def test_a_failed_create_blocks_writes_until_its_lease_expires(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a", "Hi")
+    conversation(api.tables, "a", "Hi")
     with monkeypatch.context() as patch:
         patch.setattr(leases, "LEASE_SECONDS", -1)
         assert put(api) == (202, "true")
@@ -151,9 +145,9 @@ def test_an_expired_lease_is_taken_over_and_its_old_owner_cannot_release_it(
 
 
 def test_a_long_delete_renews_its_lease_and_stops_when_it_is_lost(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a", *("text",) * 230)
+    conversation(api.tables, "a", *("text",) * 230)
     monkeypatch.setattr(leases, "_RENEW_AFTER_SECONDS", 0)
     renewals: list[Lease] = []
     renew = Lease.renew
@@ -161,22 +155,20 @@ def test_a_long_delete_renews_its_lease_and_stops_when_it_is_lost(
     def take_over_before_the_third(lease: Lease) -> None:
         renewals.append(lease)
         if len(renewals) == 3:
-            row = tables.leases.get_entity("a", "lease")
-            tables.leases.update_entity({**row, "Owner": "another"})
+            row = api.tables.leases.get_entity("a", "lease")
+            api.tables.leases.update_entity({**row, "Owner": "another"})
         renew(lease)
 
     monkeypatch.setattr(Lease, "renew", take_over_before_the_third)
 
     assert api.delete().status_code == 409
     assert len(renewals) == 3
-    assert len(rows_of(tables.chat_state, "a")) == 32
-    assert rows_of(tables.leases, "a")[0]["Owner"] == "another"
+    assert len(rows_of(api.tables.chat_state, "a")) == 32
+    assert rows_of(api.tables.leases, "a")[0]["Owner"] == "another"
 
 
-def test_a_short_delete_does_not_renew_its_lease(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    conversation(tables, "a", *("text",) * 230)
+def test_a_short_delete_does_not_renew_its_lease(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation(api.tables, "a", *("text",) * 230)
     monkeypatch.setattr(Lease, "renew", failing(AssertionError("renewed")))
     assert api.delete().status_code == 204
 
@@ -237,10 +229,10 @@ def test_a_clock_difference_does_not_change_the_length_of_a_lease(
     leases.acquire(tables, "b", Purpose.WRITE)
 
 
-def test_a_row_of_an_earlier_version_is_a_lease(api: Api, tables: Tables) -> None:
-    tables.leases.create_table()
+def test_a_row_of_an_earlier_version_is_a_lease(api: Api) -> None:
+    api.tables.leases.create_table()
     row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
-    tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
+    api.tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
     conflict = api.delete()
     assert conflict.status_code == 409
     locked = datetime.fromisoformat(body_of(conflict)["lockedUntil"]) - datetime.now(UTC)
@@ -248,20 +240,20 @@ def test_a_row_of_an_earlier_version_is_a_lease(api: Api, tables: Tables) -> Non
 
 
 def test_a_put_that_loses_its_lease_during_the_delete_creates_nothing(
-    api: Api, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation(tables, "a", *("text",) * 230)
+    conversation(api.tables, "a", *("text",) * 230)
     monkeypatch.setattr(Lease, "renew", failing(leases.lost_lease("a")))
     response = api.put()
     assert (response.status_code, response.headers["Retry-After"], api.create_requests) == (409, "1", [])
 
 
-def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(api: Api, tables: Tables) -> None:
-    conversation(tables, "short", *("text",) * 98)
-    conversation(tables, "long", *("text",) * 99)
+def test_a_long_conversation_is_deleted_before_the_extension_replaces_it(api: Api) -> None:
+    conversation(api.tables, "short", *("text",) * 98)
+    conversation(api.tables, "long", *("text",) * 99)
     assert [api.put(assistant_id).status_code for assistant_id in ("short", "long")] == [202, 202]
-    assert len(rows_of(tables.chat_state, "short")) == 100
-    assert rows_of(tables.chat_state, "long") == []
+    assert len(rows_of(api.tables.chat_state, "short")) == 100
+    assert rows_of(api.tables.chat_state, "long") == []
     assert api.delete("long").status_code == 409, "until the extension has written"
 
 
