@@ -88,22 +88,11 @@ class TableRequest:
     rows: int
 
 
-class TableRequests:
-    def __init__(self) -> None:
-        self._requests: list[TableRequest] = []
-
-    def add(self, response: requests.Response) -> None:
-        url = urlsplit(str(response.request.url))
-        is_json = response.status_code == 200 and "json" in response.headers.get("Content-Type", "")
-        body: dict[str, Any] = response.json() if is_json else {}
-        rows = len(body["value"]) if "value" in body else int(is_json)
-        resource = re.sub("^/[^/]+/", "", unquote(url.path))
-        table_filter = dict(parse_qsl(url.query)).get("$filter", "")
-        self._requests.append(TableRequest(str(response.request.method), resource, table_filter, rows))
-
+class TableRequests(list[TableRequest]):
     def taken(self) -> list[TableRequest]:
         """What was sent since the last call."""
-        taken, self._requests = self._requests, []
+        taken = self[:]
+        self.clear()
         return taken
 
 
@@ -115,7 +104,13 @@ def table_requests(monkeypatch: pytest.MonkeyPatch) -> TableRequests:
 
     def record(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
         response = send(session, request, **options)
-        sent.add(response)
+        url = urlsplit(str(request.url))
+        is_json = response.status_code == 200 and "json" in response.headers.get("Content-Type", "")
+        body: dict[str, Any] = response.json() if is_json else {}
+        rows = len(body["value"]) if "value" in body else int(is_json)
+        resource = re.sub("^/[^/]+/", "", unquote(url.path))
+        table_filter = dict(parse_qsl(url.query)).get("$filter", "")
+        sent.append(TableRequest(str(request.method), resource, table_filter, rows))
         return response
 
     monkeypatch.setattr(requests.Session, "send", record)

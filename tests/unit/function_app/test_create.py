@@ -63,8 +63,12 @@ def test_any_text_arrives_as_it_was_sent(instructions: str) -> None:
     assert create_request(body)["instructions"] == instructions
 
 
-def test_an_empty_object_means_the_default_instructions() -> None:
-    assert create_request(b" {} ")["instructions"] == DEFAULT_INSTRUCTIONS
+@pytest.mark.parametrize("instructions", [DEFAULT_INSTRUCTIONS, *hostile.TEXTS])
+def test_without_a_member_the_default_instructions_of_the_settings_are_used(instructions: str) -> None:
+    for body in (b"", b" {} "):
+        api = Api(EmptyTables(), Settings(default_instructions=instructions))
+        api.put(body=body)
+        assert api.create_requests[0]["instructions"] == instructions
 
 
 @pytest.mark.parametrize(
