@@ -5,6 +5,7 @@ import os
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,25 +60,18 @@ def test_of_concurrent_posts_and_puts_each_is_done_or_refused_by_409(
 ) -> None:
     script(local, tmp_path, *[{"text": "Slowly.", "delaySeconds": 0.3}] * 8)
 
-    def send(is_put: bool, barrier: threading.Barrier, statuses: list[int]) -> None:
+    def send(is_put: bool, barrier: threading.Barrier) -> int:
         barrier.wait(30)
         response = target.send("PUT", f"/{assistant_id}") if is_put else target.post(assistant_id, "Hi")
-        statuses.append(response.status)
         if response.status == 409:
             assert int(response.headers["Retry-After"]) >= 1
+        return response.status
 
     for puts in (0, 1, 3, 3):
-        statuses: list[int] = []
-        barrier = threading.Barrier(4)
-        threads = [
-            threading.Thread(target=send, args=(number < puts, barrier, statuses)) for number in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        is_put = [number < puts for number in range(4)]
+        with ThreadPoolExecutor(4) as executor:
+            statuses = list(executor.map(send, is_put, [threading.Barrier(4)] * 4))
 
-        assert len(statuses) == 4
         assert {200, 202} & set(statuses)
         assert set(statuses) <= {200, 202, 409}, statuses
         rows = {row["RowKey"]: row for row in target.rows(assistant_id)}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -150,12 +151,8 @@ def test_a_call_without_a_response_is_indeterminate_and_not_repeated(app: App) -
 
 def test_concurrent_calls_have_a_connection_each(app: App) -> None:
     app.before_answer = threading.Barrier(3, timeout=20).wait  # none is answered before all have arrived
-    outcomes: list[CallResult] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(app.run())) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    with ThreadPoolExecutor(3) as executor:
+        outcomes = list(executor.map(app.run, ["", "", ""]))
     assert (outcomes, app.connections) == ([DONE] * 3, 3)
 
 

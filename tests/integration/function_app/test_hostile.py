@@ -1,14 +1,13 @@
-"""Hostile texts in parameters and bodies: all requests to the tables concern the assistant that is named."""
+"""Hostile texts in parameters: all requests to the tables concern the assistant that is named."""
 
 import re
 
 import pytest
 from assistants import listing
-from assistants.binding_call import CallResult, Outcome
 from assistants.routes import parsing
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -19,16 +18,13 @@ from tests.integration.function_app.conftest import TableRequests
 from tests.integration.function_app.rows import conversation
 
 ANY_TEXT = hostile.texts() | st.sampled_from([*hostile.IDS, *hostile.TEXTS])
+PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions", "timestampUTC")
 OWN_STATE = f"ChatState(PartitionKey='{VICTIM}',RowKey='state')"
 # In filters of this app's own making.
 OWN_MESSAGES = re.compile(
     rf"PartitionKey eq '{VICTIM}' and RowKey gt 'msg-[0-9A-F]*' and RowKey lt 'state'"
     r"( and CreatedAt ge datetime'[0-9T:.-]+Z')?( and Role ne 'System' and Role ne 'system')?"
 )
-
-
-def with_examples(count: int) -> examples:
-    return examples(max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
@@ -41,16 +37,11 @@ def _victim(tables: Tables, table_requests: TableRequests, monkeypatch: pytest.M
 def test_no_parameter_gets_into_a_filter(api: Api, table_requests: TableRequests) -> None:
     """All that a route may read is the assistant that is named."""
     assert api.get(VICTIM).status_code == 200
-    assert [(sent.resource, sent.rows) for sent in table_requests.taken()] == [
-        (OWN_STATE, 1),
-        ("ChatState()", 2),
-    ]
+    rows = [(sent.resource, sent.rows) for sent in table_requests.taken()]
+    assert rows == [(OWN_STATE, 1), ("ChatState()", 2)]
 
-    @with_examples(200)
-    @given(
-        st.sampled_from(("limit", "continuationToken", "since", "includeInstructions", "timestampUTC")),
-        ANY_TEXT,
-    )
+    @examples(max_examples=200)
+    @given(st.sampled_from(PARAMETERS), ANY_TEXT)
     @example("continuationToken", "bTptc2ctMDAwMScgb3IgJ2EnIGVxICdh")  # m:msg-0001' or 'a' eq 'a
     @example("since", "2026-11-25' or PartitionKey ne 'x")
     @example("since", "2026-11-25T08:00:00Z")
@@ -64,28 +55,10 @@ def test_no_parameter_gets_into_a_filter(api: Api, table_requests: TableRequests
     check()
 
 
-def test_no_text_of_a_body_gets_into_a_query(api: Api, table_requests: TableRequests) -> None:
-    leases = api.settings.storage.lease_table
-    own = {"ChatState()", OWN_STATE, leases, f"{leases}(PartitionKey='{VICTIM}',RowKey='lease')", "Tables"}
-    api.run.outcome = CallResult(Outcome.UNREACHABLE)
-
-    @with_examples(50)
-    @given(hostile.texts() | st.sampled_from(hostile.TEXTS))
-    def check(message: str) -> None:
-        assert api.post(message, VICTIM).status_code == 503
-        assert api.run.calls.pop() == (VICTIM, message, "")
-        sent = table_requests.taken()
-        assert {table_request.resource for table_request in sent} <= own
-        filters = [table_request.filter for table_request in sent if table_request.filter]
-        assert filters == [f"PartitionKey eq '{VICTIM}' and RowKey ge 'msg-0004'"] * 2
-
-    check()
-
-
 def test_a_token_of_the_list_is_a_literal_in_its_filter(api: Api, table_requests: TableRequests) -> None:
     """Others may write to the table, so that a page may end at a key that no request could name."""
 
-    @with_examples(100)
+    @examples(max_examples=100)
     @given(ANY_TEXT)
     def check(last_partition: str) -> None:
         token = parsing.encode_token("a", last_partition)

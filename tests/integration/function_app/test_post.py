@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -126,17 +127,13 @@ def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api) -> None:
     conversation(api.tables, "a")
     api.run.write = exchange(api.tables, HELLO)
     barrier = threading.Barrier(8)
-    statuses: list[int] = []
 
-    def post_message(number: int) -> None:
+    def post_message(number: int) -> int:
         barrier.wait(30)
-        statuses.append(api.post(f"text {number}").status_code)
+        return api.post(f"text {number}").status_code
 
-    threads = [threading.Thread(target=post_message, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor(8) as executor:
+        statuses = list(executor.map(post_message, range(8)))
 
     stored = [row for row in rows_of(api.tables.chat_state, "a") if row.get("Role") == "User"]
     assert set(statuses) <= {200, 409}

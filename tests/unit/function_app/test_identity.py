@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from assistants.identity import ManagedIdentity, TokenError
@@ -112,21 +112,15 @@ def test_one_request_renews_the_token_for_all_waiting_threads(
     endpoint = Endpoint(monkeypatch, answer)
     may_answer = threading.Event()
     endpoint.before_answer = lambda: may_answer.wait(30)
-    outcomes: list[Any] = []
 
-    def get() -> None:
+    def get(_number: int) -> str:
         try:
-            outcomes.append(endpoint.get())
+            return endpoint.get()
         except TokenError as error:
-            outcomes.append(error)
+            return str(error)
 
-    threads = [threading.Thread(target=get) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    may_answer.set()
-    for thread in threads:
-        thread.join(30)
-
-    assert len(outcomes) == 5
-    assert len(set(map(str, outcomes))) == 1
+    with ThreadPoolExecutor(5) as executor:
+        outcomes = executor.map(get, range(5))
+        may_answer.set()
+        assert len(set(outcomes)) == 1
     assert len(endpoint.resources) == (1 if isinstance(answer, tuple) else 3)
