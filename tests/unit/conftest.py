@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -34,10 +35,10 @@ sys.addaudithook(_refuse)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Includes the fixtures, of every scope."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Includes the fixtures, of every scope. pytest calls this for the tests of other folders, too."""
     global _unit_test_runs  # noqa: PLW0603 # an audit hook cannot be removed
-    _unit_test_runs = True
+    _unit_test_runs = item.path.is_relative_to(Path(__file__).parent)
     try:
         return (yield)
     finally:
