@@ -14,7 +14,6 @@ from assistants.model_probe import ModelAnswer
 from assistants.posts import PostLog, Services
 from assistants.routes import create, openapi, read, remove
 from assistants.routes import post as post_route
-from assistants.routes.responses import handle_errors
 from assistants.settings import Settings, current
 from azure.core.exceptions import ResourceNotFoundError
 from azure.functions.http import HttpRequest as HostRequest
@@ -142,7 +141,7 @@ class Run:
 class Api:
     """The routes of an app. Each response must be documented.
 
-    Without `tables`, a route that reads or writes one raises AttributeError.
+    Without `tables`, a route that reads or writes one raises AttributeError: a 500, or the error for a post.
     """
 
     def __init__(self, tables: Any = None, settings: Settings | None = None) -> None:
@@ -158,39 +157,38 @@ class Api:
     ) -> func.HttpResponse:
         out = RecordingOut()
         http_request = request("PUT", assistant_id, body=body, headers=headers)
-        instructions = self.settings.default_instructions
-        response = self._respond(
-            ASSISTANT, "put", lambda: create.respond(http_request, out, instructions, self.tables)
-        )
+        function = functions_of(create.blueprint(self.settings, self.tables))["CreateAssistant"]
+        response = function.get_user_function()(http_request, out)
         self.create_requests += map(json.loads, out.values)
         assert len(out.values) == (1 if response.status_code == 202 else 0)
-        return response
+        return self._documented(ASSISTANT, "put", response)
 
     def get(
         self, assistant_id: str = "a", query: Mapping[str, str] | None = None, raw_query: str | None = None
     ) -> func.HttpResponse:
-        http_request = request("GET", assistant_id, query, raw_query=raw_query)
-        return self._respond(ASSISTANT, "get", lambda: read.respond(http_request, self.settings, self.tables))
+        function = functions_of(read.blueprint(self.settings, self.tables))["GetAssistant"]
+        response = function.get_user_function()(request("GET", assistant_id, query, raw_query=raw_query))
+        return self._documented(ASSISTANT, "get", response)
 
     def list_assistants(
         self, query: Mapping[str, str] | None = None, raw_query: str | None = None
     ) -> func.HttpResponse:
-        http_request = request("GET", query=query, raw_query=raw_query)
-        return self._respond("/assistants", "get", lambda: read.respond_list(http_request, self.tables))
+        function = functions_of(read.blueprint(self.settings, self.tables))["ListAssistants"]
+        response = function.get_user_function()(request("GET", query=query, raw_query=raw_query))
+        return self._documented("/assistants", "get", response)
 
     def delete(self, assistant_id: str = "a") -> func.HttpResponse:
-        http_request = request("DELETE", assistant_id)
-        return self._respond(ASSISTANT, "delete", lambda: remove.respond(http_request, self.tables))
+        function = functions_of(remove.blueprint(self.settings, self.tables))["DeleteAssistant"]
+        response = function.get_user_function()(request("DELETE", assistant_id))
+        return self._documented(ASSISTANT, "delete", response)
 
     def post(
         self, body: object = "Hi", assistant_id: str = "a", headers: Mapping[str, str] | None = None
     ) -> func.HttpResponse:
         """A text is the message of a valid body."""
         content = json.dumps({"message": body} if isinstance(body, str) else body).encode()
-        http_request = request("POST", assistant_id, body=content, headers=headers)
-        return self._respond(
-            f"{ASSISTANT}/messages", "post", lambda: self._post(http_request, post_route.JSON)
-        )
+        response = self._post(request("POST", assistant_id, body=content, headers=headers), post_route.JSON)
+        return self._documented(f"{ASSISTANT}/messages", "post", response)
 
     def post_query(
         self,
@@ -201,16 +199,14 @@ class Api:
     ) -> func.HttpResponse:
         """In the form of the bindings' documentation."""
         http_request = request("POST", assistant_id, query, raw_query=raw_query, headers=headers)
-        return self._respond(ASSISTANT, "post", lambda: self._post(http_request, post_route.TEXT))
+        return self._documented(ASSISTANT, "post", self._post(http_request, post_route.TEXT))
 
     def _post(self, http_request: func.HttpRequest, form: post_route.Form) -> func.HttpResponse:
         self.log = PostLog()
         services = Services(self.tables, self.run, lambda: self.model_answer)
         return post_route.respond(http_request, form, self.settings, services, self.log)
 
-    def _respond(self, path: str, method: str, route: Callable[[], func.HttpResponse]) -> func.HttpResponse:
-        # The registered function of a post has a handler of its own.
-        response = route() if method == "post" else handle_errors(route)
+    def _documented(self, path: str, method: str, response: func.HttpResponse) -> func.HttpResponse:
         check_documented(self.settings, path, method, response)
         return response
 

@@ -114,26 +114,27 @@ MOMENTS = ["2026-11-25", "2026-11-25T08:00Z", "2026-11-25T08:00:00.1234567Z", "2
 MOMENTS += ["", "soon", "2026-11-25T", "2026-11-25T08Z", "2026-11-25T08:00:00.Z"]
 
 
-@pytest.mark.parametrize(
-    ("name", "values", "is_allowed"),
-    [
-        # JSON Schema's `$` is the end; Python's also matches before a final newline.
-        (
-            "assistantId",
-            [*GOOD_IDS, *(hostile_id for hostile_id in hostile.IDS if not hostile_id.endswith("\n"))],
-            lambda value: not parsing.id_problems(value),
-        ),
-        ("instructions", TEXTS, lambda value: not rules.instructions_problems(value)),
-        ("message", TEXTS, lambda value: not rules.message_problems(value)),
-        ("limit", [-1, 0, 1, 50, 100, 101], lambda value: not parsing.parse_limit({"limit": str(value)})[1]),
-        ("limit", ["1", 1.5, 1], lambda value: value == 1),
-        ("since", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
-        ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
-        ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
-        ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
-        ("If-None-Match", ["*", "x"], lambda value: value == "*"),
-    ],
-)
+# What the app allows, by name.
+RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
+    # JSON Schema's `$` is the end; Python's also matches before a final newline.
+    (
+        "assistantId",
+        [*GOOD_IDS, *(hostile_id for hostile_id in hostile.IDS if not hostile_id.endswith("\n"))],
+        lambda value: not parsing.id_problems(value),
+    ),
+    ("instructions", TEXTS, lambda value: not rules.instructions_problems(value)),
+    ("message", TEXTS, lambda value: not rules.message_problems(value)),
+    ("limit", [-1, 0, 1, 50, 100, 101], lambda value: not parsing.parse_limit({"limit": str(value)})[1]),
+    ("limit", ["1", 1.5, 1], lambda value: value == 1),
+    ("since", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
+    ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
+    ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
+    ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
+    ("If-None-Match", ["*", "x"], lambda value: value == "*"),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "is_allowed"), RULES)
 def test_it_allows_exactly_what_the_app_allows(
     name: str, values: Sequence[Any], is_allowed: Callable[[Any], bool]
 ) -> None:
@@ -178,23 +179,21 @@ DATES: Json = dict.fromkeys(("createdAt", "lastUpdatedAt"), "2026-11-25T08:00:00
 NEW: Json = {"assistantId": "a", **DATES, "totalMessages": 0, "totalTokens": 0}
 CALL: Json = {"id": "c1", "functionName": "AddTodo", "kind": "Function", "functionArguments": "{}"}
 MESSAGE: Json = {"number": 1, "role": "User", "content": "", "createdAt": "", "toolCalls": [CALL]}
+SCHEMAS: list[tuple[str, Json, list[Json]]] = [
+    ("Problem", PROBLEM, [{"status": 399}, {"status": 600}, {"status": "400"}, {"type": "x"}]),
+    ("Problem", {**PROBLEM, "messageStored": None}, [{"messageStored": "yes"}, {"lockedUntil": 7}]),
+    ("InvalidRequest", {**PROBLEM, "errors": ERRORS}, [{"errors": []}, {"errors": [{}]}, {"title": 7}]),
+    ("Unhealthy", {**PROBLEM, "package": "x", "problems": ["x"]}, [{"problems": []}, {"problems": [7]}]),
+    ("Assistant", NEW, [{"totalMessages": -1}, {"totalTokens": "1"}, {"createdAt": 7}]),
+    ("Assistants", {"assistants": [NEW]}, [{"assistants": [{}]}, {"continuationToken": 7}]),
+    ("Conversation", {**NEW, "messages": [MESSAGE]}, [{"messages": [{}]}, {"continuationToken": 7}]),
+    ("Message", MESSAGE, [{"number": 0}, {"role": "x"}, {"content": None}, {"toolCalls": [{}]}]),
+    ("Message", {**MESSAGE, "toolCallId": "c1"}, [{"toolCallId": 7}, {"createdAt": None}]),
+    ("ToolCall", CALL, [{"id": 7}, {"kind": None}]),
+]
 
 
-@pytest.mark.parametrize(
-    ("schema", "valid", "invalid_members"),
-    [
-        ("Problem", PROBLEM, [{"status": 399}, {"status": 600}, {"status": "400"}, {"type": "x"}]),
-        ("Problem", {**PROBLEM, "messageStored": None}, [{"messageStored": "yes"}, {"lockedUntil": 7}]),
-        ("InvalidRequest", {**PROBLEM, "errors": ERRORS}, [{"errors": []}, {"errors": [{}]}, {"title": 7}]),
-        ("Unhealthy", {**PROBLEM, "package": "x", "problems": ["x"]}, [{"problems": []}, {"problems": [7]}]),
-        ("Assistant", NEW, [{"totalMessages": -1}, {"totalTokens": "1"}, {"createdAt": 7}]),
-        ("Assistants", {"assistants": [NEW]}, [{"assistants": [{}]}, {"continuationToken": 7}]),
-        ("Conversation", {**NEW, "messages": [MESSAGE]}, [{"messages": [{}]}, {"continuationToken": 7}]),
-        ("Message", MESSAGE, [{"number": 0}, {"role": "x"}, {"content": None}, {"toolCalls": [{}]}]),
-        ("Message", {**MESSAGE, "toolCallId": "c1"}, [{"toolCallId": 7}, {"createdAt": None}]),
-        ("ToolCall", CALL, [{"id": 7}, {"kind": None}]),
-    ],
-)
+@pytest.mark.parametrize(("schema", "valid", "invalid_members"), SCHEMAS)
 def test_the_members_of_responses_have_types(schema: str, valid: Json, invalid_members: list[Json]) -> None:
     is_valid = validator({"$ref": f"#/components/schemas/{schema}"}).is_valid
     assert is_valid(valid)

@@ -52,6 +52,10 @@ PROBLEMS: list[tuple[Reason | Outcome | Cause, int, str | None, str]] = [
 ]
 
 
+def test_no_reason_is_without_a_problem() -> None:
+    assert {reason for reason, *_ in PROBLEMS} == {*Reason, *Outcome, *Cause} - {Outcome.FAILED}
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: PostError) -> func.HttpResponse:
     def fail(*_arguments: object) -> Exchange:
         raise error
@@ -77,11 +81,6 @@ def test_each_reason_has_its_status_its_retry_after_and_what_the_user_needs(
     assert (body["messageStored"], body["lockedUntil"]) == (None, "2026-11-30T17:00:00Z")
     assert words in body["detail"]
     assert ("Send a host key" in body["detail"]) is (reason is Outcome.KEY_REFUSED)
-
-
-def test_no_reason_is_without_a_problem() -> None:
-    reasons = {*Reason, *Outcome, *Cause} - {Outcome.FAILED}
-    assert {reason for reason, *_ in PROBLEMS} == reasons
 
 
 def test_the_models_own_retry_after_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
