@@ -71,66 +71,54 @@ def test_without_a_member_the_default_instructions_of_the_settings_are_used(inst
         assert api.create_requests[0]["instructions"] == instructions
 
 
-@pytest.mark.parametrize(
-    ("instructions", "expected"),
-    [
-        (SMILE * 16_384 + "x", "has 32769 UTF-16 code units: the maximum is 32768"),
-        *(
-            (f"a{character}", f"U+{ord(character):04X} at position 1")
-            for character in "\0\x08\x0b\x0c\x0e\x1f"
-        ),
-        *((character, f"U+{ord(character):04X} at position 0") for character in "\ud800\udfff\ufffe\uffff"),
-        (None, "must be a string"),
-        (1, "must be a string"),
-        (["a"], "must be a string"),
-    ],
-    ids=lambda value: ascii(value)[:20],
-)
-def test_instructions_that_cannot_be_stored_are_rejected(instructions: object, expected: str) -> None:
-    (error,) = problem_of(body_with(instructions=instructions))["errors"]
-    assert (error["in"], error["name"], error["pointer"]) == ("body", "instructions", "#/instructions")
-    assert expected in error["detail"]
+MEMBER = "#/instructions"
+INVALID_BODIES: list[tuple[bytes, str, str]] = [
+    *((body_with(instructions=value), MEMBER, "must be a string") for value in (None, 1, ["a"])),
+    (
+        body_with(instructions=SMILE * 16_384 + "x"),
+        MEMBER,
+        "has 32769 UTF-16 code units: the maximum is 32768",
+    ),
+    *(
+        (body_with(instructions=f"a{character}"), MEMBER, f"U+{ord(character):04X} at position 1")
+        for character in "\0\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff"
+    ),
+    *(
+        (body_with(**{name: "x"}), f"#/{name}", "is unknown: the members are instructions")
+        for name in ("id", "Instructions", "collectionName", "", "__proto__")
+    ),
+    (b'{"instructions": "a", "instructions": "b"}', MEMBER, "is given more than once"),
+    *(
+        (body_with(**{name: 1}), pointer, "is unknown")
+        for name, pointer in (("a/b", "#/a~1b"), ("a~b", "#/a~0b"), ("a b%é", "#/a%20b%25%C3%A9"))
+    ),
+    (body_with(**{"\ud800": 1}), "#/%ED%A0%80", "is unknown"),
+    *((body, "#", "must be a JSON object") for body in (b"null", b"[]", b'"text"', b"1")),
+    *((body, "#", "is not JSON") for body in (b" ", b"{", b"{}{}", b"{'a': 1}", b'{"a": "\n"}')),
+    (b"\xef\xbb\xbf{}", "#", "is not JSON"),
+    (b'{"instructions": "\xff"}', "#", "is not UTF-8: the byte at position 18"),
+    (b'{"instructions": "\xed\xa0\x80"}', "#", "is not UTF-8"),
+    ("{}".encode("utf-16"), "#", "is not UTF-8"),
+    (b'{"instructions": NaN}', "#", "NaN is not a JSON value"),
+    (b'{"instructions": -Infinity}', "#", "-Infinity is not a JSON value"),
+    (b'{"a":' * 50_000, "#", "is not JSON that can be parsed"),
+    (b'{"a":' + b"9" * 5000 + b"}", "#", "is not JSON that can be parsed"),
+    (b" " * (256 * 1024 - 1) + b"{}", "#", "has 262145 bytes: the maximum is 262144"),
+]
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        *((body, "must be a JSON object") for body in (b"null", b"[]", b'"text"', b"1")),
-        *(
-            (body, "is not JSON")
-            for body in (b" ", b"{", b"{}{}", b"{'a': 1}", b'{"a": "\n"}', b"\xef\xbb\xbf{}")
-        ),
-        (b'{"instructions": "\xff"}', "is not UTF-8: the byte at position 18"),
-        (b'{"instructions": "\xed\xa0\x80"}', "is not UTF-8"),
-        ("{}".encode("utf-16"), "is not UTF-8"),
-        (b'{"instructions": NaN}', "NaN is not a JSON value"),
-        (b'{"instructions": -Infinity}', "-Infinity is not a JSON value"),
-        (b'{"a":' * 50_000, "is not JSON that can be parsed"),
-        (b'{"a":' + b"9" * 5000 + b"}", "is not JSON that can be parsed"),
-        (b" " * (256 * 1024 - 1) + b"{}", "has 262145 bytes: the maximum is 262144"),
-    ],
-    ids=lambda value: repr(value)[:24],
-)
-def test_a_body_that_is_neither_empty_nor_a_json_object_is_rejected(body: bytes, expected: str) -> None:
+@pytest.mark.parametrize(("body", "pointer", "detail"), INVALID_BODIES, ids=lambda value: repr(value)[:40])
+def test_an_invalid_body_is_rejected_with_a_pointer_and_the_rule(
+    body: bytes, pointer: str, detail: str
+) -> None:
     (error,) = problem_of(body)["errors"]
-    assert (error["in"], error["pointer"]) == ("body", "#")
-    assert "name" not in error
-    assert expected in error["detail"]
+    assert (error["in"], error["pointer"]) == ("body", pointer)
+    assert ("name" in error) is (pointer != "#")
+    assert detail in error["detail"]
 
 
 def test_the_largest_body_is_accepted() -> None:
     assert create_request(b" " * (256 * 1024 - 2) + b"{}")
-
-
-@pytest.mark.parametrize("name", ["id", "Instructions", "collectionName", "", "__proto__"])
-def test_an_unknown_member_is_rejected(name: str) -> None:
-    (error,) = problem_of(body_with(**{name: "x"}))["errors"]
-    assert (error["name"], error["detail"]) == (name, "is unknown: the members are instructions")
-
-
-def test_a_duplicate_member_is_rejected() -> None:
-    (error,) = problem_of(b'{"instructions": "a", "instructions": "b"}')["errors"]
-    assert (error["name"], error["detail"]) == ("instructions", "is given more than once")
 
 
 def test_every_problem_is_named_at_once() -> None:
@@ -165,13 +153,9 @@ def test_a_problem_document_is_limited_in_size() -> None:
 def test_any_precondition_but_that_for_a_new_assistant_is_rejected(precondition: str) -> None:
     response = Api().put(headers={"If-None-Match": precondition})
     assert response.status_code == 400
-    assert body_of(response)["errors"] == [
-        {
-            "in": "header",
-            "name": "If-None-Match",
-            "detail": "must be *, since an assistant has no entity tag",
-        }
-    ]
+    (error,) = body_of(response)["errors"]
+    assert (error["in"], error["name"]) == ("header", "If-None-Match")
+    assert error["detail"].startswith("must be *")
 
 
 @pytest.mark.parametrize(("text", "units"), [("", 0), ("a", 1), ("\uffff", 1), (SMILE, 2), ("\ud800", 1)])

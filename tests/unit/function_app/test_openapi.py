@@ -110,10 +110,10 @@ def schemas_of(name: str) -> list[Json]:
 
 
 TEXTS = ["", "a", "\t\r\n", "a\x00", "\x0b", "\x1f", "\ufffe", "ä\u2028🙂", "a" * 32_768, "a" * 32_769]
-MOMENTS = ["2026-11-25", "2026-11-25T08:00Z", "2026-11-25T08:00:00.1234567Z", "2026-11-25T08:00:00+01:00"]
-MOMENTS += ["", "soon", "2026-11-25T", "2026-11-25T08Z", "2026-11-25T08:00:00.Z"]
-
-
+MOMENTS = [
+    *("2026-11-25", "2026-11-25T08:00Z", "2026-11-25T08:00:00.1234567Z", "2026-11-25T08:00:00+01:00"),
+    *("", "soon", "2026-11-25T", "2026-11-25T08Z", "2026-11-25T08:00:00.Z"),
+]
 # What the app allows, by name.
 RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
     # JSON Schema's `$` is the end; Python's also matches before a final newline.
