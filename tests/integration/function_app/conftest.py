@@ -80,12 +80,16 @@ def api(settings: Settings, tables: Tables) -> Api:
 
 @dataclass(frozen=True)
 class TableRequest:
-    """`resource` is the path without the account, decoded. `rows`: how many the response has."""
+    """`resource` is the path without the account, decoded. `rows`: how many the response has.
+
+    `timeouts` are in seconds, to connect and to read.
+    """
 
     method: str
     resource: str
     filter: str
     rows: int
+    timeouts: tuple[float, float]
 
 
 class TableRequests(list[TableRequest]):
@@ -110,7 +114,7 @@ def table_requests(monkeypatch: pytest.MonkeyPatch) -> TableRequests:
         rows = len(body["value"]) if "value" in body else int(is_json)
         resource = re.sub("^/[^/]+/", "", unquote(url.path))
         table_filter = dict(parse_qsl(url.query)).get("$filter", "")
-        sent.append(TableRequest(str(request.method), resource, table_filter, rows))
+        sent.append(TableRequest(str(request.method), resource, table_filter, rows, options["timeout"]))
         return response
 
     monkeypatch.setattr(requests.Session, "send", record)

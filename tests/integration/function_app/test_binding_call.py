@@ -1,5 +1,6 @@
 """The app's call of its own bound function: one request each, over connections that stay open."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -147,6 +148,20 @@ def test_a_call_without_a_response_is_indeterminate_and_not_repeated(app: App) -
     app.status = 200
     assert app.run() == DONE
     assert app.connections == 2
+
+
+def test_a_connection_may_take_10_seconds_and_a_call_220(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure's front end waits for 230."""
+    timeouts: list[float | None] = []
+    settimeout = socket.socket.settimeout
+
+    def record(connection: socket.socket, seconds: float | None) -> None:
+        timeouts.append(seconds)
+        settimeout(connection, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", record)
+    assert app.run() == DONE
+    assert timeouts == [10, 220]
 
 
 def test_concurrent_calls_have_a_connection_each(app: App) -> None:

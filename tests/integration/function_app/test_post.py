@@ -140,48 +140,40 @@ def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api) -> None:
     assert statuses.count(200) == len(stored) == len(api.run.calls) >= 1
 
 
+AVAILABLE = ModelAnswer(Cause.AVAILABLE)
+
+
 @pytest.mark.parametrize(
-    ("outcome", "expected"),
+    ("outcome", "model_answer", "expected", "words"),
     [
-        (FAILED, (503, False, "10")),
-        (CallResult(Outcome.MISSING, 404), (502, False, None)),
-        (NO_RESULT, (504, None, None)),
-        (DONE, (502, False, None)),
+        (FAILED, None, (503, False, "10"), "only the app's log contains the reason"),
+        (FAILED, AVAILABLE, (503, False, "10"), "its cause is this conversation or the storage"),
+        (FAILED, ModelAnswer(Cause.RATE_LIMIT, 7), (503, False, "7"), "rate limit"),
+        (FAILED, ModelAnswer(Cause.DENIED), (502, False, None), "denies access"),
+        (CallResult(Outcome.MISSING, 404), AVAILABLE, (502, False, None), "RunAssistant is disabled"),
+        (CallResult(Outcome.REFUSED, 418), AVAILABLE, (502, False, None), "RunAssistant answered 418"),
+        (NO_RESULT, AVAILABLE, (504, None, None), "no answer in time"),
+        (DONE, AVAILABLE, (502, False, None), "RunAssistant answered 200, but nothing was stored"),
     ],
     ids=str,
 )
 def test_a_call_that_wrote_nothing_is_a_problem_and_the_model_is_probed_only_after_a_failed_one(
-    api: Api, outcome: CallResult, expected: tuple[int, bool | None, str | None]
-) -> None:
-    conversation(api.tables, "a")
-    api.run.outcome = outcome
-    api.model_answer = ModelAnswer(Cause.AVAILABLE)
-    assert refusal(api) == expected
-    assert api.log.message_stored is expected[1]
-    assert api.log.call == outcome
-    assert api.log.model == (api.model_answer if outcome is FAILED else None)
-
-
-@pytest.mark.parametrize(
-    ("model_answer", "expected", "words"),
-    [
-        (ModelAnswer(Cause.RATE_LIMIT, 7), (503, "7"), "rate limit"),
-        (ModelAnswer(Cause.DENIED), (502, None), "denies access"),
-        (None, (503, "10"), "only the app's log contains the reason"),
-    ],
-    ids=str,
-)
-def test_the_problem_of_a_failed_call_is_the_answer_of_the_model(
     api: Api,
+    outcome: CallResult,
     model_answer: ModelAnswer | None,
-    expected: tuple[int, str | None],
+    expected: tuple[int, bool | None, str | None],
     words: str,
 ) -> None:
     conversation(api.tables, "a")
-    api.run.outcome, api.model_answer = FAILED, model_answer
+    api.run.outcome, api.model_answer = outcome, model_answer
+
     response = api.post()
-    assert (response.status_code, response.headers.get("Retry-After")) == expected
-    assert words in body_of(response)["detail"]
+
+    body = body_of(response)
+    assert (response.status_code, body["messageStored"], response.headers.get("Retry-After")) == expected
+    assert words in body["detail"]
+    assert (api.log.message_stored, api.log.call) == (expected[1], outcome)
+    assert api.log.model == (model_answer if outcome is FAILED else None)
 
 
 @pytest.mark.parametrize("outcome", [FAILED, NO_RESULT], ids=str)

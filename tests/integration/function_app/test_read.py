@@ -296,6 +296,13 @@ def test_a_page_of_a_long_conversation_reads_its_state_its_messages_and_one_more
         query["continuationToken"] = body["continuationToken"]
 
 
+def test_requests_to_the_tables_end_before_a_front_end_gives_up(
+    api: Api, table_requests: TableRequests
+) -> None:
+    assert api.get().status_code == 404
+    assert [sent.timeouts for sent in table_requests.taken()] == [(5, 20)]
+
+
 def test_a_page_since_a_message_reads_that_message_besides(api: Api, table_requests: TableRequests) -> None:
     conversation(api.tables, "a", *(f"text {number}" for number in range(40)))
     table_requests.taken()

@@ -57,7 +57,7 @@ def test_a_token_is_renewed_in_its_last_five_minutes(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("failure", [(500, b"no"), (400, b"no"), OSError("refused"), (200, b"[]")], ids=str)
-def test_a_valid_token_is_kept_after_a_failed_renewal_without_an_immediate_retry(
+def test_a_valid_token_is_kept_after_a_failed_renewal_which_is_retried_after_30_seconds(
     monkeypatch: pytest.MonkeyPatch, failure: Answer
 ) -> None:
     endpoint = Endpoint(monkeypatch, token("first", 299), failure)
@@ -66,6 +66,11 @@ def test_a_valid_token_is_kept_after_a_failed_renewal_without_an_immediate_retry
     requests_before = len(endpoint.resources)
     assert endpoint.get() == "first"
     assert len(endpoint.resources) == requests_before
+
+    later = time.time() + 30
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert endpoint.get() == "first"
+    assert len(endpoint.resources) > requests_before
 
 
 @pytest.mark.parametrize(
