@@ -330,6 +330,8 @@ def test_after_a_call_without_a_result_the_lease_stays(api: Api) -> None:
     conversation(api.tables, "a")
     api.run.outcome = NO_RESULT
     assert [refusal(api)[0], refusal(api)[0]] == [504, 409]
+    (row,) = rows_of(api.tables.leases, "a")
+    assert (row["Purpose"], row["Seconds"]) == ("call", 230), "as long as Azure's front end waits"
 
 
 def test_a_pending_call_prevents_put_and_delete_until_its_rows_exist(

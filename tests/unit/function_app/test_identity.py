@@ -52,7 +52,7 @@ def test_a_token_is_requested_once_in_its_lifetime(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_token_is_renewed_in_its_last_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = Endpoint(monkeypatch, token("first", 299), token("second", 3600))
+    endpoint = Endpoint(monkeypatch, token("first", 299), token("second", 301), token("third", 3600))
     assert [endpoint.get() for _ in range(3)] == ["first", "second", "second"]
 
 
