@@ -67,7 +67,7 @@ def page_of(table: Table, after: str = "", limit: int = 100) -> tuple[list[str],
         ("c", 2, (["e", "g"], None)),
         ("", 4, (["a", "c", "e", "g"], None)),
         ("d", 9, (["e", "g"], None)),
-        ("g", 1, ([], None)),
+        ("g", 1, (list[str](), None)),
     ],
 )
 def test_scan_and_walk_return_the_same_page(
