@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-BROUGHT = Path(__file__).parent / "browser" / "node_modules" / "chromium"
+NPM_CHROMIUM = Path(__file__).parent / "browser" / "node_modules" / "chromium"
 expect.set_options(timeout=30_000)
 INSTALLED = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
@@ -28,7 +28,7 @@ OPTIONS = (
 def chromium() -> Generator[Browser]:
     """Skips the test where there is none, unless CI is set: there a missing browser is a failure."""
     with tempfile.TemporaryDirectory() as folder:
-        executable, environment = _found(Path(folder))
+        executable, environment = _find(Path(folder))
         if executable is None:
             reason = f"no {', '.join(INSTALLED)} on PATH: run `make browser`, or install one"
             if os.environ.get("CI"):
@@ -44,14 +44,14 @@ def chromium() -> Generator[Browser]:
                 browser.close()
 
 
-def _found(folder: Path) -> tuple[str | None, dict[str, str]]:
-    if (BROUGHT / "chromium").is_file():
+def _find(folder: Path) -> tuple[str | None, dict[str, str]]:
+    if (NPM_CHROMIUM / "chromium").is_file():
         # Its own configuration names folders of AWS Lambda; without any font there is no text.
         fonts = folder / "fonts.conf"
-        folders = f"<dir>{BROUGHT / 'fonts'}</dir><dir>/usr/share/fonts</dir>"
+        folders = f"<dir>{NPM_CHROMIUM / 'fonts'}</dir><dir>/usr/share/fonts</dir>"
         fonts.write_text(f"<fontconfig>{folders}<cachedir>{folder}</cachedir></fontconfig>")
         libraries = os.pathsep.join(
-            [str(BROUGHT / "al2023" / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+            [str(NPM_CHROMIUM / "al2023" / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
         )
-        return str(BROUGHT / "chromium"), {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": str(fonts)}
+        return str(NPM_CHROMIUM / "chromium"), {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": str(fonts)}
     return next(filter(None, map(shutil.which, INSTALLED)), None), {}

@@ -50,9 +50,9 @@ class Target:
         return self.send("POST", f"/{assistant_id}/messages", content, {"content-type": "application/json"})
 
     def rows(self, assistant_id: str) -> list[dict[str, Any]]:
-        found = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
+        rows = self.table.query_entities("PartitionKey eq @id", parameters={"id": assistant_id})
         try:
-            return [dict(row) for row in found]
+            return [dict(row) for row in rows]
         except HttpResponseError as error:
             if error.status_code != 403 or "E2E_ASSISTANTS_URL" not in os.environ:
                 raise
@@ -62,8 +62,8 @@ class Target:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("e2e")) as made:
-        stack = made if find(os.environ) else RunnerWorkspace(made.root, made.environment)
+    with workspace(tmp_path_factory.mktemp("e2e")) as clone:
+        stack = clone if find(os.environ) else RunnerWorkspace(clone.root, clone.environment)
         # So many requests and tokens that no test is refused for another one.
         stack.config("modelCapacity", 5000)
         stack.up()
@@ -74,25 +74,21 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def target(request: pytest.FixtureRequest) -> Target:
     url = os.environ.get("E2E_ASSISTANTS_URL")
     if url:
+        signs_in = "ARM_SUBSCRIPTION_ID" in os.environ
+        credential = Azure.sign_in().credential if signs_in else DefaultAzureCredential()
         return Target(
             url,
             os.environ["E2E_FUNCTION_KEY"],
-            table_client(os.environ["E2E_TABLE_ENDPOINT"], reader()),
+            table_client(os.environ["E2E_TABLE_ENDPOINT"], credential),
             ssl.create_default_context(),
         )
-    made: Workspace = request.getfixturevalue("local")
+    stack: Workspace = request.getfixturevalue("local")
     return Target(
-        made.outputs()["assistantsUrl"],
-        made.key(),
-        table_client(made.table_endpoint(), made.developer(), connection_verify=str(made.home.ca_file)),
-        made.trusted(),
+        stack.outputs()["assistantsUrl"],
+        stack.key(),
+        table_client(stack.table_endpoint(), stack.developer(), connection_verify=str(stack.home.ca_file)),
+        stack.trusted(),
     )
-
-
-def reader() -> TokenCredential:
-    if "ARM_SUBSCRIPTION_ID" in os.environ:
-        return Azure.sign_in().credential
-    return DefaultAzureCredential()
 
 
 def table_client(endpoint: str, credential: TokenCredential, **options: Any) -> Any:

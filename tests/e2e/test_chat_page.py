@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.chromium import chromium
 from tests.e2e.conftest import Target
@@ -14,32 +14,29 @@ from tests.e2e.conftest import Target
 TURN_MS = 60_000  # a model of Azure's may take its time
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def page(browser: Browser, target: Target) -> Iterator[Page]:
-    """The page, opened; afterwards: nothing was asked of another host, and the key stands in no address."""
+def page(target: Target) -> Iterator[Page]:
+    """The open page. Afterwards: no request went to another host, and no address contained the key."""
     url = re.sub("assistants$", "chat", target.assistants_url)
     if target.send_to(url, "GET").status == 404:
         pytest.skip("the setting chatPage is off in this stack")
-    # Its certificate is checked by every other test here; a browser does not read local Azure's file.
-    context = browser.new_context(viewport={"width": 390, "height": 844}, ignore_https_errors=True)
-    context.set_default_timeout(TURN_MS)
-    page = context.new_page()
-    asked: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
-    yield page
-    context.close()
-    assert {urlsplit(each).netloc for each in asked} == {urlsplit(url).netloc}
-    assert not [each for each in asked if target.key in each]
+    with chromium() as browser:
+        # Every other test here checks the certificate; a browser does not read local Azure's file.
+        context = browser.new_context(viewport={"width": 390, "height": 844}, ignore_https_errors=True)
+        context.set_default_timeout(TURN_MS)
+        page = context.new_page()
+        urls: list[str] = []
+        errors: list[str] = []
+        page.on("request", lambda request: urls.append(request.url))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        response = page.goto(url)
+        assert response
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        yield page
+    assert {urlsplit(requested).netloc for requested in urls} == {urlsplit(url).netloc}
+    assert target.key not in " ".join(urls)
     assert errors == []
 
 
@@ -75,7 +72,7 @@ def test_create_talk_use_a_skill_reload_and_delete_by_the_keyboard(page: Page, t
     say(page, "Please add a todo: buy milk")
     expect(log.locator(".call").filter(has_text="AddTodo")).to_contain_text("buy milk")
     expect(log.locator(".Tool")).to_have_count(1)
-    before = log.inner_text()
+    text = log.inner_text()
     rows = target.rows(assistant_id)
     [state] = [row for row in rows if row["RowKey"] == "state"]
     assert state["TotalMessages"] == len(rows) - 1 == log.locator("#messages > li").count()
@@ -83,28 +80,18 @@ def test_create_talk_use_a_skill_reload_and_delete_by_the_keyboard(page: Page, t
 
     page.reload()
     expect(page.get_by_role("heading", name=assistant_id)).to_be_visible()
-    assert log.inner_text() == before
+    assert log.inner_text() == text
 
-    page.get_by_role("button", name="Delete", exact=True).focus()
+    delete = page.get_by_role("button", name="Delete", exact=True)
+    delete.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Keep it")).to_be_focused()
     page.keyboard.press("Escape")
     assert target.rows(assistant_id) == rows
-    page.get_by_role("button", name="Delete", exact=True).focus()
+    delete.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("is deleted")
     assert target.rows(assistant_id) == []
     expect(page.get_by_role("button", name=assistant_id)).to_have_count(0)
-
-
-def test_the_page_comes_with_its_policy_and_without_a_key(target: Target) -> None:
-    answer = target.send_to(re.sub("assistants$", "chat", target.assistants_url), "GET")
-    if answer.status == 404:
-        pytest.skip("the setting chatPage is off in this stack")
-
-    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert target.key.encode() not in answer.body

@@ -1,51 +1,37 @@
-"""The app as the Functions host sees it: what it indexes, what it configures, what an import costs."""
+"""The app as the Functions host sees it: what it indexes and what it configures."""
 
 import json
 import re
-import runpy
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import pytest
-from assistants.routes import health, openapi
-from assistants.settings import (
-    Settings,
-    current,
+from assistants import binding_call, paths
+from assistants.routes import health
+from assistants.settings import Settings
+
+from tests.host_requests import (
+    APP,
+    bindings_of,
+    body_of,
+    check_documented,
+    functions_of,
+    index_app,
+    request,
 )
-from jsonschema import Draft202012Validator
-
-APP = Path(__file__).parents[3] / "function_app"
-
-
-def indexed(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    for name in ("HTTP_AUTH_LEVEL", "DEFAULT_INSTRUCTIONS"):
-        monkeypatch.delenv(name, raising=False)
-    current.cache_clear()
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
-    return {
-        str(function.get_function_name()): [json.loads(binding) for binding in function.get_raw_bindings()]
-        for function in app.get_functions()
-    }
-
 
 ID = r"{assistantId:maxlength(64):regex(^(?-i:[A-Za-z0-9_-]+)\z)}"
+HOST: dict[str, Any] = json.loads((APP / "host.json").read_text())
 
 
 def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     triggers = {
-        name: next(binding for binding in bindings if binding["type"].endswith("Trigger"))
-        for name, bindings in indexed(monkeypatch, {}).items()
+        name: bindings_of(function).get("httpTrigger") for name, function in index_app(monkeypatch).items()
     }
     assert {
         name: (trigger["methods"], trigger["route"], trigger["authLevel"])
         for name, trigger in triggers.items()
-        if trigger["type"] == "httpTrigger"
+        if trigger
     } == {
         "CreateAssistant": (["PUT"], f"assistants/{ID}", "FUNCTION"),
         "DeleteAssistant": (["DELETE"], f"assistants/{ID}", "FUNCTION"),
@@ -58,12 +44,19 @@ def test_each_function_has_one_route_with_the_rule_for_ids_in_it(monkeypatch: py
         "OpenApi": (["GET"], "openapi.json", "ANONYMOUS"),
         "ChatPage": (["GET"], "chat", "ANONYMOUS"),
     }
+    others = {name for name, trigger in triggers.items() if not trigger}
+    assert others == {"RemoveIdleAssistants", "AddTodo", "GetTodos", "GetCurrentTime"}
+
+
+def test_idle_assistants_are_removed_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = bindings_of(index_app(monkeypatch)["RemoveIdleAssistants"])["timerTrigger"]
+    assert timer["schedule"] == "0 17 3 * * *"
 
 
 def test_create_has_the_binding_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    output, _, answer = indexed(monkeypatch, {})["CreateAssistant"]
-    assert output == {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
-    assert answer == {"direction": "OUT", "type": "http", "name": "$return"}
+    bindings = bindings_of(index_app(monkeypatch)["CreateAssistant"])
+    assert bindings["assistantCreate"] == {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
+    assert bindings["http"] == {"direction": "OUT", "type": "http", "name": "$return"}
 
 
 def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +64,11 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
         "CHAT_MODEL_IS_REASONING": "false",
         "CHAT_MODEL_MAX_TOKENS": "77",
         "CHAT_MODEL_TEMPERATURE": "1.2",
+        "HTTP_AUTH_LEVEL": "anonymous",
     }
-    bindings = indexed(monkeypatch, app_settings)["RunAssistant"]
-    assert next(binding for binding in bindings if binding["type"] == "assistantPost") == {
+    bindings = bindings_of(index_app(monkeypatch, app_settings)["RunAssistant"])
+    assert bindings["httpTrigger"]["authLevel"] == "ANONYMOUS"
+    assert bindings["assistantPost"] == {
         "direction": "IN",
         "type": "assistantPost",
         "name": "state",
@@ -83,97 +78,58 @@ def test_the_post_binding_sends_what_the_settings_say(monkeypatch: pytest.Monkey
         "chatModel": "%CHAT_MODEL_DEPLOYMENT_NAME%",
         "chatStorageConnectionSetting": "AzureWebJobsStorage",
         "collectionName": "ChatState",
-        "temperature": "120E-2",
+        "temperature": "120E-2",  # without a decimal separator, which depends on the culture
         "maxTokens": "77",
         "isReasoningModel": False,
     }
 
 
-def test_no_number_of_a_binding_has_a_separator(monkeypatch: pytest.MonkeyPatch) -> None:
-    (binding,) = (
-        binding for binding in indexed(monkeypatch, {})["RunAssistant"] if binding["type"] == "assistantPost"
-    )
-    assert not [value for value in binding.values() if re.fullmatch(r"[0-9]+[.,][0-9]+", str(value))]
+async def test_the_bound_function_returns_the_state_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_bound = index_app(monkeypatch)["RunAssistant"].get_user_function()
+    response = await run_bound(request("POST", "a"), '{"id":"a"}')
+    assert (response.mimetype, response.get_body()) == ("application/json", b'{"id":"a"}')
 
 
-@pytest.mark.parametrize(("setting", "emitted"), [("function", "FUNCTION"), ("anonymous", "ANONYMOUS")])
-def test_the_auth_level_is_a_setting(monkeypatch: pytest.MonkeyPatch, setting: str, emitted: str) -> None:
-    bindings = indexed(monkeypatch, {"HTTP_AUTH_LEVEL": setting})
-    assert bindings["CreateAssistant"][1]["authLevel"] == emitted
-    assert bindings["Health"][0]["authLevel"] == "ANONYMOUS"
-
-
-def test_with_wrong_settings_health_alone_is_served_and_answers_and_logs_all_problems(
+def test_with_wrong_settings_only_health_is_served_and_returns_and_logs_all_problems(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    current.cache_clear()
-    monkeypatch.setenv("CHAT_MODEL_TEMPERATURE", "0,5")
-    monkeypatch.setenv("EXPOSE_INSTRUCTIONS", "yes")
-    try:
-        app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
-    finally:
-        current.cache_clear()
-    (function,) = app.get_functions()
-    assert function.get_function_name() == "Health"
-
+    app = index_app(monkeypatch, {"CHAT_MODEL_TEMPERATURE": "0,5", "EXPOSE_INSTRUCTIONS": "yes"})
+    assert app.keys() == {"Health"}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     caplog.clear()
-    response = function.get_user_function()(func.HttpRequest("GET", "/api/health", body=b""))
 
-    body = json.loads(response.get_body())
-    assert (response.status_code, response.mimetype) == (500, "application/problem+json")
-    assert body["package"] == "unpackaged"
-    for problem, name in zip(
-        body["problems"], ("CHAT_MODEL_TEMPERATURE", "EXPOSE_INSTRUCTIONS"), strict=True
-    ):
+    response = app["Health"].get_user_function()(request("GET"))
+
+    check_documented(Settings(), "/health", "get", response)
+    body = body_of(response)
+    assert (response.status_code, body["package"]) == (500, "unpackaged")
+    names = ("CHAT_MODEL_TEMPERATURE", "EXPOSE_INSTRUCTIONS")
+    for problem, name in zip(body["problems"], names, strict=True):
         assert name in problem
         assert problem in body["detail"]
-        assert [problem in record.getMessage() for record in caplog.records] == [True]
+        assert problem in caplog.text
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    document = openapi.document(Settings())
-    documented = document["paths"]["/health"]["get"]["responses"]["500"]
-    content = documented["content"]["application/problem+json"]
-    validator: Any = Draft202012Validator({**content["schema"], "components": document["components"]})
-    validator.validate(body)
 
 
-def answer(app_root: Path) -> tuple[int, dict[str, str]]:
-    app = func.FunctionApp()
-    app.register_functions(health.blueprint(app_root))
-    (function,) = app.get_functions()
-    response = function.get_user_function()(func.HttpRequest("GET", "/api/health", body=b""))
-    return response.status_code, json.loads(response.get_body())
+@pytest.mark.parametrize(("content", "package"), [("abc123\n", "abc123"), (None, "unpackaged")])
+def test_health_returns_the_hash_in_the_package(tmp_path: Path, content: str | None, package: str) -> None:
+    if content:
+        (tmp_path / "package_hash.txt").write_text(content)
+    respond = functions_of(health.blueprint(tmp_path))["Health"].get_user_function()
+    response = respond(request("GET"))
+    assert (response.status_code, body_of(response)) == (200, {"status": "ok", "package": package})
 
 
-def test_health_returns_the_hash_in_the_package(tmp_path: Path) -> None:
-    (tmp_path / "package_hash.txt").write_text("abc123\n")
-    assert answer(tmp_path) == (200, {"status": "ok", "package": "abc123"})
-
-
-def test_health_returns_unpackaged_in_the_source_folder(tmp_path: Path) -> None:
-    assert answer(tmp_path) == (200, {"status": "ok", "package": "unpackaged"})
-
-
-def test_host_json_has_the_preview_bundle_pinned_below_its_next_breaking_release() -> None:
-    host = json.loads((APP / "host.json").read_text())
-    assert host["version"] == "2.0"
-    assert host["extensionBundle"] == {
-        "id": "Microsoft.Azure.Functions.ExtensionBundle.Preview",
-        "version": "[4.45.0, 4.48.0)",
-    }
-    assert host["extensions"]["http"]["routePrefix"] == "api"
-
-
-def test_host_json_limits_no_requests() -> None:
-    """A post calls the app itself and waits: at a limit of requests the fronts hold every place, the calls
-    that they wait for get none, and all requests, also those for health, hang until the posts time out."""
-    http = json.loads((APP / "host.json").read_text())["extensions"]["http"]
-    limits = {"maxConcurrentRequests", "maxOutstandingRequests", "dynamicThrottlesEnabled"}
-    assert not limits & http.keys()
-
-
-def test_prompts_stay_out_of_the_logs() -> None:
-    levels = json.loads((APP / "host.json").read_text())["logging"]["logLevel"]
-    assert levels["Microsoft.Azure.WebJobs.Extensions.OpenAI"] in ("Warning", "Error", "Critical", "None")
+def test_host_json_pins_the_preview_bundle_limits_no_requests_and_keeps_prompts_out_of_the_logs() -> None:
+    assert HOST["version"] == "2.0"
+    # Below its next breaking release.
+    bundle = {"id": "Microsoft.Azure.Functions.ExtensionBundle.Preview", "version": "[4.45.0, 4.48.0)"}
+    assert HOST["extensionBundle"] == bundle
+    # A post calls the app itself and waits: at a limit of requests, posts would occupy all places, and the
+    # calls that they wait for would get none.
+    assert HOST["extensions"]["http"] == {"routePrefix": "api"}
+    level = HOST["logging"]["logLevel"]["Microsoft.Azure.WebJobs.Extensions.OpenAI"]
+    assert level in ("Warning", "Error", "Critical", "None")
 
 
 def test_only_the_settings_module_reads_the_environment() -> None:
@@ -181,19 +137,32 @@ def test_only_the_settings_module_reads_the_environment() -> None:
     assert readers == {"settings.py"}
 
 
-def test_an_import_brings_no_library_but_azure_functions() -> None:
-    extra = _modules("import function_app") - _modules("import azure.functions")
-    outside = {name.partition(".")[0] for name in extra} - sys.stdlib_module_names
-    assert outside == {"function_app", "assistants", "skills"}
+@pytest.mark.parametrize(
+    ("host", "prefix"),
+    [
+        ({}, "api"),
+        ({"extensions": {"http": {}}}, "api"),
+        ({"extensions": {"http": {"routePrefix": "/v1/"}}}, "v1"),
+        ({"extensions": {"http": {"routePrefix": ""}}}, ""),
+    ],
+)
+def test_the_route_prefix_is_that_of_host_json_or_the_hosts_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: object, prefix: str
+) -> None:
+    (tmp_path / "host.json").write_text(json.dumps(host))
+    assert paths.route_prefix(tmp_path / "host.json") == prefix
+    monkeypatch.setattr(paths, "PREFIX", prefix)
+    assert paths.url_path("health") == re.sub("^//", "/", f"/{prefix}/health")
 
 
-def _modules(statement: str) -> set[str]:
-    run = subprocess.run(
-        [sys.executable, "-c", f"import sys; {statement}; print('\\n'.join(sys.modules))"],
-        cwd=APP,
-        env={"PYTHONPATH": str(APP)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(run.stdout.split())
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        ("Hi", ("Hi", "")),
+        ("2026-11-25T10:00:00.000Z", ("2026", "-11-25T10:00:00.000Z")),
+        ("/Date(1700000000000)/", ("/Dat", "e(1700000000000)/")),
+        ("2026-11-25", ("2026-11-25", "")),
+    ],
+)
+def test_a_message_that_is_a_date_reaches_the_host_in_two_parts(message: str, parts: tuple[str, str]) -> None:
+    assert json.loads(binding_call.encode_body(message)) == {"message": parts[0], "rest": parts[1]}

@@ -1,86 +1,69 @@
-"""The OpenAPI document against the app: its routes, its checks, its answers."""
+"""The OpenAPI document against the app: its routes, rules and types. Api.* compares it with each response."""
 
-import json
 import re
-import runpy
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import azure.functions as func
 import pytest
-from assistants import leases, paths, rules
-from assistants.leases import Purpose
-from assistants.posts import PostLog, Services
-from assistants.routes import create, openapi, parsing, post, read, remove
-from assistants.settings import Settings, current
-from assistants.tables.clients import Tables
+from assistants import paths, rules
+from assistants.routes import openapi, parsing
+from assistants.settings import Settings
 from jsonschema import Draft202012Validator
 
-from tests.unit.function_app.helpers import (
-    FAILED,
-    GOOD_IDS,
-    HOSTILE_IDS,
-    NOTHING,
-    RecordingOut,
-    Run,
-    adding,
-    answer,
-    conversation,
-    request,
-)
+from tests import hostile
+from tests.host_requests import ASSISTANT, GOOD_IDS, bindings_of, functions_of, index_app, request
 
-APP = Path(__file__).parents[3] / "function_app"
-ID = "/assistants/{assistantId}"
-# The app's own: the front of a message calls it, nobody else.
-INTERNAL = {"RunAssistant"}
+Json = dict[str, Any]
+SETTINGS = Settings(expose_instructions=True, chat_page=True)
+DOCUMENT: Json = openapi.document(SETTINGS)
 
 
-SETTINGS = Settings(expose_instructions=True)
-
-
-@pytest.fixture
-def document() -> dict[str, Any]:
-    return openapi.document(replace(SETTINGS, chat_page=True))
-
-
-def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, operations_of_path in document["paths"].items():
+def operations() -> Iterator[tuple[str, str, Json]]:
+    for path, operations_of_path in DOCUMENT["paths"].items():
         for method, operation in operations_of_path.items():
             if method != "parameters":
                 yield path, method.upper(), operation
 
 
-def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
-    return Draft202012Validator({**schema, "components": document["components"]})
+def validator(schema: Json) -> Any:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
-def test_every_route_of_the_app_is_in_it_and_no_other(document: dict[str, Any]) -> None:
-    current.cache_clear()
-    app: func.FunctionApp = runpy.run_path(str(APP / "function_app.py"))["app"]
-    registered: set[tuple[str, str, bool]] = set()
-    for function in app.get_functions():
-        for binding in map(json.loads, function.get_raw_bindings()):
-            if binding["type"] == "httpTrigger" and function.get_function_name() not in INTERNAL:
-                path = re.sub(r"\{(\w+):.*\)\}", r"{\1}", binding["route"])
-                registered |= {
-                    (f"/{path}", method, binding["authLevel"] == "ANONYMOUS") for method in binding["methods"]
-                }
-    documented = {
-        (path, method, operation.get("security") == []) for path, method, operation in operations(document)
+def test_every_route_of_the_app_but_the_internal_one_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = index_app(monkeypatch)
+    del app["RunAssistant"]
+    triggers = [trigger for function in app.values() if (trigger := bindings_of(function).get("httpTrigger"))]
+    registered = {
+        ("/" + re.sub(r":.*\)}", "}", trigger["route"]), method, trigger["authLevel"] == "ANONYMOUS")
+        for trigger in triggers
+        for method in trigger["methods"]
     }
+    documented = {(path, method, operation.get("security") == []) for path, method, operation in operations()}
     assert documented == registered
 
 
+def test_the_registered_function_returns_the_document_of_the_settings() -> None:
+    function = functions_of(openapi.blueprint(SETTINGS))["OpenApi"]
+    response: func.HttpResponse = function.get_user_function()(request("GET"))
+    assert (response.status_code, response.mimetype) == (200, "application/json")
+    assert b'"/chat"' in response.get_body()
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
 def test_it_follows_the_settings() -> None:
-    open_to_all = replace(SETTINGS, http_auth_level=func.AuthLevel.ANONYMOUS, expose_instructions=False)
-    anonymous, keyed = openapi.document(open_to_all), openapi.document(SETTINGS)
+    anonymous = openapi.document(Settings(func.AuthLevel.ANONYMOUS))
     assert "security" not in anonymous
+    assert "securitySchemes" not in anonymous["components"]
     assert "/chat" not in anonymous["paths"]
-    responses = [document["paths"][ID]["get"]["responses"] for document in (anonymous, keyed)]
-    assert ["401" in response for response in responses] == [False, True]
-    assert ["403" in response for response in responses] == [True, False]
+    responses = [document["paths"][ASSISTANT]["get"]["responses"] for document in (anonymous, DOCUMENT)]
+    assert [response.keys() & {"401", "403"} for response in responses] == [{"403"}, {"401"}]
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert [(scheme["type"], scheme["in"], scheme["name"]) for scheme in schemes.values()] == [
+        ("apiKey", "header", "x-functions-key"),
+        ("apiKey", "query", "code"),
+    ]
+    assert DOCUMENT["security"] == [{name: []} for name in schemes], "one of them is enough"
 
 
 @pytest.mark.parametrize(("prefix", "url"), [("v1", "/v1"), ("", "/")])
@@ -89,193 +72,130 @@ def test_its_server_is_below_the_route_prefix(monkeypatch: pytest.MonkeyPatch, p
     assert openapi.document(SETTINGS)["servers"] == [{"url": url}]
 
 
-def test_its_schemas_are_schemas_and_its_examples_fit_them(document: dict[str, Any]) -> None:
-    seen = 0
+def test_its_schemas_are_schemas_and_its_examples_fit_them() -> None:
+    examples: list[object] = []
 
     def visit(node: Any) -> None:
-        nonlocal seen
         if isinstance(node, dict):
-            members = cast("dict[str, Any]", node)
+            members = cast("Json", node)
             if "schema" in members:
                 Draft202012Validator.check_schema(members["schema"])
                 if "example" in members:
-                    validator(document, members["schema"]).validate(members["example"])
-                    seen += 1
-            for child in members.values():
-                visit(child)
+                    validator(members["schema"]).validate(members["example"])
+                    examples.append(members["example"])
+            visit(list(members.values()))
         elif isinstance(node, list):
             for child in cast("list[Any]", node):
                 visit(child)
 
-    visit(document["paths"])
-    for schema in document["components"]["schemas"].values():
+    visit(DOCUMENT["paths"])
+    for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    assert seen >= 10
+    assert len(examples) >= 10
 
 
-def test_it_allows_exactly_the_ids_that_the_app_allows(document: dict[str, Any]) -> None:
-    (parameter,) = document["paths"][ID]["parameters"]
-    allowed = validator(document, parameter["schema"]).is_valid
-    for assistant_id in [*GOOD_IDS, *HOSTILE_IDS]:
-        # JSON Schema's `$` is the end; Python's also stands before a final newline.
-        if not assistant_id.endswith("\n"):
-            assert allowed(assistant_id) is not bool(parsing.id_problems(assistant_id)), assistant_id
-
-
-@pytest.mark.parametrize("text", ["", "a", "\t\r\n", "a\x00", "\x1f", "\ufffe", "ä\u2028🙂", "a" * 32_769])
-def test_it_allows_exactly_the_texts_that_the_app_allows(document: dict[str, Any], text: str) -> None:
-    def allowed(path: str, method: str, member: str) -> bool:
-        content = document["paths"][path][method]["requestBody"]["content"]
-        return validator(document, content["application/json"]["schema"]).is_valid({member: text})
-
-    assert allowed(ID, "put", "instructions") is not bool(rules.instructions_problems(text))
-    assert allowed(f"{ID}/messages", "post", "message") is not bool(rules.message_problems(text))
-
-
-def parameter_schemas(document: dict[str, Any]) -> dict[str, list[Any]]:
-    """By the name of the parameter: a validator for each operation that has it."""
-    schemas: dict[str, list[Any]] = {}
-    for _, _, operation in operations(document):
-        for parameter in operation.get("parameters", []):
-            schemas.setdefault(parameter["name"], []).append(validator(document, parameter["schema"]))
+def schemas_of(name: str) -> list[Json]:
+    """Of a parameter or a member of a request body, one for each operation that has it."""
+    schemas = [
+        parameter["schema"]
+        for parameter in DOCUMENT["paths"][ASSISTANT]["parameters"]
+        if name == "assistantId"
+    ]
+    for _, _, operation in operations():
+        schemas += [p["schema"] for p in operation.get("parameters", []) if p["name"] == name]
+        if body := operation.get("requestBody"):
+            properties = body["content"]["application/json"]["schema"]["properties"]
+            schemas += [schema for member, schema in properties.items() if member == name]
     return schemas
 
 
-@pytest.mark.parametrize("number", [-1, 0, 1, 50, 100, 101])
-def test_it_allows_exactly_the_limits_that_the_app_allows(document: dict[str, Any], number: int) -> None:
-    _, problems = parsing.parse_limit({"limit": str(number)})
-    schemas = parameter_schemas(document)["limit"]
-    assert [schema.is_valid(number) for schema in schemas] == [not problems] * 2
-    assert not any(schema.is_valid(str(number)) for schema in schemas), "a number is not a text"
+TEXTS = ["", "a", "\t\r\n", "a\x00", "\x0b", "\x1f", "\ufffe", "ä\u2028🙂", "a" * 32_768, "a" * 32_769]
+MOMENTS = [
+    *("2026-11-25", "2026-11-25T08:00Z", "2026-11-25T08:00:00.1234567Z", "2026-11-25T08:00:00+01:00"),
+    *("", "soon", "2026-11-25T", "2026-11-25T08Z", "2026-11-25T08:00:00.Z"),
+]
+# What the app allows, by name.
+RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
+    # JSON Schema's `$` is the end; Python's also matches before a final newline.
+    (
+        "assistantId",
+        [*GOOD_IDS, *(hostile_id for hostile_id in hostile.IDS if not hostile_id.endswith("\n"))],
+        lambda value: not parsing.id_problems(value),
+    ),
+    ("instructions", TEXTS, lambda value: not rules.instructions_problems(value)),
+    ("message", TEXTS, lambda value: not rules.message_problems(value)),
+    ("limit", [-1, 0, 1, 50, 100, 101], lambda value: not parsing.parse_limit({"limit": str(value)})[1]),
+    ("limit", ["1", 1.5, 1], lambda value: value == 1),
+    ("since", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
+    ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
+    ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
+    ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
+    ("If-None-Match", ["*", "x"], lambda value: value == "*"),
+]
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "2026-11-25",
-        "2026-11-25T08:00Z",
-        "2026-11-25T08:00:00.1234567Z",
-        "2026-11-25T08:00:00+01:00",
-        "",
-        "soon",
-    ],
-)
-def test_it_allows_exactly_the_times_that_the_app_allows(document: dict[str, Any], moment: str) -> None:
-    for name in ("since", "timestampUTC"):
-        _, problems = parsing.parse_moment({name: moment}, name)
-        assert [schema.is_valid(moment) for schema in parameter_schemas(document)[name]] == [not problems]
-
-
-def test_it_gives_switches_tokens_and_preconditions_as_texts(document: dict[str, Any]) -> None:
-    schemas = parameter_schemas(document)
-    for name, valid, invalid in (
-        ("includeInstructions", ["true", "false"], [True, "yes"]),
-        ("continuationToken", ["bTptc2c"], [7]),
-        ("If-None-Match", ["*"], ["x"]),
-        ("message", ["Hello"], ["", 7]),
-    ):
-        for schema in schemas[name]:
-            assert all(map(schema.is_valid, valid)), name
-            assert not any(map(schema.is_valid, invalid)), name
-
-
-def test_retry_after_is_documented_as_whole_seconds_where_a_retry_can_succeed(
-    document: dict[str, Any],
+@pytest.mark.parametrize(("name", "values", "is_allowed"), RULES)
+def test_it_allows_exactly_what_the_app_allows(
+    name: str, values: Sequence[Any], is_allowed: Callable[[Any], bool]
 ) -> None:
-    for path, method, operation in operations(document):
+    schemas = schemas_of(name)
+    assert len(schemas) == (2 if name in ("message", "limit", "continuationToken") else 1)
+    for schema in schemas:
+        allowed = [value for value in values if validator(schema).is_valid(value)]
+        assert allowed == [value for value in values if is_allowed(value)]
+
+
+def test_it_allows_no_other_member_and_requires_the_message() -> None:
+    for path, method, is_optional in ((ASSISTANT, "put", True), (f"{ASSISTANT}/messages", "post", False)):
+        body = DOCUMENT["paths"][path][method]["requestBody"]
+        schema = validator(body["content"]["application/json"]["schema"])
+        assert (body["required"], schema.is_valid({})) == (not is_optional, is_optional)
+        assert not schema.is_valid({"message": "Hi", "instructions": "Be brief."})
+
+
+def test_retry_after_is_documented_as_whole_seconds_where_a_retry_can_succeed() -> None:
+    for path, method, operation in operations():
         for status, response in operation["responses"].items():
             headers = response.get("headers", {})
             assert ("Retry-After" in headers) is (status in ("409", "503")), (path, method, status)
             if "Retry-After" in headers:
-                allowed = validator(document, headers["Retry-After"]["schema"]).is_valid
-                assert [allowed(value) for value in (1, 60, 0, -1, 1.5, "5")] == [True] * 2 + [False] * 4
+                is_valid = validator(headers["Retry-After"]["schema"]).is_valid
+                assert [value for value in (1, 60, 0, -1, 1.5, "5") if is_valid(value)] == [1, 60]
 
 
-def test_every_response_is_documented_with_its_headers(
-    document: dict[str, Any], settings: Settings, tables: Tables
-) -> None:
-    conversation(tables.chat_state, "a", "Hi", "Hello.")
-    conversation(tables.chat_state, "busy")
-    leases.acquire(tables, "busy", Purpose.POST)
-    message = json.dumps({"message": "Hi"}).encode()
-    call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function"}
-    done = Run(
-        write=adding(
-            tables,
-            {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])},
-            {"Role": "Tool", "Content": "done", "Name": "c1"},
-            {"Role": "Assistant", "Content": "Added."},
-        )
-    )
+def test_everything_is_described_in_words() -> None:
+    for path, method, operation in operations():
+        texts = [operation["summary"], operation["operationId"]]
+        texts += [response["description"] for response in operation["responses"].values()]
+        texts += [parameter.get("description", "-") for parameter in operation.get("parameters", [])]
+        assert all(text.strip() for text in texts), (path, method)
+    identifiers = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(identifiers)) == len(identifiers)
 
-    def put(assistant_id: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        http_request = request("PUT", assistant_id, body=body, headers=named)
-        return answer(create.respond, http_request, RecordingOut(), "x", tables)
 
-    def get(assistant_id: str, **query: str) -> func.HttpResponse:
-        return answer(read.respond, request("GET", assistant_id, query=query), settings, tables)
+PROBLEM: Json = {"type": "about:blank", "title": "x", "status": 400, "detail": "x"}
+ERRORS: list[Json] = [{"in": "body", "detail": "x"}]
+DATES: Json = dict.fromkeys(("createdAt", "lastUpdatedAt"), "2026-11-25T08:00:00Z")
+NEW: Json = {"assistantId": "a", **DATES, "totalMessages": 0, "totalTokens": 0}
+CALL: Json = {"id": "c1", "functionName": "AddTodo", "kind": "Function", "functionArguments": "{}"}
+MESSAGE: Json = {"number": 1, "role": "User", "content": "", "createdAt": "", "toolCalls": [CALL]}
+SCHEMAS: list[tuple[str, Json, list[Json]]] = [
+    ("Problem", PROBLEM, [{"status": 399}, {"status": 600}, {"status": "400"}, {"type": "x"}]),
+    ("Problem", {**PROBLEM, "messageStored": None}, [{"messageStored": "yes"}, {"lockedUntil": 7}]),
+    ("InvalidRequest", {**PROBLEM, "errors": ERRORS}, [{"errors": []}, {"errors": [{}]}, {"title": 7}]),
+    ("Unhealthy", {**PROBLEM, "package": "x", "problems": ["x"]}, [{"problems": []}, {"problems": [7]}]),
+    ("Assistant", NEW, [{"totalMessages": -1}, {"totalTokens": "1"}, {"createdAt": 7}]),
+    ("Assistants", {"assistants": [NEW]}, [{"assistants": [{}]}, {"continuationToken": 7}]),
+    ("Conversation", {**NEW, "messages": [MESSAGE]}, [{"messages": [{}]}, {"continuationToken": 7}]),
+    ("Message", MESSAGE, [{"number": 0}, {"role": "x"}, {"content": None}, {"toolCalls": [{}]}]),
+    ("Message", {**MESSAGE, "toolCallId": "c1"}, [{"toolCallId": 7}, {"createdAt": None}]),
+    ("ToolCall", CALL, [{"id": 7}, {"kind": None}]),
+]
 
-    def say(assistant_id: str, body: bytes, run: Run, **headers: str) -> func.HttpResponse:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        http_request = request("POST", assistant_id, body=body, headers=named)
-        return post.respond(http_request, post.JSON, settings, Services(tables, run), PostLog())
 
-    def ask(assistant_id: str, run: Run, chunked: bool = False, **query: str) -> func.HttpResponse:
-        headers = {"Transfer-Encoding": "chunked"} if chunked else {}
-        http_request = request("POST", assistant_id, query=query, headers=headers)
-        return post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog())
-
-    def listed(**query: str) -> func.HttpResponse:
-        return answer(read.respond_list, request("GET", query=query), tables)
-
-    messages = f"{ID}/messages"
-    responses = [
-        (ID, "put", 202, put("new")),
-        (ID, "put", 400, put("a", b"[1]")),
-        (ID, "put", 400, put("a", If_None_Match="x")),
-        (ID, "put", 409, put("busy")),
-        (ID, "put", 411, put("a", Transfer_Encoding="chunked")),
-        (ID, "put", 412, put("a", If_None_Match="*")),
-        (ID, "put", 415, put("a", Content_Encoding="gzip")),
-        (ID, "get", 200, get("a", limit="1", includeInstructions="true")),
-        (ID, "get", 200, get("a", timestampUTC="2020-01-01")),
-        (ID, "get", 200, get("none", timestampUTC="2020-01-01")),
-        (ID, "get", 400, get("a", limit="x")),
-        (ID, "get", 404, get("none")),
-        (messages, "post", 200, say("a", message, done)),
-        (messages, "post", 400, say("a", b"", done)),
-        (messages, "post", 404, say("none", message, done)),
-        (messages, "post", 409, say("busy", message, done)),
-        (messages, "post", 411, say("a", message, done, Transfer_Encoding="chunked")),
-        (messages, "post", 415, say("a", message, done, Content_Encoding="br")),
-        (messages, "post", 503, say("a", message, Run(FAILED))),
-        (ID, "post", 200, ask("a", done, message="Hi")),
-        (ID, "post", 400, ask("a", done)),
-        (ID, "post", 411, ask("a", done, chunked=True, message="Hi")),
-        (ID, "get", 200, get("a")),
-        ("/assistants", "get", 200, listed(limit="1")),
-        ("/assistants", "get", 400, listed(continuationToken="x")),
-        (ID, "delete", 409, answer(remove.respond, request("DELETE", "busy"), tables)),
-        (ID, "delete", 204, answer(remove.respond, request("DELETE", "a"), tables)),
-        (ID, "delete", 400, answer(remove.respond, request("DELETE", "a'b"), NOTHING)),
-    ]
-    for path, method, status, response in responses:
-        where = f"{method} {path} {status}"
-        assert response.status_code == status, where
-        documented = document["paths"][path][method]["responses"][str(status)]
-        content: dict[str, Any] = documented.get("content", {})
-        if not content:
-            assert response.get_body() == b"", where
-            continue
-        (mimetype,) = content
-        assert response.mimetype == mimetype, where
-        if mimetype != "text/plain":
-            validator(document, content[mimetype]["schema"]).validate(json.loads(response.get_body()))
-        headers = documented.get("headers", {})
-        assert ("Retry-After" in response.headers) <= ("Retry-After" in headers), where
-        if "Retry-After" in response.headers:
-            seconds = int(response.headers["Retry-After"])
-            validator(document, headers["Retry-After"]["schema"]).validate(seconds)
-        required = {name for name, header in headers.items() if header.get("required")}
-        assert required <= set(response.headers.keys()), where
+@pytest.mark.parametrize(("schema", "valid", "invalid_members"), SCHEMAS)
+def test_the_members_of_responses_have_types(schema: str, valid: Json, invalid_members: list[Json]) -> None:
+    is_valid = validator({"$ref": f"#/components/schemas/{schema}"}).is_valid
+    assert is_valid(valid)
+    for members in [*invalid_members, {"other": 1}]:
+        assert not is_valid({**valid, **members}), members

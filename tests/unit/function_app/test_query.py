@@ -1,108 +1,120 @@
-"""Query parameters that the host's own parsing hides: given twice, empty, or not UTF-8.
+"""Query parameters: their rules, and what the host's own parsing hides (duplicates, other encodings).
 
 What the app gets from the host is in its recordings: `query/twice`, `http/echo-all-headers`,
 `id/echo-bad-utf8`.
 """
 
-import json
-from typing import Any
+from collections.abc import Callable
 
 import azure.functions as func
 import pytest
-from assistants.posts import PostLog, Services
-from assistants.routes import parsing, post, read
-from assistants.settings import Settings
-from assistants.tables.clients import Tables
+from assistants.routes import parsing
 
-from tests.unit.function_app.helpers import Run, adding, answer, conversation, request
+from tests.host_requests import Api, body_of
 
 OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
-OF_LIST = ("limit", "continuationToken")
-NO_TABLES: Any = None
+UTF8_RULE = "its percent-encoded bytes must be valid UTF-8"
+Route = Callable[[dict[str, str], str | None], func.HttpResponse]
 
 
-def say(raw_query: str, **query: str) -> func.HttpResponse:
-    run = Run()
-    http_request = request("POST", "a", query=query, raw_query=raw_query)
-    response = post.respond(http_request, post.TEXT, Settings(), Services(NO_TABLES, run), PostLog())
-    assert run.calls == []
-    return response
+def get(query: dict[str, str], raw_query: str | None = None) -> func.HttpResponse:
+    return Api().get("a", query, raw_query)
 
 
-def get(raw_query: str, **query: str) -> func.HttpResponse:
-    return answer(read.respond, request("GET", "a", query=query, raw_query=raw_query), Settings(), NO_TABLES)
+ROUTES: list[tuple[Route, str]] = [
+    (Api().post_query, "message"),
+    *((get, name) for name in OF_ONE),
+    *((Api().list_assistants, name) for name in ("limit", "continuationToken")),
+]
 
 
-def list_(raw_query: str, **query: str) -> func.HttpResponse:
-    return answer(read.respond_list, request("GET", query=query, raw_query=raw_query), NO_TABLES)
-
-
-ROUTES = [(say, "message"), *((get, name) for name in OF_ONE), *((list_, name) for name in OF_LIST)]
-
-
-def errors(response: func.HttpResponse) -> list[tuple[str, str, str]]:
+def problem_of(response: func.HttpResponse) -> tuple[str, str, str]:
     assert (response.status_code, response.mimetype) == (400, "application/problem+json")
-    return [
-        (error["in"], error["name"], error["detail"]) for error in json.loads(response.get_body())["errors"]
-    ]
+    (error,) = body_of(response)["errors"]
+    return error["in"], error["name"], error["detail"]
 
 
 @pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_duplicate_parameter_is_rejected_by_name(route: Any, name: str) -> None:
-    response = route(f"{name}=1&{name}=2", **{name: "1,2"})
-    assert errors(response) == [("query", name, "is given more than once")]
+def test_a_parameter_that_is_duplicate_or_not_utf8_is_rejected_by_name(route: Route, name: str) -> None:
+    duplicate = problem_of(route({name: "1,2"}, f"{name}=1&{name}=2"))
+    assert duplicate == ("query", name, "is given more than once")
+    encoded = problem_of(route({name: "caf%E9"}, f"{name}=caf%E9"))
+    assert encoded == ("query", name, f"is not UTF-8: {UTF8_RULE}")
 
 
-@pytest.mark.parametrize(("route", "name"), ROUTES)
-def test_a_parameter_that_is_not_utf8_is_rejected_by_name(route: Any, name: str) -> None:
-    ((location, named, detail),) = errors(route(f"{name}=caf%E9", **{name: "caf%E9"}))
-    assert (location, named) == ("query", name)
-    assert "is not UTF-8" in detail
-
-
-@pytest.mark.parametrize(
-    "raw_query", ["message=a&MESSAGE=b", "%6Dessage=a&message=b", "message=&message=b", "message&message=b"]
-)
-def test_names_that_the_host_reads_as_one_parameter_are_duplicates(raw_query: str) -> None:
-    assert errors(say(raw_query, message="b")) == [("query", "message", "is given more than once")]
+TWICE = ("message=a&MESSAGE=b", "%6Dessage=a&message=b", "message=&message=b", "message&message=b")
+NOT_UTF8 = ("caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9")
+AS_SENT = ("message=%25E9", "message=caf%C3%A9", "message=100%", "message=%zz", "message=a+b", "x=%ff", "")
 
 
 @pytest.mark.parametrize(
-    "raw",
-    ["caf%E9", "%ff", "%C3", "a%C3%A9%E9", "%ED%A0%80", "%C0%80", "%F5%80%80%80", "\udce9"],
+    ("raw_query", "details"),
+    [
+        *((raw_query, ["is given more than once"]) for raw_query in TWICE),
+        *((f"message={raw}", [f"is not UTF-8: {UTF8_RULE}"]) for raw in NOT_UTF8),
+        *((raw_query, list[str]()) for raw_query in AS_SENT),
+    ],
 )
-def test_bytes_that_are_not_utf8_are_detected(raw: str) -> None:
-    assert parsing.query_problems(f"https://app.example/api/x?message={raw}", "message")
-
-
-@pytest.mark.parametrize(
-    "raw_query",
-    ["message=%25E9", "message=caf%C3%A9", "message=100%", "message=%zz", "message=a+b", "", "x=%ff"],
-)
-def test_a_parameter_that_arrives_as_sent_is_accepted(raw_query: str) -> None:
-    assert parsing.query_problems(f"https://app.example/api/x?{raw_query}", "message") == []
+def test_a_parameter_arrives_as_sent_if_it_is_given_once_in_utf8(raw_query: str, details: list[str]) -> None:
+    """The host compares names case-insensitively, and does not decode other bytes."""
+    problems = parsing.query_problems(f"https://app.example/api/x?{raw_query}", "message")
+    assert [problem.detail for problem in problems] == details
     assert parsing.query_problems("https://app.example/api/x", "message") == []
 
 
-def test_an_escaped_percent_sign_is_posted_as_text(settings: Settings, tables: Tables) -> None:
-    conversation(tables.chat_state, "a")
-    run = Run(write=adding(tables, {"Role": "Assistant", "Content": "Yes."}))
-    http_request = request("POST", "a", query={"message": "caf%E9"}, raw_query="message=caf%25E9")
-    assert (
-        post.respond(http_request, post.TEXT, settings, Services(tables, run), PostLog()).status_code == 200
-    )
-    assert [message for _, message, _ in run.calls] == ["caf%E9"]
+WRONG_MOMENTS = (
+    "yesterday",
+    "2026-13-01",
+    "0001-01-01T00:00:00+23:00",
+    "2026-11-25T08:00:00Z' or PartitionKey",
+)
 
 
-@pytest.mark.parametrize("raw_query", [*(f"{name}=" for name in OF_ONE), "limit"])
-def test_an_empty_value_does_not_reach_the_app_and_counts_as_absent(
-    settings: Settings, tables: Tables, raw_query: str
-) -> None:
-    conversation(tables.chat_state, "a", "Hi")
-    response = answer(read.respond, request("GET", "a", raw_query=raw_query), settings, tables)
-    assert response.status_code == 200
-    assert "messages" in json.loads(response.get_body())
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        *(("limit", value, "must be a whole number from 1 to 100") for value in ("0", "101", "-1", "\u0661")),
+        *(("since", value, "must be a UTC time such as 2026-11-25T08:00:00Z") for value in WRONG_MOMENTS),
+        ("timestampUTC", "soon", "must be a UTC time such as 2026-11-25T08:00:00Z"),
+        ("timestampUTC", "", "must be a UTC time such as 2026-11-25T08:00:00Z"),
+        ("includeInstructions", "yes", "must be true or false"),
+        *(
+            ("continuationToken", token, "is not a valid continuation token for this operation")
+            for token in ("x", "YTphYQ", "bTptc2ctMDAwMScgb3I", "\u00e4")  # YTphYQ: of the list of assistants
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_a_400_that_names_it_with_its_rule(name: str, value: str, detail: str) -> None:
+    assert problem_of(get({name: value})) == ("query", name, detail)
 
 
-def test_an_empty_message_is_refused() -> None:
-    assert errors(say("message=")) == [("query", "message", "must not be empty")]
+def test_a_timestamp_cannot_be_combined_with_other_parameters() -> None:
+    response = get({"timestampUTC": "2026-01-01", "limit": "3"})
+    assert problem_of(response) == ("query", "limit", "cannot be combined with timestampUTC")
+
+
+@pytest.mark.parametrize(("name", "value"), [("limit", "x"), ("continuationToken", "bTptc2ctMDAwMQ")])
+def test_a_list_rejects_a_bad_limit_and_a_token_of_another_operation(name: str, value: str) -> None:
+    assert problem_of(Api().list_assistants({name: value}))[:2] == ("query", name)
+
+
+def test_an_empty_message_is_rejected() -> None:
+    assert problem_of(Api().post_query({}, "message=")) == ("query", "message", "must not be empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-25", "2026-11-25T00:00:00.0000000Z"),
+        ("2026-11-25T08:30", "2026-11-25T08:30:00.0000000Z"),
+        ("2026-11-25T08:30:01.123456789Z", "2026-11-25T08:30:01.1234567Z"),
+        ("2026-11-25T08:30:01+01:30", "2026-11-25T07:00:01.0000000Z"),
+        ("2026-11-25T08:30:01-01:30", "2026-11-25T10:00:01.0000000Z"),
+        ("0001-01-01", "0001-01-01T00:00:00.0000000Z"),
+    ],
+)
+def test_a_time_is_read_as_utc_with_seven_decimals(text: str, moment: str) -> None:
+    parsed, problems = parsing.parse_moment({"since": text}, "since")
+    assert parsed is not None
+    assert (parsed.text, problems) == (moment, [])
+    assert parsed.floor.isoformat(timespec="microseconds")[:26] == moment[:26]

@@ -1,6 +1,7 @@
 """The table clients, which all requests of a process share."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,47 +9,36 @@ from assistants.settings import Settings, StorageSettings
 from assistants.tables.clients import Tables
 from azure.core.pipeline import Pipeline
 
-KEY = "a2V5"
 SETTINGS = Settings(
-    storage=StorageSettings(connection_string=f"AccountName=app;AccountKey={KEY};EndpointSuffix=example")
+    storage=StorageSettings(connection_string="AccountName=app;AccountKey=a2V5;EndpointSuffix=example")
 )
 
 
 def test_no_pipeline_is_built_after_the_first_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline built over policies that other clients share breaks their requests: four reads of ten, while
     two threads made clients (`'_SansIOHTTPPolicyRunner' object has no attribute 'next'`)."""
-    built: list[Pipeline[Any, Any]] = []
+    pipelines: list[Pipeline[Any, Any]] = []
     build = Pipeline[Any, Any].__init__
 
     def keep(pipeline: Pipeline[Any, Any], *arguments: Any, **options: Any) -> None:
-        built.append(pipeline)
+        pipelines.append(pipeline)
         build(pipeline, *arguments, **options)
 
     monkeypatch.setattr(Pipeline, "__init__", keep)
     tables = Tables(SETTINGS)
     _ = tables.chat_state
-    built_by_the_first = len(built)
-
-    for _ in range(2):
-        _ = tables.chat_state, tables.leases, tables.todos
-
-    assert len(built) == built_by_the_first > 0
+    count = len(pipelines)
+    _ = tables.chat_state, tables.leases, tables.todos
+    assert len(pipelines) == count > 0
 
 
 def test_concurrent_first_requests_share_one_client() -> None:
     tables = Tables(SETTINGS)
-    together = threading.Barrier(8)
-    clients: list[object] = []
+    barrier = threading.Barrier(8)
 
-    def take() -> None:
-        together.wait(30)
-        clients.append(tables.leases)
+    def take(_number: int) -> int:
+        barrier.wait(30)
+        return id(tables.leases)
 
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-
-    assert len(clients) == 8
-    assert len(set(map(id, clients))) == 1
+    with ThreadPoolExecutor(8) as executor:
+        assert len(set(executor.map(take, range(8)))) == 1
