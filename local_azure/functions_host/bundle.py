@@ -1,7 +1,6 @@
-"""Which binding types the extension bundle of a host.json brings.
+"""The extension bundles and their binding types.
 
-Data, not a download: versions and what they hold are those of
-Azure/azure-functions-extension-bundles (#720, #758).
+Nothing is downloaded: the versions are those of Azure/azure-functions-extension-bundles (#720, #758).
 """
 
 import re
@@ -12,11 +11,11 @@ GENERAL = "Microsoft.Azure.Functions.ExtensionBundle"
 PREVIEW = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
 EXPERIMENTAL = "Microsoft.Azure.Functions.ExtensionBundle.Experimental"
 
-PERFORMED_OPENAI = "0.19.0-alpha"
-"""The version of the extension whose assistant bindings are performed here."""
+EMULATED_OPENAI = "0.19.0-alpha"
+"""The version of the OpenAI extension whose assistant bindings local Azure emulates."""
 
 BUILT_IN_TYPES = frozenset({"httptrigger", "http", "timertrigger"})
-"""Binding types that the host knows without a bundle, in lower case."""
+"""Binding types that the host has without a bundle, in lower case."""
 
 OPENAI_TYPES = frozenset(
     {
@@ -32,7 +31,7 @@ OPENAI_TYPES = frozenset(
 )
 
 _OPENAI: Mapping[str, Mapping[str, str | None]] = {
-    # Bundle version -> version of the OpenAI extension in it; None: not in it.
+    # Version of the bundle: version of the OpenAI extension in it; None: not in it.
     GENERAL: {"4.38.0": None},
     PREVIEW: {"4.44.0": "0.19.0-alpha", "4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
     EXPERIMENTAL: {"4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
@@ -42,7 +41,7 @@ _Version = tuple[int, ...]
 
 
 class BundleError(ValueError):
-    """An `extensionBundle` section that no bundle known here satisfies."""
+    """An `extensionBundle` section that no known bundle satisfies."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,12 @@ def _contains(version_range: str, version: _Version) -> bool:
     exact = re.fullmatch(r"\[\s*([\d.]+)\s*\]", text)
     if exact:
         return version == _numbers(exact.group(1))
-    found = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
-    if found is None:
+    limits = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
+    if limits is None:
         raise BundleError(
-            f"host.json: extensionBundle.version {version_range!r} is no range such as [4.45.0, 4.46.0)."
+            f"host.json: extensionBundle.version {version_range!r} is not a range such as [4.45.0, 4.46.0)."
         )
-    opening, low, high, closing = found.groups()
+    opening, low, high, closing = limits.groups()
     return (not low or _above(version, low, opening)) and (not high or _below(version, high, closing))
 
 

@@ -1,4 +1,4 @@
-"""A site's deployment container, reached as the platform does: signed in as the site's identity."""
+"""Access to a site's deployment container with the identity that the site names for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _AUDIENCE = "https://storage.azure.com"
 
 
 class InaccessibleStorageError(Exception):
-    """Why the container cannot be used; `str()` is the body of Azure's 400."""
+    """The container cannot be accessed; the message is the body of Azure's 400 response."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class InaccessibleStorageError(Exception):
 
 @dataclass(frozen=True)
 class _IdentityToken:
-    """A credential for one principal of local Azure."""
+    """A credential of one principal of local Azure."""
 
     tokens: Tokens
     principal_id: str
@@ -41,7 +41,7 @@ class _IdentityToken:
 
 
 class DeploymentStorage:
-    """Blocking: call from a thread."""
+    """The methods block: call them in a thread."""
 
     def __init__(self, url: str, credential: _IdentityToken, ca_file: Path) -> None:
         self._container = ContainerClient.from_container_url(
@@ -56,7 +56,7 @@ class DeploymentStorage:
             raise InaccessibleStorageError(_reason(error)) from error
 
     def download(self, blob: str, file: Path) -> bool:
-        """False when the blob is not there."""
+        """False if the blob does not exist."""
         try:
             with file.open("wb") as output:
                 self._container.download_blob(blob).readinto(output)
@@ -88,7 +88,7 @@ def _reason(error: AzureError) -> str:
 
 
 def connect(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> DeploymentStorage:
-    """By `functionAppConfig.deployment.storage` of the site. Raises InaccessibleStorageError."""
+    """The container that `functionAppConfig.deployment.storage` names. Raises InaccessibleStorageError."""
     config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
     deployment: dict[str, Any] = config.get("deployment") or {}
     storage: dict[str, Any] = deployment.get("storage") or {}
@@ -107,14 +107,14 @@ def _credential(
     kind = str(authentication.get("type") or "").lower()
     identity: Mapping[str, Any] = site.get("identity") or {}
     if kind == "userassignedidentity":
-        wanted = str(authentication.get("userAssignedIdentityResourceId") or "")
-        assigned = cast("Mapping[str, Any]", identity.get("userAssignedIdentities") or {})
-        found = store.get(wanted) if any(ids.same(one, wanted) for one in assigned) else None
-        if found is None:
+        named_id = str(authentication.get("userAssignedIdentityResourceId") or "")
+        assigned_ids = cast("Mapping[str, Any]", identity.get("userAssignedIdentities") or {})
+        resource = store.get(named_id) if any(ids.same(named_id, id_) for id_ in assigned_ids) else None
+        if resource is None:
             raise InaccessibleStorageError(
-                f"The deployment storage names the identity {wanted!r}, which is not assigned to the site."
+                f"The deployment storage names the identity {named_id!r}, which is not assigned to the site."
             )
-        properties = found.get("properties", {})
+        properties = resource.get("properties", {})
         return _IdentityToken(tokens, properties["principalId"], properties["clientId"])
     if kind == "systemassignedidentity":
         principal = identity.get("principalId")

@@ -1,4 +1,4 @@
-"""The environment of a site's processes: its app settings and what the platform injects, nothing else."""
+"""The environment of a site's processes: its app settings and the platform's variables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ ROOT_VARIABLE = "AzureWebJobsScriptRoot"
 def app_settings(site: Resource) -> dict[str, str]:
     """`properties.siteConfig.appSettings`, a list of name and value."""
     config: Mapping[str, Any] = site.get("properties", {}).get("siteConfig") or {}
-    return {str(one["name"]): str(one["value"]) for one in config.get("appSettings") or ()}
+    return {str(pair["name"]): str(pair["value"]) for pair in config.get("appSettings") or ()}
 
 
 def python_version(site: Resource) -> str:
-    """`3.12`, or nothing where the site names no runtime version."""
+    """`3.12`, or the empty string where the site has no runtime version."""
     config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
     runtime: dict[str, Any] = config.get("runtime") or {}
     return str(runtime.get("version") or "")
@@ -32,7 +32,7 @@ def platform_variables(
     identity_header: str,
     certificates: Mapping[str, str],
 ) -> dict[str, str]:
-    """What Azure adds to the app settings of a Flex Consumption app (Docs: App settings reference)."""
+    """The variables that Azure adds on Flex Consumption (Docs: App settings reference)."""
     name = site["name"]
     variables = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Production",

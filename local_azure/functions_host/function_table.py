@@ -1,4 +1,4 @@
-"""What the host makes of indexed functions: those that run, their triggers, and those that are in error."""
+"""The functions of an indexed package: their triggers and bindings, and those that are in error."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from local_azure.functions_host.ncrontab import ScheduleError
 from local_azure.functions_host.routes import Route
 from local_azure.functions_host.skills import SkillTrigger
 from local_azure.functions_host.timers import TimerTrigger
-from local_azure.functions_host.worker_process import IndexedFunction
+from local_azure.functions_host.worker_process import FunctionMetadata
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-z$][a-z0-9_$]*", re.IGNORECASE)
 _HTTP = "httptrigger"
 _TRIGGERS = (_HTTP, skills.TRIGGER_TYPE, timers.TRIGGER_TYPE)
-_PERFORMED = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
+_EMULATED_TYPES = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Function:
     name: str
     trigger: HttpTrigger | SkillTrigger | TimerTrigger
     outputs: Mapping[str, str]
-    """Binding type, in lower case, by name; without HTTP outputs."""
+    """Binding types in lower case by binding name, without HTTP outputs."""
     inputs: tuple[InputBinding, ...] = ()
 
 
@@ -47,24 +47,24 @@ class FunctionTable:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """In the order of the functions, which decides between two that match."""
-        triggers = (one.trigger for one in self.functions.values())
+        """In the order of the functions: the first that matches serves a request."""
+        triggers = (function.trigger for function in self.functions.values())
         return tuple(trigger.route for trigger in triggers if isinstance(trigger, HttpTrigger))
 
     def timers(self, configuration: Configuration) -> tuple[tuple[str, TimerTrigger], ...]:
-        """Function and trigger of each timer that is not disabled."""
+        """Function name and trigger of each timer that is not disabled."""
         return tuple(
-            (one.name, one.trigger)
-            for one in self.functions.values()
-            if isinstance(one.trigger, TimerTrigger) and not configuration.is_disabled(one.name)
+            (name, function.trigger)
+            for name, function in self.functions.items()
+            if isinstance(function.trigger, TimerTrigger) and not configuration.is_disabled(name)
         )
 
     def skills(self, configuration: Configuration) -> tuple[tuple[str, SkillTrigger], ...]:
-        """Function and trigger of each skill that a model may call: a disabled function is none."""
+        """Function name and trigger of each skill that is not disabled."""
         return tuple(
-            (one.name, one.trigger)
-            for one in self.functions.values()
-            if isinstance(one.trigger, SkillTrigger) and not configuration.is_disabled(one.name)
+            (name, function.trigger)
+            for name, function in self.functions.items()
+            if isinstance(function.trigger, SkillTrigger) and not configuration.is_disabled(name)
         )
 
 
@@ -73,14 +73,14 @@ class _FunctionError(ValueError):
 
 
 def build(
-    indexed: Sequence[IndexedFunction], prefix: str, bundle: Bundle | None, configuration: Configuration
+    indexed: Sequence[FunctionMetadata], prefix: str, bundle: Bundle | None, configuration: Configuration
 ) -> FunctionTable:
     functions: dict[str, Function] = {}
     errors: list[str] = []
     types = bundle.types if bundle else BUILT_IN_TYPES
-    for one in indexed:
+    for metadata in indexed:
         try:
-            function = _function(one, prefix, types, configuration)
+            function = _function(metadata, prefix, types, configuration)
             _check_skill(function, functions, configuration)
         except (
             _FunctionError,
@@ -90,25 +90,27 @@ def build(
             PropertyError,
             ScheduleError,
         ) as error:
-            errors.append(f"The '{one.name}' function is in error: {error}")
+            errors.append(f"The '{metadata.name}' function is in error: {error}")
         else:
             functions[function.name] = function
     return FunctionTable(functions, tuple(errors))
 
 
 def _function(
-    indexed: IndexedFunction, prefix: str, types: frozenset[str], configuration: Configuration
+    indexed: FunctionMetadata, prefix: str, types: frozenset[str], configuration: Configuration
 ) -> Function:
     _check_names(indexed)
     _check_types(indexed, types)
-    bindings = [_resolved(binding, configuration) for binding in indexed.bindings]
-    trigger = next(one for one in bindings if _type(one) in _TRIGGERS)
+    bindings = [_resolve_settings(binding, configuration) for binding in indexed.bindings]
+    trigger = next(binding for binding in bindings if _type(binding) in _TRIGGERS)
     outputs = {
-        str(one["name"]): _type(one)
-        for one in bindings
-        if str(one.get("direction", "IN")).upper() == "OUT" and _type(one) != "http"
+        str(binding["name"]): _type(binding)
+        for binding in bindings
+        if str(binding.get("direction", "IN")).upper() == "OUT" and _type(binding) != "http"
     }
-    inputs = tuple(input_binding.parse(one) for one in bindings if _type(one) in input_binding.TYPES)
+    inputs = tuple(
+        input_binding.parse(binding) for binding in bindings if _type(binding) in input_binding.TYPES
+    )
     if _type(trigger) == _HTTP:
         return Function(indexed.name, _http_trigger(indexed.name, trigger, prefix), outputs, inputs)
     made = (
@@ -148,7 +150,7 @@ def _timer_trigger(trigger: Mapping[str, Any]) -> TimerTrigger:
         parameter=str(trigger["name"]),
         schedule=schedule,
         run_on_startup=trigger.get("runOnStartup") is True,
-        # Runs that are seconds apart are not remembered, as in the extension.
+        # As in the extension, the status of a schedule within a minute is not stored.
         use_monitor=trigger.get("useMonitor") is not False and not schedule.is_within_a_minute(),
     )
 
@@ -170,8 +172,8 @@ def _check_skill(new: Function, functions: Mapping[str, Function], configuration
             )
 
 
-def _resolved(binding: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """The host resolves %NAME% in every binding before the function starts."""
+def _resolve_settings(binding: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Replaces %NAME% in every property, as the host does before the function starts."""
     return {
         name: configuration.resolve(value) if isinstance(value, str) else value
         for name, value in binding.items()
@@ -182,7 +184,7 @@ def _type(binding: Mapping[str, Any]) -> str:
     return str(binding["type"]).lower()
 
 
-def _check_names(indexed: IndexedFunction) -> None:
+def _check_names(indexed: FunctionMetadata) -> None:
     if not _FUNCTION_NAME.fullmatch(indexed.name) or indexed.name.lower() == "host":
         raise _FunctionError(f"'{indexed.name}' is not a valid function name.")
     for binding in indexed.bindings:
@@ -194,7 +196,7 @@ def _check_names(indexed: IndexedFunction) -> None:
             )
 
 
-def _check_types(indexed: IndexedFunction, types: frozenset[str]) -> None:
+def _check_types(indexed: FunctionMetadata, types: frozenset[str]) -> None:
     used = [str(binding["type"]) for binding in indexed.bindings]
     unknown = [kind for kind in used if kind.lower() not in types]
     if unknown:
@@ -203,10 +205,10 @@ def _check_types(indexed: IndexedFunction, types: frozenset[str]) -> None:
             f"is correct and the binding extension is installed. (The OpenAI bindings are in "
             f"Microsoft.Azure.Functions.ExtensionBundle.Preview only.)"
         )
-    missing = [kind for kind in used if kind.lower() not in _PERFORMED]
+    missing = [kind for kind in used if kind.lower() not in _EMULATED_TYPES]
     if missing:
         raise _FunctionError(
-            f"Local Azure does not perform the binding type(s) '{', '.join(missing)}'; Azure does."
+            f"Local Azure does not support the binding type(s) '{', '.join(missing)}'; Azure does."
         )
     if not any(kind.lower() in _TRIGGERS for kind in used):
         raise _FunctionError(f"The function has no trigger that local Azure runs: {', '.join(_TRIGGERS)}.")

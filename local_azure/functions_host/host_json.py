@@ -1,4 +1,4 @@
-"""`host.json`: the part of it that decides how the host behaves here."""
+"""`host.json`: the properties that local Azure supports."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ LEVELS: Mapping[str, int] = {
 
 
 class HostJsonError(ValueError):
-    """host.json is missing or not valid; every problem is in the message."""
+    """host.json is missing or invalid; the message contains every problem."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class HostJson:
     bundle_id: str | None = None
     bundle_range: str = ""
     log_levels: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Lowest level that is logged, by category; `default` for the others."""
+    """The lowest level that is logged by category; `default` for the other categories."""
 
     def logs(self, category: str, level: int) -> bool:
-        """The longest category that the given one starts with decides, as in .NET logging."""
+        """Whether an entry is logged: the longest matching prefix decides, as in .NET logging."""
         best, lowest = "", logging.INFO
         for name, limit in self.log_levels.items():
             if name.lower() == "default" and not best:

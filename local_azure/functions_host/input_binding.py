@@ -1,4 +1,4 @@
-"""Input bindings of a function: their properties, resolved for one call."""
+"""Input bindings of a function: their properties, resolved for each invocation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ TYPES = frozenset(_MEMBERS)
 
 
 class PropertyError(ValueError):
-    """A binding property of the wrong type; the function is in error."""
+    """A binding property has the wrong type; the function is in error."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class InputBinding:
 
 
 def parse(binding: Mapping[str, Any]) -> InputBinding:
-    """From a binding of the index, its `%SETTING%` resolved. Raises PropertyError and TemplateFormatError."""
+    """From an indexed binding with resolved settings. Raises PropertyError and TemplateFormatError."""
     kind = str(binding["type"]).lower()
     members = _MEMBERS[kind]
     properties = {
@@ -75,7 +75,7 @@ def _property(member: str, value: object) -> Template | str | bool:
 
 
 async def read(binding: InputBinding, service: AssistantService, data: BindingData, function: str) -> str:
-    """The value that the handler gets. Raises BindingError, and whatever storage and model raise."""
+    """The handler's argument. Raises BindingError and the errors of the storage and model clients."""
     values: dict[str, Any] = {
         name: dotnet.well_formed(value.bind(data, function)) if isinstance(value, Template) else value
         for name, value in binding.properties.items()

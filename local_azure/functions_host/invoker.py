@@ -18,44 +18,44 @@ from local_azure.functions_host.skills import Returned
 from local_azure.functions_host.worker_process import (
     HandlerError,
     Input,
+    InvocationResponse,
     Output,
-    Result,
     WorkerExitedError,
     WorkerProcess,
 )
 
-WORKER_PATIENCE = 20.0
-"""Seconds that a call waits for a worker that is being started again."""
+WORKER_TIMEOUT = 20.0
+"""Seconds that an invocation waits for a worker that is restarted."""
 
 
 class InvocationError(Exception):
-    """A call that failed; the log says why."""
+    """An invocation failed; the reason is in the log."""
 
 
-class ClientLeftError(Exception):
-    """The client has left before the function was called; what the bindings did stays done."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected after the input bindings, before the function was called."""
 
 
 class NotReadyError(Exception):
-    """There is no worker, and none within WORKER_PATIENCE."""
+    """No worker was ready within WORKER_TIMEOUT."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """What the trigger gives: an HTTP request, or the value of its one parameter."""
+class Invocation:
+    """The trigger's values: an HTTP request, or the value of the trigger's parameter."""
 
     data: Callable[[], BindingData] = dict
     http: Mapping[str, Any] | None = None
     body: bytes = b""
     trigger: tuple[str, Input] | None = None
     """Name of the parameter and its value; None for HTTP."""
-    client_left: Callable[[], bool] = lambda: False
+    client_disconnected: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
 class Outcome:
     response: Response
-    """204 of a function without HTTP output."""
+    """204 for a function without an HTTP output."""
     returned: Returned
 
 
@@ -64,21 +64,21 @@ class Invoker:
         self.worker: WorkerProcess | None = None
         self._assistants = assistants
 
-    async def run(self, function: Function, call: Call) -> Outcome:
+    async def run(self, function: Function, invocation: Invocation) -> Outcome:
         """Raises NotReadyError and InvocationError."""
         worker = self.worker
-        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_PATIENCE)):
+        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_TIMEOUT)):
             raise NotReadyError
         logger = logging.getLogger(f"Function.{function.name}")
         logger.info("Executing 'Functions.%s'", function.name)
         started = time.monotonic()
         try:
-            outcome = await self._run(worker, function, call)
-        except (HandlerError, WorkerExitedError, BadResponseError, ClientLeftError) as error:
+            outcome = await self._run(worker, function, invocation)
+        except (HandlerError, WorkerExitedError, BadResponseError, ClientDisconnectedError) as error:
             logger.error("Executed 'Functions.%s' (Failed)\n%s", function.name, error)
             raise InvocationError(str(error)) from error
         except Exception as error:
-            # An SDK may raise anything; the log says what.
+            # The SDKs of the bindings may raise any exception.
             logger.error(
                 "Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error
             )
@@ -87,46 +87,47 @@ class Invoker:
         logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function.name, took)
         return outcome
 
-    async def _run(self, worker: WorkerProcess, function: Function, call: Call) -> Outcome:
-        inputs = await self._inputs(function, call.data) if function.inputs else {}
-        if call.trigger is not None:
-            inputs[call.trigger[0]] = call.trigger[1]
-        if call.client_left():
-            raise ClientLeftError("the client left before the function was called")
-        result = await worker.invoke(function.name, call.http, call.body, inputs)
-        response = responses.convert(result.response, result.content)
-        # 202 is never sent when an output failed: outputs are awaited first.
-        await self._output(function, result)
-        return Outcome(response, _returned(result.returned))
+    async def _run(self, worker: WorkerProcess, function: Function, invocation: Invocation) -> Outcome:
+        inputs = await self._inputs(function, invocation.data) if function.inputs else {}
+        if invocation.trigger is not None:
+            inputs[invocation.trigger[0]] = invocation.trigger[1]
+        if invocation.client_disconnected():
+            raise ClientDisconnectedError("the client disconnected before the function was called")
+        worker_response = await worker.invoke(function.name, invocation.http, invocation.body, inputs)
+        response = responses.convert(worker_response.response, worker_response.content)
+        # The output bindings run before the response is sent, so that it is 500 if one fails.
+        await self._run_outputs(function, worker_response)
+        return Outcome(response, _returned(worker_response.returned))
 
     async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Input]:
-        """All at once, as the host does; any failure fails the call when all have ended."""
-        known = data()
+        """Runs the input bindings concurrently, as the host does; if one fails, the others still complete."""
+        binding_data = data()
         values = await asyncio.gather(
-            *(input_binding.read(one, self._assistants, known, function.name) for one in function.inputs),
+            *(
+                input_binding.read(binding, self._assistants, binding_data, function.name)
+                for binding in function.inputs
+            ),
             return_exceptions=True,
         )
-        found: dict[str, Input] = {}
+        inputs: dict[str, Input] = {}
         for binding, value in zip(function.inputs, values, strict=True):
             if isinstance(value, BaseException):
                 raise value
-            found[binding.name] = Input("string", value)
-        return found
+            inputs[binding.name] = Input("string", value)
+        return inputs
 
-    async def _output(self, function: Function, result: Result) -> None:
+    async def _run_outputs(self, function: Function, response: InvocationResponse) -> None:
         for name, kind in function.outputs.items():
-            output = result.outputs.get(name)
+            output = response.outputs.get(name)
             if output is not None and kind == assistant_create.BINDING_TYPE:
                 await self._assistants.output(output.kind, output.value)
 
 
 def _returned(output: Output | None) -> Returned:
-    """As `JsonConvert.SerializeObject` of AssistantSkillManager writes what the host makes of it.
+    """The JSON that AssistantSkillManager makes of a return value with `JsonConvert.SerializeObject`.
 
-    That is the only encoding of a `str`: without a converter for assistantSkillTrigger in azure.functions
-    the worker sends it as it is (GenericBinding.encode, datum_as_proto: TypedData.string), and so the host
-    takes it (GrpcMessageConversionExtensions.ToObject). Encoded twice is what a handler has encoded
-    itself, as the extension's Python sample does with `json.dumps`.
+    A `str` is encoded only here: azure.functions has no converter for assistantSkillTrigger, so worker and
+    host pass it on as it is (GenericBinding.encode, GrpcMessageConversionExtensions.ToObject).
     """
     if output is None:
         return Returned(None)

@@ -1,8 +1,7 @@
-"""Route templates as ASP.NET parses and matches them, in pure functions.
+"""Parses and matches route templates as ASP.NET does.
 
-The names and the odd corners are those of `RoutePatternParser`,
-`RouteParameterParser` and `RoutePatternMatcher`: literals ignore case, one
-trailing slash does not count, an empty segment matches nothing.
+Follows `RoutePatternParser`, `RouteParameterParser` and `RoutePatternMatcher`: literals ignore case, one
+trailing slash is ignored, an empty segment matches nothing.
 """
 
 import re
@@ -14,7 +13,7 @@ from uuid import UUID
 
 
 class TemplateError(ValueError):
-    """A route template that ASP.NET refuses; the function that has it is in error."""
+    """A route template that ASP.NET rejects; the function is in error."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Route:
-    """One function's HTTP trigger. `methods` are upper case; none given means all."""
+    """The route of a function's HTTP trigger. `methods` are upper case; an empty set means all."""
 
     function: str
     template: Template
@@ -58,16 +57,15 @@ class Match:
 
 
 def compose(prefix: str, route: str) -> str:
-    """The whole template of a function: the prefix of host.json before the trigger's route."""
+    """The template of a function: the route prefix of host.json and the trigger's route."""
     prefix = prefix.strip("/")
     return f"{prefix}/{route}" if prefix else route
 
 
 def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
-    """The first route, in the order of the functions, that takes the method and the decoded path."""
-    wanted = method.upper()
+    """The first route that matches the method and the decoded path."""
     for route in routes:
-        if not route.methods or wanted in route.methods:
+        if not route.methods or method.upper() in route.methods:
             values = match(route.template, path)
             if values is not None:
                 return Match(route.function, values)
@@ -75,7 +73,7 @@ def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
 
 
 def without_constraints(route: Route) -> Route:
-    """The same route for every value of its parameters."""
+    """The route with parameters that match every value."""
     segments = tuple(
         tuple(replace(part, constraints=()) if isinstance(part, Parameter) else part for part in segment)
         for segment in route.template.segments
@@ -85,32 +83,32 @@ def without_constraints(route: Route) -> Route:
 
 def match(template: Template, path: str) -> dict[str, str] | None:
     """Route values for a decoded path such as `/api/assistants/a`, or None."""
-    found = path.removeprefix("/").removesuffix("/")
-    segments = found.split("/") if found else []
+    trimmed = path.removeprefix("/").removesuffix("/")
+    segments = trimmed.split("/") if trimmed else []
     if path.endswith("//") or "" in segments:
         return None
     values: dict[str, str] = {}
-    for at, wanted in enumerate(template.segments):
+    for at, expected in enumerate(template.segments):
         rest = segments[at:]
-        only = wanted[0] if len(wanted) == 1 else None
+        only = expected[0] if len(expected) == 1 else None
         if isinstance(only, Parameter) and only.catch_all:
-            _take(values, only, "/".join(rest))
-            return values if _accepted(wanted, values) else None
+            _set_value(values, only, "/".join(rest))
+            return values if _accepted(expected, values) else None
         if not rest:
             if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
                 return None
-            _take(values, only, "")
+            _set_value(values, only, "")
         else:
-            taken = _match_segment(wanted, rest[0])
-            if taken is None:
+            segment_values = _match_segment(expected, rest[0])
+            if segment_values is None:
                 return None
-            values.update(taken)
-        if not _accepted(wanted, values):
+            values.update(segment_values)
+        if not _accepted(expected, values):
             return None
     return values if len(segments) <= len(template.segments) else None
 
 
-def _take(values: dict[str, str], parameter: Parameter, text: str) -> None:
+def _set_value(values: dict[str, str], parameter: Parameter, text: str) -> None:
     if text or parameter.default is not None:
         values[parameter.name] = text or parameter.default or ""
 
@@ -134,12 +132,12 @@ def _match_segment(segment: Segment, text: str) -> dict[str, str] | None:
 
 
 def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
-    """`{name}.{extension?}` and the like: from the right, so that the last parameter takes least."""
+    """A segment such as `{name}.{extension?}`; the last parameter gets the shortest value."""
     parameters = [part for part in segment if isinstance(part, Parameter)]
     pattern = "".join("(.+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
-    found = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
-    if found is not None:
-        return {part.name: value for part, value in zip(parameters, found.groups(), strict=True)}
+    matched = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
+    if matched is not None:
+        return {part.name: value for part, value in zip(parameters, matched.groups(), strict=True)}
     last = segment[-1]
     if isinstance(last, Parameter) and last.optional and segment[-2] == ".":
         return _match_segment(segment[:-2], text)
@@ -147,7 +145,7 @@ def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
 
 
 def parse(text: str) -> Template:
-    """Raises TemplateError with the words of ASP.NET."""
+    """Raises TemplateError with the message of ASP.NET."""
     if text.startswith(("/", "~")):
         raise TemplateError(
             f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
@@ -172,7 +170,7 @@ def parse(text: str) -> Template:
 
 
 def _split(text: str) -> list[str]:
-    """At the slashes outside of parameters; a regular expression may hold some."""
+    """Splits at the slashes outside of parameters, as a regular expression may contain slashes."""
     pieces, depth, at = [""], 0, 0
     while at < len(text):
         character = text[at]
@@ -265,8 +263,7 @@ def _parse_parameter(text: str, template: str) -> Parameter:
     body = text[stars:]
     optional = body.endswith("?")
     body = body.removesuffix("?")
-    found = re.match(r"[^:=]*", body)
-    name = found.group() if found else ""
+    name = re.split("[:=]", body, maxsplit=1)[0]
     if not name or stars > 2 or re.search(r"[{}/?*]", name):
         raise TemplateError(
             f"The route parameter name '{name}' is invalid in the route template '{template}'. Names must be "
@@ -284,10 +281,9 @@ def _parse_parameter(text: str, template: str) -> Parameter:
 
 
 def _split_constraints(text: str) -> tuple[list[str], str | None]:
-    """`:maxlength(64):regex(^a$)=b` in constraints and default.
+    """(constraints, default) of a text such as `:maxlength(64):regex(^a$)=b`.
 
-    A `)` ends the arguments only before `:`, `=` or the end, as in ASP.NET:
-    other ones belong to the regular expression.
+    As in ASP.NET, a `)` that is not followed by `:`, `=` or the end is part of the arguments.
     """
     constraints: list[str] = []
     current, inside = "", False
@@ -314,14 +310,14 @@ def _split_constraints(text: str) -> tuple[list[str], str | None]:
 def _constraint(text: str, template: str) -> Constraint:
     name, bracket, rest = text.partition("(")
     arguments = rest.removesuffix(")") if bracket else None
-    maker = _MAKERS.get(name.lower())
-    if maker is None:
+    factory = _CONSTRAINTS.get(name.lower())
+    if factory is None:
         raise TemplateError(
             f"The constraint reference '{name}' in the route template '{template}' could not be resolved "
-            f"to a type. ASP.NET has: {', '.join(_MAKERS)}."
+            f"to a type. ASP.NET has: {', '.join(_CONSTRAINTS)}."
         )
     try:
-        return Constraint(text, maker(arguments))
+        return Constraint(text, factory(arguments))
     except (ValueError, re.error) as error:
         raise TemplateError(
             f"The constraint '{text}' in the route template '{template}' is not valid: {error}"
@@ -329,11 +325,11 @@ def _constraint(text: str, template: str) -> Constraint:
 
 
 Accepts = Callable[[str], bool]
-_Maker = Callable[[str | None], Accepts]
+_Factory = Callable[[str | None], Accepts]
 
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
-_WORDS_OF_DOUBLE = ("nan", "infinity", "-infinity")
+_NON_FINITE = ("nan", "infinity", "-infinity")
 _GUID = re.compile(
     r"\s*([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
@@ -342,7 +338,7 @@ _GUID = re.compile(
 )
 
 
-def _plain(accepts: Accepts) -> _Maker:
+def _plain(accepts: Accepts) -> _Factory:
     def make(arguments: str | None) -> Accepts:
         if arguments:
             msg = "it takes no arguments"
@@ -352,8 +348,8 @@ def _plain(accepts: Accepts) -> _Maker:
     return make
 
 
-def _units(value: str) -> int:
-    """The length as .NET counts it."""
+def _length(value: str) -> int:
+    """The length in UTF-16 code units, as .NET counts."""
     return len(value.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -367,7 +363,7 @@ def _long(value: str) -> int | None:
     return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
-def _bounds(measure: Callable[[str], int | None], kind: str) -> _Maker:
+def _bounds(measure: Callable[[str], int | None], kind: str) -> _Factory:
     """`kind`: `low`, `high` or `both`; `length(5)` is both with one number."""
 
     def make(arguments: str | None) -> Accepts:
@@ -386,15 +382,15 @@ def _bounds(measure: Callable[[str], int | None], kind: str) -> _Maker:
 
 
 def _regex(arguments: str | None) -> Accepts:
-    """Searched, not matched whole, without regard to case.
+    """Searches the value, ignoring case.
 
-    .NET stops after 10 s; Python cannot, so a pattern that backtracks without end hangs here.
+    .NET stops after 10 s; Python cannot, so a pattern with catastrophic backtracking hangs here.
     """
     if arguments is None:
         msg = "a regular expression is missing"
         raise ValueError(msg)
     text = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", arguments)
-    # What .NET writes \Z stands before a last newline too; its \z is Python's \Z.
+    # \Z of .NET also matches before a final newline; \z of .NET is \Z of Python.
     text = text.replace("\\Z", "(?=\\n?\\z)").replace("\\z", "\\Z")
     pattern = re.compile(text, re.IGNORECASE)
     return lambda value: pattern.search(value) is not None
@@ -429,22 +425,22 @@ def _is_file(value: str) -> bool:
     return "." in last and not last.endswith(".")
 
 
-_MAKERS: Mapping[str, _Maker] = {
+_CONSTRAINTS: Mapping[str, _Factory] = {
     "int": _plain(lambda value: (number := _long(value)) is not None and -(2**31) <= number < 2**31),
     "bool": _plain(lambda value: value.strip().lower() in ("true", "false")),
     "datetime": _plain(_is_datetime),
     "decimal": _plain(lambda value: _NUMBER.fullmatch(value) is not None and "e" not in value.lower()),
     "double": _plain(
-        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
+        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _NON_FINITE
     ),
     "float": _plain(
-        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
+        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _NON_FINITE
     ),
     "guid": _plain(_is_guid),
     "long": _plain(lambda value: _long(value) is not None),
-    "minlength": _bounds(_units, "low"),
-    "maxlength": _bounds(_units, "high"),
-    "length": _bounds(_units, "both"),
+    "minlength": _bounds(_length, "low"),
+    "maxlength": _bounds(_length, "high"),
+    "length": _bounds(_length, "both"),
     "min": _bounds(_long, "low"),
     "max": _bounds(_long, "high"),
     "range": _bounds(_long, "both"),

@@ -19,7 +19,7 @@ from local_azure.services.managedidentity import endpoint as identity
 
 @dataclass(frozen=True)
 class SiteState:
-    """One site for `status`."""
+    """The state of a site for `python -m local_azure status`."""
 
     name: str
     hosts: SiteHosts
@@ -34,22 +34,22 @@ class SiteState:
 
 
 class Sites:
-    def __init__(  # noqa: PLR0917 # the daemon's parts, each of a type of its own
+    def __init__(  # noqa: PLR0917 # each argument has a type of its own
         self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports, gateway_url: str
     ) -> None:
-        """`gateway_url`: where sites get the tokens of their identities."""
+        """`gateway_url` is the base of the sites' IDENTITY_ENDPOINT."""
         self._platform = Platform(home, store, tokens, tls, ports, gateway_url + identity.PATH)
         self._sites: dict[str, Site] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
-        """Stops every host and closes every socket; files and ports stay for the next start."""
+        """Stops every host and closes every socket; files and port numbers are kept for the next start."""
         sites = list(self._sites.values())
         self._sites.clear()
         await asyncio.gather(*(site.stop() for site in sites))
 
     async def open_site(self, site_id: str) -> SiteHosts:
-        """Returns when the publish endpoint answers. Raises PortTakenError."""
+        """Returns when the publish endpoint is ready. Raises PortTakenError."""
         async with self._opening.setdefault(key(site_id), asyncio.Lock()):
             site = self._sites.get(key(site_id))
             if site is None:
@@ -57,13 +57,13 @@ class Sites:
                 try:
                     await site.open()
                 except BaseException:
-                    await site.stop()  # or its ports stay held until the end of local Azure
+                    await site.stop()  # releases its ports
                     raise
                 self._sites[key(site_id)] = site
             return site.hosts
 
     async def configure_site(self, site_id: str) -> None:
-        """Returns when a host with the store's settings serves. Raises ArmError 404 and ProcessError."""
+        """Returns when a host runs with the site's current settings. Raises ArmError 404 and ProcessError."""
         await self.open_site(site_id)
         await self._sites[key(site_id)].configure()
 
@@ -79,19 +79,21 @@ class Sites:
         return {"master": keys.master, "default": keys.default}
 
     def functions(self, site_id: str) -> list[str]:
-        """Names of the functions that serve; those in error are in the host's status."""
+        """Names of the functions that are not in error."""
         site = self._sites.get(key(site_id))
         record = site.record if site is not None else None
         return list(record.functions) if record is not None else []
 
     def host_status(self, site_id: str) -> Mapping[str, object]:
-        """The answer of /admin/host/status, with all errors; state `Offline` while no host runs."""
+        """The response of /admin/host/status with all errors; the state is `Offline` while no host runs."""
         site = self._sites.get(key(site_id))
         record = site.record if site is not None else None
-        return status.explained(record) if record is not None else status.offline(name_of(site_id))
+        return (
+            status.detailed_status(record) if record is not None else status.offline_status(name_of(site_id))
+        )
 
     def synchronise_triggers(self, site_id: str) -> None:
-        """Nothing is left to do: `functions` is what the running host serves. Raises ArmError 404."""
+        """Does nothing but raise ArmError 404: `functions` are always those of the running host."""
         self._site(site_id)
 
     def states(self) -> list[SiteState]:
@@ -100,7 +102,7 @@ class Sites:
     def _site(self, site_id: str) -> Site:
         site = self._sites.get(key(site_id))
         if site is None:
-            raise ArmError(404, "ResourceNotFound", f"Site '{name_of(site_id)}' is not running here.")
+            raise ArmError(404, "ResourceNotFound", f"Site '{name_of(site_id)}' is not running.")
         return site
 
 

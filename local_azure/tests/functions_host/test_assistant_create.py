@@ -87,7 +87,7 @@ async def test_hazard_5_a_create_that_fails_half_way_has_lost_the_old_rows() -> 
     ("settings", "setting", "says"),
     [
         ({"AzureWebJobsStorage": "AccountKey=x"}, "AzureWebJobsStorage", "refuses shared keys"),
-        (IDENTITY, None, "only for a setting that is named"),
+        (IDENTITY, None, "only if chatStorageConnectionSetting is set"),
         (IDENTITY, "Other", "Other__tableServiceUri"),
         ({"S__accountName": "x"}, "S", "S__tableServiceUri"),
     ],

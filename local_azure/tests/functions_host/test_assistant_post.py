@@ -32,7 +32,7 @@ MOMENT = "2026-01-01T00:00:00.0000000Z"
     ],
 )
 def test_settings_that_do_not_parse_are_left_out(changes: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert assistant_post.options(PostRequest(**changes)) == expected
+    assert assistant_post.model_options(PostRequest(**changes)) == expected
 
 
 @pytest.mark.parametrize("missing", ["id", "user_message"])
@@ -40,9 +40,9 @@ def test_settings_that_do_not_parse_are_left_out(changes: dict[str, Any], expect
 def test_a_post_needs_an_id_and_a_message(missing: str, value: str | None) -> None:
     given: dict[str, Any] = {"id": "a", "user_message": " ", missing: value}
     with pytest.raises(BindingError, match="must"):
-        assistant_post.check(PostRequest(**given))
+        assistant_post.validate(PostRequest(**given))
     given[missing] = "x"
-    assistant_post.check(PostRequest(**given))
+    assistant_post.validate(PostRequest(**given))
 
 
 def test_a_role_that_the_extension_does_not_know_fails() -> None:
@@ -62,7 +62,7 @@ def test_a_role_that_the_extension_does_not_know_fails() -> None:
     ],
 )
 def test_an_answer_that_is_no_completion_fails(answer: object) -> None:
-    with pytest.raises(BindingError, match="no chat completion"):
+    with pytest.raises(BindingError, match="not a chat completion"):
         chat_client.parse_completion(answer)
 
 
@@ -191,5 +191,5 @@ def test_a_schema_that_is_no_json_fails_every_post() -> None:
 
     skills = Skills(never)
     skills.register([("AddTodo", SkillTrigger("task", "AddTodo", "Adds", "{broken"))])
-    with pytest.raises(BindingError, match="parameterDescriptionJson of the skill 'AddTodo' is no JSON"):
+    with pytest.raises(BindingError, match="parameterDescriptionJson of the skill 'AddTodo' is not JSON"):
         skills.tools()

@@ -5,13 +5,13 @@ import pytest
 from local_azure.functions_host import bundle, function_table
 from local_azure.functions_host.configuration import Configuration
 from local_azure.functions_host.function_table import HttpTrigger
-from local_azure.functions_host.worker_process import IndexedFunction
+from local_azure.functions_host.worker_process import FunctionMetadata
 
 PREVIEW = bundle.resolve(bundle.PREVIEW, "[4.45.0, 4.46.0)")
 GENERAL = bundle.resolve(bundle.GENERAL, "[4.*, 5.0.0)")
 
 
-def function(name: str = "Create", *more: dict[str, Any], **trigger: Any) -> IndexedFunction:
+def function(name: str = "Create", *more: dict[str, Any], **trigger: Any) -> FunctionMetadata:
     bindings: list[dict[str, Any]] = [
         {"direction": "OUT", "type": "http", "name": "$return"},
         *more,
@@ -25,14 +25,14 @@ def function(name: str = "Create", *more: dict[str, Any], **trigger: Any) -> Ind
             **trigger,
         },
     ]
-    return IndexedFunction(name, tuple(bindings))
+    return FunctionMetadata(name, tuple(bindings))
 
 
 POST = {"direction": "IN", "type": "assistantPost", "name": "state", "id": "{id}", "userMessage": "x"}
 CREATE = {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
 
 
-def errors_of(one: IndexedFunction, found: bundle.Bundle | None = PREVIEW, **settings: str) -> str:
+def errors_of(one: FunctionMetadata, found: bundle.Bundle | None = PREVIEW, **settings: str) -> str:
     table = function_table.build([one], "api", found, Configuration(settings))
     assert bool(table.errors) is not bool(table.functions)
     assert len(table.routes) == len(table.functions)
@@ -64,7 +64,7 @@ def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bun
         (function(route="/a"), "cannot start with '/'"),
         (function(route="a/{id"), "incomplete parameter"),
         (function(route="admin/x"), "conflicts with one or more built in routes"),
-        (function("Read", {"direction": "IN", "type": "textCompletion", "name": "t"}), "does not perform"),
+        (function("Read", {"direction": "IN", "type": "textCompletion", "name": "t"}), "does not support"),
         (function("Post", {**POST, "id": "{assistantId"}), "Missing closing bracket at position 1"),
         (function("Post", {**POST, "id": "{a b}"}), "The parameter name 'a b' is invalid"),
         (function("Post", {**POST, "isReasoningModel": "%CHAT%"}), "'%CHAT%' does not resolve"),
@@ -73,7 +73,7 @@ def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bun
         (function("Create", {**CREATE, "model": "%CHAT%"}), "'%CHAT%' does not resolve"),
     ],
 )
-def test_a_function_that_the_host_refuses_says_why(one: IndexedFunction, says: str) -> None:
+def test_a_function_that_the_host_refuses_says_why(one: FunctionMetadata, says: str) -> None:
     assert says in errors_of(one)
 
 

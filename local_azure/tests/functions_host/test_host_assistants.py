@@ -338,7 +338,7 @@ def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
         head = f"POST /api/assistants/left?message=hi HTTP/1.1\r\nHost: {site.hosts.default}\r\n"
         connection.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
         until(lambda: len(contents(site, "left")) == 3, "rows of the post")
-    until(lambda: "the client left" in site.log, "the end of the invocation")
+    until(lambda: "the client disconnected" in site.log, "the end of the invocation")
     assert site.log.count("handler of Post runs") == runs
 
 
@@ -736,7 +736,7 @@ def test_the_first_model_of_a_connection_serves_later_ones(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"OPENAI_API_KEY": "sk-x"}, "Local Azure calls nobody outside"),
+        ({"OPENAI_API_KEY": "sk-x"}, "sends no request to the internet"),
         ({"AzureOpenAI__endpoint": ""}, "'AzureOpenAI' is missing required 'Endpoint'"),
         ({"AzureOpenAI__endpoint": "http://127.0.0.1:1/"}, "not permitted for non TLS protected"),
     ],

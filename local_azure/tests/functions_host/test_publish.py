@@ -180,7 +180,7 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
     "no functions": ({"function_app.py": START}, "has no functions"),
     "no function_app": ({"other.py": ""}, "function_app.py is missing"),
     "host.json invalid": ({"host.json": "{", **code("x")}, "host.json is not valid JSON"),
-    "zip slip": ({"../evil.py": "", **code("x")}, "leads out of the package"),
+    "zip slip": ({"../evil.py": "", **code("x")}, "outside of the package"),
     "worker dies": ({"function_app.py": "import os; os._exit(4)"}, "ended with code 4"),
 }
 

@@ -9,7 +9,7 @@ from local_azure.functions_host.bindings.rows import Message, ToolCall
 
 
 def test_a_new_assistant_has_the_rows_of_the_extension_in_its_order() -> None:
-    message, state = rows.created("a", "Be nice")
+    message, state = rows.initial_rows("a", "Be nice")
     assert list(message) == ["PartitionKey", "RowKey", "Content", "Role", "CreatedAt", "ToolCalls"]
     assert [message[name] for name in ("PartitionKey", "RowKey", "Content", "Role", "ToolCalls")] == [
         "a",
@@ -37,13 +37,13 @@ def test_a_new_assistant_has_the_rows_of_the_extension_in_its_order() -> None:
 
 @pytest.mark.parametrize("instructions", [None, "", " \n\t"])
 def test_blank_instructions_leave_only_the_state(instructions: str | None) -> None:
-    (state,) = rows.created("a", instructions)
+    (state,) = rows.initial_rows("a", instructions)
     assert state["RowKey"] == "state"
     assert state["TotalMessages"] == 0
 
 
 def test_dates_go_out_as_dates_with_seven_digits() -> None:
-    (state,) = rows.created("a", None)
+    (state,) = rows.initial_rows("a", None)
     created = state["CreatedAt"]
     assert isinstance(created, tuple)
     assert created[1] is EdmType.DATETIME
@@ -94,7 +94,7 @@ def deep(levels: int) -> str:
     ],
 )
 def test_stored_arguments_that_are_no_json_cannot_be_read(arguments: str) -> None:
-    with pytest.raises(BindingError, match="stays unreadable until it is created anew"):
+    with pytest.raises(BindingError, match="cannot be read until it is created again"):
         rows.parse_tool_calls(rows.tool_calls_text([ToolCall("c1", "AddNote", arguments)]))
 
 
@@ -150,7 +150,7 @@ def test_stored_arguments_that_are_json_are_read(arguments: str) -> None:
     ],
 )
 def test_a_column_of_another_shape_cannot_be_read(text: str) -> None:
-    with pytest.raises(BindingError, match="stays unreadable until it is created anew"):
+    with pytest.raises(BindingError, match="cannot be read until it is created again"):
         rows.parse_tool_calls(text)
 
 

@@ -37,7 +37,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_connection_is_waited_for_until_its_first_request(
     served: tuple[Server, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HEARING", DEADLINE)
+    monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", DEADLINE)
     server, port = served
     assert not server.awaits_requests()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -51,7 +51,7 @@ async def test_a_connection_is_waited_for_until_its_first_request(
 async def test_one_that_is_closed_is_waited_for_no_longer(
     served: tuple[Server, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HEARING", DEADLINE)
+    monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", DEADLINE)
     server, port = served
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     await until(server.awaits_requests)
@@ -62,7 +62,7 @@ async def test_one_that_is_closed_is_waited_for_no_longer(
 async def test_one_that_was_opened_in_advance_is_not_waited_for(
     served: tuple[Server, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HEARING", 0.0)
+    monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", 0.0)
     server, port = served
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     await until(lambda: len(server.connections) == 1)

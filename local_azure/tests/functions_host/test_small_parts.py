@@ -22,7 +22,7 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("level", "key", "opens"),
+    ("level", "key", "authorized"),
     [
         ("ANONYMOUS", None, True),
         ("FUNCTION", None, False),
@@ -34,8 +34,8 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> N
         ("FUNCTION", "\udc80", False),
     ],
 )
-def test_a_key_opens_its_level(level: str, key: str | None, opens: bool) -> None:
-    assert keys.HostKeys("master", "default").opens(key, level) is opens
+def test_a_key_opens_its_level(level: str, key: str | None, authorized: bool) -> None:
+    assert keys.HostKeys("master", "default").authorize(key, level) is authorized
 
 
 def test_cors_answers_a_preflight_of_an_allowed_origin_only() -> None:
@@ -144,10 +144,10 @@ def test_a_deployment_that_local_azure_did_not_finish_is_cancelled_after_a_resta
 
 def test_only_the_newest_deployments_are_kept(tmp_path: Path) -> None:
     kept = DeploymentList(tmp_path / "deployments.json")
-    for number in range(deployments.KEPT + 3):
+    for number in range(deployments.LIMIT + 3):
         kept.put(Deployment(str(number), "tests", deployments.now(), Status.SUCCESS))
-    assert len(kept.newest_first()) == deployments.KEPT
+    assert len(kept.newest_first()) == deployments.LIMIT
     assert kept.get("0") is None
     latest = kept.get("latest")
     assert latest is not None
-    assert latest.id == str(deployments.KEPT + 2)
+    assert latest.id == str(deployments.LIMIT + 2)

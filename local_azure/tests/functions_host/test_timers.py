@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local_azure.functions_host import ncrontab, timers
-from local_azure.functions_host.timers import Timer, TimerTrigger
+from local_azure.functions_host.timers import TimerListener, TimerTrigger
 from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, host_json, until
 
 HOURLY = "0 0 * * * *"
@@ -31,9 +31,9 @@ class Clock:
         self.fired.put_nowait(None)
         self.now += self.takes
 
-    def timer(self, schedule: str = HOURLY, **options: Any) -> Timer:
+    def timer(self, schedule: str = HOURLY, **options: Any) -> TimerListener:
         trigger = TimerTrigger("timer", ncrontab.parse(schedule), **options)
-        return Timer("Retain", trigger, self.folder, self.run, lambda: self.now)
+        return TimerListener("Retain", trigger, self.folder, self.run, lambda: self.now)
 
 
 @pytest.fixture
@@ -103,12 +103,12 @@ async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock
     await timer.start()
     # The start counts, not the end: what came due meanwhile is run once, at once.
     assert timer.next == at("11:00:00")
-    await timer.wait()
+    await timer.wait_for_occurrence()
 
 
 async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
-    first = asyncio.create_task(clock.timer(run_on_startup=True).keep())
-    second = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    first = asyncio.create_task(clock.timer(run_on_startup=True).listen())
+    second = asyncio.create_task(clock.timer(run_on_startup=True).listen())
     try:
         await asyncio.wait_for(clock.fired.get(), DEADLINE)
         with pytest.raises(TimeoutError):
@@ -129,7 +129,7 @@ def test_the_app_sees_names_of_the_extension() -> None:
         "ScheduleStatus": {"Last": "a", "Next": "b", "LastUpdated": "c"},
         "IsPastDue": True,
     }
-    assert json.loads(timers.by_hand(trigger))["ScheduleStatus"] is None
+    assert json.loads(timers.manual_timer_info(trigger))["ScheduleStatus"] is None
 
 
 # Through the host
@@ -236,7 +236,7 @@ def test_a_disabled_timer_runs_by_hand_only(site: TestSite) -> None:
 
 
 def test_a_schedule_of_another_plan_is_an_error(site: TestSite) -> None:
-    assert any("App Service plan only" in one for one in site.host_status["errors"])
+    assert any("which only an App Service plan supports" in one for one in site.host_status["errors"])
     assert "Span" not in site.functions
 
 

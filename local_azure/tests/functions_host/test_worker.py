@@ -12,8 +12,8 @@ import pytest
 from local_azure import process_ids
 from local_azure.functions_host.worker_process import (
     HandlerError,
-    Indexed,
-    Result,
+    IndexingResponse,
+    InvocationResponse,
     WorkerExitedError,
     WorkerProcess,
 )
@@ -95,12 +95,14 @@ def Bad(req: func.HttpRequest) -> func.HttpResponse:
 
 
 class Running:
-    def __init__(self, process: WorkerProcess, indexed: Indexed, logged: list[tuple[str, int, str]]) -> None:
+    def __init__(
+        self, process: WorkerProcess, indexed: IndexingResponse, logged: list[tuple[str, int, str]]
+    ) -> None:
         self.process = process
         self.indexed = indexed
         self.logged = logged
 
-    async def call(self, function: str, body: bytes = b"", **query: str) -> Result:
+    async def call(self, function: str, body: bytes = b"", **query: str) -> InvocationResponse:
         http: dict[str, Any] = {
             "method": "POST",
             "url": "https://a/b?c",
