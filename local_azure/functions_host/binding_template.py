@@ -47,7 +47,6 @@ class Expression:
 
 @dataclass(frozen=True)
 class Template:
-    text: str
     parts: tuple[str | Expression, ...]
 
     def bind(self, data: BindingData, function: str) -> str:
@@ -70,18 +69,14 @@ def parse(text: str) -> Template:
             parts.append(_expression(token["expression"], text))
         else:
             parts.append(token["literal"] or token["escape"][0])
-    return Template(text, tuple(parts))
+    return Template(tuple(parts))
 
 
 def _expression(text: str, template: str) -> Expression:
     name, colon, form = text.partition(":")
     path = tuple(name.split("."))
-    if name.lower() not in _BUILT_IN and not all(_PART.fullmatch(part) for part in path):
+    if name.lower() not in _BUILT_IN and ("-" in path[0] or not all(map(_PART.fullmatch, path))):
         raise TemplateFormatError(f"Invalid template '{template}'. The parameter name '{text}' is invalid.")
-    if "-" in path[0] and name.lower() not in _BUILT_IN:
-        raise TemplateFormatError(
-            f"Invalid template '{template}'. The parameter name '{path[0]}' is invalid."
-        )
     return Expression(path, form if colon else None)
 
 
@@ -128,17 +123,10 @@ def _text(value: object, form: str | None) -> str:
 
 
 def format_guid(value: uuid.UUID, form: str) -> str:
-    match form.upper():
-        case "D":
-            return str(value)
-        case "N":
-            return value.hex
-        case "B":
-            return f"{{{value}}}"
-        case "P":
-            return f"({value})"
-        case _:
-            raise BindingError(f"Format string '{form}' is not valid for a GUID: it can be D, N, B or P.")
+    formats = {"D": str(value), "N": value.hex, "B": f"{{{value}}}", "P": f"({value})"}
+    if form.upper() not in formats:
+        raise BindingError(f"Format string '{form}' is not valid for a GUID: it can be D, N, B or P.")
+    return formats[form.upper()]
 
 
 def format_date(moment: datetime, form: str) -> str:

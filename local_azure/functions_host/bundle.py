@@ -63,43 +63,29 @@ def resolve(bundle_id: str, version_range: str) -> Bundle:
         raise BundleError(
             f"host.json: extensionBundle.id {bundle_id!r} is unknown; bundles are {', '.join(_OPENAI)}."
         )
-    inside = [version for version in _OPENAI[known] if _contains(version_range, _numbers(version))]
+    inside = [version for version in _OPENAI[known] if _contains(version_range, _bound(version))]
     if not inside:
         raise BundleError(
             f"host.json: no version of {known} known to local Azure lies in {version_range!r}; "
             f"it knows {', '.join(_OPENAI[known])}."
         )
-    newest = max(inside, key=_numbers)
+    newest = max(inside, key=_bound)
     return Bundle(known, newest, _OPENAI[known][newest])
 
 
-def _numbers(version: str) -> _Version:
-    return tuple(int(part) for part in version.split("."))
-
-
 def _contains(version_range: str, version: _Version) -> bool:
-    text = version_range.strip()
-    exact = re.fullmatch(r"\[\s*([\d.]+)\s*\]", text)
-    if exact:
-        return version == _numbers(exact.group(1))
-    limits = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
+    limits = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*(?:,\s*([\d.*]*)\s*)?([\])])", version_range.strip())
     if limits is None:
         raise BundleError(
             f"host.json: extensionBundle.version {version_range!r} is not a range such as [4.45.0, 4.46.0)."
         )
     opening, low, high, closing = limits.groups()
-    return (not low or _above(version, low, opening)) and (not high or _below(version, high, closing))
+    if high is None:
+        return version == _bound(low)
+    is_above = not low or version > _bound(low) or (opening == "[" and version == _bound(low))
+    is_below = not high or version < _bound(high) or (closing == "]" and version == _bound(high))
+    return is_above and is_below
 
 
 def _bound(text: str) -> _Version:
     return tuple(int(part) for part in text.split(".") if part not in ("*", ""))
-
-
-def _above(version: _Version, low: str, opening: str) -> bool:
-    bound = _bound(low)
-    return version >= bound if opening == "[" else version > bound
-
-
-def _below(version: _Version, high: str, closing: str) -> bool:
-    bound = _bound(high)
-    return version <= bound if closing == "]" else version < bound

@@ -1,6 +1,7 @@
 """Access to a site's deployment container with the identity that the site names for it."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -49,42 +50,36 @@ class DeploymentStorage:
         )
 
     def upload(self, blob: str, file: Path) -> None:
-        try:
-            with file.open("rb") as content:
-                self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
+        with _storage_errors(), file.open("rb") as content:
+            self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
 
     def download(self, blob: str, file: Path) -> bool:
         """False if the blob does not exist."""
-        try:
-            with file.open("wb") as output:
-                self._container.download_blob(blob).readinto(output)
-        except ResourceNotFoundError:
-            return False
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
-        return True
+        with _storage_errors(), suppress(ResourceNotFoundError), file.open("wb") as output:
+            self._container.download_blob(blob).readinto(output)
+            return True
+        return False
 
     def delete(self, blob: str) -> None:
-        try:
+        with _storage_errors(), suppress(ResourceNotFoundError):
             self._container.delete_blob(blob)
-        except ResourceNotFoundError:
-            return
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
 
     def close(self) -> None:
         self._container.close()
 
 
-def _reason(error: AzureError) -> str:
-    if isinstance(error, HttpResponseError) and error.status_code is not None:
-        return (
-            f"Response status code does not indicate success: {error.status_code} "
-            f"({str(error.message).splitlines()[0]})."
-        )
-    return str(error)
+@contextmanager
+def _storage_errors() -> Generator[None]:
+    try:
+        yield
+    except AzureError as error:
+        reason = str(error)
+        if isinstance(error, HttpResponseError) and error.status_code is not None:
+            reason = (
+                f"Response status code does not indicate success: {error.status_code} "
+                f"({str(error.message).splitlines()[0]})."
+            )
+        raise InaccessibleStorageError(reason) from error
 
 
 def connect(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> DeploymentStorage:

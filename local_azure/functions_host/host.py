@@ -40,17 +40,17 @@ from local_azure.functions_host import (
 from local_azure.functions_host.bindings import assistant_service
 from local_azure.functions_host.bundle import Bundle, BundleError
 from local_azure.functions_host.configuration import Configuration
-from local_azure.functions_host.function_table import FunctionTable, HttpTrigger
+from local_azure.functions_host.function_table import FunctionTable
 from local_azure.functions_host.host_config import HostConfig
 from local_azure.functions_host.host_json import HostJson, HostJsonError
 from local_azure.functions_host.invoker import Invocation, InvocationError, Invoker, NotReadyError
 from local_azure.functions_host.key_storage import KeyStorage
 from local_azure.functions_host.responses import Response
 from local_azure.functions_host.server import Server
-from local_azure.functions_host.skills import Returned, Skills
+from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.status import HostRecord
 from local_azure.functions_host.timers import TimerListener, TimerTrigger
-from local_azure.functions_host.worker_process import IndexingResponse, Input, WorkerProcess
+from local_azure.functions_host.worker_process import Datum, IndexingResponse, WorkerProcess
 
 log = logging.getLogger("Host.Startup")
 
@@ -112,7 +112,8 @@ class Host:
                 state = "Error"
                 errors.append(str(error))
             else:
-                indexed = await self._index(root)
+                self._invoker.worker = WorkerProcess(self.config.python, root, self._environment)
+                indexed = await self._invoker.worker.start()
                 if indexed.error is not None:
                     errors.append(indexed.error)
                     log.error("%s", indexed.traceback or indexed.error)
@@ -128,8 +129,8 @@ class Host:
         )
         self._routes = self.table.routes
         if self.config.raw_routes:
-            self._routes = tuple(routes.without_constraints(route) for route in self._routes)
-        self._skills.register(self.table.skills(self._configuration))
+            self._routes = tuple(map(routes.without_constraints, self._routes))
+        self._skills.register(self.table.enabled(SkillTrigger, self._configuration))
         errors += self.table.errors
         for error in errors:
             log.error("%s", error)
@@ -146,14 +147,6 @@ class Host:
         )
         return is_valid
 
-    async def _index(self, root: Path) -> IndexingResponse:
-        worker = WorkerProcess(self.config.python, root, self._environment, self._log_worker_entry)
-        self._invoker.worker = worker
-        return await worker.start()
-
-    def _log_worker_entry(self, category: str, level: int, message: str) -> None:
-        logging.getLogger(category).log(level, "%s", message)
-
     def save_record(self) -> None:
         status.write(Path(self.config.status_file), self.record)
 
@@ -167,7 +160,7 @@ class Host:
     def start_timers(self) -> None:
         """Starts the timer listeners; a host that does not serve has none."""
         folder = Path(self.config.keys_file).parent / "timers"
-        for function, trigger in self.table.timers(self._configuration):
+        for function, trigger in self.table.enabled(TimerTrigger, self._configuration).items():
             listener = TimerListener(function, trigger, folder, self._run_timer)
             self._timers.append(asyncio.create_task(self._listen(listener, function)))
 
@@ -178,7 +171,7 @@ class Host:
             log.exception("The listener for function 'Functions.%s' has stopped", function)
 
     async def _run_timer(self, function: str, parameter: str, info: str) -> None:
-        invocation = Invocation(trigger=(parameter, Input("json", info)))
+        invocation = Invocation(trigger=(parameter, Datum("json", info)))
         # A host that stops completes the running invocations.
         with suppress(NotReadyError, InvocationError):
             await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], invocation)))
@@ -232,15 +225,10 @@ class Host:
         match = routes.find(self._routes, request.method, path)
         if match is None:
             return Response(404)
-        function = self.table.functions[match.function]
-        trigger = function.trigger
-        if not isinstance(trigger, HttpTrigger):
-            return Response(401)
-        if trigger.auth_level.lower() != "anonymous" and (
-            refusal := await self._authorize(key, trigger.auth_level)
-        ):
+        level = match.route.auth_level
+        if level != "anonymous" and (refusal := await self._authorize(key, level)):
             return replace(refusal, headers=())
-        if self._configuration.is_disabled(function.name):
+        if self._configuration.is_disabled(match.route.function):
             return Response(404)
         return await self._execute(request, match, path, raw_query, query)
 
@@ -268,7 +256,7 @@ class Host:
             return binding_data.of_request(body, query, http["headers"], http["params"])
 
         invocation = Invocation(data, http, body, client_disconnected=lambda: request.transport is None)
-        task = self._start(self._invoke(match.function, invocation))
+        task = self._start(self._invoke(match.route.function, invocation))
         done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
         return task.result() if done else Response(504)
 
@@ -305,8 +293,8 @@ class Host:
         except InvocationError:
             return Response(500)
 
-    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> Returned:
-        invocation = Invocation(trigger=(parameter, Input(None if argument is None else "string", argument)))
+    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> str | None:
+        invocation = Invocation(trigger=(parameter, Datum("string", argument)))
         outcome = await self._invoker.run(self.table.functions[function], invocation)
         return outcome.returned
 
@@ -359,10 +347,11 @@ class Host:
         function = functions[name]
         trigger = function.trigger
         if isinstance(trigger, TimerTrigger):
-            self._start(self._run_timer(function.name, trigger.parameter, timers.manual_timer_info(trigger)))
+            info = timers.timer_info(trigger, None, past_due=False)
+            self._start(self._run_timer(function.name, trigger.parameter, info))
         else:
             # Azure accepts the request, too, and then fails to convert the input.
-            kind = "an HttpRequest" if isinstance(trigger, HttpTrigger) else "a SkillInvocationContext"
+            kind = "an HttpRequest" if isinstance(trigger, routes.Route) else "a SkillInvocationContext"
             logging.getLogger(f"Function.{function.name}").error(
                 "Executed 'Functions.%s' (Failed): the input %r is not %s: only timers can be run manually.",
                 function.name,
@@ -389,33 +378,14 @@ def _json(content: object) -> Response:
     return Response(200, (kind,), json.dumps(content).encode())
 
 
-class _LevelFilter(logging.Filter):
-    """Filters by the log levels of host.json, once it is loaded."""
-
-    def __init__(self, host: Host) -> None:
-        super().__init__()
-        self._host = host
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return self._host.settings.logs(record.name, record.levelno)
-
-
-class _Formatter(logging.Formatter):
-    _NAMES: Mapping[int, str] = {number: name.capitalize() for name, number in host_json.LEVELS.items()}
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = self._NAMES.get(record.levelno, record.levelname.capitalize())
-        clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return f"{clock} [{level}] {record.name}: {text}"
-
-
 def _set_up_logging(host: Host) -> None:
+    for name, level in host_json.LEVELS.items():
+        logging.addLevelName(level, name.capitalize())
+    formatter = logging.Formatter("%(asctime)s [%(levelname)s] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Formatter())
-    handler.addFilter(_LevelFilter(host))
+    handler.setFormatter(formatter)
+    handler.addFilter(lambda record: host.settings.logs(record.name, record.levelno))
     root = logging.getLogger()
     root.setLevel(host_json.LEVELS["trace"])
     root.addHandler(handler)

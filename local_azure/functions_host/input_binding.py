@@ -11,34 +11,16 @@ from local_azure.functions_host.bindings import assistant_post, assistant_query,
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.assistant_service import AssistantService
+from local_azure.functions_host.bindings.payload import property_names
 
-# Member of the request by the binding's property, in lower case. Templates are what the attribute
-# marks with AutoResolve; the other ones are taken as they are.
-_QUERY = {
-    "id": "id",
-    "timestamputc": "timestamp_utc",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
+_PROPERTIES: Mapping[str, Mapping[str, str]] = {
+    assistant_query.BINDING_TYPE: property_names(QueryRequest),
+    assistant_post.BINDING_TYPE: property_names(PostRequest),
 }
-_POST = {
-    "id": "id",
-    "usermessage": "user_message",
-    "aiconnectionname": "ai_connection_name",
-    "chatmodel": "chat_model",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
-    "temperature": "temperature",
-    "topp": "top_p",
-    "maxtokens": "max_tokens",
-    "isreasoningmodel": "is_reasoning_model",
-}
-_MEMBERS: Mapping[str, Mapping[str, str]] = {
-    assistant_query.BINDING_TYPE: _QUERY,
-    assistant_post.BINDING_TYPE: _POST,
-}
+# The properties that the attributes do not mark with AutoResolve have no binding expressions.
 _NO_TEMPLATE = frozenset({"ai_connection_name", "chat_storage_connection_setting", "is_reasoning_model"})
 
-TYPES = frozenset(_MEMBERS)
+TYPES = frozenset(_PROPERTIES)
 
 
 class PropertyError(ValueError):
@@ -56,11 +38,11 @@ class InputBinding:
 def parse(binding: Mapping[str, Any]) -> InputBinding:
     """From an indexed binding with resolved settings. Raises PropertyError and TemplateFormatError."""
     kind = str(binding["type"]).lower()
-    members = _MEMBERS[kind]
+    names = _PROPERTIES[kind]
     properties = {
-        members[name.lower()]: _property(members[name.lower()], value)
+        names[name.lower()]: _property(names[name.lower()], value)
         for name, value in binding.items()
-        if name.lower() in members and value is not None
+        if name.lower() in names and value is not None
     }
     return InputBinding(str(binding["name"]), kind, properties)
 

@@ -14,12 +14,10 @@ from local_azure.functions_host.bindings import assistant_create, dotnet
 from local_azure.functions_host.bindings.assistant_service import AssistantService
 from local_azure.functions_host.function_table import Function
 from local_azure.functions_host.responses import BadResponseError, Response
-from local_azure.functions_host.skills import Returned
 from local_azure.functions_host.worker_process import (
+    Datum,
     HandlerError,
-    Input,
     InvocationResponse,
-    Output,
     WorkerExitedError,
     WorkerProcess,
 )
@@ -47,7 +45,7 @@ class Invocation:
     data: Callable[[], BindingData] = dict
     http: Mapping[str, Any] | None = None
     body: bytes = b""
-    trigger: tuple[str, Input] | None = None
+    trigger: tuple[str, Datum] | None = None
     """Name of the parameter and its value; None for HTTP."""
     client_disconnected: Callable[[], bool] = lambda: False
 
@@ -56,7 +54,8 @@ class Invocation:
 class Outcome:
     response: Response
     """204 for a function without an HTTP output."""
-    returned: Returned
+    returned: str | None
+    """The JSON of the return value; None for nothing."""
 
 
 class Invoker:
@@ -67,7 +66,7 @@ class Invoker:
     async def run(self, function: Function, invocation: Invocation) -> Outcome:
         """Raises NotReadyError and InvocationError."""
         worker = self.worker
-        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_TIMEOUT)):
+        if worker is None or not await worker.wait_until_ready(WORKER_TIMEOUT):
             raise NotReadyError
         logger = logging.getLogger(f"Function.{function.name}")
         logger.info("Executing 'Functions.%s'", function.name)
@@ -97,9 +96,9 @@ class Invoker:
         response = responses.convert(worker_response.response, worker_response.content)
         # The output bindings run before the response is sent, so that it is 500 if one fails.
         await self._run_outputs(function, worker_response)
-        return Outcome(response, _returned(worker_response.returned))
+        return Outcome(response, returned_json(worker_response.returned))
 
-    async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Input]:
+    async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Datum]:
         """Runs the input bindings concurrently, as the host does; if one fails, the others still complete."""
         binding_data = data()
         values = await asyncio.gather(
@@ -109,28 +108,26 @@ class Invoker:
             ),
             return_exceptions=True,
         )
-        inputs: dict[str, Input] = {}
+        inputs: dict[str, Datum] = {}
         for binding, value in zip(function.inputs, values, strict=True):
             if isinstance(value, BaseException):
                 raise value
-            inputs[binding.name] = Input("string", value)
+            inputs[binding.name] = Datum("string", value)
         return inputs
 
     async def _run_outputs(self, function: Function, response: InvocationResponse) -> None:
         for name, kind in function.outputs.items():
             output = response.outputs.get(name)
             if output is not None and kind == assistant_create.BINDING_TYPE:
-                await self._assistants.output(output.kind, output.value)
+                await self._assistants.output(output.type, output.value)
 
 
-def _returned(output: Output | None) -> Returned:
+def returned_json(output: Datum | None) -> str | None:
     """The JSON that AssistantSkillManager makes of a return value with `JsonConvert.SerializeObject`.
 
     A `str` is encoded only here: azure.functions has no converter for assistantSkillTrigger, so worker and
     host pass it on as it is (GenericBinding.encode, GrpcMessageConversionExtensions.ToObject).
     """
     if output is None:
-        return Returned(None)
-    if output.kind == "json":
-        return Returned(dotnet.newtonsoft(json.loads(output.value)))
-    return Returned(dotnet.newtonsoft(output.value))
+        return None
+    return dotnet.newtonsoft(json.loads(output.value) if output.type == "json" else output.value)

@@ -15,6 +15,7 @@ from local_azure.functions_host.configuration import Configuration
 
 log = logging.getLogger("Host.Secrets")
 
+_SECTION = "AzureWebJobsStorage"
 _CONTAINER, _BLOB = "azure-webjobs-secrets", "host.json"
 
 
@@ -23,28 +24,27 @@ class KeyStorage:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._section = connections.DEFAULT_CHAT_STORAGE
-        self._service_uri = configuration.get(f"{self._section}__blobServiceUri")
-        self._has_read = self._service_uri is None
+        self._service_uri = configuration.get(f"{_SECTION}__blobServiceUri") or ""
+        self._has_read = not self._service_uri
         self._lock = asyncio.Lock()
 
     async def readable(self) -> bool:
         """Requests the blob until that has succeeded once; one request at a time."""
         async with self._lock:
-            self._has_read = self._has_read or await self._read(self._service_uri or "")
+            self._has_read = self._has_read or await self._read()
             return self._has_read
 
-    async def _read(self, service_uri: str) -> bool:
+    async def _read(self) -> bool:
         await asyncio.to_thread(import_client)
         from azure.core.exceptions import AzureError  # noqa: PLC0415 # see import_client
         from azure.storage.blob.aio import BlobClient  # noqa: PLC0415 # see import_client
 
         try:
-            identity = connections.identity(self._configuration, self._section)
-            default_client_id = self._configuration.get("AZURE_CLIENT_ID")
             async with (
-                connections.managed_identity(identity, default_client_id) as credential,
-                BlobClient(service_uri, _CONTAINER, _BLOB, credential=credential, retry_total=0) as blob,
+                connections.credential(self._configuration, _SECTION) as credential,
+                BlobClient(
+                    self._service_uri, _CONTAINER, _BLOB, credential=credential, retry_total=0
+                ) as blob,
             ):
                 # A missing blob or container is no error: the host creates them.
                 await blob.exists()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 
 _MONTHS = {name.upper(): at for at, name in enumerate(calendar.month_abbr) if name}
 _DAYS = {name.upper(): (at + 1) % 7 for at, name in enumerate(calendar.day_abbr)}
@@ -59,15 +60,14 @@ class Schedule:
         return day.month in self.months and day.day in self.days and (day.weekday() + 1) % 7 in self.weekdays
 
     def _first_of_day(self, day: datetime, start: datetime) -> datetime | None:
-        for hour in sorted(self.hours):
-            for minute in sorted(self.minutes):
-                if (hour, minute) < (start.hour, start.minute):
-                    continue
-                for second in sorted(self.seconds):
-                    occurrence = day.replace(hour=hour, minute=minute, second=second)
-                    if occurrence >= start:
-                        return occurrence
-        return None
+        times = product(sorted(self.hours), sorted(self.minutes), sorted(self.seconds))
+        earliest = (start.hour, start.minute, start.second)
+        occurrence = next((time for time in times if time >= earliest), None)
+        return (
+            day.replace(hour=occurrence[0], minute=occurrence[1], second=occurrence[2])
+            if occurrence
+            else None
+        )
 
 
 def parse(text: str) -> Schedule:

@@ -28,20 +28,14 @@ _STOPPED = "Local Azure was stopped, or the site was deleted, during the deploym
 
 
 class Target(Protocol):
-    """The site to which the endpoint deploys."""
+    """The site to which the endpoint deploys (`site.Site`)."""
 
     deployments: DeploymentList
 
     @property
     def active(self) -> str | None: ...
-
-    async def stage(self, deployment_id: str, package: Path) -> None:
-        """Uploads the package to the deployment container. Raises InaccessibleStorageError."""
-        ...
-
-    async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
-        """Activates the package unless it is broken. Returns the completed deployment."""
-        ...
+    async def stage(self, deployment_id: str, package: Path) -> None: ...
+    async def deploy(self, deployment: Deployment, package: Path) -> Deployment: ...
 
 
 class RequestError(Exception):

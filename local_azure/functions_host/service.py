@@ -11,6 +11,7 @@ from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts
 from local_azure.functions_host import status
 from local_azure.functions_host.site import Platform, Site
+from local_azure.functions_host.status import HostRecord
 from local_azure.home import Home
 from local_azure.runtime.ports import Ports
 from local_azure.runtime.tls import Tls
@@ -80,17 +81,13 @@ class Sites:
 
     def functions(self, site_id: str) -> list[str]:
         """Names of the functions that are not in error."""
-        site = self._sites.get(key(site_id))
-        record = site.record if site is not None else None
+        record = self._record(site_id)
         return list(record.functions) if record is not None else []
 
     def host_status(self, site_id: str) -> Mapping[str, object]:
         """The response of /admin/host/status with all errors; the state is `Offline` while no host runs."""
-        site = self._sites.get(key(site_id))
-        record = site.record if site is not None else None
-        return (
-            status.detailed_status(record) if record is not None else status.offline_status(name_of(site_id))
-        )
+        record = self._record(site_id)
+        return status.detailed_status(record) if record else status.offline_status(name_of(site_id))
 
     def synchronise_triggers(self, site_id: str) -> None:
         """Does nothing but raise ArmError 404: `functions` are always those of the running host."""
@@ -98,6 +95,10 @@ class Sites:
 
     def states(self) -> list[SiteState]:
         return [_state(site) for site in self._sites.values()]
+
+    def _record(self, site_id: str) -> HostRecord | None:
+        site = self._sites.get(key(site_id))
+        return site.record if site is not None else None
 
     def _site(self, site_id: str) -> Site:
         site = self._sites.get(key(site_id))
@@ -111,12 +112,12 @@ def _state(site: Site) -> SiteState:
     return SiteState(
         name=site.name,
         hosts=site.hosts,
-        state=record.state if record is not None else "Offline",
-        functions=record.functions if record is not None else (),
-        errors=record.errors if record is not None else (),
-        notices=record.notices if record is not None else (),
+        state=record.state if record else "Offline",
+        functions=record.functions if record else (),
+        errors=record.errors if record else (),
+        notices=record.notices if record else (),
         deployment=site.active,
         alive=process is not None and process.alive,
-        restarts=process.restarts if process is not None else 0,
-        pid=process.pid if process is not None else None,
+        restarts=process.restarts if process else 0,
+        pid=process.pid if process else None,
     )

@@ -8,7 +8,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,12 +82,8 @@ class Platform:
 class _Launch:
     """Everything a host process depends on: it is restarted only if this changes."""
 
-    deployment: str | None
+    config: HostConfig
     environment: Mapping[str, str]
-    python: str
-    notices: tuple[str, ...]
-    cors: Cors
-    raw_routes: bool
 
 
 @dataclass(frozen=True)
@@ -111,9 +107,12 @@ class Site:
         self._starts = 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A daemon that was killed leaves these.
+        self._runs_folder = self._folder / "run"
         shutil.rmtree(self._runs_folder, ignore_errors=True)
         shutil.rmtree(self._folder / "incoming", ignore_errors=True)
         self._runs_folder.mkdir()
+        self._active_file = self._folder / "active"
+        self._keys_file = self._folder / "keys.json"
         self.deployments = DeploymentList(self._folder / "deployments.json")
         self._socket: socket.socket = platform.ports.hold(self._port_name("site"))
         try:
@@ -184,12 +183,16 @@ class Site:
         return self._running.process if self._running is not None else None
 
     async def stage(self, deployment_id: str, package: Path) -> None:
+        """Uploads the package to the deployment container. Raises InaccessibleStorageError."""
         await asyncio.to_thread(
             self._with_storage, lambda storage: storage.upload(_staged_blob(deployment_id), package)
         )
 
     async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
-        """Starts a host with the new code, which replaces the old host only if it is valid."""
+        """Starts a host with the new code, which replaces the old one unless the package is broken.
+
+        Returns the completed deployment.
+        """
         self.deployments.put(replace(deployment, status=Status.DEPLOYING))
         try:
             problem = await self._deploy(deployment, package)
@@ -199,7 +202,7 @@ class Site:
             log.exception("Deployment %s of %s failed", deployment.id, self.name)
             problem = f"{type(error).__name__}: {error}"
         finally:
-            await asyncio.to_thread(self._tidy, deployment.id)
+            await asyncio.to_thread(self._clean_up, deployment.id)
         notices = (self.deployments.get(deployment.id) or deployment).status_text
         outcome = Status.FAILED if problem else Status.SUCCESS
         return replace(deployment, status=outcome, status_text=problem or notices, end_time=now())
@@ -212,7 +215,7 @@ class Site:
             site = self._platform.store.require(self.id)
             launch = await self._launch_plan(site, deployment.id)
             # Clients that poll the deployment get the notices before the worker starts.
-            notices = " ".join(launch.notices)
+            notices = " ".join(launch.config.notices)
             self.deployments.put(replace(deployment, status=Status.DEPLOYING, status_text=notices))
             new = await self._start(launch)
             try:
@@ -220,7 +223,7 @@ class Site:
                 if record is None or not record.serving:
                     await new.process.stop()
                     errors = record.errors if record else ("The host ended while it started.",)
-                    return "\n".join(["; ".join(errors), *launch.notices])
+                    return "\n".join(["; ".join(errors), *launch.config.notices])
                 await asyncio.to_thread(
                     self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
                 )
@@ -232,7 +235,7 @@ class Site:
             await self._replace(new)
         return None
 
-    def _tidy(self, deployment_id: str) -> None:
+    def _clean_up(self, deployment_id: str) -> None:
         active = self.active
         for folder in (self._folder / "code").glob("*"):
             if folder.name != active:
@@ -264,10 +267,8 @@ class Site:
         platform = self._platform
         site = platform.store.require(self.id)
         storage = deployment_storage.connect(site, platform.store, platform.tokens, platform.tls.ca_file)
-        try:
+        with closing(storage):
             return use(storage)
-        finally:
-            storage.close()
 
     async def _launch_plan(self, site: Resource, deployment: str | None) -> _Launch:
         platform = self._platform
@@ -289,32 +290,30 @@ class Site:
         # Read from the daemon's environment: no app setting can disable the constraints.
         raw_routes = os.environ.get(RAW_ROUTES_VARIABLE) == "1"
         notices = tuple(text for text in (notice, _RAW_ROUTES_NOTICE if raw_routes else None) if text)
-        return _Launch(deployment, settings, python, notices, _cors(site), raw_routes)
+        keys.load_or_create(self._keys_file)
+        config = HostConfig(
+            site=self.name,
+            socket=self._socket.fileno(),
+            deployment=deployment,
+            code=str(code) if code is not None and code.is_dir() else None,
+            active_file=str(self._active_file),
+            status_file="",
+            keys_file=str(self._keys_file),
+            certificate=str(platform.tls.certificate_file),
+            certificate_key=str(platform.tls.key_file),
+            python=python,
+            notices=notices,
+            cors=_cors(site),
+            raw_routes=raw_routes,
+        )
+        return _Launch(config, settings)
 
     async def _start(self, launch: _Launch) -> _Running:
         """Returns when the host serves or has rejected its package. Raises ProcessError."""
         self._starts += 1
         status_file = self._runs_folder / f"{self._starts}.status.json"
         config_file = self._runs_folder / f"{self._starts}.json"
-        tls = self._platform.tls
-        code = self._code(launch.deployment) if launch.deployment else None
-        keys.load_or_create(self._keys_file)
-        config = HostConfig(
-            site=self.name,
-            socket=self._socket.fileno(),
-            deployment=launch.deployment,
-            code=str(code) if code is not None and code.is_dir() else None,
-            active_file=str(self._active_file),
-            status_file=str(status_file),
-            keys_file=str(self._keys_file),
-            certificate=str(tls.certificate_file),
-            certificate_key=str(tls.key_file),
-            python=launch.python,
-            notices=launch.notices,
-            cors=launch.cors,
-            raw_routes=launch.raw_routes,
-        )
-        host_config.write(config_file, config)
+        host_config.write(config_file, replace(launch.config, status_file=str(status_file)))
         command = Command(
             name=f"site {self.name}",
             # -E and -s: app settings such as PYTHONPATH must not affect the host's Python.
@@ -340,18 +339,6 @@ class Site:
 
     def _code(self, deployment: str) -> Path:
         return self._folder / "code" / deployment
-
-    @property
-    def _runs_folder(self) -> Path:
-        return self._folder / "run"
-
-    @property
-    def _active_file(self) -> Path:
-        return self._folder / "active"
-
-    @property
-    def _keys_file(self) -> Path:
-        return self._folder / "keys.json"
 
 
 def _staged_blob(deployment_id: str) -> str:

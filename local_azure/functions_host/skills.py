@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,25 +24,21 @@ class SkillTrigger:
     parameters_json: str | None = None
 
 
-@dataclass(frozen=True)
-class Returned:
-    """The JSON of a function's return value; None if it returned nothing."""
+RunFunction = Callable[[str, str, str | None], Awaitable[str | None]]
+"""Runs a function (name, parameter, argument) and returns its return value as JSON, or None for nothing.
 
-    json: str | None
-
-
-Run = Callable[[str, str, str | None], Awaitable[Returned]]
-"""Runs a function: its name, its parameter and the argument. Raises the errors of the invocation."""
+Raises the errors of the invocation.
+"""
 
 
 class Skills:
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFunction) -> None:
         self._run = run
         self._skills: dict[str, tuple[str, SkillTrigger]] = {}
 
-    def register(self, skills: Sequence[tuple[str, SkillTrigger]]) -> None:
-        """Function name and trigger of each skill; names are unique in any case (`function_table.build`)."""
-        for function, trigger in skills:
+    def register(self, triggers: Mapping[str, SkillTrigger]) -> None:
+        """By function name. The names of skills are unique in any case (`function_table.build`)."""
+        for function, trigger in triggers.items():
             log.info("Registering skill '%s'", trigger.skill)
             self._skills[trigger.skill.lower()] = (function, trigger)
 
@@ -57,7 +53,7 @@ class Skills:
         function, trigger = self._skills[name.lower()]
         argument = argument_of(arguments, trigger.parameter)
         log.info("Invoking user-code function '%s'", name)
-        output = (await self._run(function, trigger.parameter, argument)).json
+        output = await self._run(function, trigger.parameter, argument)
         if output is not None:
             log.info("Returning output of user-code function '%s' as JSON: %s", name, output)
         return output
@@ -88,8 +84,7 @@ def argument_of(arguments: str, parameter: str) -> str | None:
         dotnet.check_depth(arguments)
         parsed: object = json.loads(arguments, strict=False)
         if not isinstance(parsed, dict):
-            msg = "it is not a JSON object"
-            raise ValueError(msg)
+            raise ValueError("it is not a JSON object")
         return dotnet.token_text(cast("dict[str, object]", parsed).get(parameter))
     except ValueError as error:
         raise BindingError(f"The arguments {arguments!r} are invalid: {error}") from error

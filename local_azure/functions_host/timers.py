@@ -4,12 +4,13 @@ import asyncio
 import fcntl
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 
+from local_azure import whole_file
 from local_azure.functions_host.ncrontab import Schedule
 
 log = logging.getLogger("Host.Triggers.Timer")
@@ -35,37 +36,22 @@ class TimerTrigger:
     """Stores the schedule status, so that a run that is past due at the start runs at once."""
 
 
-@dataclass(frozen=True)
-class ScheduleStatus:
-    """ISO times in UTC; NEVER before the first run."""
-
-    last: str
-    next: str
-    last_updated: str
-
-    def to_json(self) -> dict[str, str]:
-        """The ScheduleStatus of the extension."""
-        return {"Last": self.last, "Next": self.next, "LastUpdated": self.last_updated}
-
+ScheduleStatus = Mapping[str, str]
+"""The extension's object: `Last`, `Next` and `LastUpdated`, ISO times in UTC; `Last` is NEVER at first."""
 
 RunFunction = Callable[[str, str, str], Awaitable[None]]
 """Runs a function: its name, its parameter and the TimerInfo JSON. A failure is only logged."""
 
 
 def timer_info(trigger: TimerTrigger, status: ScheduleStatus | None, *, past_due: bool) -> str:
-    """The TimerInfo JSON that azure.functions converts to a TimerRequest."""
+    """The TimerInfo JSON that azure.functions converts to a TimerRequest; a manual run has no status."""
     return json.dumps(
         {
             "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": status.to_json() if status is not None and trigger.use_monitor else None,
+            "ScheduleStatus": status if trigger.use_monitor else None,
             "IsPastDue": past_due,
         }
     )
-
-
-def manual_timer_info(trigger: TimerTrigger) -> str:
-    """The TimerInfo JSON of a run through the admin API, which has no schedule status."""
-    return timer_info(trigger, None, past_due=False)
 
 
 class TimerListener:
@@ -100,11 +86,7 @@ class TimerListener:
             schedule.text,
             ", ".join(f"{occurrence:%Y-%m-%dT%H:%M:%SZ}" for occurrence in upcoming),
         )
-        past_due = False
-        if self._trigger.use_monitor:
-            past_due = self._check_past_due(now)
-        else:
-            self.status = ScheduleStatus(NEVER, _text(self._trigger.schedule.after(now)), _text(now))
+        past_due = self._check_past_due(now)
         if past_due or self._trigger.run_on_startup:
             await self._invoke(now, past_due=past_due, scheduled=False)
 
@@ -137,49 +119,42 @@ class TimerListener:
 
     @property
     def next(self) -> datetime:
-        return _moment(self.status.next) if self.status is not None else datetime.max.replace(tzinfo=UTC)
+        return _moment(self.status["Next"]) if self.status is not None else datetime.max.replace(tzinfo=UTC)
 
     async def _invoke(self, now: datetime, *, past_due: bool, scheduled: bool) -> None:
         info = timer_info(self._trigger, self.status, past_due=past_due)
         await self._run(self._function, self._trigger.parameter, info)
         # Sleeping may end a little early, which must not run an occurrence twice.
         last = max(now, self.next) if scheduled else now
-        self._save_status(ScheduleStatus(_text(last), _text(self._trigger.schedule.after(last)), _text(last)))
+        self._save_status(_text(last), self._trigger.schedule.after(last), last)
 
     def _check_past_due(self, now: datetime) -> bool:
         schedule = self._trigger.schedule
-        stored = self._read()
+        self.status = stored = self._read() if self._trigger.use_monitor else None
         if stored is None:
-            self._save_status(ScheduleStatus(NEVER, _text(schedule.after(now)), _text(now)))
+            self._save_status(NEVER, schedule.after(now), now)
             return False
-        basis = _moment(stored.last_updated if stored.last == NEVER else stored.last)
+        basis = _moment(stored["LastUpdated" if stored["Last"] == NEVER else "Last"])
         expected = schedule.after(basis)
-        if _text(expected) != stored.next:
+        if _text(expected) != stored["Next"]:
             # The schedule has changed: occurrences of the old one are not run.
             if now > expected:
                 basis, expected = now, schedule.after(now)
-            stored = ScheduleStatus(NEVER, _text(expected), _text(basis))
-            self._save_status(stored)
-        self.status = stored
-        return now > _moment(stored.next)
+            self._save_status(NEVER, expected, basis)
+        return now > expected
 
     def _read(self) -> ScheduleStatus | None:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(self._file.read_text())
-            stored = ScheduleStatus(*(str(content[name]) for name in ("Last", "Next", "LastUpdated")))
-            for text in (stored.last, stored.next, stored.last_updated):
-                _moment(text)
+            stored: dict[str, str] = json.loads(self._file.read_text())
+            for name in ("Last", "Next", "LastUpdated"):
+                _moment(stored[name])
             return stored
         return None
 
-    def _save_status(self, status: ScheduleStatus) -> None:
-        self.status = status
-        if not self._trigger.use_monitor:
-            return
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self._file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(status.to_json()))
-        temporary.replace(self._file)
+    def _save_status(self, last: str, upcoming: datetime, updated: datetime) -> None:
+        self.status = {"Last": last, "Next": _text(upcoming), "LastUpdated": _text(updated)}
+        if self._trigger.use_monitor:
+            whole_file.write(self._file, json.dumps(self.status).encode(), 0o600)
 
 
 def _text(moment: datetime) -> str:

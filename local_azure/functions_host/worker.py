@@ -356,18 +356,10 @@ def _check_annotation(name: str, annotation: typing.Any, binding: Message, libra
 
 
 def http_datum(http: Message, body: bytes) -> Datum:
-    def texts(values: dict[str, str]) -> dict[str, Datum]:
-        return {name: Datum(value, "string") for name, value in values.items()}
-
-    value = {
-        "method": Datum(http["method"], "string"),
-        "url": Datum(http["url"], "string"),
-        "headers": texts(http["headers"]),
-        "query": texts(http["query"]),
-        "params": texts(http["params"]),
-        "body": Datum(body, "bytes"),
-    }
-    return Datum(value, "http")
+    value: Message = {name: Datum(http[name], "string") for name in ("method", "url")}
+    for name in ("headers", "query", "params"):
+        value[name] = {key: Datum(text, "string") for key, text in http[name].items()}
+    return Datum({**value, "body": Datum(body, "bytes")}, "http")
 
 
 def generic_datum(value: typing.Any) -> Datum:
@@ -384,16 +376,13 @@ def generic_datum(value: typing.Any) -> Datum:
 def encode_return(value: typing.Any) -> Message | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        return {"type": "string", "value": value}
-    if isinstance(value, (bytes, bytearray)):
-        return {"type": "string", "value": base64.b64encode(value).decode()}
-    if isinstance(value, (dict, list, float)):
-        return {"type": "json", "value": json.dumps(value)}
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         # Azure's worker tests for int before bool.
-        return {"type": "json", "value": json.dumps(int(value))}
-    raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
+        return {"type": "json", "value": json.dumps(int(value) if isinstance(value, int) else value)}
+    datum = generic_datum(value)
+    if datum.type == "bytes":
+        return {"type": "string", "value": base64.b64encode(datum.value).decode()}
+    return {"type": datum.type, "value": datum.value}
 
 
 def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, bytes]:

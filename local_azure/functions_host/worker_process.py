@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,45 +48,32 @@ class IndexingResponse:
 
 
 @dataclass(frozen=True)
-class Input:
-    """The value of an input binding or trigger; None has no type."""
+class Datum:
+    """A value of a binding or trigger, or a return value."""
 
-    type: Literal["string", "json"] | None
-    value: str | None
-
-
-@dataclass(frozen=True)
-class Output:
-    """The value of an output binding or a return value."""
-
-    kind: Literal["string", "json", "bytes"]
-    value: str | bytes
+    type: Literal["string", "json", "bytes"]
+    value: Any
 
 
 @dataclass(frozen=True)
 class InvocationResponse:
     """`response` is None for a function without an HTTP output; `content` is the body."""
 
-    outputs: Mapping[str, Output]
+    outputs: Mapping[str, Datum]
     response: Mapping[str, Any] | None
     content: bytes
-    returned: Output | None = None
+    returned: Datum | None = None
     """The return value of a function whose trigger azure.functions has no converter for."""
-
-
-LogEntry = Callable[[str, int, str], None]
-"""Category, level, message."""
 
 
 class WorkerProcess:
     """A worker that is restarted when it ends. Belongs to one event loop."""
 
-    def __init__(self, python: str, root: Path, environment: Mapping[str, str], log_entry: LogEntry) -> None:
+    def __init__(self, python: str, root: Path, environment: Mapping[str, str]) -> None:
         self.restarts = 0
         self._command = (python, "-I", "-S", "-u", worker.__file__)
         self._root = root
         self._environment = dict(environment)
-        self._log_entry = log_entry
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[str, asyncio.Future[InvocationResponse]] = {}
@@ -104,21 +91,17 @@ class WorkerProcess:
             await self._end()
         return indexed
 
-    @property
-    def ready(self) -> bool:
-        return self._ready.is_set()
-
     async def wait_until_ready(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), seconds)
-        return self.ready
+        return self._ready.is_set()
 
     async def invoke(
         self,
         function: str,
         http: Mapping[str, Any] | None = None,
         body: bytes = b"",
-        inputs: Mapping[str, Input] | None = None,
+        inputs: Mapping[str, Datum] | None = None,
     ) -> InvocationResponse:
         """`inputs`: values of the other bindings by name. Raises HandlerError and WorkerExitedError."""
         if self._writer is None:
@@ -165,7 +148,7 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(INDEXING_TIMEOUT):
                 while (frame := await self._read(reader))[0]["kind"] != "indexed":
-                    self._log(frame[0])
+                    _log(frame[0])
         except TimeoutError:
             return reader, IndexingResponse(
                 (), f"The worker did not index the functions within {INDEXING_TIMEOUT:g} s."
@@ -214,7 +197,7 @@ class WorkerProcess:
             except (asyncio.IncompleteReadError, ConnectionError):
                 return
             if message["kind"] == "log":
-                self._log(message)
+                _log(message)
                 continue
             future = self._waiting.get(message["id"])
             if future is None or future.done():
@@ -228,9 +211,6 @@ class WorkerProcess:
         length, content_length = worker.HEADER.unpack(await reader.readexactly(worker.HEADER.size))
         message = cast("dict[str, Any]", json.loads(await reader.readexactly(length)))
         return message, await reader.readexactly(content_length)
-
-    def _log(self, message: Mapping[str, Any]) -> None:
-        self._log_entry(str(message["category"]), int(message["level"]), str(message["message"]))
 
     def _fail_invocations(self, error: Exception) -> None:
         for future in self._waiting.values():
@@ -250,6 +230,10 @@ class WorkerProcess:
         return await process.wait()
 
 
+def _log(message: Mapping[str, Any]) -> None:
+    logging.getLogger(message["category"]).log(message["level"], "%s", message["message"])
+
+
 def _indexing_response(message: Mapping[str, Any]) -> IndexingResponse:
     functions = tuple(
         FunctionMetadata(function["name"], tuple(function["bindings"])) for function in message["functions"]
@@ -258,11 +242,11 @@ def _indexing_response(message: Mapping[str, Any]) -> IndexingResponse:
 
 
 def _invocation_response(message: Mapping[str, Any], content: bytes) -> InvocationResponse:
-    outputs = {name: _output(datum) for name, datum in message["outputs"].items()}
+    outputs = {name: _datum(output) for name, output in message["outputs"].items()}
     returned = message["returned"]
-    return InvocationResponse(outputs, message["response"], content, _output(returned) if returned else None)
+    return InvocationResponse(outputs, message["response"], content, _datum(returned) if returned else None)
 
 
-def _output(datum: Mapping[str, Any]) -> Output:
-    value = datum["value"]
-    return Output(datum["type"], base64.b64decode(value) if datum["type"] == "bytes" else value)
+def _datum(message: Mapping[str, Any]) -> Datum:
+    value = message["value"]
+    return Datum(message["type"], base64.b64decode(value) if message["type"] == "bytes" else value)

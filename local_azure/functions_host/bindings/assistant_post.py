@@ -2,9 +2,9 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from local_azure.functions_host.bindings import dotnet, rows
 from local_azure.functions_host.bindings.assistant_state import assistant_state
@@ -13,6 +13,7 @@ from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.rows import Conversation, Message, ToolCall
 from local_azure.functions_host.bindings.table import Table, load
+from local_azure.functions_host.skills import Skills
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
@@ -45,11 +46,6 @@ class PostRequest:
     is_reasoning_model: bool = False
 
 
-class Skills(Protocol):
-    def tools(self) -> list[dict[str, Any]]: ...
-    async def invoke(self, name: str, arguments: str) -> str | None: ...
-
-
 Complete = Callable[[dict[str, Any]], Awaitable[Completion]]
 """Sends one chat completion request; the client adds the deployment's name."""
 
@@ -79,11 +75,7 @@ def _float(text: str | None) -> float | None:
     return float(text.replace(",", "")) if text and _FLOAT.fullmatch(text) else None
 
 
-def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    return [_chat_message(message) for message in messages]
-
-
-def _chat_message(message: Message) -> dict[str, Any]:
+def chat_message(message: Message) -> dict[str, Any]:
     match message.role.lower():
         case "user" | "system" as role:
             return {"role": role, "content": message.content}
@@ -120,7 +112,14 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
     state.total_messages = len(conversation.messages)
     state.last_updated_at = dotnet.now()
     # A PATCH without If-Match inserts or merges: the state row is written also if it was deleted meanwhile.
-    await _submit(table, [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})])
+    operations = [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})]
+    if len(operations) > TRANSACTION_LIMIT:
+        # Azure rejects such a batch; Azurite may not.
+        raise BindingError(
+            f"InvalidInput: the transaction has {len(operations)} operations, the limit is "
+            f"{TRANSACTION_LIMIT}. The model and the skills have run, but no message is stored."
+        )
+    await table.submit_transaction(operations)
     recent = [
         message
         for message in conversation.messages
@@ -150,7 +149,7 @@ class _Turn:
 async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
     tools = skills.tools()
     while True:
-        body = {"messages": chat_messages(turn.conversation.messages), **settings}
+        body = {"messages": [chat_message(message) for message in turn.conversation.messages], **settings}
         completion = await complete({**body, "tools": tools} if tools else body)
         if completion.content.strip() or completion.tool_calls:
             log.info(
@@ -196,13 +195,3 @@ async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
         "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, output
     )
     return output if output and output.strip() else SUCCESS
-
-
-async def _submit(table: Table, operations: Sequence[tuple[Any, ...]]) -> None:
-    if len(operations) > TRANSACTION_LIMIT:
-        # Azure rejects such a batch; Azurite may not.
-        raise BindingError(
-            f"InvalidInput: the transaction has {len(operations)} operations, the limit is "
-            f"{TRANSACTION_LIMIT}. The model and the skills have run, but no message is stored."
-        )
-    await table.submit_transaction(operations)

@@ -8,6 +8,8 @@ import importlib
 import logging
 from typing import Any, cast
 
+import aiohttp
+
 from local_azure.functions_host.bindings import (
     assistant_create,
     assistant_post,
@@ -15,13 +17,14 @@ from local_azure.functions_host.bindings import (
     connections,
     payload,
 )
-from local_azure.functions_host.bindings.assistant_post import PostRequest, Skills
+from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
-from local_azure.functions_host.bindings.chat_client import SCOPE, Authorize, ChatClient
+from local_azure.functions_host.bindings.chat_client import ChatClient
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
 from local_azure.functions_host.bindings.table import Table
 from local_azure.functions_host.configuration import Configuration
+from local_azure.functions_host.skills import Skills
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
@@ -35,7 +38,7 @@ class AssistantService:
         self._table: Table | None = None
         self._first: tuple[str | None, str | None] = (None, None)
         self._chat_clients: dict[str, ChatClient] = {}
-        self._session: Any = None
+        self._session: aiohttp.ClientSession | None = None
         self._closing: list[Any] = []
 
     async def output(self, kind: payload.Kind, value: str | bytes) -> None:
@@ -70,8 +73,10 @@ class AssistantService:
         )
 
     async def close(self) -> None:
-        for client in (*self._closing, *([self._session] if self._session is not None else [])):
+        for client in self._closing:
             await client.close()
+        if self._session is not None:
+            await self._session.close()
 
     def _table_for(self, setting: str | None, collection: str | None) -> Table:
         requested = (setting, collection)
@@ -100,8 +105,7 @@ class AssistantService:
         return cast("Table", client)
 
     def _credential(self, section: str) -> Any:
-        identity = connections.identity(self._configuration, section) if section else connections.Identity()
-        credential = connections.managed_identity(identity, self._configuration.get("AZURE_CLIENT_ID"))
+        credential = connections.credential(self._configuration, section)
         self._closing.append(credential)
         return credential
 
@@ -145,30 +149,10 @@ class AssistantService:
                 f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
             )
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
-        authorize = _by_key(key) if key else _by_token(self._credential(connection if has_section else ""))
-        return ChatClient(self._http(), endpoint, model, authorize)
-
-    def _http(self) -> Any:
+        credential = None if key else self._credential(connection if has_section else "")
         if self._session is None:
-            import aiohttp  # noqa: PLC0415 # as above
-
             self._session = aiohttp.ClientSession()
-        return self._session
-
-
-def _by_key(key: str) -> Authorize:
-    async def authorize() -> dict[str, str]:
-        return {"api-key": key}
-
-    return authorize
-
-
-def _by_token(credential: Any) -> Authorize:
-    async def authorize() -> dict[str, str]:
-        token = await credential.get_token(SCOPE)
-        return {"Authorization": f"Bearer {token.token}"}
-
-    return authorize
+        return ChatClient(self._session, endpoint, model, key, credential)
 
 
 def import_clients() -> None:

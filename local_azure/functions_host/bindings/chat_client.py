@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,9 +32,6 @@ BACKOFF = (0.8, 1.6, 3.2)
 DELAY_LIMIT = 4_294_967.294
 """Seconds that `Task.Delay` of .NET can wait; a longer wait fails at once."""
 
-Authorize = Callable[[], Awaitable[Mapping[str, str]]]
-"""Makes the headers that authorize a request."""
-
 
 @dataclass(frozen=True)
 class Completion:
@@ -46,10 +43,10 @@ class Completion:
 
 
 class ChatClient:
-    """Client of one model deployment."""
+    """Client of one model deployment, which authenticates by an API key or else by the credential."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, endpoint: str, deployment: str, authorize: Authorize
+        self, session: aiohttp.ClientSession, endpoint: str, deployment: str, key: str | None, credential: Any
     ) -> None:
         self.deployment = deployment
         self._session = session
@@ -57,7 +54,8 @@ class ChatClient:
             f"{endpoint.rstrip('/')}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
             f"?api-version={API_VERSION}"
         )
-        self._authorize = authorize
+        self._key = key
+        self._credential = credential
 
     async def complete(self, request: Mapping[str, Any]) -> Completion:
         """Raises BindingError with the service's error message when no attempt succeeds."""
@@ -84,7 +82,7 @@ class ChatClient:
         raise AssertionError
 
     async def _send(self, body: Mapping[str, Any]) -> tuple[int, float | None, object]:
-        headers = await self._authorize()
+        headers = {"api-key": self._key} if self._key else await self._bearer_token()
         limit = aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT)
         async with self._session.post(
             self._url, json=body, headers=headers, timeout=limit, allow_redirects=False
@@ -94,6 +92,10 @@ class ChatClient:
             except ValueError:
                 content = None
             return response.status, retry_after(response.headers), content
+
+    async def _bearer_token(self) -> dict[str, str]:
+        token = await self._credential.get_token(SCOPE)
+        return {"Authorization": f"Bearer {token.token}"}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

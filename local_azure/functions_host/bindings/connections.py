@@ -1,29 +1,11 @@
 """Connection sections of the app settings and the managed identities that they name."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.configuration import Configuration
 
 DEFAULT_CHAT_STORAGE = "AzureWebJobsStorage"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """`NAME__credential`, `NAME__clientId` and `NAME__managedIdentityResourceId`."""
-
-    credential: str | None = None
-    client_id: str | None = None
-    managed_identity_resource_id: str | None = None
-
-
-def identity(configuration: Configuration, section: str) -> Identity:
-    return Identity(
-        configuration.get(f"{section}__credential"),
-        configuration.get(f"{section}__clientId"),
-        configuration.get(f"{section}__managedIdentityResourceId"),
-    )
 
 
 def table_service_uri(configuration: Configuration, setting: str | None) -> str:
@@ -52,7 +34,7 @@ def table_service_uri(configuration: Configuration, setting: str | None) -> str:
     )
 
 
-def managed_identity(identity: Identity, default_client_id: str | None) -> Any:
+def credential(configuration: Configuration, section: str) -> Any:
     """The credential of a connection section, as Microsoft.Extensions.Azure creates it. Raises BindingError.
 
     Without `credential` that is DefaultAzureCredential, which on Azure uses the managed identity of
@@ -60,17 +42,17 @@ def managed_identity(identity: Identity, default_client_id: str | None) -> Any:
     """
     from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415
 
-    kind = (identity.credential or "").lower()
-    if kind not in ("", "managedidentity"):
+    kind = configuration.get(f"{section}__credential")
+    if (kind or "managedidentity").lower() != "managedidentity":
         raise BindingError(
-            f"The connection's credential {identity.credential!r} is unknown; "
+            f"The connection's credential {kind!r} is unknown; "
             f"an identity-based connection takes 'managedidentity'."
         )
-    if identity.managed_identity_resource_id:
-        if identity.client_id:
+    client_id = configuration.get(f"{section}__clientId")
+    resource_id = configuration.get(f"{section}__managedIdentityResourceId")
+    if resource_id:
+        if client_id:
             raise BindingError("A connection takes clientId or managedIdentityResourceId, not both.")
-        return ManagedIdentityCredential(
-            identity_config={"resource_id": identity.managed_identity_resource_id}
-        )
-    client_id = identity.client_id or (default_client_id if not kind else None)
+        return ManagedIdentityCredential(identity_config={"resource_id": resource_id})
+    client_id = client_id or (None if kind else configuration.get("AZURE_CLIENT_ID"))
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()

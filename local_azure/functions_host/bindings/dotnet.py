@@ -118,8 +118,7 @@ def token_text(token: object) -> str | None:
         return token if match is None else _invariant_date(token, match)
     if isinstance(token, int):
         return str(token)
-    msg = f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String."
-    raise ValueError(msg)
+    raise ValueError(f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String.")
 
 
 def _invariant_date(token: str, match: re.Match[str]) -> str:
@@ -149,8 +148,7 @@ def instant(text: str) -> Instant:
     """A date of table storage (`…Z`, any number of digits) as Instant. Raises ValueError."""
     match = ISO.fullmatch(text)
     if match is None:
-        msg = f"{text!r} is not a date-time of table storage"
-        raise ValueError(msg)
+        raise ValueError(f"{text!r} is not a date-time of table storage")
     return f"{match[1]}.{(match[2] or '').ljust(7, '0')}Z"
 
 

@@ -6,7 +6,7 @@ here, which is all that `json.dumps` writes.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal, cast
 
@@ -30,6 +30,14 @@ class AssistantCreateRequest:
     instructions: str | None = DEFAULT_INSTRUCTIONS
     chat_storage_connection_setting: str | None = None
     collection_name: str | None = DEFAULT_COLLECTION
+
+
+def property_names(request: type) -> Mapping[str, str]:
+    """The fields of a request class by the name of their property in lower case."""
+    return {field.name.replace("_", ""): field.name for field in fields(request)}
+
+
+_PROPERTIES = property_names(AssistantCreateRequest)
 
 
 class _NumberText(str):
@@ -73,18 +81,9 @@ def _request(element: object) -> AssistantCreateRequest:
         )
     values: dict[str, str | None] = {}
     for name, value in cast("dict[str, object]", element).items():
-        member = _MEMBERS.get(name.lower())
-        if member is not None:
-            values[member] = _text(name, value)
+        if name.lower() in _PROPERTIES:
+            values[_PROPERTIES[name.lower()]] = _text(name, value)
     return AssistantCreateRequest(**values)
-
-
-_MEMBERS: Mapping[str, str] = {
-    "id": "id",
-    "instructions": "instructions",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
-}
 
 
 def _text(name: str, value: object) -> str | None:

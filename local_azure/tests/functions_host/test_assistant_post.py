@@ -13,7 +13,7 @@ from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.chat_client import ChatClient
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.rows import Message
-from local_azure.functions_host.skills import Returned, Skills, SkillTrigger, argument_of
+from local_azure.functions_host.skills import argument_of
 
 MOMENT = "2026-01-01T00:00:00.0000000Z"
 
@@ -47,7 +47,7 @@ def test_a_post_needs_an_id_and_a_message(missing: str, value: str | None) -> No
 
 def test_a_role_that_the_extension_does_not_know_fails() -> None:
     with pytest.raises(BindingError, match="Unknown chat role 'Developer'"):
-        assistant_post.chat_messages([Message("a", "Developer", MOMENT)])
+        assistant_post.chat_message(Message("a", "Developer", MOMENT))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,8 @@ class ScriptedSession:
         self._answers = list(answers)
 
     @asynccontextmanager
-    async def post(self, _url: str, **_options: Any) -> AsyncGenerator[Any]:
+    async def post(self, _url: str, **options: Any) -> AsyncGenerator[Any]:
+        assert options["headers"] == {"api-key": "k1"}
         status, header = self._answers.pop(0)
         name, _, value = header.partition(": ")
         completion = {
@@ -146,12 +147,9 @@ async def test_the_model_is_asked_again_after_the_waits_of_the_recordings(
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    async def authorize() -> dict[str, str]:
-        return {}
-
     monkeypatch.setattr(chat_client.asyncio, "sleep", sleep)
     session = ScriptedSession(answers)
-    client = ChatClient(cast("aiohttp.ClientSession", session), "https://a", "chat", authorize)
+    client = ChatClient(cast("aiohttp.ClientSession", session), "https://a", "chat", "k1", None)
     if fails is None:
         assert (await client.complete({})).content == "good"
     else:
@@ -169,6 +167,9 @@ async def test_the_model_is_asked_again_after_the_waits_of_the_recordings(
         ('{"Task": "other case"}', None),
         ('{"task": "a", "more": {}}', "a"),
         ('{"task": 1e20}', "1E+20"),
+        ('{"task": 5.0}', "5"),
+        ('{"task": true}', "True"),
+        ('{"task": "2026-11-25T10:00:00Z"}', "11/25/2026 10:00:00"),
         pytest.param('{"task": "a\nb"}', "a\nb", id="tools/arguments-raw-newline"),
         pytest.param(
             '{"task": "\\/Date(1718452800000)\\/"}', "06/15/2024 12:00:00", id="tools/arguments-value-ms-date"
@@ -179,17 +180,17 @@ def test_one_argument_is_taken_by_its_exact_name(arguments: str, expected: str |
     assert argument_of(arguments, "task") == expected
 
 
-def test_arguments_that_are_nested_too_deep_do_not_reach_the_skill() -> None:
-    """Recording tools/arguments-deep."""
-    with pytest.raises(BindingError, match="maximum depth of 64"):
-        argument_of('{"task": "x", "d": ' + "[" * 70 + "]" * 70 + "}", "task")
-
-
-def test_a_schema_that_is_no_json_fails_every_post() -> None:
-    async def never(_function: str, _parameter: str, _argument: str | None) -> Returned:
-        raise AssertionError
-
-    skills = Skills(never)
-    skills.register([("AddTodo", SkillTrigger("task", "AddTodo", "Adds", "{broken"))])
-    with pytest.raises(BindingError, match="parameterDescriptionJson of the skill 'AddTodo' is not JSON"):
-        skills.tools()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('{"task": {"a": 1}}', "Object to String"),
+        ('{"task": ["a"]}', "Array to String"),
+        ("[1]", "not a JSON object"),
+        ('{"task": "cut', "Unterminated"),
+        # Recording tools/arguments-deep.
+        ('{"task": "x", "d": ' + "[" * 70 + "]" * 70 + "}", "maximum depth of 64"),
+    ],
+)
+def test_arguments_that_are_no_texts_do_not_reach_the_skill(arguments: str, message: str) -> None:
+    with pytest.raises(BindingError, match=message):
+        argument_of(arguments, "task")

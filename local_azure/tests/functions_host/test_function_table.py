@@ -1,10 +1,12 @@
+import json
 from typing import Any
 
 import pytest
 
 from local_azure.functions_host import bundle, function_table
+from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.configuration import Configuration
-from local_azure.functions_host.function_table import HttpTrigger
+from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.worker_process import FunctionMetadata
 
 PREVIEW = bundle.resolve(bundle.PREVIEW, "[4.45.0, 4.46.0)")
@@ -43,9 +45,7 @@ def test_a_function_of_the_preview_bundle_serves() -> None:
     table = function_table.build([function("Create", CREATE)], "api", PREVIEW, Configuration({}))
     assert table.errors == ()
     assert table.functions["Create"].outputs == {"requests": "assistantcreate"}
-    trigger = table.functions["Create"].trigger
-    assert isinstance(trigger, HttpTrigger)
-    assert trigger.auth_level == "function"
+    assert table.routes[0].auth_level == "function"
     assert table.routes[0].template.text == "api/a/{id}"
     assert table.routes[0].methods == {"PUT"}
 
@@ -75,6 +75,46 @@ def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bun
 )
 def test_a_function_that_the_host_refuses_says_why(one: FunctionMetadata, says: str) -> None:
     assert says in errors_of(one)
+
+
+def skill(name: str, **properties: Any) -> FunctionMetadata:
+    trigger = {"direction": "IN", "type": "assistantSkillTrigger", "name": "task", **properties}
+    return FunctionMetadata(name, (trigger,))
+
+
+def test_enabled_skills_are_tools_of_the_model() -> None:
+    schema = {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}
+    settings = Configuration({"AzureWebJobs_Off_Disabled": "true"})
+    indexed = [
+        skill("Remember", functionName="AddTodo", functionDescription="Create a to-do"),
+        skill("Give", functionDescription="Give back", parameterDescriptionJson=json.dumps(schema)),
+        skill("Off", functionName="AddTodo", functionDescription="Never"),
+        skill("Duplicate", functionName="ADDTODO", functionDescription="Again"),
+        skill("Mute"),
+    ]
+    table = function_table.build(indexed, "api", PREVIEW, settings)
+    duplicate, mute = table.errors
+    assert "Key: ADDTODO (the skill of function 'Remember')" in duplicate
+    assert "(Parameter 'functionDescription')" in mute
+    skills = Skills(never)
+    skills.register(table.enabled(SkillTrigger, settings))
+    default_schema = {"type": "object", "properties": {"task": {"type": "string"}}}
+    tools = [("AddTodo", "Create a to-do", default_schema), ("Give", "Give back", schema)]
+    assert skills.tools() == [
+        {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
+        for name, description, parameters in tools
+    ]
+
+
+async def never(_function: str, _parameter: str, _argument: str | None) -> str | None:
+    raise AssertionError
+
+
+def test_a_skill_with_a_schema_that_is_no_json_fails_every_post() -> None:
+    skills = Skills(never)
+    skills.register({"AddTodo": SkillTrigger("task", "AddTodo", "Adds", "{broken")})
+    with pytest.raises(BindingError, match="parameterDescriptionJson of the skill 'AddTodo' is not JSON"):
+        skills.tools()
 
 
 def test_a_function_in_error_leaves_the_others_alone() -> None:

@@ -125,8 +125,8 @@ def test_the_first_function_in_order_wins_and_another_method_goes_on() -> None:
         Route("Literal", routes.parse("a/b"), frozenset({"GET"})),
         Route("Any", routes.parse("a/{id}"), frozenset()),
     ]
-    found = [routes.find(table, method, "/a/b") for method in ("put", "GET", "HEAD")]
-    assert [one.function if one else None for one in found] == ["Put", "Literal", "Any"]
+    matches = [routes.find(table, method, "/a/b") for method in ("put", "GET", "HEAD")]
+    assert [match and match.route.function for match in matches] == ["Put", "Literal", "Any"]
 
 
 def test_head_and_options_are_not_implied() -> None:

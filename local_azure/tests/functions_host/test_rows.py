@@ -1,9 +1,10 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 from azure.data.tables import EdmType
 
-from local_azure.functions_host.bindings import rows
+from local_azure.functions_host.bindings import assistant_post, rows
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.rows import Message, ToolCall
 
@@ -167,6 +168,14 @@ def test_a_column_of_another_shape_cannot_be_read(text: str) -> None:
 )
 def test_a_column_of_more_or_less_is_read(text: str, calls: tuple[ToolCall, ...]) -> None:
     assert rows.parse_tool_calls(text) == calls
+
+
+def test_rows_that_versions_up_to_0_18_wrote_are_read() -> None:
+    """Lower-case roles and no ToolCalls."""
+    date = SimpleNamespace(tables_service_value="2024-01-01T00:00:00.5Z")
+    message = rows.read_message({"RowKey": "msg-0001", "Content": "old", "Role": "system", "CreatedAt": date})
+    assert message == Message("old", "system", "2024-01-01T00:00:00.5000000Z")
+    assert assistant_post.chat_message(message) == {"role": "system", "content": "old"}
 
 
 @pytest.mark.parametrize(("number", "key"), [(1, "msg-0001"), (27, "msg-001B"), (65_536, "msg-10000")])
