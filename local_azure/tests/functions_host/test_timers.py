@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,12 @@ async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
 
 def test_the_app_sees_names_of_the_extension() -> None:
     trigger = TimerTrigger("timer", ncrontab.parse(HOURLY))
-    status = timers.ScheduleStatus("a", "b", "c")
+    status = {"Last": "a", "Next": "b", "LastUpdated": "c"}
     assert json.loads(timers.timer_info(trigger, status, past_due=True)) == {
         "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": {"Last": "a", "Next": "b", "LastUpdated": "c"},
+        "ScheduleStatus": status,
         "IsPastDue": True,
     }
-    assert json.loads(timers.manual_timer_info(trigger))["ScheduleStatus"] is None
 
 
 # Through the host
@@ -147,14 +146,11 @@ def Retain(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
 def AtStart(timer: func.TimerRequest) -> None:
     logging.info("started")
+    raise ValueError("a timer that fails")
 
 @app.timer_trigger(arg_name="timer", schedule="* * * * * *", run_on_startup=True)
 def Off(timer: func.TimerRequest) -> None:
     logging.info("off by schedule or hand")
-
-@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
-def Fails(timer: func.TimerRequest) -> None:
-    raise ValueError("a timer that fails")
 
 @app.timer_trigger(arg_name="timer", schedule="00:05:00")
 def Span(timer: func.TimerRequest) -> None:
@@ -172,76 +168,64 @@ def Hello(req: func.HttpRequest) -> str:
 
 @pytest.fixture(scope="module")
 def site(local_azure: LocalAzure) -> Iterator[TestSite]:
-    made = local_azure.new_site(SCHEDULE="0 0 0 1 1 *", AzureWebJobs_Off_Disabled="true")
-    made.configure()
+    site = local_azure.new_site(SCHEDULE="* * * * * *", AzureWebJobs_Off_Disabled="true")
+    site.configure()
     # A timer needs no extension bundle; the skill does.
-    outcome = made.deploy({"host.json": host_json(), "function_app.py": APP})
+    outcome = site.deploy({"host.json": host_json(), "function_app.py": APP})
     assert outcome["status"] == 4, outcome
-    yield made
-    local_azure.run(local_azure.sites.delete_site(made.id))
-
-
-def by_hand(site: TestSite, name: str, body: bytes = b"{}", key: str = "master", **headers: str) -> int:
-    headers = {"Content-Type": "application/json", "x-functions-key": site.keys.get(key, key), **headers}
-    return site.send("POST", f"/admin/functions/{name}", body, headers).status
-
-
-def test_a_timer_runs_by_hand_with_the_master_key(site: TestSite) -> None:
-    before = site.log.count("retained, past due: False")
-    assert by_hand(site, "retain") == 202
-    until(lambda: site.log.count("retained, past due: False") == before + 1, "run of the timer")
-    assert by_hand(site, "Retain", key="default") == 401
-    assert by_hand(site, "Retain", key="wrong") == 401
-    assert site.send("POST", "/api/Retain").status == 404  # no route
+    yield site
+    site.delete()
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "headers", "status"),
+    ("name", "status", "entry"),
     [
-        ("Unknown", b"{}", {}, 404),
-        ("Span", b"{}", {}, 404),
-        ("Retain", b"", {}, 400),
-        ("Retain", b"[]", {}, 400),
-        ("Retain", b"{broken", {}, 400),
-        ("Retain", b"{}", {"Content-Type": "text/plain"}, 415),
-        ("Retain/x", b"{}", {}, 404),
+        # Disabled for its schedule only.
+        ("off", 202, "off by schedule or hand"),
+        ("AtStart", 202, "ValueError: a timer that fails"),
+        ("Hello", 202, "is not an HttpRequest"),
+        ("Skill", 202, "is not a Skill"),
+        ("Unknown", 404, ""),
+        ("Span", 404, ""),
+        ("Retain/x", 404, ""),
     ],
 )
-def test_a_run_by_hand_that_is_wrong(
-    site: TestSite, name: str, body: bytes, headers: dict[str, str], status: int
+def test_a_function_is_run_manually(site: TestSite, name: str, status: int, entry: str) -> None:
+    before = site.log.count(entry)
+    headers = {"Content-Type": "application/json", "x-functions-key": site.keys["master"]}
+    response = site.send("POST", f"/admin/functions/{name}", b'{"input": "x"}', headers)
+    assert response.status == status
+    if entry:
+        until(lambda: site.log.count(entry) > before, f"{entry!r} in the log")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "body", "status"),
+    [
+        ("default", "application/json", b"{}", 401),
+        ("wrong", "application/json", b"{}", 401),
+        ("master", "application/json", b"", 400),
+        ("master", "application/json", b"[]", 400),
+        ("master", "application/json", b"{broken", 400),
+        ("master", "text/plain", b"{}", 415),
+    ],
+)
+def test_a_manual_run_needs_the_master_key_and_a_json_object(
+    site: TestSite, key: str, kind: str, body: bytes, status: int
 ) -> None:
-    assert by_hand(site, name, body, **headers) == status
+    headers = {"Content-Type": kind, "x-functions-key": site.keys.get(key, key)}
+    assert site.send("POST", "/admin/functions/Retain", body, headers).status == status
 
 
-@pytest.mark.parametrize(("name", "says"), [("Hello", "is not an HttpRequest"), ("Skill", "is not a Skill")])
-def test_only_timers_run_by_hand(site: TestSite, name: str, says: str) -> None:
-    assert by_hand(site, name, b'{"input": "x"}') == 202
-    until(lambda: says in site.log, "reason in the log")
-
-
-def test_a_timer_that_fails_stands_in_the_log_and_the_host_goes_on(site: TestSite) -> None:
-    assert by_hand(site, "Fails") == 202
-    until(lambda: "ValueError: a timer that fails" in site.log, "traceback")
+def test_a_timer_runs_by_its_schedule_and_a_failure_does_not_end_the_host(site: TestSite) -> None:
+    until(lambda: site.log.count("retained, past due: False") >= 2, "two runs")
+    site.wait_for_log("started")
     assert site.send("GET", "/api/hello").body == b"hello"
 
 
-def test_run_on_startup_runs_when_the_host_serves(site: TestSite) -> None:
-    until(lambda: "started" in site.log, "run at the start")
-
-
-def test_a_disabled_timer_runs_by_hand_only(site: TestSite) -> None:
-    assert "off by schedule or hand" not in site.log
-    assert by_hand(site, "Off") == 202
-    until(lambda: "off by schedule or hand" in site.log, "run of the timer")
-
-
-def test_a_schedule_of_another_plan_is_an_error(site: TestSite) -> None:
-    assert any("which only an App Service plan supports" in one for one in site.host_status["errors"])
+def test_a_timer_that_is_disabled_or_in_error_has_no_listener_and_no_route(site: TestSite) -> None:
+    assert "The next 5 occurrences of the 'Retain' schedule" in site.log
+    assert "The next 5 occurrences of the 'Off' schedule" not in site.log
+    assert any("which only an App Service plan supports" in error for error in site.host_status["errors"])
     assert "Span" not in site.functions
-
-
-def test_a_timer_runs_by_its_schedule(new_site: Callable[..., TestSite]) -> None:
-    site = new_site(SCHEDULE="* * * * * *")
-    site.configure()
-    assert site.deploy({"host.json": host_json(), "function_app.py": APP})["status"] == 4
-    until(lambda: site.log.count("retained, past due: False") >= 2, "two runs")
+    assert site.send("POST", "/api/Retain").status == 404
