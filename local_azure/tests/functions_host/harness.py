@@ -27,7 +27,7 @@ from azure.core.credentials import AccessToken
 from azure.data.tables import TableClient
 
 from local_azure.core import ids
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Store
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
 from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts, StorageEndpoints
 from local_azure.functions_host.service import Sites, SiteState
@@ -138,7 +138,7 @@ class LocalAzure:
 
     def put(self, resource_id: str, resource_type: str, **members: Any) -> None:
         resource = {"id": resource_id, "name": ids.name_of(resource_id), "type": resource_type, **members}
-        self.do(lambda: self.store.put(resource))
+        self.do(lambda: self.store.put(cast("Resource", resource)))
 
     def token(
         self, principal_id: str = DEVELOPER_PRINCIPAL_ID, audience: str = "https://management.azure.com/"
@@ -199,6 +199,8 @@ class LocalAzure:
             "AzureWebJobsStorage__tableServiceUri": self.endpoints.table,
             "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__clientId": site.client_id,
+            "AzureOpenAI__credential": "managedidentity",
+            "AzureOpenAI__clientId": site.client_id,
             **settings,
         }
         site.put()
@@ -305,6 +307,13 @@ class TestSite:
 
     def deploy(self, files: Mapping[str, str]) -> dict[str, Any]:
         return self.outcome(self.publish(package({"host.json": host_json(), **files})))
+
+    def start(self, function_app: str, **files: str) -> "TestSite":
+        """Configures the site and deploys code that has to work."""
+        self.configure()
+        outcome = self.deploy({"function_app.py": function_app, **files})
+        assert outcome["status"] == 4, outcome
+        return self
 
     def send(
         self,

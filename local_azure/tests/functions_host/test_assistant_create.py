@@ -143,7 +143,7 @@ async def test_a_model_connection_that_leads_nowhere_says_why(
     settings = {**IDENTITY, "AzureOpenAI__endpoint": "https://127.0.0.1:1", "CHAT_MODEL": "chat", **changes}
     service = AssistantService(Configuration(settings), Skills(no_skill))
     table = RecordingTable([{"PartitionKey": "a", "RowKey": "state", "Exists": True}])
-    monkeypatch.setattr(service, "_connect", lambda *_: table)
+    monkeypatch.setattr(service, "_table", table)
     with pytest.raises(BindingError, match=message):
         await service.post(
             PostRequest("a", "hi", "AzureOpenAI", settings["CHAT_MODEL"], "AzureWebJobsStorage")

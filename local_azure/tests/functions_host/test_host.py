@@ -4,12 +4,13 @@ import gzip
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 
+from local_azure.tests.functions_host import app
 from local_azure.tests.functions_host.harness import (
     BLOB_OWNER,
     TABLE_CONTRIBUTOR,
@@ -20,89 +21,7 @@ from local_azure.tests.functions_host.harness import (
     until,
 )
 
-APP = r"""
-import json, os
-import azure.functions as func
-
-app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-
-def echo(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(
-        json.dumps({
-            "method": req.method, "url": req.url, "params": dict(req.params), "route": dict(req.route_params),
-            "headers": dict(req.headers), "body": req.get_body().decode("latin-1"), "pid": os.getpid(),
-        }),
-        mimetype="application/json",
-    )
-
-@app.route(route="seen/{*rest}", methods=["GET", "POST"])
-def Seen(req: func.HttpRequest) -> func.HttpResponse:
-    return echo(req)
-
-@app.route(route="any")
-def Any(req: func.HttpRequest) -> func.HttpResponse:
-    return echo(req)
-
-@app.route(route="status")
-def Status(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(status_code=int(req.params["code"]))
-
-@app.route(route="keyed/{n:int?}", auth_level=func.AuthLevel.FUNCTION)
-def Keyed(req: func.HttpRequest) -> str:
-    return "open"
-
-@app.route(route="ruled", auth_level=func.AuthLevel.ADMIN)
-def Ruled(req: func.HttpRequest) -> str:
-    return "open"
-
-@app.route(route="off")
-def Off(req: func.HttpRequest) -> str:
-    return "never"
-
-@app.route(route="fails")
-def Fails(req: func.HttpRequest) -> str:
-    if req.params.get("die"):
-        os._exit(5)
-    raise ValueError("a secret of the handler")
-
-@app.route(route="assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}", methods=["PUT"])
-@app.assistant_create_output(arg_name="requests")
-def Guarded(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
-    requests.set(json.dumps({
-        "id": req.route_params["assistantId"], "instructions": "a private prompt",
-        "chatStorageConnectionSetting": "AzureWebJobsStorage", "collectionName": "ChatState",
-    }))
-    return func.HttpResponse(status_code=202)
-
-@app.route(route="raw", methods=["POST"])
-@app.assistant_create_output(arg_name="requests")
-def Raw(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
-    requests.set(req.get_body().decode())
-    return func.HttpResponse(status_code=202)
-
-@app.route(route="misnamed")
-@app.generic_output_binding(arg_name="my__requests", type="assistantCreate")
-def Misnamed(req: func.HttpRequest, my__requests: func.Out[str]) -> str:
-    return "never"
-"""
-
-CODE = {"host.json": host_json(), "function_app.py": APP}
 STORAGE = {"chatStorageConnectionSetting": "AzureWebJobsStorage", "collectionName": "ChatState"}
-
-
-def deployed(site: TestSite, **files: str) -> TestSite:
-    site.configure()
-    outcome = site.deploy({**CODE, **files})
-    assert outcome["status"] == 4, outcome
-    return site
-
-
-@pytest.fixture(scope="module")
-def site(local_azure: LocalAzure) -> Iterator[TestSite]:
-    site = local_azure.new_site(AzureWebJobs_Off_Disabled="true")
-    site.cors = {"allowedOrigins": ["https://a.example"]}
-    yield deployed(site)
-    site.delete()
 
 
 def raw(site: TestSite, payload: object) -> Answer:
@@ -120,7 +39,7 @@ def test_a_put_writes_exactly_the_two_rows_of_the_extension(site: TestSite) -> N
     assert message == {
         "PartitionKey": "rows",
         "RowKey": "msg-0001",
-        "Content": "a private prompt",
+        "Content": "Be nice",
         "Role": "System",
         "ToolCalls": "",
     }
@@ -152,7 +71,7 @@ def test_an_output_that_is_no_create_request_fails(site: TestSite) -> None:
 def test_without_the_table_role_the_put_fails_and_202_is_never_sent(
     new_site: Callable[..., TestSite],
 ) -> None:
-    site = deployed(new_site(roles=(BLOB_OWNER,)))
+    site = new_site(roles=(BLOB_OWNER,)).start(app.SOURCE)
     response = site.send("PUT", "/api/assistants/norole")
     assert (response.status, response.body) == (500, b"")
     site.wait_for_log("AuthorizationPermissionMismatch")
@@ -234,7 +153,7 @@ def test_the_first_of_several_keys_counts_and_the_function_sees_all(site: TestSi
         (f"?code={key}", ("x-functions-key:",), b"401"),
     ]:
         assert send(query, *headers).split(b" ")[1] == status, (query, headers)
-    content = send("?Code=a&CODE=b", "x-functions-key: A", "X-Functions-Key: B", route="any")
+    content = send("?Code=a&CODE=b", "x-functions-key: A", "X-Functions-Key: B", route="seen/a")
     received = json.loads(content.partition(b"\r\n\r\n")[2])
     assert (received["headers"]["x-functions-key"], received["params"]) == ("A,B", {"Code": "a,b"})
 
@@ -244,7 +163,7 @@ def test_a_host_without_access_to_its_keys_refuses_every_key(local_azure: LocalA
     site = local_azure.new_site(AzureWebJobsStorage__blobServiceUri=local_azure.endpoints.blob)
     # The deployment container names the identity by its id.
     site.settings["AzureWebJobsStorage__clientId"] = "00000000-0000-4000-8000-00000000000f"
-    deployed(site)
+    site.start(app.SOURCE)
     key = {"x-functions-key": site.keys["default"]}
     wrong_key = {"x-functions-key": "wrong"}
     assert site.send("GET", "/api/keyed", headers=wrong_key).status == 500
@@ -298,8 +217,8 @@ def test_the_handler_sees_what_was_sent(site: TestSite) -> None:
 def test_a_body_arrives_with_content_length_and_not_in_chunks(site: TestSite) -> None:
     """Recordings http/chunked and http/body-101MB-chunked."""
     body = b"\x00\xff" * 50_000
-    assert site.send("POST", "/api/any", body).json()["body"].encode("latin-1") == body
-    response = site.send("POST", "/api/any", body, {"Transfer-Encoding": "chunked"}, chunked=True)
+    assert site.send("POST", "/api/seen/a", body).json()["body"].encode("latin-1") == body
+    response = site.send("POST", "/api/seen/a", body, {"Transfer-Encoding": "chunked"}, chunked=True)
     assert response.status == 200
     assert response.json()["body"] == ""
     # The header is all that tells the function of a body that it was not given.
@@ -311,7 +230,7 @@ def test_a_body_arrives_with_content_length_and_not_in_chunks(site: TestSite) ->
 @pytest.mark.parametrize("body", [gzip.compress(b'{"b":1}'), b'{"b":1}'], ids=["gzip", "text"])
 def test_a_body_is_handed_on_as_it_was_sent(site: TestSite, encoding: str, body: bytes) -> None:
     """Recording http/gzip-request."""
-    received = site.send("POST", "/api/any", body, {"Content-Encoding": encoding}).json()
+    received = site.send("POST", "/api/seen/a", body, {"Content-Encoding": encoding}).json()
     assert received["body"].encode("latin-1") == body
     assert received["headers"]["content-encoding"] == encoding
     assert received["headers"]["content-length"] == str(len(body))
@@ -320,14 +239,14 @@ def test_a_body_is_handed_on_as_it_was_sent(site: TestSite, encoding: str, body:
 def test_a_body_beyond_the_limit_is_refused_unread(site: TestSite) -> None:
     """Recordings http/body-101MB and http/body-101MB-no-key."""
     length = {"Content-Length": "105906176"}
-    response = site.send("POST", "/api/any", b"x", length)
+    response = site.send("POST", "/api/seen/a", b"x", length)
     assert (response.status, response.body) == (500, b"")
     assert site.send("POST", "/api/keyed", b"x", length).status == 401
 
 
 def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -> None:
     with site.connect() as connection:
-        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 2\r\n"
+        head = f"POST /api/seen/a HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 2\r\n"
         connection.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
         assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"hi")
@@ -339,7 +258,7 @@ def test_a_large_body_that_waits_for_100_continue_is_asked_for(site: TestSite) -
 def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) -> None:
     before = site.log.count("Traceback")
     with site.connect() as connection:
-        head = f"POST /api/any HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 9\r\n\r\n"
+        head = f"POST /api/seen/a HTTP/1.1\r\nHost: {site.hosts.default}\r\nContent-Length: 9\r\n\r\n"
         connection.sendall(f"{head}hi".encode())
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):  # the request has arrived, and waits for the rest
@@ -353,7 +272,7 @@ def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) 
     ("target", "status", "content_type"),
     [
         ("/", 200, "text/html"),
-        ("/api/any", 200, "application/json"),
+        ("/api/seen/a", 200, "application/json"),
         # Recordings rpc-response/204-empty-bytes, 304-empty-bytes and 412-empty-bytes.
         ("/api/status?code=204", 204, "text/plain; charset=utf-8"),
         ("/api/status?code=304", 304, "text/plain; charset=utf-8"),
@@ -391,8 +310,8 @@ def test_the_host_status_needs_the_master_key(site: TestSite) -> None:
     assert "errors" not in status
     assert ["my__requests" in error for error in site.host_status["errors"]] == [True]
     assert set(site.host_status) == {*status, "errors"}
-    working = ["Seen", "Any", "Status", "Keyed", "Ruled", "Off", "Fails", "Guarded", "Raw"]
-    assert site.functions == working
+    assert "Misnamed" not in site.functions
+    assert "Create" in site.functions
 
 
 def test_cors_is_answered_by_the_platform(site: TestSite) -> None:
@@ -405,7 +324,7 @@ def test_cors_is_answered_by_the_platform(site: TestSite) -> None:
 
 
 def test_the_app_sees_its_settings_and_the_platform_and_nothing_else(site: TestSite) -> None:
-    process = psutil.Process(site.send("GET", "/api/any").json()["pid"])
+    process = psutil.Process(site.send("GET", "/api/seen/a").json()["pid"])
     environment = process.environ()
     assert environment["AzureWebJobsStorage__clientId"] == site.client_id
     assert environment["WEBSITE_SITE_NAME"] == site.name
@@ -424,9 +343,9 @@ def test_a_handler_that_raises_answers_an_empty_500_and_the_log_says_why(site: T
 
 
 def test_a_worker_that_dies_answers_500_and_the_next_request_waits_for_a_new_one(site: TestSite) -> None:
-    before = site.send("GET", "/api/any").json()["pid"]
+    before = site.send("GET", "/api/seen/a").json()["pid"]
     assert site.send("GET", "/api/fails?die=1").status == 500
-    after = site.send("GET", "/api/any")
+    after = site.send("GET", "/api/seen/a")
     assert after.status == 200
     assert after.json()["pid"] != before
 
@@ -457,11 +376,11 @@ def test_host_json_decides_the_prefix_the_bundle_and_what_is_logged(
             "logLevel": {"default": "Information", "Microsoft.Azure.WebJobs.Extensions.OpenAI": "Warning"}
         },
     }
-    changed = deployed(new_site(), **{"host.json": host_json(**host)})
+    changed = new_site().start(app.SOURCE, **{"host.json": host_json(**host)})
     assert changed.send("GET", "/api/any").status == 404
     assert changed.send("PUT", "/v1/assistants/quiet").status == 202
     assert any("0.21.0-alpha" in notice for notice in changed.host_status["notices"])
-    changed.wait_for_log("[Information] Function.Guarded: Executed")
-    assert "a private prompt" not in changed.log
+    changed.wait_for_log("[Information] Function.Create: Executed")
+    assert "Be nice" not in changed.log
     site.send("PUT", "/api/assistants/loud")
-    site.wait_for_log("a private prompt")
+    site.wait_for_log("Be nice")

@@ -19,68 +19,17 @@ from local_azure.core.tokens import MODEL_AUDIENCES
 from local_azure.runtime.ports import Ports
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
+from local_azure.tests.functions_host import app
 from local_azure.tests.functions_host.harness import (
     GROUP,
     Answer,
     LocalAzure,
     TestSite,
-    host_json,
     send,
     until,
 )
-from local_azure.tests.functions_host.model import ScriptedModel, refuses, says, scripted_model
+from local_azure.tests.functions_host.model import ScriptedModel, refuses, says
 
-APP = r"""
-import json, logging
-import azure.functions as func
-
-app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-ID = "assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}"
-STORAGE = {"chat_storage_connection_setting": "AzureWebJobsStorage", "collection_name": "ChatState"}
-POST = {**STORAGE, "chat_model": "%CHAT_MODEL%", "ai_connection_name": "AzureOpenAI"}
-
-@app.route(route=ID, methods=["PUT"])
-@app.assistant_create_output(arg_name="requests")
-def Create(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
-    requests.set(json.dumps({
-        "id": req.route_params["assistantId"], "chatStorageConnectionSetting": "AzureWebJobsStorage",
-        "collectionName": "ChatState", "instructions": "Be nice",
-    }))
-    return func.HttpResponse(status_code=202)
-
-@app.route(route=ID, methods=["POST"])
-@app.assistant_post_input(arg_name="state", id="{assistantId}", user_message="{Query.message}", **POST)
-def Post(req: func.HttpRequest, state: str) -> func.HttpResponse:
-    logging.info("handler of Post runs")
-    return func.HttpResponse(state, mimetype="application/json")
-
-@app.route(route=ID, methods=["GET"])
-@app.assistant_query_input(
-    arg_name="state", id="{assistantId}", timestamp_utc="{Query.timestampUTC}", **STORAGE)
-def Query(req: func.HttpRequest, state: bytes) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps([type(state).__name__, state]), mimetype="application/json")
-
-@app.route(route="body/{assistantId}", methods=["POST"])
-@app.assistant_post_input(
-    arg_name="state", id="{assistantId}", user_message="{message}", is_reasoning_model=True, **POST)
-def FromBody(req: func.HttpRequest, state: str) -> func.HttpResponse:
-    return func.HttpResponse(state)
-
-@app.assistant_skill_trigger(arg_name="task", function_description="Create a to-do", function_name="AddTodo")
-def RememberTask(task: str) -> None:
-    if task == "fail":
-        raise ValueError("a skill that fails")
-    logging.info("remembered %r", task)
-
-@app.assistant_skill_trigger(arg_name="what", function_description="Give things back")
-def Give(what: str):
-    return {"dict": {"a": 1}}.get(what, what)
-
-@app.assistant_skill_trigger(arg_name="x", function_description="Never")
-def Off(x: str) -> str:
-    return "never"
-"""
-CODE = {"host.json": host_json(), "function_app.py": APP}
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 START = "2000-01-01T00:00:00Z"
 INJECTION = "x' or PartitionKey eq 'victim"
@@ -88,39 +37,11 @@ CREATED = [("System", "Be nice")]
 
 
 @pytest.fixture(scope="module")
-def model(local_azure: LocalAzure) -> Iterator[ScriptedModel]:
-    with scripted_model(local_azure.tls) as scripted:
-        yield scripted
-
-
-def deployed(azure: LocalAzure, endpoint: str, code: str = APP) -> TestSite:
-    site = azure.new_site(
-        AzureOpenAI__endpoint=endpoint,
-        AzureOpenAI__credential="managedidentity",
-        CHAT_MODEL="chat",
-        # One thread: a post that kept it while its skills ran would never end.
-        PYTHON_THREADPOOL_THREAD_COUNT="1",
-        AzureWebJobs_Off_Disabled="true",
-    )
-    site.settings["AzureOpenAI__clientId"] = site.client_id
-    site.configure()
-    assert site.deploy({**CODE, "function_app.py": code})["status"] == 4, site.log
-    return site
-
-
-@pytest.fixture(scope="module")
-def site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
-    site = deployed(local_azure, model.endpoint)
-    yield site
-    site.delete()
-
-
-@pytest.fixture(scope="module")
 def raw_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
     """The same app without its route constraints."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCAL_AZURE_RAW_ROUTES", "1")
-        site = deployed(local_azure, model.endpoint)
+        site = app.new_site(local_azure, model.endpoint)
         yield site
     site.delete()
 
@@ -503,9 +424,9 @@ def test_hazard_10_a_create_during_a_post_leaves_a_wrong_count(site: TestSite, m
 @pytest.fixture
 def other_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
     """Another table, no model in one function and another model in the other."""
-    code = APP.replace('"ChatState"', '"Fresh"').replace('"chat_model": "%CHAT_MODEL%", ', "")
+    code = app.SOURCE.replace('"ChatState"', '"Fresh"').replace('"chat_model": "%CHAT_MODEL%", ', "")
     code = code.replace("**POST)\ndef FromBody", 'chat_model="other", **POST)\ndef FromBody')
-    site = deployed(local_azure, model.endpoint, code)
+    site = app.new_site(local_azure, model.endpoint, code)
     yield site
     site.delete()
 
@@ -550,7 +471,7 @@ def test_a_skill_is_called_by_local_azures_model(
     ports = Ports(tmp_path_factory.mktemp("openai") / "ports.json")
     accounts = ModelAccounts(local_azure.home, local_azure.store, local_azure.tokens, local_azure.tls, ports)
     endpoint = local_azure.run(accounts.open_account(account, "oai"))
-    site = deployed(local_azure, endpoint)
+    site = app.new_site(local_azure, endpoint)
     try:
         create(site, "local")
         assert post_body(site, "local").status == 500

@@ -11,7 +11,7 @@ import pytest
 
 from local_azure.functions_host import ncrontab, timers
 from local_azure.functions_host.timers import TimerListener, TimerTrigger
-from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, host_json, until
+from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, until
 
 HOURLY = "0 0 * * * *"
 START = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)
@@ -169,11 +169,7 @@ def Hello(req: func.HttpRequest) -> str:
 @pytest.fixture(scope="module")
 def site(local_azure: LocalAzure) -> Iterator[TestSite]:
     site = local_azure.new_site(SCHEDULE="* * * * * *", AzureWebJobs_Off_Disabled="true")
-    site.configure()
-    # A timer needs no extension bundle; the skill does.
-    outcome = site.deploy({"host.json": host_json(), "function_app.py": APP})
-    assert outcome["status"] == 4, outcome
-    yield site
+    yield site.start(APP)
     site.delete()
 
 

@@ -237,7 +237,7 @@ async def test_a_handler_that_fails_leaves_its_traceback_and_the_worker_goes_on(
     running: Running, function: str, query: dict[str, str], message: str
 ) -> None:
     with pytest.raises(HandlerError, match=message):
-        await running.call(function, **query)
+        await running.call(function, b"", **query)
     assert (await running.call("Echo")).content == b""
 
 
