@@ -28,8 +28,8 @@ _EMULATED_TYPES = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDI
 class Function:
     name: str
     trigger: Route | SkillTrigger | TimerTrigger
-    outputs: Mapping[str, str]
-    """Binding types in lower case by binding name, without HTTP outputs."""
+    outputs: tuple[str, ...] = ()
+    """Names of the `assistantCreate` outputs."""
     inputs: tuple[InputBinding, ...] = ()
 
 
@@ -77,11 +77,9 @@ def _function(
     _check_types(indexed, types)
     bindings = [_resolve_settings(binding, configuration) for binding in indexed.bindings]
     trigger = next(binding for binding in bindings if _type(binding) in _TRIGGERS)
-    outputs = {
-        str(binding["name"]): _type(binding)
-        for binding in bindings
-        if str(binding.get("direction", "IN")).upper() == "OUT" and _type(binding) != "http"
-    }
+    outputs = tuple(
+        str(binding["name"]) for binding in bindings if _type(binding) == assistant_create.BINDING_TYPE
+    )
     inputs = tuple(
         input_binding.parse(binding) for binding in bindings if _type(binding) in input_binding.TYPES
     )

@@ -62,38 +62,35 @@ def parse(text: str) -> HostJson:
         raise HostJsonError("host.json must hold a JSON object.")
     whole = cast("dict[str, Any]", content)
     problems: list[str] = []
+
+    def section(path: str) -> dict[str, Any]:
+        value: Any = whole
+        for name in path.split("."):
+            value = value.get(name, {})
+            if not isinstance(value, dict):
+                problems.append(f'"{path}" must be an object, but "{name}" is {value!r}')
+                return {}
+        return cast("dict[str, Any]", value)
+
     if whole.get("version") != "2.0":
         problems.append(f'"version" must be "2.0", not {whole.get("version")!r}')
-    http = _section(_section(whole, "extensions", problems), "http", problems, "extensions.")
-    prefix = http.get("routePrefix", "api")
+    prefix = section("extensions.http").get("routePrefix", "api")
     if not isinstance(prefix, str):
         problems.append(f'"extensions.http.routePrefix" must be a string, not {prefix!r}')
-    bundle = _section(whole, "extensionBundle", problems)
+    bundle = section("extensionBundle")
     if bundle and not (isinstance(bundle.get("id"), str) and isinstance(bundle.get("version"), str)):
         problems.append('"extensionBundle" needs the strings "id" and "version"')
-    levels = _levels(
-        _section(_section(whole, "logging", problems), "logLevel", problems, "logging."), problems
-    )
-    if problems:
-        raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
-    return HostJson(str(prefix), bundle.get("id"), str(bundle.get("version", "")), levels)
-
-
-def _section(whole: Mapping[str, Any], name: str, problems: list[str], above: str = "") -> dict[str, Any]:
-    section: object = whole.get(name, {})
-    if isinstance(section, dict):
-        return cast("dict[str, Any]", section)
-    problems.append(f'"{above}{name}" must be an object, not {section!r}')
-    return {}
-
-
-def _levels(section: Mapping[str, Any], problems: list[str]) -> dict[str, int]:
-    levels: dict[str, int] = {}
-    for category, level in section.items():
-        if isinstance(level, str) and level.lower() in LEVELS:
-            levels[category] = LEVELS[level.lower()]
-        else:
+    levels = section("logging.logLevel")
+    for category, level in levels.items():
+        if str(level).lower() not in LEVELS:
             problems.append(
                 f'"logging.logLevel.{category}" is {level!r}, expected one of {", ".join(LEVELS)}'
             )
-    return levels
+    if problems:
+        raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
+    return HostJson(
+        str(prefix),
+        bundle.get("id"),
+        str(bundle.get("version", "")),
+        {category: LEVELS[str(level).lower()] for category, level in levels.items()},
+    )

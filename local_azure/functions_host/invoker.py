@@ -10,17 +10,11 @@ from typing import Any
 
 from local_azure.functions_host import input_binding, responses
 from local_azure.functions_host.binding_data import BindingData
-from local_azure.functions_host.bindings import assistant_create, dotnet
+from local_azure.functions_host.bindings import dotnet
 from local_azure.functions_host.bindings.assistant_service import AssistantService
 from local_azure.functions_host.function_table import Function
-from local_azure.functions_host.responses import BadResponseError, Response
-from local_azure.functions_host.worker_process import (
-    Datum,
-    HandlerError,
-    InvocationResponse,
-    WorkerExitedError,
-    WorkerProcess,
-)
+from local_azure.functions_host.responses import Response
+from local_azure.functions_host.worker_process import Datum, WorkerProcess
 
 WORKER_TIMEOUT = 20.0
 """Seconds that an invocation waits for a worker that is restarted."""
@@ -73,11 +67,7 @@ class Invoker:
         started = time.monotonic()
         try:
             outcome = await self._run(worker, function, invocation)
-        except (HandlerError, WorkerExitedError, BadResponseError, ClientDisconnectedError) as error:
-            logger.error("Executed 'Functions.%s' (Failed)\n%s", function.name, error)
-            raise InvocationError(str(error)) from error
-        except Exception as error:
-            # The SDKs of the bindings may raise any exception.
+        except Exception as error:  # the clients of the bindings may raise any
             logger.error(
                 "Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error
             )
@@ -95,7 +85,10 @@ class Invoker:
         worker_response = await worker.invoke(function.name, invocation.http, invocation.body, inputs)
         response = responses.convert(worker_response.response, worker_response.content)
         # The output bindings run before the response is sent, so that it is 500 if one fails.
-        await self._run_outputs(function, worker_response)
+        for name in function.outputs:
+            output = worker_response.outputs.get(name)
+            if output is not None:
+                await self._assistants.output(output.type, output.value)
         return Outcome(response, returned_json(worker_response.returned))
 
     async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Datum]:
@@ -114,12 +107,6 @@ class Invoker:
                 raise value
             inputs[binding.name] = Datum("string", value)
         return inputs
-
-    async def _run_outputs(self, function: Function, response: InvocationResponse) -> None:
-        for name, kind in function.outputs.items():
-            output = response.outputs.get(name)
-            if output is not None and kind == assistant_create.BINDING_TYPE:
-                await self._assistants.output(output.type, output.value)
 
 
 def returned_json(output: Datum | None) -> str | None:

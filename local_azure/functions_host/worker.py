@@ -71,15 +71,9 @@ class Function(typing.NamedTuple):
 class InvocationTask(asyncio.Task[typing.Any]):
     """Inherits the invocation id of the task that creates it; threads do not, as in Azure's worker."""
 
-    def __init__(self, coroutine: typing.Any, loop: asyncio.AbstractEventLoop, **options: typing.Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any) -> None:
         super().__init__(coroutine, loop=loop, **options)
         self.invocation_id: str | None = getattr(asyncio.current_task(loop), "invocation_id", None)
-
-
-def make_task(
-    loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any
-) -> InvocationTask:
-    return InvocationTask(coroutine, loop, **options)
 
 
 def current_invocation_id() -> str | None:
@@ -128,7 +122,7 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(make_task)
+        loop.set_task_factory(InvocationTask)
         threading.Thread(target=self._read, args=(loop,), name="reader", daemon=True).start()
         await asyncio.Event().wait()
 
@@ -308,51 +302,48 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
     takes_context = "context" in parameters and "context" not in bound
     if takes_context:
         del parameters["context"]
-    missing, unbound = set(bound) - set(parameters), set(parameters) - set(bound)
-    if missing:
-        raise LoadError(
-            f"cannot load the {name} function: the following parameters are declared in bindings "
-            f"but not in Python: {sorted(missing)}"
+    problem = None
+    if missing := set(bound) - set(parameters):
+        problem = f"the following parameters are declared in bindings but not in Python: {sorted(missing)}"
+    elif unbound := set(parameters) - set(bound):
+        problem = (
+            f"the following parameters are declared in Python but not in the function definition: "
+            f"{sorted(unbound)}"
         )
-    if unbound:
-        raise LoadError(
-            f"cannot load the {name} function: the following parameters are declared in Python "
-            f"but not in the function definition: {sorted(unbound)}"
-        )
-    annotations = typing.get_type_hints(handler)
-    for parameter in parameters:
-        if parameter in annotations:
-            _check_annotation(name, annotations[parameter], bound[parameter], library)
+    else:
+        annotations = typing.get_type_hints(handler)
+        annotated = (parameter for parameter in parameters if parameter in annotations)
+        problems = (_annotation_problem(annotations[name], bound[name], library) for name in annotated)
+        problem = next(filter(None, problems), None)
+    if problem:
+        raise LoadError(f"cannot load the {name} function: {problem}")
     return Function(name, handler, bindings, takes_context)
 
 
-def _check_annotation(name: str, annotation: typing.Any, binding: Message, library: typing.Any) -> None:
+def _annotation_problem(annotation: typing.Any, binding: Message, library: typing.Any) -> str | None:
     parameter, kind = binding["name"], binding["type"]
     is_out = (typing.get_origin(annotation) or annotation) is library.Out
     if is_out != (binding["direction"].upper() == "OUT"):
-        raise LoadError(
-            f"cannot load the {name} function: binding {parameter} is declared to have the "
-            f"{binding['direction'].lower()!r} direction, but its annotation in Python is "
-            f"{'' if is_out else 'not '}a subclass of azure.functions.Out"
+        return (
+            f"binding {parameter} is declared to have the {binding['direction'].lower()!r} direction, but "
+            f"its annotation in Python is {'' if is_out else 'not '}a subclass of azure.functions.Out"
         )
     if is_out:
-        return
+        return None
     if not isinstance(annotation, type):
-        raise LoadError(
-            f"cannot load the {name} function: binding {parameter} has invalid non-type annotation "
-            f"{annotation!r}"
-        )
+        return f"binding {parameter} has invalid non-type annotation {annotation!r}"
     converter = library.get_binding_registry().get(kind)
     fits = (
         issubclass(annotation, (str, bytes))
         if converter is None
         else converter.check_input_type_annotation(annotation)
     )
-    if not fits:
-        raise LoadError(
-            f'cannot load the {name} function: type of {parameter} binding in function.json "{kind}" does '
-            f'not match its Python annotation "{annotation.__name__}"'
-        )
+    if fits:
+        return None
+    return (
+        f'type of {parameter} binding in function.json "{kind}" does not match its Python annotation '
+        f'"{annotation.__name__}"'
+    )
 
 
 def http_datum(http: Message, body: bytes) -> Datum:

@@ -4,7 +4,6 @@ The first table client is used for every later setting and collection, and the f
 connection for every later model.
 """
 
-import importlib
 import logging
 from typing import Any, cast
 
@@ -153,9 +152,3 @@ class AssistantService:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         return ChatClient(self._session, endpoint, model, key, credential)
-
-
-def import_clients() -> None:
-    """Imports the client libraries (about 200 ms), so that the first request need not."""
-    for module in ("azure.data.tables.aio", "azure.identity.aio"):
-        importlib.import_module(module)

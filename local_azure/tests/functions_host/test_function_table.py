@@ -44,7 +44,7 @@ def errors_of(one: FunctionMetadata, found: bundle.Bundle | None = PREVIEW, **se
 def test_a_function_of_the_preview_bundle_serves() -> None:
     table = function_table.build([function("Create", CREATE)], "api", PREVIEW, Configuration({}))
     assert table.errors == ()
-    assert table.functions["Create"].outputs == {"requests": "assistantcreate"}
+    assert table.functions["Create"].outputs == ("requests",)
     assert table.routes[0].auth_level == "function"
     assert table.routes[0].template.text == "api/a/{id}"
     assert table.routes[0].methods == {"PUT"}
