@@ -1,10 +1,11 @@
 """A local Azure of the tests' own, the function apps in it, and requests to them."""
 
 import asyncio
+import compileall
 import http.client
 import io
 import json
-import py_compile
+import shutil
 import socket
 import ssl
 import tempfile
@@ -15,7 +16,6 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import cache_from_source
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any, TypeVar, cast
@@ -70,18 +70,13 @@ def _libraries() -> Iterable[tuple[Path, str]]:
 @cache
 def _library_files() -> Mapping[str, bytes]:
     """Compiled too: every worker that a test starts would do it again."""
-    files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        compiled = Path(scratch) / "module.pyc"
         for folder, target in _libraries():
-            for file in sorted(folder.rglob("*.py")):
-                name = f"{target}/{file.relative_to(folder).as_posix()}"
-                files[name] = file.read_bytes()
-                py_compile.compile(
-                    str(file), str(compiled), name, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-                )
-                files[cache_from_source(name)] = compiled.read_bytes()
-    return files
+            shutil.copytree(folder, Path(scratch, target), ignore=shutil.ignore_patterns("__pycache__"))
+        unchecked = PycInvalidationMode.UNCHECKED_HASH
+        compileall.compile_dir(scratch, quiet=2, stripdir=scratch, invalidation_mode=unchecked)
+        files = [path for path in Path(scratch).rglob("*.py*") if path.is_file()]
+        return {path.relative_to(scratch).as_posix(): path.read_bytes() for path in files}
 
 
 def write_app(folder: Path, function_app: str) -> Path:

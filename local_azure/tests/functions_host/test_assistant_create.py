@@ -110,7 +110,7 @@ def test_an_unknown_credential_is_refused() -> None:
         connections.credential(settings, "AzureWebJobsStorage")
 
 
-async def test_the_first_client_serves_later_collections_with_a_warning(
+async def test_the_first_client_serves_later_collections(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = AssistantService(Configuration(IDENTITY), Skills(no_skill))

@@ -68,9 +68,7 @@ def test_an_output_that_is_no_create_request_fails(site: TestSite) -> None:
     assert (response.status, response.body) == (500, b"")
 
 
-def test_without_the_table_role_the_put_fails_and_202_is_never_sent(
-    new_site: Callable[..., TestSite],
-) -> None:
+def test_without_the_table_role_a_put_is_500(new_site: Callable[..., TestSite]) -> None:
     site = new_site(roles=(BLOB_OWNER,)).start(app.SOURCE)
     response = site.send("PUT", "/api/assistants/norole")
     assert (response.status, response.body) == (500, b"")
@@ -84,22 +82,17 @@ def test_without_the_table_role_the_put_fails_and_202_is_never_sent(
 # Routes and keys
 
 
-@pytest.mark.parametrize("hostile", ["a%27b", "a%2Fb", "a%0Ab", "x" * 65, "", "%C3%A4", "a%20b"])
-def test_a_hostile_id_never_reaches_the_handler(site: TestSite, hostile: str) -> None:
-    assert site.send("PUT", f"/api/assistants/{hostile}").status == 404
-
-
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        ("PUT", "/api/seen/a", 404),
         ("HEAD", "/api/seen/a", 404),
         ("OPTIONS", "/api/seen/a", 404),
-        ("PATCH", "/api/any", 200),
-        ("GET", "/nothing", 404),
-        ("GET", "/API/ANY", 200),
+        ("PATCH", "/API/any", 200),
         ("GET", "//api/any", 404),
         ("GET", "/api/./any", 200),
+        # A hostile id reaches no handler.
+        ("PUT", "/api/assistants/a%27b", 404),
+        ("PUT", "/api/assistants/a%2Fb", 404),
         ("GET", "/api/off", 404),
         ("GET", "/api/misnamed", 404),
         ("GET", "/api/any%00", 400),
@@ -279,9 +272,7 @@ def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(site: TestSite) 
         ("/api/status?code=412", 412, "text/plain; charset=utf-8"),
     ],
 )
-def test_content_types_are_those_of_the_library(
-    site: TestSite, target: str, status: int, content_type: str
-) -> None:
+def test_content_types_of_responses(site: TestSite, target: str, status: int, content_type: str) -> None:
     response = site.send("GET", target)
     assert (response.status, response.headers["Content-Type"]) == (status, content_type)
     assert bool(response.body) is (status == 200)
@@ -363,9 +354,7 @@ def test_a_host_that_dies_is_started_again_on_the_same_port(site: TestSite) -> N
 # host.json
 
 
-def test_host_json_decides_the_prefix_the_bundle_and_what_is_logged(
-    site: TestSite, new_site: Callable[..., TestSite]
-) -> None:
+def test_host_json_is_applied(site: TestSite, new_site: Callable[..., TestSite]) -> None:
     host: dict[str, Any] = {
         "extensions": {"http": {"routePrefix": "v1"}},
         "extensionBundle": {

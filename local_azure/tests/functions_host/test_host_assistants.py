@@ -28,7 +28,7 @@ from local_azure.tests.functions_host.harness import (
     send,
     until,
 )
-from local_azure.tests.functions_host.model import ScriptedModel, refuses, says
+from local_azure.tests.functions_host.model import Reply, ScriptedModel, refuses, says
 
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 START = "2000-01-01T00:00:00Z"
@@ -58,6 +58,13 @@ def post_body(site: TestSite, assistant: str, body: bytes = b'{"message": "hi"}'
     return site.send("POST", f"/api/body/{assistant}", body)
 
 
+def talk(site: TestSite, model: ScriptedModel, assistant: str, *replies: Reply) -> Answer:
+    """A post to a new assistant."""
+    create(site, assistant)
+    model.script(*replies)
+    return post(site, assistant)
+
+
 def query(site: TestSite, assistant: str, since: str = START) -> Answer:
     return site.send("GET", f"/api/assistants/{quote(assistant, safe='')}?timestampUTC={quote(since)}")
 
@@ -77,9 +84,7 @@ def contents(site: TestSite, assistant: str) -> list[tuple[str, str]]:
 # Post
 
 
-def test_a_post_writes_both_messages_and_the_state_and_answers_the_new_ones(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_writes_rows_and_returns_new_messages(site: TestSite, model: ScriptedModel) -> None:
     create(site, "talk")
     model.script(says("Hello ä", tokens=21))
     response = post(site, "talk", "hi & <you>")
@@ -130,9 +135,7 @@ def test_a_message_of_the_body_goes_to_a_reasoning_model(site: TestSite, model: 
     assert contents(site, "reasons")[1] == ("User", "a\ufffd")
 
 
-def test_a_missing_assistant_is_no_error_and_costs_no_model_call(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_missing_assistant_costs_no_model_call(site: TestSite, model: ScriptedModel) -> None:
     model.script()
     nobody = (
         b'{"id":"nobody","exists":false,"createdAt":"0001-01-01T00:00:00",'
@@ -155,17 +158,13 @@ def test_a_post_without_a_message_fails_before_the_handler(site: TestSite, model
 
 
 def test_a_model_that_fails_leaves_no_row(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "refused")
-    model.script(refuses(400, "content_filter", "not that"))
-    assert post(site, "refused").status == 500
+    assert talk(site, model, "refused", refuses(400, "content_filter", "not that")).status == 500
     assert len(model.requests) == 1
     assert contents(site, "refused") == CREATED
     site.wait_for_log("HTTP 400 (content_filter)\nnot that")
 
 
-def test_a_late_reply_is_written_where_the_assistant_was_deleted_meanwhile(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_late_reply_is_written_after_a_deletion(site: TestSite, model: ScriptedModel) -> None:
     """Recording post/plain: the last PATCH has no If-Match, and so it is insert-or-merge."""
     create(site, "deleted")
 
@@ -181,9 +180,7 @@ def test_a_late_reply_is_written_where_the_assistant_was_deleted_meanwhile(
     assert (rows[-1]["Exists"], rows[-1]["TotalMessages"]) == (True, 3)
 
 
-def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_without_its_client_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
     """Recording rpc-request/client-leaves-model."""
     create(site, "left")
     runs = site.log.count("handler of Post runs")
@@ -202,9 +199,7 @@ def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
     assert site.log.count("handler of Post runs") == runs
 
 
-def test_a_worker_that_dies_while_the_model_is_asked_holds_no_row_back(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_without_its_worker_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
     create(site, "died")
 
     def kill_worker() -> None:
@@ -222,10 +217,9 @@ def test_a_worker_that_dies_while_the_model_is_asked_holds_no_row_back(
 
 
 def test_a_skill_runs_and_its_return_value_goes_to_the_model(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "todo")
     arguments = '{"task": "buy milk", "other": 1}'
-    model.script(says(None, ("c1", "addtodo", arguments), tokens=5), says("Done.", tokens=9))
-    state = post(site, "todo", "remember milk").json()
+    call_reply = says(None, ("c1", "addtodo", arguments), tokens=5)
+    state = talk(site, model, "todo", call_reply, says("Done.", tokens=9)).json()
     assert state["totalTokens"] == 9
     assert [message["content"] for message in state["recentMessages"]] == ["", "Done."]
     call = {"id": "c1", "functionName": "addtodo", "functionArguments": arguments, "kind": "Function"}
@@ -246,12 +240,8 @@ def test_a_skill_runs_and_its_return_value_goes_to_the_model(site: TestSite, mod
     assert state_of(site, "todo")["recentMessages"][2] == state["recentMessages"][0]
 
 
-def test_enabled_skills_are_offered_to_the_model_and_have_no_route(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "tools")
-    model.script(says("ok"))
-    post(site, "tools")
+def test_enabled_skills_are_tools_without_a_route(site: TestSite, model: ScriptedModel) -> None:
+    talk(site, model, "tools", says("ok"))
     assert [tool["function"]["name"] for tool in model.requests[0].body["tools"]] == ["AddTodo", "Give"]
     assert site.send("POST", "/api/RememberTask").status == 404
 
@@ -268,9 +258,16 @@ def test_the_model_gets_the_output_or_the_failure_of_every_call(site: TestSite, 
         ("Off", '{"x": "a"}', FAILED),
         ("Unknown", "{}", FAILED),
     ]
-    create(site, "give")
-    model.script(says(None, *((f"c{at}", *call[:2]) for at, call in enumerate(calls))), says("Done."))
-    assert post(site, "give").status == 200
+    assert (
+        talk(
+            site,
+            model,
+            "give",
+            says(None, *((f"c{at}", *call[:2]) for at, call in enumerate(calls))),
+            says("Done."),
+        ).status
+        == 200
+    )
     assert [content for role, content in contents(site, "give") if role == "Tool"] == [
         f"Function Name: '{name}' and Function Result: '{output}'" for name, _, output in calls
     ]
@@ -279,9 +276,7 @@ def test_the_model_gets_the_output_or_the_failure_of_every_call(site: TestSite, 
 # Query
 
 
-def test_a_query_answers_every_message_after_a_time_with_the_system_prompt(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_query_returns_the_messages_after_a_time(site: TestSite, model: ScriptedModel) -> None:
     create(site, "ask")
     model.script(says("one"), says("two"))
     middle = post(site, "ask", "first").json()["lastUpdatedAt"]
@@ -318,9 +313,7 @@ def test_a_timestamp_is_decoded_twice(site: TestSite, target: str, reason: str |
 # Section 9 of the facts: what the extension does when nobody guards it
 
 
-def test_hazard_1_an_injected_filter_reads_the_rows_of_another(
-    raw_site: TestSite, model: ScriptedModel
-) -> None:
+def test_hazard_1_a_filter_reads_rows_of_another(raw_site: TestSite, model: ScriptedModel) -> None:
     create(raw_site, "victim")
     state = state_of(raw_site, INJECTION)
     assert state["exists"] is True
@@ -332,7 +325,7 @@ def test_hazard_1_an_injected_filter_reads_the_rows_of_another(
     assert contents(raw_site, "victim") == CREATED
 
 
-def test_hazard_1_an_injected_filter_deletes_the_rows_of_another(raw_site: TestSite) -> None:
+def test_hazard_1_a_filter_deletes_rows_of_another(raw_site: TestSite) -> None:
     create(raw_site, "victim")
     # The insert that follows may work or not; the victim's rows are gone by then.
     raw_site.send("PUT", f"/api/assistants/{quote(INJECTION)}")
@@ -350,12 +343,13 @@ def test_raw_routes_are_a_notice_of_the_status(raw_site: TestSite, site: TestSit
     assert "notices" not in site.host_status
 
 
-def test_hazard_6_arguments_that_were_cut_make_the_conversation_unreadable(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "cut")
-    model.script(says(None, ("c1", "AddTodo", '{"task": "a very long')), says("Sorry."))
-    assert post(site, "cut").status == 200
+def test_hazard_6_cut_arguments_cannot_be_read_again(site: TestSite, model: ScriptedModel) -> None:
+    assert (
+        talk(
+            site, model, "cut", says(None, ("c1", "AddTodo", '{"task": "a very long')), says("Sorry.")
+        ).status
+        == 200
+    )
     model.script()
     assert post(site, "cut").status == 500
     assert query(site, "cut").status == 500
@@ -364,11 +358,10 @@ def test_hazard_6_arguments_that_were_cut_make_the_conversation_unreadable(
     assert query(site, "cut").status == 200
 
 
-def test_hazard_7_calls_beyond_the_limit_stay_without_an_answer(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "loops")
+def test_hazard_7_calls_beyond_the_limit_get_no_answer(site: TestSite, model: ScriptedModel) -> None:
     calls = [(f"c{number}", "AddTodo", '{"task": "x"}') for number in range(50)]
-    model.script(says(None, *calls), says(None, ("last", "AddTodo", '{"task": "x"}')))
-    assert post(site, "loops").status == 200
+    last = says(None, ("last", "AddTodo", '{"task": "x"}'))
+    assert talk(site, model, "loops", says(None, *calls), last).status == 200
     assert len(model.requests) == 2
     assert contents(site, "loops")[-1] == ("Assistant", "")
     site.wait_for_log("due to exceeding the limit of 50")
@@ -379,20 +372,14 @@ def test_hazard_7_calls_beyond_the_limit_stay_without_an_answer(site: TestSite, 
     assert user["role"] == "user"
 
 
-def test_hazard_8_more_rows_than_a_transaction_takes_are_lost_after_the_skills_ran(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "many")
+def test_hazard_8_too_many_rows_are_lost(site: TestSite, model: ScriptedModel) -> None:
     calls = [(f"c{number}", "AddTodo", '{"task": "many rows"}') for number in range(97)]
-    model.script(says(None, *calls), says("Done."))
-    assert post(site, "many").status == 500
+    assert talk(site, model, "many", says(None, *calls), says("Done.")).status == 500
     assert site.log.count("remembered 'many rows'") == 97
     assert contents(site, "many") == CREATED
 
 
-def test_hazard_9_posts_at_the_same_time_collide_after_the_model_was_paid(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_hazard_9_simultaneous_posts_collide(site: TestSite, model: ScriptedModel) -> None:
     create(site, "collide")
 
     def both_asked() -> None:
@@ -408,9 +395,7 @@ def test_hazard_9_posts_at_the_same_time_collide_after_the_model_was_paid(
 
 
 def test_hazard_10_a_create_during_a_post_leaves_a_wrong_count(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "raced")
-    model.script(says("one"))
-    post(site, "raced")
+    talk(site, model, "raced", says("one"))
     model.script(says("two", before=lambda: create(site, "raced")))
     assert post(site, "raced").status == 200
     rows = site.azure.rows("raced")
@@ -431,9 +416,7 @@ def other_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSi
     site.delete()
 
 
-def test_a_new_host_has_no_table_until_a_create_and_keeps_its_first_model(
-    other_site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_host_keeps_its_first_table_and_model(other_site: TestSite, model: ScriptedModel) -> None:
     """Hazard 15: the default model is the name of its enum's member."""
     assert query(other_site, "a").status == 500
     assert post(other_site, "a").status == 500

@@ -262,34 +262,36 @@ def hosts(site: TestSite) -> list[int]:
     return pids
 
 
-def test_a_host_whose_package_cannot_be_kept_ends(site: TestSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def intercept_release(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
+    """Calls the action in place of the upload of an accepted package."""
     upload = DeploymentStorage.upload
 
-    def without_the_role(storage: DeploymentStorage, blob: str, file: Path) -> None:
-        if blob == RELEASED_PACKAGE:
-            raise InaccessibleStorageError("403")
-        upload(storage, blob, file)
+    def upload_or_act(storage: DeploymentStorage, blob: str, file: Path) -> None:
+        action() if blob == RELEASED_PACKAGE else upload(storage, blob, file)
 
-    monkeypatch.setattr(DeploymentStorage, "upload", without_the_role)
+    monkeypatch.setattr(DeploymentStorage, "upload", upload_or_act)
+
+
+def test_a_host_whose_package_cannot_be_kept_ends(site: TestSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise InaccessibleStorageError("403")
+
+    intercept_release(monkeypatch, refuse)
     before = hosts(site)
     assert site.deploy(code("new"))["status"] == 3
     assert (len(before), hosts(site)) == (1, before)
 
 
-def test_a_site_that_is_deleted_while_its_package_is_kept_leaves_no_host(
+def test_a_site_deleted_during_a_deployment_leaves_no_host(
     empty_site: TestSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = DeploymentStorage.upload
     reached, end = threading.Event(), threading.Event()
 
-    def slow(storage: DeploymentStorage, blob: str, file: Path) -> None:
-        if blob == RELEASED_PACKAGE:
-            reached.set()
-            end.wait(DEADLINE)
-        else:
-            upload(storage, blob, file)
+    def wait() -> None:
+        reached.set()
+        end.wait(DEADLINE)
 
-    monkeypatch.setattr(DeploymentStorage, "upload", slow)
+    intercept_release(monkeypatch, wait)
     try:
         assert empty_site.publish(content("new")).status == 202
         assert reached.wait(DEADLINE)
@@ -303,9 +305,7 @@ def test_a_site_that_is_deleted_while_its_package_is_kept_leaves_no_host(
 # Settings and restarts
 
 
-def test_only_new_settings_restart_the_host_and_it_keeps_its_port(
-    site: TestSite,
-) -> None:
+def test_only_new_settings_restart_the_host(site: TestSite) -> None:
     assert site.deploy(code("v"))["status"] == 4
     port, instance = site.hosts.default, site.host_status["instanceId"]
     site.configure()
@@ -341,9 +341,7 @@ def test_settings_that_break_the_app_are_an_error_until_they_are_fixed(empty_sit
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
-def test_a_new_start_keeps_port_keys_and_deployments_and_restores_the_code(
-    site: TestSite, on_disk: bool
-) -> None:
+def test_a_new_start_restores_the_site(site: TestSite, on_disk: bool) -> None:
     made = site.deploy(code("kept"))["id"]
     hosts, keys, azure = site.hosts, site.keys, site.azure
     azure.run(azure.sites.close())

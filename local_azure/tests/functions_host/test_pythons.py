@@ -21,9 +21,7 @@ def test_the_own_version_is_the_own_interpreter(version: str) -> None:
     assert find_python(version) == (sys.executable, None)
 
 
-def test_names_on_path_that_do_not_run_are_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_do_not_run_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pyenv leaves shims for versions that are not active."""
     shim = program(tmp_path / "shims", "echo 'pyenv: python3.99: command not found' >&2; exit 127")
     other = program(tmp_path / "other", "echo 3.8 /usr/bin/python3.8")
@@ -46,9 +44,7 @@ def test_without_that_version_the_own_one_runs_and_a_notice_says_so(
     assert OWN in notice
 
 
-def test_a_python_that_is_installed_meanwhile_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_below_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `uv python install` does it: below the home folder, on PATH or not."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "/nowhere")

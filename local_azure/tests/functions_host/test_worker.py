@@ -171,9 +171,7 @@ async def test_a_handler_gets_the_request_and_answers_it(running: Running) -> No
     assert response.response["cookies"] == ["a=b; Path=/"]
 
 
-async def test_lines_without_the_id_of_a_running_invocation_are_dropped(
-    app: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_lines_without_an_invocation_are_dropped(app: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Azure/azure-functions-python-worker #1158: the host knows no function that such a line belongs to."""
     async with started(app) as running:
         await running.call("Logs")
