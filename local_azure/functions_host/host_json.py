@@ -64,13 +64,14 @@ def parse(text: str) -> HostJson:
     problems: list[str] = []
 
     def section(path: str) -> dict[str, Any]:
-        value: Any = whole
+        members = whole
         for name in path.split("."):
-            value = value.get(name, {})
+            value: object = members.get(name, {})
             if not isinstance(value, dict):
                 problems.append(f'"{path}" must be an object, but "{name}" is {value!r}')
                 return {}
-        return cast("dict[str, Any]", value)
+            members = cast("dict[str, Any]", value)
+        return members
 
     if whole.get("version") != "2.0":
         problems.append(f'"version" must be "2.0", not {whole.get("version")!r}')

@@ -312,8 +312,11 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
         )
     else:
         annotations = typing.get_type_hints(handler)
-        annotated = (parameter for parameter in parameters if parameter in annotations)
-        problems = (_annotation_problem(annotations[name], bound[name], library) for name in annotated)
+        problems = (
+            _annotation_problem(annotations[parameter], bound[parameter], library)
+            for parameter in parameters
+            if parameter in annotations
+        )
         problem = next(filter(None, problems), None)
     if problem:
         raise LoadError(f"cannot load the {name} function: {problem}")
