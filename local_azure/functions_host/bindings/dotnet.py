@@ -15,10 +15,7 @@ Instant = str
 NEVER: Instant = "0001-01-01T00:00:00.0000000Z"
 """`default(DateTime)`."""
 
-ISO = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?",
-    re.ASCII,
-)
+ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 """A string that Newtonsoft.Json parses as a date where it reads JSON without a target type."""
 
 DEPTH_LIMIT = 64
@@ -31,10 +28,7 @@ _BRACKET = re.compile(r"[\[{\]}]")
 _JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_NEWTONSOFT = {
-    **{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]},
-    **_SHORT,
-}
+_NEWTONSOFT = {**{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]}, **_SHORT}
 _SYSTEM_TEXT = {
     **{chr(code): f"\\u{code:04X}" for code in [*range(0x20), 0x7F]},
     **{character: f"\\u{ord(character):04X}" for character in "\"&'+<>`"},

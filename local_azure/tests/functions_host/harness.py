@@ -44,11 +44,7 @@ BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
 TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 PREVIEW_BUNDLE = {"id": "Microsoft.Azure.Functions.ExtensionBundle.Preview", "version": "[4.45.0, 4.48.0)"}
 DEADLINE = 30.0
-_LIBRARIES = (
-    (azure.functions, "azure/functions"),
-    (werkzeug, "werkzeug"),
-    (markupsafe, "markupsafe"),
-)
+_LIBRARIES = ((azure.functions, "azure/functions"), (werkzeug, "werkzeug"), (markupsafe, "markupsafe"))
 _PACKAGES = ".python_packages/lib/site-packages"
 
 

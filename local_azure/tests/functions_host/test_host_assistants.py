@@ -20,14 +20,7 @@ from local_azure.runtime.ports import Ports
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
 from local_azure.tests.functions_host import app
-from local_azure.tests.functions_host.harness import (
-    GROUP,
-    Answer,
-    LocalAzure,
-    TestSite,
-    send,
-    until,
-)
+from local_azure.tests.functions_host.harness import GROUP, Answer, LocalAzure, TestSite, send, until
 from local_azure.tests.functions_host.model import Reply, ScriptedModel, refuses, says
 
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
