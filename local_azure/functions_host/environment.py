@@ -6,8 +6,6 @@ from typing import Any
 from local_azure.core import ids
 from local_azure.core.store import Resource
 
-ROOT_VARIABLE = "AzureWebJobsScriptRoot"
-
 
 def app_settings(site: Resource) -> dict[str, str]:
     """`properties.siteConfig.appSettings`, a list of name and value."""
@@ -23,17 +21,9 @@ def python_version(site: Resource) -> str:
 
 
 def platform_variables(
-    site: Resource,
-    *,
-    host_name: str,
-    instance_id: str,
-    root: str,
-    identity_endpoint: str,
-    identity_header: str,
-    certificates: Mapping[str, str],
+    site: Resource, *, host_name: str, root: str, identity_endpoint: str, identity_header: str
 ) -> dict[str, str]:
     """The variables that Azure adds on Flex Consumption (Docs: App settings reference)."""
-    name = site["name"]
     variables = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Production",
         "FUNCTIONS_EXTENSION_VERSION": "~4",
@@ -42,12 +32,10 @@ def platform_variables(
         "LANG": "C.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "WEBSITE_HOSTNAME": host_name,
-        "WEBSITE_INSTANCE_ID": instance_id,
         "WEBSITE_RESOURCE_GROUP": ids.name_of(ids.resource_group_of(site["id"]) or site["id"]),
-        "WEBSITE_SITE_NAME": name,
+        "WEBSITE_SITE_NAME": site["name"],
         "WEBSITE_SKU": "FlexConsumption",
-        ROOT_VARIABLE: root,
-        **certificates,
+        "AzureWebJobsScriptRoot": root,
     }
     version = python_version(site)
     if version:

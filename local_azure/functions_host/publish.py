@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from local_azure.core import ids
 from local_azure.core.access import permits
 from local_azure.core.store import Store
 from local_azure.core.tokens import ARM_AUDIENCES, TokenError, Tokens
-from local_azure.functions_host import deployments, zip_package
+from local_azure.functions_host import deployments
 from local_azure.functions_host.deployment_storage import InaccessibleStorageError
 from local_azure.functions_host.deployments import Deployment, DeploymentList, Status, now
 
@@ -162,7 +163,7 @@ class PublishEndpoint:
                 await asyncio.to_thread(output.write, chunk)
         finally:
             await asyncio.to_thread(output.close)
-        if not await asyncio.to_thread(zip_package.is_zip, package):
+        if not await asyncio.to_thread(zipfile.is_zipfile, package):
             raise RequestError(400, f"The body ({size} bytes) is not a zip file.")
 
     async def _deploy(self, pending: Deployment, package: Path) -> None:

@@ -54,21 +54,16 @@ def _decode(escapes: re.Match[str]) -> str:
 
 
 def _without_dots(path: str) -> str:
-    if "/." not in path:
-        return path
     kept: list[str] = []
     segments = path.split("/")
-    for at, segment in enumerate(segments):
-        last = at == len(segments) - 1
+    for segment in segments:
         if segment == "..":
-            if len(kept) > 1:
-                kept.pop()
+            del kept[max(1, len(kept) - 1) :]  # not the empty segment before the first slash
         elif segment != ".":
             kept.append(segment)
-            continue
-        if last:
-            kept.append("")
-    return "/".join(kept) or "/"
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/".join(kept)
 
 
 def query_pairs(raw: str) -> list[tuple[str, str]]:

@@ -278,12 +278,11 @@ class Site:
         variables = environment.platform_variables(
             site,
             host_name=self.hosts.default,
-            instance_id=self._instance_id,
             root=str(code or self._folder),
             identity_endpoint=platform.identity_endpoint,
             identity_header=platform.tokens.header_for(self.id),
-            certificates=platform.tls.client_environment(),
         )
+        variables |= {"WEBSITE_INSTANCE_ID": self._instance_id, **platform.tls.client_environment()}
         settings = {**environment.app_settings(site), **variables}
         # A proxy in the app settings cannot reach the services of local Azure on this machine.
         settings |= without_proxy(settings)

@@ -70,7 +70,6 @@ class WorkerProcess:
     """A worker that is restarted when it ends. Belongs to one event loop."""
 
     def __init__(self, python: str, root: Path, environment: Mapping[str, str]) -> None:
-        self.restarts = 0
         self._command = (python, "-I", "-S", "-u", worker.__file__)
         self._root = root
         self._environment = dict(environment)
@@ -150,14 +149,12 @@ class WorkerProcess:
                 while (frame := await self._read(reader))[0]["kind"] != "indexed":
                     _log(frame[0])
         except TimeoutError:
-            return reader, IndexingResponse(
-                (), f"The worker did not index the functions within {INDEXING_TIMEOUT:g} s."
-            )
+            error = f"The worker did not index the functions within {INDEXING_TIMEOUT:g} s."
+            return reader, IndexingResponse((), error)
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await self._process.wait()
-            return reader, IndexingResponse(
-                (), f"The worker ended with code {code} while it imported the functions."
-            )
+            error = f"The worker ended with code {code} while it imported the functions."
+            return reader, IndexingResponse((), error)
         return reader, _indexing_response(frame[0])
 
     async def _supervise(self, reader: asyncio.StreamReader) -> None:
@@ -167,9 +164,9 @@ class WorkerProcess:
             self._ready.clear()
             code = await self._end()
             log.error("The Python worker ended with code %s and is restarted", code)
-            self._fail_invocations(
-                WorkerExitedError(f"The Python worker ended with code {code} during the invocation.")
-            )
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(WorkerExitedError(f"The worker ended with code {code}."))
             if time.monotonic() - started > _LAST_BACKOFF:
                 self._backoff = _FIRST_BACKOFF
             reader = await self._restart()
@@ -179,7 +176,6 @@ class WorkerProcess:
         while True:
             await asyncio.sleep(self._backoff)
             self._backoff = min(self._backoff * 2, _LAST_BACKOFF)
-            self.restarts += 1
             try:
                 reader, indexed = await self._launch()
             except OSError as error:
@@ -211,11 +207,6 @@ class WorkerProcess:
         length, content_length = worker.HEADER.unpack(await reader.readexactly(worker.HEADER.size))
         message = cast("dict[str, Any]", json.loads(await reader.readexactly(length)))
         return message, await reader.readexactly(content_length)
-
-    def _fail_invocations(self, error: Exception) -> None:
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(error)
 
     async def _end(self) -> int | None:
         process, self._process = self._process, None

@@ -12,10 +12,6 @@ class PackageError(ValueError):
     """A package that cannot be extracted."""
 
 
-def is_zip(file: Path) -> bool:
-    return zipfile.is_zipfile(file)
-
-
 def extract(file: Path, folder: Path) -> None:
     """Extracts the zip into `folder`. Raises PackageError, also for file names outside of it."""
     try:
