@@ -104,10 +104,30 @@ def test_storage_without_an_identity_says_what_is_missing(
         connections.table_service_uri(Configuration(settings), setting)
 
 
-def test_an_unknown_credential_is_refused() -> None:
-    settings = Configuration({**IDENTITY, "AzureWebJobsStorage__credential": "secret"})
-    with pytest.raises(BindingError, match="'secret'"):
-        connections.credential(settings, "AzureWebJobsStorage")
+@pytest.mark.parametrize(
+    ("section", "arguments"),
+    [
+        ({}, {"client_id": "default"}),
+        ({"credential": "ManagedIdentity"}, {}),
+        ({"credential": "managedidentity", "clientId": "c"}, {"client_id": "c"}),
+        ({"managedIdentityResourceId": "r"}, {"identity_config": {"resource_id": "r"}}),
+        ({"clientId": "c", "managedIdentityResourceId": "r"}, "not both"),
+        ({"credential": "secret"}, "'secret'"),
+    ],
+)
+def test_a_connection_section_names_a_managed_identity(
+    monkeypatch: pytest.MonkeyPatch, section: dict[str, str], arguments: dict[str, Any] | str
+) -> None:
+    def credential(**created: Any) -> dict[str, Any]:
+        return created
+
+    monkeypatch.setattr("azure.identity.aio.ManagedIdentityCredential", credential)
+    settings = {"AZURE_CLIENT_ID": "default", **{f"S__{name}": value for name, value in section.items()}}
+    if isinstance(arguments, str):
+        with pytest.raises(BindingError, match=arguments):
+            connections.credential(Configuration(settings), "S")
+    else:
+        assert connections.credential(Configuration(settings), "S") == arguments
 
 
 async def test_the_first_client_serves_later_collections(

@@ -35,6 +35,12 @@ class Clock:
         trigger = TimerTrigger("timer", ncrontab.parse(schedule), **options)
         return TimerListener("Retain", trigger, self.folder, self.run, lambda: self.now)
 
+    async def start(self, schedule: str = HOURLY, **options: Any) -> datetime:
+        """Starts a new timer and returns its next occurrence."""
+        timer = self.timer(schedule, **options)
+        await timer.start()
+        return timer.next
+
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Clock:
@@ -45,56 +51,43 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-11-25T{text}+00:00")
 
 
-async def test_a_new_timer_runs_at_its_next_occurrence(clock: Clock) -> None:
-    timer = clock.timer()
-    await timer.start()
-    assert clock.runs == []
-    assert timer.next == at("11:00:00")
-
-
 async def test_what_was_missed_while_nothing_ran_is_run_once(clock: Clock) -> None:
-    await clock.timer().start()
+    assert await clock.start() == at("11:00:00")
+    assert clock.runs == []
     clock.now = at("14:30:00")
-    timer = clock.timer()
-    await timer.start()
+    assert await clock.start() == at("15:00:00")
     assert [run["IsPastDue"] for run in clock.runs] == [True]
     assert clock.runs[0]["ScheduleStatus"]["Next"] == "2026-11-25T11:00:00+00:00"
-    assert timer.next == at("15:00:00")
-    again = clock.timer()
-    await again.start()
+    await clock.start()
     assert len(clock.runs) == 1
 
 
 async def test_without_a_monitor_nothing_is_remembered(clock: Clock) -> None:
-    await clock.timer(use_monitor=False).start()
+    await clock.start(use_monitor=False)
     clock.now = at("14:30:00")
-    await clock.timer(use_monitor=False).start()
+    assert await clock.start(use_monitor=False) == at("15:00:00")
     assert clock.runs == []
     assert not clock.folder.exists()
 
 
 async def test_run_on_startup_runs_at_each_start(clock: Clock) -> None:
-    for _ in range(2):
-        await clock.timer(run_on_startup=True).start()
+    await clock.start(run_on_startup=True)
+    await clock.start(run_on_startup=True)
     assert [run["IsPastDue"] for run in clock.runs] == [False, False]
 
 
 async def test_a_schedule_that_changed_runs_nothing_that_the_old_one_missed(clock: Clock) -> None:
-    await clock.timer().start()
+    await clock.start()
     clock.now = at("14:30:00")
-    timer = clock.timer("0 45 * * * *")
-    await timer.start()
+    assert await clock.start("0 45 * * * *") == at("14:45:00")
     assert clock.runs == []
-    assert timer.next == at("14:45:00")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"Last": "x", "Next": "y", "LastUpdated": "z"}'])
 async def test_a_file_that_is_broken_is_begun_anew(clock: Clock, content: str) -> None:
     clock.folder.mkdir()
     (clock.folder / "retain.json").write_text(content)
-    timer = clock.timer()
-    await timer.start()
-    assert timer.next == at("11:00:00")
+    assert await clock.start() == at("11:00:00")
 
 
 async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock: Clock) -> None:
