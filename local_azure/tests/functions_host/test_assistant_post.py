@@ -1,6 +1,6 @@
 """What the model is sent, and what of its answers is taken: pure functions."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -83,79 +83,52 @@ def test_the_service_says_when_to_ask_again(headers: dict[str, str], seconds: fl
     assert chat_client.retry_after(headers) == seconds
 
 
-class ScriptedSession:
-    """Answers with statuses and headers, in place of an `aiohttp.ClientSession`."""
-
-    def __init__(self, answers: Sequence[tuple[int, str]]) -> None:
-        self._answers = list(answers)
-
-    @asynccontextmanager
-    async def post(self, _url: str, **options: Any) -> AsyncGenerator[Any]:
-        assert options["headers"] == {"api-key": "k1"}
-        status, header = self._answers.pop(0)
-        name, _, value = header.partition(": ")
-        completion = {
-            "choices": [{"message": {"content": "good"}}],
-            "usage": {"total_tokens": 2, "completion_tokens": 1},
-        }
-
-        async def content(**_options: Any) -> object:
-            return completion if status == 200 else {}
-
-        yield SimpleNamespace(status=status, headers={name: value}, json=content)
-
-    @property
-    def left(self) -> int:
-        return len(self._answers)
+RETRIES: dict[str, tuple[list[str], list[float], str | None]] = {
+    "500-for-ever": (["500"] * 6, [0.8, 1.6, 3.2], "Status: 500"),
+    "400-then-different": (["429", "400", "200"], [0.8], "Status: 400"),
+    "429-retry-after": (["429 Retry-After: 2", "200"], [2.0], None),
+    "429-retry-after-0": (["429 Retry-After: 0", "429 Retry-After: 0", "200"], [0.0, 0.0], None),
+    "429-retry-after-ms-short": (["429", "429 retry-after-ms: 10", "200"], [0.8, 0.01], None),
+    "429-retry-after-date": (["429 Retry-After: Fri, 31 Dec 2077 23:59:59 GMT", "200"], [], "longer than"),
+    "cut-reset-then-good": (["cut", "200"], [0.8], None),
+    "cut-for-ever": (["cut"] * 6, [0.8, 1.6, 3.2], "Retry failed after 4 tries"),
+}
+"""By the recording of the group failures: responses, waits between the attempts, and the failure."""
 
 
-@pytest.mark.parametrize(
-    ("answers", "waits", "left", "fails"),
-    [
-        pytest.param([(500, "")] * 6, [0.8, 1.6, 3.2], 2, "Status: 500", id="failures/500-for-ever"),
-        pytest.param([(429, ""), (400, ""), (200, "")], [0.8], 1, "Status: 400", id="400-then-different"),
-        pytest.param([(429, "Retry-After: 2"), (200, "")], [2.0], 0, None, id="429-retry-after"),
-        pytest.param(
-            [(429, "Retry-After: 0")] * 2 + [(200, "")], [0.0, 0.0], 0, None, id="429-retry-after-0"
-        ),
-        pytest.param(
-            [(429, ""), (429, "retry-after-ms: 10"), (200, "")],
-            [0.8, 0.01],
-            0,
-            None,
-            id="429-retry-after-ms-short",
-        ),
-        pytest.param(
-            [(429, "Retry-After: Fri, 31 Dec 2077 23:59:59 GMT"), (200, "")],
-            [],
-            1,
-            "longer than .NET can wait",
-            id="429-retry-after-date",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("responses", "waits", "failure"), RETRIES.values(), ids=RETRIES)
 async def test_the_model_is_asked_again_after_the_waits_of_the_recordings(
-    monkeypatch: pytest.MonkeyPatch,
-    answers: list[tuple[int, str]],
-    waits: list[float],
-    left: int,
-    fails: str | None,
+    monkeypatch: pytest.MonkeyPatch, responses: list[str], waits: list[float], failure: str | None
 ) -> None:
-    """Recordings failures/…: three more attempts, 0.8, 1.6 and 3.2 s apart unless the service says when."""
-    waited: list[float] = []
+    scripted, waited = iter(responses), list[float]()
+
+    class Session:
+        @asynccontextmanager
+        async def post(self, _url: str, **options: Any) -> AsyncGenerator[Any]:
+            assert options["headers"] == {"api-key": "k1"}
+            status, _, header = next(scripted).partition(" ")
+            if status == "cut":
+                raise aiohttp.ClientConnectionError
+            name, _, value = header.partition(": ")
+            usage = {"total_tokens": 2, "completion_tokens": 1}
+
+            async def content(**_options: Any) -> object:
+                return {"choices": [{"message": {"content": "good"}}], "usage": usage}
+
+            yield SimpleNamespace(status=int(status), headers={name: value}, json=content)
 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
     monkeypatch.setattr(chat_client.asyncio, "sleep", sleep)
-    session = ScriptedSession(answers)
-    client = ChatClient(cast("aiohttp.ClientSession", session), "https://a", "chat", "k1", None)
-    if fails is None:
+    client = ChatClient(cast("aiohttp.ClientSession", Session()), "https://a", "chat", "k1", None)
+    if failure is None:
         assert (await client.complete({})).content == "good"
     else:
-        with pytest.raises(BindingError, match=fails):
+        with pytest.raises(BindingError, match=failure):
             await client.complete({})
-    assert (waited, session.left) == (waits, left)
+    assert waited == waits
+    assert len(list(scripted)) == len(responses) - len(waits) - 1
 
 
 @pytest.mark.parametrize(
