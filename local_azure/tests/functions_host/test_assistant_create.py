@@ -89,7 +89,7 @@ async def test_hazard_5_a_create_that_fails_half_way_has_lost_the_old_rows() -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "setting", "says"),
+    ("settings", "setting", "message"),
     [
         ({"AzureWebJobsStorage": "AccountKey=x"}, "AzureWebJobsStorage", "refuses shared keys"),
         (IDENTITY, None, "only if chatStorageConnectionSetting is set"),
@@ -98,9 +98,9 @@ async def test_hazard_5_a_create_that_fails_half_way_has_lost_the_old_rows() -> 
     ],
 )
 def test_storage_without_an_identity_says_what_is_missing(
-    settings: dict[str, str], setting: str | None, says: str
+    settings: dict[str, str], setting: str | None, message: str
 ) -> None:
-    with pytest.raises(BindingError, match=says):
+    with pytest.raises(BindingError, match=message):
         connections.table_service_uri(Configuration(settings), setting)
 
 

@@ -34,8 +34,8 @@ POST = {"direction": "IN", "type": "assistantPost", "name": "state", "id": "{id}
 CREATE = {"direction": "OUT", "type": "assistantCreate", "name": "requests"}
 
 
-def errors_of(one: FunctionMetadata, found: bundle.Bundle | None = PREVIEW, **settings: str) -> str:
-    table = function_table.build([one], "api", found, Configuration(settings))
+def errors_of(metadata: FunctionMetadata, loaded: bundle.Bundle | None = PREVIEW) -> str:
+    table = function_table.build([metadata], "api", loaded, Configuration({}))
     assert bool(table.errors) is not bool(table.functions)
     assert len(table.routes) == len(table.functions)
     return " ".join(table.errors)
@@ -50,13 +50,13 @@ def test_a_function_of_the_preview_bundle_serves() -> None:
     assert table.routes[0].methods == {"PUT"}
 
 
-@pytest.mark.parametrize("found", [GENERAL, None])
-def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bundle | None) -> None:
-    assert "'assistantCreate' are not registered" in errors_of(function("Create", CREATE), found)
+@pytest.mark.parametrize("loaded", [GENERAL, None])
+def test_without_the_openai_extension_the_function_is_in_error(loaded: bundle.Bundle | None) -> None:
+    assert "'assistantCreate' are not registered" in errors_of(function("Create", CREATE), loaded)
 
 
 @pytest.mark.parametrize(
-    ("one", "says"),
+    ("metadata", "message"),
     [
         (function("1st"), "not a valid function name"),
         (function("host"), "not a valid function name"),
@@ -73,8 +73,8 @@ def test_without_the_openai_extension_the_function_is_in_error(found: bundle.Bun
         (function("Create", {**CREATE, "model": "%CHAT%"}), "'%CHAT%' does not resolve"),
     ],
 )
-def test_a_function_that_the_host_refuses_says_why(one: FunctionMetadata, says: str) -> None:
-    assert says in errors_of(one)
+def test_a_function_that_the_host_refuses_says_why(metadata: FunctionMetadata, message: str) -> None:
+    assert message in errors_of(metadata)
 
 
 def skill(name: str, **properties: Any) -> FunctionMetadata:

@@ -40,7 +40,7 @@ def test_a_day_that_never_comes_is_the_end_of_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "0 fields"),
         ("* * * *", "4 fields"),
@@ -59,6 +59,6 @@ def test_a_day_that_never_comes_is_the_end_of_time() -> None:
         ("00:05:00", "which only an App Service plan supports"),
     ],
 )
-def test_a_schedule_that_azure_does_not_run_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ScheduleError, match=says):
+def test_a_schedule_that_azure_does_not_run_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
         ncrontab.parse(text)
