@@ -143,9 +143,9 @@ class Host:
         self.record = replace(
             self.record,
             state=state,
-            functions=tuple(self.table.functions),
-            errors=tuple(errors),
-            notices=tuple(notices),
+            functions=[*self.table.functions],
+            errors=errors,
+            notices=notices,
             bundle_id=loaded_bundle.id if loaded_bundle else None,
             bundle_version=loaded_bundle.version if loaded_bundle else None,
         )

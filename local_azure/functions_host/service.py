@@ -1,7 +1,7 @@
 """The function apps of local Azure (`dataplane.SiteService`)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from local_azure.core.errors import ArmError
@@ -25,9 +25,9 @@ class SiteState:
     name: str
     hosts: SiteHosts
     state: str
-    functions: tuple[str, ...]
-    errors: tuple[str, ...]
-    notices: tuple[str, ...]
+    functions: Sequence[str]
+    errors: Sequence[str]
+    notices: Sequence[str]
     deployment: str | None
     alive: bool
     restarts: int

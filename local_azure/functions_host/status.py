@@ -3,9 +3,10 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 from local_azure import process_ids, whole_file
 
@@ -27,9 +28,9 @@ class HostRecord:
     instance_id: str
     site: str
     deployment: str | None = None
-    functions: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
+    functions: Sequence[str] = ()
+    errors: Sequence[str] = ()
+    notices: Sequence[str] = ()
     bundle_id: str | None = None
     bundle_version: str | None = None
 
@@ -41,12 +42,9 @@ def write(file: Path, record: HostRecord) -> None:
 def read(file: Path) -> HostRecord | None:
     """The record of a running host; None before it is written and after the host has ended."""
     try:
-        content = cast("dict[str, Any]", json.loads(file.read_text()))
-    except (FileNotFoundError, ValueError):
+        record = HostRecord(**json.loads(file.read_text()))
+    except FileNotFoundError:
         return None
-    for name in ("functions", "errors", "notices"):
-        content[name] = tuple(content[name])
-    record = HostRecord(**content)
     return record if process_ids.runs(record.pid) else None
 
 
