@@ -46,7 +46,7 @@ def load(root: Path) -> HostJson:
         text = (root / "host.json").read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise HostJsonError(
-            "host.json is missing: it must stand at the root of the zip, not in a folder."
+            "host.json is missing: it must be at the root of the zip, not in a folder."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise HostJsonError(f"host.json cannot be read: {error}") from error
@@ -59,7 +59,7 @@ def parse(text: str) -> HostJson:
     except ValueError as error:
         raise HostJsonError(f"host.json is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise HostJsonError("host.json must hold a JSON object.")
+        raise HostJsonError("host.json must contain a JSON object.")
     whole = cast("dict[str, Any]", content)
     problems: list[str] = []
 

@@ -17,7 +17,7 @@ class BadTargetError(ValueError):
 def split(target: str) -> tuple[str, str]:
     """(raw path, raw query) of a request target, without the scheme and host of an absolute one."""
     if "#" in target:
-        raise BadTargetError("the target holds a fragment")
+        raise BadTargetError("the target contains a fragment")
     if not target.startswith("/"):
         parts = urlsplit(target)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
@@ -33,7 +33,7 @@ def decode_path(raw: str) -> str:
     """
     decoded = _ESCAPES.sub(_decode, raw)
     if "\0" in decoded:
-        raise BadTargetError("the path holds a null character")
+        raise BadTargetError("the path contains a null character")
     return _without_dots(decoded)
 
 

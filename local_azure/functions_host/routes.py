@@ -222,7 +222,7 @@ def _checked_segment(parts: Sequence[Part], template: str) -> Segment:
             )
         if part.optional and (at != len(parts) - 1 or parts[at - 1] != "."):
             raise TemplateError(
-                f"In the route template '{template}' the optional parameter '{part.name}' must stand at the "
+                f"In the route template '{template}' the optional parameter '{part.name}' must be at the "
                 f"end of its segment, preceded by a period."
             )
     return tuple(parts)

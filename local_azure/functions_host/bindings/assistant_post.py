@@ -111,7 +111,7 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
     state = conversation.state
     state.total_messages = len(conversation.messages)
     state.last_updated_at = dotnet.now()
-    # A PATCH without If-Match inserts or merges: the state row is written also if it was deleted meanwhile.
+    # A PATCH without If-Match inserts or merges: the state row is written even if it was deleted.
     operations = [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})]
     if len(operations) > TRANSACTION_LIMIT:
         # Azure rejects such a batch; Azurite may not.

@@ -99,7 +99,7 @@ class ChatClient:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The retry delay in seconds of a response; the headers hold a number or a date."""
+    """The retry delay in seconds of a response, given as a number or a date."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
         with suppress(KeyError, ValueError):
             seconds = float(headers[name]) * unit

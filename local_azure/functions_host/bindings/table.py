@@ -1,4 +1,4 @@
-"""The table that holds the conversations."""
+"""The table of the conversations."""
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any, Protocol
