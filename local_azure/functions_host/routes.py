@@ -30,12 +30,7 @@ class Parameter:
 
 Part = str | Parameter
 Segment = tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Template:
-    text: str
-    segments: tuple[Segment, ...]
+Template = tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
@@ -75,9 +70,9 @@ def without_constraints(route: Route) -> Route:
     """The route with parameters that match every value."""
     segments = tuple(
         tuple(replace(part, constraints=()) if isinstance(part, Parameter) else part for part in segment)
-        for segment in route.template.segments
+        for segment in route.template
     )
-    return replace(route, template=replace(route.template, segments=segments))
+    return replace(route, template=segments)
 
 
 def match(template: Template, path: str) -> dict[str, str] | None:
@@ -87,7 +82,7 @@ def match(template: Template, path: str) -> dict[str, str] | None:
     if path.endswith("//") or "" in segments:
         return None
     values: dict[str, str] = {}
-    for at, expected in enumerate(template.segments):
+    for at, expected in enumerate(template):
         rest = segments[at:]
         only = expected[0] if len(expected) == 1 else None
         if isinstance(only, Parameter) and only.catch_all:
@@ -104,7 +99,7 @@ def match(template: Template, path: str) -> dict[str, str] | None:
             values.update(segment_values)
         if not _accepted(expected, values):
             return None
-    return values if len(segments) <= len(template.segments) else None
+    return values if len(segments) <= len(template) else None
 
 
 def _set_value(values: dict[str, str], parameter: Parameter, text: str) -> None:
@@ -170,7 +165,7 @@ def parse(text: str) -> Template:
             raise TemplateError(
                 f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
             )
-    return Template(text, segments)
+    return segments
 
 
 def _parse_segments(template: str) -> Iterator[Segment]:

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from local_azure.functions_host import bundle, function_table
+from local_azure.functions_host import bundle, function_table, routes
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.configuration import Configuration
+from local_azure.functions_host.routes import Route
 from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.worker_process import FunctionMetadata
 
@@ -45,9 +46,7 @@ def test_a_function_of_the_preview_bundle_serves() -> None:
     table = function_table.build([function("Create", CREATE)], "api", PREVIEW, Configuration({}))
     assert table.errors == ()
     assert table.functions["Create"].outputs == ("requests",)
-    assert table.routes[0].auth_level == "function"
-    assert table.routes[0].template.text == "api/a/{id}"
-    assert table.routes[0].methods == {"PUT"}
+    assert table.routes == (Route("Create", routes.parse("api/a/{id}"), frozenset({"PUT"}), "function"),)
 
 
 @pytest.mark.parametrize("loaded", [GENERAL, None])
@@ -125,4 +124,4 @@ def test_a_function_in_error_leaves_the_others_alone() -> None:
 
 def test_an_empty_route_is_the_function_name() -> None:
     table = function_table.build([function("Hello", route="")], "api", PREVIEW, Configuration({}))
-    assert table.routes[0].template.text == "api/Hello"
+    assert table.routes[0].template == routes.parse("api/Hello")
