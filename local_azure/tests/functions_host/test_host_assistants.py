@@ -35,7 +35,7 @@ def raw_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCAL_AZURE_RAW_ROUTES", "1")
         site = app.new_site(local_azure, model.endpoint)
-        yield site
+    yield site
     site.delete()
 
 
