@@ -139,7 +139,7 @@ def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
 
 
 _TOKEN = re.compile(
-    r"(?P<separator>/)|\{(?P<parameter>(?:\{\{|\}\}|[^{}])*)\}(?!\})|(?P<literal>(?:\{\{|\}\}|[^{}/])+)|.",
+    r"(?P<separator>/)|\{(?P<parameter>(?:\{\{|\}\}|[^{}])*)\}|(?P<literal>(?:\{\{|\}\}|[^{}/])+)|.",
     re.DOTALL,
 )
 """`{{` and `}}` are escaped braces; a regular expression in a parameter may contain slashes."""

@@ -134,7 +134,7 @@ class TimerListener:
         if stored is None:
             self._save_status(NEVER, schedule.after(now), now)
             return False
-        basis = _moment(stored["LastUpdated" if stored["Last"] == NEVER else "Last"])
+        basis = _moment(stored["LastUpdated"])
         expected = schedule.after(basis)
         if _text(expected) != stored["Next"]:
             # The schedule has changed: occurrences of the old one are not run.

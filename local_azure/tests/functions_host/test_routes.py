@@ -92,9 +92,9 @@ def test_the_id_constraint_lets_good_ids_and_a_last_newline_through() -> None:
 
 
 REFUSED = [
-    *("/a", "a//b", "{a", "a}b", "{a}{b}", "{a}/{A}", "{*a}/b", "x{*a}", "{a?}b", "{}", "{***a}", "{*a?}"),
+    *("/a", "a//b", "{a", "a}b", "{a}}", "{a}{b}", "{a}/{A}", "{*a}/b", "x{*a}", "{a?}b", "{}", "{***a}"),
     *("{a:unknown}", "{a:int(5)}", "{a:length(5,2)}", "{a:length(1,2,3)}", "{a:regex([)}", "{a:regex(a{2})}"),
-    *("{a:regex}", "a?b", "{a=b?}"),
+    *("{a:regex}", "{*a?}", "a?b", "{a=b?}"),
 ]
 
 

@@ -39,7 +39,7 @@ def test_a_key_opens_its_level(level: str, key: str | None, authorized: bool) ->
 
 
 def test_cors_answers_a_preflight_of_an_allowed_origin_only() -> None:
-    allowed = Cors(("https://a.example",), support_credentials=True)
+    allowed = Cors(("https://A.example/",), support_credentials=True)
     request = {**ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a"}
     assert cors.preflight(allowed, "OPTIONS", request) == {
         "Access-Control-Allow-Origin": "https://a.example",
@@ -104,11 +104,11 @@ def test_settings_are_found_in_any_case_and_with_either_separator() -> None:
         settings.resolve("%NOT_SET%")
 
 
-def test_host_json_has_the_defaults_of_the_host() -> None:
+def test_host_json_changes_the_defaults_of_the_host() -> None:
     assert host_json.parse('{"version": "2.0"}') == HostJson("api", None, "", {})
-    assert (
-        host_json.parse('{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}').route_prefix == ""
-    )
+    changes = '"extensions": {"http": {"routePrefix": ""}}, "logging": {"logLevel": {"default": "Error"}}'
+    changed = HostJson("", None, "", {"default": LEVELS["error"]})
+    assert host_json.parse(f'{{"version": "2.0", {changes}}}') == changed
 
 
 def test_every_problem_of_host_json_is_told_at_once() -> None:

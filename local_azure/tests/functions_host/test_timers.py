@@ -64,10 +64,11 @@ async def test_what_was_missed_while_nothing_ran_is_run_once(clock: Clock) -> No
 
 async def test_without_a_monitor_nothing_is_remembered(clock: Clock) -> None:
     await clock.start(use_monitor=False)
+    assert not clock.folder.exists()
+    await clock.start()
     clock.now = at("14:30:00")
     assert await clock.start(use_monitor=False) == at("15:00:00")
     assert clock.runs == []
-    assert not clock.folder.exists()
 
 
 async def test_run_on_startup_runs_at_each_start(clock: Clock) -> None:
