@@ -1,4 +1,4 @@
-"""What a request gives to binding expressions (HttpTriggerAttributeBindingProvider of the WebJobs SDK)."""
+"""Binding data of an HTTP request (HttpTriggerAttributeBindingProvider of the WebJobs SDK)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,27 +6,27 @@ from collections.abc import Mapping, Sequence
 from local_azure.functions_host.bindings import dotnet
 
 BindingData = Mapping[str, object]
-"""By name in lower case; values are texts, or objects of a JSON body."""
+"""By name in lower case; values are strings, or objects of a JSON body."""
 
 
 class JsonObject(dict[str, object]):
-    """An object of a JSON body. Newtonsoft.Json has parsed its members, and dates are dates by then."""
+    """An object of a JSON body, as Newtonsoft.Json parses it: strings that look like dates are dates."""
 
 
 class Query(dict[str, str]):
-    """The last value of each parameter, by its name with regard to case (recording query/lower-name)."""
+    """The last value of each query parameter, by its case-sensitive name (recording query/lower-name)."""
 
 
 def of_request(
     body: bytes, query: Sequence[tuple[str, str]], headers: Mapping[str, str], route: Mapping[str, str]
 ) -> BindingData:
-    """Members of a JSON body, then the query (but `code`), then the route: what comes later wins.
+    """The members of a JSON body, overridden by the query (except `code`), overridden by the route values.
 
-    `Query` and `Headers` are there too, unless the request has brought one of that
-    name: a body `{"Query": {"message": "x"}}` takes the place of the whole query.
+    `Query` and `Headers` are added unless the request itself has a value of that name:
+    a body `{"Query": {"message": "x"}}` replaces the whole query.
     """
     data: dict[str, object] = _of_body(body)
-    # Of duplicates the last counts, and an empty value is a value here.
+    # The last of several values counts, and an empty value is a value.
     spelling: dict[str, str] = {}
     values = Query()
     for name, value in query:
@@ -39,7 +39,7 @@ def of_request(
 
 
 def _of_body(body: bytes) -> dict[str, object]:
-    """No object, or no JSON at all, is no error: there may be no expression that needs it."""
+    """Empty for a body that is not a JSON object; only an expression that needs a member fails then."""
     try:
         text = body.decode("utf-8-sig", "replace")
         dotnet.check_depth(text)
@@ -52,7 +52,7 @@ def _of_body(body: bytes) -> dict[str, object]:
     for name, value in parsed.items():
         # An array gives no value, as null gives none (recordings body/message-array and -null).
         if not isinstance(value, list):
-            kept = value if isinstance(value, JsonObject) else dotnet.text_of(value)
-            if kept is not None:
-                data[name.lower()] = kept
+            member = value if isinstance(value, JsonObject) else dotnet.token_text(value)
+            if member is not None:
+                data[name.lower()] = member
     return data

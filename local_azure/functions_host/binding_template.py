@@ -1,7 +1,7 @@
 """Binding expressions (`{assistantId}`, `{Query.message}`, `{rand-guid}`), as the WebJobs SDK resolves them.
 
-Docs: Azure Functions binding expression patterns. `%SETTING%` is resolved before,
-and once: what a request brings is never looked up in the app settings.
+Docs: Azure Functions binding expression patterns. `%SETTING%` is resolved once, when the function is
+loaded: values of a request are never resolved as app settings.
 """
 
 import json
@@ -36,7 +36,7 @@ _DEFAULT_DATE = "yyyy-MM-ddTHH-mm-ssZ"
 
 
 class TemplateFormatError(ValueError):
-    """A binding property with an expression that the host refuses; the function is in error."""
+    """A binding property with an invalid expression; the function is in error."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,10 @@ class Expression:
 
 @dataclass(frozen=True)
 class Template:
-    text: str
     parts: tuple[str | Expression, ...]
 
     def bind(self, data: BindingData, function: str) -> str:
-        """Raises BindingError where a value is missing."""
+        """Replaces the expressions by values. Raises BindingError where a value is missing."""
         return "".join(
             part if isinstance(part, str) else _evaluate(part, data, function) for part in self.parts
         )
@@ -60,28 +59,24 @@ class Template:
 def parse(text: str) -> Template:
     """Raises TemplateFormatError."""
     parts: list[str | Expression] = []
-    for found in _TOKEN.finditer(text):
-        if found["unbalanced"]:
-            missing = "closing" if found["unbalanced"] == "{" else "opening"
+    for token in _TOKEN.finditer(text):
+        if token["unbalanced"]:
+            missing = "closing" if token["unbalanced"] == "{" else "opening"
             raise TemplateFormatError(
-                f"Invalid template '{text}'. Missing {missing} bracket at position {found.start() + 1}."
+                f"Invalid template '{text}'. Missing {missing} bracket at position {token.start() + 1}."
             )
-        if found["expression"] is not None:
-            parts.append(_expression(found["expression"], text))
+        if token["expression"] is not None:
+            parts.append(_expression(token["expression"], text))
         else:
-            parts.append(found["literal"] or found["escape"][0])
-    return Template(text, tuple(parts))
+            parts.append(token["literal"] or token["escape"][0])
+    return Template(tuple(parts))
 
 
 def _expression(text: str, template: str) -> Expression:
     name, colon, form = text.partition(":")
     path = tuple(name.split("."))
-    if name.lower() not in _BUILT_IN and not all(_PART.fullmatch(part) for part in path):
+    if name.lower() not in _BUILT_IN and ("-" in path[0] or not all(map(_PART.fullmatch, path))):
         raise TemplateFormatError(f"Invalid template '{template}'. The parameter name '{text}' is invalid.")
-    if "-" in path[0] and name.lower() not in _BUILT_IN:
-        raise TemplateFormatError(
-            f"Invalid template '{template}'. The parameter name '{path[0]}' is invalid."
-        )
     return Expression(path, form if colon else None)
 
 
@@ -107,11 +102,11 @@ def _member(value: object, name: str) -> object:
         if name in value:
             return value[name]
     elif isinstance(value, Mapping):
-        for found, one in cast("Mapping[str, object]", value).items():
-            if found.lower() == name.lower():
-                if isinstance(value, JsonObject) and not isinstance(one, (dict, list)):
-                    return dotnet.text_of(one) or ""
-                return cast("object", one)
+        for member_name, member in cast("Mapping[str, object]", value).items():
+            if member_name.lower() == name.lower():
+                if isinstance(value, JsonObject) and not isinstance(member, (dict, list)):
+                    return dotnet.token_text(member) or ""
+                return cast("object", member)
     raise BindingError(f"Error while accessing '{name}': property doesn't exist.")
 
 
@@ -128,24 +123,17 @@ def _text(value: object, form: str | None) -> str:
 
 
 def format_guid(value: uuid.UUID, form: str) -> str:
-    match form.upper():
-        case "D":
-            return str(value)
-        case "N":
-            return value.hex
-        case "B":
-            return f"{{{value}}}"
-        case "P":
-            return f"({value})"
-        case _:
-            raise BindingError(f"Format string '{form}' is none of a GUID: it can be D, N, B or P.")
+    formats = {"D": str(value), "N": value.hex, "B": f"{{{value}}}", "P": f"({value})"}
+    if form.upper() not in formats:
+        raise BindingError(f"Format string '{form}' is not valid for a GUID: it can be D, N, B or P.")
+    return formats[form.upper()]
 
 
 def format_date(moment: datetime, form: str) -> str:
-    """The parts of .NET's custom formats that are numbers; other letters are taken as they are."""
+    """Formats with the numeric parts of .NET's custom formats; other letters stay as they are."""
 
-    def part(found: re.Match[str]) -> str:
-        text = found.group()
+    def part(match: re.Match[str]) -> str:
+        text = match.group()
         if text.startswith("f"):
             return f"{moment.microsecond * 10:07d}"[: len(text)]
         return moment.strftime(_DATE_CODES[text]) if text in _DATE_CODES else text

@@ -1,7 +1,6 @@
-"""Which binding types the extension bundle of a host.json brings.
+"""The extension bundles and their binding types.
 
-Data, not a download: versions and what they hold are those of
-Azure/azure-functions-extension-bundles (#720, #758).
+Nothing is downloaded: the versions are those of Azure/azure-functions-extension-bundles (#720, #758).
 """
 
 import re
@@ -12,11 +11,11 @@ GENERAL = "Microsoft.Azure.Functions.ExtensionBundle"
 PREVIEW = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
 EXPERIMENTAL = "Microsoft.Azure.Functions.ExtensionBundle.Experimental"
 
-PERFORMED_OPENAI = "0.19.0-alpha"
-"""The version of the extension whose assistant bindings are performed here."""
+EMULATED_OPENAI = "0.19.0-alpha"
+"""The version of the OpenAI extension whose assistant bindings local Azure emulates."""
 
 BUILT_IN_TYPES = frozenset({"httptrigger", "http", "timertrigger"})
-"""Binding types that the host knows without a bundle, in lower case."""
+"""Binding types that the host has without a bundle, in lower case."""
 
 OPENAI_TYPES = frozenset(
     {
@@ -32,7 +31,7 @@ OPENAI_TYPES = frozenset(
 )
 
 _OPENAI: Mapping[str, Mapping[str, str | None]] = {
-    # Bundle version -> version of the OpenAI extension in it; None: not in it.
+    # Version of the bundle: version of the OpenAI extension in it; None: not in it.
     GENERAL: {"4.38.0": None},
     PREVIEW: {"4.44.0": "0.19.0-alpha", "4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
     EXPERIMENTAL: {"4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"},
@@ -42,7 +41,7 @@ _Version = tuple[int, ...]
 
 
 class BundleError(ValueError):
-    """An `extensionBundle` section that no bundle known here satisfies."""
+    """An `extensionBundle` section that no known bundle satisfies."""
 
 
 @dataclass(frozen=True)
@@ -64,43 +63,29 @@ def resolve(bundle_id: str, version_range: str) -> Bundle:
         raise BundleError(
             f"host.json: extensionBundle.id {bundle_id!r} is unknown; bundles are {', '.join(_OPENAI)}."
         )
-    inside = [version for version in _OPENAI[known] if _contains(version_range, _numbers(version))]
+    inside = [version for version in _OPENAI[known] if _contains(version_range, _bound(version))]
     if not inside:
         raise BundleError(
             f"host.json: no version of {known} known to local Azure lies in {version_range!r}; "
             f"it knows {', '.join(_OPENAI[known])}."
         )
-    newest = max(inside, key=_numbers)
+    newest = max(inside, key=_bound)
     return Bundle(known, newest, _OPENAI[known][newest])
 
 
-def _numbers(version: str) -> _Version:
-    return tuple(int(part) for part in version.split("."))
-
-
 def _contains(version_range: str, version: _Version) -> bool:
-    text = version_range.strip()
-    exact = re.fullmatch(r"\[\s*([\d.]+)\s*\]", text)
-    if exact:
-        return version == _numbers(exact.group(1))
-    found = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*,\s*([\d.*]*)\s*([\])])", text)
-    if found is None:
+    limits = re.fullmatch(r"([\[(])\s*([\d.*]*)\s*(?:,\s*([\d.*]*)\s*)?([\])])", version_range.strip())
+    if limits is None:
         raise BundleError(
-            f"host.json: extensionBundle.version {version_range!r} is no range such as [4.45.0, 4.46.0)."
+            f"host.json: extensionBundle.version {version_range!r} is not a range such as [4.45.0, 4.46.0)."
         )
-    opening, low, high, closing = found.groups()
-    return (not low or _above(version, low, opening)) and (not high or _below(version, high, closing))
+    opening, low, high, closing = limits.groups()
+    if high is None:
+        return version == _bound(low)
+    is_above = not low or version > _bound(low) or (opening == "[" and version == _bound(low))
+    is_below = not high or version < _bound(high) or (closing == "]" and version == _bound(high))
+    return is_above and is_below
 
 
 def _bound(text: str) -> _Version:
     return tuple(int(part) for part in text.split(".") if part not in ("*", ""))
-
-
-def _above(version: _Version, low: str, opening: str) -> bool:
-    bound = _bound(low)
-    return version >= bound if opening == "[" else version > bound
-
-
-def _below(version: _Version, high: str, closing: str) -> bool:
-    bound = _bound(high)
-    return version <= bound if closing == "]" else version < bound

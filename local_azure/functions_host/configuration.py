@@ -1,4 +1,4 @@
-"""App settings as .NET configuration sees them: names without regard to case, `__` for sections."""
+"""App settings as .NET configuration: names ignore case, and `__` separates sections."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ _PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 
 
 class MissingSettingError(ValueError):
-    """`%NAME%` in a binding, and no app setting of that name."""
+    """A binding contains `%NAME%`, but there is no app setting of that name."""
 
 
 class Configuration:
@@ -18,27 +18,27 @@ class Configuration:
         """`AzureWebJobsStorage`, `AzureWebJobsStorage__clientId` or the same with `:`."""
         return self._values.get(_key(name))
 
-    def has_section(self, name: str) -> bool:
-        """Whether `NAME` or anything below it is set."""
-        section = _key(name)
-        return any(one == section or one.startswith(f"{section}:") for one in self._values)
+    def has_section(self, section_name: str) -> bool:
+        """Whether the setting itself or one below it is set."""
+        section = _key(section_name)
+        return any(name == section or name.startswith(f"{section}:") for name in self._values)
 
     def resolve(self, text: str) -> str:
         """The text with each `%NAME%` replaced. Raises MissingSettingError."""
 
-        def value_of(found: re.Match[str]) -> str:
-            value = self.get(found.group(1))
+        def value_of(placeholder: re.Match[str]) -> str:
+            name = placeholder[1]
+            value = self.get(name)
             if value is None:
                 raise MissingSettingError(
-                    f"'%{found.group(1)}%' does not resolve to a value: "
-                    f"the site has no app setting {found.group(1)!r}."
+                    f"'%{name}%' does not resolve to a value: the site has no app setting {name!r}."
                 )
             return value
 
         return _PLACEHOLDER.sub(value_of, text)
 
     def is_disabled(self, function: str) -> bool:
-        """`AzureWebJobs.NAME.Disabled`; Linux also takes `_` and `__` for the periods."""
+        """By the app setting `AzureWebJobs.NAME.Disabled`; Linux also accepts `_` or `__` as separators."""
         names = (f"AzureWebJobs{dot}{function}{dot}Disabled" for dot in (".", "_", "__"))
         return any((self.get(name) or "").lower() in ("true", "1") for name in names)
 

@@ -1,4 +1,4 @@
-"""Cross-origin requests: on Flex Consumption the platform answers them, not the host."""
+"""CORS, which on Flex Consumption the platform handles, not the host."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ class Cors:
 
 
 def preflight(cors: Cors, method: str, headers: Mapping[str, str]) -> dict[str, str] | None:
-    """The headers of the 204 that answers a preflight request, or None when it is none.
+    """The headers of the 204 response to a preflight request; None for any other request.
 
-    A preflight from an origin that is not allowed gets a 204 without headers: the browser refuses it.
+    A preflight request of an origin that is not allowed gets a 204 without headers.
     """
-    wanted = headers.get("Access-Control-Request-Method")
-    if not cors.configured or method != "OPTIONS" or not wanted or "Origin" not in headers:
+    requested_method = headers.get("Access-Control-Request-Method")
+    if not cors.configured or method != "OPTIONS" or not requested_method or "Origin" not in headers:
         return None
     allowed = response_headers(cors, headers)
     if not allowed:
         return {}
-    allowed["Access-Control-Allow-Methods"] = wanted
-    asked = headers.get("Access-Control-Request-Headers")
-    if asked:
-        allowed["Access-Control-Allow-Headers"] = asked
+    allowed["Access-Control-Allow-Methods"] = requested_method
+    requested_headers = headers.get("Access-Control-Request-Headers")
+    if requested_headers:
+        allowed["Access-Control-Allow-Headers"] = requested_headers
     return allowed
 
 
@@ -38,12 +38,9 @@ def response_headers(cors: Cors, headers: Mapping[str, str]) -> dict[str, str]:
     origin = headers.get("Origin")
     if not origin or not cors.configured:
         return {}
-    anyone = "*" in cors.allowed_origins
-    if not anyone and origin.lower() not in (one.lower().rstrip("/") for one in cors.allowed_origins):
+    if "*" in cors.allowed_origins:
+        return {"Access-Control-Allow-Origin": "*"}
+    if origin.lower() not in (allowed.lower().rstrip("/") for allowed in cors.allowed_origins):
         return {}
-    found = {"Access-Control-Allow-Origin": "*" if anyone else origin}
-    if not anyone:
-        found["Vary"] = "Origin"
-    if cors.support_credentials and not anyone:
-        found["Access-Control-Allow-Credentials"] = "true"
-    return found
+    credentials = {"Access-Control-Allow-Credentials": "true"} if cors.support_credentials else {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin", **credentials}

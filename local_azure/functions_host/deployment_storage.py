@@ -1,6 +1,7 @@
-"""A site's deployment container, reached as the platform does: signed in as the site's identity."""
+"""Access to a site's deployment container with the identity that the site names for it."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ _AUDIENCE = "https://storage.azure.com"
 
 
 class InaccessibleStorageError(Exception):
-    """Why the container cannot be used; `str()` is the body of Azure's 400."""
+    """The container cannot be accessed; the message is the body of Azure's 400 response."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -29,7 +30,7 @@ class InaccessibleStorageError(Exception):
 
 @dataclass(frozen=True)
 class _IdentityToken:
-    """A credential for one principal of local Azure."""
+    """A credential of one principal of local Azure."""
 
     tokens: Tokens
     principal_id: str
@@ -41,7 +42,7 @@ class _IdentityToken:
 
 
 class DeploymentStorage:
-    """Blocking: call from a thread."""
+    """The methods block: call them in a thread."""
 
     def __init__(self, url: str, credential: _IdentityToken, ca_file: Path) -> None:
         self._container = ContainerClient.from_container_url(
@@ -49,46 +50,40 @@ class DeploymentStorage:
         )
 
     def upload(self, blob: str, file: Path) -> None:
-        try:
-            with file.open("rb") as content:
-                self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
+        with _storage_errors(), file.open("rb") as content:
+            self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
 
     def download(self, blob: str, file: Path) -> bool:
-        """False when the blob is not there."""
-        try:
-            with file.open("wb") as output:
-                self._container.download_blob(blob).readinto(output)
-        except ResourceNotFoundError:
-            return False
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
-        return True
+        """False if the blob does not exist."""
+        with _storage_errors(), suppress(ResourceNotFoundError), file.open("wb") as output:
+            self._container.download_blob(blob).readinto(output)
+            return True
+        return False
 
     def delete(self, blob: str) -> None:
-        try:
+        with _storage_errors(), suppress(ResourceNotFoundError):
             self._container.delete_blob(blob)
-        except ResourceNotFoundError:
-            return
-        except AzureError as error:
-            raise InaccessibleStorageError(_reason(error)) from error
 
     def close(self) -> None:
         self._container.close()
 
 
-def _reason(error: AzureError) -> str:
-    if isinstance(error, HttpResponseError) and error.status_code is not None:
-        return (
-            f"Response status code does not indicate success: {error.status_code} "
-            f"({str(error.message).splitlines()[0]})."
-        )
-    return str(error)
+@contextmanager
+def _storage_errors() -> Generator[None]:
+    try:
+        yield
+    except AzureError as error:
+        reason = str(error)
+        if isinstance(error, HttpResponseError) and error.status_code is not None:
+            reason = (
+                f"Response status code does not indicate success: {error.status_code} "
+                f"({str(error.message).splitlines()[0]})."
+            )
+        raise InaccessibleStorageError(reason) from error
 
 
 def connect(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> DeploymentStorage:
-    """By `functionAppConfig.deployment.storage` of the site. Raises InaccessibleStorageError."""
+    """The container that `functionAppConfig.deployment.storage` names. Raises InaccessibleStorageError."""
     config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
     deployment: dict[str, Any] = config.get("deployment") or {}
     storage: dict[str, Any] = deployment.get("storage") or {}
@@ -107,14 +102,14 @@ def _credential(
     kind = str(authentication.get("type") or "").lower()
     identity: Mapping[str, Any] = site.get("identity") or {}
     if kind == "userassignedidentity":
-        wanted = str(authentication.get("userAssignedIdentityResourceId") or "")
-        assigned = cast("Mapping[str, Any]", identity.get("userAssignedIdentities") or {})
-        found = store.get(wanted) if any(ids.same(one, wanted) for one in assigned) else None
-        if found is None:
+        named_id = str(authentication.get("userAssignedIdentityResourceId") or "")
+        assigned_ids = cast("Mapping[str, Any]", identity.get("userAssignedIdentities") or {})
+        resource = store.get(named_id) if any(ids.same(named_id, id_) for id_ in assigned_ids) else None
+        if resource is None:
             raise InaccessibleStorageError(
-                f"The deployment storage names the identity {wanted!r}, which is not assigned to the site."
+                f"The deployment storage names the identity {named_id!r}, which is not assigned to the site."
             )
-        properties = found.get("properties", {})
+        properties = resource.get("properties", {})
         return _IdentityToken(tokens, properties["principalId"], properties["clientId"])
     if kind == "systemassignedidentity":
         principal = identity.get("principalId")

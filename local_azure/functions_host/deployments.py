@@ -1,4 +1,4 @@
-"""Deployments of one site: what `GET /api/deployments/<id>` tells, kept across restarts."""
+"""The deployments of one site, which `GET /api/deployments` lists; they are kept across restarts."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -7,7 +7,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, cast
 
-KEPT = 20
+from local_azure import whole_file
+
+LIMIT = 20
+"""Deployments that are kept; the oldest are removed."""
 
 
 class Status(IntEnum):
@@ -30,7 +33,7 @@ class Deployment:
     received_time: str
     status: Status = Status.PENDING
     status_text: str = ""
-    """Why it failed."""
+    """The reason of a failure."""
     end_time: str | None = None
 
     @property
@@ -42,8 +45,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def shown(deployment: Deployment, site: str, active: str | None, base: str) -> dict[str, Any]:
-    """The JSON of Kudu's deployment resource; `base` is the URL of the SCM site."""
+def to_json(deployment: Deployment, site: str, active: str | None, scm_url: str) -> dict[str, Any]:
+    """Kudu's deployment resource; `active` is the id of the active deployment."""
     return {
         "id": deployment.id,
         "status": int(deployment.status),
@@ -61,8 +64,8 @@ def shown(deployment: Deployment, site: str, active: str | None, base: str) -> d
         "active": deployment.id == active,
         "is_temp": False,
         "is_readonly": True,
-        "url": f"{base}/api/deployments/{deployment.id}",
-        "log_url": f"{base}/api/deployments/{deployment.id}/log",
+        "url": f"{scm_url}/api/deployments/{deployment.id}",
+        "log_url": f"{scm_url}/api/deployments/{deployment.id}/log",
         "site_name": site,
     }
 
@@ -72,13 +75,13 @@ class DeploymentList:
         self._file = file
         self._deployments: dict[str, Deployment] = {}
         if file.exists():
-            for one in cast("list[dict[str, Any]]", json.loads(file.read_text())):
-                one["status"] = Status(one["status"])
-                found = Deployment(**one)
-                if not found.complete:
-                    stopped = "Local Azure stopped in the middle of the deployment."
-                    found = replace(found, status=Status.CANCELLED, status_text=stopped)
-                self._deployments[found.id] = found
+            for members in cast("list[dict[str, Any]]", json.loads(file.read_text())):
+                members["status"] = Status(members["status"])
+                deployment = Deployment(**members)
+                if not deployment.complete:
+                    reason = "Local Azure stopped during the deployment."
+                    deployment = replace(deployment, status=Status.CANCELLED, status_text=reason)
+                self._deployments[deployment.id] = deployment
 
     def get(self, deployment_id: str) -> Deployment | None:
         if deployment_id == "latest":
@@ -90,9 +93,7 @@ class DeploymentList:
 
     def put(self, deployment: Deployment) -> None:
         self._deployments[deployment.id] = deployment
-        for old in list(self._deployments)[:-KEPT]:
+        for old in list(self._deployments)[:-LIMIT]:
             del self._deployments[old]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(self._file.name + ".tmp")
-        temporary.write_text(json.dumps([asdict(one) for one in self._deployments.values()]))
-        temporary.replace(self._file)
+        content = json.dumps([asdict(kept) for kept in self._deployments.values()])
+        whole_file.write(self._file, content.encode(), 0o600)

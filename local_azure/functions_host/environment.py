@@ -1,4 +1,4 @@
-"""The environment of a site's processes: its app settings and what the platform injects, nothing else."""
+"""The environment of a site's processes: its app settings and the platform's variables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,34 +6,24 @@ from typing import Any
 from local_azure.core import ids
 from local_azure.core.store import Resource
 
-ROOT_VARIABLE = "AzureWebJobsScriptRoot"
-
 
 def app_settings(site: Resource) -> dict[str, str]:
     """`properties.siteConfig.appSettings`, a list of name and value."""
     config: Mapping[str, Any] = site.get("properties", {}).get("siteConfig") or {}
-    return {str(one["name"]): str(one["value"]) for one in config.get("appSettings") or ()}
+    return {str(pair["name"]): str(pair["value"]) for pair in config.get("appSettings") or ()}
 
 
 def python_version(site: Resource) -> str:
-    """`3.12`, or nothing where the site names no runtime version."""
+    """`3.12`, or the empty string where the site has no runtime version."""
     config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
     runtime: dict[str, Any] = config.get("runtime") or {}
     return str(runtime.get("version") or "")
 
 
 def platform_variables(
-    site: Resource,
-    *,
-    host_name: str,
-    instance_id: str,
-    root: str,
-    identity_endpoint: str,
-    identity_header: str,
-    certificates: Mapping[str, str],
+    site: Resource, *, host_name: str, root: str, identity_endpoint: str, identity_header: str
 ) -> dict[str, str]:
-    """What Azure adds to the app settings of a Flex Consumption app (Docs: App settings reference)."""
-    name = site["name"]
+    """The variables that Azure adds on Flex Consumption (Docs: App settings reference)."""
     variables = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Production",
         "FUNCTIONS_EXTENSION_VERSION": "~4",
@@ -42,12 +32,10 @@ def platform_variables(
         "LANG": "C.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "WEBSITE_HOSTNAME": host_name,
-        "WEBSITE_INSTANCE_ID": instance_id,
         "WEBSITE_RESOURCE_GROUP": ids.name_of(ids.resource_group_of(site["id"]) or site["id"]),
-        "WEBSITE_SITE_NAME": name,
+        "WEBSITE_SITE_NAME": site["name"],
         "WEBSITE_SKU": "FlexConsumption",
-        ROOT_VARIABLE: root,
-        **certificates,
+        "AzureWebJobsScriptRoot": root,
     }
     version = python_version(site)
     if version:

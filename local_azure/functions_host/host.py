@@ -1,12 +1,12 @@
-"""The Functions host: serves one version of one site's code on the site's socket.
+"""The Functions host: serves one deployment of a site on the site's socket.
 
-Run as `python -m local_azure.functions_host.host CONFIG`, with the site's app
-settings and what the platform injects as the whole environment. New code or new
-settings are another process: it takes requests as soon as it is good, on the
-same socket, and then the daemon ends the one before it.
+Run as `python -m local_azure.functions_host.host CONFIG`; the environment consists of the site's app settings
+and the platform's variables. For new code or settings the daemon starts another process, which accepts
+requests on the same socket once it has loaded the functions, and then stops the previous one.
 """
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -31,7 +31,6 @@ from local_azure.functions_host import (
     function_table,
     host_config,
     host_json,
-    key_storage,
     keys,
     request_target,
     routes,
@@ -41,17 +40,17 @@ from local_azure.functions_host import (
 from local_azure.functions_host.bindings import assistant_service
 from local_azure.functions_host.bundle import Bundle, BundleError
 from local_azure.functions_host.configuration import Configuration
-from local_azure.functions_host.function_table import FunctionTable, HttpTrigger
+from local_azure.functions_host.function_table import FunctionTable
 from local_azure.functions_host.host_config import HostConfig
 from local_azure.functions_host.host_json import HostJson, HostJsonError
-from local_azure.functions_host.invoker import Call, InvocationError, Invoker, NotReadyError
+from local_azure.functions_host.invoker import Invocation, InvocationError, Invoker, NotReadyError
 from local_azure.functions_host.key_storage import KeyStorage
 from local_azure.functions_host.responses import Response
 from local_azure.functions_host.server import Server
-from local_azure.functions_host.skills import Returned, Skills
+from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.status import HostRecord
-from local_azure.functions_host.timers import Timer, TimerTrigger
-from local_azure.functions_host.worker_process import Indexed, Input, WorkerProcess
+from local_azure.functions_host.timers import TimerListener, TimerTrigger
+from local_azure.functions_host.worker_process import Datum, IndexingResponse, WorkerProcess
 
 log = logging.getLogger("Host.Startup")
 
@@ -61,20 +60,24 @@ BODY_LIMIT = 104_857_600
 """Bytes; `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` changes it."""
 
 HTTP_TIMEOUT = 230.0
-"""Seconds that Azure's front end waits for an answer (Docs: Functions scale and hosting)."""
+"""Seconds that Azure's front end waits for a response (Docs: Functions scale and hosting)."""
 
-DRAIN_PATIENCE = 3.5
-"""Seconds for running requests after a stop; the supervisor kills after five."""
+DRAIN_TIMEOUT = 3.5
+"""Seconds for running invocations after SIGTERM; the supervisor sends SIGKILL after five."""
 
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head>"
     b"<body><h1>Your Functions app is up and running</h1>"
-    b"<p>This one runs on local Azure, on this machine.</p></body></html>"
+    b"<p>It runs on local Azure, on this machine.</p></body></html>"
 )
 
 
+_NOT_RUNNING = Response(
+    503, (("Content-Type", "text/plain; charset=utf-8"),), b"Function host is not running."
+)
+
 _UNAUTHORIZED = Response(401, (("WWW-Authenticate", "Bearer"),))
-"""Of the host's own API; a function answers 401 without the header."""
+"""The response of the admin API; that of a function does not have the header."""
 
 
 class Host:
@@ -98,39 +101,40 @@ class Host:
         self._timers: list[asyncio.Task[None]] = []
 
     async def load(self) -> bool:
-        """Reads and indexes the package; False when it is not fit to take the place of an older one."""
+        """Reads and indexes the package; False if it is broken and must not replace the active one."""
         errors: list[str] = []
         state: status.State = "Running"
-        found: Bundle | None = None
-        indexed = Indexed(())
+        loaded_bundle: Bundle | None = None
+        indexed = IndexingResponse(())
         if self.config.code is not None:
             root = Path(self.config.code)
             try:
                 self.settings = host_json.load(root)
                 if self.settings.bundle_id:
-                    found = bundle.resolve(self.settings.bundle_id, self.settings.bundle_range)
+                    loaded_bundle = bundle.resolve(self.settings.bundle_id, self.settings.bundle_range)
             except (HostJsonError, BundleError) as error:
                 state = "Error"
                 errors.append(str(error))
             else:
-                indexed = await self._index(root)
+                self._invoker.worker = WorkerProcess(self.config.python, root, self._environment)
+                indexed = await self._invoker.worker.start()
                 if indexed.error is not None:
                     errors.append(indexed.error)
                     log.error("%s", indexed.traceback or indexed.error)
-        fit = not errors
+        is_valid = not errors
         notices = list(self.config.notices)
-        if found is not None and found.openai not in (None, bundle.PERFORMED_OPENAI):
+        if loaded_bundle is not None and loaded_bundle.openai not in (None, bundle.EMULATED_OPENAI):
             notices.append(
-                f"{found.id} {found.version} holds the OpenAI extension {found.openai}; local Azure "
-                f"does what {bundle.PERFORMED_OPENAI} does."
+                f"{loaded_bundle.id} {loaded_bundle.version} contains the OpenAI extension "
+                f"{loaded_bundle.openai}; local Azure emulates {bundle.EMULATED_OPENAI}."
             )
         self.table = function_table.build(
-            indexed.functions, self.settings.route_prefix, found, self._configuration
+            indexed.functions, self.settings.route_prefix, loaded_bundle, self._configuration
         )
         self._routes = self.table.routes
         if self.config.raw_routes:
-            self._routes = tuple(routes.without_constraints(route) for route in self._routes)
-        self._skills.register(self.table.skills(self._configuration))
+            self._routes = tuple(map(routes.without_constraints, self._routes))
+        self._skills.register(self.table.enabled(SkillTrigger, self._configuration))
         errors += self.table.errors
         for error in errors:
             log.error("%s", error)
@@ -139,88 +143,83 @@ class Host:
         self.record = replace(
             self.record,
             state=state,
-            functions=tuple(self.table.functions),
-            errors=tuple(errors),
-            notices=tuple(notices),
-            bundle_id=found.id if found else None,
-            bundle_version=found.version if found else None,
+            functions=[*self.table.functions],
+            errors=errors,
+            notices=notices,
+            bundle_id=loaded_bundle.id if loaded_bundle else None,
+            bundle_version=loaded_bundle.version if loaded_bundle else None,
         )
-        return fit
-
-    async def _index(self, root: Path) -> Indexed:
-        worker = WorkerProcess(self.config.python, root, self._environment, self._log_of_worker)
-        self._invoker.worker = worker
-        return await worker.start()
-
-    def _log_of_worker(self, category: str, level: int, message: str) -> None:
-        logging.getLogger(category).log(level, "%s", message)
+        return is_valid
 
     def save_record(self) -> None:
         status.write(Path(self.config.status_file), self.record)
 
     async def warm_up(self) -> None:
-        """Imports what the first request with a binding of the extension would wait for."""
-        if any(one.inputs or one.outputs for one in self.table.functions.values()):
-            await asyncio.to_thread(assistant_service.import_clients)
+        """Imports the client libraries, for which the first requests would otherwise wait 200 ms."""
+        modules: list[str] = []
+        if any(function.inputs or function.outputs for function in self.table.functions.values()):
+            modules += ["azure.data.tables.aio", "azure.identity.aio"]
         if self._configuration.get("AzureWebJobsStorage__blobServiceUri"):
-            await asyncio.to_thread(key_storage.import_client)
+            modules.append("azure.storage.blob.aio")
+        for module in modules:
+            await asyncio.to_thread(importlib.import_module, module)
 
     def start_timers(self) -> None:
-        """For the host that serves: two with the same timers would run them twice."""
+        """Starts the timer listeners; a host that does not serve has none."""
         folder = Path(self.config.keys_file).parent / "timers"
-        for function, trigger in self.table.timers(self._configuration):
-            timer = Timer(function, trigger, folder, self._run_timer)
-            self._timers.append(asyncio.create_task(self._keep_timer(timer, function)))
+        for function, trigger in self.table.enabled(TimerTrigger, self._configuration).items():
+            listener = TimerListener(function, trigger, folder, self._run_timer)
+            self._timers.append(asyncio.create_task(self._listen(listener, function)))
 
-    async def _keep_timer(self, timer: Timer, function: str) -> None:
+    async def _listen(self, listener: TimerListener, function: str) -> None:
         try:
-            await timer.keep()
+            await listener.listen()
         except Exception:
             log.exception("The listener for function 'Functions.%s' has stopped", function)
 
     async def _run_timer(self, function: str, parameter: str, info: str) -> None:
-        call = Call(trigger=(parameter, Input("json", info)))
-        # A host that stops lets what runs come to its end.
+        invocation = Invocation(trigger=(parameter, Datum("json", info)))
+        # A host that stops completes the running invocations.
         with suppress(NotReadyError, InvocationError):
-            await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], call)))
+            await asyncio.shield(self._start(self._invoker.run(self.table.functions[function], invocation)))
 
     async def close(self, awaits_requests: Callable[[], bool] = lambda: False) -> None:
-        """Ends when what runs has ended; `awaits_requests` says whether more is on its way."""
+        """Waits for running invocations, and for clients that have connected but not sent a request."""
         for timer in self._timers:
             timer.cancel()
-        end = time.monotonic() + DRAIN_PATIENCE
-        while (self._invocations or awaits_requests()) and time.monotonic() < end:  # noqa: ASYNC110 # time decides, too
+        end = time.monotonic() + DRAIN_TIMEOUT
+        while (self._invocations or awaits_requests()) and time.monotonic() < end:  # noqa: ASYNC110 # the condition depends on time
             await asyncio.sleep(0.02)
         if self._invoker.worker is not None:
             await self._invoker.worker.stop()
         await self._assistants.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        allowed = cors.preflight(self.config.cors, request.method, request.headers)
-        if allowed is not None:
-            return web.Response(status=204, headers=allowed)
+        preflight_headers = cors.preflight(self.config.cors, request.method, request.headers)
+        if preflight_headers is not None:
+            return web.Response(status=204, headers=preflight_headers)
         try:
-            answer = await self._answer(request)
+            response = await self._dispatch(request)
         except request_target.BadTargetError:
-            answer = Response(400)
+            response = Response(400)
         except Exception:
             logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
-            answer = Response(500)
-        response = web.Response(status=answer.status, body=answer.body or None)
-        for name, value in answer.headers:
+            response = Response(500)
+        sent = web.Response(status=response.status, body=response.body or None)
+        for name, value in response.headers:
             if name.lower() == "content-type":
-                response.headers["Content-Type"] = value
+                sent.headers["Content-Type"] = value
             else:
-                response.headers.add(name, value)
-        response.headers["Server"] = "local-azure"
-        response.headers.update(cors.response_headers(self.config.cors, request.headers))
-        return response
+                sent.headers.add(name, value)
+        sent.headers["Server"] = "local-azure"
+        sent.headers.update(cors.response_headers(self.config.cors, request.headers))
+        return sent
 
-    async def _answer(self, request: web.BaseRequest) -> Response:
+    async def _dispatch(self, request: web.BaseRequest) -> Response:
         raw_path, raw_query = request_target.split(request.raw_path)
         path = request_target.decode_path(raw_path)
         query = request_target.query_pairs(raw_query)
-        # The header, even an empty one, wins over ?code= (AuthenticationLevelHandler).
+        # The header, even if it is empty, has precedence over ?code= (AuthenticationLevelHandler).
         key = request.headers.get("x-functions-key")
         if key is None:
             key = request_target.first_value(query, "code")
@@ -229,26 +228,21 @@ class Host:
         if path.lower().rstrip("/").startswith("/admin"):
             return await self._admin(request, path.lower().rstrip("/"), key)
         if self.record.state == "Error":
-            return _text(503, "Function host is not running.")
-        found = routes.find(self._routes, request.method, path)
-        if found is None:
+            return _NOT_RUNNING
+        match = routes.find(self._routes, request.method, path)
+        if match is None:
             return Response(404)
-        function = self.table.functions[found.function]
-        trigger = function.trigger
-        if not isinstance(trigger, HttpTrigger):
-            return Response(401)
-        if trigger.auth_level.lower() != "anonymous" and (
-            refused := await self._refuse(key, trigger.auth_level)
-        ):
-            return replace(refused, headers=())
-        if self._configuration.is_disabled(function.name):
+        level = match.route.auth_level
+        if level != "anonymous" and (refusal := await self._authorize(key, level)):
+            return replace(refusal, headers=())
+        if self._configuration.is_disabled(match.route.function):
             return Response(404)
-        return await self._execute(request, found, path, raw_query, query)
+        return await self._execute(request, match, path, raw_query, query)
 
     async def _execute(
         self,
         request: web.BaseRequest,
-        found: routes.Match,
+        match: routes.Match,
         path: str,
         raw_query: str,
         query: list[tuple[str, str]],
@@ -262,53 +256,53 @@ class Host:
             f"{'?' + raw_query if raw_query else ''}",
             "headers": _headers(request),
             "query": request_target.query_values(query),
-            "params": dict(found.values),
+            "params": dict(match.values),
         }
 
         def data() -> binding_data.BindingData:
             return binding_data.of_request(body, query, http["headers"], http["params"])
 
-        call = Call(data, http, body, client_left=lambda: request.transport is None)
-        task = self._start(self._invoke(found.function, call))
+        invocation = Invocation(data, http, body, client_disconnected=lambda: request.transport is None)
+        task = self._start(self._invoke(match.route.function, invocation))
         done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT)
         return task.result() if done else Response(504)
 
     async def _body(self, request: web.BaseRequest) -> bytes | Response:
-        """The body, or why there is none."""
+        """The body, or the error response."""
         length = request.content_length or 0
         if length > self._body_limit:
             log.error("The request body of %d bytes is over the limit of %d bytes", length, self._body_limit)
             return Response(500)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
-        # A body without Content-Length (chunked) does not reach the worker, its header does
+        # A body without Content-Length (chunked) is not passed to the worker, but its header is
         # (Azure/azure-functions-host #4926; recorded with host 4.1037).
         try:
             async with asyncio.timeout(HTTP_TIMEOUT):
                 return await request.content.readexactly(length) if length > 0 else b""
         except (asyncio.IncompleteReadError, ConnectionError):
-            return Response(400)  # the client hung up: nobody reads this
+            return Response(400)  # the client has disconnected
         except TimeoutError:
             return Response(408)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """A task of its own: neither the front end's limit nor a client that hangs up ends it on Azure."""
+        """Runs as a task, which neither the front end's timeout nor a client that disconnects cancels."""
         task = asyncio.create_task(work)
         self._invocations.add(task)
         task.add_done_callback(self._invocations.discard)
         return task
 
-    async def _invoke(self, function: str, call: Call) -> Response:
+    async def _invoke(self, function: str, invocation: Invocation) -> Response:
         try:
-            return (await self._invoker.run(self.table.functions[function], call)).response
+            return (await self._invoker.run(self.table.functions[function], invocation)).response
         except NotReadyError:
-            return _text(503, "Function host is not running.")
+            return _NOT_RUNNING
         except InvocationError:
             return Response(500)
 
-    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> Returned:
-        value = Input(None if argument is None else "string", argument)
-        outcome = await self._invoker.run(self.table.functions[function], Call(trigger=(parameter, value)))
+    async def _run_skill(self, function: str, parameter: str, argument: str | None) -> str | None:
+        invocation = Invocation(trigger=(parameter, Datum("string", argument)))
+        outcome = await self._invoker.run(self.table.functions[function], invocation)
         return outcome.returned
 
     def _homepage(self) -> Response:
@@ -320,29 +314,30 @@ class Host:
         if path == "/admin/host/ping" and request.method in ("GET", "POST"):
             return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
         if path == "/admin/host/status" and request.method == "GET":
-            if refused := await self._refuse(key, "admin"):
-                return refused
-            return _json(status.host_status(self.record))
+            if refusal := await self._authorize(key, "admin"):
+                return refusal
+            content = json.dumps(status.host_status(self.record)).encode()
+            return Response(200, (("Content-Type", "application/json; charset=utf-8"),), content)
         name = path.removeprefix("/admin/functions/")
         if name != path and "/" not in name and request.method == "POST":
-            if refused := await self._refuse(key, "admin"):
-                return refused
-            return await self._run_by_hand(request, name)
+            if refusal := await self._authorize(key, "admin"):
+                return refusal
+            return await self._invoke_manually(request, name)
         return Response(404)
 
-    async def _refuse(self, key: str | None, auth_level: str) -> Response | None:
-        """The answer of the host's own API to a key that does not open the level; None where it does.
+    async def _authorize(self, key: str | None, auth_level: str) -> Response | None:
+        """The error response to a key that does not give access to the level, else None.
 
-        Without a key the host reads none (AuthenticationLevelHandler.cs).
+        The host reads its keys only if the request has one (AuthenticationLevelHandler.cs).
         """
         if key and not await self._key_storage.readable():
             return Response(500)
-        return None if self._keys.opens(key, auth_level) else _UNAUTHORIZED
+        return None if self._keys.authorize(key, auth_level) else _UNAUTHORIZED
 
-    async def _run_by_hand(self, request: web.BaseRequest, name: str) -> Response:
-        """202 at once, also for a function that is disabled; how the run ends stands in the log."""
+    async def _invoke_manually(self, request: web.BaseRequest, name: str) -> Response:
+        """Responds 202 at once, also for a disabled function; the outcome is in the log."""
         if self.record.state == "Error":
-            return _text(503, "Function host is not running.")
+            return _NOT_RUNNING
         body = await self._body(request)
         if isinstance(body, Response):
             return body
@@ -353,74 +348,48 @@ class Host:
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            return _text(400, 'The body is no JSON object such as {"input": "text"}.')
-        function = next((one for one in self.table.functions.values() if one.name.lower() == name), None)
-        if function is None:
+            text = b'The body must be a JSON object such as {"input": "text"}.'
+            return Response(400, (("Content-Type", "text/plain; charset=utf-8"),), text)
+        functions = {function.name.lower(): function for function in self.table.functions.values()}
+        if name not in functions:
             return Response(404)
+        function = functions[name]
         trigger = function.trigger
         if isinstance(trigger, TimerTrigger):
-            self._start(self._run_timer(function.name, trigger.parameter, timers.by_hand(trigger)))
+            info = timers.timer_info(trigger, None, past_due=False)
+            self._start(self._run_timer(function.name, trigger.parameter, info))
         else:
-            # Azure takes the call, too, and then cannot make the trigger's value of a text.
-            kind = "an HttpRequest" if isinstance(trigger, HttpTrigger) else "a SkillInvocationContext"
-            given = cast("dict[str, object]", content).get("input")
+            # Azure accepts the request, too, and then fails to convert the input.
+            kind = "an HttpRequest" if isinstance(trigger, routes.Route) else "a SkillInvocationContext"
             logging.getLogger(f"Function.{function.name}").error(
-                "Executed 'Functions.%s' (Failed): the input %r is not %s: only timers can be run by hand.",
+                "Executed 'Functions.%s' (Failed): the input %r is not %s: only timers can be run manually.",
                 function.name,
-                given,
+                cast("dict[str, object]", content).get("input"),
                 kind,
             )
         return Response(202)
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:
-    """Lower-case names; several headers of one name are joined (recording http/echo-all-headers)."""
-    given: dict[str, list[str]] = {}
+    """By lower-case name; several headers of one name are joined (recording http/echo-all-headers)."""
+    values_by_name: dict[str, list[str]] = {}
     for name, value in request.headers.items():
-        given.setdefault(name.lower(), []).append(value)
-    return {name: request_target.joined_values(values) for name, values in given.items()}
-
-
-def _text(code: int, text: str) -> Response:
-    return Response(code, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
-
-
-def _json(content: object) -> Response:
-    kind = ("Content-Type", "application/json; charset=utf-8")
-    return Response(200, (kind,), json.dumps(content).encode())
-
-
-class _LevelFilter(logging.Filter):
-    """The log levels of host.json, once that is read."""
-
-    def __init__(self, host: Host) -> None:
-        super().__init__()
-        self._host = host
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return self._host.settings.logs(record.name, record.levelno)
-
-
-class _Formatter(logging.Formatter):
-    _NAMES: Mapping[int, str] = {number: name.capitalize() for name, number in host_json.LEVELS.items()}
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = self._NAMES.get(record.levelno, record.levelname.capitalize())
-        clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return f"{clock} [{level}] {record.name}: {text}"
+        values_by_name.setdefault(name.lower(), []).append(value)
+    return {name: request_target.joined_values(values) for name, values in values_by_name.items()}
 
 
 def _set_up_logging(host: Host) -> None:
+    for name, level in host_json.LEVELS.items():
+        logging.addLevelName(level, name.capitalize())
+    formatter = logging.Formatter("%(asctime)s [%(levelname)s] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Formatter())
-    handler.addFilter(_LevelFilter(host))
+    handler.setFormatter(formatter)
+    handler.addFilter(lambda record: host.settings.logs(record.name, record.levelno))
     root = logging.getLogger()
     root.setLevel(host_json.LEVELS["trace"])
     root.addHandler(handler)
-    # Libraries of this process are not the host: their chatter has no place in the site's log.
+    # These libraries are not part of the host on Azure.
     for name in ("azure", "asyncio", "aiohttp", "msal", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -432,9 +401,9 @@ async def run(config: HostConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    fit = await host.load()
-    if not fit and not _is_active(config):
-        # A new package that is bad never answers; the one that serves goes on.
+    is_valid = await host.load()
+    if not is_valid and not _is_active(config):
+        # The previous host continues to serve.
         host.save_record()
         await stopped.wait()
         await host.close()
@@ -442,7 +411,7 @@ async def run(config: HostConfig) -> None:
     server = Server(host.handle)
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
-    # The inherited descriptor itself: a second one would hold the port until this process has ended.
+    # Not a duplicate of the descriptor, which would keep the port open until this process ends.
     listener = socket.socket(fileno=config.socket)
     listener.setblocking(False)
     await web.SockSite(runner, listener, ssl_context=_tls(config), backlog=128).start()
@@ -464,10 +433,10 @@ async def run(config: HostConfig) -> None:
 
 
 async def _stop_listening(runner: web.ServerRunner) -> None:
-    """New connections are left to the next host on this socket."""
+    """Leaves new connections to the next host on this socket."""
     for site in list(runner.sites):
         await site.stop()
-    await asyncio.sleep(0)  # asyncio makes the protocol of a connection that it took in a task of its own
+    await asyncio.sleep(0)  # asyncio creates the protocol of an accepted connection in a task
 
 
 def _is_active(config: HostConfig) -> bool:

@@ -1,4 +1,4 @@
-"""What the daemon tells a host at its start, in one file beside the host's status."""
+"""The configuration that the daemon passes to a host process, as a file."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,16 +10,16 @@ from local_azure.functions_host.cors import Cors
 
 @dataclass(frozen=True)
 class HostConfig:
-    """No secret is in it: app settings travel as the process's environment, keys stay in their own file."""
+    """Contains no secret: app settings are in the process's environment, keys in a file of their own."""
 
     site: str
     socket: int
-    """Number of the inherited, listening socket."""
+    """File descriptor of the inherited listening socket."""
     deployment: str | None
-    """Id of the deployment to run; None for a site that has no code yet."""
+    """Id of the deployment to run; None for a site without code."""
     code: str | None
     active_file: str
-    """Names the deployment that the site has accepted."""
+    """Contains the id of the site's active deployment."""
     status_file: str
     keys_file: str
     certificate: str
@@ -28,7 +28,7 @@ class HostConfig:
     notices: tuple[str, ...] = ()
     cors: Cors = field(default_factory=Cors)
     raw_routes: bool = False
-    """Route constraints are off: what the extension does with any id can be seen."""
+    """Route constraints are ignored (LOCAL_AZURE_RAW_ROUTES)."""
 
 
 def write(file: Path, config: HostConfig) -> None:

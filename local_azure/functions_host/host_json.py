@@ -1,4 +1,4 @@
-"""`host.json`: the part of it that decides how the host behaves here."""
+"""`host.json`: the properties that local Azure supports."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ LEVELS: Mapping[str, int] = {
 
 
 class HostJsonError(ValueError):
-    """host.json is missing or not valid; every problem is in the message."""
+    """host.json is missing or invalid; the message contains every problem."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class HostJson:
     bundle_id: str | None = None
     bundle_range: str = ""
     log_levels: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Lowest level that is logged, by category; `default` for the others."""
+    """The lowest level that is logged by category; `default` for the other categories."""
 
     def logs(self, category: str, level: int) -> bool:
-        """The longest category that the given one starts with decides, as in .NET logging."""
+        """Whether an entry is logged: the longest matching prefix decides, as in .NET logging."""
         best, lowest = "", logging.INFO
         for name, limit in self.log_levels.items():
             if name.lower() == "default" and not best:
@@ -46,7 +46,7 @@ def load(root: Path) -> HostJson:
         text = (root / "host.json").read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise HostJsonError(
-            "host.json is missing: it must stand at the root of the zip, not in a folder."
+            "host.json is missing: it must be at the root of the zip, not in a folder."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise HostJsonError(f"host.json cannot be read: {error}") from error
@@ -59,41 +59,39 @@ def parse(text: str) -> HostJson:
     except ValueError as error:
         raise HostJsonError(f"host.json is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise HostJsonError("host.json must hold a JSON object.")
+        raise HostJsonError("host.json must contain a JSON object.")
     whole = cast("dict[str, Any]", content)
     problems: list[str] = []
+
+    def section(path: str) -> dict[str, Any]:
+        members = whole
+        for name in path.split("."):
+            value: object = members.get(name, {})
+            if not isinstance(value, dict):
+                problems.append(f'"{path}" must be an object, but "{name}" is {value!r}')
+                return {}
+            members = cast("dict[str, Any]", value)
+        return members
+
     if whole.get("version") != "2.0":
         problems.append(f'"version" must be "2.0", not {whole.get("version")!r}')
-    http = _section(_section(whole, "extensions", problems), "http", problems, "extensions.")
-    prefix = http.get("routePrefix", "api")
+    prefix = section("extensions.http").get("routePrefix", "api")
     if not isinstance(prefix, str):
         problems.append(f'"extensions.http.routePrefix" must be a string, not {prefix!r}')
-    bundle = _section(whole, "extensionBundle", problems)
+    bundle = section("extensionBundle")
     if bundle and not (isinstance(bundle.get("id"), str) and isinstance(bundle.get("version"), str)):
         problems.append('"extensionBundle" needs the strings "id" and "version"')
-    levels = _levels(
-        _section(_section(whole, "logging", problems), "logLevel", problems, "logging."), problems
-    )
-    if problems:
-        raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
-    return HostJson(str(prefix), bundle.get("id"), str(bundle.get("version", "")), levels)
-
-
-def _section(whole: Mapping[str, Any], name: str, problems: list[str], above: str = "") -> dict[str, Any]:
-    section: object = whole.get(name, {})
-    if isinstance(section, dict):
-        return cast("dict[str, Any]", section)
-    problems.append(f'"{above}{name}" must be an object, not {section!r}')
-    return {}
-
-
-def _levels(section: Mapping[str, Any], problems: list[str]) -> dict[str, int]:
-    levels: dict[str, int] = {}
-    for category, level in section.items():
-        if isinstance(level, str) and level.lower() in LEVELS:
-            levels[category] = LEVELS[level.lower()]
-        else:
+    levels = section("logging.logLevel")
+    for category, level in levels.items():
+        if str(level).lower() not in LEVELS:
             problems.append(
                 f'"logging.logLevel.{category}" is {level!r}, expected one of {", ".join(LEVELS)}'
             )
-    return levels
+    if problems:
+        raise HostJsonError(f"host.json is not valid: {'; '.join(problems)}.")
+    return HostJson(
+        str(prefix),
+        bundle.get("id"),
+        str(bundle.get("version", "")),
+        {category: LEVELS[str(level).lower()] for category, level in levels.items()},
+    )

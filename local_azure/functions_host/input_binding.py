@@ -1,4 +1,4 @@
-"""Input bindings of a function: their properties, resolved for one call."""
+"""Input bindings of a function: their properties, resolved for each invocation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,38 +11,20 @@ from local_azure.functions_host.bindings import assistant_post, assistant_query,
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.assistant_service import AssistantService
+from local_azure.functions_host.bindings.payload import property_names
 
-# Member of the request by the binding's property, in lower case. Templates are what the attribute
-# marks with AutoResolve; the other ones are taken as they are.
-_QUERY = {
-    "id": "id",
-    "timestamputc": "timestamp_utc",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
+_PROPERTIES: Mapping[str, Mapping[str, str]] = {
+    assistant_query.BINDING_TYPE: property_names(QueryRequest),
+    assistant_post.BINDING_TYPE: property_names(PostRequest),
 }
-_POST = {
-    "id": "id",
-    "usermessage": "user_message",
-    "aiconnectionname": "ai_connection_name",
-    "chatmodel": "chat_model",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
-    "temperature": "temperature",
-    "topp": "top_p",
-    "maxtokens": "max_tokens",
-    "isreasoningmodel": "is_reasoning_model",
-}
-_MEMBERS: Mapping[str, Mapping[str, str]] = {
-    assistant_query.BINDING_TYPE: _QUERY,
-    assistant_post.BINDING_TYPE: _POST,
-}
+# The properties that the attributes do not mark with AutoResolve have no binding expressions.
 _NO_TEMPLATE = frozenset({"ai_connection_name", "chat_storage_connection_setting", "is_reasoning_model"})
 
-TYPES = frozenset(_MEMBERS)
+TYPES = frozenset(_PROPERTIES)
 
 
 class PropertyError(ValueError):
-    """A binding property of the wrong type; the function is in error."""
+    """A binding property has the wrong type; the function is in error."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +36,13 @@ class InputBinding:
 
 
 def parse(binding: Mapping[str, Any]) -> InputBinding:
-    """From a binding of the index, its `%SETTING%` resolved. Raises PropertyError and TemplateFormatError."""
+    """From an indexed binding with resolved settings. Raises PropertyError and TemplateFormatError."""
     kind = str(binding["type"]).lower()
-    members = _MEMBERS[kind]
+    names = _PROPERTIES[kind]
     properties = {
-        members[name.lower()]: _property(members[name.lower()], value)
+        names[name.lower()]: _property(names[name.lower()], value)
         for name, value in binding.items()
-        if name.lower() in members and value is not None
+        if name.lower() in names and value is not None
     }
     return InputBinding(str(binding["name"]), kind, properties)
 
@@ -75,7 +57,7 @@ def _property(member: str, value: object) -> Template | str | bool:
 
 
 async def read(binding: InputBinding, service: AssistantService, data: BindingData, function: str) -> str:
-    """The value that the handler gets. Raises BindingError, and whatever storage and model raise."""
+    """The handler's argument. Raises BindingError and the errors of the storage and model clients."""
     values: dict[str, Any] = {
         name: dotnet.well_formed(value.bind(data, function)) if isinstance(value, Template) else value
         for name, value in binding.properties.items()

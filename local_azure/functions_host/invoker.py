@@ -10,53 +10,46 @@ from typing import Any
 
 from local_azure.functions_host import input_binding, responses
 from local_azure.functions_host.binding_data import BindingData
-from local_azure.functions_host.bindings import assistant_create, dotnet
+from local_azure.functions_host.bindings import dotnet
 from local_azure.functions_host.bindings.assistant_service import AssistantService
 from local_azure.functions_host.function_table import Function
-from local_azure.functions_host.responses import BadResponseError, Response
-from local_azure.functions_host.skills import Returned
-from local_azure.functions_host.worker_process import (
-    HandlerError,
-    Input,
-    Output,
-    Result,
-    WorkerExitedError,
-    WorkerProcess,
-)
+from local_azure.functions_host.responses import Response
+from local_azure.functions_host.worker_process import Datum, WorkerProcess
 
-WORKER_PATIENCE = 20.0
-"""Seconds that a call waits for a worker that is being started again."""
+WORKER_TIMEOUT = 20.0
+"""Seconds that an invocation waits for a worker that is restarted."""
 
 
 class InvocationError(Exception):
-    """A call that failed; the log says why."""
+    """An invocation failed; the reason is in the log."""
 
 
-class ClientLeftError(Exception):
-    """The client has left before the function was called; what the bindings did stays done."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected after the input bindings, before the function was called."""
 
 
 class NotReadyError(Exception):
-    """There is no worker, and none within WORKER_PATIENCE."""
+    """No worker was ready within WORKER_TIMEOUT."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """What the trigger gives: an HTTP request, or the value of its one parameter."""
+class Invocation:
+    """The trigger's values: an HTTP request, or the value of the trigger's parameter."""
 
     data: Callable[[], BindingData] = dict
     http: Mapping[str, Any] | None = None
     body: bytes = b""
-    trigger: tuple[str, Input] | None = None
+    trigger: tuple[str, Datum] | None = None
     """Name of the parameter and its value; None for HTTP."""
-    client_left: Callable[[], bool] = lambda: False
+    client_disconnected: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
 class Outcome:
     response: Response
-    """204 of a function without HTTP output."""
-    returned: Returned
+    """204 for a function without an HTTP output."""
+    returned: str | None
+    """The JSON of the return value; None for nothing."""
 
 
 class Invoker:
@@ -64,21 +57,17 @@ class Invoker:
         self.worker: WorkerProcess | None = None
         self._assistants = assistants
 
-    async def run(self, function: Function, call: Call) -> Outcome:
+    async def run(self, function: Function, invocation: Invocation) -> Outcome:
         """Raises NotReadyError and InvocationError."""
         worker = self.worker
-        if worker is None or not (worker.ready or await worker.wait_until_ready(WORKER_PATIENCE)):
+        if worker is None or not await worker.wait_until_ready(WORKER_TIMEOUT):
             raise NotReadyError
         logger = logging.getLogger(f"Function.{function.name}")
         logger.info("Executing 'Functions.%s'", function.name)
         started = time.monotonic()
         try:
-            outcome = await self._run(worker, function, call)
-        except (HandlerError, WorkerExitedError, BadResponseError, ClientLeftError) as error:
-            logger.error("Executed 'Functions.%s' (Failed)\n%s", function.name, error)
-            raise InvocationError(str(error)) from error
-        except Exception as error:
-            # An SDK may raise anything; the log says what.
+            outcome = await self._run(worker, function, invocation)
+        except Exception as error:  # the clients of the bindings may raise any
             logger.error(
                 "Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error
             )
@@ -87,49 +76,45 @@ class Invoker:
         logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function.name, took)
         return outcome
 
-    async def _run(self, worker: WorkerProcess, function: Function, call: Call) -> Outcome:
-        inputs = await self._inputs(function, call.data) if function.inputs else {}
-        if call.trigger is not None:
-            inputs[call.trigger[0]] = call.trigger[1]
-        if call.client_left():
-            raise ClientLeftError("the client left before the function was called")
-        result = await worker.invoke(function.name, call.http, call.body, inputs)
-        response = responses.convert(result.response, result.content)
-        # 202 is never sent when an output failed: outputs are awaited first.
-        await self._output(function, result)
-        return Outcome(response, _returned(result.returned))
+    async def _run(self, worker: WorkerProcess, function: Function, invocation: Invocation) -> Outcome:
+        inputs = await self._inputs(function, invocation.data) if function.inputs else {}
+        if invocation.trigger is not None:
+            inputs[invocation.trigger[0]] = invocation.trigger[1]
+        if invocation.client_disconnected():
+            raise ClientDisconnectedError("the client disconnected before the function was called")
+        worker_response = await worker.invoke(function.name, invocation.http, invocation.body, inputs)
+        response = responses.convert(worker_response.response, worker_response.content)
+        # The output bindings run before the response is sent, so that it is 500 if one fails.
+        for name in function.outputs:
+            output = worker_response.outputs.get(name)
+            if output is not None:
+                await self._assistants.output(output.type, output.value)
+        return Outcome(response, returned_json(worker_response.returned))
 
-    async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Input]:
-        """All at once, as the host does; any failure fails the call when all have ended."""
-        known = data()
+    async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Datum]:
+        """Runs the input bindings concurrently, as the host does; if one fails, the others still complete."""
+        binding_data = data()
         values = await asyncio.gather(
-            *(input_binding.read(one, self._assistants, known, function.name) for one in function.inputs),
+            *(
+                input_binding.read(binding, self._assistants, binding_data, function.name)
+                for binding in function.inputs
+            ),
             return_exceptions=True,
         )
-        found: dict[str, Input] = {}
+        inputs: dict[str, Datum] = {}
         for binding, value in zip(function.inputs, values, strict=True):
             if isinstance(value, BaseException):
                 raise value
-            found[binding.name] = Input("string", value)
-        return found
-
-    async def _output(self, function: Function, result: Result) -> None:
-        for name, kind in function.outputs.items():
-            output = result.outputs.get(name)
-            if output is not None and kind == assistant_create.BINDING_TYPE:
-                await self._assistants.output(output.kind, output.value)
+            inputs[binding.name] = Datum("string", value)
+        return inputs
 
 
-def _returned(output: Output | None) -> Returned:
-    """As `JsonConvert.SerializeObject` of AssistantSkillManager writes what the host makes of it.
+def returned_json(output: Datum | None) -> str | None:
+    """The JSON that AssistantSkillManager makes of a return value with `JsonConvert.SerializeObject`.
 
-    That is the only encoding of a `str`: without a converter for assistantSkillTrigger in azure.functions
-    the worker sends it as it is (GenericBinding.encode, datum_as_proto: TypedData.string), and so the host
-    takes it (GrpcMessageConversionExtensions.ToObject). Encoded twice is what a handler has encoded
-    itself, as the extension's Python sample does with `json.dumps`.
+    A `str` is encoded only here: azure.functions has no converter for assistantSkillTrigger, so worker and
+    host pass it on as it is (GenericBinding.encode, GrpcMessageConversionExtensions.ToObject).
     """
     if output is None:
-        return Returned(None)
-    if output.kind == "json":
-        return Returned(dotnet.newtonsoft(json.loads(output.value)))
-    return Returned(dotnet.newtonsoft(output.value))
+        return None
+    return dotnet.newtonsoft(json.loads(output.value) if output.type == "json" else output.value)

@@ -1,8 +1,8 @@
-"""Whether a host can read its keys, which lie in blobs of `AzureWebJobsStorage` on Azure.
+"""Access to the blobs of `AzureWebJobsStorage` in which a host on Azure stores its keys.
 
-Here they lie in a file, so only the identity's access to the blobs is real. Recorded: without it each route
-that takes a key is a bare 500, until seconds after the role came, and a host that has read its keys notices
-nothing of a role that goes.
+Local Azure stores the keys in a file and checks only that the identity can read the blobs. As recorded, a
+host without access returns 500 without a body for every request with a key until seconds after the role is
+assigned, and a host that has read its keys does not notice that the role is removed.
 """
 
 import asyncio
@@ -15,46 +15,41 @@ from local_azure.functions_host.configuration import Configuration
 
 log = logging.getLogger("Host.Secrets")
 
+_SECTION = "AzureWebJobsStorage"
 _CONTAINER, _BLOB = "azure-webjobs-secrets", "host.json"
 
 
 class KeyStorage:
-    """One per host process. Without `blobServiceUri` there are no blobs to ask, and keys can be read."""
+    """One per host process. Without `blobServiceUri` the keys can always be read."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._section = connections.DEFAULT_CHAT_STORAGE
-        self._service_uri = configuration.get(f"{self._section}__blobServiceUri")
-        self._has_read = self._service_uri is None
+        self._service_uri = configuration.get(f"{_SECTION}__blobServiceUri") or ""
+        self._has_read = not self._service_uri
         self._lock = asyncio.Lock()
 
     async def readable(self) -> bool:
-        """Asks the blob service until it has answered once; one request at a time."""
+        """Requests the blob until that has succeeded once; one request at a time."""
         async with self._lock:
-            self._has_read = self._has_read or await self._read(self._service_uri or "")
+            self._has_read = self._has_read or await self._read()
             return self._has_read
 
-    async def _read(self, service_uri: str) -> bool:
-        await asyncio.to_thread(import_client)
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 # see import_client
-        from azure.storage.blob.aio import BlobClient  # noqa: PLC0415 # see import_client
+    async def _read(self) -> bool:
+        await asyncio.to_thread(importlib.import_module, "azure.storage.blob.aio")  # takes 200 ms
+        from azure.core.exceptions import AzureError  # noqa: PLC0415
+        from azure.storage.blob.aio import BlobClient  # noqa: PLC0415
 
         try:
-            identity = connections.identity(self._configuration, self._section)
-            default_client_id = self._configuration.get("AZURE_CLIENT_ID")
             async with (
-                connections.managed_identity(identity, default_client_id) as credential,
-                BlobClient(service_uri, _CONTAINER, _BLOB, credential=credential, retry_total=0) as blob,
+                connections.credential(self._configuration, _SECTION) as credential,
+                BlobClient(
+                    self._service_uri, _CONTAINER, _BLOB, credential=credential, retry_total=0
+                ) as blob,
             ):
-                # False where the blob or its container is not there yet: the host would make them.
+                # A missing blob or container is no error: the host creates them.
                 await blob.exists()
         except (AzureError, BindingError) as error:
             log.error("There was an error performing a read operation on the Blob Storage Secret Repository.")
             log.error("%s", error)
             return False
         return True
-
-
-def import_client() -> None:
-    """What the first request with a key would otherwise import, in some 200 ms."""
-    importlib.import_module("azure.storage.blob.aio")

@@ -1,4 +1,4 @@
-"""The keys of a function app: made once for each site, in a file that only its owner reads."""
+"""The host keys of a function app, created once per site in a file that only its owner can read."""
 
 import hmac
 import json
@@ -12,13 +12,13 @@ from local_azure import whole_file
 
 @dataclass(frozen=True)
 class HostKeys:
-    """`master` opens everything; `default` is the host-level function key."""
+    """`master` gives access to everything; `default` is the host-level function key."""
 
     master: str
     default: str
 
-    def opens(self, key: str | None, auth_level: str) -> bool:
-        """Whether the key is enough for `anonymous`, `function` or `admin` (any case)."""
+    def authorize(self, key: str | None, auth_level: str) -> bool:
+        """Whether the key gives access to the level `anonymous`, `function` or `admin` (any case)."""
         level = auth_level.lower()
         if level == "anonymous":
             return True

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +14,9 @@ from local_azure.core import ids
 from local_azure.core.access import permits
 from local_azure.core.store import Store
 from local_azure.core.tokens import ARM_AUDIENCES, TokenError, Tokens
-from local_azure.functions_host import zip_package
+from local_azure.functions_host import deployments
 from local_azure.functions_host.deployment_storage import InaccessibleStorageError
-from local_azure.functions_host.deployments import Deployment, DeploymentList, Status, now, shown
+from local_azure.functions_host.deployments import Deployment, DeploymentList, Status, now
 
 log = logging.getLogger(__name__)
 
@@ -25,27 +25,23 @@ READ_ACTION = "Microsoft.Web/sites/deployments/read"
 CONTENT_TYPE = "application/zip"
 UPLOAD_LIMIT = 1024 * 1024 * 1024
 _CHUNK = 1024 * 1024
-_STOPPED = "Local Azure was stopped, or the site deleted, in the middle of the deployment."
+_STOPPED = "Local Azure was stopped, or the site was deleted, during the deployment."
 
 
 class Target(Protocol):
-    """The site that is published to."""
+    """The site to which the endpoint deploys (`site.Site`)."""
 
     deployments: DeploymentList
 
     @property
     def active(self) -> str | None: ...
-
-    async def stage(self, deployment_id: str, package: Path) -> None:
-        """Puts the package into the deployment container. Raises InaccessibleStorageError."""
-        ...
-
-    async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
-        """Takes the package into service or leaves the old one, and tells the outcome."""
-        ...
+    async def stage(self, deployment_id: str, package: Path) -> None: ...
+    async def deploy(self, deployment: Deployment, package: Path) -> Deployment: ...
 
 
-class Refused(Exception):  # noqa: N818 # an answer, not a fault
+class RequestError(Exception):
+    """A request that gets an error response."""
+
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
@@ -71,68 +67,73 @@ class PublishEndpoint:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return await self._answer(request)
-        except Refused as refused:
-            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-            return web.Response(status=refused.status, text=str(refused), headers=headers)
+            return await self._dispatch(request)
+        except RequestError as error:
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+            return web.Response(status=error.status, text=str(error), headers=headers)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.rstrip("/")
         if path == "/api/publish":
             if request.method != "POST":
-                raise Refused(405, f"/api/publish takes POST, not {request.method}.")
+                raise RequestError(405, f"/api/publish takes POST, not {request.method}.")
             self._authorise(request, PUBLISH_ACTION)
             return await self._publish(request)
         if path == "/api/deployments" or path.startswith("/api/deployments/"):
             if request.method != "GET":
-                raise Refused(405, f"{path} takes GET, not {request.method}.")
+                raise RequestError(405, f"{path} takes GET, not {request.method}.")
             self._authorise(request, READ_ACTION)
             return self._deployments(path.removeprefix("/api/deployments").strip("/"), request)
-        raise Refused(404, f"Nothing is at {path}: this site has /api/publish and /api/deployments.")
+        raise RequestError(404, f"{path} does not exist: this site has /api/publish and /api/deployments.")
 
     def _authorise(self, request: web.BaseRequest, action: str) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            raise Refused(401, "A bearer token for https://management.azure.com/ is needed.")
+            raise RequestError(401, "A bearer token for https://management.azure.com/ is required.")
         try:
             principal = self._tokens.verify(token.strip(), ARM_AUDIENCES)
         except TokenError as error:
-            raise Refused(401, f"The access token is refused: {error}.") from error
+            raise RequestError(401, f"The access token is invalid: {error}.") from error
         if not permits(self._store, principal, self._site_id, action=action):
-            raise Refused(
+            raise RequestError(
                 403,
                 f"The client '{principal}' does not have authorization to perform action '{action}' over "
                 f"scope '{self._site_id}'. Website Contributor, Contributor and Owner may.",
             )
 
-    def _deployments(self, wanted: str, request: web.BaseRequest) -> web.Response:
-        base = f"https://{request.host}"
-        show: Callable[[Deployment], Mapping[str, Any]] = lambda one: shown(  # noqa: E731 # used twice below
-            one, self._site_name, self._target.active, base
-        )
-        if not wanted:
-            return web.json_response([show(one) for one in self._target.deployments.newest_first()])
-        deployment_id, _, rest = wanted.partition("/")
-        found = self._target.deployments.get(deployment_id)
-        if found is None or rest not in ("", "log"):
-            raise Refused(404, f"Deployment '{wanted}' is not known to this site.")
+    def _deployments(self, path: str, request: web.BaseRequest) -> web.Response:
+        def to_json(deployment: Deployment) -> dict[str, Any]:
+            scm_url = f"https://{request.host}"
+            return deployments.to_json(deployment, self._site_name, self._target.active, scm_url)
+
+        if not path:
+            return web.json_response([to_json(listed) for listed in self._target.deployments.newest_first()])
+        deployment_id, _, rest = path.partition("/")
+        deployment = self._target.deployments.get(deployment_id)
+        if deployment is None or rest not in ("", "log"):
+            raise RequestError(404, f"Deployment '{path}' of this site does not exist.")
         if rest == "log":
-            entry = {"log_time": found.end_time or found.received_time, "id": found.id, "type": 0}
-            text = found.status_text or found.status.name.capitalize()
-            return web.json_response([{**entry, "message": text, "details_url": None}])
-        return web.json_response(show(found))
+            entry = {
+                "log_time": deployment.end_time or deployment.received_time,
+                "id": deployment.id,
+                "type": 0,
+                "message": deployment.status_text or deployment.status.name.capitalize(),
+                "details_url": None,
+            }
+            return web.json_response([entry])
+        return web.json_response(to_json(deployment))
 
     async def _publish(self, request: web.BaseRequest) -> web.Response:
         if request.content_type != CONTENT_TYPE:
-            raise Refused(415, f"Content-Type is {request.content_type}, and must be {CONTENT_TYPE}.")
+            raise RequestError(415, f"Content-Type is {request.content_type}, but must be {CONTENT_TYPE}.")
         if request.query.get("RemoteBuild", "false").lower() == "true":
-            raise Refused(
+            raise RequestError(
                 400,
                 "Local Azure has no remote build (Oryx): deploy with RemoteBuild=false and the dependencies "
-                "in .python_packages/lib/site-packages, as Azure takes them too.",
+                "in .python_packages/lib/site-packages, which Azure supports, too.",
             )
         if self._busy:
-            raise Refused(409, "Another deployment is in progress. Try again when it has ended.")
+            raise RequestError(409, "Another deployment is in progress. Try again when it has completed.")
         self._busy = True
         deployment_id = str(uuid.uuid4())
         package = self._incoming / f"{deployment_id}.zip"
@@ -140,10 +141,10 @@ class PublishEndpoint:
             await self._receive(request, package)
             await self._target.stage(deployment_id, package)
         except InaccessibleStorageError as error:
-            self._give_up(package)
-            raise Refused(400, str(error)) from error
+            self._end_deployment(package)
+            raise RequestError(400, str(error)) from error
         except BaseException:
-            self._give_up(package)
+            self._end_deployment(package)
             raise
         pending = Deployment(deployment_id, request.query.get("Deployer", "N/A"), now())
         self._target.deployments.put(pending)
@@ -158,22 +159,22 @@ class PublishEndpoint:
             async for chunk in request.content.iter_chunked(_CHUNK):
                 size += len(chunk)
                 if size > UPLOAD_LIMIT:
-                    raise Refused(413, f"The package is larger than {UPLOAD_LIMIT} bytes.")
+                    raise RequestError(413, f"The package is larger than {UPLOAD_LIMIT} bytes.")
                 await asyncio.to_thread(output.write, chunk)
         finally:
             await asyncio.to_thread(output.close)
-        if not await asyncio.to_thread(zip_package.is_zip, package):
-            raise Refused(400, f"The body ({size} bytes) is not a zip file.")
+        if not await asyncio.to_thread(zipfile.is_zipfile, package):
+            raise RequestError(400, f"The body ({size} bytes) is not a zip file.")
 
     async def _deploy(self, pending: Deployment, package: Path) -> None:
         outcome = replace(pending, status=Status.CANCELLED, status_text=_STOPPED, end_time=now())
         try:
             outcome = await self._target.deploy(pending, package)
         finally:
-            self._give_up(package)
-            # Last: who sees the end of this deployment may start the next one at once.
+            self._end_deployment(package)
+            # Last: a client that reads the status may start the next deployment at once.
             self._target.deployments.put(outcome)
 
-    def _give_up(self, package: Path) -> None:
+    def _end_deployment(self, package: Path) -> None:
         package.unlink(missing_ok=True)
         self._busy = False

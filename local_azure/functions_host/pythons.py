@@ -1,4 +1,4 @@
-"""The interpreter for a site's runtime version."""
+"""The Python interpreter of a site's runtime version."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ _SITE_PACKAGES = ".python_packages/lib/site-packages"
 
 
 def find_python(version: str, code: Path | None = None) -> tuple[str, str | None]:
-    """(interpreter, notice) for `3.12`: the notice says when it is another version, what of the code is
-    compiled for the version that is missing, and how to get it.
+    """(interpreter, notice) for `3.12`. Where that version is missing, the interpreter is this process's, and
+    the notice contains the packages that are compiled for the missing version and how to install it.
 
-    A name on PATH need not run (pyenv leaves shims behind), so each is tried.
+    A program on PATH need not run (pyenv leaves shims), so each is tried.
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not version or version == own:
         return sys.executable, None
-    # uv and pipx install there, whether it is on PATH or not.
+    # uv and pipx install to ~/.local/bin, whether it is on PATH or not.
     for folder in (*os.get_exec_path(), Path.home() / ".local/bin"):
         candidate = Path(folder) / f"python{version}"
         interpreter = _interpreter(candidate, version) if is_file(candidate) else None
@@ -28,7 +28,7 @@ def find_python(version: str, code: Path | None = None) -> tuple[str, str | None
             return interpreter, None
     compiled = compiled_packages(code, version) if code is not None else []
     return sys.executable, (
-        f"The site asks for Python {version}, which is not on PATH: its functions run on Python {own} here. "
+        f"The site's Python {version} is not on PATH: its functions run on Python {own} here. "
         + (f"Compiled for {version}, so they may fail to import: {', '.join(compiled)}. " if compiled else "")
         + f"On Azure they run on {version}. To run on it here, too: `uv python install {version}`. Or set "
         f"the site's version: `pulumi config set pythonVersion {own}`. Then `pulumi up` again."
@@ -36,7 +36,7 @@ def find_python(version: str, code: Path | None = None) -> tuple[str, str | None
 
 
 def compiled_packages(code: Path, version: str) -> list[str]:
-    """Names and versions of the packages below the code whose wheels are for this CPython only."""
+    """Names and versions of the packages in the code whose wheels are for this CPython version only."""
     tag = f"Tag: cp{version.replace('.', '')}-cp"
     return sorted(
         wheel.parent.name.removesuffix(".dist-info").replace("-", " ")
@@ -47,13 +47,13 @@ def compiled_packages(code: Path, version: str) -> list[str]:
 
 @cache
 def _interpreter(candidate: Path, version: str) -> str | None:
-    """What the name leads to: a shim finds it by a PATH that a site's processes do not have."""
+    """The program that a shim resolves to, as a site's processes lack the PATH that the shim needs."""
     script = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
     try:
         done = subprocess.run(
             [candidate, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=10, check=False
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: it prints what is no text
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: the output is not text
         return None
-    found, _, interpreter = done.stdout.strip().partition(" ")
-    return interpreter if done.returncode == 0 and found == version and interpreter else None
+    actual_version, _, interpreter = done.stdout.strip().partition(" ")
+    return interpreter if done.returncode == 0 and actual_version == version and interpreter else None

@@ -1,4 +1,4 @@
-"""What the host makes of a request's target: decoded path and query, in pure functions."""
+"""Decodes the path and the query of a request target as the host does."""
 
 import re
 from collections.abc import Iterable
@@ -7,18 +7,17 @@ from urllib.parse import quote, urlsplit
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PATH_CHARACTERS = "%!$&'()*+,;=:@/"
-"""What `PathString.ToUriComponent` leaves as it is, beside letters, digits and `-._~`."""
+"""Characters that `PathString.ToUriComponent` does not encode, besides letters, digits and `-._~`."""
 
 
 class BadTargetError(ValueError):
-    """A target that the server refuses with 400 before any routing."""
+    """A target that the server rejects with 400 before routing."""
 
 
 def split(target: str) -> tuple[str, str]:
-    """(raw path, raw query) of a request line's target; an absolute one loses scheme and host."""
+    """(raw path, raw query) of a request target, without the scheme and host of an absolute one."""
     if "#" in target:
-        msg = "the target holds a fragment"
-        raise BadTargetError(msg)
+        raise BadTargetError("the target contains a fragment")
     if not target.startswith("/"):
         parts = urlsplit(target)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
@@ -27,25 +26,24 @@ def split(target: str) -> tuple[str, str]:
 
 
 def decode_path(raw: str) -> str:
-    """The path decoded once as UTF-8; what is no UTF-8 stays as it was written, and so does `+`.
+    """The path decoded once as UTF-8; bytes that are not UTF-8 stay escaped.
 
-    `%2F` becomes a separator: that is what reaches a deployed app, whose front
-    end decodes it (facts of Azure/azure-functions-host #9290); Core Tools keep it.
+    `%2F` becomes a separator, as the front end of a deployed app decodes it
+    (Azure/azure-functions-host #9290); Core Tools keep it escaped.
     """
     decoded = _ESCAPES.sub(_decode, raw)
     if "\0" in decoded:
-        msg = "the path holds a null character"
-        raise BadTargetError(msg)
+        raise BadTargetError("the path contains a null character")
     return _without_dots(decoded)
 
 
 def encode_path(path: str) -> str:
-    """The path of the URL that the function sees: the decoded one, encoded again."""
+    """Encodes a decoded path for the URL that the function gets."""
     return quote(_BARE_PERCENT.sub("%25", path), safe=_PATH_CHARACTERS)
 
 
 def _decode(escapes: re.Match[str]) -> str:
-    """Only the bytes that are no UTF-8 keep their escapes, in the case in which they were written."""
+    """Bytes that are not UTF-8 keep their escapes, in their original case."""
     text, at = escapes.group(), 0
     parts: list[str] = []
     for character in bytes.fromhex(text.replace("%", "")).decode("utf-8", "surrogateescape"):
@@ -56,31 +54,26 @@ def _decode(escapes: re.Match[str]) -> str:
 
 
 def _without_dots(path: str) -> str:
-    if "/." not in path:
-        return path
     kept: list[str] = []
     segments = path.split("/")
-    for at, segment in enumerate(segments):
-        last = at == len(segments) - 1
+    for segment in segments:
         if segment == "..":
-            if len(kept) > 1:
-                kept.pop()
+            del kept[max(1, len(kept) - 1) :]  # not the empty segment before the first slash
         elif segment != ".":
             kept.append(segment)
-            continue
-        if last:
-            kept.append("")
-    return "/".join(kept) or "/"
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/".join(kept)
 
 
 def query_pairs(raw: str) -> list[tuple[str, str]]:
-    """Names and values, decoded as the path is, with `+` for a space."""
+    """Names and values, decoded as in a path; `+` is a space."""
     pairs = (pair.replace("+", " ").partition("=") for pair in raw.split("&") if pair)
     return [(_ESCAPES.sub(_decode, name), _ESCAPES.sub(_decode, value)) for name, _, value in pairs]
 
 
 def query_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """`req.params`: names without regard to case, several values joined, empty ones left out."""
+    """`req.params`: names ignore case, several values are joined, empty values are left out."""
     values: dict[str, tuple[str, list[str]]] = {}
     for name, value in pairs:
         values.setdefault(name.lower(), (name, []))[1].append(value)
@@ -88,7 +81,7 @@ def query_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def joined_values(values: Iterable[str]) -> str:
-    """`StringValues.ToString`: what the function gets of a parameter or header that was sent twice."""
+    """`StringValues.ToString`: the value of a query parameter or header that was sent several times."""
     return ",".join(value for value in values if value)
 
 

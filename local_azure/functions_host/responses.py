@@ -1,4 +1,4 @@
-"""From what a worker returns to an HTTP response, as the host's HttpBinding does."""
+"""Converts a worker's HTTP output to an HTTP response, as the host's HttpBinding does."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 @dataclass(frozen=True)
 class Response:
-    """`headers` is a list because of Set-Cookie."""
+    """`headers` may contain Set-Cookie several times."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -16,11 +16,11 @@ class Response:
 
 
 class BadResponseError(ValueError):
-    """A status or header that cannot be sent."""
+    """An invalid status or header."""
 
 
 def convert(response: Mapping[str, Any] | None, content: bytes) -> Response:
-    """None is a function without HTTP output (204). Raises BadResponseError."""
+    """`response` is None for a function without an HTTP output (204). Raises BadResponseError."""
     if response is None:
         return Response(204)
     if response["type"] == "string":
@@ -31,7 +31,7 @@ def convert(response: Mapping[str, Any] | None, content: bytes) -> Response:
 
 
 def _from_text(content: bytes) -> Response:
-    """JSON with a `body` member is taken apart; anything else is text."""
+    """JSON with a `body` member describes the response; anything else is the body."""
     try:
         parsed: object = json.loads(content)
     except ValueError:
@@ -57,7 +57,7 @@ def _from_text(content: bytes) -> Response:
 def _status(value: object) -> int:
     text = str(value)
     if not text.isdigit() or not 100 <= int(text) <= 999:
-        raise BadResponseError(f"status {value!r} is no HTTP status")
+        raise BadResponseError(f"status {value!r} is not an HTTP status")
     return int(text)
 
 
@@ -65,8 +65,8 @@ def _checked(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     kept: list[tuple[str, str]] = []
     for name, value in headers:
         if any(character in "\r\n\0" for character in name + value):
-            raise BadResponseError(f"header {name!r} holds a line break")
-        # The server sets these by itself from the body that it sends.
+            raise BadResponseError(f"header {name!r} contains a line break")
+        # The server sets these itself.
         if name.lower() not in ("content-length", "transfer-encoding", "connection"):
             kept.append((name, value))
     return tuple(kept)

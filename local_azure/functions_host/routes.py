@@ -1,26 +1,22 @@
-"""Route templates as ASP.NET parses and matches them, in pure functions.
+"""Parses and matches route templates as ASP.NET does.
 
-The names and the odd corners are those of `RoutePatternParser`,
-`RouteParameterParser` and `RoutePatternMatcher`: literals ignore case, one
-trailing slash does not count, an empty segment matches nothing.
+Follows `RoutePatternParser`, `RouteParameterParser` and `RoutePatternMatcher`: literals ignore case, one
+trailing slash is ignored, an empty segment matches nothing.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from uuid import UUID
 
 
 class TemplateError(ValueError):
-    """A route template that ASP.NET refuses; the function that has it is in error."""
+    """A route template that ASP.NET rejects; the function is in error."""
 
 
-@dataclass(frozen=True)
-class Constraint:
-    text: str
-    accepts: Callable[[str], bool]
+Constraint = Callable[[str], bool]
+"""Whether a value satisfies an inline constraint."""
 
 
 @dataclass(frozen=True)
@@ -34,90 +30,86 @@ class Parameter:
 
 Part = str | Parameter
 Segment = tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Template:
-    text: str
-    segments: tuple[Segment, ...]
+Template = tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
 class Route:
-    """One function's HTTP trigger. `methods` are upper case; none given means all."""
+    """A function's HTTP trigger. `methods` are upper case; an empty set means all."""
 
     function: str
     template: Template
-    methods: frozenset[str]
+    methods: frozenset[str] = frozenset()
+    auth_level: str = "anonymous"
+    """`anonymous`, `function` or `admin`."""
 
 
 @dataclass(frozen=True)
 class Match:
-    function: str
+    route: Route
     values: Mapping[str, str]
 
 
 def compose(prefix: str, route: str) -> str:
-    """The whole template of a function: the prefix of host.json before the trigger's route."""
+    """The template of a function: the route prefix of host.json and the trigger's route."""
     prefix = prefix.strip("/")
     return f"{prefix}/{route}" if prefix else route
 
 
 def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
-    """The first route, in the order of the functions, that takes the method and the decoded path."""
-    wanted = method.upper()
+    """The first route that matches the method and the decoded path."""
     for route in routes:
-        if not route.methods or wanted in route.methods:
+        if not route.methods or method.upper() in route.methods:
             values = match(route.template, path)
             if values is not None:
-                return Match(route.function, values)
+                return Match(route, values)
     return None
 
 
 def without_constraints(route: Route) -> Route:
-    """The same route for every value of its parameters."""
+    """The route with parameters that match every value."""
     segments = tuple(
         tuple(replace(part, constraints=()) if isinstance(part, Parameter) else part for part in segment)
-        for segment in route.template.segments
+        for segment in route.template
     )
-    return replace(route, template=replace(route.template, segments=segments))
+    return replace(route, template=segments)
 
 
 def match(template: Template, path: str) -> dict[str, str] | None:
     """Route values for a decoded path such as `/api/assistants/a`, or None."""
-    found = path.removeprefix("/").removesuffix("/")
-    segments = found.split("/") if found else []
+    trimmed = path.removeprefix("/").removesuffix("/")
+    segments = trimmed.split("/") if trimmed else []
     if path.endswith("//") or "" in segments:
         return None
     values: dict[str, str] = {}
-    for at, wanted in enumerate(template.segments):
+    for at, expected in enumerate(template):
         rest = segments[at:]
-        only = wanted[0] if len(wanted) == 1 else None
+        only = expected[0] if len(expected) == 1 else None
         if isinstance(only, Parameter) and only.catch_all:
-            _take(values, only, "/".join(rest))
-            return values if _accepted(wanted, values) else None
+            _set_value(values, only, "/".join(rest))
+            return values if _accepted(expected, values) else None
         if not rest:
             if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
                 return None
-            _take(values, only, "")
+            _set_value(values, only, "")
         else:
-            taken = _match_segment(wanted, rest[0])
-            if taken is None:
+            segment_values = _match_segment(expected, rest[0])
+            if segment_values is None:
                 return None
-            values.update(taken)
-        if not _accepted(wanted, values):
+            values.update(segment_values)
+        if not _accepted(expected, values):
             return None
-    return values if len(segments) <= len(template.segments) else None
+    return values if len(segments) <= len(template) else None
 
 
-def _take(values: dict[str, str], parameter: Parameter, text: str) -> None:
+def _set_value(values: dict[str, str], parameter: Parameter, text: str) -> None:
     if text or parameter.default is not None:
         values[parameter.name] = text or parameter.default or ""
 
 
 def _accepted(segment: Segment, values: Mapping[str, str]) -> bool:
     return all(
-        constraint.accepts(values[part.name])
+        constraint(values[part.name])
         for part in segment
         if isinstance(part, Parameter) and part.name in values
         for constraint in part.constraints
@@ -134,93 +126,87 @@ def _match_segment(segment: Segment, text: str) -> dict[str, str] | None:
 
 
 def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
-    """`{name}.{extension?}` and the like: from the right, so that the last parameter takes least."""
+    """A segment such as `{name}.{extension?}`; the last parameter gets the shortest value."""
     parameters = [part for part in segment if isinstance(part, Parameter)]
     pattern = "".join("(.+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
-    found = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
-    if found is not None:
-        return {part.name: value for part, value in zip(parameters, found.groups(), strict=True)}
+    matched = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
+    if matched is not None:
+        return {part.name: value for part, value in zip(parameters, matched.groups(), strict=True)}
     last = segment[-1]
     if isinstance(last, Parameter) and last.optional and segment[-2] == ".":
         return _match_segment(segment[:-2], text)
     return None
 
 
+_TOKEN = re.compile(
+    r"(?P<separator>/)|\{(?P<parameter>(?:\{\{|\}\}|[^{}])*)\}|(?P<literal>(?:\{\{|\}\}|[^{}/])+)|.",
+    re.DOTALL,
+)
+"""`{{` and `}}` are escaped braces; a regular expression in a parameter may contain slashes."""
+
+
 def parse(text: str) -> Template:
-    """Raises TemplateError with the words of ASP.NET."""
+    """Raises TemplateError with the message of ASP.NET."""
     if text.startswith(("/", "~")):
         raise TemplateError(
             f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
             f"as the host puts the route prefix and a '/' before it."
         )
-    segments = tuple(_parse_segment(segment, text) for segment in _split(text)) if text else ()
+    segments = tuple(_parse_segments(text))
     names = [part.name for segment in segments for part in segment if isinstance(part, Parameter)]
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
+    for at, name in enumerate(names):
+        if name.lower() in map(str.lower, names[:at]):
             raise TemplateError(
                 f"The route parameter name '{name}' appears more than one time in the route "
                 f"template '{text}'."
             )
-        seen.add(name.lower())
-    for at, segment in enumerate(segments):
-        if at < len(segments) - 1 and any(isinstance(part, Parameter) and part.catch_all for part in segment):
+    for segment in segments[:-1]:
+        if any(isinstance(part, Parameter) and part.catch_all for part in segment):
             raise TemplateError(
                 f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
             )
-    return Template(text, segments)
+    return segments
 
 
-def _split(text: str) -> list[str]:
-    """At the slashes outside of parameters; a regular expression may hold some."""
-    pieces, depth, at = [""], 0, 0
-    while at < len(text):
-        character = text[at]
-        if text[at : at + 2] in ("{{", "}}"):
-            pieces[-1] += text[at : at + 2]
-            at += 2
-            continue
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if character == "/" and depth <= 0:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-        at += 1
-    if pieces[-1] == "" and len(pieces) > 1:
-        pieces.pop()
-    if "" in pieces:
-        raise TemplateError(
-            f"The route template separator character '/' cannot appear consecutively in '{text}'. "
-            f"It must be separated by either a parameter or a literal value."
-        )
-    return pieces
-
-
-def _parse_segment(segment: str, template: str) -> Segment:
+def _parse_segments(template: str) -> Iterator[Segment]:
     parts: list[Part] = []
-    at = 0
-    while at < len(segment):
-        if segment[at] == "{" and segment[at : at + 2] != "{{":
-            end = _end_of_parameter(segment, at, template)
-            inside = segment[at + 1 : end].replace("}}", "}").replace("{{", "{")
+    for token in _TOKEN.finditer(template):
+        if token["separator"]:
+            yield _checked_segment(parts, template)
+            parts = []
+        elif token["parameter"] is not None:
             if parts and isinstance(parts[-1], Parameter):
                 raise TemplateError(
                     f"A path segment of the route template '{template}' cannot contain two consecutive "
                     f"parameters. They must be separated by a '/' or by a literal string."
                 )
-            parts.append(_parse_parameter(inside, template))
-            at = end + 1
+            parts.append(_parse_parameter(_unescape(token["parameter"]), template))
+        elif token["literal"]:
+            if "?" in token["literal"]:
+                raise TemplateError(
+                    f"The literal section '{token['literal']}' of the route template '{template}' is invalid."
+                )
+            parts.append(_unescape(token["literal"]))
         else:
-            end = at
-            while end < len(segment) and (segment[end] != "{" or segment[end : end + 2] == "{{"):
-                end += 2 if segment[end : end + 2] in ("{{", "}}") else 1
-            parts.append(_literal(segment[at:end], template))
-            at = end
-    _check_parts(parts, template)
-    return tuple(parts)
+            raise TemplateError(
+                f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
+                f"character has a matching '}}' character, and that braces in a regular expression are "
+                f"doubled."
+            )
+    if parts:
+        yield _checked_segment(parts, template)
 
 
-def _check_parts(parts: Sequence[Part], template: str) -> None:
+def _unescape(text: str) -> str:
+    return text.replace("}}", "}").replace("{{", "{")
+
+
+def _checked_segment(parts: Sequence[Part], template: str) -> Segment:
+    if not parts:
+        raise TemplateError(
+            f"The route template separator character '/' cannot appear consecutively in '{template}'. "
+            f"It must be separated by either a parameter or a literal value."
+        )
     for at, part in enumerate(parts):
         if not isinstance(part, Parameter) or len(parts) == 1:
             continue
@@ -231,33 +217,10 @@ def _check_parts(parts: Sequence[Part], template: str) -> None:
             )
         if part.optional and (at != len(parts) - 1 or parts[at - 1] != "."):
             raise TemplateError(
-                f"In the route template '{template}' the optional parameter '{part.name}' must stand at the "
+                f"In the route template '{template}' the optional parameter '{part.name}' must be at the "
                 f"end of its segment, preceded by a period."
             )
-
-
-def _literal(text: str, template: str) -> str:
-    plain = text.replace("{{", "").replace("}}", "")
-    if "}" in plain or "?" in plain:
-        raise TemplateError(f"The literal section '{text}' of the route template '{template}' is invalid.")
-    return text.replace("{{", "{").replace("}}", "}")
-
-
-def _end_of_parameter(segment: str, start: int, template: str) -> int:
-    at = start + 1
-    while at < len(segment):
-        if segment[at : at + 2] in ("{{", "}}"):
-            at += 2
-        elif segment[at] == "}":
-            return at
-        elif segment[at] == "{":
-            break
-        else:
-            at += 1
-    raise TemplateError(
-        f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
-        f"character has a matching '}}' character, and that braces in a regular expression are doubled."
-    )
+    return tuple(parts)
 
 
 def _parse_parameter(text: str, template: str) -> Parameter:
@@ -265,8 +228,7 @@ def _parse_parameter(text: str, template: str) -> Parameter:
     body = text[stars:]
     optional = body.endswith("?")
     body = body.removesuffix("?")
-    found = re.match(r"[^:=]*", body)
-    name = found.group() if found else ""
+    name = re.split("[:=]", body, maxsplit=1)[0]
     if not name or stars > 2 or re.search(r"[{}/?*]", name):
         raise TemplateError(
             f"The route parameter name '{name}' is invalid in the route template '{template}'. Names must be "
@@ -283,57 +245,44 @@ def _parse_parameter(text: str, template: str) -> Parameter:
     )
 
 
-def _split_constraints(text: str) -> tuple[list[str], str | None]:
-    """`:maxlength(64):regex(^a$)=b` in constraints and default.
+_INLINE_CONSTRAINT = re.compile(r":([^:=(]*(?:\(.*?(?:\)(?=[:=]|\Z)|\Z))?)", re.DOTALL)
+"""As in ASP.NET, a `)` that is not followed by `:`, `=` or the end is part of the arguments."""
 
-    A `)` ends the arguments only before `:`, `=` or the end, as in ASP.NET:
-    other ones belong to the regular expression.
-    """
+
+def _split_constraints(text: str) -> tuple[list[str], str | None]:
+    """(constraints, default) of a text such as `:maxlength(64):regex(^a$)=b`."""
     constraints: list[str] = []
-    current, inside = "", False
-    for at, character in enumerate(text):
-        if inside:
-            current += character
-            inside = not (character == ")" and text[at + 1 : at + 2] in ("", ":", "="))
-        elif character == "=":
-            if current:
-                constraints.append(current)
-            return constraints, text[at + 1 :]
-        elif character == ":":
-            if current:
-                constraints.append(current)
-            current = ""
-        else:
-            current += character
-            inside = character == "("
-    if current:
-        constraints.append(current)
-    return constraints, None
+    at = 0
+    while matched := _INLINE_CONSTRAINT.match(text, at):
+        constraints.append(matched[1])
+        at = matched.end()
+    return [constraint for constraint in constraints if constraint], text[at + 1 :] if at < len(
+        text
+    ) else None
 
 
 def _constraint(text: str, template: str) -> Constraint:
     name, bracket, rest = text.partition("(")
     arguments = rest.removesuffix(")") if bracket else None
-    maker = _MAKERS.get(name.lower())
-    if maker is None:
+    factory = _CONSTRAINTS.get(name.lower())
+    if factory is None:
         raise TemplateError(
             f"The constraint reference '{name}' in the route template '{template}' could not be resolved "
-            f"to a type. ASP.NET has: {', '.join(_MAKERS)}."
+            f"to a type. ASP.NET has: {', '.join(_CONSTRAINTS)}."
         )
     try:
-        return Constraint(text, maker(arguments))
+        return factory(arguments)
     except (ValueError, re.error) as error:
         raise TemplateError(
             f"The constraint '{text}' in the route template '{template}' is not valid: {error}"
         ) from error
 
 
-Accepts = Callable[[str], bool]
-_Maker = Callable[[str | None], Accepts]
+_Factory = Callable[[str | None], Constraint]
 
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
-_WORDS_OF_DOUBLE = ("nan", "infinity", "-infinity")
+_NON_FINITE = ("nan", "infinity", "-infinity")
 _GUID = re.compile(
     r"\s*([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
@@ -342,24 +291,18 @@ _GUID = re.compile(
 )
 
 
-def _plain(accepts: Accepts) -> _Maker:
-    def make(arguments: str | None) -> Accepts:
+def _plain(accepts: Constraint) -> _Factory:
+    def make(arguments: str | None) -> Constraint:
         if arguments:
-            msg = "it takes no arguments"
-            raise ValueError(msg)
+            raise ValueError("it takes no arguments")
         return accepts
 
     return make
 
 
-def _units(value: str) -> int:
-    """The length as .NET counts it."""
+def _length(value: str) -> int:
+    """The length in UTF-16 code units, as .NET counts."""
     return len(value.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _in_range(measure: Callable[[str], int | None], low: int, high: int, value: str) -> bool:
-    size = measure(value)
-    return size is not None and low <= size <= high
 
 
 def _long(value: str) -> int | None:
@@ -367,61 +310,55 @@ def _long(value: str) -> int | None:
     return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
-def _bounds(measure: Callable[[str], int | None], kind: str) -> _Maker:
+def _bounds(measure: Callable[[str], int | None], kind: str) -> _Factory:
     """`kind`: `low`, `high` or `both`; `length(5)` is both with one number."""
 
-    def make(arguments: str | None) -> Accepts:
+    def make(arguments: str | None) -> Constraint:
         numbers = [int(part) for part in (arguments or "").split(",")]
         if len(numbers) > (2 if kind == "both" else 1):
-            msg = "too many arguments"
-            raise ValueError(msg)
+            raise ValueError("too many arguments")
         low = numbers[0] if kind != "high" else -(2**63)
         high = numbers[-1] if kind != "low" else 2**63
         if low > high:
-            msg = f"{low} is more than {high}"
-            raise ValueError(msg)
-        return partial(_in_range, measure, low, high)
+            raise ValueError(f"{low} is more than {high}")
+
+        def accepts(value: str) -> bool:
+            size = measure(value)
+            return size is not None and low <= size <= high
+
+        return accepts
 
     return make
 
 
-def _regex(arguments: str | None) -> Accepts:
-    """Searched, not matched whole, without regard to case.
+def _regex(arguments: str | None) -> Constraint:
+    """Searches the value, ignoring case.
 
-    .NET stops after 10 s; Python cannot, so a pattern that backtracks without end hangs here.
+    .NET stops after 10 s; Python cannot, so a pattern with catastrophic backtracking hangs here.
     """
     if arguments is None:
-        msg = "a regular expression is missing"
-        raise ValueError(msg)
+        raise ValueError("a regular expression is missing")
     text = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", arguments)
-    # What .NET writes \Z stands before a last newline too; its \z is Python's \Z.
+    # \Z of .NET also matches before a final newline; \z of .NET is \Z of Python.
     text = text.replace("\\Z", "(?=\\n?\\z)").replace("\\z", "\\Z")
     pattern = re.compile(text, re.IGNORECASE)
     return lambda value: pattern.search(value) is not None
 
 
+def _is_double(value: str) -> bool:
+    return _NUMBER.fullmatch(value) is not None or value.strip().lower() in _NON_FINITE
+
+
 def _is_datetime(value: str) -> bool:
     text = value.strip()
-    try:
+    with suppress(ValueError):
         datetime.fromisoformat(text)
-    except ValueError:
-        return any(
-            _parses(text, form)
-            for form in ("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m-%d-%Y")
-        )
-    return True
-
-
-def _parses(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 # only whether it parses
-    except ValueError:
-        return False
-    return True
-
-
-def _is_guid(value: str) -> bool:
-    return _GUID.fullmatch(value) is not None and bool(UUID(value.strip().strip("{}()")).hex)
+        return True
+    for date_format in ("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m-%d-%Y"):
+        with suppress(ValueError):
+            datetime.strptime(text, date_format)  # noqa: DTZ007 # only whether it parses
+            return True
+    return False
 
 
 def _is_file(value: str) -> bool:
@@ -429,22 +366,18 @@ def _is_file(value: str) -> bool:
     return "." in last and not last.endswith(".")
 
 
-_MAKERS: Mapping[str, _Maker] = {
+_CONSTRAINTS: Mapping[str, _Factory] = {
     "int": _plain(lambda value: (number := _long(value)) is not None and -(2**31) <= number < 2**31),
     "bool": _plain(lambda value: value.strip().lower() in ("true", "false")),
     "datetime": _plain(_is_datetime),
     "decimal": _plain(lambda value: _NUMBER.fullmatch(value) is not None and "e" not in value.lower()),
-    "double": _plain(
-        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
-    ),
-    "float": _plain(
-        lambda value: _NUMBER.fullmatch(value) is not None or value.strip().lower() in _WORDS_OF_DOUBLE
-    ),
-    "guid": _plain(_is_guid),
+    "double": _plain(_is_double),
+    "float": _plain(_is_double),
+    "guid": _plain(lambda value: _GUID.fullmatch(value) is not None),
     "long": _plain(lambda value: _long(value) is not None),
-    "minlength": _bounds(_units, "low"),
-    "maxlength": _bounds(_units, "high"),
-    "length": _bounds(_units, "both"),
+    "minlength": _bounds(_length, "low"),
+    "maxlength": _bounds(_length, "high"),
+    "length": _bounds(_length, "both"),
     "min": _bounds(_long, "low"),
     "max": _bounds(_long, "high"),
     "range": _bounds(_long, "both"),

@@ -1,7 +1,7 @@
 """The function apps of local Azure (`dataplane.SiteService`)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from local_azure.core.errors import ArmError
@@ -11,6 +11,7 @@ from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts
 from local_azure.functions_host import status
 from local_azure.functions_host.site import Platform, Site
+from local_azure.functions_host.status import HostRecord
 from local_azure.home import Home
 from local_azure.runtime.ports import Ports
 from local_azure.runtime.tls import Tls
@@ -19,14 +20,14 @@ from local_azure.services.managedidentity import endpoint as identity
 
 @dataclass(frozen=True)
 class SiteState:
-    """One site for `status`."""
+    """The state of a site for `python -m local_azure status`."""
 
     name: str
     hosts: SiteHosts
     state: str
-    functions: tuple[str, ...]
-    errors: tuple[str, ...]
-    notices: tuple[str, ...]
+    functions: Sequence[str]
+    errors: Sequence[str]
+    notices: Sequence[str]
     deployment: str | None
     alive: bool
     restarts: int
@@ -34,22 +35,22 @@ class SiteState:
 
 
 class Sites:
-    def __init__(  # noqa: PLR0917 # the daemon's parts, each of a type of its own
+    def __init__(  # noqa: PLR0917 # each argument has a type of its own
         self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports, gateway_url: str
     ) -> None:
-        """`gateway_url`: where sites get the tokens of their identities."""
+        """`gateway_url` is the base of the sites' IDENTITY_ENDPOINT."""
         self._platform = Platform(home, store, tokens, tls, ports, gateway_url + identity.PATH)
         self._sites: dict[str, Site] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
-        """Stops every host and closes every socket; files and ports stay for the next start."""
+        """Stops every host and closes every socket; files and port numbers are kept for the next start."""
         sites = list(self._sites.values())
         self._sites.clear()
         await asyncio.gather(*(site.stop() for site in sites))
 
     async def open_site(self, site_id: str) -> SiteHosts:
-        """Returns when the publish endpoint answers. Raises PortTakenError."""
+        """Returns when the publish endpoint is ready. Raises PortTakenError."""
         async with self._opening.setdefault(key(site_id), asyncio.Lock()):
             site = self._sites.get(key(site_id))
             if site is None:
@@ -57,13 +58,13 @@ class Sites:
                 try:
                     await site.open()
                 except BaseException:
-                    await site.stop()  # or its ports stay held until the end of local Azure
+                    await site.stop()  # releases its ports
                     raise
                 self._sites[key(site_id)] = site
             return site.hosts
 
     async def configure_site(self, site_id: str) -> None:
-        """Returns when a host with the store's settings serves. Raises ArmError 404 and ProcessError."""
+        """Returns when a host runs with the site's current settings. Raises ArmError 404 and ProcessError."""
         await self.open_site(site_id)
         await self._sites[key(site_id)].configure()
 
@@ -79,28 +80,30 @@ class Sites:
         return {"master": keys.master, "default": keys.default}
 
     def functions(self, site_id: str) -> list[str]:
-        """Names of the functions that serve; those in error are in the host's status."""
-        site = self._sites.get(key(site_id))
-        record = site.record if site is not None else None
+        """Names of the functions that are not in error."""
+        record = self._record(site_id)
         return list(record.functions) if record is not None else []
 
     def host_status(self, site_id: str) -> Mapping[str, object]:
-        """The answer of /admin/host/status, with all errors; state `Offline` while no host runs."""
-        site = self._sites.get(key(site_id))
-        record = site.record if site is not None else None
-        return status.explained(record) if record is not None else status.offline(name_of(site_id))
+        """The response of /admin/host/status with all errors; the state is `Offline` while no host runs."""
+        record = self._record(site_id)
+        return status.detailed_status(record) if record else status.offline_status(name_of(site_id))
 
     def synchronise_triggers(self, site_id: str) -> None:
-        """Nothing is left to do: `functions` is what the running host serves. Raises ArmError 404."""
+        """Does nothing but raise ArmError 404: `functions` are always those of the running host."""
         self._site(site_id)
 
     def states(self) -> list[SiteState]:
         return [_state(site) for site in self._sites.values()]
 
+    def _record(self, site_id: str) -> HostRecord | None:
+        site = self._sites.get(key(site_id))
+        return site.record if site is not None else None
+
     def _site(self, site_id: str) -> Site:
         site = self._sites.get(key(site_id))
         if site is None:
-            raise ArmError(404, "ResourceNotFound", f"Site '{name_of(site_id)}' is not running here.")
+            raise ArmError(404, "ResourceNotFound", f"Site '{name_of(site_id)}' is not running.")
         return site
 
 
@@ -109,12 +112,12 @@ def _state(site: Site) -> SiteState:
     return SiteState(
         name=site.name,
         hosts=site.hosts,
-        state=record.state if record is not None else "Offline",
-        functions=record.functions if record is not None else (),
-        errors=record.errors if record is not None else (),
-        notices=record.notices if record is not None else (),
+        state=record.state if record else "Offline",
+        functions=record.functions if record else (),
+        errors=record.errors if record else (),
+        notices=record.notices if record else (),
         deployment=site.active,
         alive=process is not None and process.alive,
-        restarts=process.restarts if process is not None else 0,
-        pid=process.pid if process is not None else None,
+        restarts=process.restarts if process else 0,
+        pid=process.pid if process else None,
     )

@@ -1,4 +1,4 @@
-"""One function app: its two sockets, its publish endpoint, and the host that serves its code."""
+"""A function app: its sockets, its publish endpoint and its host process."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 import local_azure
+from local_azure import whole_file
 from local_azure.core import ids
 from local_azure.core.store import Resource, Store
 from local_azure.core.tokens import Tokens
@@ -51,15 +52,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-HOST_DEADLINE = 150.0
+HOST_START_TIMEOUT = 150.0
 """Seconds for a host to start; indexing alone may take 120."""
 
 RAW_ROUTES_VARIABLE = "LOCAL_AZURE_RAW_ROUTES"
-"""`1` in the environment of local Azure turns the route constraints of every site off."""
+"""`1` in the environment of local Azure disables the route constraints of every site."""
 
-_RAW_NOTICE = (
-    f"{RAW_ROUTES_VARIABLE} is 1: route constraints are off, and any id reaches the bindings. "
-    f"Restart local Azure without it."
+_RAW_ROUTES_NOTICE = (
+    f"{RAW_ROUTES_VARIABLE} is 1: route constraints are disabled, and any id reaches the bindings. "
+    f"Restart local Azure without it to enable them."
 )
 
 _PROJECT = Path(local_azure.__file__).parents[1]
@@ -67,7 +68,7 @@ _PROJECT = Path(local_azure.__file__).parents[1]
 
 @dataclass(frozen=True)
 class Platform:
-    """What every site of one local Azure shares."""
+    """The parts of local Azure that all sites use."""
 
     home: Home
     store: Store
@@ -79,14 +80,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class _Launch:
-    """All that a host process depends on; an equal one need not be started anew."""
+    """Everything a host process depends on: it is restarted only if this changes."""
 
-    deployment: str | None
+    config: HostConfig
     environment: Mapping[str, str]
-    python: str
-    notices: tuple[str, ...]
-    cors: Cors
-    raw_routes: bool
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class _Running:
 
 
 class Site:
-    """Belongs to one event loop. `open` first, `stop` at the end of local Azure, `delete` for good."""
+    """Belongs to one event loop. Call `open` first; `stop` keeps the files, `delete` removes them."""
 
     def __init__(self, site_id: str, platform: Platform) -> None:
         self.id = site_id
@@ -105,14 +102,17 @@ class Site:
         self._platform = platform
         self._folder = platform.home.sites / self.name.lower()
         self._instance_id = uuid.uuid4().hex
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._running: _Running | None = None
         self._starts = 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # What a killed daemon left behind.
-        shutil.rmtree(self._runs, ignore_errors=True)
+        # A daemon that was killed leaves these.
+        self._runs_folder = self._folder / "run"
+        shutil.rmtree(self._runs_folder, ignore_errors=True)
         shutil.rmtree(self._folder / "incoming", ignore_errors=True)
-        self._runs.mkdir()
+        self._runs_folder.mkdir()
+        self._active_file = self._folder / "active"
+        self._keys_file = self._folder / "keys.json"
         self.deployments = DeploymentList(self._folder / "deployments.json")
         self._socket: socket.socket = platform.ports.hold(self._port_name("site"))
         try:
@@ -127,20 +127,20 @@ class Site:
         self._scm = web.ServerRunner(web.Server(self._publish, access_log=None), shutdown_timeout=2)
 
     async def open(self) -> None:
-        """The publish endpoint answers when this returns."""
+        """Returns when the publish endpoint is ready."""
         await self._scm.setup()
         await web.SockSite(
             self._scm, self._scm_socket, ssl_context=self._platform.tls.server_context()
         ).start()
 
     async def configure(self) -> None:
-        """Brings what runs in line with the store; nothing is started anew when nothing changed."""
-        async with self._turn:
+        """Starts a host with the site's current settings, unless one with these settings runs."""
+        async with self._lock:
             site = self._platform.store.require(self.id)
             deployment = self.active
             if deployment is not None and not self._code(deployment).is_dir():
                 await self._restore(site, deployment)
-            launch = await self._plan(site, deployment)
+            launch = await self._launch_plan(site, deployment)
             running = self._running
             if running is not None and running.launch == launch and running.process.alive:
                 return
@@ -149,7 +149,7 @@ class Site:
     async def stop(self) -> None:
         try:
             await self._publish.close()
-            async with self._turn:
+            async with self._lock:
                 await self._replace(None)
             await self._scm.cleanup()
         finally:
@@ -164,7 +164,7 @@ class Site:
 
     @property
     def active(self) -> str | None:
-        """The deployment that serves, also when the host is not running just now."""
+        """Id of the active deployment, also while the host does not run."""
         try:
             return self._active_file.read_text().strip() or None
         except FileNotFoundError:
@@ -183,12 +183,16 @@ class Site:
         return self._running.process if self._running is not None else None
 
     async def stage(self, deployment_id: str, package: Path) -> None:
+        """Uploads the package to the deployment container. Raises InaccessibleStorageError."""
         await asyncio.to_thread(
-            self._with_storage, lambda storage: storage.upload(_staged(deployment_id), package)
+            self._with_storage, lambda storage: storage.upload(_staged_blob(deployment_id), package)
         )
 
     async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
-        """New code runs in a host of its own, and takes the place of the old one only when it is good."""
+        """Starts a host with the new code, which replaces the old one unless the package is broken.
+
+        Returns the completed deployment.
+        """
         self.deployments.put(replace(deployment, status=Status.DEPLOYING))
         try:
             problem = await self._deploy(deployment, package)
@@ -198,77 +202,75 @@ class Site:
             log.exception("Deployment %s of %s failed", deployment.id, self.name)
             problem = f"{type(error).__name__}: {error}"
         finally:
-            await asyncio.to_thread(self._tidy, deployment.id)
+            await asyncio.to_thread(self._clean_up, deployment.id)
         notices = (self.deployments.get(deployment.id) or deployment).status_text
         outcome = Status.FAILED if problem else Status.SUCCESS
         return replace(deployment, status=outcome, status_text=problem or notices, end_time=now())
 
     async def _deploy(self, deployment: Deployment, package: Path) -> str | None:
-        """What is wrong with the package, or None."""
+        """The errors of the package, or None."""
         code = self._code(deployment.id)
         await asyncio.to_thread(zip_package.extract, package, code)
-        async with self._turn:
+        async with self._lock:
             site = self._platform.store.require(self.id)
-            launch = await self._plan(site, deployment.id)
-            # Whoever waits for the deployment reads it before the worker starts.
-            notices = " ".join(launch.notices)
+            launch = await self._launch_plan(site, deployment.id)
+            # Clients that poll the deployment get the notices before the worker starts.
+            notices = " ".join(launch.config.notices)
             self.deployments.put(replace(deployment, status=Status.DEPLOYING, status_text=notices))
             new = await self._start(launch)
             try:
                 record = status.read(new.status_file)
                 if record is None or not record.serving:
                     await new.process.stop()
-                    errors = record.errors if record else ("The host ended while it was checked.",)
-                    return "\n".join(["; ".join(errors), *launch.notices])
+                    errors = record.errors if record else ("The host ended while it started.",)
+                    return "\n".join(["; ".join(errors), *launch.config.notices])
                 await asyncio.to_thread(
                     self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
                 )
-                temporary = self._active_file.with_suffix(".tmp")
-                temporary.write_text(deployment.id)
-                temporary.replace(self._active_file)
+                whole_file.write(self._active_file, deployment.id.encode(), 0o600)
             except BaseException:
-                # It takes requests already, and nothing else knows of it yet.
+                # It accepts requests already, and only this function can stop it.
                 await new.process.stop()
                 raise
             await self._replace(new)
         return None
 
-    def _tidy(self, deployment_id: str) -> None:
+    def _clean_up(self, deployment_id: str) -> None:
         active = self.active
         for folder in (self._folder / "code").glob("*"):
             if folder.name != active:
                 shutil.rmtree(folder, ignore_errors=True)
         with suppress(InaccessibleStorageError):
-            self._with_storage(lambda storage: storage.delete(_staged(deployment_id)))
+            self._with_storage(lambda storage: storage.delete(_staged_blob(deployment_id)))
 
     async def _restore(self, site: Resource, deployment: str) -> None:
-        """The package again from the deployment container, as a new instance on Azure takes it."""
+        """Downloads the package from the deployment container, as a new instance on Azure does."""
         package = self._folder / "incoming" / RELEASED_PACKAGE
         package.parent.mkdir(exist_ok=True)
         try:
-            found = await asyncio.to_thread(
+            exists = await asyncio.to_thread(
                 self._with_storage, lambda storage: storage.download(RELEASED_PACKAGE, package)
             )
-            if found:
+            if exists:
                 await asyncio.to_thread(zip_package.extract, package, self._code(deployment))
             else:
                 log.error("%s: %s is not in the deployment container", site["name"], RELEASED_PACKAGE)
         except (InaccessibleStorageError, PackageError) as error:
-            log.error("%s: the package cannot be taken from its container: %s", site["name"], error)
+            log.error(
+                "%s: the package cannot be restored from the deployment container: %s", site["name"], error
+            )
         finally:
             package.unlink(missing_ok=True)
 
     def _with_storage(self, use: Callable[[DeploymentStorage], T]) -> T:
-        """Blocking. Raises InaccessibleStorageError."""
+        """Calls `use`, which blocks, with the deployment container. Raises InaccessibleStorageError."""
         platform = self._platform
         site = platform.store.require(self.id)
         storage = deployment_storage.connect(site, platform.store, platform.tokens, platform.tls.ca_file)
-        try:
+        with closing(storage):
             return use(storage)
-        finally:
-            storage.close()
 
-    async def _plan(self, site: Resource, deployment: str | None) -> _Launch:
+    async def _launch_plan(self, site: Resource, deployment: str | None) -> _Launch:
         platform = self._platform
         code = self._code(deployment) if deployment else None
         version = environment.python_version(site)
@@ -276,47 +278,44 @@ class Site:
         variables = environment.platform_variables(
             site,
             host_name=self.hosts.default,
-            instance_id=self._instance_id,
             root=str(code or self._folder),
             identity_endpoint=platform.identity_endpoint,
             identity_header=platform.tokens.header_for(self.id),
-            certificates=platform.tls.client_environment(),
         )
+        variables |= {"WEBSITE_INSTANCE_ID": self._instance_id, **platform.tls.client_environment()}
         settings = {**environment.app_settings(site), **variables}
-        # The services of local Azure are on this machine, where an app setting's proxy does not lead.
+        # A proxy in the app settings cannot reach the services of local Azure on this machine.
         settings |= without_proxy(settings)
-        # Of the daemon's own environment: no app setting, so nothing on Azure can turn constraints off.
+        # Read from the daemon's environment: no app setting can disable the constraints.
         raw_routes = os.environ.get(RAW_ROUTES_VARIABLE) == "1"
-        notices = tuple(one for one in (notice, _RAW_NOTICE if raw_routes else None) if one)
-        return _Launch(deployment, settings, python, notices, _cors(site), raw_routes)
-
-    async def _start(self, launch: _Launch) -> _Running:
-        """Returns when the host has settled: it serves, or it has found its package bad."""
-        self._starts += 1
-        status_file = self._runs / f"{self._starts}.status.json"
-        config_file = self._runs / f"{self._starts}.json"
-        tls = self._platform.tls
-        code = self._code(launch.deployment) if launch.deployment else None
+        notices = tuple(text for text in (notice, _RAW_ROUTES_NOTICE if raw_routes else None) if text)
         keys.load_or_create(self._keys_file)
         config = HostConfig(
             site=self.name,
             socket=self._socket.fileno(),
-            deployment=launch.deployment,
+            deployment=deployment,
             code=str(code) if code is not None and code.is_dir() else None,
             active_file=str(self._active_file),
-            status_file=str(status_file),
+            status_file="",
             keys_file=str(self._keys_file),
-            certificate=str(tls.certificate_file),
-            certificate_key=str(tls.key_file),
-            python=launch.python,
-            notices=launch.notices,
-            cors=launch.cors,
-            raw_routes=launch.raw_routes,
+            certificate=str(platform.tls.certificate_file),
+            certificate_key=str(platform.tls.key_file),
+            python=python,
+            notices=notices,
+            cors=_cors(site),
+            raw_routes=raw_routes,
         )
-        host_config.write(config_file, config)
+        return _Launch(config, settings)
+
+    async def _start(self, launch: _Launch) -> _Running:
+        """Returns when the host serves or has rejected its package. Raises ProcessError."""
+        self._starts += 1
+        status_file = self._runs_folder / f"{self._starts}.status.json"
+        config_file = self._runs_folder / f"{self._starts}.json"
+        host_config.write(config_file, replace(launch.config, status_file=str(status_file)))
         command = Command(
             name=f"site {self.name}",
-            # -E and -s: the app settings are the app's, and must not steer the host's own Python.
+            # -E and -s: app settings such as PYTHONPATH must not affect the host's Python.
             argv=(sys.executable, "-E", "-s", "-m", "local_azure.functions_host.host", str(config_file)),
             env=launch.environment,
             cwd=_PROJECT,
@@ -324,10 +323,10 @@ class Site:
             pass_fds=(self._socket.fileno(),),
         )
 
-        async def settled(_pid: int) -> bool:
+        async def has_started(_pid: int) -> bool:
             return status.read(status_file) is not None
 
-        return _Running(await Supervised.start(command, settled, HOST_DEADLINE), launch, status_file)
+        return _Running(await Supervised.start(command, has_started, HOST_START_TIMEOUT), launch, status_file)
 
     async def _replace(self, new: _Running | None) -> None:
         old, self._running = self._running, new
@@ -340,20 +339,8 @@ class Site:
     def _code(self, deployment: str) -> Path:
         return self._folder / "code" / deployment
 
-    @property
-    def _runs(self) -> Path:
-        return self._folder / "run"
 
-    @property
-    def _active_file(self) -> Path:
-        return self._folder / "active"
-
-    @property
-    def _keys_file(self) -> Path:
-        return self._folder / "keys.json"
-
-
-def _staged(deployment_id: str) -> str:
+def _staged_blob(deployment_id: str) -> str:
     return f"{deployment_id}.zip"
 
 

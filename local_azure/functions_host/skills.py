@@ -1,8 +1,8 @@
-"""Functions that a model may call: one registry for all assistants of the host, as the extension's."""
+"""The functions that a model may call, in one registry for all assistants as in AssistantSkillManager."""
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,50 +17,46 @@ TRIGGER_TYPE = "assistantskilltrigger"
 @dataclass(frozen=True)
 class SkillTrigger:
     parameter: str
-    """Name of the trigger's binding: the only member of the arguments that reaches the function."""
+    """Name of the trigger's binding: the member of the arguments that the function gets."""
     skill: str
-    """What the model calls it."""
+    """Name of the skill for the model."""
     description: str
     parameters_json: str | None = None
 
 
-@dataclass(frozen=True)
-class Returned:
-    """What a function gave back, as JSON; None for nothing."""
+RunFunction = Callable[[str, str, str | None], Awaitable[str | None]]
+"""Runs a function (name, parameter, argument) and returns its return value as JSON, or None for nothing.
 
-    json: str | None
-
-
-Run = Callable[[str, str, str | None], Awaitable[Returned]]
-"""Runs the named function with its one parameter and argument. Raises what the call fails with."""
+Raises the errors of the invocation.
+"""
 
 
 class Skills:
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFunction) -> None:
         self._run = run
-        self._found: dict[str, tuple[str, SkillTrigger]] = {}
+        self._skills: dict[str, tuple[str, SkillTrigger]] = {}
 
-    def register(self, skills: Sequence[tuple[str, SkillTrigger]]) -> None:
-        """Function and trigger of each; names do not differ by case alone (`function_table.build`)."""
-        for function, trigger in skills:
+    def register(self, triggers: Mapping[str, SkillTrigger]) -> None:
+        """By function name. The names of skills are unique in any case (`function_table.build`)."""
+        for function, trigger in triggers.items():
             log.info("Registering skill '%s'", trigger.skill)
-            self._found[trigger.skill.lower()] = (function, trigger)
+            self._skills[trigger.skill.lower()] = (function, trigger)
 
     def tools(self) -> list[dict[str, Any]]:
-        """For the chat completion request; raises BindingError for a schema that is no JSON."""
-        return [_tool(trigger) for _, trigger in self._found.values()]
+        """The tools of a chat completion request. Raises BindingError for an invalid schema."""
+        return [_tool(trigger) for _, trigger in self._skills.values()]
 
     async def invoke(self, name: str, arguments: str) -> str | None:
-        """The result as JSON, so a text is in quotes. Raises what the extension fails with."""
-        if name.lower() not in self._found:
+        """The return value as JSON. Raises BindingError and the errors of the invocation."""
+        if name.lower() not in self._skills:
             raise BindingError(f"No skill registered with name '{name}'")
-        function, trigger = self._found[name.lower()]
+        function, trigger = self._skills[name.lower()]
         argument = argument_of(arguments, trigger.parameter)
         log.info("Invoking user-code function '%s'", name)
-        result = (await self._run(function, trigger.parameter, argument)).json
-        if result is not None:
-            log.info("Returning output of user-code function '%s' as JSON: %s", name, result)
-        return result
+        output = await self._run(function, trigger.parameter, argument)
+        if output is not None:
+            log.info("Returning output of user-code function '%s' as JSON: %s", name, output)
+        return output
 
 
 def _tool(trigger: SkillTrigger) -> dict[str, Any]:
@@ -70,18 +66,17 @@ def _tool(trigger: SkillTrigger) -> dict[str, Any]:
             parameters = json.loads(trigger.parameters_json)
         except ValueError as error:
             raise BindingError(
-                f"parameterDescriptionJson of the skill {trigger.skill!r} is no JSON: {error}"
+                f"parameterDescriptionJson of the skill {trigger.skill!r} is not JSON: {error}"
             ) from error
     function = {"name": trigger.skill, "description": trigger.description, "parameters": parameters}
     return {"type": "function", "function": function}
 
 
 def argument_of(arguments: str, parameter: str) -> str | None:
-    """The one member that the function takes, as text; all others are dropped.
+    """The member of the arguments that the function takes, as a string.
 
-    An ISO date-time becomes `MM/dd/yyyy HH:mm:ss`: Newtonsoft.Json parses it on the
-    way. Raises BindingError for arguments that are no object, or a member that is
-    an object or an array.
+    An ISO date-time becomes `MM/dd/yyyy HH:mm:ss`, as Newtonsoft.Json parses it. Raises BindingError if the
+    arguments are not an object, or if the member is an object or an array.
     """
     if not arguments:
         return None
@@ -89,8 +84,7 @@ def argument_of(arguments: str, parameter: str) -> str | None:
         dotnet.check_depth(arguments)
         parsed: object = json.loads(arguments, strict=False)
         if not isinstance(parsed, dict):
-            msg = "it is no JSON object"
-            raise ValueError(msg)
-        return dotnet.text_of(cast("dict[str, object]", parsed).get(parameter))
+            raise ValueError("it is not a JSON object")
+        return dotnet.token_text(cast("dict[str, object]", parsed).get(parameter))
     except ValueError as error:
-        raise BindingError(f"The arguments {arguments!r} cannot be passed on: {error}") from error
+        raise BindingError(f"The arguments {arguments!r} are invalid: {error}") from error

@@ -1,23 +1,24 @@
-"""What a host tells about itself: one file that the daemon reads, and the answer of /admin/host/status."""
+"""The status of a host: a file that the daemon reads, and the response of /admin/host/status."""
 
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
-from local_azure import process_ids
+from local_azure import process_ids, whole_file
 
 VERSION = "4.1037.0.0"
-"""The host whose behaviour this one follows."""
+"""The version of the Functions host that local Azure emulates."""
 
 State = Literal["Default", "Starting", "Running", "Error", "Offline"]
 
 
 @dataclass(frozen=True)
 class HostRecord:
-    """`serving` is False for a host whose new package is bad: it takes no requests."""
+    """`serving` is False for a host with a broken new package, which accepts no requests."""
 
     pid: int
     state: State
@@ -27,36 +28,31 @@ class HostRecord:
     instance_id: str
     site: str
     deployment: str | None = None
-    functions: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
+    functions: Sequence[str] = ()
+    errors: Sequence[str] = ()
+    notices: Sequence[str] = ()
     bundle_id: str | None = None
     bundle_version: str | None = None
 
 
 def write(file: Path, record: HostRecord) -> None:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(record)))
-    temporary.replace(file)
+    whole_file.write(file, json.dumps(asdict(record)).encode(), 0o600)
 
 
 def read(file: Path) -> HostRecord | None:
-    """The record of a host that runs now; None when it has not got so far or is gone."""
+    """The record of a running host; None before it is written and after the host has ended."""
     try:
-        content = cast("dict[str, Any]", json.loads(file.read_text()))
-    except (FileNotFoundError, ValueError):
+        record = HostRecord(**json.loads(file.read_text()))
+    except FileNotFoundError:
         return None
-    for name in ("functions", "errors", "notices"):
-        content[name] = tuple(content[name])
-    record = HostRecord(**content)
     return record if process_ids.runs(record.pid) else None
 
 
 def host_status(record: HostRecord) -> dict[str, object]:
-    """The answer of /admin/host/status.
+    """The response of /admin/host/status.
 
-    It names the reason of a host that did not start. An app that cannot be indexed
-    and a function in error leave no trace in it: their routes are 404, and that is all.
+    Contains the errors of a host that did not start, but not those of an app that cannot be indexed or of
+    a function: their routes return 404.
     """
     status: dict[str, object] = {
         "id": record.site,
@@ -76,11 +72,11 @@ def host_status(record: HostRecord) -> dict[str, object]:
     return status
 
 
-def explained(record: HostRecord) -> dict[str, object]:
-    """`host_status` with every reason, for the developer: `pulumi up` reads it of Resource Manager."""
+def detailed_status(record: HostRecord) -> dict[str, object]:
+    """`host_status` with all errors and notices, which `pulumi up` reads through Resource Manager."""
     status = {**host_status(record), "errors": [*record.errors]}
     return {**status, "notices": [*record.notices]} if record.notices else status
 
 
-def offline(site: str) -> dict[str, object]:
+def offline_status(site: str) -> dict[str, object]:
     return {"id": site, "state": "Offline", "errors": [], "version": VERSION}

@@ -1,27 +1,28 @@
-"""Timer triggers: each runs by its schedule, and what was missed while nothing ran is run once."""
+"""Timer triggers: run on schedule, and once at the start of the host if an occurrence was missed."""
 
 import asyncio
 import fcntl
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 
+from local_azure import whole_file
 from local_azure.functions_host.ncrontab import Schedule
 
 log = logging.getLogger("Host.Triggers.Timer")
 
 TRIGGER_TYPE = "timertrigger"
-LONGEST_SLEEP = 3600.0
-"""Seconds: a laptop that was asleep, or whose clock was set, is found out by then."""
+MAX_SLEEP = 3600.0
+"""Seconds after which the clock is read again: a laptop may have slept, or its clock may have been set."""
 
-SHOWN_OCCURRENCES = 5
+LOGGED_OCCURRENCES = 5
 
 LOCK_INTERVAL = 0.2
-"""Seconds between two looks whether the host before this one has ended."""
+"""Seconds between two attempts to acquire the lock of a timer."""
 
 NEVER = "0001-01-01T00:00:00"
 
@@ -32,51 +33,36 @@ class TimerTrigger:
     schedule: Schedule
     run_on_startup: bool = False
     use_monitor: bool = True
-    """Remember the runs, so that one that is past due at the start runs at once."""
+    """Stores the schedule status, so that a run that is past due at the start runs at once."""
 
 
-@dataclass(frozen=True)
-class ScheduleStatus:
-    """ISO times in UTC, NEVER where there was none yet."""
+ScheduleStatus = Mapping[str, str]
+"""The extension's object: `Last`, `Next` and `LastUpdated`, ISO times in UTC; `Last` is NEVER at first."""
 
-    last: str
-    next: str
-    last_updated: str
-
-    def document(self) -> dict[str, str]:
-        """As the extension stores it, and as the app sees it."""
-        return {"Last": self.last, "Next": self.next, "LastUpdated": self.last_updated}
-
-
-Run = Callable[[str, str, str], Awaitable[None]]
-"""Runs the named function with its one parameter and the JSON for it. A failure is only logged."""
+RunFunction = Callable[[str, str, str], Awaitable[None]]
+"""Runs a function: its name, its parameter and the TimerInfo JSON. A failure is only logged."""
 
 
 def timer_info(trigger: TimerTrigger, status: ScheduleStatus | None, *, past_due: bool) -> str:
-    """What the worker makes a TimerRequest of."""
+    """The TimerInfo JSON that azure.functions converts to a TimerRequest; a manual run has no status."""
     return json.dumps(
         {
             "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": status.document() if status is not None and trigger.use_monitor else None,
+            "ScheduleStatus": status if trigger.use_monitor else None,
             "IsPastDue": past_due,
         }
     )
 
 
-def by_hand(trigger: TimerTrigger) -> str:
-    """For a run that no schedule asked for, and none remembers."""
-    return timer_info(trigger, None, past_due=False)
-
-
-class Timer:
-    """One timer of one host; `folder` outlives the host."""
+class TimerListener:
+    """Runs one timer function on its schedule; its status is stored in `folder` across hosts."""
 
     def __init__(
         self,
         function: str,
         trigger: TimerTrigger,
         folder: Path,
-        run: Run,
+        run: RunFunction,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.status: ScheduleStatus | None = None
@@ -87,38 +73,34 @@ class Timer:
         self._now = now
 
     async def start(self) -> None:
-        """Runs at once what is past due, or what `runOnStartup` asks for."""
+        """Runs the function at once if a run is past due or the trigger has `runOnStartup`."""
         now = self._now()
         schedule = self._trigger.schedule
         upcoming = [schedule.after(now)]
-        while len(upcoming) < SHOWN_OCCURRENCES and upcoming[-1].year < MAXYEAR:
+        while len(upcoming) < LOGGED_OCCURRENCES and upcoming[-1].year < MAXYEAR:
             upcoming.append(schedule.after(upcoming[-1]))
         log.info(
             "The next %d occurrences of the '%s' schedule (Cron: '%s') will be: %s",
             len(upcoming),
             self._function,
             schedule.text,
-            ", ".join(f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in upcoming),
+            ", ".join(f"{occurrence:%Y-%m-%dT%H:%M:%SZ}" for occurrence in upcoming),
         )
-        past_due = False
-        if self._trigger.use_monitor:
-            past_due = self._check_past_due(now)
-        else:
-            self.status = ScheduleStatus(NEVER, _text(self._trigger.schedule.after(now)), _text(now))
+        past_due = self._check_past_due(now)
         if past_due or self._trigger.run_on_startup:
-            await self._fire(now, past_due=past_due, scheduled=False)
+            await self._invoke(now, past_due=past_due, scheduled=False)
 
-    async def keep(self) -> None:
-        """Until it is cancelled. One host at a time: a new one waits for the end of the one before it."""
-        async with self._alone():
+    async def listen(self) -> None:
+        """Runs until it is cancelled. A new host waits until the previous one releases the lock."""
+        async with self._singleton_lock():
             await self.start()
             while True:
-                await self.wait()
-                await self._fire(self._now(), past_due=False, scheduled=True)
+                await self.wait_for_occurrence()
+                await self._invoke(self._now(), past_due=False, scheduled=True)
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncGenerator[None]:
-        """In place of the extension's singleton lock on a blob; this one ends with the process."""
+    async def _singleton_lock(self) -> AsyncGenerator[None]:
+        """A file lock, which ends with the process; the extension uses a lease of a blob."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._file.with_suffix(".lock").open("w") as lock:
             while True:
@@ -130,56 +112,49 @@ class Timer:
                     break
             yield
 
-    async def wait(self) -> None:
+    async def wait_for_occurrence(self) -> None:
         """Returns at the next occurrence."""
         while (left := (self.next - self._now()).total_seconds()) > 0:  # noqa: ASYNC110 # a clock sets no event
-            await asyncio.sleep(min(left, LONGEST_SLEEP))
+            await asyncio.sleep(min(left, MAX_SLEEP))
 
     @property
     def next(self) -> datetime:
-        return _moment(self.status.next) if self.status is not None else datetime.max.replace(tzinfo=UTC)
+        return _moment(self.status["Next"]) if self.status is not None else datetime.max.replace(tzinfo=UTC)
 
-    async def _fire(self, now: datetime, *, past_due: bool, scheduled: bool) -> None:
+    async def _invoke(self, now: datetime, *, past_due: bool, scheduled: bool) -> None:
         info = timer_info(self._trigger, self.status, past_due=past_due)
         await self._run(self._function, self._trigger.parameter, info)
-        # A clock that runs ahead of the schedule must not run an occurrence twice.
+        # Sleeping may end a little early, which must not run an occurrence twice.
         last = max(now, self.next) if scheduled else now
-        self._keep_status(ScheduleStatus(_text(last), _text(self._trigger.schedule.after(last)), _text(last)))
+        self._save_status(_text(last), self._trigger.schedule.after(last), last)
 
     def _check_past_due(self, now: datetime) -> bool:
         schedule = self._trigger.schedule
-        stored = self._read()
+        self.status = stored = self._read() if self._trigger.use_monitor else None
         if stored is None:
-            self._keep_status(ScheduleStatus(NEVER, _text(schedule.after(now)), _text(now)))
+            self._save_status(NEVER, schedule.after(now), now)
             return False
-        basis = _moment(stored.last_updated if stored.last == NEVER else stored.last)
+        basis = _moment(stored["LastUpdated"])
         expected = schedule.after(basis)
-        if _text(expected) != stored.next:
-            # The schedule has changed: nothing that the old one missed is run.
+        if _text(expected) != stored["Next"]:
+            # The schedule has changed: occurrences of the old one are not run.
             if now > expected:
                 basis, expected = now, schedule.after(now)
-            stored = ScheduleStatus(NEVER, _text(expected), _text(basis))
-            self._keep_status(stored)
-        self.status = stored
-        return now > _moment(stored.next)
+            self._save_status(NEVER, expected, basis)
+        return now > expected
 
     def _read(self) -> ScheduleStatus | None:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(self._file.read_text())
-            stored = ScheduleStatus(*(str(content[name]) for name in ("Last", "Next", "LastUpdated")))
-            for text in (stored.last, stored.next, stored.last_updated):
-                _moment(text)
+            stored: dict[str, str] = json.loads(self._file.read_text())
+            for name in ("Last", "Next", "LastUpdated"):
+                _moment(stored[name])
             return stored
         return None
 
-    def _keep_status(self, status: ScheduleStatus) -> None:
-        self.status = status
-        if not self._trigger.use_monitor:
-            return
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self._file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(status.document()))
-        temporary.replace(self._file)
+    def _save_status(self, last: str, upcoming: datetime, updated: datetime) -> None:
+        self.status = {"Last": last, "Next": _text(upcoming), "LastUpdated": _text(updated)}
+        if self._trigger.use_monitor:
+            whole_file.write(self._file, json.dumps(self.status).encode(), 0o600)
 
 
 def _text(moment: datetime) -> str:

@@ -1,10 +1,9 @@
-"""The Python worker: imports a function app and runs its functions, in a process of its own.
+"""The Python worker: imports a function app and runs its functions in a process of its own.
 
-Run as `python -I -S worker.py FD ROOT`, by the Python of the site and with the
-standard library only: `azure.functions` is the one in the zip, and what the zip
-does not bring is missing, as on Azure. FD is a connected socket. A frame on it
-is two big-endian 32-bit lengths, a JSON object and bytes (the body of a request
-or response). The host imports this module for `encode` and `HEADER` alone.
+Run as `python -I -S worker.py FD ROOT` by the Python of the site. It imports only the standard library and
+the libraries in the zip, azure.functions among them, as on Azure. FD is a connected socket. A frame on it is
+two big-endian 32-bit lengths, a JSON object and bytes (the body of a request or response). The host imports
+this module only for `encode` and `HEADER`.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ PACKAGES = os.path.join(".python_packages", "lib", "site-packages")  # noqa: PTH
 Message = dict[str, typing.Any]
 
 _thread = threading.local()
-"""`invocation_id`: of the function that runs in this thread, or what the app has set."""
+"""`invocation_id`: of the function that runs in this thread, or the value that the app has set."""
 
 
 def encode(message: Message, payload: bytes = b"") -> bytes:
@@ -38,7 +37,7 @@ def encode(message: Message, payload: bytes = b"") -> bytes:
 
 
 class Datum:
-    """A value as azure.functions' converters take it: `type` names what `value` is."""
+    """A value for the converters of azure.functions."""
 
     def __init__(self, value: typing.Any, type: str | None) -> None:  # noqa: A002 # the library's name
         self.value = value
@@ -46,7 +45,7 @@ class Datum:
 
 
 class LoadError(Exception):
-    """A function that does not fit its bindings."""
+    """A function does not match its bindings."""
 
 
 class Function(typing.NamedTuple):
@@ -57,30 +56,24 @@ class Function(typing.NamedTuple):
 
     @property
     def trigger(self) -> Message:
-        return next(one for one in self.bindings if one["type"].lower().endswith("trigger"))
+        return next(binding for binding in self.bindings if binding["type"].lower().endswith("trigger"))
 
     @property
     def inputs(self) -> list[Message]:
-        """The trigger too."""
-        return [one for one in self.bindings if one["direction"].upper() != "OUT"]
+        """Including the trigger."""
+        return [binding for binding in self.bindings if binding["direction"].upper() != "OUT"]
 
     @property
     def outputs(self) -> list[Message]:
-        return [one for one in self.bindings if one["direction"].upper() == "OUT"]
+        return [binding for binding in self.bindings if binding["direction"].upper() == "OUT"]
 
 
 class InvocationTask(asyncio.Task[typing.Any]):
-    """Has the invocation id of the task that made it, and gives it to no thread, as in Azure's worker."""
+    """Inherits the invocation id of the task that creates it; threads do not, as in Azure's worker."""
 
-    def __init__(self, coroutine: typing.Any, loop: asyncio.AbstractEventLoop, **options: typing.Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any) -> None:
         super().__init__(coroutine, loop=loop, **options)
         self.invocation_id: str | None = getattr(asyncio.current_task(loop), "invocation_id", None)
-
-
-def make_task(
-    loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any
-) -> InvocationTask:
-    return InvocationTask(coroutine, loop, **options)
 
 
 def current_invocation_id() -> str | None:
@@ -103,7 +96,7 @@ class Worker:
         self._library: typing.Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
-        # Of its own: what an app gives to asyncio's pool takes no thread from functions.
+        # Not asyncio's default executor, which apps use, too.
         self._threads = concurrent.futures.ThreadPoolExecutor(threads, "function")
         self._indexed = False
         self._running: dict[str | None, str] = {}
@@ -125,16 +118,16 @@ class Worker:
             with self._sending:
                 self._channel.sendall(data)
         except OSError:
-            os._exit(0)  # the host is gone, and nobody is left to work for
+            os._exit(0)  # the host has ended
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(make_task)
+        loop.set_task_factory(InvocationTask)
         threading.Thread(target=self._read, args=(loop,), name="reader", daemon=True).start()
         await asyncio.Event().wait()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread of its own, so that the end of the host is seen while a handler blocks the loop."""
+        """Runs in a thread: the worker ends with the host also while a handler blocks the event loop."""
         stream = self._channel.makefile("rb")
         while len(start := stream.read(HEADER.size)) == HEADER.size:
             length, payload_length = HEADER.unpack(start)
@@ -144,10 +137,10 @@ class Worker:
         os._exit(0)
 
     def category(self, record: logging.LogRecord) -> str | None:
-        """Of a line of the app; None for one that the host of Azure drops.
+        """The category of a log record; None for one that the host on Azure drops.
 
-        It knows a line by its invocation. A thread of the app's own has none
-        (Azure/azure-functions-python-worker #1158) until the app sets
+        The host needs the invocation id, which a thread of the app does not have
+        (Azure/azure-functions-python-worker #1158) unless the app sets
         `context.thread_local_storage.invocation_id`.
         """
         function = self._running.get(current_invocation_id())
@@ -167,41 +160,43 @@ class Worker:
                 raise LoadError(f"{SCRIPT}.py is missing at the root of the zip: there are no functions.")
             self._library = importlib.import_module("azure.functions")
             functions = load_functions(importlib.import_module(SCRIPT), self._library)
-        except BaseException as error:  # noqa: BLE001 # whatever the app's import raises is what the log must say
+        except BaseException as error:  # noqa: BLE001 # the app's import may raise anything
             trace = "".join(traceback.format_exception(error))
             return {"kind": "indexed", "functions": [], "error": describe(error), "traceback": trace}
         self._functions = {function.name: function for function in functions}
         return {
             "kind": "indexed",
-            "functions": [{"name": one.name, "bindings": one.bindings} for one in functions],
+            "functions": [{"name": function.name, "bindings": function.bindings} for function in functions],
             "error": None,
         }
 
     async def _invoke(self, message: Message, body: bytes) -> None:
-        answer: Message = {"kind": "result", "id": message["id"], "ok": True}
+        response: Message = {"kind": "response", "id": message["id"], "ok": True}
         content = b""
         try:
             function = self._functions[message["function"]]
             self._running[message["id"]] = function.name
             typing.cast("InvocationTask", asyncio.current_task()).invocation_id = message["id"]
             outs = {
-                one["name"]: make_out(self._library) for one in function.outputs if one["name"] != "$return"
+                binding["name"]: make_out(self._library)
+                for binding in function.outputs
+                if binding["name"] != "$return"
             }
             arguments = {**outs, **self._decode(function, message, body)}
             if function.takes_context:
                 arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
-            result = await self._call(function, message["id"], arguments)
-            answer["outputs"], answer["response"], content = self._encode(function, outs, result)
-            answer["returned"] = self._returned(function, result)
+            returned = await self._call(function, message["id"], arguments)
+            response["outputs"], response["response"], content = self._encode(function, outs, returned)
+            response["returned"] = self._encode_returned(function, returned)
         except BaseException as error:  # noqa: BLE001 # a handler may raise anything, SystemExit too
-            answer |= {
+            response |= {
                 "ok": False,
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": "".join(traceback.format_exception(error)),
             }
             content = b""
         self._running.pop(message["id"], None)
-        self.send(answer, content)
+        self.send(response, content)
 
     async def _call(self, function: Function, invocation_id: str, arguments: Message) -> typing.Any:
         if inspect.iscoroutinefunction(function.handler):
@@ -217,7 +212,7 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def _decode(self, function: Function, message: Message, body: bytes) -> Message:
-        found: Message = {}
+        arguments: Message = {}
         for binding in function.inputs:
             converter = self._library.get_binding_registry().get(binding["type"])
             if binding["type"].lower() == "httptrigger":
@@ -225,19 +220,19 @@ class Worker:
             else:
                 given = message["inputs"][binding["name"]]
                 datum = Datum(given["value"], given["type"])
-            # Without a converter a text is what the handler gets, `bytes` in its annotation or not.
+            # Without a converter the handler gets a string, also if its annotation is `bytes`.
             value = datum.value if converter is None else converter.decode(datum, trigger_metadata={})
-            found[binding["name"]] = value
-        return found
+            arguments[binding["name"]] = value
+        return arguments
 
     def _encode(
-        self, function: Function, outs: Message, result: typing.Any
+        self, function: Function, outs: Message, returned: typing.Any
     ) -> tuple[Message, Message | None, bytes]:
         outputs: Message = {}
         response, content = None, b""
         for binding in function.outputs:
             name = binding["name"]
-            value = result if name == "$return" else outs[name].get()
+            value = returned if name == "$return" else outs[name].get()
             converter = self._library.get_binding_registry().get(binding["type"])
             if binding["type"].lower() == "http":
                 if name == "$return" or value is not None:
@@ -251,14 +246,14 @@ class Worker:
                     outputs[name]["value"] = base64.b64encode(datum.value).decode()
         return outputs, response, content
 
-    def _returned(self, function: Function, result: typing.Any) -> Message | None:
-        """A trigger without a converter hands the result to its extension, as a skill's does."""
+    def _encode_returned(self, function: Function, returned: typing.Any) -> Message | None:
+        """The return value goes to the trigger's extension if there is no converter, as for a skill."""
         kind = function.trigger["type"]
-        return None if self._library.get_binding_registry().get(kind) is not None else encode_return(result)
+        return None if self._library.get_binding_registry().get(kind) is not None else encode_return(returned)
 
 
 class LogHandler(logging.Handler):
-    """Sends what the app logs to the host, which knows the levels of host.json."""
+    """Sends log records to the host, which filters them by the log levels of host.json."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__()
@@ -282,15 +277,17 @@ def describe(error: BaseException) -> str:
 
 
 def load_functions(module: typing.Any, library: typing.Any) -> list[Function]:
-    """The functions of the app object in the module, checked against their bindings. Raises on any fault."""
-    found: Message = module.__dict__
-    apps: list[typing.Any] = [one for one in found.values() if isinstance(one, library.FunctionRegister)]
+    """The functions of the module's FunctionApp. Raises LoadError and the errors of azure.functions."""
+    names: Message = module.__dict__
+    apps: list[typing.Any] = [
+        value for value in names.values() if isinstance(value, library.FunctionRegister)
+    ]
     if len(apps) != 1:
         raise LoadError(
             f"{'More than one' if apps else 'Could not find a'} top level function app instance "
             f"in {SCRIPT}.py; there must be exactly one FunctionApp."
         )
-    functions = [_function(one, library) for one in apps[0].get_functions()]
+    functions = [_function(function, library) for function in apps[0].get_functions()]
     if not functions:
         raise LoadError(f"The FunctionApp in {SCRIPT}.py has no functions.")
     return functions
@@ -300,75 +297,67 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
     name: str = source.get_function_name()
     handler = source.get_user_function()
     bindings: list[Message] = [json.loads(text) for text in source.get_raw_bindings()]
-    bound = {one["name"]: one for one in bindings if one["name"] != "$return"}
+    bound = {binding["name"]: binding for binding in bindings if binding["name"] != "$return"}
     parameters = dict(inspect.signature(handler).parameters)
     takes_context = "context" in parameters and "context" not in bound
     if takes_context:
         del parameters["context"]
-    missing, unbound = set(bound) - set(parameters), set(parameters) - set(bound)
-    if missing:
-        raise LoadError(
-            f"cannot load the {name} function: the following parameters are declared in bindings "
-            f"but not in Python: {sorted(missing)}"
+    problem = None
+    if missing := set(bound) - set(parameters):
+        problem = f"the following parameters are declared in bindings but not in Python: {sorted(missing)}"
+    elif unbound := set(parameters) - set(bound):
+        problem = (
+            f"the following parameters are declared in Python but not in the function definition: "
+            f"{sorted(unbound)}"
         )
-    if unbound:
-        raise LoadError(
-            f"cannot load the {name} function: the following parameters are declared in Python "
-            f"but not in the function definition: {sorted(unbound)}"
+    else:
+        annotations = typing.get_type_hints(handler)
+        problems = (
+            _annotation_problem(annotations[parameter], bound[parameter], library)
+            for parameter in parameters
+            if parameter in annotations
         )
-    annotations = typing.get_type_hints(handler)
-    for parameter in parameters:
-        if parameter in annotations:
-            _check_annotation(name, annotations[parameter], bound[parameter], library)
+        problem = next(filter(None, problems), None)
+    if problem:
+        raise LoadError(f"cannot load the {name} function: {problem}")
     return Function(name, handler, bindings, takes_context)
 
 
-def _check_annotation(name: str, annotation: typing.Any, binding: Message, library: typing.Any) -> None:
+def _annotation_problem(annotation: typing.Any, binding: Message, library: typing.Any) -> str | None:
     parameter, kind = binding["name"], binding["type"]
     is_out = (typing.get_origin(annotation) or annotation) is library.Out
     if is_out != (binding["direction"].upper() == "OUT"):
-        raise LoadError(
-            f"cannot load the {name} function: binding {parameter} is declared to have the "
-            f"{binding['direction'].lower()!r} direction, but its annotation in Python is "
-            f"{'' if is_out else 'not '}a subclass of azure.functions.Out"
+        return (
+            f"binding {parameter} is declared to have the {binding['direction'].lower()!r} direction, but "
+            f"its annotation in Python is {'' if is_out else 'not '}a subclass of azure.functions.Out"
         )
     if is_out:
-        return
+        return None
     if not isinstance(annotation, type):
-        raise LoadError(
-            f"cannot load the {name} function: binding {parameter} has invalid non-type annotation "
-            f"{annotation!r}"
-        )
+        return f"binding {parameter} has invalid non-type annotation {annotation!r}"
     converter = library.get_binding_registry().get(kind)
     fits = (
         issubclass(annotation, (str, bytes))
         if converter is None
         else converter.check_input_type_annotation(annotation)
     )
-    if not fits:
-        raise LoadError(
-            f'cannot load the {name} function: type of {parameter} binding in function.json "{kind}" does '
-            f'not match its Python annotation "{annotation.__name__}"'
-        )
+    if fits:
+        return None
+    return (
+        f'type of {parameter} binding in function.json "{kind}" does not match its Python annotation '
+        f'"{annotation.__name__}"'
+    )
 
 
 def http_datum(http: Message, body: bytes) -> Datum:
-    def texts(values: dict[str, str]) -> dict[str, Datum]:
-        return {name: Datum(value, "string") for name, value in values.items()}
-
-    value = {
-        "method": Datum(http["method"], "string"),
-        "url": Datum(http["url"], "string"),
-        "headers": texts(http["headers"]),
-        "query": texts(http["query"]),
-        "params": texts(http["params"]),
-        "body": Datum(body, "bytes"),
-    }
-    return Datum(value, "http")
+    value: Message = {name: Datum(http[name], "string") for name in ("method", "url")}
+    for name in ("headers", "query", "params"):
+        value[name] = {key: Datum(text, "string") for key, text in http[name].items()}
+    return Datum({**value, "body": Datum(body, "bytes")}, "http")
 
 
 def generic_datum(value: typing.Any) -> Datum:
-    """As the worker encodes for a binding type that azure.functions has no converter for."""
+    """Encodes the output of a binding type that azure.functions has no converter for."""
     if isinstance(value, str):
         return Datum(value, "string")
     if isinstance(value, (bytes, bytearray)):
@@ -381,16 +370,13 @@ def generic_datum(value: typing.Any) -> Datum:
 def encode_return(value: typing.Any) -> Message | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        return {"type": "string", "value": value}
-    if isinstance(value, (bytes, bytearray)):
-        return {"type": "string", "value": base64.b64encode(value).decode()}
-    if isinstance(value, (dict, list, float)):
-        return {"type": "json", "value": json.dumps(value)}
-    if isinstance(value, int):
-        # A bool is an int before the worker asks whether it is a bool.
-        return {"type": "json", "value": json.dumps(int(value))}
-    raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
+    if isinstance(value, (int, float)):
+        # Azure's worker tests for int before bool.
+        return {"type": "json", "value": json.dumps(int(value) if isinstance(value, int) else value)}
+    datum = generic_datum(value)
+    if datum.type == "bytes":
+        return {"type": "string", "value": base64.b64encode(datum.value).decode()}
+    return {"type": datum.type, "value": datum.value}
 
 
 def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, bytes]:
@@ -408,7 +394,7 @@ def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, byte
     response = {
         "type": "http",
         "status": http["status_code"].value,
-        "headers": {name: one.value for name, one in http["headers"].items()},
+        "headers": {name: header.value for name, header in http["headers"].items()},
         "cookies": cookies,
     }
     return response, http["body"].value
@@ -440,9 +426,9 @@ def make_context(library: typing.Any, invocation_id: str, function_name: str, di
 
 
 def main() -> None:
-    import site  # noqa: PLC0415 # -S leaves these out, and apps may use them
+    import site  # noqa: PLC0415 # -S skips these, and apps may use them
 
-    # Asked to end is the host, which first finishes what runs here.
+    # A signal to the process group is meant for the host, which first completes the running functions.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     site.setquit()

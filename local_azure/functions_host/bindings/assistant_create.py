@@ -1,7 +1,7 @@
-"""The `assistantCreate` output binding: what the extension does with the tables.
+"""The `assistantCreate` output binding: the table operations of the extension.
 
-Every hazard of the original is here too: the id goes unescaped into the filter,
-and old rows are deleted before the new ones are known to be good.
+The extension's hazards are reproduced: the id is not escaped in the filter, and the old rows are
+deleted before the new ones are inserted.
 """
 
 import logging
@@ -21,7 +21,7 @@ TRANSACTION_LIMIT = 100
 
 
 async def create_assistant(table: Table, request: AssistantCreateRequest) -> None:
-    """Table made when missing, old rows deleted, new rows inserted. Not atomic."""
+    """Creates the table if it is missing, deletes the old rows and inserts the new ones. Not atomic."""
     from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
 
     with suppress(ResourceExistsError):
@@ -43,5 +43,5 @@ async def create_assistant(table: Table, request: AssistantCreateRequest) -> Non
     if partition_key is None:
         raise BindingError("Value cannot be null. (Parameter 'PartitionKey'): the payload's id is null.")
     await table.submit_transaction(
-        [("create", row) for row in rows.created(partition_key, request.instructions)]
+        [("create", row) for row in rows.initial_rows(partition_key, request.instructions)]
     )

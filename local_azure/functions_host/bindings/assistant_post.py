@@ -1,10 +1,10 @@
-"""The `assistantPost` input binding: a user's message, the model, the skills, one transaction at the end."""
+"""The `assistantPost` input binding: user message, model, skills, and one transaction with all new rows."""
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from local_azure.functions_host.bindings import dotnet, rows
 from local_azure.functions_host.bindings.assistant_state import assistant_state
@@ -13,12 +13,13 @@ from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.rows import Conversation, Message, ToolCall
 from local_azure.functions_host.bindings.table import Table, load
+from local_azure.functions_host.skills import Skills
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
 BINDING_TYPE = "assistantpost"
 CALL_LIMIT = 50
-"""New rows in one post after which the extension leaves the model's calls unanswered."""
+"""After so many new rows in one post the extension ignores the model's tool calls."""
 
 TRANSACTION_LIMIT = 100
 DEFAULT_CHAT_MODEL = "gpt-3.5-turbo"
@@ -31,7 +32,7 @@ _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
 @dataclass(frozen=True)
 class PostRequest:
-    """As AssistantPostAttribute. Numbers are texts; one that does not parse is left out of the request."""
+    """The properties of AssistantPostAttribute. The model request omits a number that does not parse."""
 
     id: str | None = None
     user_message: str | None = None
@@ -45,51 +46,42 @@ class PostRequest:
     is_reasoning_model: bool = False
 
 
-class Skills(Protocol):
-    def tools(self) -> list[dict[str, Any]]: ...
-    async def invoke(self, name: str, arguments: str) -> str | None: ...
-
-
 Complete = Callable[[dict[str, Any]], Awaitable[Completion]]
-"""One call of the model with all but the deployment's name."""
+"""Sends one chat completion request; the client adds the deployment's name."""
 
 
-def check(request: PostRequest) -> None:
+def validate(request: PostRequest) -> None:
     if not request.id:
         raise BindingError("The assistant ID must be specified. (Parameter 'attribute')")
     if not request.user_message:
         raise BindingError("The assistant must have a user message (Parameter 'attribute')")
 
 
-def options(request: PostRequest) -> dict[str, Any]:
-    """`temperature`, `top_p` and `max_tokens`; a reasoning model gets neither the first nor the last."""
-    found: dict[str, Any] = {}
+def model_options(request: PostRequest) -> dict[str, Any]:
+    """`temperature`, `top_p` and `max_tokens`; a reasoning model gets `top_p` only."""
+    options: dict[str, Any] = {}
     top_p, temperature = _float(request.top_p), _float(request.temperature)
     if temperature is not None and not request.is_reasoning_model:
-        found["temperature"] = temperature
+        options["temperature"] = temperature
     if top_p is not None:
-        found["top_p"] = top_p
+        options["top_p"] = top_p
     if not request.is_reasoning_model and request.max_tokens and _INTEGER.fullmatch(request.max_tokens):
-        # Not max_completion_tokens: the SDK that the extension refers to swaps the two.
-        found["max_tokens"] = int(request.max_tokens)
-    return found
+        # Not max_completion_tokens: the extension's version of the SDK sends the old name.
+        options["max_tokens"] = int(request.max_tokens)
+    return options
 
 
 def _float(text: str | None) -> float | None:
     return float(text.replace(",", "")) if text and _FLOAT.fullmatch(text) else None
 
 
-def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    return [_chat_message(message) for message in messages]
-
-
-def _chat_message(message: Message) -> dict[str, Any]:
+def chat_message(message: Message) -> dict[str, Any]:
     match message.role.lower():
         case "user" | "system" as role:
             return {"role": role, "content": message.content}
         case "assistant":
             if message.tool_calls:
-                # Without the text: the extension sends one or the other.
+                # The extension sends either the tool calls or the content.
                 return {"role": "assistant", "tool_calls": [_chat_call(call) for call in message.tool_calls]}
             return {"role": "assistant", "content": message.content}
         case "tool":
@@ -104,24 +96,35 @@ def _chat_call(call: ToolCall) -> dict[str, Any]:
 
 
 async def post_message(table: Table, request: PostRequest, complete: Complete, skills: Skills) -> str:
-    """The state and this call's Assistant messages. Nothing is written when anything fails."""
+    """AssistantState with the Assistant messages of this post. A failure writes no row."""
     started = dotnet.now()
     assistant_id = request.id or ""
     log.info("Posting message to assistant entity '%s'", assistant_id)
-    found = await load(table, assistant_id)
-    if found is None or not found.state.exists:
+    conversation = await load(table, assistant_id)
+    if conversation is None or not conversation.state.exists:
         log.warning("[%s] Ignoring request sent to nonexistent assistant.", assistant_id)
         return assistant_state(assistant_id, None, ())
     log.info("[%s] Received message: %s", assistant_id, request.user_message)
-    turn = _Turn(assistant_id, found)
+    turn = _Turn(assistant_id, conversation)
     turn.add(Message(request.user_message, "User", dotnet.now()))
-    await _converse(turn, options(request), complete, skills)
-    state = found.state
-    state.total_messages = len(found.messages)
+    await _converse(turn, model_options(request), complete, skills)
+    state = conversation.state
+    state.total_messages = len(conversation.messages)
     state.last_updated_at = dotnet.now()
-    # A PATCH without If-Match: rows that were deleted while the model thought are there again.
-    await _submit(table, [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})])
-    recent = [one for one in found.messages if one.created_at > started and one.role == "Assistant"]
+    # A PATCH without If-Match inserts or merges: the state row is written even if it was deleted.
+    operations = [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})]
+    if len(operations) > TRANSACTION_LIMIT:
+        # Azure rejects such a batch; Azurite may not.
+        raise BindingError(
+            f"InvalidInput: the transaction has {len(operations)} operations, the limit is "
+            f"{TRANSACTION_LIMIT}. The model and the skills have run, but no message is stored."
+        )
+    await table.submit_transaction(operations)
+    recent = [
+        message
+        for message in conversation.messages
+        if message.created_at > started and message.role == "Assistant"
+    ]
     log.info(
         "Returning %d/%d chat messages from entity '%s'", len(recent), state.total_messages, assistant_id
     )
@@ -129,6 +132,8 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
 
 
 class _Turn:
+    """The messages that one post adds, and the transaction that inserts them."""
+
     def __init__(self, assistant_id: str, conversation: Conversation) -> None:
         self.assistant_id = assistant_id
         self.conversation = conversation
@@ -144,31 +149,31 @@ class _Turn:
 async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
     tools = skills.tools()
     while True:
-        body = {"messages": chat_messages(turn.conversation.messages), **settings}
-        answer = await complete({**body, "tools": tools} if tools else body)
-        if answer.content.strip() or answer.tool_calls:
+        body = {"messages": [chat_message(message) for message in turn.conversation.messages], **settings}
+        completion = await complete({**body, "tools": tools} if tools else body)
+        if completion.content.strip() or completion.tool_calls:
             log.info(
                 "[%s] Got LLM response consisting of %d tokens: [%s] && %d ToolCalls",
                 turn.assistant_id,
-                answer.output_tokens,
-                answer.content,
-                len(answer.tool_calls),
+                completion.output_tokens,
+                completion.content,
+                len(completion.tool_calls),
             )
-            turn.add(Message(answer.content, "Assistant", dotnet.now(), tool_calls=answer.tool_calls))
-        turn.conversation.state.total_tokens = answer.total_tokens
-        if not answer.tool_calls:
+            turn.add(Message(completion.content, "Assistant", dotnet.now(), tool_calls=completion.tool_calls))
+        turn.conversation.state.total_tokens = completion.total_tokens
+        if not completion.tool_calls:
             return
         if len(turn.batch) > CALL_LIMIT:
             log.warning(
                 "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d.",
                 turn.assistant_id,
-                len(answer.tool_calls),
+                len(completion.tool_calls),
                 CALL_LIMIT,
             )
             return
-        for call in answer.tool_calls:
-            result = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
-            content = f"Function Name: '{call.function_name}' and Function Result: '{result}'"
+        for call in completion.tool_calls:
+            output = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
+            content = f"Function Name: '{call.function_name}' and Function Result: '{output}'"
             turn.add(Message(content, "Tool", dotnet.now(), name=call.id))
 
 
@@ -177,8 +182,8 @@ async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
         "[%s] Calling function '%s' with arguments: %s", assistant_id, call.function_name, call.arguments
     )
     try:
-        result = await skills.invoke(call.function_name, call.arguments)
-    except Exception as error:  # noqa: BLE001 # the extension tells the model of any failure, and goes on
+        output = await skills.invoke(call.function_name, call.arguments)
+    except Exception as error:  # noqa: BLE001 # the extension reports every failure to the model
         log.error(
             "[%s] Function '%s' failed with an unhandled exception: %s",
             assistant_id,
@@ -187,16 +192,6 @@ async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
         )
         return FAILURE
     log.info(
-        "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, result
+        "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, output
     )
-    return result if result and result.strip() else SUCCESS
-
-
-async def _submit(table: Table, operations: Sequence[tuple[Any, ...]]) -> None:
-    if len(operations) > TRANSACTION_LIMIT:
-        # Azure refuses it on arrival; Azurite may not.
-        raise BindingError(
-            f"InvalidInput: the transaction has {len(operations)} operations, and it takes at most "
-            f"{TRANSACTION_LIMIT}. The model and the skills have run, and nothing of it is kept."
-        )
-    await table.submit_transaction(operations)
+    return output if output and output.strip() else SUCCESS

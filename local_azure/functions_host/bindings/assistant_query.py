@@ -18,7 +18,7 @@ BINDING_TYPE = "assistantquery"
 
 @dataclass(frozen=True)
 class QueryRequest:
-    """As AssistantQueryAttribute; null where the binding does not name a property without a default."""
+    """The properties of AssistantQueryAttribute, with its defaults."""
 
     id: str | None = None
     timestamp_utc: str = ""
@@ -27,7 +27,7 @@ class QueryRequest:
 
 
 def parse_timestamp(text: str) -> Instant:
-    """Decoded once more after the host has done so: a `+` that the client wrote is a space by now."""
+    """Decodes the text again, as the extension does; the host has already decoded `+` as a space."""
     moment = dotnet.parse_date(unquote(text))
     if moment is None:
         raise BindingError(f"Invalid timestamp '{text}'")
@@ -35,13 +35,13 @@ def parse_timestamp(text: str) -> Instant:
 
 
 async def query_state(table: Table, request: QueryRequest, after: Instant) -> str:
-    """The state and every message, of any role, that was written later than `after`."""
+    """AssistantState with the messages of every role that were created later than `after`."""
     log.info("Reading state for assistant entity '%s' and getting chat messages after %s", request.id, after)
-    found = await load(table, request.id)
-    if found is None:
+    conversation = await load(table, request.id)
+    if conversation is None:
         log.warning("No assistant exists with ID = '%s'", request.id)
         return assistant_state(request.id, None, ())
-    recent = [message for message in found.messages if message.created_at > after]
-    total = found.state.total_messages
+    recent = [message for message in conversation.messages if message.created_at > after]
+    total = conversation.state.total_messages
     log.info("Returning %d/%d chat messages from entity '%s'", len(recent), total, request.id)
-    return assistant_state(request.id, found.state, recent)
+    return assistant_state(request.id, conversation.state, recent)

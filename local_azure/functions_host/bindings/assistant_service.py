@@ -1,12 +1,13 @@
-"""One object for all assistant bindings of a host, with the caches of the extension's.
+"""DefaultAssistantService of the extension: the assistant bindings and the clients that they cache.
 
-The first table client serves every later setting and collection, and the first
-model of a connection serves every later one.
+The first table client is used for every later setting and collection, and the first model of a
+connection for every later model.
 """
 
-import importlib
 import logging
 from typing import Any, cast
+
+import aiohttp
 
 from local_azure.functions_host.bindings import (
     assistant_create,
@@ -15,19 +16,20 @@ from local_azure.functions_host.bindings import (
     connections,
     payload,
 )
-from local_azure.functions_host.bindings.assistant_post import PostRequest, Skills
+from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
-from local_azure.functions_host.bindings.chat_client import SCOPE, Authorize, ChatClient
+from local_azure.functions_host.bindings.chat_client import ChatClient
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
 from local_azure.functions_host.bindings.table import Table
 from local_azure.functions_host.configuration import Configuration
+from local_azure.functions_host.skills import Skills
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
 
 class AssistantService:
-    """One per host process, as in the extension."""
+    """A singleton of the host process, as in the extension."""
 
     def __init__(self, configuration: Configuration, skills: Skills) -> None:
         self._configuration = configuration
@@ -35,11 +37,11 @@ class AssistantService:
         self._table: Table | None = None
         self._first: tuple[str | None, str | None] = (None, None)
         self._chat_clients: dict[str, ChatClient] = {}
-        self._session: Any = None
+        self._session: aiohttp.ClientSession | None = None
         self._closing: list[Any] = []
 
     async def output(self, kind: payload.Kind, value: str | bytes) -> None:
-        """Creates one assistant for each item of the value, in order. Any failure raises."""
+        """Creates the assistants of an output binding's value in order, up to the first failure."""
         for request in payload.requests_from(kind, value):
             await self.create(request)
 
@@ -51,17 +53,17 @@ class AssistantService:
         log.info("Created assistant '%s'", request.id)
 
     async def query(self, request: QueryRequest) -> str:
-        """AssistantState as JSON. Any failure raises."""
+        """AssistantState as JSON. Raises BindingError and the errors of the storage and model clients."""
         after = assistant_query.parse_timestamp(request.timestamp_utc)
         table = self._table_for(request.chat_storage_connection_setting, request.collection_name)
         return await assistant_query.query_state(table, request, after)
 
     async def post(self, request: PostRequest) -> str:
-        """AssistantState as JSON. Any failure raises."""
+        """AssistantState as JSON. Raises BindingError and the errors of the storage and model clients."""
         log.info("Posting message to assistant '%s': %s", request.id, request.user_message)
-        assistant_post.check(request)
+        assistant_post.validate(request)
         table = self._table_for(request.chat_storage_connection_setting, request.collection_name)
-        # Only a conversation that exists needs the model's settings.
+        # The model's settings are read only if the conversation exists.
         return await assistant_post.post_message(
             table,
             request,
@@ -70,20 +72,22 @@ class AssistantService:
         )
 
     async def close(self) -> None:
-        for one in (*self._closing, *([self._session] if self._session is not None else [])):
-            await one.close()
+        for client in self._closing:
+            await client.close()
+        if self._session is not None:
+            await self._session.close()
 
     def _table_for(self, setting: str | None, collection: str | None) -> Table:
-        wanted = (setting, collection)
+        requested = (setting, collection)
         if self._table is None:
             service_uri = connections.table_service_uri(self._configuration, setting)
             self._table = self._connect(service_uri, setting or "", collection)
-            self._first = wanted
-        elif wanted != self._first:
+            self._first = requested
+        elif requested != self._first:
             log.warning(
                 "The extension keeps its first table client: setting %r and collection %r are ignored, "
                 "%r and %r are used until the host restarts.",
-                *wanted,
+                *requested,
                 *self._first,
             )
         return self._table
@@ -91,7 +95,7 @@ class AssistantService:
     def _connect(self, service_uri: str, section: str, collection: str | None) -> Table:
         if not collection:
             raise BindingError("collectionName is null or empty: a table needs a name.")
-        # Imported here: a host without these bindings starts faster by their 200 ms.
+        # Imported here, as it takes 200 ms: a host without these bindings starts faster.
         from azure.data.tables.aio import TableClient  # noqa: PLC0415
 
         credential = self._credential(section)
@@ -100,8 +104,7 @@ class AssistantService:
         return cast("Table", client)
 
     def _credential(self, section: str) -> Any:
-        named = connections.identity(self._configuration, section) if section else connections.Identity()
-        credential = connections.managed_identity(named, self._configuration.get("AZURE_CLIENT_ID"))
+        credential = connections.credential(self._configuration, section)
         self._closing.append(credential)
         return credential
 
@@ -124,7 +127,7 @@ class AssistantService:
         if setting("OPENAI_API_KEY"):
             raise BindingError(
                 "App setting OPENAI_API_KEY is set: on Azure the extension would send every prompt to "
-                "api.openai.com, whatever the connection says. Local Azure calls nobody outside; "
+                "api.openai.com, whatever the connection is. Local Azure sends no request to the internet: "
                 "remove the setting."
             )
         has_section = bool(connection) and self._configuration.has_section(connection)
@@ -145,33 +148,7 @@ class AssistantService:
                 f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
             )
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
-        authorize = _by_key(key) if key else _by_token(self._credential(connection if has_section else ""))
-        return ChatClient(self._http(), endpoint, model, authorize)
-
-    def _http(self) -> Any:
+        credential = None if key else self._credential(connection if has_section else "")
         if self._session is None:
-            import aiohttp  # noqa: PLC0415 # as above
-
             self._session = aiohttp.ClientSession()
-        return self._session
-
-
-def _by_key(key: str) -> Authorize:
-    async def authorize() -> dict[str, str]:
-        return {"api-key": key}
-
-    return authorize
-
-
-def _by_token(credential: Any) -> Authorize:
-    async def authorize() -> dict[str, str]:
-        token = await credential.get_token(SCOPE)
-        return {"Authorization": f"Bearer {token.token}"}
-
-    return authorize
-
-
-def import_clients() -> None:
-    """What the first call would otherwise import, in some 200 ms."""
-    for module in ("azure.data.tables.aio", "azure.identity.aio"):
-        importlib.import_module(module)
+        return ChatClient(self._session, endpoint, model, key, credential)

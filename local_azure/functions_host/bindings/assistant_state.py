@@ -1,4 +1,4 @@
-"""AssistantState: what `assistantQuery` and `assistantPost` hand to the worker."""
+"""AssistantState: the value of the `assistantQuery` and `assistantPost` bindings."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ from local_azure.functions_host.bindings.rows import Message, State
 
 
 def assistant_state(assistant_id: str | None, state: State | None, recent: Sequence[Message]) -> str:
-    """The JSON of Newtonsoft.Json; `exists` is false without a state."""
-    found = state or State("", False, dotnet.NEVER, dotnet.NEVER, 0, 0)
+    """JSON as Newtonsoft.Json writes it; without a state row `exists` is false."""
+    values = state or State("", False, dotnet.NEVER, dotnet.NEVER, 0, 0)
     return dotnet.newtonsoft(
         {
             "id": assistant_id,
             "exists": state is not None,
-            "createdAt": dotnet.newtonsoft_date(found.created_at),
-            "lastUpdatedAt": dotnet.newtonsoft_date(found.last_updated_at),
-            "totalMessages": found.total_messages,
-            "totalTokens": found.total_tokens,
+            "createdAt": dotnet.newtonsoft_date(values.created_at),
+            "lastUpdatedAt": dotnet.newtonsoft_date(values.last_updated_at),
+            "totalMessages": values.total_messages,
+            "totalTokens": values.total_tokens,
             "recentMessages": [
                 {
                     "content": message.content,

@@ -1,9 +1,9 @@
-"""The chat model over HTTPS, as the Azure OpenAI client calls it that the extension refers to (2.1.0)."""
+"""Chat completion requests as Azure.AI.OpenAI 2.1.0 sends them, the client of the extension."""
 
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,34 +22,31 @@ API_VERSION = "2024-10-21"
 """What Azure.AI.OpenAI 2.1.0 sends."""
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
-ATTEMPT_LIMIT = 100.0
-"""Seconds, of each attempt (`NetworkTimeout` of System.ClientModel)."""
+ATTEMPT_TIMEOUT = 100.0
+"""Seconds for one attempt (`NetworkTimeout` of System.ClientModel)."""
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+RETRIABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 BACKOFF = (0.8, 1.6, 3.2)
-"""Seconds before each further attempt (recordings failures/…-for-ever)."""
+"""Seconds before the second, third and fourth attempt (recordings failures/…-for-ever)."""
 
 DELAY_LIMIT = 4_294_967.294
 """Seconds that `Task.Delay` of .NET can wait; a longer wait fails at once."""
-
-Authorize = Callable[[], Awaitable[Mapping[str, str]]]
-"""The headers that show who calls."""
 
 
 @dataclass(frozen=True)
 class Completion:
     content: str
-    """Empty where the model answered with calls alone."""
+    """Empty where the model returned only tool calls."""
     tool_calls: tuple[ToolCall, ...]
     total_tokens: int
     output_tokens: int
 
 
 class ChatClient:
-    """One deployment of one account."""
+    """Client of one model deployment, which authenticates by an API key or else by the credential."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, endpoint: str, deployment: str, authorize: Authorize
+        self, session: aiohttp.ClientSession, endpoint: str, deployment: str, key: str | None, credential: Any
     ) -> None:
         self.deployment = deployment
         self._session = session
@@ -57,14 +54,15 @@ class ChatClient:
             f"{endpoint.rstrip('/')}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
             f"?api-version={API_VERSION}"
         )
-        self._authorize = authorize
+        self._key = key
+        self._credential = credential
 
     async def complete(self, request: Mapping[str, Any]) -> Completion:
-        """Raises BindingError with the service's words when no attempt succeeds."""
+        """Raises BindingError with the service's error message when no attempt succeeds."""
         body = {**request, "model": self.deployment}
         for delay in (*BACKOFF, None):
             try:
-                status, wanted_delay, answer = await self._send(body)
+                status, requested_delay, content = await self._send(body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if delay is None:
                     reason = str(error) or type(error).__name__
@@ -72,32 +70,36 @@ class ChatClient:
                 await asyncio.sleep(delay)
                 continue
             if 200 <= status < 300:
-                return parse_completion(answer)
-            if delay is None or status not in RETRIED:
-                raise BindingError(_failure(status, answer))
-            if wanted_delay is not None and wanted_delay > DELAY_LIMIT:
+                return parse_completion(content)
+            if delay is None or status not in RETRIABLE_STATUSES:
+                raise BindingError(_failure(status, content))
+            if requested_delay is not None and requested_delay > DELAY_LIMIT:
                 raise BindingError(
-                    f"The model asks for a wait that is longer than .NET can wait: {wanted_delay} s"
+                    f"The retry delay of the service is longer than .NET can wait: {requested_delay} s"
                 )
-            log.debug("The model answered %d; it is asked again", status)
-            await asyncio.sleep(delay if wanted_delay is None else wanted_delay)
+            log.debug("The model returned status %d; the request is retried", status)
+            await asyncio.sleep(delay if requested_delay is None else requested_delay)
         raise AssertionError
 
     async def _send(self, body: Mapping[str, Any]) -> tuple[int, float | None, object]:
-        headers = await self._authorize()
-        limit = aiohttp.ClientTimeout(total=ATTEMPT_LIMIT)
+        headers = {"api-key": self._key} if self._key else await self._bearer_token()
+        limit = aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT)
         async with self._session.post(
             self._url, json=body, headers=headers, timeout=limit, allow_redirects=False
         ) as response:
             try:
-                answer: object = await response.json(content_type=None)
+                content: object = await response.json(content_type=None)
             except ValueError:
-                answer = None
-            return response.status, retry_after(response.headers), answer
+                content = None
+            return response.status, retry_after(response.headers), content
+
+    async def _bearer_token(self) -> dict[str, str]:
+        token = await self._credential.get_token(SCOPE)
+        return {"Authorization": f"Bearer {token.token}"}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the service names, as a number or as a date."""
+    """The retry delay in seconds of a response, given as a number or a date."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
         with suppress(KeyError, ValueError):
             seconds = float(headers[name]) * unit
@@ -109,26 +111,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def parse_completion(answer: object) -> Completion:
-    """Raises BindingError where the SDK would stumble: no choice, no usage."""
+def parse_completion(content: object) -> Completion:
+    """Raises BindingError where the SDK fails to read the response: no choice, no usage."""
     try:
-        whole = cast("dict[str, Any]", answer)
+        whole = cast("dict[str, Any]", content)
         message: dict[str, Any] = whole["choices"][0]["message"]
         usage: dict[str, Any] = whole["usage"]
         calls = tuple(
-            ToolCall(str(one["id"]), str(one["function"]["name"]), str(one["function"]["arguments"]))
-            for one in message.get("tool_calls") or ()
+            ToolCall(str(call["id"]), str(call["function"]["name"]), str(call["function"]["arguments"]))
+            for call in message.get("tool_calls") or ()
         )
-        content = str(message.get("content") or "")
-        return Completion(content, calls, int(usage["total_tokens"]), int(usage["completion_tokens"]))
+        text = str(message.get("content") or "")
+        return Completion(text, calls, int(usage["total_tokens"]), int(usage["completion_tokens"]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BindingError(
-            f"The model's answer is no chat completion: {type(error).__name__}: {error}"
+            f"The model's response is not a chat completion: {type(error).__name__}: {error}"
         ) from error
 
 
-def _failure(status: int, answer: object) -> str:
-    error: object = cast("dict[str, Any]", answer).get("error") if isinstance(answer, dict) else None
+def _failure(status: int, content: object) -> str:
+    error: object = cast("dict[str, Any]", content).get("error") if isinstance(content, dict) else None
     if not isinstance(error, dict):
         return f"Service request failed. Status: {status}"
     members = cast("dict[str, Any]", error)

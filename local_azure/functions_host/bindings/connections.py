@@ -1,6 +1,5 @@
-"""Connection sections in app settings, and the identity that one names."""
+"""Connection sections of the app settings and the managed identities that they name."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from local_azure.functions_host.bindings.errors import BindingError
@@ -9,28 +8,10 @@ from local_azure.functions_host.configuration import Configuration
 DEFAULT_CHAT_STORAGE = "AzureWebJobsStorage"
 
 
-@dataclass(frozen=True)
-class Identity:
-    """`NAME__credential`, `NAME__clientId` and `NAME__managedIdentityResourceId`."""
-
-    credential: str | None = None
-    client_id: str | None = None
-    managed_identity_resource_id: str | None = None
-
-
-def identity(configuration: Configuration, section: str) -> Identity:
-    return Identity(
-        configuration.get(f"{section}__credential"),
-        configuration.get(f"{section}__clientId"),
-        configuration.get(f"{section}__managedIdentityResourceId"),
-    )
-
-
 def table_service_uri(configuration: Configuration, setting: str | None) -> str:
-    """Where the identity-based connection behind a chat storage setting leads. Raises BindingError.
+    """The table endpoint of the identity-based connection that `setting` names. Raises BindingError.
 
-    Without a setting the extension reads a connection string only, and never
-    the section: that a name is needed for identity is the extension's, not ours.
+    Without a setting the extension reads a connection string only, never the section's identity.
     """
     service_uri = configuration.get(f"{setting}__tableServiceUri") if setting else None
     if service_uri:
@@ -45,27 +26,33 @@ def table_service_uri(configuration: Configuration, setting: str | None) -> str:
     raise BindingError(
         f"Value cannot be null. (Parameter 'connectionString'): chatStorageConnectionSetting is {setting!r}, "
         f"and the site has neither {name}__tableServiceUri nor {name}."
-        + (" The extension uses an identity only for a setting that is named." if setting is None else "")
+        + (
+            " The extension uses an identity only if chatStorageConnectionSetting is set."
+            if setting is None
+            else ""
+        )
     )
 
 
-def managed_identity(named: Identity, default_client_id: str | None) -> Any:
-    """The credential of a connection section, as Microsoft.Extensions.Azure makes it.
+def credential(configuration: Configuration, section: str) -> Any:
+    """The credential of a connection section, as Microsoft.Extensions.Azure creates it. Raises BindingError.
 
-    Without `credential` that is DefaultAzureCredential, of which in Azure only
-    the managed identity answers, the one of AZURE_CLIENT_ID where that is set.
+    Without `credential` that is DefaultAzureCredential, which on Azure uses the managed identity of
+    AZURE_CLIENT_ID, or the system-assigned one.
     """
     from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415
 
-    kind = (named.credential or "").lower()
-    if kind not in ("", "managedidentity"):
+    kind = configuration.get(f"{section}__credential")
+    if (kind or "managedidentity").lower() != "managedidentity":
         raise BindingError(
-            f"credential {named.credential!r} of a connection is unknown; "
-            f"'managedidentity' is what an identity-based connection takes."
+            f"The connection's credential {kind!r} is unknown; "
+            f"an identity-based connection takes 'managedidentity'."
         )
-    if named.managed_identity_resource_id:
-        if named.client_id:
+    client_id = configuration.get(f"{section}__clientId")
+    resource_id = configuration.get(f"{section}__managedIdentityResourceId")
+    if resource_id:
+        if client_id:
             raise BindingError("A connection takes clientId or managedIdentityResourceId, not both.")
-        return ManagedIdentityCredential(identity_config={"resource_id": named.managed_identity_resource_id})
-    client_id = named.client_id or (default_client_id if not kind else None)
+        return ManagedIdentityCredential(identity_config={"resource_id": resource_id})
+    client_id = client_id or (None if kind else configuration.get("AZURE_CLIENT_ID"))
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()

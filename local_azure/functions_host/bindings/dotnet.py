@@ -1,4 +1,4 @@
-"""How .NET writes and reads what the extension keeps in rows and hands to workers: JSON, dates, numbers."""
+"""JSON, dates and numbers as .NET reads and writes them in rows and in binding values."""
 
 import json
 import math
@@ -15,26 +15,20 @@ Instant = str
 NEVER: Instant = "0001-01-01T00:00:00.0000000Z"
 """`default(DateTime)`."""
 
-ISO = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?",
-    re.ASCII,
-)
-"""What Newtonsoft.Json takes for a date wherever it parses a string without a type in mind."""
+ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+"""A string that Newtonsoft.Json parses as a date where it reads JSON without a target type."""
 
 DEPTH_LIMIT = 64
-"""Levels of nesting that Newtonsoft.Json and System.Text.Json read."""
+"""Nesting levels that Newtonsoft.Json and System.Text.Json read."""
 
 _MICROSOFT_DATE = re.compile(r"/Date\((-?\d{1,13})\)/", re.ASCII)
-"""Milliseconds since 1970 (13 digits: years 1653 to 2286); Newtonsoft.Json takes it for a date, too."""
+"""Milliseconds since 1970 (13 digits: years 1653 to 2286); Newtonsoft.Json parses it as a date, too."""
 
 _BRACKET = re.compile(r"[\[{\]}]")
 _JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_NEWTONSOFT = {
-    **{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]},
-    **_SHORT,
-}
+_NEWTONSOFT = {**{chr(code): f"\\u{code:04x}" for code in [*range(0x20), 0x85, 0x2028, 0x2029]}, **_SHORT}
 _SYSTEM_TEXT = {
     **{chr(code): f"\\u{code:04X}" for code in [*range(0x20), 0x7F]},
     **{character: f"\\u{ord(character):04X}" for character in "\"&'+<>`"},
@@ -42,16 +36,16 @@ _SYSTEM_TEXT = {
 }
 _NEWTONSOFT_TABLE = str.maketrans(_NEWTONSOFT)
 _SYSTEM_TEXT_TABLE = str.maketrans(_SYSTEM_TEXT)
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def newtonsoft(value: object) -> str:
     """`JsonConvert.SerializeObject`: no spaces, characters beyond ASCII as they are."""
     if isinstance(value, Mapping):
         members = cast("Mapping[str, object]", value).items()
-        return f"{{{','.join(f'{newtonsoft(name)}:{newtonsoft(one)}' for name, one in members)}}}"
+        return f"{{{','.join(f'{newtonsoft(name)}:{newtonsoft(member)}' for name, member in members)}}}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(newtonsoft(one) for one in cast('Sequence[object]', value))}]"
+        return f"[{','.join(newtonsoft(element) for element in cast('Sequence[object]', value))}]"
     if isinstance(value, str):
         return f'"{value.translate(_NEWTONSOFT_TABLE)}"'
     if isinstance(value, float):
@@ -60,17 +54,17 @@ def newtonsoft(value: object) -> str:
 
 
 def system_text(value: str) -> str:
-    """A string as `System.Text.Json` writes it by default: HTML's characters and all beyond ASCII escaped."""
+    """A string as `System.Text.Json` writes it by default: HTML and non-ASCII characters are escaped."""
 
-    def escaped(found: re.Match[str]) -> str:
-        units = found.group().encode("utf-16-be", "surrogatepass")
+    def escape(match: re.Match[str]) -> str:
+        units = match.group().encode("utf-16-be", "surrogatepass")
         return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
 
-    return f'"{_BEYOND_ASCII.sub(escaped, value.translate(_SYSTEM_TEXT_TABLE))}"'
+    return f'"{_NON_ASCII.sub(escape, value.translate(_SYSTEM_TEXT_TABLE))}"'
 
 
 def well_formed(text: str) -> str:
-    """A half of a surrogate pair that stands alone becomes U+FFFD, as wherever .NET writes UTF-8."""
+    """Replaces unpaired surrogates by U+FFFD, as .NET does when it writes UTF-8."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -80,11 +74,11 @@ def number(value: float) -> str:
     """A double in the invariant culture: `1.0` stays `1.0` in JSON, exponents are `E+20`."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return re.sub(r"e([+-])(\d+)", lambda found: f"E{found[1]}{found[2]}", repr(value))
+    return re.sub(r"e([+-])(\d+)", lambda match: f"E{match[1]}{match[2]}", repr(value))
 
 
 def check_depth(text: str) -> None:
-    """Raises ValueError for JSON text that is nested deeper than .NET reads."""
+    """Raises ValueError for JSON with more than DEPTH_LIMIT nesting levels."""
     depth = 0
     for bracket in _BRACKET.findall(_JSON_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -93,17 +87,17 @@ def check_depth(text: str) -> None:
 
 
 def strict_json(text: str) -> object:
-    """As System.Text.Json reads it. Raises ValueError; numbers are floats, whatever their length."""
+    """Parses JSON as System.Text.Json does, numbers as floats. Raises ValueError."""
     check_depth(text)
-    return json.loads(text, parse_int=float, parse_constant=_refuse)
+    return json.loads(text, parse_int=float, parse_constant=_reject_constant)
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
+def _reject_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
 
 
-def text_of(token: object) -> str | None:
-    """`(string)token` of a parsed JSON value; an ISO date-time is a date by then. Raises ValueError."""
+def token_text(token: object) -> str | None:
+    """`(string)token` of a parsed JSON value, where an ISO date-time is a date. Raises ValueError."""
     if token is None:
         return None
     if isinstance(token, bool):
@@ -114,20 +108,19 @@ def text_of(token: object) -> str | None:
         milliseconds = _MICROSOFT_DATE.fullmatch(token)
         if milliseconds is not None:
             return _invariant(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds[1])))
-        found = ISO.fullmatch(token)
-        return token if found is None else _invariant_date(token, found)
+        match = ISO.fullmatch(token)
+        return token if match is None else _invariant_date(token, match)
     if isinstance(token, int):
         return str(token)
-    msg = f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String."
-    raise ValueError(msg)
+    raise ValueError(f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String.")
 
 
-def _invariant_date(token: str, found: re.Match[str]) -> str:
+def _invariant_date(token: str, match: re.Match[str]) -> str:
     try:
-        moment = datetime.fromisoformat(found[1] + (found[3] if found[3] and found[3] != "Z" else ""))
+        moment = datetime.fromisoformat(match[1] + (match[3] if match[3] and match[3] != "Z" else ""))
     except ValueError:
         return token
-    # An offset becomes local time, which in Azure is UTC.
+    # .NET converts an offset to local time, which on Azure is UTC.
     return _invariant(moment.astimezone(UTC) if moment.tzinfo else moment)
 
 
@@ -146,16 +139,15 @@ def instant_of(nanoseconds: int) -> Instant:
 
 
 def instant(text: str) -> Instant:
-    """A date of table storage (`…Z`, any number of digits) in full."""
-    found = ISO.fullmatch(text)
-    if found is None:
-        msg = f"{text!r} is no date-time of table storage"
-        raise ValueError(msg)
-    return f"{found[1]}.{(found[2] or '').ljust(7, '0')}Z"
+    """A date of table storage (`…Z`, any number of digits) as Instant. Raises ValueError."""
+    match = ISO.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a date-time of table storage")
+    return f"{match[1]}.{(match[2] or '').ljust(7, '0')}Z"
 
 
 def newtonsoft_date(moment: Instant) -> str:
-    """Trailing zeros of the fraction trimmed; `default(DateTime)` has no kind, and so no `Z`."""
+    """Without trailing zeros of the fraction; `default(DateTime)` has no kind, and so no `Z`."""
     if moment == NEVER:
         return "0001-01-01T00:00:00"
     return f"{moment.removesuffix('Z').rstrip('0').removesuffix('.')}Z"
@@ -178,17 +170,17 @@ _LONG = re.compile(
 
 
 def parse_date(text: str) -> Instant | None:
-    """`DateTime.TryParse(…).ToUniversalTime()` where local time is UTC; None where it refuses.
+    """`DateTime.TryParse(…).ToUniversalTime()` where local time is UTC; None where it does not parse.
 
-    The forms that people and programs send are known here, not each that .NET guesses at.
+    Covers the formats that people and programs send, not every one that .NET accepts.
     """
     text = text.strip()
     if not text.isascii():
         return None
-    found = _LONG.fullmatch(text)
+    match = _LONG.fullmatch(text)
     try:
-        if found is not None:
-            day, clock, fraction, zone = found.groups()
+        if match is not None:
+            day, clock, fraction, zone = match.groups()
             moment = datetime.fromisoformat(f"{day}T{clock}")
             if zone and zone.upper() != "Z":
                 hours, minutes = int(zone[1:3]), int(zone[-2:])

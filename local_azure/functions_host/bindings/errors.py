@@ -1,5 +1,5 @@
-"""Why a binding failed."""
+"""The error of a binding."""
 
 
 class BindingError(Exception):
-    """The request gets an empty 500, and the log this message."""
+    """A binding failed: the host logs the message and returns 500 without a body."""

@@ -1,12 +1,12 @@
-"""From the value that a handler set to create requests: pure, as the host and the extension convert.
+"""Converts the value of an `assistantCreate` output to create requests, as the host and the extension do.
 
-Newtonsoft.Json takes comments, single quotes and bare names too; here only JSON
-is taken. What `json.dumps` writes is not touched by that.
+Newtonsoft.Json also accepts comments, single quotes and unquoted names; only standard JSON is accepted
+here, which is all that `json.dumps` writes.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal, cast
 
@@ -19,12 +19,12 @@ DEFAULT_COLLECTION = "ChatState"
 
 
 class PayloadError(ValueError):
-    """A value that cannot become an AssistantCreateRequest: the invocation fails with 500."""
+    """A value that is not an AssistantCreateRequest: the invocation fails with 500."""
 
 
 @dataclass(frozen=True)
 class AssistantCreateRequest:
-    """As the extension's class of the same name, null where a member was null."""
+    """The extension's class of the same name, with its defaults."""
 
     id: str | None = ""
     instructions: str | None = DEFAULT_INSTRUCTIONS
@@ -32,18 +32,26 @@ class AssistantCreateRequest:
     collection_name: str | None = DEFAULT_COLLECTION
 
 
+def property_names(request: type) -> Mapping[str, str]:
+    """The fields of a request class by the name of their property in lower case."""
+    return {field.name.replace("_", ""): field.name for field in fields(request)}
+
+
+_PROPERTIES = property_names(AssistantCreateRequest)
+
+
 class _NumberText(str):
-    """A JSON number as it was written: Newtonsoft puts that text into a string member."""
+    """The literal of a JSON number, which Newtonsoft stores in a string member as it is."""
 
     __slots__ = ()
 
 
 def requests_from(kind: Kind, value: str | bytes) -> list[AssistantCreateRequest]:
-    """One request for each item: a string or JSON that is an array has several. Raises PayloadError."""
-    return [_request(item) for item in _items(kind, value)]
+    """One request, or one per element of a JSON array. Raises PayloadError."""
+    return [_request(element) for element in _elements(kind, value)]
 
 
-def _items(kind: Kind, value: str | bytes) -> list[object]:
+def _elements(kind: Kind, value: str | bytes) -> list[object]:
     if isinstance(value, bytes):
         try:
             return [_loads(value.decode("utf-8-sig"))]
@@ -65,26 +73,17 @@ def _loads(text: str) -> object:
         raise PayloadError(f"The value is not JSON: {error}") from error
 
 
-def _request(item: object) -> AssistantCreateRequest:
-    if not isinstance(item, dict):
+def _request(element: object) -> AssistantCreateRequest:
+    if not isinstance(element, dict):
         raise PayloadError(
             "Invalid assistant create request: expected a JSON object with id and instructions, "
-            f"got {type(item).__name__ if item is not None else 'null'}."
+            f"got {type(element).__name__ if element is not None else 'null'}."
         )
-    found: dict[str, str | None] = {}
-    for name, value in cast("dict[str, object]", item).items():
-        member = _MEMBERS.get(name.lower())
-        if member is not None:
-            found[member] = _text(name, value)
-    return AssistantCreateRequest(**found)
-
-
-_MEMBERS: Mapping[str, str] = {
-    "id": "id",
-    "instructions": "instructions",
-    "chatstorageconnectionsetting": "chat_storage_connection_setting",
-    "collectionname": "collection_name",
-}
+    values: dict[str, str | None] = {}
+    for name, value in cast("dict[str, object]", element).items():
+        if name.lower() in _PROPERTIES:
+            values[_PROPERTIES[name.lower()]] = _text(name, value)
+    return AssistantCreateRequest(**values)
 
 
 def _text(name: str, value: object) -> str | None:
@@ -100,23 +99,23 @@ def _text(name: str, value: object) -> str | None:
 
 
 def _reformat_dates(value: object) -> object:
-    """A string in a parsed string value that is wholly an ISO date-time is written anew (`.000Z` -> `Z`)."""
+    """Rewrites strings that are ISO date-times, as Newtonsoft does when it parses (`.000Z` -> `Z`)."""
     if isinstance(value, dict):
-        return {name: _reformat_dates(one) for name, one in cast("dict[str, object]", value).items()}
+        return {name: _reformat_dates(member) for name, member in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
-        return [_reformat_dates(one) for one in cast("list[object]", value)]
+        return [_reformat_dates(element) for element in cast("list[object]", value)]
     if type(value) is not str:
         return value
-    found = ISO.fullmatch(value)
-    if found is None:
+    match = ISO.fullmatch(value)
+    if match is None:
         return value
-    clock, fraction, zone = found.groups()
+    clock, fraction, zone = match.groups()
     try:
         moment = datetime.fromisoformat(clock + (zone if zone and zone != "Z" else ""))
     except ValueError:
         return value
     if zone and zone != "Z":
-        # .NET turns an offset into local time, which in Azure is UTC, and writes that offset.
+        # .NET converts an offset to local time, which on Azure is UTC, and writes that offset.
         clock, zone = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "+00:00"
     fraction = (fraction or "").rstrip("0")
     return clock + (f".{fraction}" if fraction else "") + (zone or "")

@@ -1,4 +1,4 @@
-"""The rows of one assistant in table storage, with the types and the order of the extension's classes."""
+"""The rows of one assistant in table storage, with the types and the property order of the extension's."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ MESSAGE_PREFIX = "msg-"
 
 @dataclass(frozen=True)
 class ToolCall:
-    """`arguments` is JSON text, as far as the model kept to that."""
+    """`arguments` is the text of the model, which need not be valid JSON."""
 
     id: str
     function_name: str
@@ -31,10 +31,10 @@ class ToolCall:
 class Message:
     content: str | None
     role: str
-    """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 wrote lower case."""
+    """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 write lower case."""
     created_at: Instant
     name: str | None = None
-    """A tool's answer names the call here."""
+    """Of a Tool message: the id of the tool call."""
     tool_calls: tuple[ToolCall, ...] = ()
 
 
@@ -84,8 +84,8 @@ def state_row(state: State) -> Row:
     }
 
 
-def created(partition_key: str, instructions: str | None) -> list[Row]:
-    """What one insert transaction writes: the system message, unless it is blank, then the state."""
+def initial_rows(partition_key: str, instructions: str | None) -> list[Row]:
+    """The rows of a new assistant: the system message, unless it is blank, then the state."""
     messages = (
         [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
         if instructions and instructions.strip()
@@ -96,42 +96,42 @@ def created(partition_key: str, instructions: str | None) -> list[Row]:
 
 
 def tool_calls_text(calls: Sequence[ToolCall]) -> str:
-    """The column ToolCalls: empty, or the JSON of System.Text.Json."""
+    """The ToolCalls property: empty, or JSON as System.Text.Json writes it."""
     quoted = dotnet.system_text
-    items = [
+    elements = [
         f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
         f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
         for call in calls
     ]
-    return f"[{','.join(items)}]" if items else ""
+    return f"[{','.join(elements)}]" if elements else ""
 
 
 def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
-    """Raises BindingError where the extension fails, too: at every query and post, until a create."""
+    """Raises BindingError where the extension fails at every query and post until the next create."""
     if not text:
         return ()
     try:
-        items = dotnet.strict_json(text)
-        if not isinstance(items, list):
-            raise ValueError("it is no array")
-        return tuple(_tool_call(item) for item in cast("list[object]", items))
+        calls = dotnet.strict_json(text)
+        if not isinstance(calls, list):
+            raise ValueError("it is not an array")
+        return tuple(_tool_call(call) for call in cast("list[object]", calls))
     except ValueError as error:
         raise BindingError(
-            f"The column ToolCalls with {text[:200]!r} cannot be read: {error}. "
-            f"The conversation stays unreadable until it is created anew."
+            f"The property ToolCalls with {text[:200]!r} cannot be read: {error}. "
+            f"The conversation cannot be read until it is created again."
         ) from error
 
 
-def _tool_call(item: object) -> ToolCall:
-    """Raises ValueError. Members are found by their exact names; one that is absent is the empty text."""
-    if not isinstance(item, dict):
-        raise ValueError("a tool call is no object")
-    members = cast("dict[str, object]", item)
+def _tool_call(element: object) -> ToolCall:
+    """Names are case-sensitive; a missing member is the empty string. Raises ValueError."""
+    if not isinstance(element, dict):
+        raise ValueError("a tool call is not an object")
+    members = cast("dict[str, object]", element)
     texts: list[str] = []
     for name in ("id", "functionName", "functionArguments"):
         value = members.get(name, "")
         if not isinstance(value, str):
-            raise ValueError(f"{name!r} of a tool call is no text")
+            raise ValueError(f"{name!r} of a tool call is not a string")
         texts.append(value)
     call = ToolCall(texts[0], texts[1], texts[2].strip(" \t\r\n"))
     dotnet.strict_json(call.arguments)

@@ -1,4 +1,4 @@
-"""The table of conversations, as far as the bindings use it."""
+"""The table of the conversations."""
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from local_azure.functions_host.bindings.rows import Conversation
 
 
 class Table(Protocol):
-    """What is used of `azure.data.tables.aio.TableClient`."""
+    """The part of `azure.data.tables.aio.TableClient` that the bindings use."""
 
     async def create_table(self) -> object: ...
     def query_entities(self, query_filter: str) -> AsyncIterable[Mapping[str, Any]]: ...
@@ -16,12 +16,12 @@ class Table(Protocol):
 
 
 def partition_filter(partition_key: str | None) -> str:
-    """Unescaped, as in the extension: a quote in the id ends the literal, and what follows is more filter."""
+    """Not escaped, as in the extension: a quote in the id ends the literal (filter injection)."""
     return f"PartitionKey eq '{partition_key or ''}'"
 
 
 async def load(table: Table, partition_key: str | None) -> Conversation | None:
-    """None without a state row. Raises BindingError for rows that the extension cannot read either."""
+    """None without a state row. Raises BindingError for rows that the extension cannot read."""
     messages: list[rows.Message] = []
     state: rows.State | None = None
     async for entity in table.query_entities(partition_filter(partition_key)):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from local_azure.runtime.gateway import Gateway
 from local_azure.runtime.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.tests.frontends.pulumi.support import FakeModels
+from local_azure.tests.functions_host import app
 from local_azure.tests.functions_host.harness import GROUP, LocalAzure, TestSite
+from local_azure.tests.functions_host.model import ScriptedModel, scripted_model
 
 CHAT_STATE = "ChatState"
 
@@ -41,46 +44,36 @@ def running_azure(
     azure_loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalAzure]:
     home = Home(tmp_path_factory.mktemp("azure"))
-    started: list[Any] = []
+    running = AsyncExitStack()
 
     async def start() -> LocalAzure:
         tls = certificates.ensure(home, {})
         ports, store, tokens = Ports(home.ports_file), Store(home.store_file), Tokens(b"k" * 32)
-        account = ids.build(GROUP, "Microsoft.Storage/storageAccounts", "teststorage")
+        storage_type = "Microsoft.Storage/storageAccounts"
+        account = ids.build(GROUP, storage_type, "teststorage")
+        properties = {"allowSharedKeyAccess": False}
         store.put({"id": GROUP, "name": "tests", "type": ids.RESOURCE_GROUP_TYPE})
-        store.put(
-            {
-                "id": account,
-                "name": "teststorage",
-                "type": "Microsoft.Storage/storageAccounts",
-                "properties": {"allowSharedKeyAccess": False},
-            }
-        )
+        store.put({"id": account, "name": "teststorage", "type": storage_type, "properties": properties})
         storage = StorageAccounts(home, store, tokens, tls, ports)
-        started.append(storage)
+        running.push_async_callback(storage.close)
         listener = ports.hold("gateway")
         port: int = listener.getsockname()[1]
         sites = Sites(home, store, tokens, tls, ports, f"https://127.0.0.1:{port}")
-        started.append(sites)
-        azure = Azure(store, Services(storage, sites, FakeModels()))
-        gateway = Gateway(port, azure, tokens, dict[str, Any])
+        running.push_async_callback(sites.close)
+        gateway = Gateway(port, Azure(store, Services(storage, sites, FakeModels())), tokens, dict[str, Any])
         runner = web.ServerRunner(web.Server(gateway, access_log=None))
+        running.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls.server_context()).start()
-        started.append(runner)
         endpoints = await storage.open_account(account)
         await storage.create_container(account, "deployments")
         await storage.create_table(account, CHAT_STATE)
         return LocalAzure(home, azure_loop, store, tokens, tls, storage, sites, account, endpoints)
 
-    async def stop() -> None:
-        for one in reversed(started):
-            await (one.cleanup() if isinstance(one, web.ServerRunner) else one.close())
-
     try:
         yield asyncio.run_coroutine_threadsafe(start(), azure_loop).result(60)
     finally:
-        asyncio.run_coroutine_threadsafe(stop(), azure_loop).result(60)
+        asyncio.run_coroutine_threadsafe(running.aclose(), azure_loop).result(60)
 
 
 @pytest.fixture(scope="module")
@@ -101,4 +94,18 @@ def new_site(local_azure: LocalAzure) -> Iterator[Callable[..., TestSite]]:
 
     yield make
     for site in made:
-        local_azure.run(local_azure.sites.delete_site(site.id))
+        site.delete()
+
+
+@pytest.fixture(scope="session")
+def model(running_azure: LocalAzure) -> Iterator[ScriptedModel]:
+    with scripted_model(running_azure.tls) as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="session")
+def site(running_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
+    """The app of `app.py`, for all tests that only call it."""
+    site = app.new_site(running_azure, model.endpoint)
+    yield site
+    site.delete()

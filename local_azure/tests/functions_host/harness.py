@@ -1,10 +1,11 @@
 """A local Azure of the tests' own, the function apps in it, and requests to them."""
 
 import asyncio
+import compileall
 import http.client
 import io
 import json
-import py_compile
+import shutil
 import socket
 import ssl
 import tempfile
@@ -15,7 +16,6 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import cache_from_source
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any, TypeVar, cast
@@ -30,10 +30,11 @@ from local_azure.core import ids
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
 from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts, StorageEndpoints
-from local_azure.functions_host.service import Sites
+from local_azure.functions_host.service import Sites, SiteState
 from local_azure.home import Home
 from local_azure.runtime import tls as certificates
 from local_azure.services.storage.accounts import StorageAccounts
+from tests.polling import wait_for
 from tests.workspace import Answer
 
 T = TypeVar("T")
@@ -41,72 +42,66 @@ T = TypeVar("T")
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "tests")
 BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
 TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
-WEBSITE_CONTRIBUTOR = "de139f84-1756-47ae-9be6-808fbbe84772"
 PREVIEW_BUNDLE = {"id": "Microsoft.Azure.Functions.ExtensionBundle.Preview", "version": "[4.45.0, 4.48.0)"}
 DEADLINE = 30.0
-_VENDORED = ((azure.functions, "azure/functions"), (werkzeug, "werkzeug"), (markupsafe, "markupsafe"))
+_LIBRARIES = ((azure.functions, "azure/functions"), (werkzeug, "werkzeug"), (markupsafe, "markupsafe"))
+_PACKAGES = ".python_packages/lib/site-packages"
 
 
 def host_json(**changes: Any) -> str:
     return json.dumps({"version": "2.0", "extensionBundle": PREVIEW_BUNDLE, **changes})
 
 
-def until(condition: Callable[[], T | None], what: str) -> T:
-    """Asks again and again until the answer is neither None nor False."""
-    end = time.monotonic() + DEADLINE
-    while not (answer := condition()):
-        assert time.monotonic() < end, f"not within {DEADLINE:g} s: {what}"
-        time.sleep(0.01)
-    return answer
+def until(condition: Callable[[], T], what: str) -> T:
+    return wait_for(condition, what, DEADLINE)
+
+
+def _libraries() -> Iterable[tuple[Path, str]]:
+    """azure.functions and what it needs: the folders in this venv and in a package."""
+    for module, name in _LIBRARIES:
+        assert module.__file__ is not None
+        yield Path(module.__file__).parent, f"{_PACKAGES}/{name}"
 
 
 @cache
-def vendored() -> Mapping[str, bytes]:
-    """azure.functions and what it needs, as a package brings them.
-
-    Compiled too: every worker that a test starts would do it again.
-    """
-    files: dict[str, bytes] = {}
+def _library_files() -> Mapping[str, bytes]:
+    """Compiled too: every worker that a test starts would do it again."""
     with tempfile.TemporaryDirectory() as scratch:
-        compiled = Path(scratch) / "module.pyc"
-        for module, below in _VENDORED:
-            assert module.__file__ is not None
-            folder = Path(module.__file__).parent
-            for file in sorted(folder.rglob("*.py")):
-                name = f".python_packages/lib/site-packages/{below}/{file.relative_to(folder).as_posix()}"
-                files[name] = file.read_bytes()
-                py_compile.compile(
-                    str(file), str(compiled), name, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-                )
-                files[cache_from_source(name)] = compiled.read_bytes()
-    return files
+        for folder, target in _libraries():
+            shutil.copytree(folder, Path(scratch, target), ignore=shutil.ignore_patterns("__pycache__"))
+        unchecked = PycInvalidationMode.UNCHECKED_HASH
+        compileall.compile_dir(scratch, quiet=2, stripdir=scratch, invalidation_mode=unchecked)
+        files = [path for path in Path(scratch).rglob("*.py*") if path.is_file()]
+        return {path.relative_to(scratch).as_posix(): path.read_bytes() for path in files}
 
 
 def write_app(folder: Path, function_app: str) -> Path:
     """An extracted package in a folder, with the libraries of this venv by symbolic links."""
-    packages = folder / ".python_packages" / "lib" / "site-packages"
-    for module, below in _VENDORED:
-        assert module.__file__ is not None
-        (packages / below).parent.mkdir(parents=True, exist_ok=True)
-        (packages / below).symlink_to(Path(module.__file__).parent)
+    for library, target in _libraries():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        (folder / target).symlink_to(library)
     (folder / "host.json").write_text(host_json())
     (folder / "function_app.py").write_text(function_app)
     return folder
 
 
-def package(files: Mapping[str, str]) -> bytes:
-    """A zip with the files and the vendored libraries."""
+def package(files: Mapping[str, str], *, with_libraries: bool = True) -> bytes:
+    """A zip with the files and the libraries."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in {**vendored(), **files}.items():
+        for name, content in {**(_library_files() if with_libraries else {}), **files}.items():
             archive.writestr(name, content)
     return buffer.getvalue()
 
 
 @dataclass(frozen=True)
-class Principal:
-    id: str
-    client_id: str
+class FixedToken:
+    """A credential for the storage SDKs."""
+
+    token: str
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        return AccessToken(self.token, int(time.time()) + 3600)
 
 
 @dataclass
@@ -132,41 +127,45 @@ class LocalAzure:
 
         return self.run(inside())
 
+    def put(self, resource_id: str, resource_type: str, **members: Any) -> None:
+        resource = {"id": resource_id, "name": ids.name_of(resource_id), "type": resource_type, **members}
+        self.do(lambda: self.store.put(cast("Resource", resource)))
+
     def token(
         self, principal_id: str = DEVELOPER_PRINCIPAL_ID, audience: str = "https://management.azure.com/"
     ) -> str:
         return self.tokens.issue(principal_id, audience).token
 
-    def assign(self, principal_id: str, role: str, scope: str) -> str:
-        name = str(uuid.uuid4())
-        resource: Resource = {
-            "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
-            "name": name,
-            "type": "Microsoft.Authorization/roleAssignments",
-            "properties": {
-                "principalId": principal_id,
-                "scope": scope,
-                "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
-            },
+    @property
+    def storage_credential(self) -> FixedToken:
+        return FixedToken(self.token(audience="https://storage.azure.com"))
+
+    def assign(self, principal_id: str, role: str, scope: str) -> None:
+        properties = {
+            "principalId": principal_id,
+            "scope": scope,
+            "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
         }
-        self.do(lambda: self.store.put(resource))
-        return resource["id"]
+        assignment = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+        self.put(assignment, "Microsoft.Authorization/roleAssignments", properties=properties)
 
     def table(self, name: str = "ChatState") -> TableClient:
-        credential = _Fixed(self.token(audience="https://storage.azure.com"))
         return TableClient(
-            self.endpoints.table, name, credential=credential, connection_verify=str(self.tls.ca_file)
+            self.endpoints.table,
+            name,
+            credential=self.storage_credential,
+            connection_verify=str(self.tls.ca_file),
         )
 
     def rows(self, partition_key: str, table: str = "ChatState") -> list[dict[str, Any]]:
         with self.table(table) as client:
-            found = cast(
+            entities = cast(
                 "Iterable[dict[str, Any]]",
                 client.query_entities(  # pyright: ignore[reportUnknownMemberType] # the SDK leaves `**kwargs` open
                     "PartitionKey eq @key", parameters={"key": partition_key}
                 ),
             )
-            return sorted((dict(row) for row in found), key=lambda row: row["RowKey"])
+            return sorted((dict(row) for row in entities), key=lambda row: row["RowKey"])
 
     def new_site(
         self,
@@ -176,28 +175,25 @@ class LocalAzure:
         **settings: str,
     ) -> "TestSite":
         name = f"app-{uuid.uuid4().hex[:8]}"
-        principal = Principal(str(uuid.uuid4()), str(uuid.uuid4()))
-        identity_id = ids.build(GROUP, "Microsoft.ManagedIdentity/userAssignedIdentities", name)
-        site = TestSite(self, ids.build(GROUP, "Microsoft.Web/sites", name), principal, identity_id)
-        self.do(
-            lambda: self.store.put(
-                {
-                    "id": identity_id,
-                    "name": name,
-                    "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
-                    "properties": {"principalId": principal.id, "clientId": principal.client_id},
-                }
-            )
+        identity_type = "Microsoft.ManagedIdentity/userAssignedIdentities"
+        site = TestSite(
+            self,
+            ids.build(GROUP, "Microsoft.Web/sites", name),
+            ids.build(GROUP, identity_type, name),
+            container,
         )
+        identity = {"principalId": site.principal_id, "clientId": site.client_id}
+        self.put(site.identity_id, identity_type, properties=identity)
         for role in roles:
-            self.assign(principal.id, role, self.account)
+            self.assign(site.principal_id, role, self.account)
         site.settings = {
             "AzureWebJobsStorage__tableServiceUri": self.endpoints.table,
             "AzureWebJobsStorage__credential": "managedidentity",
-            "AzureWebJobsStorage__clientId": principal.client_id,
+            "AzureWebJobsStorage__clientId": site.client_id,
+            "AzureOpenAI__credential": "managedidentity",
+            "AzureOpenAI__clientId": site.client_id,
             **settings,
         }
-        site.container = container
         site.put()
         site.hosts = self.run(self.sites.open_site(site.id))
         return site
@@ -205,17 +201,18 @@ class LocalAzure:
 
 @dataclass
 class TestSite:
-    """A function app; `settings` and `cors` reach it by `configure`."""
+    """A function app; `settings`, `cors` and `python` reach it by `configure`."""
 
     __test__ = False
 
     azure: LocalAzure
     id: str
-    principal: Principal
     identity_id: str
+    container: str
+    principal_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    client_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     settings: dict[str, str] = field(default_factory=dict[str, str])
     cors: dict[str, Any] = field(default_factory=dict[str, Any])
-    container: str = ""
     python: str = ""
     hosts: SiteHosts = field(default_factory=lambda: SiteHosts("", ""))
 
@@ -226,6 +223,9 @@ class TestSite:
     @property
     def log(self) -> str:
         return (self.azure.home.logs / f"{self.name}.log").read_text()
+
+    def wait_for_log(self, text: str) -> None:
+        until(lambda: text in self.log, f"{text!r} in the log")
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -239,35 +239,40 @@ class TestSite:
     def host_status(self) -> Mapping[str, Any]:
         return self.azure.do(lambda: self.azure.sites.host_status(self.id))
 
+    @property
+    def state(self) -> SiteState:
+        states = self.azure.do(self.azure.sites.states)
+        return next(state for state in states if state.name == self.name)
+
     def put(self) -> None:
-        authentication = {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": self.identity_id}
-        resource: Resource = {
-            "id": self.id,
-            "name": self.name,
-            "type": "Microsoft.Web/sites",
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": {self.identity_id: {}}},
-            "properties": {
-                "siteConfig": {
-                    "appSettings": [{"name": name, "value": value} for name, value in self.settings.items()],
-                    "cors": self.cors,
-                },
-                "functionAppConfig": {
-                    "runtime": {"name": "python", "version": self.python},
-                    "deployment": {
-                        "storage": {
-                            "type": "blobContainer",
-                            "value": f"{self.azure.endpoints.blob}{self.container}",
-                            "authentication": authentication,
-                        }
-                    },
-                },
+        storage = {
+            "type": "blobContainer",
+            "value": f"{self.azure.endpoints.blob}{self.container}",
+            "authentication": {
+                "type": "UserAssignedIdentity",
+                "userAssignedIdentityResourceId": self.identity_id,
             },
         }
-        self.azure.do(lambda: self.azure.store.put(resource))
+        app_settings = [{"name": name, "value": value} for name, value in self.settings.items()]
+        self.azure.put(
+            self.id,
+            "Microsoft.Web/sites",
+            identity={"type": "UserAssigned", "userAssignedIdentities": {self.identity_id: {}}},
+            properties={
+                "siteConfig": {"appSettings": app_settings, "cors": self.cors},
+                "functionAppConfig": {
+                    "runtime": {"name": "python", "version": self.python},
+                    "deployment": {"storage": storage},
+                },
+            },
+        )
 
     def configure(self) -> None:
         self.put()
         self.azure.run(self.azure.sites.configure_site(self.id))
+
+    def delete(self) -> None:
+        self.azure.run(self.azure.sites.delete_site(self.id))
 
     def publish(
         self,
@@ -284,20 +289,22 @@ class TestSite:
         headers = {"Authorization": f"Bearer {token or self.azure.token()}"}
         return send(self.azure.tls, self.hosts.scm, "GET", target, headers)
 
-    def outcome(self, answer: Answer) -> dict[str, Any]:
-        """The deployment of a publish answer, when it has ended."""
-        assert answer.status == 202, answer
-        target = f"/api/deployments/{answer.json()}"
-
-        def ended() -> dict[str, Any] | None:
-            found = self.scm(target)
-            assert found.status == 200
-            return found.json() if found.json()["complete"] else None
-
-        return until(ended, f"end of {target}")
+    def outcome(self, published: Answer) -> dict[str, Any]:
+        """The completed deployment."""
+        assert published.status == 202, published
+        target = f"/api/deployments/{published.json()}"
+        wait_for(lambda: self.scm(target).json()["complete"], f"end of {target}", DEADLINE)
+        return self.scm(target).json()
 
     def deploy(self, files: Mapping[str, str]) -> dict[str, Any]:
         return self.outcome(self.publish(package({"host.json": host_json(), **files})))
+
+    def start(self, function_app: str, **files: str) -> "TestSite":
+        """Configures the site and deploys code that has to work."""
+        self.configure()
+        outcome = self.deploy({"function_app.py": function_app, **files})
+        assert outcome["status"] == 4, outcome
+        return self
 
     def send(
         self,
@@ -337,15 +344,7 @@ def send(  # noqa: PLR0917 # a request has these parts
     try:
         content = iter([body]) if chunked and body is not None else body
         connection.request(method, target, content, dict(headers), encode_chunked=chunked)
-        answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read())
     finally:
         connection.close()
-
-
-@dataclass(frozen=True)
-class _Fixed:
-    token: str
-
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        return AccessToken(self.token, int(time.time()) + 3600)

@@ -1,4 +1,4 @@
-"""A chat model that answers what a test has written down, and keeps what it was asked."""
+"""A chat model that sends scripted replies and keeps the requests."""
 
 import json
 import threading
@@ -15,25 +15,23 @@ from local_azure.runtime.tls import Tls
 class Reply:
     status: int
     body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     before: Callable[[], object] | None = None
     """Called when the request has arrived and before it is answered."""
 
 
 def says(content: str | None, *calls: tuple[str, str, str], tokens: int = 10, **more: Any) -> Reply:
     """A completion; each call is id, name and arguments."""
-    message: dict[str, Any] = {"role": "assistant", "content": content}
-    if calls:
-        message["tool_calls"] = [
-            {"id": one, "type": "function", "function": {"name": name, "arguments": arguments}}
-            for one, name, arguments in calls
-        ]
+    tool_calls = [
+        {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for call_id, name, arguments in calls
+    ]
+    message = {"role": "assistant", "content": content, **({"tool_calls": tool_calls} if calls else {})}
     usage = {"prompt_tokens": tokens - 1, "completion_tokens": 1, "total_tokens": tokens}
     return Reply(200, {"choices": [{"index": 0, "message": message}], "usage": usage}, **more)
 
 
-def refuses(status: int, code: str, message: str = "no", **headers: str) -> Reply:
-    return Reply(status, {"error": {"code": code, "message": message}}, headers)
+def refuses(status: int, code: str, message: str = "no") -> Reply:
+    return Reply(status, {"error": {"code": code, "message": message}})
 
 
 @dataclass
@@ -71,8 +69,7 @@ def scripted_model(tls: Tls) -> Generator[ScriptedModel]:
                 reply.before()
             content = json.dumps(reply.body).encode()
             self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(content)))
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(content)

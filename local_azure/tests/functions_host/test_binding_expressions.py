@@ -115,7 +115,7 @@ def test_bytes_of_a_body_that_are_not_utf8_are_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("{unknown}", "No value for named parameter 'unknown'"),
         ("{code}", "No value for named parameter 'code'"),
@@ -124,11 +124,11 @@ def test_bytes_of_a_body_that_are_not_utf8_are_replaced() -> None:
         ("{Query.TWICE}", "Error while accessing 'TWICE': property doesn't exist"),
         ("{Query.unknown}", "Error while accessing 'unknown': property doesn't exist"),
         ("{message.length}", "Error while accessing 'length'"),
-        ("{rand-guid:Q}", "none of a GUID"),
+        ("{rand-guid:Q}", "not valid for a GUID"),
     ],
 )
-def test_a_value_that_is_missing_fails_the_call(text: str, says: str) -> None:
-    with pytest.raises(BindingError, match=says):
+def test_a_value_that_is_missing_fails_the_call(text: str, message: str) -> None:
+    with pytest.raises(BindingError, match=message):
         bind(text)
 
 

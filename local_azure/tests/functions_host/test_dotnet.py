@@ -54,7 +54,7 @@ def test_dates_are_taken_and_refused(text: str, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "shown"),
+    ("stored", "written"),
     [
         ("2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00.1234567Z"),
         ("2026-01-01T00:00:00.12Z", "2026-01-01T00:00:00.12Z"),
@@ -63,8 +63,8 @@ def test_dates_are_taken_and_refused(text: str, expected: str | None) -> None:
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00"),
     ],
 )
-def test_stored_dates_are_shown_without_trailing_zeros(stored: str, shown: str) -> None:
-    assert dotnet.newtonsoft_date(dotnet.instant(stored)) == shown
+def test_stored_dates_are_written_without_trailing_zeros(stored: str, written: str) -> None:
+    assert dotnet.newtonsoft_date(dotnet.instant(stored)) == written
 
 
 def test_a_clock_reading_has_seven_digits() -> None:

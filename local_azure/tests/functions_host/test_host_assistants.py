@@ -3,9 +3,8 @@
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,6 @@ from urllib.parse import quote
 import psutil
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import EdmType
 
 from local_azure.core import ids
 from local_azure.core.store import Resource
@@ -21,103 +19,14 @@ from local_azure.core.tokens import MODEL_AUDIENCES
 from local_azure.runtime.ports import Ports
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
-from local_azure.tests.functions_host.harness import (
-    GROUP,
-    Answer,
-    LocalAzure,
-    TestSite,
-    host_json,
-    send,
-    until,
-)
-from local_azure.tests.functions_host.model import ScriptedModel, refuses, says, scripted_model
+from local_azure.tests.functions_host import app
+from local_azure.tests.functions_host.harness import GROUP, Answer, LocalAzure, TestSite, send, until
+from local_azure.tests.functions_host.model import Reply, ScriptedModel, refuses, says
 
-APP = r"""
-import json, logging
-import azure.functions as func
-
-app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-ID = "assistants/{assistantId:maxlength(64):regex(^[A-Za-z0-9_-]+$)}"
-STORAGE = {"chat_storage_connection_setting": "AzureWebJobsStorage", "collection_name": "ChatState"}
-POST = {**STORAGE, "chat_model": "%CHAT_MODEL%", "ai_connection_name": "AzureOpenAI"}
-
-@app.route(route=ID, methods=["PUT"])
-@app.assistant_create_output(arg_name="requests")
-def Create(req: func.HttpRequest, requests: func.Out[str]) -> func.HttpResponse:
-    requests.set(json.dumps({
-        "id": req.route_params["assistantId"], "chatStorageConnectionSetting": "AzureWebJobsStorage",
-        "collectionName": "ChatState", "instructions": req.get_body().decode() or "Be nice",
-    }))
-    return func.HttpResponse(status_code=202)
-
-@app.route(route=ID, methods=["POST"])
-@app.assistant_post_input(arg_name="state", id="{assistantId}", user_message="{Query.message}", **POST)
-def Post(req: func.HttpRequest, state: str) -> func.HttpResponse:
-    logging.info("handler of Post runs")
-    return func.HttpResponse(state, mimetype="application/json")
-
-@app.route(route=ID, methods=["GET"])
-@app.assistant_query_input(
-    arg_name="state", id="{assistantId}", timestamp_utc="{Query.timestampUTC}", **STORAGE)
-def Query(req: func.HttpRequest, state: bytes) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps([type(state).__name__, state]), mimetype="application/json")
-
-@app.route(route="body/{assistantId}", methods=["POST"])
-@app.assistant_post_input(
-    arg_name="state", id="{assistantId}", user_message="{message}", is_reasoning_model=True, **POST)
-def FromBody(req: func.HttpRequest, state: str) -> func.HttpResponse:
-    return func.HttpResponse(state)
-
-@app.assistant_skill_trigger(arg_name="task", function_description="Create a to-do", function_name="AddTodo")
-def RememberTask(task: str) -> None:
-    if task == "fail":
-        raise ValueError("a skill that fails")
-    logging.info("remembered %r", task)
-
-SCHEMA = json.dumps({"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]})
-
-@app.assistant_skill_trigger(
-    arg_name="what", function_description="Give things back", parameter_description_json=SCHEMA)
-def Give(what: str):
-    known = {"dict": {"a": 1, "ä": [True, None, 0.5]}, "number": 5, "yes": True, "none": ""}
-    return known.get(what, what)
-
-@app.assistant_skill_trigger(arg_name="x", function_description="Never")
-def Off(x: str) -> str:
-    return "never"
-
-@app.assistant_skill_trigger(arg_name="x", function_description="Again", function_name="ADDTODO")
-def Duplicate(x: str) -> str:
-    return "never"
-"""
-CODE = {"host.json": host_json(), "function_app.py": APP}
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 START = "2000-01-01T00:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def model(local_azure: LocalAzure) -> Iterator[ScriptedModel]:
-    with scripted_model(local_azure.tls) as found:
-        yield found
-
-
-def settings(model: ScriptedModel, **more: str) -> dict[str, Any]:
-    return {
-        "AzureOpenAI__endpoint": model.endpoint,
-        "AzureOpenAI__credential": "managedidentity",
-        "CHAT_MODEL": "chat",
-        # One thread: a post that kept it while its skills ran would never end.
-        "PYTHON_THREADPOOL_THREAD_COUNT": "1",
-        "AzureWebJobs_Off_Disabled": "true",
-        **more,
-    }
-
-
-@pytest.fixture(scope="module")
-def site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
-    made = deployed(local_azure.new_site(**settings(model)))
-    yield made
-    local_azure.run(local_azure.sites.delete_site(made.id))
+INJECTION = "x' or PartitionKey eq 'victim"
+CREATED = [("System", "Be nice")]
 
 
 @pytest.fixture(scope="module")
@@ -125,25 +34,28 @@ def raw_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite
     """The same app without its route constraints."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCAL_AZURE_RAW_ROUTES", "1")
-        made = deployed(local_azure.new_site(**settings(model)))
-        yield made
-    local_azure.run(local_azure.sites.delete_site(made.id))
+        site = app.new_site(local_azure, model.endpoint)
+    yield site
+    site.delete()
 
 
-def deployed(site: TestSite) -> TestSite:
-    site.settings.setdefault("AzureOpenAI__clientId", site.principal.client_id)
-    site.configure()
-    outcome = site.deploy(CODE)
-    assert outcome["status"] == 4, outcome
-    return site
-
-
-def create(site: TestSite, assistant: str, instructions: str = "Be nice") -> None:
-    assert site.send("PUT", f"/api/assistants/{assistant}", instructions.encode()).status == 202
+def create(site: TestSite, assistant: str) -> None:
+    assert site.send("PUT", f"/api/assistants/{quote(assistant)}").status == 202
 
 
 def post(site: TestSite, assistant: str, message: str = "hi") -> Answer:
     return site.send("POST", f"/api/assistants/{quote(assistant, safe='')}?message={quote(message)}")
+
+
+def post_body(site: TestSite, assistant: str, body: bytes = b'{"message": "hi"}') -> Answer:
+    return site.send("POST", f"/api/body/{assistant}", body)
+
+
+def talk(site: TestSite, model: ScriptedModel, assistant: str, *replies: Reply) -> Answer:
+    """A post to a new assistant."""
+    create(site, assistant)
+    model.script(*replies)
+    return post(site, assistant)
 
 
 def query(site: TestSite, assistant: str, since: str = START) -> Answer:
@@ -151,9 +63,9 @@ def query(site: TestSite, assistant: str, since: str = START) -> Answer:
 
 
 def state_of(site: TestSite, assistant: str, since: str = START) -> dict[str, Any]:
-    answer = query(site, assistant, since)
-    assert answer.status == 200, site.log[-2000:]
-    kind, state = answer.json()
+    response = query(site, assistant, since)
+    assert response.status == 200, site.log[-2000:]
+    kind, state = response.json()
     assert kind == "str"  # whatever the annotation
     return json.loads(state)
 
@@ -165,38 +77,28 @@ def contents(site: TestSite, assistant: str) -> list[tuple[str, str]]:
 # Post
 
 
-def test_a_post_writes_both_messages_and_the_state_and_answers_the_new_ones(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_writes_rows_and_returns_new_messages(site: TestSite, model: ScriptedModel) -> None:
     create(site, "talk")
     model.script(says("Hello ä", tokens=21))
-    answer = post(site, "talk", "hi & <you>")
-    assert answer.status == 200, site.log[-3000:]
-    state = answer.json()
-    assert list(state) == [
-        "id",
-        "exists",
-        "createdAt",
-        "lastUpdatedAt",
-        "totalMessages",
-        "totalTokens",
-        "recentMessages",
-    ]
-    assert (state["id"], state["exists"], state["totalMessages"], state["totalTokens"]) == (
-        "talk",
-        True,
-        3,
-        21,
-    )
-    assert state["recentMessages"] == [{"content": "Hello ä", "role": "Assistant", "toolCalls": ""}]
-    assert "Hello ä".encode() in answer.body  # Newtonsoft leaves what is beyond ASCII
-    assert contents(site, "talk") == [("System", "Be nice"), ("User", "hi & <you>"), ("Assistant", "Hello ä")]
+    response = post(site, "talk", "hi & <you>")
+    assert response.status == 200, site.log[-3000:]
+    state = response.json()
+    dates = (state.pop("createdAt"), state.pop("lastUpdatedAt"))
+    assert state == {
+        "id": "talk",
+        "exists": True,
+        "totalMessages": 3,
+        "totalTokens": 21,
+        "recentMessages": [{"content": "Hello ä", "role": "Assistant", "toolCalls": ""}],
+    }
+    assert "Hello ä".encode() in response.body  # Newtonsoft leaves what is beyond ASCII
+    assert contents(site, "talk") == [*CREATED, ("User", "hi & <you>"), ("Assistant", "Hello ä")]
     *_, row, kept = site.azure.rows("talk")
     assert row["RowKey"] == "msg-0003"
     assert set(row) == {"PartitionKey", "RowKey", "Content", "Role", "CreatedAt", "ToolCalls"}
     assert re.fullmatch(r"[\d-]+T[\d:]+\.\d{7}Z", row["CreatedAt"].tables_service_value)
     assert (kept["TotalMessages"], kept["TotalTokens"], kept["Exists"]) == (3, 21, True)
-    assert kept["LastUpdatedAt"] > kept["CreatedAt"]
+    assert dates[1] > dates[0]
 
 
 def test_the_model_is_asked_as_the_extensions_client_asks(site: TestSite, model: ScriptedModel) -> None:
@@ -207,10 +109,8 @@ def test_the_model_is_asked_as_the_extensions_client_asks(site: TestSite, model:
     first, second = model.requests
     assert first.path == "/openai/deployments/chat/chat/completions?api-version=2024-10-21"
     assert first.headers["Authorization"].startswith("Bearer ")
+    assert set(first.body) == {"messages", "model", "temperature", "max_tokens", "tools"}
     assert first.body["model"] == "chat"
-    assert (first.body["temperature"], first.body["max_tokens"]) == (0.5, 100)
-    assert "top_p" not in first.body
-    assert "max_completion_tokens" not in first.body
     assert second.body["messages"] == [
         {"role": "system", "content": "Be nice"},
         {"role": "user", "content": "first"},
@@ -219,93 +119,45 @@ def test_the_model_is_asked_as_the_extensions_client_asks(site: TestSite, model:
     ]
 
 
-def test_a_reasoning_model_gets_neither_max_tokens_nor_temperature(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_message_of_the_body_goes_to_a_reasoning_model(site: TestSite, model: ScriptedModel) -> None:
+    """With half a surrogate pair, which is replaced (`dotnet.well_formed`)."""
     create(site, "reasons")
     model.script(says("ok"))
-    assert site.send("POST", "/api/body/reasons", b'{"message": "from the body"}').status == 200
+    assert post_body(site, "reasons", b'{"message": "a\\ud800"}').status == 200
     assert {"temperature", "max_tokens"}.isdisjoint(model.requests[0].body)
-    assert contents(site, "reasons")[1] == ("User", "from the body")
+    assert contents(site, "reasons")[1] == ("User", "a\ufffd")
 
 
-def test_a_missing_assistant_is_no_error_and_costs_no_model_call(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_missing_assistant_costs_no_model_call(site: TestSite, model: ScriptedModel) -> None:
     model.script()
-    assert post(site, "nobody").body == (
+    nobody = (
         b'{"id":"nobody","exists":false,"createdAt":"0001-01-01T00:00:00",'
         b'"lastUpdatedAt":"0001-01-01T00:00:00","totalMessages":0,"totalTokens":0,"recentMessages":[]}'
     )
+    assert post(site, "nobody").body == nobody
     assert model.requests == []
+    assert state_of(site, "nobody") == json.loads(nobody)
 
 
-@pytest.mark.parametrize("target", ["", "?message=", "?other=x"])
-def test_a_post_without_a_message_fails_before_the_handler(
-    site: TestSite, model: ScriptedModel, target: str
-) -> None:
+def test_a_post_without_a_message_fails_before_the_handler(site: TestSite, model: ScriptedModel) -> None:
     create(site, "silent")
     model.script()
-    before = site.log.count("handler of Post runs")
-    answer = site.send("POST", f"/api/assistants/silent{target}")
-    assert (answer.status, answer.body) == (500, b"")
+    runs = site.log.count("handler of Post runs")
+    response = site.send("POST", "/api/assistants/silent?message=")
+    assert (response.status, response.body) == (500, b"")
     assert model.requests == []
-    assert site.log.count("handler of Post runs") == before
-    reason = "must have a user message" if target == "?message=" else "Error while accessing 'message'"
-    until(lambda: reason in site.log, "reason in the log")
-
-
-def test_a_blank_message_is_a_message(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "blank")
-    model.script(says("yes?"))
-    assert post(site, "blank", " ").status == 200
-
-
-def test_half_a_surrogate_pair_is_no_failure(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "halves")
-    model.script(says("ok"))
-    assert site.send("POST", "/api/body/halves", b'{"message": "a\\ud800"}').status == 200
-    assert contents(site, "halves")[1] == ("User", "a\ufffd")
-
-
-def test_a_message_that_no_row_takes_is_lost_after_the_model_was_paid(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "long")
-    model.script(says("ok"))
-    body = json.dumps({"message": "x" * 32_769}).encode()
-    assert site.send("POST", "/api/body/long", body).status == 500
-    assert len(model.requests) == 1
-    assert contents(site, "long") == [("System", "Be nice")]
+    site.wait_for_log("must have a user message")
+    assert site.log.count("handler of Post runs") == runs
 
 
 def test_a_model_that_fails_leaves_no_row(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "refused")
-    model.script(refuses(400, "content_filter", "not that"))
-    assert post(site, "refused").status == 500
+    assert talk(site, model, "refused", refuses(400, "content_filter", "not that")).status == 500
     assert len(model.requests) == 1
-    assert contents(site, "refused") == [("System", "Be nice")]
-    until(lambda: "HTTP 400 (content_filter)\nnot that" in site.log, "reason in the log")
+    assert contents(site, "refused") == CREATED
+    site.wait_for_log("HTTP 400 (content_filter)\nnot that")
 
 
-def test_a_busy_model_is_asked_again_after_the_time_that_it_names(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "busy")
-    busy = {"retry_after_ms": "1"}
-    model.script(
-        refuses(429, "429", **busy), refuses(503, "503", **busy), refuses(500, "500", **busy), says("now")
-    )
-    assert post(site, "busy").json()["recentMessages"][0]["content"] == "now"
-    assert len(model.requests) == 4
-    model.script(*[refuses(429, "429", "slow down", **busy)] * 5)
-    assert post(site, "busy").status == 500
-    assert len(model.requests) == 4
-
-
-def test_a_late_reply_is_written_where_the_assistant_was_deleted_meanwhile(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_late_reply_is_written_after_a_deletion(site: TestSite, model: ScriptedModel) -> None:
     """Recording post/plain: the last PATCH has no If-Match, and so it is insert-or-merge."""
     create(site, "deleted")
 
@@ -321,9 +173,7 @@ def test_a_late_reply_is_written_where_the_assistant_was_deleted_meanwhile(
     assert (rows[-1]["Exists"], rows[-1]["TotalMessages"]) == (True, 3)
 
 
-def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_without_its_client_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
     """Recording rpc-request/client-leaves-model."""
     create(site, "left")
     runs = site.log.count("handler of Post runs")
@@ -338,289 +188,161 @@ def test_a_client_that_leaves_holds_no_row_back_and_the_function_is_not_called(
         head = f"POST /api/assistants/left?message=hi HTTP/1.1\r\nHost: {site.hosts.default}\r\n"
         connection.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
         until(lambda: len(contents(site, "left")) == 3, "rows of the post")
-    until(lambda: "the client left" in site.log, "the end of the invocation")
+    site.wait_for_log("the client disconnected")
     assert site.log.count("handler of Post runs") == runs
 
 
-def test_a_worker_that_dies_while_the_model_is_asked_holds_no_row_back(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_post_without_its_worker_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
     create(site, "died")
 
     def kill_worker() -> None:
-        states = site.azure.do(site.azure.sites.states)
-        pid = next(state.pid for state in states if state.name == site.name)
-        assert pid is not None
-        for worker in psutil.Process(pid).children():
+        assert site.state.pid is not None
+        for worker in psutil.Process(site.state.pid).children():
             worker.kill()
             worker.wait(10)
 
     model.script(says("late", before=kill_worker))
     post(site, "died")
-    assert contents(site, "died") == [("System", "Be nice"), ("User", "hi"), ("Assistant", "late")]
+    assert contents(site, "died") == [*CREATED, ("User", "hi"), ("Assistant", "late")]
 
 
 # Skills
 
 
-def test_a_skill_runs_and_its_result_goes_back_to_the_model(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "todo")
-    model.script(
-        says(None, ("c1", "addtodo", '{"task": "buy milk", "other": 1}'), tokens=5),
-        says("Done.", tokens=9),
-    )
-    state = post(site, "todo", "remember milk").json()
+def test_a_skill_runs_and_its_return_value_goes_to_the_model(site: TestSite, model: ScriptedModel) -> None:
+    arguments = '{"task": "buy milk", "other": 1}'
+    call_reply = says(None, ("c1", "addtodo", arguments), tokens=5)
+    state = talk(site, model, "todo", call_reply, says("Done.", tokens=9)).json()
     assert state["totalTokens"] == 9
-    assert [one["content"] for one in state["recentMessages"]] == ["", "Done."]
-    assert json.loads(state["recentMessages"][0]["toolCalls"]) == [
-        {
-            "id": "c1",
-            "functionName": "addtodo",
-            "functionArguments": '{"task": "buy milk", "other": 1}',
-            "kind": "Function",
-        }
+    assert [message["content"] for message in state["recentMessages"]] == ["", "Done."]
+    call = {"id": "c1", "functionName": "addtodo", "functionArguments": arguments, "kind": "Function"}
+    assert json.loads(state["recentMessages"][0]["toolCalls"]) == [call]
+    output = (
+        "Function Name: 'addtodo' and Function Result: 'The function call succeeded. "
+        "Let the user know that you completed the action.'"
+    )
+    assert contents(site, "todo")[2:] == [("Assistant", ""), ("Tool", output), ("Assistant", "Done.")]
+    assert site.azure.rows("todo")[3]["Name"] == "c1"
+    function = {"name": "addtodo", "arguments": arguments}
+    assert model.requests[1].body["messages"][-2:] == [
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": "c1", "content": output},
     ]
-    assert contents(site, "todo")[2:] == [
-        ("Assistant", ""),
-        (
-            "Tool",
-            "Function Name: 'addtodo' and Function Result: 'The function call succeeded. "
-            "Let the user know that you completed the action.'",
-        ),
-        ("Assistant", "Done."),
-    ]
-    tool = site.azure.rows("todo")[3]
-    assert tool["Name"] == "c1"
-    call, result = model.requests[1].body["messages"][-2:]
-    assert call == {
-        "role": "assistant",
-        "tool_calls": [
-            {
-                "id": "c1",
-                "type": "function",
-                "function": {"name": "addtodo", "arguments": '{"task": "buy milk", "other": 1}'},
-            }
-        ],
-    }
-    assert result == {"role": "tool", "tool_call_id": "c1", "content": tool["Content"]}
-    until(lambda: "remembered 'buy milk'" in site.log, "the skill's own log")
+    site.wait_for_log("remembered 'buy milk'")
     # What was stored is read again.
     assert state_of(site, "todo")["recentMessages"][2] == state["recentMessages"][0]
 
 
-def test_every_skill_is_offered_but_disabled_ones_and_duplicates(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "tools")
-    model.script(says("ok"))
-    post(site, "tools")
-    assert model.requests[0].body["tools"] == [
-        {
-            "type": "function",
-            "function": {
-                "name": "AddTodo",
-                "description": "Create a to-do",
-                "parameters": {"type": "object", "properties": {"task": {"type": "string"}}},
-            },
-        },
-        {
-            "type": "function",
-            "function": {
-                "name": "Give",
-                "description": "Give things back",
-                "parameters": {
-                    "type": "object",
-                    "properties": {"what": {"type": "string"}},
-                    "required": ["what"],
-                },
-            },
-        },
+def test_enabled_skills_are_tools_without_a_route(site: TestSite, model: ScriptedModel) -> None:
+    talk(site, model, "tools", says("ok"))
+    assert [tool["function"]["name"] for tool in model.requests[0].body["tools"]] == ["AddTodo", "Give"]
+    assert site.send("POST", "/api/RememberTask").status == 404
+
+
+FAILED = "The function call failed. Let the user know and ask if they'd like you to try again"
+
+
+def test_the_model_gets_the_output_or_the_failure_of_every_call(site: TestSite, model: ScriptedModel) -> None:
+    calls = [
+        ("Give", '{"what": "text"}', '"text"'),
+        ("Give", '{"what": "dict"}', '{"a":1}'),
+        ("AddTodo", '{"task": "fail"}', FAILED),
+        ("AddTodo", '{"task": "cut', FAILED),
+        ("Off", '{"x": "a"}', FAILED),
+        ("Unknown", "{}", FAILED),
     ]
-    assert any("Key: ADDTODO" in one for one in site.host_status["errors"])
-    assert site.send("POST", "/api/RememberTask").status == 404  # a skill has no route
-
-
-@pytest.mark.parametrize(
-    ("arguments", "result"),
-    [
-        ('{"what": "text"}', '"text"'),
-        ('{"what": "say \\"hi\\""}', '"say \\"hi\\""'),
-        ('{"what": "dict"}', '{"a":1,"ä":[true,null,0.5]}'),
-        ('{"what": "number"}', "5"),
-        ('{"what": "yes"}', "1"),
-        ('{"what": "none"}', '""'),
-        ('{"what": 5.0}', '"5"'),
-        ('{"what": true}', '"True"'),
-        ('{"what": "2026-11-25T10:00:00Z"}', '"11/25/2026 10:00:00"'),
-    ],
-)
-def test_results_are_json_and_arguments_are_text(
-    site: TestSite, model: ScriptedModel, arguments: str, result: str
-) -> None:
-    create(site, "give")
-    model.script(says(None, ("c1", "Give", arguments)), says("Done."))
-    assert post(site, "give").status == 200
-    assert contents(site, "give")[3][1] == f"Function Name: 'Give' and Function Result: '{result}'"
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("AddTodo", '{"task": "fail"}'),
-        ("AddTodo", '{"task": {"a": 1}}'),
-        ("AddTodo", '{"task": ["a"]}'),
-        ("AddTodo", "[1]"),
-        ("AddTodo", '{"task": "cut'),
-        ("Off", '{"x": "a"}'),
-        ("Unknown", "{}"),
-    ],
-)
-def test_a_skill_that_fails_is_told_to_the_model(
-    site: TestSite, model: ScriptedModel, name: str, arguments: str
-) -> None:
-    create(site, "fails")
-    model.script(says(None, ("c1", name, arguments)), says("Sorry."))
-    assert post(site, "fails").status == 200
-    assert contents(site, "fails")[3][1] == (
-        f"Function Name: '{name}' and Function Result: 'The function call failed. "
-        f"Let the user know and ask if they'd like you to try again'"
+    assert (
+        talk(
+            site,
+            model,
+            "give",
+            says(None, *((f"c{at}", *call[:2]) for at, call in enumerate(calls))),
+            says("Done."),
+        ).status
+        == 200
     )
+    assert [content for role, content in contents(site, "give") if role == "Tool"] == [
+        f"Function Name: '{name}' and Function Result: '{output}'" for name, _, output in calls
+    ]
 
 
 # Query
 
 
-def test_a_query_answers_every_message_after_a_time_with_the_system_prompt(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_a_query_returns_the_messages_after_a_time(site: TestSite, model: ScriptedModel) -> None:
     create(site, "ask")
     model.script(says("one"), says("two"))
     middle = post(site, "ask", "first").json()["lastUpdatedAt"]
     post(site, "ask", "second")
     everything = state_of(site, "ask")
-    assert [one["role"] for one in everything["recentMessages"]] == [
-        "System",
-        "User",
-        "Assistant",
-        "User",
-        "Assistant",
-    ]
+    roles = [message["role"] for message in everything["recentMessages"]]
+    assert roles == ["System", "User", "Assistant", "User", "Assistant"]
     assert everything["totalMessages"] == 5
-    assert [one["content"] for one in state_of(site, "ask", middle)["recentMessages"]] == ["second", "two"]
+    later = state_of(site, "ask", middle)["recentMessages"]
+    assert [message["content"] for message in later] == ["second", "two"]
     last = site.azure.rows("ask")[-2]["CreatedAt"].tables_service_value
     assert state_of(site, "ask", last)["recentMessages"] == []  # later than, not from
-
-
-def test_a_query_for_a_missing_assistant_says_that_it_does_not_exist(site: TestSite) -> None:
-    assert state_of(site, "nobody") == {
-        "id": "nobody",
-        "exists": False,
-        "createdAt": "0001-01-01T00:00:00",
-        "lastUpdatedAt": "0001-01-01T00:00:00",
-        "totalMessages": 0,
-        "totalTokens": 0,
-        "recentMessages": [],
-    }
 
 
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("?timestampUTC=yesterday", "Invalid timestamp 'yesterday'"),
-        ("?timestampUTC=", "Invalid timestamp ''"),
         ("", "Error while accessing 'timestampUTC': property doesn't exist."),
+        ("?timestampUTC=", "Invalid timestamp ''"),
         ("?timestampUTC=2026-01-01T00:00:00+02:00", "Invalid timestamp '2026-01-01T00:00:00 02:00'"),
+        ("?timestampUTC=2026-01-01T00:00:00%2B02:00", None),
+        ("?timestampUTC=2026-01-01T00%253A00%253A00Z", None),
     ],
 )
-def test_a_bad_timestamp_fails(site: TestSite, target: str, reason: str) -> None:
-    answer = site.send("GET", f"/api/assistants/a{target}")
-    assert (answer.status, answer.body) == (500, b"")
-    until(lambda: reason in site.log, "reason in the log")
-
-
-def test_an_encoded_offset_is_understood(site: TestSite) -> None:
-    assert site.send("GET", "/api/assistants/a?timestampUTC=2026-01-01T00:00:00%2B02:00").status == 200
-    assert site.send("GET", "/api/assistants/a?timestampUTC=2026-01-01T00%253A00%253A00Z").status == 200
-
-
-def test_only_a_create_makes_the_table(
-    local_azure: LocalAzure, new_site: Callable[..., TestSite], model: ScriptedModel
-) -> None:
-    site = new_site(**settings(model))
-    site.configure()
-    code = {**CODE, "function_app.py": APP.replace('"ChatState"', '"Fresh"')}
-    assert site.deploy(code)["status"] == 4
-    assert query(site, "a").status == 500
-    assert post(site, "a").status == 500
-    with pytest.raises(ResourceNotFoundError):
-        local_azure.rows("a", "Fresh")
-    create(site, "a")
-    assert query(site, "a").status == 200
+def test_a_timestamp_is_decoded_twice(site: TestSite, target: str, reason: str | None) -> None:
+    response = site.send("GET", f"/api/assistants/a{target}")
+    if reason is None:
+        assert response.status == 200
+    else:
+        assert (response.status, response.body) == (500, b"")
+        site.wait_for_log(reason)
 
 
 # Section 9 of the facts: what the extension does when nobody guards it
 
 
-def test_hazard_1_an_injected_filter_reads_the_rows_of_another(
-    raw_site: TestSite, model: ScriptedModel
-) -> None:
-    create(raw_site, "victim", "a secret prompt")
-    state = state_of(raw_site, "x' or PartitionKey eq 'victim")
+def test_hazard_1_a_filter_reads_rows_of_another(raw_site: TestSite, model: ScriptedModel) -> None:
+    create(raw_site, "victim")
+    state = state_of(raw_site, INJECTION)
     assert state["exists"] is True
-    assert state["recentMessages"][0]["content"] == "a secret prompt"
+    assert state["recentMessages"][0]["content"] == "Be nice"
     # A post sends it all to the model, and fails only when it writes into two partitions.
     model.script(says("leaked"))
-    assert post(raw_site, "x' or PartitionKey eq 'victim").status == 500
-    assert model.requests[0].body["messages"][0]["content"] == "a secret prompt"
-    assert contents(raw_site, "victim") == [("System", "a secret prompt")]
+    assert post(raw_site, INJECTION).status == 500
+    assert model.requests[0].body["messages"][0]["content"] == "Be nice"
+    assert contents(raw_site, "victim") == CREATED
 
 
-def test_hazard_1_an_injected_filter_deletes_the_rows_of_another(raw_site: TestSite) -> None:
+def test_hazard_1_a_filter_deletes_rows_of_another(raw_site: TestSite) -> None:
     create(raw_site, "victim")
+    # The insert that follows may work or not; the victim's rows are gone by then.
     raw_site.send("PUT", f"/api/assistants/{quote(INJECTION)}")
     assert raw_site.azure.rows("victim") == []
 
 
-INJECTION = "x' or PartitionKey eq 'victim"
-
-
-@pytest.mark.parametrize("method", ["PUT", "POST", "GET"])
-@pytest.mark.parametrize("hostile", [INJECTION, "it's", "a%27b", "a\nb", "a/b", "x" * 65, "ä", "a b"])
-def test_with_the_constraints_no_hostile_id_reaches_a_binding(
-    site: TestSite, model: ScriptedModel, method: str, hostile: str
-) -> None:
-    create(site, "victim", "kept")
-    model.script()
-    target = f"/api/assistants/{quote(hostile, safe='')}?message=x&timestampUTC={START}"
-    assert site.send(method, target).status == 404
-    assert model.requests == []
-    assert contents(site, "victim") == [("System", "kept")]
-
-
 def test_hazard_2_a_quote_in_the_id_fails(raw_site: TestSite) -> None:
+    assert raw_site.send("PUT", "/api/assistants/it's").status == 500
     assert query(raw_site, "it's").status == 500
     assert post(raw_site, "it's").status == 500
 
 
-def test_raw_routes_are_told_in_the_status(raw_site: TestSite, site: TestSite) -> None:
-    assert any("LOCAL_AZURE_RAW_ROUTES" in one for one in raw_site.host_status["notices"])
+def test_raw_routes_are_a_notice_of_the_status(raw_site: TestSite, site: TestSite) -> None:
+    assert any("LOCAL_AZURE_RAW_ROUTES" in notice for notice in raw_site.host_status["notices"])
     assert "notices" not in site.host_status
 
 
-def test_hazard_3_a_create_wipes_the_conversation(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "wiped")
-    model.script(says("one"))
-    post(site, "wiped")
-    create(site, "wiped", "anew")
-    assert contents(site, "wiped") == [("System", "anew")]
-
-
-def test_hazard_6_arguments_that_were_cut_make_the_conversation_unreadable(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "cut")
-    model.script(says(None, ("c1", "AddTodo", '{"task": "a very long')), says("Sorry."))
-    assert post(site, "cut").status == 200
+def test_hazard_6_cut_arguments_cannot_be_read_again(site: TestSite, model: ScriptedModel) -> None:
+    assert (
+        talk(
+            site, model, "cut", says(None, ("c1", "AddTodo", '{"task": "a very long')), says("Sorry.")
+        ).status
+        == 200
+    )
     model.script()
     assert post(site, "cut").status == 500
     assert query(site, "cut").status == 500
@@ -629,35 +351,28 @@ def test_hazard_6_arguments_that_were_cut_make_the_conversation_unreadable(
     assert query(site, "cut").status == 200
 
 
-def test_hazard_7_calls_beyond_the_limit_stay_without_an_answer(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "loops")
+def test_hazard_7_calls_beyond_the_limit_get_no_answer(site: TestSite, model: ScriptedModel) -> None:
     calls = [(f"c{number}", "AddTodo", '{"task": "x"}') for number in range(50)]
-    model.script(says(None, *calls), says(None, ("last", "AddTodo", '{"task": "x"}')))
-    assert post(site, "loops").status == 200
+    last = says(None, ("last", "AddTodo", '{"task": "x"}'))
+    assert talk(site, model, "loops", says(None, *calls), last).status == 200
     assert len(model.requests) == 2
     assert contents(site, "loops")[-1] == ("Assistant", "")
-    until(lambda: "due to exceeding the limit of 50" in site.log, "warning")
+    site.wait_for_log("due to exceeding the limit of 50")
     model.script(refuses(400, "invalid_request_error", "'tool_calls' must be followed by tool messages"))
     assert post(site, "loops").status == 500
-    asked, user = model.requests[0].body["messages"][-2:]
-    assert asked["tool_calls"][0]["id"] == "last"
+    call, user = model.requests[0].body["messages"][-2:]
+    assert call["tool_calls"][0]["id"] == "last"
     assert user["role"] == "user"
 
 
-def test_hazard_8_more_rows_than_a_transaction_takes_are_lost_after_the_skills_ran(
-    site: TestSite, model: ScriptedModel
-) -> None:
-    create(site, "many")
+def test_hazard_8_too_many_rows_are_lost(site: TestSite, model: ScriptedModel) -> None:
     calls = [(f"c{number}", "AddTodo", '{"task": "many rows"}') for number in range(97)]
-    model.script(says(None, *calls), says("Done."))
-    assert post(site, "many").status == 500
+    assert talk(site, model, "many", says(None, *calls), says("Done.")).status == 500
     assert site.log.count("remembered 'many rows'") == 97
-    assert contents(site, "many") == [("System", "Be nice")]
+    assert contents(site, "many") == CREATED
 
 
-def test_hazard_9_posts_at_the_same_time_collide_after_the_model_was_paid(
-    site: TestSite, model: ScriptedModel
-) -> None:
+def test_hazard_9_simultaneous_posts_collide(site: TestSite, model: ScriptedModel) -> None:
     create(site, "collide")
 
     def both_asked() -> None:
@@ -665,154 +380,62 @@ def test_hazard_9_posts_at_the_same_time_collide_after_the_model_was_paid(
 
     model.script(says("one", before=both_asked), says("two", before=both_asked))
     with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(post, site, "collide", message) for message in ("first", "second")]
-    assert sorted(answer.result().status for answer in answers) == [200, 500]
+        responses = list(pool.map(partial(post, site, "collide"), ("first", "second")))
+    assert sorted(response.status for response in responses) == [200, 500]
     assert len(model.requests) == 2
     assert len(contents(site, "collide")) == 3
     until(lambda: "EntityAlreadyExists" in site.log or "already exists" in site.log, "reason in the log")
 
 
 def test_hazard_10_a_create_during_a_post_leaves_a_wrong_count(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "raced")
-    model.script(says("one"))
-    post(site, "raced")
-    model.script(says("two", before=lambda: create(site, "raced", "anew")))
+    talk(site, model, "raced", says("one"))
+    model.script(says("two", before=lambda: create(site, "raced")))
     assert post(site, "raced").status == 200
     rows = site.azure.rows("raced")
     assert [row["RowKey"] for row in rows] == ["msg-0001", "msg-0004", "msg-0005", "state"]
     assert rows[-1]["TotalMessages"] == 5
 
 
-def test_hazard_11_a_history_that_is_too_long_fails_for_good(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "endless")
-    for _ in range(2):
-        model.script(refuses(400, "context_length_exceeded", "too many tokens"))
-        assert post(site, "endless").status == 500
-        assert len(model.requests) == 1
+# A host has one table client and one model for each connection
 
 
-def test_hazard_14_a_body_member_takes_the_place_of_the_query(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "shadow")
-    model.script(says("ok"))
-    body = json.dumps({"Query": {"Message": "from the body"}}).encode()
-    assert site.send("POST", "/api/assistants/shadow?message=from+the+query", body).status == 200
-    assert contents(site, "shadow")[1] == ("User", "from the body")
+@pytest.fixture
+def other_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
+    """Another table, no model in one function and another model in the other."""
+    code = app.SOURCE.replace('"ChatState"', '"Fresh"').replace('"chat_model": "%CHAT_MODEL%", ', "")
+    code = code.replace("**POST)\ndef FromBody", 'chat_model="other", **POST)\ndef FromBody')
+    site = app.new_site(local_azure, model.endpoint, code)
+    yield site
+    site.delete()
 
 
-def test_hazard_15_the_default_model_is_the_name_of_its_enum(
-    new_site: Callable[..., TestSite], model: ScriptedModel
-) -> None:
-    site = new_site(**settings(model))
-    site.settings["AzureOpenAI__clientId"] = site.principal.client_id
-    site.configure()
-    source = APP.replace('"chat_model": "%CHAT_MODEL%", ', "")
-    assert site.deploy({**CODE, "function_app.py": source})["status"] == 4
-    create(site, "default")
-    model.script(refuses(404, "DeploymentNotFound"))
-    assert post(site, "default").status == 500
-    assert "/deployments/DefaultChatModel/" in model.requests[0].path
-
-
-# Connections
-
-
-def test_the_first_model_of_a_connection_serves_later_ones(
-    new_site: Callable[..., TestSite], model: ScriptedModel
-) -> None:
-    site = new_site(**settings(model))
-    site.settings["AzureOpenAI__clientId"] = site.principal.client_id
-    site.configure()
-    source = APP.replace("**POST)\ndef FromBody", '**{**POST, "chat_model": "other"})\ndef FromBody')
-    assert source != APP
-    assert site.deploy({**CODE, "function_app.py": source})["status"] == 4
-    create(site, "models")
+def test_a_host_keeps_its_first_table_and_model(other_site: TestSite, model: ScriptedModel) -> None:
+    """Hazard 15: the default model is the name of its enum's member."""
+    assert query(other_site, "a").status == 500
+    assert post(other_site, "a").status == 500
+    with pytest.raises(ResourceNotFoundError):
+        other_site.azure.rows("a", "Fresh")
+    create(other_site, "a")
     model.script(says("a"), says("b"))
-    assert post(site, "models").status == 200
-    assert site.send("POST", "/api/body/models", b'{"message": "x"}').status == 200
-    assert ["/deployments/chat/" in request.path for request in model.requests] == [True, True]
-    until(lambda: "'other' is ignored" in site.log, "warning")
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"OPENAI_API_KEY": "sk-x"}, "Local Azure calls nobody outside"),
-        ({"AzureOpenAI__endpoint": ""}, "'AzureOpenAI' is missing required 'Endpoint'"),
-        ({"AzureOpenAI__endpoint": "http://127.0.0.1:1/"}, "not permitted for non TLS protected"),
-    ],
-)
-def test_a_connection_that_leads_nowhere_says_why(
-    new_site: Callable[..., TestSite], model: ScriptedModel, changes: dict[str, str], reason: str
-) -> None:
-    site = deployed(new_site(**settings(model, **changes)))
-    create(site, "nowhere")
-    model.script()
-    assert post(site, "nowhere").status == 500
-    until(lambda: reason in site.log, "reason in the log")
-    assert model.requests == []
-
-
-def test_a_key_goes_out_as_a_key(new_site: Callable[..., TestSite], model: ScriptedModel) -> None:
-    site = deployed(new_site(**settings(model, AzureOpenAI__key="k1")))
-    create(site, "keyed")
-    model.script(says("ok"))
-    assert post(site, "keyed").status == 200
-    assert model.requests[0].headers["api-key"] == "k1"
-    assert "Authorization" not in model.requests[0].headers
-
-
-def test_rows_that_the_extension_of_old_wrote_are_read(site: TestSite, model: ScriptedModel) -> None:
-    """Up to 0.18: lower-case roles and no ToolCalls."""
-    moment = ("2024-01-01T00:00:00.5Z", EdmType.DATETIME)
-    message = {"Content": "old", "Role": "system", "CreatedAt": moment}
-    state = {
-        "Exists": True,
-        "CreatedAt": moment,
-        "LastUpdatedAt": moment,
-        "TotalMessages": 1,
-        "TotalTokens": 0,
-    }
-    with site.azure.table() as table:
-        for key, members in (("msg-0001", message), ("state", state)):
-            table.create_entity({"PartitionKey": "old", "RowKey": key, **members})  # pyright: ignore[reportUnknownMemberType] # the SDK leaves `**kwargs` open
-    found = state_of(site, "old")
-    assert found["createdAt"] == "2024-01-01T00:00:00.5Z"
-    assert found["recentMessages"] == [{"content": "old", "role": "system", "toolCalls": ""}]
-    model.script(says("ok"))
-    assert post(site, "old").status == 200
-    assert model.requests[0].body["messages"][0] == {"role": "system", "content": "old"}
+    assert post(other_site, "a").status == 200
+    assert post_body(other_site, "a").status == 200
+    assert ["/deployments/DefaultChatModel/" in request.path for request in model.requests] == [True, True]
+    other_site.wait_for_log("'other' is ignored")
 
 
 # Local Azure's own chat model
 
 
-@dataclass(frozen=True)
-class OpenAI:
-    azure: LocalAzure
-    account: str
-    endpoint: str
-
-    def script(self, *steps: object) -> None:
-        content = json.dumps(steps).encode()
-        address = self.endpoint.removeprefix("https://").rstrip("/")
-        for method, body in (("DELETE", None), ("POST", content)):
-            headers = {"Authorization": f"Bearer {self.azure.token(audience=MODEL_AUDIENCES[0])}"}
-            answer = send(self.azure.tls, address, method, CONTROL_PATH, headers, body)
-            assert answer.status == 200, answer
-
-
-@pytest.fixture(scope="module")
-def openai(local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    account = ids.build(GROUP, "Microsoft.CognitiveServices/accounts", "oai")
-    deployment = ids.build(GROUP, "Microsoft.CognitiveServices/accounts/deployments", "oai", "chat")
-    ports = Ports(tmp_path_factory.mktemp("openai") / "ports.json")
-    accounts = ModelAccounts(local_azure.home, local_azure.store, local_azure.tokens, local_azure.tls, ports)
-    model = {"format": "OpenAI", "name": "gpt-5.4-mini", "version": "2026-03-17"}
+def test_a_skill_is_called_by_local_azures_model(
+    local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     kind = "Microsoft.CognitiveServices/accounts"
+    account = ids.build(GROUP, kind, "oai")
+    model = {"format": "OpenAI", "name": "gpt-5.4-mini", "version": "2026-03-17"}
     resources: list[Resource] = [
         {"id": account, "name": "oai", "type": kind, "location": "eastus2", "properties": {}},
         {
-            "id": deployment,
+            "id": ids.build(GROUP, f"{kind}/deployments", "oai", "chat"),
             "name": "chat",
             "type": f"{kind}/deployments",
             "sku": {"name": "GlobalStandard", "capacity": 50},
@@ -821,37 +444,34 @@ def openai(local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) ->
     ]
     for resource in resources:
         local_azure.do(partial(local_azure.store.put, resource))
-    yield OpenAI(local_azure, account, local_azure.run(accounts.open_account(account, "oai")))
-    local_azure.run(accounts.close())
-
-
-def test_a_skill_is_called_by_local_azures_model(new_site: Callable[..., TestSite], openai: OpenAI) -> None:
-    site = new_site(AzureOpenAI__endpoint=openai.endpoint, CHAT_MODEL="chat")
-    deployed(site)
-    openai.azure.assign(site.principal.id, OPENAI_USER, openai.account)
-    create(site, "local")
-    openai.script(
-        {"error": {"status": 429, "code": "429", "message": "Slow down."}, "headers": {"Retry-After": "0"}},
-        {"toolCalls": [{"name": "AddTodo", "arguments": {"task": "milk"}}]},
-        {"text": "Noted."},
-    )
-    answer = site.send("POST", "/api/body/local", b'{"message": "remember milk"}')
-    assert answer.status == 200, site.log[-3000:]
-    assert [one["content"] for one in answer.json()["recentMessages"]] == ["", "Noted."]
-    assert answer.json()["totalTokens"] > 0
-    until(lambda: "remembered 'milk'" in site.log, "the skill's own log")
-    # Without a script it answers too, from what has become history.
-    assert site.send("POST", "/api/body/local", b'{"message": "and now?"}').status == 200
-    # A gpt-5 model refuses max_tokens: the binding without isReasoningModel fails.
-    assert post(site, "local").status == 500
-    until(lambda: "max_tokens" in site.log, "reason in the log")
-
-
-def test_without_the_role_the_model_does_not_answer(
-    new_site: Callable[..., TestSite], openai: OpenAI
-) -> None:
-    site = deployed(new_site(AzureOpenAI__endpoint=openai.endpoint, CHAT_MODEL="chat"))
-    create(site, "norole")
-    assert site.send("POST", "/api/body/norole", b'{"message": "hi"}').status == 500
-    until(lambda: "HTTP 401" in site.log or "HTTP 403" in site.log, "reason in the log")
-    assert contents(site, "norole") == [("System", "Be nice")]
+    ports = Ports(tmp_path_factory.mktemp("openai") / "ports.json")
+    accounts = ModelAccounts(local_azure.home, local_azure.store, local_azure.tokens, local_azure.tls, ports)
+    endpoint = local_azure.run(accounts.open_account(account, "oai"))
+    site = app.new_site(local_azure, endpoint)
+    try:
+        create(site, "local")
+        assert post_body(site, "local").status == 500
+        site.wait_for_log("HTTP 401")
+        local_azure.assign(site.principal_id, OPENAI_USER, account)
+        steps = [
+            {"error": {"status": 429, "code": "429", "message": "Slow."}, "headers": {"Retry-After": "0"}},
+            {"toolCalls": [{"name": "AddTodo", "arguments": {"task": "milk"}}]},
+            {"text": "Noted."},
+        ]
+        headers = {"Authorization": f"Bearer {local_azure.token(audience=MODEL_AUDIENCES[0])}"}
+        address = endpoint.removeprefix("https://").rstrip("/")
+        script = send(local_azure.tls, address, "POST", CONTROL_PATH, headers, json.dumps(steps).encode())
+        assert script.status == 200, script
+        response = post_body(site, "local")
+        assert response.status == 200, site.log[-3000:]
+        assert [message["content"] for message in response.json()["recentMessages"]] == ["", "Noted."]
+        assert response.json()["totalTokens"] > 0
+        site.wait_for_log("remembered 'milk'")
+        # Without a script it answers too, from what has become history.
+        assert post_body(site, "local").status == 200
+        # A gpt-5 model refuses max_tokens: the binding without isReasoningModel fails.
+        assert post(site, "local").status == 500
+        site.wait_for_log("max_tokens")
+    finally:
+        site.delete()
+        local_azure.run(accounts.close())

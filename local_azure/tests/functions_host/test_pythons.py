@@ -21,9 +21,7 @@ def test_the_own_version_is_the_own_interpreter(version: str) -> None:
     assert find_python(version) == (sys.executable, None)
 
 
-def test_names_on_path_that_do_not_run_are_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_do_not_run_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pyenv leaves shims for versions that are not active."""
     shim = program(tmp_path / "shims", "echo 'pyenv: python3.99: command not found' >&2; exit 127")
     other = program(tmp_path / "other", "echo 3.8 /usr/bin/python3.8")
@@ -35,20 +33,7 @@ def test_names_on_path_that_do_not_run_are_passed_over(
     assert find_python("3.99") == ("/opt/python/bin/python3.99", None)
 
 
-def test_without_that_version_the_own_one_runs_and_a_notice_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(program(tmp_path / "shims", "exit 127").parent))
-    interpreter, notice = find_python("3.99")
-    assert interpreter == sys.executable
-    assert notice is not None
-    assert "3.99" in notice
-    assert OWN in notice
-
-
-def test_a_python_that_is_installed_meanwhile_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_below_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `uv python install` does it: below the home folder, on PATH or not."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "/nowhere")
@@ -64,17 +49,17 @@ def wheel(code: Path, name: str, *tags: str) -> None:
     (folder / "WHEEL").write_text("".join(["Wheel-Version: 1.0\n", *(f"Tag: {tag}\n" for tag in tags)]))
 
 
-def test_packages_for_the_missing_python_are_named_with_the_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_a_missing_python_is_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(program(tmp_path / "shims", "exit 127").parent))
     wheel(tmp_path, "numpy-2.1.0", "cp399-cp399-manylinux_2_17_x86_64", "cp399-cp399-manylinux2014_x86_64")
     wheel(tmp_path, "any-1.0", "py3-none-any")
     wheel(tmp_path, "stable-1.0", "cp38-abi3-manylinux2014_x86_64")
     wheel(tmp_path, "abi-1.0", "cp399-abi3-manylinux2014_x86_64")
     assert compiled_packages(tmp_path, "3.99") == ["numpy 2.1.0"]
-    _, notice = find_python("3.99", tmp_path)
+    interpreter, notice = find_python("3.99", tmp_path)
+    assert interpreter == sys.executable
     assert notice is not None
+    assert f"run on Python {OWN}" in notice
     assert "Compiled for 3.99, so they may fail to import: numpy 2.1.0. " in notice
     assert "`uv python install 3.99`" in notice
     assert f"`pulumi config set pythonVersion {OWN}`" in notice

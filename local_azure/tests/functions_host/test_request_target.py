@@ -20,6 +20,7 @@ from local_azure.functions_host.request_target import BadTargetError
         ("/a/./b", "/a/b"),
         ("/../a", "/a"),
         ("/a/..", "/"),
+        ("/a/.", "/a/"),
         ("/a/%2e%2e/b", "/b"),
     ],
 )

@@ -11,10 +11,10 @@ def http(**changes: Any) -> dict[str, Any]:
 
 
 def test_status_headers_and_cookies_are_passed_on() -> None:
-    found = responses.convert(
+    response = responses.convert(
         http(status="202", headers={"a": "b", "Content-Length": "9"}, cookies=["c=d", "e=f"]), b"x"
     )
-    assert found == Response(202, (("a", "b"), ("Set-Cookie", "c=d"), ("Set-Cookie", "e=f")), b"x")
+    assert response == Response(202, (("a", "b"), ("Set-Cookie", "c=d"), ("Set-Cookie", "e=f")), b"x")
 
 
 def test_a_function_without_http_output_answers_204() -> None:
@@ -28,10 +28,12 @@ def test_a_returned_text_is_text() -> None:
 
 
 def test_a_returned_text_that_describes_a_response_is_one() -> None:
-    found = responses.convert({"type": "string"}, b'{"status": 418, "headers": {"x": 1}, "body": {"a": 1}}')
-    assert found.status == 418
-    assert dict(found.headers) == {"x": "1", "Content-Type": "application/json; charset=utf-8"}
-    assert found.body == b'{"a": 1}'
+    response = responses.convert(
+        {"type": "string"}, b'{"status": 418, "headers": {"x": 1}, "body": {"a": 1}}'
+    )
+    assert response.status == 418
+    assert dict(response.headers) == {"x": "1", "Content-Type": "application/json; charset=utf-8"}
+    assert response.body == b'{"a": 1}'
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("level", "key", "opens"),
+    ("level", "key", "authorized"),
     [
         ("ANONYMOUS", None, True),
         ("FUNCTION", None, False),
@@ -34,23 +34,23 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> N
         ("FUNCTION", "\udc80", False),
     ],
 )
-def test_a_key_opens_its_level(level: str, key: str | None, opens: bool) -> None:
-    assert keys.HostKeys("master", "default").opens(key, level) is opens
+def test_a_key_opens_its_level(level: str, key: str | None, authorized: bool) -> None:
+    assert keys.HostKeys("master", "default").authorize(key, level) is authorized
 
 
 def test_cors_answers_a_preflight_of_an_allowed_origin_only() -> None:
-    allowed = Cors(("https://a.example",), support_credentials=True)
-    asked = {**ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a"}
-    assert cors.preflight(allowed, "OPTIONS", asked) == {
+    allowed = Cors(("https://A.example/",), support_credentials=True)
+    request = {**ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a"}
+    assert cors.preflight(allowed, "OPTIONS", request) == {
         "Access-Control-Allow-Origin": "https://a.example",
         "Vary": "Origin",
         "Access-Control-Allow-Credentials": "true",
         "Access-Control-Allow-Methods": "PUT",
         "Access-Control-Allow-Headers": "x-a",
     }
-    assert cors.preflight(allowed, "OPTIONS", {**asked, "Origin": "https://b.example"}) == {}
-    assert cors.preflight(allowed, "PUT", asked) is None
-    assert cors.preflight(Cors(), "OPTIONS", asked) is None
+    assert cors.preflight(allowed, "OPTIONS", {**request, "Origin": "https://b.example"}) == {}
+    assert cors.preflight(allowed, "PUT", request) is None
+    assert cors.preflight(Cors(), "OPTIONS", request) is None
 
 
 def test_cors_for_everyone_never_allows_credentials() -> None:
@@ -73,17 +73,22 @@ def test_cors_for_everyone_never_allows_credentials() -> None:
 def test_a_bundle_range_resolves_to_the_newest_known(
     bundle_id: str, version_range: str, version: str, openai: str | None
 ) -> None:
-    found = bundle.resolve(bundle_id, version_range)
-    assert (found.version, found.openai) == (version, openai)
-    assert ("assistantcreate" in found.types) is (openai is not None)
+    resolved = bundle.resolve(bundle_id, version_range)
+    assert (resolved.version, resolved.openai) == (version, openai)
+    assert ("assistantcreate" in resolved.types) is (openai is not None)
 
 
 @pytest.mark.parametrize(
-    ("bundle_id", "version_range"),
-    [("Other", "[4.*, 5.0.0)"), (bundle.PREVIEW, "[3.*, 4.0.0)"), (bundle.PREVIEW, "latest")],
+    ("bundle_id", "version_range", "message"),
+    [
+        ("Other", "[4.*, 5.0.0)", "'Other' is unknown"),
+        (bundle.PREVIEW, "[3.*, 4.0.0)", "no version of"),
+        (bundle.PREVIEW, "(4.48.0, 5.0.0)", "no version of"),
+        (bundle.PREVIEW, "latest", "not a range"),
+    ],
 )
-def test_a_bundle_that_is_not_known_is_an_error(bundle_id: str, version_range: str) -> None:
-    with pytest.raises(BundleError):
+def test_a_bundle_that_is_not_known_is_an_error(bundle_id: str, version_range: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
         bundle.resolve(bundle_id, version_range)
 
 
@@ -99,11 +104,11 @@ def test_settings_are_found_in_any_case_and_with_either_separator() -> None:
         settings.resolve("%NOT_SET%")
 
 
-def test_host_json_has_the_defaults_of_the_host() -> None:
+def test_host_json_changes_the_defaults_of_the_host() -> None:
     assert host_json.parse('{"version": "2.0"}') == HostJson("api", None, "", {})
-    assert (
-        host_json.parse('{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}').route_prefix == ""
-    )
+    changes = '"extensions": {"http": {"routePrefix": ""}}, "logging": {"logLevel": {"default": "Error"}}'
+    changed = HostJson("", None, "", {"default": LEVELS["error"]})
+    assert host_json.parse(f'{{"version": "2.0", {changes}}}') == changed
 
 
 def test_every_problem_of_host_json_is_told_at_once() -> None:
@@ -114,9 +119,12 @@ def test_every_problem_of_host_json_is_told_at_once() -> None:
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": "1.0"}'])
-def test_a_host_json_that_is_not_valid_is_an_error(text: str) -> None:
-    with pytest.raises(HostJsonError):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "not valid JSON"), ("[]", "JSON object"), ("{", "not valid JSON"), ('{"version": "1.0"}', "'1.0'")],
+)
+def test_a_host_json_that_is_not_valid_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(HostJsonError, match=message):
         host_json.parse(text)
 
 
@@ -137,17 +145,16 @@ def test_the_longest_category_decides_what_is_logged() -> None:
 def test_a_deployment_that_local_azure_did_not_finish_is_cancelled_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "deployments.json"
     DeploymentList(file).put(Deployment("d", "tests", deployments.now(), Status.DEPLOYING))
-    found = DeploymentList(file).get("d")
-    assert found is not None
-    assert found.status is Status.CANCELLED
+    (restored,) = DeploymentList(file).newest_first()
+    assert restored.status is Status.CANCELLED
 
 
 def test_only_the_newest_deployments_are_kept(tmp_path: Path) -> None:
     kept = DeploymentList(tmp_path / "deployments.json")
-    for number in range(deployments.KEPT + 3):
+    for number in range(deployments.LIMIT + 3):
         kept.put(Deployment(str(number), "tests", deployments.now(), Status.SUCCESS))
-    assert len(kept.newest_first()) == deployments.KEPT
+    assert len(kept.newest_first()) == deployments.LIMIT
     assert kept.get("0") is None
     latest = kept.get("latest")
     assert latest is not None
-    assert latest.id == str(deployments.KEPT + 2)
+    assert latest.id == str(deployments.LIMIT + 2)

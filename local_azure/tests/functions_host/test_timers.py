@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from local_azure.functions_host import ncrontab, timers
-from local_azure.functions_host.timers import Timer, TimerTrigger
-from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, host_json, until
+from local_azure.functions_host.timers import TimerListener, TimerTrigger
+from local_azure.tests.functions_host.harness import DEADLINE, LocalAzure, TestSite, until
 
 HOURLY = "0 0 * * * *"
 START = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)
@@ -31,9 +31,15 @@ class Clock:
         self.fired.put_nowait(None)
         self.now += self.takes
 
-    def timer(self, schedule: str = HOURLY, **options: Any) -> Timer:
+    def timer(self, schedule: str = HOURLY, **options: Any) -> TimerListener:
         trigger = TimerTrigger("timer", ncrontab.parse(schedule), **options)
-        return Timer("Retain", trigger, self.folder, self.run, lambda: self.now)
+        return TimerListener("Retain", trigger, self.folder, self.run, lambda: self.now)
+
+    async def start(self, schedule: str = HOURLY, **options: Any) -> datetime:
+        """Starts a new timer and returns its next occurrence."""
+        timer = self.timer(schedule, **options)
+        await timer.start()
+        return timer.next
 
 
 @pytest.fixture
@@ -45,56 +51,44 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-11-25T{text}+00:00")
 
 
-async def test_a_new_timer_runs_at_its_next_occurrence(clock: Clock) -> None:
-    timer = clock.timer()
-    await timer.start()
-    assert clock.runs == []
-    assert timer.next == at("11:00:00")
-
-
 async def test_what_was_missed_while_nothing_ran_is_run_once(clock: Clock) -> None:
-    await clock.timer().start()
+    assert await clock.start() == at("11:00:00")
+    assert clock.runs == []
     clock.now = at("14:30:00")
-    timer = clock.timer()
-    await timer.start()
+    assert await clock.start() == at("15:00:00")
     assert [run["IsPastDue"] for run in clock.runs] == [True]
     assert clock.runs[0]["ScheduleStatus"]["Next"] == "2026-11-25T11:00:00+00:00"
-    assert timer.next == at("15:00:00")
-    again = clock.timer()
-    await again.start()
+    await clock.start()
     assert len(clock.runs) == 1
 
 
 async def test_without_a_monitor_nothing_is_remembered(clock: Clock) -> None:
-    await clock.timer(use_monitor=False).start()
-    clock.now = at("14:30:00")
-    await clock.timer(use_monitor=False).start()
-    assert clock.runs == []
+    await clock.start(use_monitor=False)
     assert not clock.folder.exists()
+    await clock.start()
+    clock.now = at("14:30:00")
+    assert await clock.start(use_monitor=False) == at("15:00:00")
+    assert clock.runs == []
 
 
 async def test_run_on_startup_runs_at_each_start(clock: Clock) -> None:
-    for _ in range(2):
-        await clock.timer(run_on_startup=True).start()
+    await clock.start(run_on_startup=True)
+    await clock.start(run_on_startup=True)
     assert [run["IsPastDue"] for run in clock.runs] == [False, False]
 
 
 async def test_a_schedule_that_changed_runs_nothing_that_the_old_one_missed(clock: Clock) -> None:
-    await clock.timer().start()
+    await clock.start()
     clock.now = at("14:30:00")
-    timer = clock.timer("0 45 * * * *")
-    await timer.start()
+    assert await clock.start("0 45 * * * *") == at("14:45:00")
     assert clock.runs == []
-    assert timer.next == at("14:45:00")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"Last": "x", "Next": "y", "LastUpdated": "z"}'])
 async def test_a_file_that_is_broken_is_begun_anew(clock: Clock, content: str) -> None:
     clock.folder.mkdir()
     (clock.folder / "retain.json").write_text(content)
-    timer = clock.timer()
-    await timer.start()
-    assert timer.next == at("11:00:00")
+    assert await clock.start() == at("11:00:00")
 
 
 async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock: Clock) -> None:
@@ -103,12 +97,12 @@ async def test_a_run_that_takes_longer_than_its_interval_skips_occurrences(clock
     await timer.start()
     # The start counts, not the end: what came due meanwhile is run once, at once.
     assert timer.next == at("11:00:00")
-    await timer.wait()
+    await timer.wait_for_occurrence()
 
 
 async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
-    first = asyncio.create_task(clock.timer(run_on_startup=True).keep())
-    second = asyncio.create_task(clock.timer(run_on_startup=True).keep())
+    first = asyncio.create_task(clock.timer(run_on_startup=True).listen())
+    second = asyncio.create_task(clock.timer(run_on_startup=True).listen())
     try:
         await asyncio.wait_for(clock.fired.get(), DEADLINE)
         with pytest.raises(TimeoutError):
@@ -123,13 +117,12 @@ async def test_a_new_host_waits_for_the_one_before_it(clock: Clock) -> None:
 
 def test_the_app_sees_names_of_the_extension() -> None:
     trigger = TimerTrigger("timer", ncrontab.parse(HOURLY))
-    status = timers.ScheduleStatus("a", "b", "c")
+    status = {"Last": "a", "Next": "b", "LastUpdated": "c"}
     assert json.loads(timers.timer_info(trigger, status, past_due=True)) == {
         "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": {"Last": "a", "Next": "b", "LastUpdated": "c"},
+        "ScheduleStatus": status,
         "IsPastDue": True,
     }
-    assert json.loads(timers.by_hand(trigger))["ScheduleStatus"] is None
 
 
 # Through the host
@@ -147,14 +140,11 @@ def Retain(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
 def AtStart(timer: func.TimerRequest) -> None:
     logging.info("started")
+    raise ValueError("a timer that fails")
 
 @app.timer_trigger(arg_name="timer", schedule="* * * * * *", run_on_startup=True)
 def Off(timer: func.TimerRequest) -> None:
     logging.info("off by schedule or hand")
-
-@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
-def Fails(timer: func.TimerRequest) -> None:
-    raise ValueError("a timer that fails")
 
 @app.timer_trigger(arg_name="timer", schedule="00:05:00")
 def Span(timer: func.TimerRequest) -> None:
@@ -172,76 +162,60 @@ def Hello(req: func.HttpRequest) -> str:
 
 @pytest.fixture(scope="module")
 def site(local_azure: LocalAzure) -> Iterator[TestSite]:
-    made = local_azure.new_site(SCHEDULE="0 0 0 1 1 *", AzureWebJobs_Off_Disabled="true")
-    made.configure()
-    # A timer needs no extension bundle; the skill does.
-    outcome = made.deploy({"host.json": host_json(), "function_app.py": APP})
-    assert outcome["status"] == 4, outcome
-    yield made
-    local_azure.run(local_azure.sites.delete_site(made.id))
-
-
-def by_hand(site: TestSite, name: str, body: bytes = b"{}", key: str = "master", **headers: str) -> int:
-    headers = {"Content-Type": "application/json", "x-functions-key": site.keys.get(key, key), **headers}
-    return site.send("POST", f"/admin/functions/{name}", body, headers).status
-
-
-def test_a_timer_runs_by_hand_with_the_master_key(site: TestSite) -> None:
-    before = site.log.count("retained, past due: False")
-    assert by_hand(site, "retain") == 202
-    until(lambda: site.log.count("retained, past due: False") == before + 1, "run of the timer")
-    assert by_hand(site, "Retain", key="default") == 401
-    assert by_hand(site, "Retain", key="wrong") == 401
-    assert site.send("POST", "/api/Retain").status == 404  # no route
+    site = local_azure.new_site(SCHEDULE="* * * * * *", AzureWebJobs_Off_Disabled="true")
+    yield site.start(APP)
+    site.delete()
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "headers", "status"),
+    ("name", "status", "entry"),
     [
-        ("Unknown", b"{}", {}, 404),
-        ("Span", b"{}", {}, 404),
-        ("Retain", b"", {}, 400),
-        ("Retain", b"[]", {}, 400),
-        ("Retain", b"{broken", {}, 400),
-        ("Retain", b"{}", {"Content-Type": "text/plain"}, 415),
-        ("Retain/x", b"{}", {}, 404),
+        # Disabled for its schedule only.
+        ("off", 202, "off by schedule or hand"),
+        ("AtStart", 202, "ValueError: a timer that fails"),
+        ("Hello", 202, "is not an HttpRequest"),
+        ("Skill", 202, "is not a Skill"),
+        ("Unknown", 404, ""),
+        ("Span", 404, ""),
+        ("Retain/x", 404, ""),
     ],
 )
-def test_a_run_by_hand_that_is_wrong(
-    site: TestSite, name: str, body: bytes, headers: dict[str, str], status: int
+def test_a_function_is_run_manually(site: TestSite, name: str, status: int, entry: str) -> None:
+    before = site.log.count(entry)
+    headers = {"Content-Type": "application/json", "x-functions-key": site.keys["master"]}
+    response = site.send("POST", f"/admin/functions/{name}", b'{"input": "x"}', headers)
+    assert response.status == status
+    if entry:
+        until(lambda: site.log.count(entry) > before, f"{entry!r} in the log")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "body", "status"),
+    [
+        ("default", "application/json", b"{}", 401),
+        ("wrong", "application/json", b"{}", 401),
+        ("master", "application/json", b"", 400),
+        ("master", "application/json", b"[]", 400),
+        ("master", "application/json", b"{broken", 400),
+        ("master", "text/plain", b"{}", 415),
+    ],
+)
+def test_a_manual_run_needs_the_master_key_and_a_json_object(
+    site: TestSite, key: str, kind: str, body: bytes, status: int
 ) -> None:
-    assert by_hand(site, name, body, **headers) == status
+    headers = {"Content-Type": kind, "x-functions-key": site.keys.get(key, key)}
+    assert site.send("POST", "/admin/functions/Retain", body, headers).status == status
 
 
-@pytest.mark.parametrize(("name", "says"), [("Hello", "is not an HttpRequest"), ("Skill", "is not a Skill")])
-def test_only_timers_run_by_hand(site: TestSite, name: str, says: str) -> None:
-    assert by_hand(site, name, b'{"input": "x"}') == 202
-    until(lambda: says in site.log, "reason in the log")
-
-
-def test_a_timer_that_fails_stands_in_the_log_and_the_host_goes_on(site: TestSite) -> None:
-    assert by_hand(site, "Fails") == 202
-    until(lambda: "ValueError: a timer that fails" in site.log, "traceback")
+def test_a_timer_runs_by_its_schedule_and_a_failure_does_not_end_the_host(site: TestSite) -> None:
+    until(lambda: site.log.count("retained, past due: False") >= 2, "two runs")
+    site.wait_for_log("started")
     assert site.send("GET", "/api/hello").body == b"hello"
 
 
-def test_run_on_startup_runs_when_the_host_serves(site: TestSite) -> None:
-    until(lambda: "started" in site.log, "run at the start")
-
-
-def test_a_disabled_timer_runs_by_hand_only(site: TestSite) -> None:
-    assert "off by schedule or hand" not in site.log
-    assert by_hand(site, "Off") == 202
-    until(lambda: "off by schedule or hand" in site.log, "run of the timer")
-
-
-def test_a_schedule_of_another_plan_is_an_error(site: TestSite) -> None:
-    assert any("App Service plan only" in one for one in site.host_status["errors"])
+def test_a_timer_that_is_disabled_or_in_error_has_no_listener_and_no_route(site: TestSite) -> None:
+    assert "The next 5 occurrences of the 'Retain' schedule" in site.log
+    assert "The next 5 occurrences of the 'Off' schedule" not in site.log
+    assert any("which only an App Service plan supports" in error for error in site.host_status["errors"])
     assert "Span" not in site.functions
-
-
-def test_a_timer_runs_by_its_schedule(new_site: Callable[..., TestSite]) -> None:
-    site = new_site(SCHEDULE="* * * * * *")
-    site.configure()
-    assert site.deploy({"host.json": host_json(), "function_app.py": APP})["status"] == 4
-    until(lambda: site.log.count("retained, past due: False") >= 2, "two runs")
+    assert site.send("POST", "/api/Retain").status == 404
