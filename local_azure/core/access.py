@@ -1,6 +1,6 @@
-"""Azure role-based access control: built-in roles as data, custom ones, and who may do what where."""
+"""Azure role-based access control: built-in and custom roles, and which actions a principal may take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -283,8 +283,7 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
 
 _BY_GUID = {role.guid: role for role in BUILT_IN_ROLES}
 
-# The person at the laptop: every control-plane right, and the data-plane rights
-# that Azure keeps apart from Owner.
+# The developer at the laptop: Owner, and the data-plane rights that Owner does not include.
 _DEVELOPER_ROLES = (
     "Owner",
     "Storage Blob Data Owner",
@@ -297,20 +296,18 @@ _DEVELOPER_ROLES = (
 def role_definition(store: Store, role_definition_id: str) -> RoleDefinition | None:
     """The role behind a role definition id: a built-in one at any scope, or a custom one of the store."""
     try:
-        _, kind, names = ids.parse(role_definition_id)
+        _, resource_type, names = ids.parse(role_definition_id)
     except ValueError:
         return None
-    if kind.lower() != ROLE_DEFINITION_TYPE.lower():
+    if resource_type.lower() != ROLE_DEFINITION_TYPE.lower():
         return None
     return _BY_GUID.get(names[-1].lower()) or _custom_role(store, names[-1])
 
 
 def custom_role_resource(store: Store, guid: str) -> Resource | None:
-    """The custom role with that GUID: one in a directory, whatever scope its id is written with."""
-    for definition in store.list(ROLE_DEFINITION_TYPE):
-        if definition["name"].lower() == guid.lower():
-            return definition
-    return None
+    """The custom role with that GUID, which is unique in a directory, whatever the scope in its id."""
+    definitions = store.list(ROLE_DEFINITION_TYPE)
+    return next((role for role in definitions if role["name"].lower() == guid.lower()), None)
 
 
 def _custom_role(store: Store, guid: str) -> RoleDefinition | None:
@@ -319,14 +316,11 @@ def _custom_role(store: Store, guid: str) -> RoleDefinition | None:
         return None
     properties = definition.get("properties", {})
     permissions = properties["permissions"][0]
-    return RoleDefinition(
-        guid=definition["name"].lower(),
-        name=properties["roleName"],
-        actions=tuple(permissions.get("actions", ())),
-        not_actions=tuple(permissions.get("notActions", ())),
-        data_actions=tuple(permissions.get("dataActions", ())),
-        not_data_actions=tuple(permissions.get("notDataActions", ())),
+    actions = (
+        tuple(permissions.get(name, ()))
+        for name in ("actions", "notActions", "dataActions", "notDataActions")
     )
+    return RoleDefinition(definition["name"].lower(), properties["roleName"], *actions)
 
 
 def permits(
@@ -337,17 +331,14 @@ def permits(
     action: str | None = None,
     data_action: str | None = None,
 ) -> bool:
-    """Whether the principal may do the action and the data action (those given) at the scope.
-
-    Each may come from a different assignment at the scope or above it.
-    """
+    """Whether roles at the scope or above it allow the action and the data action (those given)."""
     roles = list(_roles_at(store, principal_id, scope))
     return (action is None or any(role.allows_action(action) for role in roles)) and (
         data_action is None or any(role.allows_data_action(data_action) for role in roles)
     )
 
 
-def _roles_at(store: Store, principal_id: str, scope: str) -> Iterable[RoleDefinition]:
+def _roles_at(store: Store, principal_id: str, scope: str) -> Iterator[RoleDefinition]:
     if principal_id.lower() == DEVELOPER_PRINCIPAL_ID and ids.is_at_or_below(
         scope, ids.subscription(SUBSCRIPTION_ID)
     ):
@@ -362,19 +353,10 @@ def _roles_at(store: Store, principal_id: str, scope: str) -> Iterable[RoleDefin
                 yield role
 
 
-def identity_by_client_id(store: Store, client_id: str) -> Resource | None:
-    """The user-assigned identity with that `properties.clientId`."""
-    return _identity(store, "clientId", client_id)
-
-
 def identity_by_principal_id(store: Store, principal_id: str) -> Resource | None:
     """The user-assigned identity with that `properties.principalId`."""
-    return _identity(store, "principalId", principal_id)
-
-
-def _identity(store: Store, member: str, value: str) -> Resource | None:
     for identity in store.list(IDENTITY_TYPE):
-        if identity.get("properties", {}).get(member, "").lower() == value.lower():
+        if identity.get("properties", {}).get("principalId", "").lower() == principal_id.lower():
             return identity
     return None
 

@@ -1,4 +1,4 @@
-"""Resource tags: how many, how long and of which characters (Docs: Use tags to organize Azure resources)."""
+"""Rules for resource tags: number, length, characters (Docs: Use tags to organize Azure resources)."""
 
 import re
 
@@ -16,7 +16,7 @@ _EXEMPT = ("hidden-", "link:")
 
 
 def refuse_tags(resource: Resource) -> None:
-    """ArmError 400 with every tag that breaks the first rule that is broken."""
+    """Raises ArmError 400 for the first broken rule, naming every tag that breaks it."""
     tags = resource.get("tags") or {}
     longest = STORAGE_NAME_LENGTH if resource["type"].lower() == STORAGE_TYPE.lower() else NAME_LENGTH
     if len(tags) > LIMIT:

@@ -1,4 +1,4 @@
-"""Which request goes where, and the action that a role has to allow for it."""
+"""The routes of ARM's HTTP API, and the action that a role has to allow for each."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +11,7 @@ from aiohttp import web
 from local_azure.core import ids
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.arm_http import authorization, groups, models, resources, sites, tags
-from local_azure.frontends.arm_http.call import Call, action_of, answer
+from local_azure.frontends.arm_http.call import Call, action_of, response
 
 _SUBSCRIPTION: Mapping[str, Any] = {
     "id": ids.subscription(SUBSCRIPTION_ID),
@@ -26,13 +26,13 @@ _SUBSCRIPTION: Mapping[str, Any] = {
 
 
 async def _subscription(_call: Call) -> web.Response:
-    return answer(_SUBSCRIPTION)
+    return response(_SUBSCRIPTION)
 
 
 async def _operation_result(call: Call) -> web.Response:
-    status = await call.running.outcome(call.names["operation"])
+    status = await call.operations.outcome(call.names["operation"])
     more = {"Location": f"{call.url}{call.path}?api-version={call.query['api-version']}", "Retry-After": "1"}
-    return answer(status=status, headers=more if status == 202 else None)
+    return response(status=status, headers=more if status == 202 else None)
 
 
 _SITE = r"(?P<scope>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Web/sites/[^/]+)"
@@ -40,9 +40,9 @@ _SITE = r"(?P<scope>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsof
 
 @dataclass(frozen=True)
 class Route:
-    """`action` is asked for at the `{scope}` or `{site}` of the path, without one at the whole path.
+    """`action` is required at the `{scope}` or `{site}` of the path, or at the whole path.
 
-    None: the handler asks itself, as it depends on what is there.
+    None: the handler checks the action, which depends on the resource's type.
     """
 
     method: str
@@ -67,7 +67,7 @@ _MODELS = "Microsoft.CognitiveServices"
 _DELETED_ACTION = f"{_MODELS}/locations/resourceGroups/deletedAccounts"
 _GROUP_TYPE = ids.RESOURCE_GROUP_TYPE
 
-# The first one that fits counts.
+# The first match counts.
 ROUTES = (
     Route("GET", _SUB, _subscription, "Microsoft.Resources/subscriptions/read"),
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),

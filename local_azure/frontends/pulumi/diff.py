@@ -1,11 +1,12 @@
-"""Which properties changed between two sets of inputs, and which of them replace the resource."""
+"""The changed properties between two sets of inputs, and which of them replace the resource."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
-# azure-native types this as a list, Azure as a map: the order says nothing, and ids have no case.
+# A list in azure-native and a map in Azure: order has no meaning, and ids are compared without case.
 _ID_SETS = frozenset({"userAssignedIdentities"})
 
 
@@ -22,20 +23,20 @@ class Difference:
 
 
 def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Iterable[str]
+    old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Sequence[str]
 ) -> dict[str, Difference]:
     """Changed paths, as in `siteConfig.appSettings[0].value`.
 
-    `replace_on` holds paths without indices (`properties.customSubDomainName`); a
-    path below one of them replaces too. An unknown new value is a change.
+    `replace_on` holds paths without indices (`properties.customSubDomainName`); a path below one of them
+    replaces, too. An unknown new value is a change.
     """
-    keys = frozenset(replace_on)
-    return {path: Difference(change, _replaces(path, keys)) for path, change in _object_changes(old, new, "")}
+    changes = _object_changes(old, new, "")
+    return {path: Difference(change, _replaces(path, replace_on)) for path, change in changes}
 
 
-def _replaces(path: str, keys: frozenset[str]) -> bool:
-    plain = "".join(part.partition("]")[2] if number else part for number, part in enumerate(path.split("[")))
-    return any(plain == key or plain.startswith(f"{key}.") for key in keys)
+def _replaces(path: str, replace_on: Sequence[str]) -> bool:
+    plain = re.sub(r"\[\d+\]", "", path)
+    return any(plain == key or plain.startswith(f"{key}.") for key in replace_on)
 
 
 def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, Change]]:
@@ -60,7 +61,7 @@ def _same(name: str, old: Any, new: Any) -> bool:
 
 
 def _as_set(ids: list[Any]) -> set[object]:
-    return {one.lower() if isinstance(one, str) else repr(one) for one in ids}
+    return {element.lower() if isinstance(element, str) else repr(element) for element in ids}
 
 
 def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Change]]:
@@ -82,5 +83,5 @@ def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Chang
 
 
 def normal_location(location: str) -> str:
-    """`West US 2` and `westus2` are one region."""
+    """The region `westus2` for its display name `West US 2`, too."""
     return location.replace(" ", "").lower()

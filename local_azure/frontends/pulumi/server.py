@@ -1,4 +1,4 @@
-"""The gRPC server that an engine attaches to as azure-native."""
+"""The gRPC server of Pulumi's provider protocol that an engine attaches to as azure-native."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,8 +30,9 @@ from local_azure.frontends.pulumi.diff import Difference, differences
 from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
 
-# What azure-native keeps of an update's old outputs in a preview: nothing else is sure to stay.
+# The old outputs that azure-native keeps in the preview of an update; all others are unknown.
 _STABLE_OUTPUTS = ("name", "location")
+_VERSION = "3.29.0"
 _REMEMBERED_CONNECTIONS = 256
 _CREATE_BEFORE_DELETE = "__createBeforeDelete"
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -44,22 +45,17 @@ T = TypeVar("T")
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """azure-native in front of one store. All calls run in the event loop that owns the store.
 
-    One process serves every provider instance of every command, and the protocol's
-    calls on resources name no instance. But each instance has a connection of its
-    own, so the connection tells whose configured location counts.
+    One process serves every provider instance of every command, and calls on resources do not name the
+    instance. Each instance has its own connection, which therefore identifies its configured location.
     """
 
-    def __init__(
-        self,
-        azure: Azure,
-        version: str = "3.29.0",
-    ) -> None:
+    def __init__(self, azure: Azure) -> None:
         self._azure = azure
-        self._version = version
         self._locations: dict[str, str | None] = {}
-        # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.
+        """By peer address."""
         self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """URN and inputs of new resources by id, until another call shows that the engine recorded them."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._operations: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
@@ -69,17 +65,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         await asyncio.gather(*self._operations, return_exceptions=True)
 
     async def _completed(self, resource_id: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """The result of an operation on one resource, after those that began before it.
+        """Runs an operation to its end, after earlier ones on the same resource; what it returns.
 
-        gRPC cancels a handler when its caller is killed. ARM completes what it has accepted, and so does
-        this: an operation that ended half-way would leave ports, processes and rows that nothing owns.
+        gRPC cancels a handler when its caller is killed. ARM completes an accepted operation, and so does
+        this: a cancelled one would leave ports, processes and rows without an owner.
         """
 
-        async def in_turn() -> T:
-            async with self._turns.setdefault(resource_id.lower(), asyncio.Lock()):
+        async def exclusive() -> T:
+            async with self._locks.setdefault(resource_id.lower(), asyncio.Lock()):
                 return await operation()
 
-        task = asyncio.create_task(in_turn())
+        task = asyncio.create_task(exclusive())
         self._operations.add(task)
         task.add_done_callback(self._operations.discard)
         return await asyncio.shield(task)
@@ -98,28 +94,25 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @override
     async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:
-        return plugin_pb2.PluginInfo(version=self._version)
+        return plugin_pb2.PluginInfo(version=_VERSION)
 
     @override
     async def Cancel(self, request: Empty, context: Context) -> Empty:
-        """Sent when a command ends, too. The process goes on: it is nobody's child."""
+        """Does nothing: an engine sends it at the end of every command."""
         return Empty()
 
     @override
     async def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: Context
     ) -> provider_pb2.CheckResponse:
-        inputs = values.decode(request.news)
         failures: list[provider_pb2.CheckFailure] = []
-        wanted = inputs.get("subscriptionId", SUBSCRIPTION_ID)
-        if wanted is not UNKNOWN and str(wanted).lower() != SUBSCRIPTION_ID:
-            failures.append(
-                provider_pb2.CheckFailure(
-                    property="subscriptionId",
-                    reason=f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {wanted}. "
-                    f"`pulumi config rm azure-native:subscriptionId` mends it.",
-                )
+        configured = values.decode(request.news).get("subscriptionId", SUBSCRIPTION_ID)
+        if configured is not UNKNOWN and str(configured).lower() != SUBSCRIPTION_ID:
+            reason = (
+                f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {configured}. "
+                "Run `pulumi config rm azure-native:subscriptionId`."
             )
+            failures.append(provider_pb2.CheckFailure(property="subscriptionId", reason=reason))
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     @override
@@ -147,25 +140,29 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         configured = self._locations.get(context.peer())
         self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
         problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
-        failures = [provider_pb2.CheckFailure(property=one.path, reason=one.reason) for one in problems]
+        failures = [
+            provider_pb2.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems
+        ]
         return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
 
     @override
     async def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
-        old = values.decode(request.old_inputs)
-        found = differences(old, values.decode(request.news), kind.replacing)
-        internal = {path: one for path, one in found.items() if path in schema.INTERNAL_INPUTS}
-        shown = {path: one for path, one in found.items() if path not in internal}
-        replaces = [path for path, one in shown.items() if one.replaces]
-        # As azure-native: delete first, unless the name was made up, which leaves room for both.
+        old, new = values.decode(request.old_inputs), values.decode(request.news)
+        changed = {
+            path: difference
+            for path, difference in differences(old, new, kind.replacing).items()
+            if path not in schema.INTERNAL_INPUTS
+        }
+        replaces = [path for path, difference in changed.items() if difference.replaces]
+        # As azure-native: delete first, unless the name is automatic, so that both can exist.
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if shown else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
             replaces=replaces,
             deleteBeforeReplace=bool(replaces) and not old.get(_CREATE_BEFORE_DELETE, False),
-            diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in shown)),
-            detailedDiff={path: _property_diff(one) for path, one in shown.items()},
+            diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in changed)),
+            detailedDiff={path: _property_diff(difference) for path, difference in changed.items()},
             hasDetailedDiff=True,
         )
 
@@ -180,16 +177,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         key = kind.id_of(inputs).lower()
 
         async def create() -> Resource:
-            # Asked for once more by an engine that was killed before it could write the answer down.
-            again = self._unconfirmed.get(key) == (request.urn, inputs)
+            # The same request again: the engine was killed before it could record the first response.
+            repeated = self._unconfirmed.get(key) == (request.urn, inputs)
             if self._azure.store.get(key) is None:
                 self._unconfirmed[key] = (request.urn, inputs)
-            return await (operations.update if again else operations.create)(self._azure, kind, inputs)
+            return await (operations.update if repeated else operations.create)(self._azure, kind, inputs)
 
         try:
             resource = await self._completed(key, create)
         except operations.StartFailedError as error:
-            await _abort_half_made(context, kind, error, inputs)
+            await _abort_with_init_failure(context, kind, error, inputs)
         except (ArmError, operations.AlreadyExistsError) as error:
             await _abort(context, error)
         return provider_pb2.CreateResponse(
@@ -212,7 +209,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         try:
             resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
         except operations.StartFailedError as error:
-            await _abort_half_made(context, kind, error, inputs)
+            await _abort_with_init_failure(context, kind, error, inputs)
         except ArmError as error:
             await _abort(context, error)
         return provider_pb2.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
@@ -224,9 +221,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if kind.inputs_of_id(request.id) is None:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"'{request.id}' is no id of {kind.pulumi_type}; expected {kind.path}",
+                f"'{request.id}' is not the id of {kind.pulumi_type}; expected {kind.path}",
             )
-        async with self._turns.setdefault(request.id.lower(), asyncio.Lock()):
+        async with self._locks.setdefault(request.id.lower(), asyncio.Lock()):
             resource = self._azure.store.get(request.id)
         if resource is None:
             return provider_pb2.ReadResponse()
@@ -256,11 +253,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.InvokeRequest, context: Context
     ) -> provider_pb2.InvokeResponse:
         try:
-            result = catalogue.call(self._azure, request.tok, values.decode(request.args))
+            outputs = catalogue.call(self._azure, request.tok, values.decode(request.args))
         except (ArmError, catalogue.UnknownTokenError) as error:
             await _abort(context, error)
         response = provider_pb2.InvokeResponse()
-        getattr(response, "return").CopyFrom(values.encode(result))
+        getattr(response, "return").CopyFrom(values.encode(outputs))
         return response
 
     @override
@@ -269,7 +266,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.GetSchemaResponse:
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
-            "local Azure serves programs, which need no schema; YAML programs and `pulumi convert` need one",
+            "local Azure has no package schema, which YAML programs and `pulumi convert` need; it serves "
+            "programs that use an SDK",
         )
 
     @override
@@ -292,7 +290,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 inputs[name] = old[name]
                 random = bool(old.get(_CREATE_BEFORE_DELETE))
             else:
-                inputs[name], random = _made_up_name(kind.autoname, request)
+                inputs[name], random = _automatic_name(kind.autoname, request)
             if random:
                 inputs[_CREATE_BEFORE_DELETE] = True
         if "location" in kind.schema.inputs and "location" not in inputs:
@@ -302,7 +300,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs.setdefault("azureApiVersion", kind.api_version)
 
     def _default_location(self, inputs: Inputs, old: Inputs, configured: str | None) -> Any:
-        """azure-native's order: the one it had, the configured one, the resource group's."""
+        """As azure-native: the old one, else the configured one, else the resource group's."""
         if "location" in old:
             return old["location"]
         if configured is not None:
@@ -312,12 +310,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return UNKNOWN
         if not isinstance(group, str):
             return None
-        found = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
-        return found.get("location") if found else None
+        resource_group = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
+        return resource_group.get("location") if resource_group else None
 
 
 async def serve(provider: Provider, port: int = 0) -> tuple[grpc.aio.Server, int]:
-    """The server, started, and its port on 127.0.0.1 (0: the system chooses). Stop it with `server.stop`."""
+    """Starts a server; it, and its port on 127.0.0.1 (0: the system chooses). Stop it with `server.stop`."""
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
@@ -328,7 +326,7 @@ async def serve(provider: Provider, port: int = 0) -> tuple[grpc.aio.Server, int
 async def _guard(engine_address: str, context: Context) -> None:
     refusal = await asyncio.to_thread(guard.refusal, engine_address)
     if refusal is not None:
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal.message)
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
 
 
 async def _kind(urn: str, context: Context) -> ResourceType:
@@ -339,8 +337,8 @@ async def _kind(urn: str, context: Context) -> ResourceType:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
 
 
-def _made_up_name(strategy: AutoName, request: provider_pb2.CheckRequest) -> tuple[str, bool]:
-    """The name, and whether it is random. The engine's autonaming settings come before azure-native's way."""
+def _automatic_name(strategy: AutoName, request: provider_pb2.CheckRequest) -> tuple[str, bool]:
+    """The name, and whether it is random. The engine's autonaming settings precede azure-native's rule."""
     modes = provider_pb2.CheckRequest.AutonamingOptions
     if request.HasField("autonaming"):
         options = request.autonaming
@@ -370,10 +368,10 @@ async def _abort(
     raise AssertionError  # abort raises
 
 
-async def _abort_half_made(
+async def _abort_with_init_failure(
     context: Context, kind: ResourceType, error: operations.StartFailedError, inputs: Inputs
 ) -> NoReturn:
-    """The engine keeps the resource in its state, marked: the next `up` updates it instead of making it."""
+    """The engine then keeps the resource in its state as failed, and the next `up` updates it."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.resource["id"],
         properties=values.encode(to_outputs(kind, error.resource)),

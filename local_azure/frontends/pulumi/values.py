@@ -1,9 +1,8 @@
-"""Pulumi property values on the wire (a protobuf Struct) to plain Python, and back.
+"""Converts Pulumi property values (a protobuf Struct) to plain Python values and back.
 
-Plain Python means: str, bool, int, float, list, dict, and `UNKNOWN`. Secrets and
-output values come out as what they hold: the provider tells the engine that it
-accepts neither, and the engine itself carries a secret input's mark over to the
-output of the same name.
+Plain values are str, bool, int, float, list, dict and `UNKNOWN`. A secret or output value becomes the value
+that it wraps: the provider accepts neither, and the engine marks an output as secret where the input of the
+same name is.
 """
 
 from typing import Any, Final, cast
@@ -13,7 +12,7 @@ from pulumi.runtime import rpc
 
 
 class Unknown:
-    """The value that the engine does not have yet. There is one: `UNKNOWN`."""
+    """A value that is not known yet; its only instance is `UNKNOWN`."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -32,7 +31,7 @@ _RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
 
 
 def decode(struct: Struct) -> dict[str, Any]:
-    """Members that are null are left out, as the real provider leaves them out (SkipNulls)."""
+    """Without members that are null, as in the real provider (SkipNulls)."""
     return _decode_object(struct)
 
 
@@ -57,7 +56,7 @@ def _decode(value: Any) -> Any:
     if kind == "bool_value":
         return value.bool_value
     if kind == "list_value":
-        return [_decode(item) for item in value.list_value.values]
+        return [_decode(element) for element in value.list_value.values]
     if kind == "struct_value":
         return _decode_special(value.struct_value)
     return None
@@ -79,7 +78,7 @@ def _encode(value: object) -> Any:
         return rpc.UNKNOWN
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
-        return {key: _encode(item) for key, item in members.items() if item is not None}
+        return {key: _encode(member) for key, member in members.items() if member is not None}
     if isinstance(value, list | tuple):
-        return [_encode(item) for item in cast("list[Any]", value)]
+        return [_encode(element) for element in cast("list[Any]", value)]
     return value
