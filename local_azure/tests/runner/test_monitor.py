@@ -162,8 +162,8 @@ def test_every_refusal_of_a_run_comes_in_one_message_before_anything_changes(
 
     assert "resources:ResourceGroup rg: the change of location takes a replacement" in message
     assert "`make down`, then `make local`" in message
-    assert "storage:StorageAccount bad1: accountName is no name" in message
-    assert "storage:StorageAccount bad2: accountName is no name" in message
+    assert "storage:StorageAccount bad1: accountName is invalid" in message
+    assert "storage:StorageAccount bad2: accountName is invalid" in message
     assert "storage:StorageAccount x: it has the option importId" in message
     assert "index:RandomId r: it needs the package random" in message
     assert "resources:ResourceGroup rg: it is declared twice" in message

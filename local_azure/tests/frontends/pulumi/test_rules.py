@@ -1,0 +1,259 @@
+"""What Azure refuses, and what it adds, by resource type: direct calls of the resource types."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_azure.core import operations
+from local_azure.core.errors import ArmError
+from local_azure.frontends.pulumi.diff import differences
+from local_azure.services import catalogue
+from local_azure.services.storage.resource_types import ACCOUNT_TYPE
+from local_azure.tests.frontends.pulumi import stack
+from local_azure.tests.frontends.pulumi.stack import Inputs
+from local_azure.tests.frontends.pulumi.support import CheckError, Cloud
+
+NOBODY = "00000000-0000-4000-8000-000000000009"
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "path"),
+    [
+        (stack.GROUP, stack.group_inputs("a."), "resourceGroupName"),
+        (stack.GROUP, stack.group_inputs("a" * 91), "resourceGroupName"),
+        (stack.IDENTITY, stack.identity_inputs("-x-"), "resourceName"),
+        (stack.ACCOUNT, stack.account_inputs("Upper"), "accountName"),
+        (stack.ACCOUNT, stack.account_inputs("a" * 25), "accountName"),
+        (stack.TABLE, stack.in_account(tableName="1t"), "tableName"),
+        (stack.CONTAINER, stack.in_account(containerName="a--b"), "containerName"),
+        (stack.WORKSPACE, {"resourceGroupName": "rg", "workspaceName": "ab-"}, "workspaceName"),
+        (stack.OPENAI, stack.openai_inputs("-x"), "accountName"),
+        (stack.PLAN, stack.plan_inputs("a b"), "name"),
+        (stack.LOCK, {**stack.lock_inputs("/x"), "lockName": "a/b"}, "lockName"),
+        (stack.LOCK, stack.lock_inputs("/x", "CannotDelete"), "level"),
+        (stack.BLOB_SERVICE, stack.in_account(blobServicesName="b"), "blobServicesName"),
+    ],
+)
+def test_names_and_enums_are_checked_in_a_preview(
+    cloud: Cloud, token: str, inputs: Inputs, path: str
+) -> None:
+    with pytest.raises(CheckError) as error:
+        cloud.create(token, inputs)
+    assert list(error.value.problems) == [path]
+
+
+@pytest.mark.parametrize(
+    ("token", "old", "new", "replaces"),
+    [
+        (stack.OPENAI, stack.openai_inputs(), stack.openai_inputs(subdomain="b"), True),
+        (stack.ASSIGNMENT, stack.assignment_inputs("/s", "p"), stack.assignment_inputs("/s", "q"), True),
+        (stack.PLAN, stack.plan_inputs(), stack.plan_inputs(reserved=False), True),
+        (stack.SITE, {"kind": "functionapp,linux"}, {"kind": "functionapp"}, True),
+        (stack.ACCOUNT, {"isHnsEnabled": False}, {"isHnsEnabled": True}, True),
+        (stack.ACCOUNT, {"allowSharedKeyAccess": False}, {"allowSharedKeyAccess": True}, False),
+        (stack.DEPLOYMENT, stack.deployment_inputs(), stack.deployment_inputs(version="x"), False),
+        (stack.ASSIGNMENT, {"roleDefinitionId": "a"}, {"roleDefinitionId": "b"}, False),
+    ],
+)
+def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces: bool) -> None:
+    changed = differences(old, new, catalogue.find_type(token).replacing)
+    assert [difference.replaces for difference in changed.values()] == [replaces]
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "text"),
+    [
+        (stack.IDENTITY, {**stack.identity_inputs(), "resourceGroupName": "x"}, "ResourceGroupNotFound"),
+        (stack.DEPLOYMENT, stack.deployment_inputs(), "ParentResourceNotFound"),
+        (stack.GROUP, stack.group_inputs("b", location="swedencentrall"), "Did you mean 'swedencentral'?"),
+        (stack.GROUP, stack.group_inputs("b", tags={f"t{n}": "" for n in range(51)}), "TooManyTags"),
+        (stack.LOCK, stack.lock_inputs("/subscriptions/other"), "SubscriptionNotFound"),
+        (stack.LOCK, stack.lock_inputs(f"{stack.PLAN_ID}x"), "ResourceNotFound"),
+        (stack.ACCOUNT, stack.account_inputs(location="westus"), "already existing"),
+        (
+            stack.OPENAI,
+            {**stack.openai_inputs(), "identity": {"type": "UserAssigned", "userAssignedIdentities": ["/x"]}},
+            "FailedIdentityOperation",
+        ),
+        (stack.PLAN, stack.plan_inputs("b", reserved=False), "reserved is not true"),
+        (stack.PLAN, stack.plan_inputs("b", sku={"name": "FC1", "tier": "Dynamic"}), "'Dynamic'"),
+        (stack.PLAN, stack.plan_inputs("b", sku={"name": "Y1"}), "NotSupportedByLocalAzure"),
+        # function apps
+        (stack.SITE, stack.site_inputs(serverFarmId=f"{stack.PLAN_ID}x"), "Cannot find ServerFarm"),
+        (stack.SITE, stack.site_inputs(location="westus"), "region"),
+        (stack.SITE, stack.site_inputs(kind="app"), "kind is 'app'"),
+        (stack.SITE, stack.site_inputs(identity={"type": "SystemAssigned"}), "not assigned to the app"),
+        (
+            stack.SITE,
+            stack.site_inputs(siteConfig={"netFrameworkVersion": "v4.6"}),
+            "(Site.SiteConfig.NetFrameworkVersion)",
+        ),
+        (
+            stack.SITE,
+            stack.site_inputs(functionAppConfig=stack.storage_inputs(f"{stack.CONTAINER_URL}-other")),
+            "there is no such container",
+        ),
+        (
+            stack.SITE,
+            stack.site_inputs(
+                identity={"type": "UserAssigned", "userAssignedIdentities": [f"{stack.IDENTITY_ID}x"]},
+                functionAppConfig=stack.storage_inputs(identity=f"{stack.IDENTITY_ID}x"),
+            ),
+            "FailedIdentityOperation",
+        ),
+    ],
+)
+def test_a_refusal_leaves_nothing_behind(cloud: Cloud, token: str, inputs: Inputs, text: str) -> None:
+    cloud.create_stack()
+    before, services = cloud.store.list(), set(cloud.services.exists)
+    assert text in cloud.refusal(token, inputs)
+    assert (cloud.store.list(), cloud.services.exists) == (before, services)
+
+
+def test_names_are_unique_in_all_groups_and_without_case(cloud: Cloud) -> None:
+    cloud.create_stack()
+    cloud.create(stack.GROUP, stack.group_inputs("other"))
+    cloud.create(stack.OPENAI, stack.openai_inputs())
+    cloud.create(stack.SITE, stack.site_inputs())
+    cloud.create(stack.TABLE, stack.in_account(tableName="ChatState"))
+    for token, inputs, code in (
+        (stack.ACCOUNT, stack.account_inputs(), "StorageAccountAlreadyTaken"),
+        (stack.OPENAI, stack.openai_inputs("another-name"), "CustomDomainInUse"),
+        (stack.SITE, stack.site_inputs(), "Conflict"),
+    ):
+        assert f'Status=409 Code="{code}"' in cloud.refusal(token, {**inputs, "resourceGroupName": "other"})
+    assert "already existing" in cloud.refusal(stack.TABLE, stack.in_account(tableName="chatstate"))
+
+
+def test_a_flex_plan_has_one_app_and_stays_with_it(cloud: Cloud) -> None:
+    created = cloud.create_stack()
+    cloud.create(stack.SITE, stack.site_inputs())
+    assert 'Code="Conflict"' in cloud.refusal(stack.SITE, stack.site_inputs(name="another-app"))
+    with pytest.raises(ArmError, match="assistant-app"):
+        cloud.delete(created[stack.PLAN])
+
+
+def test_two_deployments_of_one_account_at_once_conflict(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path / "arm.json", provisioning_seconds=0.01)
+    cloud.create(stack.GROUP, stack.group_inputs())
+    cloud.create(stack.OPENAI, stack.openai_inputs())
+    kind = catalogue.find_type(stack.DEPLOYMENT)
+
+    async def create_two() -> list[Any]:
+        calls = (
+            operations.create(cloud.azure, kind, stack.deployment_inputs(name)) for name in ("one", "two")
+        )
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    created, error = cloud.run(create_two())
+    assert created["name"] == "one"
+    assert isinstance(error, ArmError)
+    assert (error.status, error.code) == (409, "RequestConflict")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"roleAssignmentName": "reader"}, "InvalidRoleAssignmentId"),
+        ({"roleDefinitionId": stack.role(NOBODY)}, "RoleDefinitionDoesNotExist"),
+        ({"principalId": NOBODY}, "PrincipalNotFound"),
+        ({"principalType": "User"}, "PrincipalNotFound"),
+        ({"scope": f"{stack.GROUP_ID}x"}, "ResourceGroupNotFound"),
+        ({"scope": "/subscriptions/other"}, "SubscriptionNotFound"),
+        ({"roleAssignmentName": "7f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11"}, "RoleAssignmentExists"),
+    ],
+)
+def test_role_assignments_that_azure_refuses(cloud: Cloud, changes: Inputs, code: str) -> None:
+    principal = cloud.create_stack()[stack.IDENTITY].get("properties", {})["principalId"]
+    inputs = stack.assignment_inputs(stack.GROUP_ID, principal)
+    created = cloud.create(stack.ASSIGNMENT, inputs)
+    assert created.get("properties", {})["scope"] == stack.GROUP_ID
+    if code != "RoleAssignmentExists":
+        cloud.delete(created)
+    assert f'Code="{code}"' in cloud.refusal(stack.ASSIGNMENT, {**inputs, **changes})
+
+
+def test_the_role_of_an_assignment_cannot_change(cloud: Cloud) -> None:
+    principal = cloud.create_stack()[stack.IDENTITY].get("properties", {})["principalId"]
+    cloud.create(stack.ASSIGNMENT, stack.assignment_inputs(stack.GROUP_ID, principal))
+    with pytest.raises(ArmError, match="RoleAssignmentUpdateNotPermitted"):
+        cloud.update(stack.ASSIGNMENT, stack.assignment_inputs(stack.GROUP_ID, principal, stack.BLOB_OWNER))
+
+
+def test_a_lock_protects_what_is_at_below_and_above_its_scope(cloud: Cloud) -> None:
+    created = cloud.create_stack()
+    lock = cloud.create(stack.LOCK, stack.lock_inputs(stack.ACCOUNT_ID))
+    for token in (stack.CONTAINER, stack.ACCOUNT, stack.GROUP):
+        with pytest.raises(ArmError, match='Status=409 Code="ScopeLocked"'):
+            cloud.delete(created[token])
+    cloud.update(stack.ACCOUNT, stack.account_inputs(tags={"a": "b"}))
+    cloud.delete(lock)
+    cloud.create(stack.LOCK, stack.lock_inputs(stack.GROUP_ID, "ReadOnly"))
+    with pytest.raises(ArmError, match="ScopeLocked"):
+        cloud.update(stack.ACCOUNT, stack.account_inputs())
+
+
+def test_a_create_that_fails_in_a_service_leaves_no_resource(cloud: Cloud) -> None:
+    cloud.create(stack.GROUP, stack.group_inputs())
+    cloud.services.broken = {"open_account"}
+    with pytest.raises(RuntimeError, match="open_account"):
+        cloud.create(stack.ACCOUNT, stack.account_inputs())
+    assert cloud.store.list(ACCOUNT_TYPE) == []
+    cloud.services.broken = set()
+    account = cloud.create(stack.ACCOUNT, stack.account_inputs())
+
+    cloud.services.broken = {"open_account"}
+    with pytest.raises(RuntimeError, match="open_account"):
+        cloud.update(stack.ACCOUNT, stack.account_inputs(allowSharedKeyAccess=True))
+    assert cloud.store.require(account["id"]) == account
+
+
+def test_a_delete_that_fails_in_a_service_keeps_the_resource(cloud: Cloud) -> None:
+    cloud.create_stack()
+    site = cloud.create(stack.SITE, stack.site_inputs())
+    cloud.services.broken = {"delete_site"}
+    with pytest.raises(RuntimeError, match="delete_site"):
+        cloud.delete(site)
+    assert cloud.store.get(site["id"]) == site
+
+
+def test_an_update_keeps_ids_and_endpoints_and_restarts_an_app(cloud: Cloud) -> None:
+    identity = cloud.create_stack()[stack.IDENTITY]
+    updated = cloud.update(stack.IDENTITY, {**stack.identity_inputs(), "tags": {"a": "b"}})
+    assert updated.get("properties") == identity.get("properties")
+    cloud.create(stack.SITE, stack.site_inputs())
+    cloud.update(stack.SITE, stack.site_inputs(httpsOnly=False))
+    assert cloud.services.configured == ["assistant-app", "assistant-app"]
+
+
+def test_deleting_blob_service_properties_keeps_the_containers(cloud: Cloud) -> None:
+    container = cloud.create_stack()[stack.CONTAINER]
+    policy = {"enabled": True, "days": 7}
+    inputs = stack.in_account(blobServicesName="default", deleteRetentionPolicy=policy)
+    service = cloud.create(stack.BLOB_SERVICE, inputs)
+    cloud.delete(service)
+    assert cloud.store.get(service["id"]) is None
+    assert cloud.store.get(container["id"]) is not None
+
+
+def test_lifecycle_rules_have_unique_names_and_an_action(cloud: Cloud) -> None:
+    cloud.create_stack()
+    expire: Inputs = {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}}
+
+    def inputs(*rules: tuple[str, Inputs]) -> Inputs:
+        policy = [
+            {"name": name, "type": "Lifecycle", "definition": {"actions": actions}} for name, actions in rules
+        ]
+        return stack.in_account(managementPolicyName="default", policy={"rules": policy})
+
+    token = "azure-native:storage:ManagementPolicy"
+    for refused, text in (
+        (inputs(), "1 to 100"),
+        (inputs(("a", expire), ("a", expire)), "and a "),
+        (inputs(("idle", {})), "idle"),
+    ):
+        assert text in cloud.refusal(token, refused)
+    created = cloud.create(token, inputs(("a", expire), ("b", expire)))
+    assert created["id"].endswith("/storageAccounts/assistantsa/managementPolicies/default")
