@@ -29,6 +29,16 @@ class HomeError(Exception):
     """A folder that local Azure must not use or remove."""
 
 
+class _Below:
+    """An attribute of a home: the path of a file or folder in it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __get__(self, home: "Home", _owner: type["Home"]) -> Path:
+        return home.root / self._path
+
+
 @dataclass(frozen=True)
 class Home:
     root: Path
@@ -73,67 +83,23 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.root / _MARK).write_text(_MARK_TEXT)
 
-    @property
-    def store_file(self) -> Path:
-        return self.root / "arm.json"
-
-    @property
-    def ports_file(self) -> Path:
-        return self.root / "ports.json"
-
-    @property
-    def run_file(self) -> Path:
-        """Process id, ports and start time of a local Azure that is ready; a clean stop removes it."""
-        return self.root / "run.json"
-
-    @property
-    def lock_file(self) -> Path:
-        return self.root / "daemon.lock"
-
-    @property
-    def token_key_file(self) -> Path:
-        return self.root / "tls" / "token.key"
-
-    @property
-    def tls(self) -> Path:
-        return self.root / "tls"
-
-    @property
-    def ca_file(self) -> Path:
-        return self.root / "ca.pem"
-
-    @property
-    def ca_bundle_file(self) -> Path:
-        """The machine's certificate authorities and local Azure's, for `REQUESTS_CA_BUNDLE`."""
-        return self.root / "ca-bundle.pem"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def storage(self) -> Path:
-        return self.root / "storage"
-
-    @property
-    def sites(self) -> Path:
-        return self.root / "sites"
-
-    @property
-    def model_file(self) -> Path:
-        """The model server that answers chat requests; absent: local Azure's stand-in does."""
-        return self.root / "model.json"
-
-    @property
-    def backend(self) -> Path:
-        """The folder of Pulumi's `file://` backend."""
-        return self.root / "state"
-
-    @property
-    def pulumi_home(self) -> Path:
-        return self.root / "pulumi"
-
-    @property
-    def programs(self) -> Path:
-        """First on the PATH of the programs that `exec` starts."""
-        return self.root / "bin"
+    store_file = _Below("arm.json")
+    ports_file = _Below("ports.json")
+    run_file = _Below("run.json")
+    """Process id, ports and start time of a local Azure that is ready; a clean stop removes it."""
+    lock_file = _Below("daemon.lock")
+    tls = _Below("tls")
+    token_key_file = _Below("tls/token.key")
+    ca_file = _Below("ca.pem")
+    ca_bundle_file = _Below("ca-bundle.pem")
+    """The machine's certificate authorities and local Azure's, for `REQUESTS_CA_BUNDLE`."""
+    logs = _Below("logs")
+    storage = _Below("storage")
+    sites = _Below("sites")
+    model_file = _Below("model.json")
+    """The model server that answers chat requests; absent: local Azure's stand-in does."""
+    backend = _Below("state")
+    """The folder of Pulumi's `file://` backend."""
+    pulumi_home = _Below("pulumi")
+    programs = _Below("bin")
+    """First on the PATH of the programs that `exec` starts."""

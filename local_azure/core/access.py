@@ -11,13 +11,6 @@ ROLE_ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 ROLE_DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
-_QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
-_TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
-_COGNITIVE = "Microsoft.CognitiveServices"
-_OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
-_VAULT_KEYS = "Microsoft.KeyVault/vaults/keys"
-
 
 @dataclass(frozen=True)
 class RoleDefinition:
@@ -37,104 +30,87 @@ class RoleDefinition:
         return _matches(data_action, self.data_actions) and not _matches(data_action, self.not_data_actions)
 
 
-BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
+def _at(prefix: str, *operations: str) -> tuple[str, ...]:
+    return tuple(f"{prefix}/{operation}" for operation in operations)
+
+
+_CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_DELEGATION_KEY = "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
+_QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
+_TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
+_COGNITIVE = "Microsoft.CognitiveServices"
+_OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
+_VAULT_KEYS = "Microsoft.KeyVault/vaults/keys"
+_READ_ROLES = _at("Microsoft.Authorization", "roleAssignments/read", "roleDefinitions/read")
+_READ_GROUPS = "Microsoft.Resources/subscriptions/resourceGroups/read"
+_SUPPORT = "Microsoft.Support/*"
+_MANAGE = (
+    "Microsoft.Authorization/*/read",
+    "Microsoft.Insights/alertRules/*",
+    "Microsoft.Resources/deployments/*",
+    _READ_GROUPS,
+    _SUPPORT,
+)
+"""In each of the roles for managing one kind of resource."""
+
+BUILT_IN_ROLES = (
     RoleDefinition("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
     RoleDefinition(
         "b24988ac-6180-42a0-ab88-20f7382dd24c",
         "Contributor",
         ("*",),
-        (
-            "Microsoft.Authorization/*/Delete",
-            "Microsoft.Authorization/*/Write",
-            "Microsoft.Authorization/elevateAccess/Action",
-        ),
+        _at("Microsoft.Authorization", "*/Delete", "*/Write", "elevateAccess/Action"),
     ),
     RoleDefinition("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
     RoleDefinition(
         "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
         "User Access Administrator",
-        ("*/read", "Microsoft.Authorization/*", "Microsoft.Support/*"),
+        ("*/read", "Microsoft.Authorization/*", _SUPPORT),
     ),
     RoleDefinition(
         "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
         "Role Based Access Control Administrator",
-        (
-            "Microsoft.Authorization/roleAssignments/write",
-            "Microsoft.Authorization/roleAssignments/delete",
-            "*/read",
-            "Microsoft.Support/*",
-        ),
+        (*_at("Microsoft.Authorization/roleAssignments", "write", "delete"), "*/read", _SUPPORT),
     ),
     RoleDefinition(
         "de139f84-1756-47ae-9be6-808fbbe84772",
         "Website Contributor",
         (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
+            *_MANAGE,
             "Microsoft.Insights/components/*",
             "Microsoft.ResourceHealth/availabilityStatuses/read",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-            "Microsoft.Web/certificates/*",
-            "Microsoft.Web/listSitesAssignedToHostName/read",
-            "Microsoft.Web/serverFarms/join/action",
-            "Microsoft.Web/serverFarms/read",
-            "Microsoft.Web/sites/*",
+            *_at("Microsoft.Web", "certificates/*", "listSitesAssignedToHostName/read", "sites/*"),
+            *_at("Microsoft.Web/serverFarms", "join/action", "read"),
         ),
     ),
     RoleDefinition(
         "17d1049b-9a84-46fb-8f53-869881c3d3ab",
         "Storage Account Contributor",
-        (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Insights/diagnosticSettings/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Storage/storageAccounts/*",
-            "Microsoft.Support/*",
-        ),
+        (*_MANAGE, "Microsoft.Insights/diagnosticSettings/*", "Microsoft.Storage/storageAccounts/*"),
     ),
     RoleDefinition(
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
         "Storage Blob Data Owner",
-        (f"{_BLOBS}/containers/*", f"{_BLOBS}/generateUserDelegationKey/action"),
-        data_actions=(f"{_BLOBS}/containers/blobs/*",),
+        (f"{_CONTAINERS}/*", _DELEGATION_KEY),
+        data_actions=(f"{_CONTAINERS}/blobs/*",),
     ),
     RoleDefinition(
         "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
         "Storage Blob Data Contributor",
-        (
-            f"{_BLOBS}/containers/delete",
-            f"{_BLOBS}/containers/read",
-            f"{_BLOBS}/containers/write",
-            f"{_BLOBS}/generateUserDelegationKey/action",
-        ),
-        data_actions=(
-            f"{_BLOBS}/containers/blobs/delete",
-            f"{_BLOBS}/containers/blobs/read",
-            f"{_BLOBS}/containers/blobs/write",
-            f"{_BLOBS}/containers/blobs/move/action",
-            f"{_BLOBS}/containers/blobs/add/action",
-        ),
+        (*_at(_CONTAINERS, "delete", "read", "write"), _DELEGATION_KEY),
+        data_actions=_at(f"{_CONTAINERS}/blobs", "delete", "read", "write", "move/action", "add/action"),
     ),
     RoleDefinition(
         "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
         "Storage Blob Data Reader",
-        (f"{_BLOBS}/containers/read", f"{_BLOBS}/generateUserDelegationKey/action"),
-        data_actions=(f"{_BLOBS}/containers/blobs/read",),
+        (f"{_CONTAINERS}/read", _DELEGATION_KEY),
+        data_actions=(f"{_CONTAINERS}/blobs/read",),
     ),
     RoleDefinition(
         "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
         "Storage Queue Data Contributor",
-        (f"{_QUEUES}/delete", f"{_QUEUES}/read", f"{_QUEUES}/write"),
-        data_actions=(
-            f"{_QUEUES}/messages/delete",
-            f"{_QUEUES}/messages/read",
-            f"{_QUEUES}/messages/write",
-            f"{_QUEUES}/messages/process/action",
-        ),
+        _at(_QUEUES, "delete", "read", "write"),
+        data_actions=_at(f"{_QUEUES}/messages", "delete", "read", "write", "process/action"),
     ),
     RoleDefinition(
         "19e7f393-937e-4f77-808e-94535e297925",
@@ -145,14 +121,8 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
     RoleDefinition(
         "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
         "Storage Table Data Contributor",
-        (f"{_TABLES}/read", f"{_TABLES}/write", f"{_TABLES}/delete"),
-        data_actions=(
-            f"{_TABLES}/entities/read",
-            f"{_TABLES}/entities/write",
-            f"{_TABLES}/entities/delete",
-            f"{_TABLES}/entities/add/action",
-            f"{_TABLES}/entities/update/action",
-        ),
+        _at(_TABLES, "read", "write", "delete"),
+        data_actions=_at(f"{_TABLES}/entities", "read", "write", "delete", "add/action", "update/action"),
     ),
     RoleDefinition(
         "76199698-9eea-4c19-bc75-cec21354c6b6",
@@ -163,43 +133,30 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
     RoleDefinition(
         "25fbc0a9-bd7c-42a3-aa1a-3b75d497ee68",
         "Cognitive Services Contributor",
-        (
-            "Microsoft.Authorization/*/read",
-            f"{_COGNITIVE}/*",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Insights/diagnosticSettings/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-        ),
+        (*_MANAGE, f"{_COGNITIVE}/*", "Microsoft.Insights/diagnosticSettings/*"),
     ),
     RoleDefinition(
         "a97b65f3-24c7-4388-baec-2e87135dc908",
         "Cognitive Services User",
-        (f"{_COGNITIVE}/*/read", f"{_COGNITIVE}/accounts/listkeys/action"),
+        _at(_COGNITIVE, "*/read", "accounts/listkeys/action"),
         data_actions=(f"{_COGNITIVE}/*",),
     ),
     RoleDefinition(
         "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd",
         "Cognitive Services OpenAI User",
-        (
-            f"{_COGNITIVE}/*/read",
-            "Microsoft.Authorization/roleAssignments/read",
-            "Microsoft.Authorization/roleDefinitions/read",
-        ),
+        (f"{_COGNITIVE}/*/read", *_READ_ROLES),
         data_actions=(
-            f"{_OPENAI}/*/read",
-            f"{_OPENAI}/engines/completions/action",
-            f"{_OPENAI}/engines/search/action",
-            f"{_OPENAI}/engines/generate/action",
-            f"{_OPENAI}/deployments/audio/action",
-            f"{_OPENAI}/deployments/search/action",
-            f"{_OPENAI}/deployments/completions/action",
-            f"{_OPENAI}/deployments/chat/completions/action",
-            f"{_OPENAI}/deployments/extensions/chat/completions/action",
-            f"{_OPENAI}/deployments/embeddings/action",
-            f"{_OPENAI}/images/generations/action",
-            f"{_OPENAI}/responses/*",
+            *_at(_OPENAI, "*/read", "images/generations/action", "responses/*"),
+            *_at(f"{_OPENAI}/engines", "completions/action", "search/action", "generate/action"),
+            *_at(
+                f"{_OPENAI}/deployments",
+                "audio/action",
+                "search/action",
+                "completions/action",
+                "chat/completions/action",
+                "extensions/chat/completions/action",
+                "embeddings/action",
+            ),
         ),
     ),
     RoleDefinition(
@@ -207,49 +164,30 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
         "Cognitive Services OpenAI Contributor",
         (
             f"{_COGNITIVE}/*/read",
-            f"{_COGNITIVE}/accounts/deployments/write",
-            f"{_COGNITIVE}/accounts/deployments/delete",
-            f"{_COGNITIVE}/accounts/raiPolicies/read",
-            f"{_COGNITIVE}/accounts/raiPolicies/write",
-            f"{_COGNITIVE}/accounts/raiPolicies/delete",
-            "Microsoft.Authorization/roleAssignments/read",
-            "Microsoft.Authorization/roleDefinitions/read",
+            *_at(f"{_COGNITIVE}/accounts/deployments", "write", "delete"),
+            *_at(f"{_COGNITIVE}/accounts/raiPolicies", "read", "write", "delete"),
+            *_READ_ROLES,
         ),
         data_actions=(f"{_OPENAI}/*",),
     ),
     RoleDefinition(
         "3913510d-42f4-4e42-8a64-420c390055eb",
         "Monitoring Metrics Publisher",
-        (
-            "Microsoft.Insights/Register/Action",
-            "Microsoft.Support/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ),
-        data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+        ("Microsoft.Insights/Register/Action", _SUPPORT, _READ_GROUPS),
+        data_actions=_at("Microsoft.Insights", "Metrics/Write", "Telemetry/Write"),
     ),
     RoleDefinition(
         "28bf596f-4eb7-45ce-b5bc-6cf482fec137",
         "Locks Contributor",
-        (
-            "Microsoft.Authorization/locks/read",
-            "Microsoft.Authorization/locks/write",
-            "Microsoft.Authorization/locks/delete",
-        ),
+        _at("Microsoft.Authorization/locks", "read", "write", "delete"),
     ),
     RoleDefinition(
         "14b46e9e-c2b7-41b4-b07b-48a6ebf60603",
         "Key Vault Crypto Officer",
         (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-            "Microsoft.KeyVault/checkNameAvailability/read",
-            "Microsoft.KeyVault/deletedVaults/read",
-            "Microsoft.KeyVault/locations/*/read",
-            "Microsoft.KeyVault/vaults/*/read",
-            "Microsoft.KeyVault/operations/read",
+            *_MANAGE,
+            *_at("Microsoft.KeyVault", "checkNameAvailability/read", "deletedVaults/read", "operations/read"),
+            *_at("Microsoft.KeyVault", "locations/*/read", "vaults/*/read"),
         ),
         data_actions=(f"{_VAULT_KEYS}/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"),
     ),
@@ -258,25 +196,18 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
         "Key Vault Crypto User",
         data_actions=(
             f"{_VAULT_KEYS}/read",
-            f"{_VAULT_KEYS}/update/action",
-            f"{_VAULT_KEYS}/backup/action",
-            f"{_VAULT_KEYS}/encrypt/action",
-            f"{_VAULT_KEYS}/decrypt/action",
-            f"{_VAULT_KEYS}/wrap/action",
-            f"{_VAULT_KEYS}/unwrap/action",
-            f"{_VAULT_KEYS}/sign/action",
-            f"{_VAULT_KEYS}/verify/action",
+            *_at(_VAULT_KEYS, "update/action", "backup/action", "encrypt/action", "decrypt/action"),
+            *_at(_VAULT_KEYS, "wrap/action", "unwrap/action", "sign/action", "verify/action"),
         ),
     ),
     RoleDefinition(
         "f1a07417-d97a-45cb-824c-7a7467783830",
         "Managed Identity Operator",
         (
-            f"{IDENTITY_TYPE}/*/read",
-            f"{IDENTITY_TYPE}/*/assign/action",
+            *_at(IDENTITY_TYPE, "*/read", "*/assign/action"),
             "Microsoft.Authorization/*/read",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
+            _READ_GROUPS,
+            _SUPPORT,
         ),
     ),
 )

@@ -20,6 +20,14 @@ from local_azure.frontends.pulumi.values import UNKNOWN
 INTERNAL_INPUTS = frozenset({"azureApiVersion", "__createBeforeDelete", "__internal", "__defaults"})
 
 
+_SCALARS: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
+
+
 @dataclass(frozen=True)
 class Scalar:
     """`kind`: string, boolean, integer or number."""
@@ -173,15 +181,7 @@ def _check_value(value: object, kind: Kind, path: str) -> list[Problem]:
 
 
 def _is_scalar(value: object, kind: str) -> bool:
-    match kind:
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case _:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _SCALARS[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _type_name(kind: Kind) -> str:
@@ -197,17 +197,10 @@ def _type_name(kind: Kind) -> str:
 
 
 def _described(value: object) -> str:
-    match value:
-        case bool():
-            return f"the boolean {str(value).lower()}"
-        case str():
-            return f"the string {value!r}"
-        case int() | float():
-            return f"the number {value}"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
+    for name in ("boolean", "string", "number"):
+        if _is_scalar(value, name):
+            return f"the {name} {str(value).lower() if name == 'boolean' else repr(value)}"
+    return "an array" if isinstance(value, list) else "an object"
 
 
 def _properties(cls: type, module: str) -> dict[str, Property]:

@@ -8,7 +8,8 @@ from weakref import WeakValueDictionary
 import grpc
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2 as pb
 from typing_extensions import override
 
 from local_azure.core import ids, operations, schema
@@ -82,10 +83,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @override
     async def Handshake(
-        self, request: provider_pb2.ProviderHandshakeRequest, context: Context
-    ) -> provider_pb2.ProviderHandshakeResponse:
+        self, request: pb.ProviderHandshakeRequest, context: Context
+    ) -> pb.ProviderHandshakeResponse:
         await _guard(request.engine_address, context)
-        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+        return pb.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     @override
     async def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> Empty:
@@ -102,51 +103,43 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     @override
-    async def CheckConfig(
-        self, request: provider_pb2.CheckRequest, context: Context
-    ) -> provider_pb2.CheckResponse:
-        failures: list[provider_pb2.CheckFailure] = []
+    async def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
+        failures: list[pb.CheckFailure] = []
         configured = values.decode(request.news).get("subscriptionId", SUBSCRIPTION_ID)
         if configured is not UNKNOWN and str(configured).lower() != SUBSCRIPTION_ID:
             reason = (
                 f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {configured}. "
                 "Run `pulumi config rm azure-native:subscriptionId`."
             )
-            failures.append(provider_pb2.CheckFailure(property="subscriptionId", reason=reason))
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+            failures.append(pb.CheckFailure(property="subscriptionId", reason=reason))
+        return pb.CheckResponse(inputs=request.news, failures=failures)
 
     @override
-    async def DiffConfig(
-        self, request: provider_pb2.DiffRequest, context: Context
-    ) -> provider_pb2.DiffResponse:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+    async def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
+        return pb.DiffResponse(changes=pb.DiffResponse.DIFF_NONE)
 
     @override
-    async def Configure(
-        self, request: provider_pb2.ConfigureRequest, context: Context
-    ) -> provider_pb2.ConfigureResponse:
+    async def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         location = values.decode(request.args).get("location") or request.variables.get(
             "azure-native:config:location"
         )
         while len(self._locations) >= _REMEMBERED_CONNECTIONS:
             del self._locations[next(iter(self._locations))]
         self._locations[context.peer()] = location if isinstance(location, str) else None
-        return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+        return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @override
-    async def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
+    async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.news)
         configured = self._locations.get(context.peer())
         self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
         problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
-        failures = [
-            provider_pb2.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems
-        ]
-        return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
+        failures = [pb.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems]
+        return pb.CheckResponse(inputs=values.encode(inputs), failures=failures)
 
     @override
-    async def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
+    async def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         old, new = values.decode(request.old_inputs), values.decode(request.news)
@@ -157,8 +150,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         }
         replaces = [path for path, difference in changed.items() if difference.replaces]
         # As azure-native: delete first, unless the name is automatic, so that both can exist.
-        return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
+        return pb.DiffResponse(
+            changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE,
             replaces=replaces,
             deleteBeforeReplace=bool(replaces) and not old.get(_CREATE_BEFORE_DELETE, False),
             diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in changed)),
@@ -167,13 +160,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    async def Create(
-        self, request: provider_pb2.CreateRequest, context: Context
-    ) -> provider_pb2.CreateResponse:
+    async def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
+            return pb.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
         key = kind.id_of(inputs).lower()
 
         async def create() -> Resource:
@@ -189,33 +180,27 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             await _abort_with_init_failure(context, kind, error, inputs)
         except (ArmError, operations.AlreadyExistsError) as error:
             await _abort(context, error)
-        return provider_pb2.CreateResponse(
-            id=resource["id"], properties=values.encode(to_outputs(kind, resource))
-        )
+        return pb.CreateResponse(id=resource["id"], properties=values.encode(to_outputs(kind, resource)))
 
     @override
-    async def Update(
-        self, request: provider_pb2.UpdateRequest, context: Context
-    ) -> provider_pb2.UpdateResponse:
+    async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         inputs = values.decode(request.news)
         if request.preview:
             old = values.decode(request.olds)
             stable = {name: old[name] for name in _STABLE_OUTPUTS if name in old}
-            return provider_pb2.UpdateResponse(
-                properties=values.encode({**preview_outputs(kind, inputs), **stable})
-            )
+            return pb.UpdateResponse(properties=values.encode({**preview_outputs(kind, inputs), **stable}))
         try:
             resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
         except operations.StartFailedError as error:
             await _abort_with_init_failure(context, kind, error, inputs)
         except ArmError as error:
             await _abort(context, error)
-        return provider_pb2.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
+        return pb.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
 
     @override
-    async def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
+    async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         if kind.inputs_of_id(request.id) is None:
@@ -226,9 +211,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         async with self._locks.setdefault(request.id.lower(), asyncio.Lock()):
             resource = self._azure.store.get(request.id)
         if resource is None:
-            return provider_pb2.ReadResponse()
+            return pb.ReadResponse()
         inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
-        return provider_pb2.ReadResponse(
+        return pb.ReadResponse(
             id=resource["id"],
             properties=values.encode(to_outputs(kind, resource)),
             inputs=values.encode(
@@ -237,7 +222,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    async def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> Empty:
+    async def Delete(self, request: pb.DeleteRequest, context: Context) -> Empty:
         await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         try:
@@ -249,21 +234,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     @override
-    async def Invoke(
-        self, request: provider_pb2.InvokeRequest, context: Context
-    ) -> provider_pb2.InvokeResponse:
+    async def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         try:
             outputs = catalogue.call(self._azure, request.tok, values.decode(request.args))
         except (ArmError, catalogue.UnknownTokenError) as error:
             await _abort(context, error)
-        response = provider_pb2.InvokeResponse()
+        response = pb.InvokeResponse()
         getattr(response, "return").CopyFrom(values.encode(outputs))
         return response
 
     @override
-    async def GetSchema(
-        self, request: provider_pb2.GetSchemaRequest, context: Context
-    ) -> provider_pb2.GetSchemaResponse:
+    async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
             "local Azure has no package schema, which YAML programs and `pulumi convert` need; it serves "
@@ -271,17 +252,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    async def GetMapping(
-        self, request: provider_pb2.GetMappingRequest, context: Context
-    ) -> provider_pb2.GetMappingResponse:
-        return provider_pb2.GetMappingResponse()
+    async def GetMapping(self, request: pb.GetMappingRequest, context: Context) -> pb.GetMappingResponse:
+        return pb.GetMappingResponse()
 
     def _add_defaults(
         self,
         kind: ResourceType,
         inputs: Inputs,
         old: Inputs,
-        request: provider_pb2.CheckRequest,
+        request: pb.CheckRequest,
         configured_location: str | None,
     ) -> None:
         name = kind.name_input
@@ -337,9 +316,9 @@ async def _kind(urn: str, context: Context) -> ResourceType:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
 
 
-def _automatic_name(strategy: AutoName, request: provider_pb2.CheckRequest) -> tuple[str, bool]:
+def _automatic_name(strategy: AutoName, request: pb.CheckRequest) -> tuple[str, bool]:
     """The name, and whether it is random. The engine's autonaming settings precede azure-native's rule."""
-    modes = provider_pb2.CheckRequest.AutonamingOptions
+    modes = pb.CheckRequest.AutonamingOptions
     if request.HasField("autonaming"):
         options = request.autonaming
         if options.mode == modes.ENFORCE or (options.mode == modes.PROPOSE and strategy.takes_proposals):
@@ -356,9 +335,9 @@ def _missing(kind: ResourceType, inputs: Inputs) -> Iterator[Problem]:
         )
 
 
-def _property_diff(difference: Difference) -> provider_pb2.PropertyDiff:
+def _property_diff(difference: Difference) -> pb.PropertyDiff:
     name = difference.change.value + ("_REPLACE" if difference.replaces else "")
-    return provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(name), inputDiff=True)
+    return pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(name), inputDiff=True)
 
 
 async def _abort(
@@ -372,7 +351,7 @@ async def _abort_with_init_failure(
     context: Context, kind: ResourceType, error: operations.StartFailedError, inputs: Inputs
 ) -> NoReturn:
     """The engine then keeps the resource in its state as failed, and the next `up` updates it."""
-    detail = provider_pb2.ErrorResourceInitFailed(
+    detail = pb.ErrorResourceInitFailed(
         id=error.resource["id"],
         properties=values.encode(to_outputs(kind, error.resource)),
         inputs=values.encode(inputs),
