@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from aiohttp import web
 from local_azure.core import ids
 from local_azure.core.access import permits
 from local_azure.core.errors import ArmError
+from local_azure.core.operations import StartFailedError
 from local_azure.core.resource import ENVELOPE, Azure, ResourceType
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.arm_http.async_operations import AsyncOperations
@@ -115,6 +116,14 @@ def body_of(call: Call, resource_id: str, resource_type: str) -> Resource:
     naming = Resource(id=resource_id, name=ids.name_of(resource_id), type=resource_type)
     given = {name: value for name, value in call.body.items() if name not in _IGNORED and value is not None}
     return cast("Resource", {**given, **naming})
+
+
+async def stored(operation: Awaitable[Resource]) -> Resource:
+    """The resource, also where its last step fails: it exists, and its status tells whether it runs."""
+    try:
+        return await operation
+    except StartFailedError as error:
+        return error.resource
 
 
 def page(call: Call, resources: Sequence[Mapping[str, Any]]) -> web.Response:

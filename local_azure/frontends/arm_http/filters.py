@@ -9,8 +9,8 @@ from local_azure.core.errors import ArmError
 from local_azure.core.store import Resource
 from local_azure.frontends.pulumi.diff import normal_location
 
-_TERM = re.compile(r"\s*(\w+)\s+(eq|ne)\s+'((?:[^']|'')*)'\s*", re.IGNORECASE)
-_AND = re.compile(r"and\b", re.IGNORECASE)
+_COMPARISON = r"\s*(\w+)\s+(eq|ne)\s+'((?:[^']|'')*)'\s*"
+_FILTER = re.compile(rf"{_COMPARISON}(?:and\b{_COMPARISON})*", re.IGNORECASE)
 
 Filter = Callable[[Resource], bool]
 
@@ -34,23 +34,16 @@ def read_filter(text: str | None, members: tuple[str, ...]) -> Filter:
 
 
 def _terms(text: str, members: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """The name, the operator and the value of each comparison."""
     known = {name.lower(): name for name in (*members, "tagName", "tagValue")}
-    terms: list[tuple[str, str, str]] = []
-    rest = text
-    while True:
-        term = _TERM.match(rest)
-        if term is None or term[1].lower() not in known:
-            raise _invalid(
-                text, f"a comparison is NAME eq 'VALUE'; NAME is one of {', '.join(known.values())}"
-            )
-        terms.append((known[term[1].lower()], term[2].lower(), term[3].replace("''", "'")))
-        rest = rest[term.end() :]
-        if not rest:
-            return terms
-        conjunction = _AND.match(rest)
-        if conjunction is None:
-            raise _invalid(text, "local Azure joins comparisons by `and` only")
-        rest = rest[conjunction.end() :]
+    comparisons: list[tuple[str, str, str]] = re.findall(_COMPARISON, text, re.IGNORECASE)
+    if not _FILTER.fullmatch(text) or not {name.lower() for name, _, _ in comparisons} <= known.keys():
+        names = ", ".join(known.values())
+        raise _invalid(text, f"it is NAME eq 'VALUE', joined by `and` only; NAME is one of {names}")
+    return [
+        (known[name.lower()], operator.lower(), value.replace("''", "'"))
+        for name, operator, value in comparisons
+    ]
 
 
 def _tag_filter(text: str, tags: list[tuple[str, str]]) -> Filter:

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import StartFailedError, delete, patch, put
+from local_azure.core.operations import delete, patch, put
 from local_azure.core.store import Resource
 from local_azure.frontends.arm_http.call import (
     Call,
@@ -14,6 +14,7 @@ from local_azure.frontends.arm_http.call import (
     page,
     public,
     response,
+    stored,
     summary,
 )
 from local_azure.frontends.arm_http.filters import read_filter
@@ -72,10 +73,7 @@ async def create_or_update(call: Call) -> web.Response:
     before = call.azure.store.get(call.path)
     # An existing resource keeps the case of its id.
     body = body_of(call, before["id"] if before else call.path, kind.arm_type)
-    try:
-        resource = await put(call.azure, kind, body)
-    except StartFailedError as error:
-        resource = error.resource  # it exists; its status tells whether it runs
+    resource = await stored(put(call.azure, kind, body))
     return response(public(resource), 200 if before else 201)
 
 
@@ -83,11 +81,7 @@ async def update(call: Call) -> web.Response:
     kind = kind_of(_type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     body_of(call, call.path, kind.arm_type)
-    try:
-        changed = await patch(call.azure, kind, call.path, call.body)
-    except StartFailedError as error:
-        changed = error.resource
-    return response(public(changed))
+    return response(public(await stored(patch(call.azure, kind, call.path, call.body))))
 
 
 async def remove(call: Call) -> web.Response:

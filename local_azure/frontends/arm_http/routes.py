@@ -9,9 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from local_azure.core import ids
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.arm_http import authorization, groups, models, resources, sites, tags
 from local_azure.frontends.arm_http.call import Call, action_of, response
+from local_azure.services.authorization.locks import LOCK_TYPE
 
 _SUBSCRIPTION: Mapping[str, Any] = {
     "id": ids.subscription(SUBSCRIPTION_ID),
@@ -65,7 +67,6 @@ _DELETED = (
 )
 _MODELS = "Microsoft.CognitiveServices"
 _DELETED_ACTION = f"{_MODELS}/locations/resourceGroups/deletedAccounts"
-_GROUP_TYPE = ids.RESOURCE_GROUP_TYPE
 
 # The first match counts.
 ROUTES = (
@@ -73,10 +74,10 @@ ROUTES = (
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),
     # groups
     Route("GET", f"{_SUB}/resourceGroups", groups.list_all),
-    Route("GET", _GROUP, groups.get, action_of(_GROUP_TYPE, "read")),
-    Route("PUT", _GROUP, groups.create_or_update, action_of(_GROUP_TYPE, "write")),
-    Route("PATCH", _GROUP, groups.update, action_of(_GROUP_TYPE, "write")),
-    Route("DELETE", _GROUP, groups.begin_delete, action_of(_GROUP_TYPE, "delete")),
+    Route("GET", _GROUP, groups.get, action_of(groups.TYPE, "read")),
+    Route("PUT", _GROUP, groups.create_or_update, action_of(groups.TYPE, "write")),
+    Route("PATCH", _GROUP, groups.update, action_of(groups.TYPE, "write")),
+    Route("DELETE", _GROUP, groups.begin_delete, action_of(groups.TYPE, "delete")),
     # resources of any type
     Route("GET", f"{_SUB}/resources", resources.list_all),
     Route("GET", f"{_GROUP}/resources", resources.list_all),
@@ -86,17 +87,12 @@ ROUTES = (
     Route("PATCH", _TAGS, tags.update, "Microsoft.Resources/tags/write"),
     Route("DELETE", _TAGS, tags.remove, "Microsoft.Resources/tags/delete"),
     # authorization
-    Route(
-        "GET",
-        "{scope}/providers/Microsoft.Authorization/roleAssignments",
-        authorization.list_role_assignments,
-        "Microsoft.Authorization/roleAssignments/read",
-    ),
-    Route(
-        "GET",
-        "{scope}/providers/Microsoft.Authorization/locks",
-        authorization.list_locks,
-        "Microsoft.Authorization/locks/read",
+    *(
+        Route("GET", f"{{scope}}/providers/{resource_type}", handler, action_of(resource_type, "read"))
+        for resource_type, handler in (
+            (ROLE_ASSIGNMENT_TYPE, authorization.list_role_assignments),
+            (LOCK_TYPE, authorization.list_locks),
+        )
     ),
     # model accounts
     Route(

@@ -5,9 +5,9 @@ from typing import Any, cast
 from aiohttp import web
 
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import StartFailedError, patch
+from local_azure.core.operations import patch
 from local_azure.core.store import Resource
-from local_azure.frontends.arm_http.call import Call, kind_of, response
+from local_azure.frontends.arm_http.call import Call, kind_of, response, stored
 from local_azure.services.authorization.locks import refuse_locked_write
 
 SITE_TYPE = "Microsoft.Web/sites"
@@ -28,11 +28,7 @@ async def update_app_settings(call: Call) -> web.Response:
         raise ArmError(400, "BadRequest", "properties is not an object of strings.")
     settings = [{"name": name, "value": str(value)} for name, value in cast("dict[str, Any]", given).items()]
     changes = {"properties": {"siteConfig": {"appSettings": settings}}}
-    try:
-        changed = await patch(call.azure, kind_of(SITE_TYPE), site["id"], changes)
-    except StartFailedError as error:
-        changed = error.resource  # the settings are stored, whether the app starts with them or not
-    return response(_app_settings(changed))
+    return response(_app_settings(await stored(patch(call.azure, kind_of(SITE_TYPE), site["id"], changes))))
 
 
 async def list_functions(call: Call) -> web.Response:

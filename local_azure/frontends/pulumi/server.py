@@ -27,7 +27,7 @@ from local_azure.core.resource import (
 from local_azure.core.schema import Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.pulumi import guard, values
-from local_azure.frontends.pulumi.diff import Difference, differences
+from local_azure.frontends.pulumi.diff import differences
 from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
 
@@ -36,6 +36,7 @@ _STABLE_OUTPUTS = ("name", "location")
 _VERSION = "3.29.0"
 _REMEMBERED_CONNECTIONS = 256
 _CREATE_BEFORE_DELETE = "__createBeforeDelete"
+_REPLACEMENTS = {pb.PropertyDiff.ADD_REPLACE, pb.PropertyDiff.DELETE_REPLACE, pb.PropertyDiff.UPDATE_REPLACE}
 _STATUS_DETAILS = "grpc-status-details-bin"
 _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
 
@@ -144,18 +145,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._unconfirmed.pop(request.id.lower(), None)
         old, new = values.decode(request.old_inputs), values.decode(request.news)
         changed = {
-            path: difference
-            for path, difference in differences(old, new, kind.replacing).items()
+            path: pb.PropertyDiff.Kind.Value(change)
+            for path, change in differences(old, new, kind.replacing).items()
             if path not in schema.INTERNAL_INPUTS
         }
-        replaces = [path for path, difference in changed.items() if difference.replaces]
+        replaces = [path for path, change in changed.items() if change in _REPLACEMENTS]
         # As azure-native: delete first, unless the name is automatic, so that both can exist.
         return pb.DiffResponse(
             changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE,
             replaces=replaces,
             deleteBeforeReplace=bool(replaces) and not old.get(_CREATE_BEFORE_DELETE, False),
             diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in changed)),
-            detailedDiff={path: _property_diff(difference) for path, difference in changed.items()},
+            detailedDiff={
+                path: pb.PropertyDiff(kind=change, inputDiff=True) for path, change in changed.items()
+            },
             hasDetailedDiff=True,
         )
 
@@ -333,11 +336,6 @@ def _missing(kind: ResourceType, inputs: Inputs) -> Iterator[Problem]:
             "missing required property 'location'. Either set it explicitly or configure it with "
             "'pulumi config set azure-native:location <value>'.",
         )
-
-
-def _property_diff(difference: Difference) -> pb.PropertyDiff:
-    name = difference.change.value + ("_REPLACE" if difference.replaces else "")
-    return pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(name), inputDiff=True)
 
 
 async def _abort(

@@ -32,18 +32,14 @@ _RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
 
 def decode(struct: Struct) -> dict[str, Any]:
     """Without members that are null, as in the real provider (SkipNulls)."""
-    return _decode_object(struct)
+    decoded = {key: _decode(value) for key, value in struct.fields.items()}
+    return {key: value for key, value in decoded.items() if value is not None}
 
 
 def encode(properties: dict[str, Any]) -> Struct:
     struct = Struct()
     struct.update(_encode(properties))
     return struct
-
-
-def _decode_object(struct: Struct) -> dict[str, Any]:
-    decoded = {key: _decode(value) for key, value in struct.fields.items()}
-    return {key: value for key, value in decoded.items() if value is not None}
 
 
 def _decode(value: Any) -> Any:
@@ -70,7 +66,7 @@ def _decode_special(struct: Struct) -> Any:
         return _decode(struct.fields["value"]) if "value" in struct.fields else UNKNOWN
     if signature == _RESOURCE:
         return _decode(struct.fields["id"]) if "id" in struct.fields else UNKNOWN
-    return _decode_object(struct)
+    return decode(struct)
 
 
 def _encode(value: object) -> Any:

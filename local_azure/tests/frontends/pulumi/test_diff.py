@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.frontends.pulumi.diff import Change, Difference, differences
+from local_azure.frontends.pulumi.diff import differences
 from local_azure.frontends.pulumi.values import UNKNOWN
 
 REPLACING = ("name", "location", "properties.customSubDomainName", "kind")
@@ -16,47 +16,36 @@ REPLACING = ("name", "location", "properties.customSubDomainName", "kind")
             {"a": [1, {"b": True}], "location": "westus2"},
             {},
         ),
-        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1, "c": 3}]}, {"a[0].c": Change.UPDATE}),
+        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1, "c": 3}]}, {"a[0].c": "UPDATE"}),
         (
             {"a": 1, "l": [1, 2]},
             {"b": 1, "l": [1]},
-            {"a": Change.DELETE, "l[1]": Change.DELETE, "b": Change.ADD},
+            {"a": "DELETE", "l[1]": "DELETE", "b": "ADD"},
         ),
-        ({"l": [1]}, {"l": [1, 2]}, {"l[1]": Change.ADD}),
-        ({"properties": {"x": 1}}, {"properties": {"x": 2}}, {"properties.x": Change.UPDATE}),
-        ({"a": True}, {"a": 1}, {"a": Change.UPDATE}),
+        ({"l": [1]}, {"l": [1, 2]}, {"l[1]": "ADD"}),
+        ({"properties": {"x": 1}}, {"properties": {"x": 2}}, {"properties.x": "UPDATE"}),
+        ({"a": True}, {"a": 1}, {"a": "UPDATE"}),
         ({"userAssignedIdentities": ["/a/B", "/c"]}, {"userAssignedIdentities": ["/c", "/a/b"]}, {}),
         (
             {"userAssignedIdentities": ["/a", "/c"]},
             {"userAssignedIdentities": ["/a"]},
-            {"userAssignedIdentities[1]": Change.DELETE},
+            {"userAssignedIdentities[1]": "DELETE"},
         ),
-    ],
-)
-def test_the_changed_leaves_are_named(
-    old: dict[str, Any], new: dict[str, Any], changes: dict[str, Change]
-) -> None:
-    expected = {path: Difference(change, replaces=False) for path, change in changes.items()}
-    assert differences(old, new, REPLACING) == expected
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "path"),
-    [
-        ({"name": "a"}, {"name": "b"}, "name"),
-        ({"name": "a"}, {"name": UNKNOWN}, "name"),
-        ({"location": "westus"}, {"location": "eastus"}, "location"),
-        ({}, {"kind": "x"}, "kind"),
+        # At or below a path that replaces.
+        ({"name": "a"}, {"name": "b"}, {"name": "UPDATE_REPLACE"}),
+        ({"name": "a"}, {"name": UNKNOWN}, {"name": "UPDATE_REPLACE"}),
+        ({"location": "westus"}, {"location": "eastus"}, {"location": "UPDATE_REPLACE"}),
+        ({}, {"kind": "x"}, {"kind": "ADD_REPLACE"}),
+        ({"kind": "x"}, {}, {"kind": "DELETE_REPLACE"}),
         (
             {"properties": {"customSubDomainName": "a"}},
             {"properties": {"customSubDomainName": "b"}},
-            "properties.customSubDomainName",
+            {"properties.customSubDomainName": "UPDATE_REPLACE"},
         ),
-        ({"kind": [{"a": 1}]}, {"kind": [{"a": 2}]}, "kind[0].a"),
+        ({"kind": [{"a": 1}]}, {"kind": [{"a": 2}]}, {"kind[0].a": "UPDATE_REPLACE"}),
     ],
 )
-def test_a_change_at_or_below_a_replacing_path_replaces(
-    old: dict[str, Any], new: dict[str, Any], path: str
+def test_the_changed_leaves_and_their_kinds(
+    old: dict[str, Any], new: dict[str, Any], changes: dict[str, str]
 ) -> None:
-    changes = differences(old, new, REPLACING)
-    assert {path: difference.replaces for path, difference in changes.items()} == {path: True}
+    assert differences(old, new, REPLACING) == changes
