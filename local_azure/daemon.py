@@ -96,15 +96,11 @@ class Daemon:
             site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
             await site.start()
             await self._open_all()
-            server, self._provider_port = await serve(provider, 0)
+            server, self._provider_port = await serve(provider)
             self._end_without_a_home()
-            run_state.write(
-                self._home,
-                Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
-            )
-            log.info(
-                "ready: gateway on port %d, provider on port %d", self._gateway_port, self._provider_port
-            )
+            ports = self._provider_port, self._gateway_port
+            run_state.write(self._home, Run(os.getpid(), time.time(), *ports, self._ports.renewed))
+            log.info("ready: gateway port %d, provider port %d", self._gateway_port, self._provider_port)
             await self._until(stop)
         finally:
             self._end_without_a_home()
@@ -187,9 +183,7 @@ class Daemon:
             "provider": {"port": self._provider_port},
             "gateway": {"url": f"https://{ADDRESS}:{self._gateway_port}"},
             "storageAccounts": [asdict(state) for state in self._storage.states()],
-            "openAIAccounts": [
-                {"name": name, "endpoint": endpoint} for name, endpoint in self._models.states()
-            ],
+            "openAIAccounts": [{"name": name, "endpoint": url} for name, url in self._models.states()],
             "sites": [asdict(state) for state in self._sites.states()],
         }
 
@@ -227,12 +221,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--new-ports", action="store_true")
     arguments = parser.parse_args(words)
     os.environ.update(without_proxy(os.environ))
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
+    log_format = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=log_format, datefmt="%H:%M:%S")
     logging.getLogger("azure").setLevel(logging.WARNING)
     home = Home(arguments.home)
     try:

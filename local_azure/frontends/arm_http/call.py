@@ -147,11 +147,13 @@ def _number(text: str | None, default: int, name: str) -> int:
     return int(text)
 
 
-def public(resource: Resource) -> dict[str, Any]:
+def public(call: Call, resource: Resource) -> dict[str, Any]:
     """The response to GET: without app settings, which may hold secrets and have their own operation."""
     body: dict[str, Any] = dict(resource)
-    site_config = body.get("properties", {}).get("siteConfig")
-    if site_config:
+    if resource["type"] == ids.RESOURCE_GROUP_TYPE:
+        state = "Deleting" if ids.key(resource["id"]) in call.azure.deleting else "Succeeded"
+        body["properties"] = {"provisioningState": state}
+    elif site_config := body.get("properties", {}).get("siteConfig"):
         site_config["appSettings"] = None
     return body
 

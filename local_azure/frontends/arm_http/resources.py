@@ -54,12 +54,12 @@ async def list_of_type(call: Call) -> web.Response:
         call.azure.store.require(scope)
     read = action_of(kind.arm_type, "read")
     resources = call.azure.store.list(kind.arm_type, under=scope)
-    return page(call, [public(resource) for resource in resources if call.may(read, resource["id"])])
+    return page(call, [public(call, resource) for resource in resources if call.may(read, resource["id"])])
 
 
 async def get(call: Call) -> web.Response:
     call.require(action_of(_type(call), "read"), call.path)
-    return response(public(call.azure.store.require(call.path)))
+    return response(public(call, call.azure.store.require(call.path)))
 
 
 async def check_existence(call: Call) -> web.Response:
@@ -74,14 +74,14 @@ async def create_or_update(call: Call) -> web.Response:
     # An existing resource keeps the case of its id.
     body = body_of(call, before["id"] if before else call.path, kind.arm_type)
     resource = await stored(put(call.azure, kind, body))
-    return response(public(resource), 200 if before else 201)
+    return response(public(call, resource), 200 if before else 201)
 
 
 async def update(call: Call) -> web.Response:
     kind = kind_of(_type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     body_of(call, call.path, kind.arm_type)
-    return response(public(await stored(patch(call.azure, kind, call.path, call.body))))
+    return response(public(call, await stored(patch(call.azure, kind, call.path, call.body))))
 
 
 async def remove(call: Call) -> web.Response:

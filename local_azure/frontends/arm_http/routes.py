@@ -74,9 +74,7 @@ ROUTES = (
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),
     # groups
     Route("GET", f"{_SUB}/resourceGroups", groups.list_all),
-    Route("GET", _GROUP, groups.get, action_of(groups.TYPE, "read")),
     Route("PUT", _GROUP, groups.create_or_update, action_of(groups.TYPE, "write")),
-    Route("PATCH", _GROUP, groups.update, action_of(groups.TYPE, "write")),
     Route("DELETE", _GROUP, groups.begin_delete, action_of(groups.TYPE, "delete")),
     # resources of any type
     Route("GET", f"{_SUB}/resources", resources.list_all),

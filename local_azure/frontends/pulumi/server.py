@@ -1,7 +1,7 @@
 """The gRPC server of Pulumi's provider protocol that an engine attaches to as azure-native."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
@@ -35,6 +35,10 @@ from local_azure.services import catalogue
 _STABLE_OUTPUTS = ("name", "location")
 _VERSION = "3.29.0"
 _REMEMBERED_CONNECTIONS = 256
+_NO_LOCATION = (
+    "missing required property 'location'. Either set it explicitly or configure it with "
+    "'pulumi config set azure-native:location <value>'."
+)
 _CREATE_BEFORE_DELETE = "__createBeforeDelete"
 _REPLACEMENTS = {pb.PropertyDiff.ADD_REPLACE, pb.PropertyDiff.DELETE_REPLACE, pb.PropertyDiff.UPDATE_REPLACE}
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -81,6 +85,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._operations.add(task)
         task.add_done_callback(self._operations.discard)
         return await asyncio.shield(task)
+
+    async def _put(
+        self, context: Context, kind: ResourceType, inputs: Inputs, put: Callable[[], Awaitable[Resource]]
+    ) -> Resource:
+        try:
+            return await self._completed(kind.id_of(inputs), put)
+        except operations.StartFailedError as error:
+            await _abort_with_init_failure(context, kind, error, inputs)
+        except (ArmError, operations.AlreadyExistsError) as error:
+            await _abort(context, error)
 
     @override
     async def Handshake(
@@ -135,7 +149,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = values.decode(request.news)
         configured = self._locations.get(context.peer())
         self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
-        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
+        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs)]
+        if "location" in kind.schema.inputs and "location" not in inputs:
+            problems.append(Problem("location", _NO_LOCATION))
         failures = [pb.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems]
         return pb.CheckResponse(inputs=values.encode(inputs), failures=failures)
 
@@ -177,12 +193,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 self._unconfirmed[key] = (request.urn, inputs)
             return await (operations.update if repeated else operations.create)(self._azure, kind, inputs)
 
-        try:
-            resource = await self._completed(key, create)
-        except operations.StartFailedError as error:
-            await _abort_with_init_failure(context, kind, error, inputs)
-        except (ArmError, operations.AlreadyExistsError) as error:
-            await _abort(context, error)
+        resource = await self._put(context, kind, inputs, create)
         return pb.CreateResponse(id=resource["id"], properties=values.encode(to_outputs(kind, resource)))
 
     @override
@@ -194,12 +205,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             old = values.decode(request.olds)
             stable = {name: old[name] for name in _STABLE_OUTPUTS if name in old}
             return pb.UpdateResponse(properties=values.encode({**preview_outputs(kind, inputs), **stable}))
-        try:
-            resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
-        except operations.StartFailedError as error:
-            await _abort_with_init_failure(context, kind, error, inputs)
-        except ArmError as error:
-            await _abort(context, error)
+        resource = await self._put(
+            context, kind, inputs, lambda: operations.update(self._azure, kind, inputs)
+        )
         return pb.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
 
     @override
@@ -296,13 +304,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return resource_group.get("location") if resource_group else None
 
 
-async def serve(provider: Provider, port: int = 0) -> tuple[grpc.aio.Server, int]:
-    """Starts a server; it, and its port on 127.0.0.1 (0: the system chooses). Stop it with `server.stop`."""
+async def serve(provider: Provider) -> tuple[grpc.aio.Server, int]:
+    """A started server and its port on 127.0.0.1, which the system chooses. Stop it with `server.stop`."""
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    return server, bound
+    return server, port
 
 
 async def _guard(engine_address: str, context: Context) -> None:
@@ -327,15 +335,6 @@ def _automatic_name(strategy: AutoName, request: pb.CheckRequest) -> tuple[str, 
         if options.mode == modes.ENFORCE or (options.mode == modes.PROPOSE and strategy.takes_proposals):
             return options.proposed_name, True
     return automatic_name(strategy, request.urn, request.randomSeed), strategy.is_random
-
-
-def _missing(kind: ResourceType, inputs: Inputs) -> Iterator[Problem]:
-    if "location" in kind.schema.inputs and "location" not in inputs:
-        yield Problem(
-            "location",
-            "missing required property 'location'. Either set it explicitly or configure it with "
-            "'pulumi config set azure-native:location <value>'.",
-        )
 
 
 async def _abort(
