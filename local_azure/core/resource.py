@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -69,7 +69,7 @@ class ResourceType:
     replace_on: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict[str, str])
     singleton: bool = False
-    check: Callable[[Inputs], list[Problem]] = lambda _inputs: []
+    check: Callable[[Inputs], Iterable[Problem]] = lambda _inputs: []
     validate: Callable[[Azure, Resource, Resource | None], None] = lambda _azure, _resource, _previous: None
     complete: Callable[[Azure, Resource, Resource | None], None] = lambda _azure, _resource, _previous: None
     apply: Callable[[Azure, Resource], Awaitable[None]] = _nothing_to_do
