@@ -39,7 +39,14 @@ class Azure:
     provisioning_seconds: float = 0.3
 
 
-async def _nothing_to_do(_azure: Azure, _resource: Resource) -> None: ...
+def no_problems(_inputs: Inputs) -> Iterable[Problem]:
+    return ()
+
+
+def accept(_azure: Azure, _resource: Resource, _previous: Resource | None) -> None: ...
+
+
+async def nothing_to_do(_azure: Azure, _resource: Resource) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,12 @@ class ResourceType:
     replace_on: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict[str, str])
     singleton: bool = False
-    check: Callable[[Inputs], Iterable[Problem]] = lambda _inputs: []
-    validate: Callable[[Azure, Resource, Resource | None], None] = lambda _azure, _resource, _previous: None
-    complete: Callable[[Azure, Resource, Resource | None], None] = lambda _azure, _resource, _previous: None
-    apply: Callable[[Azure, Resource], Awaitable[None]] = _nothing_to_do
-    start: Callable[[Azure, Resource], Awaitable[None]] = _nothing_to_do
-    remove: Callable[[Azure, Resource], Awaitable[None]] = _nothing_to_do
+    check: Callable[[Inputs], Iterable[Problem]] = no_problems
+    validate: Callable[[Azure, Resource, Resource | None], None] = accept
+    complete: Callable[[Azure, Resource, Resource | None], None] = accept
+    apply: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    start: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
+    remove: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
     refuse_delete: Callable[[Azure, Resource], None] = lambda _azure, _resource: None
     shape: Callable[[Resource, Inputs], None] = lambda _resource, _outputs: None
 
