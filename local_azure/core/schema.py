@@ -150,34 +150,29 @@ def _check_object(
 
 
 def _check_value(value: object, kind: Kind, path: str) -> list[Problem]:
-    if value is UNKNOWN or isinstance(kind, Anything):
+    if value is UNKNOWN:
         return []
-    wrong = [Problem(path, f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}")]
     match kind:
-        case Scalar():
-            return [] if _is_scalar(value, kind.kind) else wrong
-        case Choice():
-            if not isinstance(value, str):
-                return wrong
+        case Anything():
+            return []
+        case Scalar() if _is_scalar(value, kind.kind):
+            return []
+        case Choice() if isinstance(value, str):
             if value in kind.values:
                 return []
-            allowed = ", ".join(map(repr, kind.values))
-            hint = nearest(value, kind.values)
-            return [Problem(path, f"'{path}' is {value!r}; expected one of {allowed}.{hint}")]
-        case ListOf():
-            if not isinstance(value, list):
-                return wrong
-            children = [(f"{path}[{n}]", element) for n, element in enumerate(cast("list[Any]", value))]
+            hint = f"expected one of {', '.join(map(repr, kind.values))}.{nearest(value, kind.values)}"
+            return [Problem(path, f"'{path}' is {value!r}; {hint}")]
+        case ListOf() if isinstance(value, list):
+            children = [(f"{path}[{n}]", child) for n, child in enumerate(cast("list[Any]", value))]
             return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
-        case MapOf():
-            if not isinstance(value, dict):
-                return wrong
+        case MapOf() if isinstance(value, dict):
             children = [(f"{path}.{key}", child) for key, child in cast("dict[str, Any]", value).items()]
             return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
-        case ObjectRef():
-            if not isinstance(value, dict):
-                return wrong
+        case ObjectRef() if isinstance(value, dict):
             return _check_object(cast("dict[str, Any]", value), object_type(kind), path)
+        case _:
+            reason = f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}"
+            return [Problem(path, reason)]
 
 
 def _is_scalar(value: object, kind: str) -> bool:
@@ -185,15 +180,9 @@ def _is_scalar(value: object, kind: str) -> bool:
 
 
 def _type_name(kind: Kind) -> str:
-    match kind:
-        case Scalar():
-            return kind.kind
-        case Choice():
-            return "string"
-        case ListOf():
-            return "array"
-        case _:
-            return "object"
+    if isinstance(kind, Scalar | Choice):
+        return kind.kind if isinstance(kind, Scalar) else "string"
+    return "array" if isinstance(kind, ListOf) else "object"
 
 
 def _described(value: object) -> str:
