@@ -122,23 +122,15 @@ def test_nothing_is_created_in_a_group_that_is_being_deleted(world: World) -> No
     assert not groups.check_existence("rg")
 
 
-@pytest.mark.parametrize("level", ["CanNotDelete", "ReadOnly"])
-@pytest.mark.parametrize("scope", [GROUP_ID, ACCOUNT_ID, f"{ACCOUNT_ID}/tableServices/default/tables/table"])
-def test_a_lock_at_a_group_or_below_it_protects_all_of_it(world: World, scope: str, level: str) -> None:
-    for token, inputs in (
-        (stack.GROUP, stack.group_inputs()),
-        (stack.ACCOUNT, stack.account_inputs()),
-        (stack.TABLE, stack.in_account(tableName="table")),
-        (stack.LOCK, stack.lock_inputs(scope, level)),
-    ):
-        world.create(token, inputs)
+def test_a_lock_below_a_group_refuses_its_deletion_at_once(world: World) -> None:
+    world.create_site()
+    world.create(stack.LOCK, stack.lock_inputs(ACCOUNT_ID))
     before, client = world.store.list(), world.clients.resources
 
     assert refusal(client.resource_groups.begin_delete, "rg") == (409, "ScopeLocked")
     assert refusal(client.resources.begin_delete_by_id, ACCOUNT_ID, **VERSION) == (409, "ScopeLocked")
 
     assert world.store.list() == before
-    assert world.services.exists == {"storage assistantsa", "table assistantsa/table"}
 
 
 def test_resources_are_listed_by_type_tag_and_group(world: World) -> None:

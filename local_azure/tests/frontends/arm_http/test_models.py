@@ -44,14 +44,6 @@ def account(world: World) -> Resource:
     return create(world, tags={"stack": "pr-7"}, identity={"type": "SystemAssigned"})
 
 
-def test_accounts_are_read_and_listed(world: World, account: Resource) -> None:
-    accounts = world.clients.cognitive.accounts
-    properties: dict[str, str] = accounts.get("rg", "assistant-ai").as_dict()["properties"]
-    assert properties["custom_sub_domain_name"] == "assistant-ai"
-    assert [listed.id for listed in accounts.list()] == [account["id"]]
-    assert [listed.id for listed in accounts.list_by_resource_group("rg")] == [account["id"]]
-
-
 @pytest.mark.usefixtures("account")
 def test_a_deleted_account_is_kept_for_48_hours(world: World) -> None:
     delete(world)

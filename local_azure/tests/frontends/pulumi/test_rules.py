@@ -182,17 +182,23 @@ def test_the_role_of_an_assignment_cannot_change(cloud: Cloud) -> None:
         cloud.update(stack.ASSIGNMENT, stack.assignment_inputs(stack.GROUP_ID, principal, stack.BLOB_OWNER))
 
 
-def test_a_lock_protects_what_is_at_below_and_above_its_scope(cloud: Cloud) -> None:
+@pytest.mark.parametrize("level", ["CanNotDelete", "ReadOnly"])
+def test_a_lock_protects_what_is_at_below_and_above_its_scope(cloud: Cloud, level: str) -> None:
     created = cloud.create_stack()
-    lock = cloud.create(stack.LOCK, stack.lock_inputs(stack.ACCOUNT_ID))
+    lock = cloud.create(stack.LOCK, stack.lock_inputs(stack.ACCOUNT_ID, level))
+    before, services = cloud.store.list(), set(cloud.services.exists)
     for token in (stack.CONTAINER, stack.ACCOUNT, stack.GROUP):
         with pytest.raises(ArmError, match='Status=409 Code="ScopeLocked"'):
             cloud.delete(created[token])
-    cloud.update(stack.ACCOUNT, stack.account_inputs(tags={"a": "b"}))
+    assert (cloud.store.list(), cloud.services.exists) == (before, services)
+    for token, inputs in ((stack.ACCOUNT, stack.account_inputs()), (stack.GROUP, stack.group_inputs())):
+        if level == "ReadOnly" and token == stack.ACCOUNT:
+            with pytest.raises(ArmError, match="ScopeLocked"):
+                cloud.update(token, inputs)
+        else:
+            cloud.update(token, inputs)
     cloud.delete(lock)
-    cloud.create(stack.LOCK, stack.lock_inputs(stack.GROUP_ID, "ReadOnly"))
-    with pytest.raises(ArmError, match="ScopeLocked"):
-        cloud.update(stack.ACCOUNT, stack.account_inputs())
+    cloud.delete(created[stack.CONTAINER])
 
 
 def test_a_create_that_fails_in_a_service_leaves_no_resource(cloud: Cloud) -> None:
