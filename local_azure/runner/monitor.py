@@ -125,7 +125,7 @@ def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, 
     if not (changed or kind):
         return new
     arm_id = old.id or (kind.id_of(new.inputs) if kind else "")
-    record.write(urn, replace(old if old.id else new, id=arm_id, pending=True))
+    record.note(urn, replace(old if old.id else new, id=arm_id, pending=True))
     if old.id:
         fields = {"id": old.id, "olds": old.outputs, "news": new.inputs}
         response = call(providers, "Update", urn, quiet=not changed, **fields)
@@ -133,7 +133,7 @@ def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, 
     try:
         response = call(providers, "Create", urn, properties=new.inputs)
     except RefusedError:
-        record.write(urn, None)
+        record.note(urn, None)
         raise
     return replace(new, id=response.id, outputs=values.decode(response.properties))
 
@@ -148,7 +148,7 @@ def delete(record: Record, providers: Providers, urns: set[str], *, checking: bo
         try:
             if entry.id:
                 call(providers, "Delete", urn, id=entry.id, properties=entry.outputs)
-            record.write(urn, None)
+            record.note(urn, None)
         except (CommandError, OSError) as error:
             raise CommandError(f"{label(urn)}: {error}\n{_FAILED}") from error
 
@@ -175,7 +175,7 @@ class Monitor(MockMonitor):
             problems += ["it is declared twice: give one of the two another name"] * repeated
             if not problems and not self.checking:
                 new = put(self.record, self.providers, urn, old, new, changed=changed)
-                self.record.write(urn, new)
+                self.record.note(urn, new)
         except (CommandError, OSError) as error:
             problems = [str(error)]
         self.problems += [f"{label(urn)}: {problem}" for problem in problems]
@@ -187,7 +187,7 @@ class Monitor(MockMonitor):
         if not self.checking and STACK in request.urn:
             exports: dict[str, Any] = rpc.deserialize_properties(request.outputs)
             outputs = {key: "[secret]" if rpc.is_rpc_secret(out) else out for key, out in exports.items()}
-            self.record.write(request.urn, Entry(outputs=outputs))  # as `pulumi stack output` prints them
+            self.record.note(request.urn, Entry(outputs=outputs))  # as `pulumi stack output` prints them
         return Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 # as above

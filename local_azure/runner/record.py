@@ -30,7 +30,7 @@ class Record:
         content: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
         self.entries = {urn: Entry(**entry) for urn, entry in content.items()}
 
-    def write(self, urn: str, entry: Entry | None) -> None:
+    def note(self, urn: str, entry: Entry | None) -> None:
         """Replaces the entry, or removes it (None). Raises OSError."""
         with self._lock:
             self.entries.pop(urn, None)

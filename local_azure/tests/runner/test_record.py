@@ -10,7 +10,7 @@ from local_azure.runner.record import Entry, Record, cli_resources, record_file,
 
 def test_a_record_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path) -> None:
     entry = Entry("id", {"a": [1]}, {"b": None}, ["urn:x"], protect=True, pending=True)
-    Record(tmp_path / "r.json").write("urn:y", entry)
+    Record(tmp_path / "r.json").note("urn:y", entry)
 
     assert Record(tmp_path / "r.json").entries == {"urn:y": entry}
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o600
@@ -20,7 +20,7 @@ def test_a_stack_is_the_runners_while_it_has_a_resource(tmp_path: Path) -> None:
     file = record_file(Home(tmp_path), "shop", "local")
     file.parent.mkdir()
     for entry, expected in ((None, False), (Entry(), False), (Entry("id"), True), (None, False)):
-        Record(file).write("urn", entry)
+        Record(file).note("urn", entry)
         assert runner_resources(Home(tmp_path), "shop", "local") is expected
         assert not runner_resources(Home(tmp_path), "shop", "test")
 
