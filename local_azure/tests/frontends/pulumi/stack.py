@@ -4,7 +4,7 @@ from typing import Any
 
 from local_azure.core import ids
 from local_azure.core.access import IDENTITY_TYPE
-from local_azure.core.store import SUBSCRIPTION_ID
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.services.storage.resource_types import ACCOUNT_TYPE
 from local_azure.services.web.resource_types import PLAN_TYPE
 
@@ -24,6 +24,10 @@ ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 PLAN = "azure-native:web:AppServicePlan"
 SITE = "azure-native:web:WebApp"
+ROLE = "azure-native:authorization:RoleDefinition"
+CREDENTIAL = "azure-native:managedidentity:FederatedIdentityCredential"
+VAULT = "azure-native:keyvault:Vault"
+KEY = "azure-native:keyvault:Key"
 SCM = "azure-native:web:WebAppScmAllowed"
 
 SUBSCRIPTION = ids.subscription(SUBSCRIPTION_ID)
@@ -95,15 +99,50 @@ def plan_inputs(name: str = "plan", **more: Any) -> Inputs:
     } | more
 
 
-def assignment_inputs(scope: str, principal: str, guid: str = TABLE_CONTRIBUTOR, **more: Any) -> Inputs:
+def assignment_inputs(scope: str = GROUP_ID, guid: str = TABLE_CONTRIBUTOR, **more: Any) -> Inputs:
     return {
         "scope": scope,
-        "principalId": principal,
-        "principalType": "ServicePrincipal",
+        "principalId": DEVELOPER_PRINCIPAL_ID,
+        "principalType": "User",
         "roleDefinitionId": role(guid),
         "roleAssignmentName": "6f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11",
         **more,
     }
+
+
+def role_inputs(**more: Any) -> Inputs:
+    return {
+        "scope": SUBSCRIPTION,
+        "roleDefinitionId": "0b7f1f5e-3f1c-5d3e-8a41-2f8d1c7e9a10",
+        "roleName": "Assistant settings reader",
+        "assignableScopes": [SUBSCRIPTION],
+        "permissions": [{"actions": ["Microsoft.Web/sites/config/list/action"]}],
+        **more,
+    }
+
+
+def credential_inputs(name: str = "github-main", **more: Any) -> Inputs:
+    return {
+        **identity_inputs(),
+        "federatedIdentityCredentialResourceName": name,
+        "issuer": "https://token.actions.githubusercontent.com",
+        "subject": "repo:o/r:pull_request",
+        "audiences": ["api://AzureADTokenExchange"],
+        **more,
+    }
+
+
+def vault_inputs(name: str = "kv-state", **properties: Any) -> Inputs:
+    sku = {"family": "A", "name": "standard"}
+    given = {"tenantId": TENANT_ID, "sku": sku, "enableRbacAuthorization": True, **properties}
+    return {"resourceGroupName": "rg", "vaultName": name, "properties": given}
+
+
+def key_inputs(**properties: Any) -> Inputs:
+    """A property that is None is left out."""
+    given = {"kty": "RSA", "keySize": 3072, "keyOps": ["encrypt", "decrypt"], **properties}
+    given = {name: value for name, value in given.items() if value is not None}
+    return {"resourceGroupName": "rg", "vaultName": "kv-state", "keyName": "state", "properties": given}
 
 
 def lock_inputs(scope: str, level: str = "CanNotDelete") -> Inputs:

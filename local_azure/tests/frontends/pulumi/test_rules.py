@@ -16,6 +16,11 @@ from local_azure.tests.frontends.pulumi.stack import Inputs
 from local_azure.tests.frontends.pulumi.support import CheckError, Cloud
 
 NOBODY = "00000000-0000-4000-8000-000000000009"
+CONDITION = (
+    "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR "
+    "(@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals "
+    "{b7e6dc6d-f1e8-4753-8033-0f276bb0955b}))"
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,14 @@ NOBODY = "00000000-0000-4000-8000-000000000009"
         (stack.LOCK, {**stack.lock_inputs("/x"), "lockName": "a/b"}, "lockName"),
         (stack.LOCK, stack.lock_inputs("/x", "CannotDelete"), "level"),
         (stack.BLOB_SERVICE, stack.in_account(blobServicesName="b"), "blobServicesName"),
+        *(
+            (stack.CREDENTIAL, stack.credential_inputs(name), "federatedIdentityCredentialResourceName")
+            for name in ("ab", "-ab", "a b c", "a" * 121, "a:b")
+        ),
+        *(
+            (stack.VAULT, stack.vault_inputs(name), "vaultName")
+            for name in ("kv", "a" * 25, "1kv", "kv-", "kv--x", "kv_x")
+        ),
     ],
 )
 def test_names_and_enums_are_checked_in_a_preview(
@@ -48,7 +61,7 @@ def test_names_and_enums_are_checked_in_a_preview(
     ("token", "old", "new", "replaces"),
     [
         (stack.OPENAI, stack.openai_inputs(), stack.openai_inputs(subdomain="b"), True),
-        (stack.ASSIGNMENT, stack.assignment_inputs("/s", "p"), stack.assignment_inputs("/s", "q"), True),
+        (stack.ASSIGNMENT, {"principalId": "a"}, {"principalId": "b"}, True),
         (stack.PLAN, stack.plan_inputs(), stack.plan_inputs(reserved=False), True),
         (stack.SITE, {"kind": "functionapp,linux"}, {"kind": "functionapp"}, True),
         (stack.ACCOUNT, {"isHnsEnabled": False}, {"isHnsEnabled": True}, True),
@@ -103,10 +116,60 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
             ),
             "FailedIdentityOperation",
         ),
+        # role assignments, and their conditions
+        (stack.ASSIGNMENT, stack.assignment_inputs(roleAssignmentName="x"), "InvalidRoleAssignmentId"),
+        (stack.ASSIGNMENT, stack.assignment_inputs(guid=NOBODY), "RoleDefinitionDoesNotExist"),
+        (stack.ASSIGNMENT, stack.assignment_inputs(principalId=NOBODY), "PrincipalNotFound"),
+        (stack.ASSIGNMENT, stack.assignment_inputs(f"{stack.GROUP_ID}x"), "ResourceGroupNotFound"),
+        (stack.ASSIGNMENT, stack.assignment_inputs("/subscriptions/other"), "SubscriptionNotFound"),
+        *(
+            (stack.ASSIGNMENT, stack.assignment_inputs(**condition), "InvalidRoleAssignmentCondition")
+            for condition in (
+                {"condition": CONDITION},
+                {"conditionVersion": "2.0"},
+                {"condition": CONDITION, "conditionVersion": "1.0"},
+                {"condition": CONDITION[:-1], "conditionVersion": "2.0"},
+                {"condition": "only five roles", "conditionVersion": "2.0"},
+            )
+        ),
+        # custom roles
+        (stack.ROLE, stack.role_inputs(roleDefinitionId="settings-reader"), "RoleDefinitionIdInvalid"),
+        (stack.ROLE, stack.role_inputs(roleName=""), "InvalidRoleDefinitionName"),
+        (stack.ROLE, stack.role_inputs(roleName="reader"), "RoleDefinitionWithSameNameExists"),
+        (stack.ROLE, stack.role_inputs(roleType="BuiltInRole"), "InvalidRoleDefinitionType"),
+        (stack.ROLE, stack.role_inputs(assignableScopes=[]), "InvalidAssignableScopes"),
+        (stack.ROLE, stack.role_inputs(assignableScopes=["/subscriptions/x"]), "LinkedInvalidPropertyId"),
+        (stack.ROLE, stack.role_inputs(assignableScopes=[stack.GROUP_ID]), "AuthorizationFailed"),
+        (stack.ROLE, stack.role_inputs(permissions=[]), "InvalidPermissions"),
+        (stack.ROLE, stack.role_inputs(permissions=[{"notActions": ["*/read"]}]), "InvalidPermissions"),
+        (stack.ROLE, stack.role_inputs(permissions=[{"actions": ["a b"]}]), "InvalidActionOrNotAction"),
+        (stack.ROLE, stack.role_inputs(permissions=[{"dataActions": ["a"]}]), "InvalidActionOrNotAction"),
+        # federated credentials
+        (stack.CREDENTIAL, stack.credential_inputs(audiences=[]), "audience"),
+        (stack.CREDENTIAL, stack.credential_inputs(audiences=["a", "b"]), "audience"),
+        (stack.CREDENTIAL, stack.credential_inputs(issuer="http://a.example"), "https URL"),
+        (stack.CREDENTIAL, stack.credential_inputs(issuer="https://a.example?x=1"), "https URL"),
+        (stack.CREDENTIAL, stack.credential_inputs(subject=""), "'subject' has 0"),
+        (stack.CREDENTIAL, stack.credential_inputs(subject="s" * 601), "'subject' has 601"),
+        # vaults and keys
+        (stack.VAULT, stack.vault_inputs("kv-b", softDeleteRetentionInDays=6), "from 7 to 90"),
+        (stack.VAULT, stack.vault_inputs("kv-b", softDeleteRetentionInDays=91), "from 7 to 90"),
+        (stack.VAULT, stack.vault_inputs("kv-b", enablePurgeProtection=False), "irreversible"),
+        (stack.VAULT, stack.vault_inputs("kv-b", enableSoftDelete=False), "enableSoftDelete"),
+        (stack.VAULT, stack.vault_inputs("kv-b", enableRbacAuthorization=False), "accessPolicies"),
+        (stack.VAULT, stack.vault_inputs("kv-b", tenantId=NOBODY), "tenant"),
+        (stack.VAULT, stack.vault_inputs("kv-b", createMode="recover"), "reset"),
+        (stack.KEY, stack.key_inputs(keySize=1024), "1024"),
+        (stack.KEY, stack.key_inputs(curveName="P-256"), "curveName"),
+        (stack.KEY, stack.key_inputs(kty="RSA-HSM"), "premium"),
+        (stack.KEY, stack.key_inputs(kty="EC", keyOps=["sign"]), "keySize"),
+        (stack.KEY, stack.key_inputs(kty="EC", keySize=None), "encrypt, decrypt"),
+        (stack.KEY, stack.key_inputs(kty=None), "kty"),
     ],
 )
 def test_a_refusal_leaves_nothing_behind(cloud: Cloud, token: str, inputs: Inputs, text: str) -> None:
     cloud.create_stack()
+    cloud.create(stack.VAULT, stack.vault_inputs())
     before, services = cloud.store.list(), set(cloud.services.exists)
     assert text in cloud.refusal(token, inputs)
     assert (cloud.store.list(), cloud.services.exists) == (before, services)
@@ -135,51 +198,50 @@ def test_a_flex_plan_has_one_app_and_stays_with_it(cloud: Cloud) -> None:
         cloud.delete(created[stack.PLAN])
 
 
-def test_two_deployments_of_one_account_at_once_conflict(tmp_path: Path) -> None:
-    cloud = Cloud(tmp_path / "arm.json", provisioning_seconds=0.01)
-    cloud.create(stack.GROUP, stack.group_inputs())
-    cloud.create(stack.OPENAI, stack.openai_inputs())
-    kind = catalogue.find_type(stack.DEPLOYMENT)
-
-    async def create_two() -> list[Any]:
-        calls = (
-            operations.create(cloud.azure, kind, stack.deployment_inputs(name)) for name in ("one", "two")
-        )
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    created, error = cloud.run(create_two())
-    assert created["name"] == "one"
-    assert isinstance(error, ArmError)
-    assert (error.status, error.code) == (409, "RequestConflict")
-
-
 @pytest.mark.parametrize(
-    ("changes", "code"),
+    ("token", "inputs", "code"),
     [
-        ({"roleAssignmentName": "reader"}, "InvalidRoleAssignmentId"),
-        ({"roleDefinitionId": stack.role(NOBODY)}, "RoleDefinitionDoesNotExist"),
-        ({"principalId": NOBODY}, "PrincipalNotFound"),
-        ({"principalType": "User"}, "PrincipalNotFound"),
-        ({"scope": f"{stack.GROUP_ID}x"}, "ResourceGroupNotFound"),
-        ({"scope": "/subscriptions/other"}, "SubscriptionNotFound"),
-        ({"roleAssignmentName": "7f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11"}, "RoleAssignmentExists"),
+        (
+            stack.DEPLOYMENT,
+            [stack.deployment_inputs("one"), stack.deployment_inputs("two")],
+            "RequestConflict",
+        ),
+        (
+            stack.CREDENTIAL,
+            [stack.credential_inputs("one"), stack.credential_inputs("two", subject="x")],
+            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+        ),
     ],
 )
-def test_role_assignments_that_azure_refuses(cloud: Cloud, changes: Inputs, code: str) -> None:
-    principal = cloud.create_stack()[stack.IDENTITY].get("properties", {})["principalId"]
-    inputs = stack.assignment_inputs(stack.GROUP_ID, principal)
-    created = cloud.create(stack.ASSIGNMENT, inputs)
-    assert created.get("properties", {})["scope"] == stack.GROUP_ID
-    if code != "RoleAssignmentExists":
-        cloud.delete(created)
-    assert f'Code="{code}"' in cloud.refusal(stack.ASSIGNMENT, {**inputs, **changes})
+def test_two_children_that_are_written_at_once_conflict(
+    tmp_path: Path, token: str, inputs: list[Inputs], code: str
+) -> None:
+    cloud = Cloud(tmp_path / "arm.json", provisioning_seconds=0.01)
+    cloud.create_stack()
+    cloud.create(stack.OPENAI, stack.openai_inputs())
+    kind = catalogue.find_type(token)
+
+    async def create_all() -> list[Any]:
+        calls = (operations.create(cloud.azure, kind, child) for child in inputs)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    created, error = cloud.run(create_all())
+    assert created["name"] == "one"
+    assert isinstance(error, ArmError)
+    assert (error.status, error.code) == (409, code)
 
 
-def test_the_role_of_an_assignment_cannot_change(cloud: Cloud) -> None:
+def test_an_assignment_is_unique_names_the_type_of_its_principal_and_never_changes(cloud: Cloud) -> None:
     principal = cloud.create_stack()[stack.IDENTITY].get("properties", {})["principalId"]
-    cloud.create(stack.ASSIGNMENT, stack.assignment_inputs(stack.GROUP_ID, principal))
+    inputs = stack.assignment_inputs(principalId=principal)
+    assert "PrincipalNotFound" in cloud.refusal(stack.ASSIGNMENT, inputs)
+    inputs["principalType"] = "ServicePrincipal"
+    assignment = cloud.create(stack.ASSIGNMENT, inputs)
+    assert assignment.get("properties", {})["scope"] == stack.GROUP_ID
+    again = {**inputs, "roleAssignmentName": "7f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11"}
+    assert 'Status=409 Code="RoleAssignmentExists"' in cloud.refusal(stack.ASSIGNMENT, again)
     with pytest.raises(ArmError, match="RoleAssignmentUpdateNotPermitted"):
-        cloud.update(stack.ASSIGNMENT, stack.assignment_inputs(stack.GROUP_ID, principal, stack.BLOB_OWNER))
+        cloud.update(stack.ASSIGNMENT, {**inputs, "roleDefinitionId": stack.role(stack.BLOB_OWNER)})
 
 
 @pytest.mark.parametrize("level", ["CanNotDelete", "ReadOnly"])
@@ -263,3 +325,48 @@ def test_lifecycle_rules_have_unique_names_and_an_action(cloud: Cloud) -> None:
         assert text in cloud.refusal(token, refused)
     created = cloud.create(token, inputs(("a", expire), ("b", expire)))
     assert created["id"].endswith("/storageAccounts/assistantsa/managementPolicies/default")
+
+
+def test_a_condition_is_kept_with_its_version(cloud: Cloud) -> None:
+    cloud.create(stack.GROUP, stack.group_inputs())
+    condition = {"condition": CONDITION, "conditionVersion": "2.0"}
+    assignment = cloud.create(stack.ASSIGNMENT, stack.assignment_inputs(**condition))
+    assert condition.items() <= assignment.get("properties", {}).items()
+
+
+def test_a_custom_role_has_its_type_and_a_unique_name(cloud: Cloud) -> None:
+    role = cloud.create(stack.ROLE, stack.role_inputs())
+    assert role["id"] == f"{stack.SUBSCRIPTION}{stack.role(role['name'])}"
+    assert role.get("properties", {})["type"] == "CustomRole"
+    other = stack.role_inputs(roleDefinitionId=NOBODY, roleName="ASSISTANT settings reader")
+    assert "RoleDefinitionWithSameNameExists" in cloud.refusal(stack.ROLE, other)
+
+
+def test_a_custom_role_is_assigned_in_its_scopes_and_stays_while_it_is(cloud: Cloud) -> None:
+    cloud.create_stack()
+    role = cloud.create(
+        stack.ROLE, stack.role_inputs(scope=stack.GROUP_ID, assignableScopes=[stack.GROUP_ID])
+    )
+    above = stack.assignment_inputs(stack.SUBSCRIPTION, role["name"])
+    assert "NotAssignable" in cloud.refusal(stack.ASSIGNMENT, above)
+    assignment = cloud.create(stack.ASSIGNMENT, stack.assignment_inputs(stack.IDENTITY_ID, role["name"]))
+    with pytest.raises(ArmError, match="RoleDefinitionHasAssignments"):
+        cloud.delete(role)
+    cloud.delete(assignment)
+    cloud.delete(role)
+    assert cloud.store.get(role["id"]) is None
+
+
+def test_a_federated_credential_is_a_child_of_its_identity_which_has_at_most_twenty(cloud: Cloud) -> None:
+    cloud.create(stack.GROUP, stack.group_inputs())
+    assert "ParentResourceNotFound" in cloud.refusal(stack.CREDENTIAL, stack.credential_inputs())
+    cloud.create(stack.IDENTITY, stack.identity_inputs())
+    credential = cloud.create(stack.CREDENTIAL, stack.credential_inputs())
+    assert credential["id"] == f"{stack.IDENTITY_ID}/federatedIdentityCredentials/github-main"
+    same = stack.credential_inputs("same-issuer-and-subject")
+    assert 'Status=409 Code="Conflict"' in cloud.refusal(stack.CREDENTIAL, same)
+    cloud.create(stack.CREDENTIAL, stack.credential_inputs("other-case", subject="repo:O/r:pull_request"))
+    for number in range(18):
+        cloud.create(stack.CREDENTIAL, stack.credential_inputs(f"main-{number}", subject=f"{number}"))
+    more = stack.credential_inputs("more", subject="more")
+    assert "TooManyFederatedIdentityCredentials" in cloud.refusal(stack.CREDENTIAL, more)
