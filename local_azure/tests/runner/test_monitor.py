@@ -117,8 +117,7 @@ def test_urns_have_the_types_of_all_parents_but_the_stack(monitor: Monitor) -> N
 
 
 def test_ignored_changes_keep_the_values_of_the_resource(file: Path, provider: FakeProvider) -> None:
-    for inputs in ({"tags": {"a": "1"}}, {"sku": "x", "note": "y"}):
-        request = group(**inputs)
+    for request in (group(tags={"a": "1"}), group(sku="x", note="y")):
         request.ignoreChanges.extend(["tags", "sku"])
         change(file, provider, request)
 
@@ -189,9 +188,9 @@ def test_an_option_that_it_would_ignore_is_refused_by_name(
 
 
 def test_the_aliases_that_azure_native_gives_its_own_types_are_accepted(provider: FakeProvider) -> None:
-    request = group()
     spec = alias_pb2.Alias.Spec(type="azure-native:resources/v20200101:ResourceGroup", noParent=False)
-    request.aliases.add(spec=spec)
+    inputs = {"resourceGroupName": "rg"}
+    request = registration(GROUP, "rg", inputs, aliases=[alias_pb2.Alias(spec=spec)])
 
     assert plan(Entry(), IN_GROUP, request, provider.providers())[2] == []
 

@@ -41,7 +41,7 @@ def test_all_problems_are_named_by_their_paths() -> None:
     assert set(account) == {"resourceGroupName", "kind", "sku.name", "tags.a", "isHnsEnabled"}
     assert "'StorageV2'" in account["kind"]
     assert "type 'boolean' but got the string 'yes'" in account["isHnsEnabled"]
-    config = {"cors": {"origins": []}, "appSettings": [{"value": True}]}
+    config = {"cors": {"origins": "x"}, "appSettings": [{"value": True}]}
     site = problems(stack.SITE, resourceGroupName="rg", siteConfig=config, siteConfg={})
     assert set(site) == {"siteConfig.cors.origins", "siteConfig.appSettings[0].value", "siteConfg"}
     assert "Did you mean 'siteConfig'?" in site["siteConfg"]
