@@ -33,7 +33,6 @@ class Call:
     azure: Azure
     operations: AsyncOperations
     principal: str
-    method: str
     path: str
     names: Mapping[str, str]
     query: Mapping[str, str]

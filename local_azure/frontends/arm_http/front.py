@@ -52,7 +52,6 @@ class Arm:
             azure=self._azure,
             operations=self._operations,
             principal=principal,
-            method=request.method,
             path=path,
             names=names,
             query=dict(request.query),

@@ -106,7 +106,13 @@ def test_a_role_allows_its_actions_without_its_exceptions(
 
 def test_the_developer_may_write_and_read_data_in_the_local_subscription_only(store: Store) -> None:
     write = "Microsoft.Storage/storageAccounts/write"
-    assert permits(store, DEVELOPER_PRINCIPAL_ID, ACCOUNT, action=write, data_action=READ_ENTITIES)
+    for data_action in (
+        READ_ENTITIES,
+        "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
+        "Microsoft.Storage/storageAccounts/queueServices/queues/messages/read",
+        "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action",
+    ):
+        assert permits(store, DEVELOPER_PRINCIPAL_ID, ACCOUNT, action=write, data_action=data_action)
     assert not permits(store, DEVELOPER_PRINCIPAL_ID, "/subscriptions/other", action="x/read")
 
 

@@ -160,6 +160,9 @@ def test_a_resource_is_read_changed_and_deleted_by_its_id(world: World) -> None:
     changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
     expected = {**account.get("properties", {}), "minimumTlsVersion": "TLS1_1"}
     assert (changed.tags, dict(changed.properties or {})) == ({"a": "1"}, expected)
+    patch = {"tags": None, "properties": {"minimumTlsVersion": None}}  # null removes
+    changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
+    assert (changed.tags, dict(changed.properties or {})) == ({}, account.get("properties"))
     for _ in range(2):
         resources.begin_delete_by_id(ACCOUNT_ID, **VERSION).result(DEADLINE)
     assert refusal(resources.get_by_id, ACCOUNT_ID, **VERSION) == (404, "ResourceNotFound")

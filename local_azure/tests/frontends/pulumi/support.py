@@ -184,10 +184,12 @@ class Engine:
         await self.stub.Configure(provider_pb2.ConfigureRequest(args=values.encode(dict(config))))
 
     async def check(
-        self, token: str, inputs: Inputs, *, old: Inputs | None = None, seed: bytes = b"seed"
+        self, token: str, inputs: Inputs, *, old: Inputs | None = None, seed: bytes = b"seed", **more: Any
     ) -> Inputs:
         news, olds = values.encode(inputs), values.encode(old or {})
-        request = provider_pb2.CheckRequest(urn=self.urn(token), news=news, olds=olds, randomSeed=seed)
+        request = provider_pb2.CheckRequest(
+            urn=self.urn(token), news=news, olds=olds, randomSeed=seed, **more
+        )
         response = await self.stub.Check(request)
         if response.failures:
             raise CheckError({failure.property: failure.reason for failure in response.failures})

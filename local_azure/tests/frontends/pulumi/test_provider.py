@@ -32,6 +32,7 @@ async def killed(call: Any) -> None:
 async def test_it_has_a_version_and_survives_cancel(engine: Engine) -> None:
     await engine.stub.Cancel(Empty())
     assert (await engine.stub.GetPluginInfo(Empty())).version == "3.29.0"
+    assert "pulumi convert" in await refusal(engine.stub.GetSchema(provider_pb2.GetSchemaRequest()))
 
 
 async def test_another_subscription_in_the_config_is_refused(engine: Engine) -> None:
@@ -69,6 +70,25 @@ async def test_an_automatic_name_comes_from_the_seed_and_is_kept(engine: Engine)
     assert first["resourceGroupName"].startswith("x")
     assert first["__createBeforeDelete"] is True
     assert await engine.check(stack.GROUP, {}, old=first, seed=b"new") == first
+
+
+@pytest.mark.parametrize(
+    ("mode", "token", "proposed"),
+    [
+        ("ENFORCE", stack.GROUP, True),
+        ("PROPOSE", stack.GROUP, True),
+        ("ENFORCE", stack.ASSIGNMENT, True),
+        ("PROPOSE", stack.ASSIGNMENT, False),  # its name is a GUID
+        ("DISABLE", stack.GROUP, False),
+    ],
+)
+async def test_autonaming_settings_of_the_engine_precede_the_automatic_name(
+    engine: Engine, mode: str, token: str, proposed: bool
+) -> None:
+    options = provider_pb2.CheckRequest.AutonamingOptions
+    autonaming = options(proposed_name="proposed", mode=options.Mode.Value(mode))
+    inputs = {"scope": "/s", "principalId": "p", "roleDefinitionId": "r"} if token == stack.ASSIGNMENT else {}
+    assert ("proposed" in (await engine.check(token, inputs, autonaming=autonaming)).values()) == proposed
 
 
 async def test_the_location_is_the_old_one_else_the_configured_one_else_the_groups(engine: Engine) -> None:

@@ -82,6 +82,7 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.DEPLOYMENT, stack.deployment_inputs(), "ParentResourceNotFound"),
         (stack.GROUP, stack.group_inputs("b", location="swedencentrall"), "Did you mean 'swedencentral'?"),
         (stack.GROUP, stack.group_inputs("b", tags={f"t{n}": "" for n in range(51)}), "TooManyTags"),
+        (stack.ACCOUNT, stack.account_inputs("b1a", tags={"n" * 129: ""}), "InvalidTagName"),
         (stack.LOCK, stack.lock_inputs("/subscriptions/other"), "SubscriptionNotFound"),
         (stack.LOCK, stack.lock_inputs(f"{stack.PLAN_ID}x"), "ResourceNotFound"),
         (stack.ACCOUNT, stack.account_inputs(location="westus"), "already existing"),
@@ -291,6 +292,8 @@ def test_an_update_keeps_ids_and_endpoints_and_restarts_an_app(cloud: Cloud) -> 
     identity = cloud.create_stack()[stack.IDENTITY]
     updated = cloud.update(stack.IDENTITY, {**stack.identity_inputs(), "tags": {"a": "b"}})
     assert updated.get("properties") == identity.get("properties")
+    with pytest.raises(ArmError, match='Status=409 Code="InvalidResourceLocation"'):
+        cloud.update(stack.IDENTITY, {**stack.identity_inputs(), "location": "westus"})
     cloud.create(stack.SITE, stack.site_inputs())
     cloud.update(stack.SITE, stack.site_inputs(httpsOnly=False))
     assert cloud.services.configured == ["assistant-app", "assistant-app"]
