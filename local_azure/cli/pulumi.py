@@ -167,8 +167,8 @@ def _option(words: list[str], short: str, long: str) -> str | None:
 
 
 def _exists(home: Home, project: str, stack: str) -> bool:
-    file = state_file(home.backend, project, stack)
-    return file.exists() or file.with_suffix(".json.gz").exists()
+    folder = home.backend / ".pulumi" / "stacks" / project
+    return any((folder / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
 
 
 def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:

@@ -1,14 +1,14 @@
-"""Locks and state files that a killed CLI leaves."""
+"""Locks and state files as a CLI leaves them that was killed while it wrote."""
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
-from local_azure.home import state_file
 
 STATE = '{"version": 3, "checkpoint": {"latest": null}}'
 HOST = os.uname().nodename
@@ -16,20 +16,17 @@ HOST = os.uname().nodename
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Path:
-    """With a stack `local` whose lock a killed process on this host left."""
-    file(tmp_path).parent.mkdir(parents=True)
+    """With a stack `local` that a process on this host held when it was killed."""
+    state(tmp_path).parent.mkdir(parents=True)
     for ending in ("", ".bak"):
-        file(tmp_path, ending).write_text(STATE)
-        file(tmp_path, f"{ending}.attrs").write_text("{}")
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    lock(tmp_path, ended.pid, HOST)
+        state(tmp_path, ending).write_text(STATE)
+        state(tmp_path, f"{ending}.attrs").write_text("{}")
+    lock(tmp_path, ended_process(), HOST)
     return tmp_path
 
 
-def file(backend: Path, ending: str = "") -> Path:
-    state = state_file(backend, "p", "local")
-    return state.with_name(f"{state.name}{ending}")
+def state(backend: Path, ending: str = "") -> Path:
+    return backend / ".pulumi" / "stacks" / "p" / f"local.json{ending}"
 
 
 def lock(backend: Path, pid: int, host: str) -> Path:
@@ -42,37 +39,57 @@ def lock(backend: Path, pid: int, host: str) -> Path:
     return path
 
 
-def test_only_locks_of_ended_processes_on_this_host_are_removed(backend: Path) -> None:
+def ended_process() -> int:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_only_locks_of_processes_that_are_gone_from_this_host_are_removed(backend: Path) -> None:
     (stranded,) = (backend / ".pulumi" / "locks").rglob("*.json")
     pid = json.loads(stranded.read_text())["pid"]
-    locks = [lock(backend, os.getpid(), HOST), lock(backend, pid, "elsewhere"), lock(backend, 1, "cut-off")]
-    locks[2].write_text("")
+    running, elsewhere = lock(backend, os.getpid(), HOST), lock(backend, pid, "elsewhere")
 
     (message,) = clear_stranded(backend, "p", "local")
 
     assert f"removed the lock of ann@{HOST} (pid {pid}) since 2026-11-25T12:00:05Z" in message
-    kept = {path for path in locks for path in (path, path.with_name(f"{path.name}.attrs"))}
-    assert set(stranded.parent.iterdir()) == kept
+    kept = {path for file in (running, elsewhere) for path in (file, file.with_name(f"{file.name}.attrs"))}
+    assert set(running.parent.iterdir()) == kept
     assert locked_stacks(backend, "p") == ["local"]
 
 
-def test_cut_off_files_are_recovered(backend: Path) -> None:
-    """With such attributes every later command of the CLI ends with `failed to load checkpoint: EOF`."""
-    file(backend).write_text(STATE[:20])
-    file(backend, ".attrs").write_text("")
+def test_a_lock_that_cannot_be_read_stays(backend: Path) -> None:
+    cut_off = lock(backend, 1, "elsewhere")
+    cut_off.write_text("")
+
+    clear_stranded(backend, "p", "local")
+
+    assert list(cut_off.parent.glob("*.json")) == [cut_off]
+
+
+def test_attributes_that_were_cut_off_are_removed(backend: Path) -> None:
+    """With such a file every later command of the CLI ends with `failed to load checkpoint: EOF`."""
+    state(backend, ".attrs").write_text("")
 
     messages = clear_stranded(backend, "p", "local")
 
-    assert file(backend).read_text() == STATE
-    assert not file(backend, ".attrs").exists()
-    assert file(backend, ".bak.attrs").exists()
+    assert not state(backend, ".attrs").exists()
+    assert state(backend, ".bak.attrs").exists()
     assert "removed local.json.attrs, whose writing was cut off" in messages
 
 
-def test_the_state_of_a_running_command_is_left_alone(backend: Path) -> None:
-    file(backend, ".attrs").write_text("")
+def test_a_state_that_was_cut_off_is_taken_from_its_backup(backend: Path) -> None:
+    state(backend).write_text(STATE[:20])
+
+    clear_stranded(backend, "p", "local")
+
+    assert state(backend).read_text() == STATE
+
+
+def test_a_state_that_somebody_works_on_is_left_alone(backend: Path) -> None:
+    state(backend, ".attrs").write_text("")
     lock(backend, os.getpid(), HOST)
 
     clear_stranded(backend, "p", "local")
 
-    assert file(backend, ".attrs").exists()
+    assert state(backend, ".attrs").exists()

@@ -85,6 +85,9 @@ class FakeServices:
     host_keys = functions = host_status = synchronise_triggers = _unused
 
 
+FakeStorage = FakeServices
+
+
 @dataclass
 class FakeModels:
     """OpenAI accounts by name. Deleting one waits for `release`."""
