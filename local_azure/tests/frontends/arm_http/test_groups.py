@@ -144,6 +144,7 @@ def test_resources_are_listed_by_type_tag_and_group(world: World) -> None:
     assert names(resources.list(filter=storage)) == ["assistantsa", "second"]
     assert names(resources.list(filter=f"{storage} and resourceGroup eq 'other'")) == ["second"]
     assert names(resources.list(filter=f"{storage} and name ne 'second'")) == ["assistantsa"]
+    assert names(resources.list(filter="location eq 'East US 2'")) == names(resources.list())
     assert names(resources.list(filter="tagName eq 'a' and tagValue eq 'b'")) == ["second"]
     assert names(resources.list_by_resource_group("other")) == ["second"]
     absent = refusal(lambda: names(resources.list_by_resource_group("none")))

@@ -1,4 +1,4 @@
-"""Function apps by azure-mgmt-web, and the lists of role assignments and locks."""
+"""Function apps by azure-mgmt-web, and requests for which the SDKs have no operation."""
 
 from typing import Any
 
@@ -14,6 +14,9 @@ from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import GROUP_ID, SUBSCRIPTION
 
 APP = ("rg", "assistant-app")
+TAGS = f"{GROUP_ID}/providers/Microsoft.Resources/tags/default"
+LOCK = f"{GROUP_ID}/providers/{LOCK_TYPE}/keep"
+ASSIGNMENTS = f"{GROUP_ID}/providers/{ROLE_ASSIGNMENT_TYPE}"
 
 
 def settings(world: World) -> dict[str, str]:
@@ -73,17 +76,21 @@ def test_a_read_only_lock_refuses_to_read_and_write_app_settings(world: World) -
             call(world)
 
 
-def listed(world: World, path: str, text: str = "") -> list[dict[str, Any]]:
-    """A list for which the SDKs have no operation; `text` is the filter."""
+def send(world: World, method: str, path: str, body: object = None) -> requests.Response:
+    """A request for which the SDKs have no operation."""
     token = world.clients.credential.get_token("https://management.azure.com/.default").token
-    response = requests.get(
-        f"{world.clients.cloud.endpoint}{path}",
-        params={"api-version": "2022-04-01", **({"$filter": text} if text else {})},
+    return requests.request(
+        method,
+        f"{world.clients.cloud.endpoint}{path}{'&' if '?' in path else '?'}api-version=2022-04-01",
+        json=body,
         headers={"Authorization": f"Bearer {token}"},
         timeout=20,
     )
-    assert response.status_code == 200, response.text
-    return response.json()["value"]
+
+
+def listed(world: World, path: str, text: str = "") -> list[dict[str, Any]]:
+    """`text` is the filter."""
+    return send(world, "GET", f"{path}?$filter={text}" if text else path).json()["value"]
 
 
 def test_role_assignments_and_locks_are_listed_for_a_scope(world: World) -> None:
@@ -92,14 +99,44 @@ def test_role_assignments_and_locks_are_listed_for_a_scope(world: World) -> None
     scopes = [SUBSCRIPTION, GROUP_ID, site["id"]]
     for scope in scopes:
         world.assign("Reader", scope)
-    path = f"{GROUP_ID}/providers/{ROLE_ASSIGNMENT_TYPE}"
 
     def scopes_of(assignments: list[dict[str, Any]]) -> list[str]:
         return [assignment["properties"]["scope"] for assignment in assignments]
 
-    assert scopes_of(listed(world, path)) == scopes
-    assert scopes_of(listed(world, path, "atScope()")) == scopes[:2]
-    assert scopes_of(listed(world, path, "principalId eq 'nobody'")) == []
+    assert scopes_of(listed(world, ASSIGNMENTS)) == scopes
+    assert scopes_of(listed(world, ASSIGNMENTS, "atScope()")) == scopes[:2]
+    assert scopes_of(listed(world, ASSIGNMENTS, "principalId eq 'nobody'")) == []
     path = f"{GROUP_ID}/providers/{LOCK_TYPE}"
     assert [lock["name"] for lock in listed(world, path)] == ["keep"]
     assert listed(world, path, "atScope()") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("GET", f"{SUBSCRIPTION}/operationresults/x", None, (404, "OperationNotFound")),
+        ("GET", f"{SUBSCRIPTION}/resourceGroups?$top=0", None, (400, "InvalidQueryParameterValue")),
+        ("GET", f"{GROUP_ID}/providers/Microsoft.Other/things", None, (404, "InvalidResourceType")),
+        ("GET", f"{ASSIGNMENTS}?$filter=x eq 'y'", None, (400, "UnsupportedQuery")),
+        ("PUT", GROUP_ID, {"tags": {}}, (400, "LocationRequired")),
+        ("PATCH", GROUP_ID, {"tag": {}}, (400, "InvalidRequestContent")),
+        ("PATCH", GROUP_ID, [], (400, "InvalidRequestContent")),
+        ("PATCH", TAGS, {"operation": "Add", "properties": {"tags": {}}}, (400, "InvalidRequestContent")),
+        ("PUT", TAGS, {"properties": {"tags": ["a"]}}, (400, "InvalidRequestContent")),
+        ("GET", f"{LOCK}{TAGS.removeprefix(GROUP_ID)}", None, (400, "TagsNotSupported")),
+    ],
+)
+def test_a_request_that_arm_refuses(
+    world: World, method: str, path: str, body: object, error: tuple[int, str]
+) -> None:
+    world.create(stack.GROUP, stack.group_inputs())
+    world.create(stack.LOCK, stack.lock_inputs(GROUP_ID))
+    response = send(world, method, path, body)
+    assert (response.status_code, response.json()["error"]["code"]) == error
+
+
+def test_a_resource_is_put_by_its_id(world: World) -> None:
+    world.create(stack.GROUP, stack.group_inputs())
+    body = {"properties": {"level": "ReadOnly"}}
+    assert [send(world, "PUT", LOCK, body).status_code for _ in range(2)] == [201, 200]
+    assert world.store.require(LOCK).get("properties") == {"level": "ReadOnly"}
