@@ -76,7 +76,7 @@ def test_a_read_only_lock_refuses_to_read_and_write_app_settings(world: World) -
             call(world)
 
 
-def send(world: World, method: str, path: str, body: object = None) -> requests.Response:
+def send(world: World, method: str, path: str, body: Any = None) -> requests.Response:
     """A request for which the SDKs have no operation."""
     token = world.clients.credential.get_token("https://management.azure.com/.default").token
     return requests.request(
