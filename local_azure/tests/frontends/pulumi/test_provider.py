@@ -79,6 +79,7 @@ async def test_an_automatic_name_comes_from_the_seed_and_is_kept(engine: Engine)
         ("PROPOSE", stack.GROUP, True),
         ("ENFORCE", stack.ASSIGNMENT, True),
         ("PROPOSE", stack.ASSIGNMENT, False),  # its name is a GUID
+        ("PROPOSE", stack.BLOB_SERVICE, False),  # its name is `default`
         ("DISABLE", stack.GROUP, False),
     ],
 )
@@ -87,8 +88,13 @@ async def test_autonaming_settings_of_the_engine_precede_the_automatic_name(
 ) -> None:
     options = provider_pb2.CheckRequest.AutonamingOptions
     autonaming = options(proposed_name="proposed", mode=options.Mode.Value(mode))
-    inputs = {"scope": "/s", "principalId": "p", "roleDefinitionId": "r"} if token == stack.ASSIGNMENT else {}
-    assert ("proposed" in (await engine.check(token, inputs, autonaming=autonaming)).values()) == proposed
+    inputs: dict[str, stack.Inputs] = {
+        stack.ASSIGNMENT: {"scope": "/s", "principalId": "p", "roleDefinitionId": "r"},
+        stack.BLOB_SERVICE: stack.in_account(),
+    }
+    assert (
+        "proposed" in (await engine.check(token, inputs.get(token, {}), autonaming=autonaming)).values()
+    ) == proposed
 
 
 async def test_the_location_is_the_old_one_else_the_configured_one_else_the_groups(engine: Engine) -> None:
