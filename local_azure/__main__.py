@@ -1,25 +1,28 @@
-"""`python -m local_azure`: start, look at, use and stop a local Azure."""
+"""`python -m local_azure`: start, inspect, use and stop a local Azure."""
 
 import argparse
 import os
 import sys
 from importlib import import_module
+from typing import TypeAlias
 
 from local_azure.cli.output import CommandError, note
 from local_azure.home import ENVIRONMENT_VARIABLE, Home, HomeError
 from local_azure.loopback import without_proxy
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+
 _EPILOG = f"""\
 examples:
   python -m local_azure pulumi up          bring the stack up on local Azure
   python -m local_azure exec -- COMMAND    any program that calls `pulumi` or an Azure SDK
-  python -m local_azure portal list        what is in it; `portal --help` says how to change it
+  python -m local_azure portal list        its resources; `portal --help`: how to change them
   python -m local_azure status             what runs, and where
   python -m local_azure rows ChatState     the rows of a table
-  python -m local_azure model requests     what its chat model was asked
+  python -m local_azure model requests     the requests to its chat model
   python -m local_azure reset              remove all of it
 
-All files stand in .local, or in the folder that {ENVIRONMENT_VARIABLE} names.
+All files are in .local, or in the folder that {ENVIRONMENT_VARIABLE} names.
 
 exit codes:
   0  done (status: it runs)
@@ -41,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    start = _add(commands, "start", "control", "start it, or say that it runs", "start --port 8443")
+    start = _add(commands, "start", "control", "start it, unless it runs", "start --port 8443")
     start.add_argument("--port", type=_port, help="port of the gateway (default: one that stays the same)")
     start.add_argument(
         "--new-ports",
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     logs = _add(commands, "logs", "show", "show the logs of its processes", "logs -f daemon")
     logs.add_argument("name", nargs="?", metavar="NAME", help="one log (default: all)")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument("-f", "--follow", action="store_true", help="continue until Ctrl-C")
     logs.add_argument(
         "-n", "--lines", type=int, default=50, metavar="N", help="lines of each log (default 50)"
     )
@@ -71,107 +74,67 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument("--partition", metavar="KEY", help="only the rows with this PartitionKey")
 
     _add_model(commands)
-
-    pulumi = _add(
-        commands,
-        "pulumi",
-        "pulumi",
-        "run Pulumi against it; starts it when it does not run",
-        "pulumi up --yes",
-        add_help=False,
-    )
-    pulumi.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
-
     _add_runner(commands)
-
-    portal = _add(
-        commands,
-        "portal",
-        "portal",
-        "change what is in it behind Pulumi's back, as the portal would",
-        "portal --help",
-        add_help=False,
-    )
-    portal.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
-
-    execute = _add(
-        commands,
-        "exec",
-        "execute",
-        "run any program that calls `pulumi` or an Azure SDK against it; starts it when it does not run",
-        "exec -- pulumi stack ls",
-        function="execute",
-    )
-    execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ARGS")
+    for name, words, summary, example in (  # only for the help: `arguments_of` parses them
+        ("pulumi", "ARGS", "run Pulumi against it; starts it unless it runs", "pulumi up --yes"),
+        ("portal", "ARGS", "change its resources behind Pulumi's back, as the portal does", "portal --help"),
+        (
+            "exec",
+            "-- COMMAND ARGS",
+            "run any program that calls `pulumi` or an Azure SDK against it; starts it unless it runs",
+            "exec -- pulumi stack ls",
+        ),
+    ):
+        command = _add(commands, name, name, summary, example)
+        command.add_argument("arguments", nargs=argparse.REMAINDER, metavar=words)
     return parser
 
 
-def _add_runner(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage] # argparse names no public type
-    runner = _add(
-        commands,
-        "runner",
-        "local_azure.runner.commands",
-        "bring the stack up without the Pulumi CLI; no previews, refresh or state",
-        "runner up",
-    )
+def _add_runner(commands: _Commands) -> None:
+    module = "local_azure.runner.commands"
+    summary = "bring the stack up without the Pulumi CLI; no previews, refresh or state"
+    runner = _add(commands, "runner", module, summary, "runner up")
     actions = runner.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, summary in (
-        ("up", "create what the program declares, update what is there, delete the rest"),
-        ("down", "delete all that the runner has made"),
+        ("up", "create and update what the program declares, delete the rest"),
+        ("down", "delete all resources that the runner created"),
         ("outputs", "print what the program exports, as JSON"),
     ):
-        action = _add(
-            actions, name, "local_azure.runner.commands", summary, f"runner {name}", function="runner"
-        )
+        action = _add(actions, name, module, summary, f"runner {name}", function="runner")
         action.add_argument(
             "--stack", default="local", metavar="NAME", help="its Pulumi.NAME.yaml (default local)"
         )
 
 
-def _add_model(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # pyright: ignore[reportPrivateUsage] # argparse names no public type
+def _add_model(commands: _Commands) -> None:
     model = _add(
-        commands, "model", "model", "look at and steer the chat model behind the OpenAI accounts", "model -h"
+        commands, "model", "model", "inspect and control the chat model of OpenAI accounts", "model -h"
     )
     actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
-    script = _add(
-        actions, "script", "model", "queue exact answers from a JSON file", "model script answers.json"
-    )
+    script = _add(actions, "script", "model", "queue exact answers from a JSON file", "model script FILE")
     script.add_argument("file", metavar="FILE", help="the script; - for standard input")
-    requests = _add(
-        actions, "requests", "model", "show what was asked lately, with the answers", "model requests --json"
-    )
-    requests.add_argument("--json", action="store_true", help="print JSON, bodies whole")
-    clear = _add(actions, "clear", "model", "drop queued answers and kept requests", "model clear")
+    summary = "print the latest requests with their answers"
+    requests = _add(actions, "requests", "model", summary, "model requests --json")
+    requests.add_argument("--json", action="store_true", help="print JSON, with whole bodies")
+    clear = _add(actions, "clear", "model", "drop queued answers and recorded requests", "model clear")
     for action in (script, requests, clear):
         action.add_argument("--account", metavar="NAME", help="OpenAI account (default: the only one)")
-    use = _add(
-        actions,
-        "use",
-        "model",
-        "send every request to a server with OpenAI's API, or to the stand-in again",
-        "model use http://127.0.0.1:11434/v1 --model llama3.2",
-    )
+    summary = "send all requests to a server with OpenAI's API, or to the stand-in again"
+    use = _add(actions, "use", "model", summary, "model use http://127.0.0.1:11434/v1 --model llama3.2")
     use.add_argument("url", metavar="URL|local", help="its URL up to /v1, or `local` for the stand-in")
     use.add_argument("--model", metavar="NAME", help="its model (default: the deployed model's name)")
     use.add_argument("--key-variable", metavar="NAME", help="environment variable that holds its key")
 
 
 def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage] # argparse names no public type
-    name: str,
-    module: str,
-    summary: str,
-    example: str,
-    *,
-    add_help: bool = True,
-    function: str | None = None,
+    commands: _Commands, name: str, module: str, summary: str, example: str, *, function: str = ""
 ) -> argparse.ArgumentParser:
+    """A command, implemented by a function, by default of its name, in a module, by default of the CLI."""
     parser = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example: python -m local_azure {example}",
-        add_help=add_help,
     )
     parser.set_defaults(module=module, function=function or name)
     return parser
@@ -179,12 +142,12 @@ def _add(
 
 def _port(text: str) -> int:
     if not (text.isdecimal() and 1024 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1024 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1024 to 65535")
     return int(text)
 
 
 def arguments_of(words: list[str]) -> argparse.Namespace:
-    """Everything behind `pulumi` is Pulumi's, options included; likewise behind `exec` and its `--`."""
+    """All words after `pulumi`, `portal` and `exec` or its `--` are arguments, options included."""
     if words[:1] in (["pulumi"], ["portal"]):
         return argparse.Namespace(module=words[0], function=words[0], arguments=words[1:])
     command = words[2:] if words[1:2] == ["--"] else words[1:]
@@ -200,7 +163,7 @@ def main(words: list[str]) -> int:
     arguments = arguments_of(words)
     os.environ.update(without_proxy(os.environ))
     try:
-        # Only the module of the command is loaded: `status` and `pulumi` have to begin at once.
+        # Only the command's module is imported: `status` and `pulumi` have to start at once.
         module = arguments.module if "." in arguments.module else f"local_azure.cli.{arguments.module}"
         command = getattr(import_module(module), arguments.function)
         return command(Home.find(), arguments)
@@ -213,14 +176,13 @@ def main(words: list[str]) -> int:
     except PermissionError as error:
         note(
             f"error: {error.filename}: {error.strerror}. Local Azure's files belong to the user who "
-            f"started it: name a folder of your own in {ENVIRONMENT_VARIABLE}, or remove that one as "
-            "its owner."
+            f"started it: name a folder of your own in {ENVIRONMENT_VARIABLE}, or have its owner remove it."
         )
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough.
+        # The reader of the pipe (`| head`) has ended.
         sys.stderr.close()
         return 0
 

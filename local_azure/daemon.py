@@ -1,7 +1,7 @@
-"""The one background process of local Azure: `python -m local_azure.daemon HOME`.
+"""The background process of local Azure: `python -m local_azure.daemon HOME`.
 
-Everything runs in one event loop. What stands in the store is opened again at
-each start, so that stopping, or being killed, loses nothing.
+Everything runs in one event loop. Each start opens the resources of the store again, so that neither a stop
+nor a kill loses anything.
 """
 
 import argparse
@@ -45,8 +45,8 @@ ACCOUNTS = "Microsoft.Storage/storageAccounts"
 MODELS = "Microsoft.CognitiveServices/accounts"
 SITES = "Microsoft.Web/sites"
 
-_LOOK = 1.0
-"""Seconds between two looks at the home: until then, one that was removed has two local Azures."""
+_CHECK_SECONDS = 1.0
+"""Between two checks that the home exists: a removed home can have two daemons for so long."""
 
 _EXPECTED = (
     ArmError,
@@ -61,7 +61,7 @@ _EXPECTED = (
 
 
 class StartError(Exception):
-    """Everything that keeps local Azure from starting, in one message."""
+    """All reasons why local Azure cannot start, in one message."""
 
 
 class Daemon:
@@ -77,7 +77,7 @@ class Daemon:
         self._store = Store(home.store_file)
         self._storage = StorageAccounts(home, self._store, tokens, tls, self._ports)
         self._models = ModelAccounts(home, self._store, tokens, tls, self._ports)
-        # A port that a person asked for is not replaced by another.
+        # A port that the user chose is not replaced.
         self._gateway_socket = self._ports.hold("gateway", renew=port is None)
         self._provider_port = 0
         self._gateway_port: int = self._gateway_socket.getsockname()[1]
@@ -96,15 +96,11 @@ class Daemon:
             site = web.SockSite(runner, self._gateway_socket, ssl_context=self._tls.server_context())
             await site.start()
             await self._open_all()
-            server, self._provider_port = await serve(provider, 0)
+            server, self._provider_port = await serve(provider)
             self._end_without_a_home()
-            run_state.write(
-                self._home,
-                Run(os.getpid(), time.time(), self._provider_port, self._gateway_port, self._ports.renewed),
-            )
-            log.info(
-                "ready: gateway on port %d, provider on port %d", self._gateway_port, self._provider_port
-            )
+            ports = self._provider_port, self._gateway_port
+            run_state.write(self._home, Run(os.getpid(), time.time(), *ports, self._ports.renewed))
+            log.info("ready: gateway port %d, provider port %d", self._gateway_port, self._provider_port)
             await self._until(stop)
         finally:
             self._end_without_a_home()
@@ -125,24 +121,24 @@ class Daemon:
             self._end_without_a_home()
             keep_small(self._home.logs / "daemon.log")
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK)
+                await asyncio.wait_for(stop.wait(), _CHECK_SECONDS)
 
     def _end_without_a_home(self) -> None:
-        """At once, when the home was removed: what stands in its folder by now is another local Azure's.
+        """Ends the process at once where its home was removed.
 
-        An orderly stop would remove that one's run.json, and write and remove files of sites and
-        storage accounts, which have the same names there.
+        Another local Azure may have made the folder again: an orderly stop would remove its run.json, and
+        write and remove files of its sites and storage accounts, which have the same names.
         """
         if not run_state.still_holds(self._home, self._lock):
-            log.error("%s was removed: nothing is left to serve", self._home.root)
+            log.error("%s was removed: local Azure ends", self._home.root)
             processes.kill_all()
             os._exit(1)
 
     async def _open_all(self) -> None:
-        """Opens what the store holds: accounts side by side, then the sites that use them."""
-        await _all([self._open_account(account) for account in self._store.list(ACCOUNTS)])
-        await _all([self._open_model(account) for account in self._store.list(MODELS)])
-        await _all([self._open_site(site) for site in self._store.list(SITES)])
+        """Opens the store's accounts, then the sites that use them."""
+        await _gather([self._open_account(account) for account in self._store.list(ACCOUNTS)])
+        await _gather([self._open_model(account) for account in self._store.list(MODELS)])
+        await _gather([self._open_site(site) for site in self._store.list(SITES)])
 
     async def _open_account(self, account: Resource) -> None:
         log.info("opening storage account %s", account["name"])
@@ -152,7 +148,7 @@ class Daemon:
     async def _open_model(self, account: Resource) -> None:
         subdomain = account.get("properties", {}).get("customSubDomainName")
         if subdomain is None:
-            return  # it has its region's endpoint and none of its own
+            return  # it has only its region's endpoint
         log.info("opening OpenAI account %s", account["name"])
         endpoint = await self._models.open_account(account["id"], subdomain)
         apis: dict[str, str] = account.get("properties", {}).get("endpoints", {})
@@ -170,11 +166,11 @@ class Daemon:
         try:
             await self._sites.configure_site(site["id"])
         except (ArmError, ProcessError) as error:
-            # Code that does not start is no reason to be without the rest of Azure; `status` shows it.
+            # The rest of Azure starts without this app, whose error `status` prints.
             log.error("function app %s does not run: %s", site["name"], error)
 
     def _update(self, resource_id: str, new: dict[str, Any]) -> None:
-        """New ports reach ARM here, and the stack at its next refresh."""
+        """Writes new ports to the store; a stack gets them at its next refresh."""
         resource = self._store.require(resource_id)
         properties = resource.setdefault("properties", {})
         changed = {name: _merged(properties.get(name), value) for name, value in new.items()}
@@ -187,23 +183,21 @@ class Daemon:
             "provider": {"port": self._provider_port},
             "gateway": {"url": f"https://{ADDRESS}:{self._gateway_port}"},
             "storageAccounts": [asdict(state) for state in self._storage.states()],
-            "openAIAccounts": [
-                {"name": name, "endpoint": endpoint} for name, endpoint in self._models.states()
-            ],
+            "openAIAccounts": [{"name": name, "endpoint": url} for name, url in self._models.states()],
             "sites": [asdict(state) for state in self._sites.states()],
         }
 
 
 def _merged(old: object, new: object) -> object:
-    """Azure's own further members, such as `dfs` beside `blob`, stay."""
+    """Members that only Azure sets, such as `dfs` beside `blob`, stay."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {**cast("dict[str, object]", old), **cast("dict[str, object]", new)}
     return new
 
 
-async def _all(work: Sequence[Awaitable[None]]) -> None:
-    """All of it side by side. Raises StartError with every expected failure, or the first unexpected one."""
-    failures = [one for one in await asyncio.gather(*work, return_exceptions=True) if one is not None]
+async def _gather(awaitables: Sequence[Awaitable[None]]) -> None:
+    """Raises StartError with all expected errors, or the first unexpected error."""
+    failures = [error for error in await asyncio.gather(*awaitables, return_exceptions=True) if error]
     for failure in failures:
         if not isinstance(failure, _EXPECTED):
             raise failure
@@ -216,8 +210,7 @@ async def _main(home: Home, lock: int, port: int | None, *, new_ports: bool) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # Said before anything is opened: without it no storage account could be.
-    script("azurite", "package.json")
+    script("azurite", "package.json")  # raises SetupError first: no storage account opens without Azurite
     await Daemon(home, lock, port=port, new_ports=new_ports).run(stop)
 
 
@@ -228,12 +221,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--new-ports", action="store_true")
     arguments = parser.parse_args(words)
     os.environ.update(without_proxy(os.environ))
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
+    log_format = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=log_format, datefmt="%H:%M:%S")
     logging.getLogger("azure").setLevel(logging.WARNING)
     home = Home(arguments.home)
     try:

@@ -1,8 +1,6 @@
-"""What ARM resources ask of the processes that answer for them.
+"""The data planes as resource types use them; classes in `local_azure.services` implement these protocols.
 
-The provider's handlers hold no socket and start no process: they call these
-protocols, and the classes in `local_azure.services` answer. Every `open_*` call
-is safe to repeat and returns only when the endpoint answers.
+Every `open_*` call is safe to repeat and returns when the endpoint answers.
 """
 
 from collections.abc import Mapping
@@ -39,11 +37,7 @@ class StorageService(Protocol):
 
 
 class SiteService(Protocol):
-    """Function apps. `site_id` is the ARM id; the site itself is read from the store.
-
-    The provider puts the site into the store before `configure`, so that what
-    runs is what ARM holds.
-    """
+    """Function apps. `site_id` is the ARM id; `configure_site` reads the site from the store."""
 
     async def open_site(self, site_id: str) -> SiteHosts: ...
     async def configure_site(self, site_id: str) -> None: ...
@@ -55,7 +49,7 @@ class SiteService(Protocol):
 
 
 class ModelService(Protocol):
-    """Azure OpenAI accounts: the endpoint that stands behind an account's custom subdomain."""
+    """Azure OpenAI accounts: the endpoint of an account's custom subdomain."""
 
     async def open_account(self, account_id: str, subdomain: str) -> str: ...
     async def delete_account(self, account_id: str) -> None: ...

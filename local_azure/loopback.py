@@ -1,4 +1,4 @@
-"""Calls to this machine's own addresses never go through a proxy, whatever the environment names."""
+"""Keeps calls to loopback addresses away from the proxy that the environment names."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ ADDRESSES = ("127.0.0.1", "localhost", "::1")
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """The NO_PROXY variables for a process and all that it starts; the hosts that they named stay.
+    """The NO_PROXY variables of the environment, extended by the loopback addresses.
 
-    Clients read one spelling or the other, and gRPC reads `no_grpc_proxy` in their place where that is set.
+    Clients read either spelling, and gRPC reads `no_grpc_proxy` instead where that is set.
     """
     either = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     names = ["no_proxy", "NO_PROXY", *(["no_grpc_proxy"] if environment.get("no_grpc_proxy") else [])]

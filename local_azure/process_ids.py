@@ -1,16 +1,16 @@
-"""Whether a process of some id runs here."""
+"""Whether a process with a given id runs on this machine."""
 
 import psutil
 
 
 def runs(pid: int) -> bool:
-    """False for a zombie, too: in a container without an init nobody waits for an orphan that was killed.
+    """False for a zombie, too, which a killed orphan stays in a container without an init process.
 
-    (`docker run` has none unless it is told `--init`; a signal 0 still reaches a zombie.)
+    (`docker run` starts one only with `--init`. A signal 0 still reaches a zombie.)
     """
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # somebody else's
+    except psutil.AccessDenied:  # another user's process
         return True

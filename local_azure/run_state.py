@@ -1,8 +1,7 @@
-"""Whether local Azure runs, and where it answers: one lock file and one file with its ports.
+"""Whether local Azure runs, and its ports: a lock file, and `run.json`, which it writes when it is ready.
 
-Both are locked by the daemon, with the kernel's flock, so that a crash leaves
-none behind. The ports have a lock of their own: those of a daemon that was
-killed would otherwise count again as soon as the next one holds the first.
+The daemon locks both with the kernel's flock, which a crash releases. `run.json` has its own lock, since the
+one that a killed daemon left would otherwise be valid again while the next daemon starts.
 """
 
 import fcntl
@@ -26,7 +25,7 @@ class Run:
     provider_port: int
     gateway_port: int
     new_ports: list[str] = field(default_factory=list[str])
-    """What got another port at this start, so that stacks have to be refreshed."""
+    """Names of ports that were replaced at this start, so that stacks have to be refreshed."""
 
 
 class LockHeldError(Exception):
@@ -34,7 +33,7 @@ class LockHeldError(Exception):
 
 
 def write(home: Home, run: Run) -> int:
-    """Says that the daemon is ready, until it ends or removes the file; the file descriptor that says so."""
+    """Writes and locks `run.json`: the daemon is ready until it ends or removes the file. Its descriptor."""
     temporary = home.run_file.with_name(f".{home.run_file.name}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -44,7 +43,7 @@ def write(home: Home, run: Run) -> int:
 
 
 def find(home: Home) -> Run | None:
-    """The local Azure that is ready in this home."""
+    """The local Azure that is ready in this home, if any."""
     try:
         with home.run_file.open() as file:
             return Run(**json.load(file)) if _is_locked(file.fileno()) else None
@@ -53,7 +52,7 @@ def find(home: Home) -> Run | None:
 
 
 def is_held(home: Home) -> bool:
-    """Whether a daemon is there: starting, ready or stopping."""
+    """Whether a daemon is starting, ready or stopping."""
     try:
         with home.lock_file.open() as file:
             return _is_locked(file.fileno())
@@ -79,7 +78,7 @@ def holder(home: Home) -> int | None:
 
 @contextmanager
 def starting(home: Home) -> Generator[None]:
-    """One start at a time: the second finds what the first one started."""
+    """Serialises starts, so that a second one finds the daemon that the first one started."""
     handle = os.open(home.root / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -89,7 +88,7 @@ def starting(home: Home) -> Generator[None]:
 
 
 def still_holds(home: Home, handle: int) -> bool:
-    """False when the lock file was removed, so that others no longer see the lock."""
+    """False where the lock file was removed or replaced, so that others do not see the lock."""
     try:
         return home.lock_file.stat().st_ino == os.fstat(handle).st_ino
     except FileNotFoundError:
@@ -97,10 +96,10 @@ def still_holds(home: Home, handle: int) -> bool:
 
 
 def hold(home: Home) -> int:
-    """Takes the lock for as long as this process lives; the file descriptor. Raises LockHeldError."""
+    """Takes the lock until this process ends; its file descriptor. Raises LockHeldError."""
     handle = os.open(home.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-    # Whoever only asks holds a shared lock for a moment. No longer than that: a daemon that waited
-    # for another one's end would take its place when that one is told to stop.
+    # `is_held` holds a shared lock for a moment. A daemon must not wait longer: it would start when another
+    # daemon, which the user stops, ends.
     deadline = time.monotonic() + 0.5
     while True:
         try:

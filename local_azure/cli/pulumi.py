@@ -14,7 +14,7 @@ from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
 from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
-from local_azure.home import Home, is_file
+from local_azure.home import Home, is_file, state_file
 from local_azure.runner.record import runner_resources
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
@@ -174,7 +174,7 @@ def _exists(home: Home, project: str, stack: str) -> bool:
 def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:
     """Whether the state has resources that are gone by now: Azure completes a deletion that it accepted."""
     try:
-        checkpoint = json.loads((backend / ".pulumi" / "stacks" / project / f"{stack}.json").read_bytes())
+        checkpoint = json.loads(state_file(backend, project, stack).read_bytes())
         pending = checkpoint["checkpoint"]["latest"]["pending_operations"]
     except (OSError, ValueError, KeyError, TypeError):
         return False

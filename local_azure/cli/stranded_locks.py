@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_azure import process_ids, whole_file
+from local_azure.home import state_file
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def clear_stranded(backend: Path, project: str, stack: str) -> list[str]:
         lock.path.with_name(f"{lock.path.name}.attrs").unlink(missing_ok=True)
         messages.append(f"removed the lock of {lock}: that process does not run any more")
     if stranded and len(stranded) == len(locks):
-        messages += _recover_state(backend / ".pulumi" / "stacks" / project, stack)
+        messages += _recover_state(state_file(backend, project, stack).parent, stack)
     return messages
 
 

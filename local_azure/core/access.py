@@ -1,6 +1,6 @@
-"""Azure role-based access control: built-in roles as data, custom ones, and who may do what where."""
+"""Azure role-based access control: built-in and custom roles, and which actions a principal may take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,13 +10,6 @@ from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Reso
 ROLE_ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 ROLE_DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
-
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
-_QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
-_TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
-_COGNITIVE = "Microsoft.CognitiveServices"
-_OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
-_VAULT_KEYS = "Microsoft.KeyVault/vaults/keys"
 
 
 @dataclass(frozen=True)
@@ -37,104 +30,87 @@ class RoleDefinition:
         return _matches(data_action, self.data_actions) and not _matches(data_action, self.not_data_actions)
 
 
-BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
+def _at(prefix: str, *operations: str) -> tuple[str, ...]:
+    return tuple(f"{prefix}/{operation}" for operation in operations)
+
+
+_CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_DELEGATION_KEY = "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
+_QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
+_TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
+_COGNITIVE = "Microsoft.CognitiveServices"
+_OPENAI = f"{_COGNITIVE}/accounts/OpenAI"
+_VAULT_KEYS = "Microsoft.KeyVault/vaults/keys"
+_READ_ROLES = _at("Microsoft.Authorization", "roleAssignments/read", "roleDefinitions/read")
+_READ_GROUPS = "Microsoft.Resources/subscriptions/resourceGroups/read"
+_SUPPORT = "Microsoft.Support/*"
+_MANAGE = (
+    "Microsoft.Authorization/*/read",
+    "Microsoft.Insights/alertRules/*",
+    "Microsoft.Resources/deployments/*",
+    _READ_GROUPS,
+    _SUPPORT,
+)
+"""In each of the roles for managing one kind of resource."""
+
+BUILT_IN_ROLES = (
     RoleDefinition("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
     RoleDefinition(
         "b24988ac-6180-42a0-ab88-20f7382dd24c",
         "Contributor",
         ("*",),
-        (
-            "Microsoft.Authorization/*/Delete",
-            "Microsoft.Authorization/*/Write",
-            "Microsoft.Authorization/elevateAccess/Action",
-        ),
+        _at("Microsoft.Authorization", "*/Delete", "*/Write", "elevateAccess/Action"),
     ),
     RoleDefinition("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
     RoleDefinition(
         "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
         "User Access Administrator",
-        ("*/read", "Microsoft.Authorization/*", "Microsoft.Support/*"),
+        ("*/read", "Microsoft.Authorization/*", _SUPPORT),
     ),
     RoleDefinition(
         "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
         "Role Based Access Control Administrator",
-        (
-            "Microsoft.Authorization/roleAssignments/write",
-            "Microsoft.Authorization/roleAssignments/delete",
-            "*/read",
-            "Microsoft.Support/*",
-        ),
+        (*_at("Microsoft.Authorization/roleAssignments", "write", "delete"), "*/read", _SUPPORT),
     ),
     RoleDefinition(
         "de139f84-1756-47ae-9be6-808fbbe84772",
         "Website Contributor",
         (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
+            *_MANAGE,
             "Microsoft.Insights/components/*",
             "Microsoft.ResourceHealth/availabilityStatuses/read",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-            "Microsoft.Web/certificates/*",
-            "Microsoft.Web/listSitesAssignedToHostName/read",
-            "Microsoft.Web/serverFarms/join/action",
-            "Microsoft.Web/serverFarms/read",
-            "Microsoft.Web/sites/*",
+            *_at("Microsoft.Web", "certificates/*", "listSitesAssignedToHostName/read", "sites/*"),
+            *_at("Microsoft.Web/serverFarms", "join/action", "read"),
         ),
     ),
     RoleDefinition(
         "17d1049b-9a84-46fb-8f53-869881c3d3ab",
         "Storage Account Contributor",
-        (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Insights/diagnosticSettings/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Storage/storageAccounts/*",
-            "Microsoft.Support/*",
-        ),
+        (*_MANAGE, "Microsoft.Insights/diagnosticSettings/*", "Microsoft.Storage/storageAccounts/*"),
     ),
     RoleDefinition(
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
         "Storage Blob Data Owner",
-        (f"{_BLOBS}/containers/*", f"{_BLOBS}/generateUserDelegationKey/action"),
-        data_actions=(f"{_BLOBS}/containers/blobs/*",),
+        (f"{_CONTAINERS}/*", _DELEGATION_KEY),
+        data_actions=(f"{_CONTAINERS}/blobs/*",),
     ),
     RoleDefinition(
         "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
         "Storage Blob Data Contributor",
-        (
-            f"{_BLOBS}/containers/delete",
-            f"{_BLOBS}/containers/read",
-            f"{_BLOBS}/containers/write",
-            f"{_BLOBS}/generateUserDelegationKey/action",
-        ),
-        data_actions=(
-            f"{_BLOBS}/containers/blobs/delete",
-            f"{_BLOBS}/containers/blobs/read",
-            f"{_BLOBS}/containers/blobs/write",
-            f"{_BLOBS}/containers/blobs/move/action",
-            f"{_BLOBS}/containers/blobs/add/action",
-        ),
+        (*_at(_CONTAINERS, "delete", "read", "write"), _DELEGATION_KEY),
+        data_actions=_at(f"{_CONTAINERS}/blobs", "delete", "read", "write", "move/action", "add/action"),
     ),
     RoleDefinition(
         "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
         "Storage Blob Data Reader",
-        (f"{_BLOBS}/containers/read", f"{_BLOBS}/generateUserDelegationKey/action"),
-        data_actions=(f"{_BLOBS}/containers/blobs/read",),
+        (f"{_CONTAINERS}/read", _DELEGATION_KEY),
+        data_actions=(f"{_CONTAINERS}/blobs/read",),
     ),
     RoleDefinition(
         "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
         "Storage Queue Data Contributor",
-        (f"{_QUEUES}/delete", f"{_QUEUES}/read", f"{_QUEUES}/write"),
-        data_actions=(
-            f"{_QUEUES}/messages/delete",
-            f"{_QUEUES}/messages/read",
-            f"{_QUEUES}/messages/write",
-            f"{_QUEUES}/messages/process/action",
-        ),
+        _at(_QUEUES, "delete", "read", "write"),
+        data_actions=_at(f"{_QUEUES}/messages", "delete", "read", "write", "process/action"),
     ),
     RoleDefinition(
         "19e7f393-937e-4f77-808e-94535e297925",
@@ -145,14 +121,8 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
     RoleDefinition(
         "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
         "Storage Table Data Contributor",
-        (f"{_TABLES}/read", f"{_TABLES}/write", f"{_TABLES}/delete"),
-        data_actions=(
-            f"{_TABLES}/entities/read",
-            f"{_TABLES}/entities/write",
-            f"{_TABLES}/entities/delete",
-            f"{_TABLES}/entities/add/action",
-            f"{_TABLES}/entities/update/action",
-        ),
+        _at(_TABLES, "read", "write", "delete"),
+        data_actions=_at(f"{_TABLES}/entities", "read", "write", "delete", "add/action", "update/action"),
     ),
     RoleDefinition(
         "76199698-9eea-4c19-bc75-cec21354c6b6",
@@ -163,43 +133,30 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
     RoleDefinition(
         "25fbc0a9-bd7c-42a3-aa1a-3b75d497ee68",
         "Cognitive Services Contributor",
-        (
-            "Microsoft.Authorization/*/read",
-            f"{_COGNITIVE}/*",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Insights/diagnosticSettings/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-        ),
+        (*_MANAGE, f"{_COGNITIVE}/*", "Microsoft.Insights/diagnosticSettings/*"),
     ),
     RoleDefinition(
         "a97b65f3-24c7-4388-baec-2e87135dc908",
         "Cognitive Services User",
-        (f"{_COGNITIVE}/*/read", f"{_COGNITIVE}/accounts/listkeys/action"),
+        _at(_COGNITIVE, "*/read", "accounts/listkeys/action"),
         data_actions=(f"{_COGNITIVE}/*",),
     ),
     RoleDefinition(
         "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd",
         "Cognitive Services OpenAI User",
-        (
-            f"{_COGNITIVE}/*/read",
-            "Microsoft.Authorization/roleAssignments/read",
-            "Microsoft.Authorization/roleDefinitions/read",
-        ),
+        (f"{_COGNITIVE}/*/read", *_READ_ROLES),
         data_actions=(
-            f"{_OPENAI}/*/read",
-            f"{_OPENAI}/engines/completions/action",
-            f"{_OPENAI}/engines/search/action",
-            f"{_OPENAI}/engines/generate/action",
-            f"{_OPENAI}/deployments/audio/action",
-            f"{_OPENAI}/deployments/search/action",
-            f"{_OPENAI}/deployments/completions/action",
-            f"{_OPENAI}/deployments/chat/completions/action",
-            f"{_OPENAI}/deployments/extensions/chat/completions/action",
-            f"{_OPENAI}/deployments/embeddings/action",
-            f"{_OPENAI}/images/generations/action",
-            f"{_OPENAI}/responses/*",
+            *_at(_OPENAI, "*/read", "images/generations/action", "responses/*"),
+            *_at(f"{_OPENAI}/engines", "completions/action", "search/action", "generate/action"),
+            *_at(
+                f"{_OPENAI}/deployments",
+                "audio/action",
+                "search/action",
+                "completions/action",
+                "chat/completions/action",
+                "extensions/chat/completions/action",
+                "embeddings/action",
+            ),
         ),
     ),
     RoleDefinition(
@@ -207,49 +164,30 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
         "Cognitive Services OpenAI Contributor",
         (
             f"{_COGNITIVE}/*/read",
-            f"{_COGNITIVE}/accounts/deployments/write",
-            f"{_COGNITIVE}/accounts/deployments/delete",
-            f"{_COGNITIVE}/accounts/raiPolicies/read",
-            f"{_COGNITIVE}/accounts/raiPolicies/write",
-            f"{_COGNITIVE}/accounts/raiPolicies/delete",
-            "Microsoft.Authorization/roleAssignments/read",
-            "Microsoft.Authorization/roleDefinitions/read",
+            *_at(f"{_COGNITIVE}/accounts/deployments", "write", "delete"),
+            *_at(f"{_COGNITIVE}/accounts/raiPolicies", "read", "write", "delete"),
+            *_READ_ROLES,
         ),
         data_actions=(f"{_OPENAI}/*",),
     ),
     RoleDefinition(
         "3913510d-42f4-4e42-8a64-420c390055eb",
         "Monitoring Metrics Publisher",
-        (
-            "Microsoft.Insights/Register/Action",
-            "Microsoft.Support/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ),
-        data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+        ("Microsoft.Insights/Register/Action", _SUPPORT, _READ_GROUPS),
+        data_actions=_at("Microsoft.Insights", "Metrics/Write", "Telemetry/Write"),
     ),
     RoleDefinition(
         "28bf596f-4eb7-45ce-b5bc-6cf482fec137",
         "Locks Contributor",
-        (
-            "Microsoft.Authorization/locks/read",
-            "Microsoft.Authorization/locks/write",
-            "Microsoft.Authorization/locks/delete",
-        ),
+        _at("Microsoft.Authorization/locks", "read", "write", "delete"),
     ),
     RoleDefinition(
         "14b46e9e-c2b7-41b4-b07b-48a6ebf60603",
         "Key Vault Crypto Officer",
         (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
-            "Microsoft.KeyVault/checkNameAvailability/read",
-            "Microsoft.KeyVault/deletedVaults/read",
-            "Microsoft.KeyVault/locations/*/read",
-            "Microsoft.KeyVault/vaults/*/read",
-            "Microsoft.KeyVault/operations/read",
+            *_MANAGE,
+            *_at("Microsoft.KeyVault", "checkNameAvailability/read", "deletedVaults/read", "operations/read"),
+            *_at("Microsoft.KeyVault", "locations/*/read", "vaults/*/read"),
         ),
         data_actions=(f"{_VAULT_KEYS}/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"),
     ),
@@ -258,33 +196,25 @@ BUILT_IN_ROLES: tuple[RoleDefinition, ...] = (
         "Key Vault Crypto User",
         data_actions=(
             f"{_VAULT_KEYS}/read",
-            f"{_VAULT_KEYS}/update/action",
-            f"{_VAULT_KEYS}/backup/action",
-            f"{_VAULT_KEYS}/encrypt/action",
-            f"{_VAULT_KEYS}/decrypt/action",
-            f"{_VAULT_KEYS}/wrap/action",
-            f"{_VAULT_KEYS}/unwrap/action",
-            f"{_VAULT_KEYS}/sign/action",
-            f"{_VAULT_KEYS}/verify/action",
+            *_at(_VAULT_KEYS, "update/action", "backup/action", "encrypt/action", "decrypt/action"),
+            *_at(_VAULT_KEYS, "wrap/action", "unwrap/action", "sign/action", "verify/action"),
         ),
     ),
     RoleDefinition(
         "f1a07417-d97a-45cb-824c-7a7467783830",
         "Managed Identity Operator",
         (
-            f"{IDENTITY_TYPE}/*/read",
-            f"{IDENTITY_TYPE}/*/assign/action",
+            *_at(IDENTITY_TYPE, "*/read", "*/assign/action"),
             "Microsoft.Authorization/*/read",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Support/*",
+            _READ_GROUPS,
+            _SUPPORT,
         ),
     ),
 )
 
 _BY_GUID = {role.guid: role for role in BUILT_IN_ROLES}
 
-# The person at the laptop: every control-plane right, and the data-plane rights
-# that Azure keeps apart from Owner.
+# The developer at the laptop: Owner, and the data-plane rights that Owner does not include.
 _DEVELOPER_ROLES = (
     "Owner",
     "Storage Blob Data Owner",
@@ -297,20 +227,18 @@ _DEVELOPER_ROLES = (
 def role_definition(store: Store, role_definition_id: str) -> RoleDefinition | None:
     """The role behind a role definition id: a built-in one at any scope, or a custom one of the store."""
     try:
-        _, kind, names = ids.parse(role_definition_id)
+        _, resource_type, names = ids.parse(role_definition_id)
     except ValueError:
         return None
-    if kind.lower() != ROLE_DEFINITION_TYPE.lower():
+    if resource_type.lower() != ROLE_DEFINITION_TYPE.lower():
         return None
     return _BY_GUID.get(names[-1].lower()) or _custom_role(store, names[-1])
 
 
 def custom_role_resource(store: Store, guid: str) -> Resource | None:
-    """The custom role with that GUID: one in a directory, whatever scope its id is written with."""
-    for definition in store.list(ROLE_DEFINITION_TYPE):
-        if definition["name"].lower() == guid.lower():
-            return definition
-    return None
+    """The custom role with that GUID, which is unique in a directory, whatever the scope in its id."""
+    definitions = store.list(ROLE_DEFINITION_TYPE)
+    return next((role for role in definitions if role["name"].lower() == guid.lower()), None)
 
 
 def _custom_role(store: Store, guid: str) -> RoleDefinition | None:
@@ -319,14 +247,11 @@ def _custom_role(store: Store, guid: str) -> RoleDefinition | None:
         return None
     properties = definition.get("properties", {})
     permissions = properties["permissions"][0]
-    return RoleDefinition(
-        guid=definition["name"].lower(),
-        name=properties["roleName"],
-        actions=tuple(permissions.get("actions", ())),
-        not_actions=tuple(permissions.get("notActions", ())),
-        data_actions=tuple(permissions.get("dataActions", ())),
-        not_data_actions=tuple(permissions.get("notDataActions", ())),
+    actions = (
+        tuple(permissions.get(name, ()))
+        for name in ("actions", "notActions", "dataActions", "notDataActions")
     )
+    return RoleDefinition(definition["name"].lower(), properties["roleName"], *actions)
 
 
 def permits(
@@ -337,17 +262,14 @@ def permits(
     action: str | None = None,
     data_action: str | None = None,
 ) -> bool:
-    """Whether the principal may do the action and the data action (those given) at the scope.
-
-    Each may come from a different assignment at the scope or above it.
-    """
+    """Whether roles at the scope or above it allow the action and the data action (those given)."""
     roles = list(_roles_at(store, principal_id, scope))
     return (action is None or any(role.allows_action(action) for role in roles)) and (
         data_action is None or any(role.allows_data_action(data_action) for role in roles)
     )
 
 
-def _roles_at(store: Store, principal_id: str, scope: str) -> Iterable[RoleDefinition]:
+def _roles_at(store: Store, principal_id: str, scope: str) -> Iterator[RoleDefinition]:
     if principal_id.lower() == DEVELOPER_PRINCIPAL_ID and ids.is_at_or_below(
         scope, ids.subscription(SUBSCRIPTION_ID)
     ):
@@ -362,19 +284,10 @@ def _roles_at(store: Store, principal_id: str, scope: str) -> Iterable[RoleDefin
                 yield role
 
 
-def identity_by_client_id(store: Store, client_id: str) -> Resource | None:
-    """The user-assigned identity with that `properties.clientId`."""
-    return _identity(store, "clientId", client_id)
-
-
 def identity_by_principal_id(store: Store, principal_id: str) -> Resource | None:
     """The user-assigned identity with that `properties.principalId`."""
-    return _identity(store, "principalId", principal_id)
-
-
-def _identity(store: Store, member: str, value: str) -> Resource | None:
     for identity in store.list(IDENTITY_TYPE):
-        if identity.get("properties", {}).get(member, "").lower() == value.lower():
+        if identity.get("properties", {}).get("principalId", "").lower() == principal_id.lower():
             return identity
     return None
 

@@ -18,5 +18,5 @@ def today() -> str:
 
 
 def text(moment: datetime) -> str:
-    """A time of day in UTC, as ARM writes it. Such texts sort as their times do."""
+    """A time in UTC as ARM writes it. The texts sort in the order of their times."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

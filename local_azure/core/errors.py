@@ -1,10 +1,10 @@
-"""What Azure Resource Manager answers when it refuses."""
+"""Errors of Azure Resource Manager, and of the file that holds the resources."""
 
 
 class ArmError(Exception):
-    """A refusal as ARM gives it: HTTP status, error code and message.
+    """An error response of ARM: HTTP status, error code and message.
 
-    `str()` is the text that the azure-native provider shows for such an answer.
+    `str()` is the text that the azure-native provider prints for such a response.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -15,4 +15,4 @@ class ArmError(Exception):
 
 
 class DamagedStoreError(Exception):
-    """The file with local Azure's resources cannot be read."""
+    """The file that holds local Azure's resources cannot be read."""

@@ -1,4 +1,4 @@
-"""ARM resource ids as text. ARM compares them without regard to case; so does everything here."""
+"""ARM resource ids as text, compared without regard to case as ARM compares them."""
 
 PROVIDERS = "/providers/"
 RESOURCE_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
@@ -6,7 +6,7 @@ SUBSCRIPTION_TYPE = "Microsoft.Resources/subscriptions"
 
 
 def key(resource_id: str) -> str:
-    """The form under which two ids of one resource are equal."""
+    """The canonical form: equal for two ids of the same resource."""
     return resource_id.rstrip("/").lower()
 
 
@@ -32,17 +32,16 @@ def build(scope: str, resource_type: str, *names: str) -> str:
     """`build(group, "Microsoft.Web/sites", "app")`; one name for each type segment after the namespace."""
     namespace, *types = resource_type.split("/")
     if len(types) != len(names):
-        msg = f"{resource_type} needs {len(types)} names, got {len(names)}"
-        raise ValueError(msg)
-    pairs = "/".join(f"{kind}/{name}" for kind, name in zip(types, names, strict=True))
+        raise ValueError(f"{resource_type} needs {len(types)} names, got {len(names)}")
+    pairs = "/".join(f"{segment}/{name}" for segment, name in zip(types, names, strict=True))
     return f"{scope.rstrip('/')}{PROVIDERS}{namespace}/{pairs}"
 
 
 def parse(resource_id: str) -> tuple[str, str, tuple[str, ...]]:
     """(scope, type, names) of an id; raises ValueError for text that is no ARM id.
 
-    The scope is what stands before the last `/providers/`: a group, or for an
-    extension resource (lock, role assignment) the resource that it extends.
+    The scope is the text before the last `/providers/`: a resource group, or for an extension resource
+    (lock, role assignment) the resource that it extends.
     """
     text = resource_id.rstrip("/")
     at = text.lower().rfind(PROVIDERS)
@@ -59,8 +58,9 @@ def parse(resource_id: str) -> tuple[str, str, tuple[str, ...]]:
                 return "/".join(parts[:3]), RESOURCE_GROUP_TYPE, (parts[4],)
             if words == ["subscriptions"] and len(parts) == 3:
                 return "", SUBSCRIPTION_TYPE, (parts[2],)
-    msg = f"{resource_id!r} is not an ARM resource id (/subscriptions/…/resourceGroups/…/providers/…)"
-    raise ValueError(msg)
+    raise ValueError(
+        f"{resource_id!r} is not an ARM resource id (/subscriptions/…/resourceGroups/…/providers/…)"
+    )
 
 
 def type_of(resource_id: str) -> str:
@@ -73,29 +73,21 @@ def name_of(resource_id: str) -> str:
     return parse(resource_id)[2][-1]
 
 
-def parent_of(resource_id: str) -> str | None:
-    """The id one level up: parent resource, then scope, then subscription; None above a subscription."""
-    scope, _, names = parse(resource_id)
-    if len(names) > 1:
-        return resource_id.rstrip("/").rsplit("/", 2)[0]
-    return scope or None
-
-
 def is_tracked(resource_id: str) -> bool:
-    """Whether it is a resource group, or a resource that stands in one by itself: no child, no extension."""
+    """Whether it is a resource group or a top-level resource in one: no child, no extension resource."""
     try:
-        scope, kind, _ = parse(resource_id)
+        scope, resource_type, _ = parse(resource_id)
     except ValueError:
         return False
-    return kind == RESOURCE_GROUP_TYPE or (
-        kind.count("/") == 1
+    return resource_type == RESOURCE_GROUP_TYPE or (
+        resource_type.count("/") == 1
         and len(scope.split("/")) == 5
-        and (not kind.lower().startswith("microsoft.authorization/"))
+        and not resource_type.lower().startswith("microsoft.authorization/")
     )
 
 
 def resource_group_of(resource_id: str) -> str | None:
-    """The id of the resource group that holds the resource (or is it); None at subscription level."""
+    """The id of the resource group that is, or contains, the resource; None at subscription level."""
     parts = resource_id.rstrip("/").split("/")
     if len(parts) >= 5 and parts[3].lower() == "resourcegroups":
         return "/".join(parts[:5])

@@ -1,4 +1,4 @@
-"""The names that azure-native gives where the program gives none."""
+"""azure-native's automatic names, for resources that the program does not name."""
 
 import hashlib
 import secrets
@@ -9,7 +9,7 @@ _SUFFIX_DIGITS = 8
 
 
 class AutoName(Enum):
-    """How azure-native names a resource of a type (its `AutoNameKind`)."""
+    """How azure-native makes the name of a resource type (its `AutoNameKind`)."""
 
     RANDOM = "random"
     """Logical name and eight hex digits: resources whose parent is a resource group or a subscription."""
@@ -18,7 +18,7 @@ class AutoName(Enum):
     UUID = "uuid"
     """A GUID: role assignments."""
     DEFAULT = "default"
-    """`default`, the one name that the type can have: service properties of a storage account."""
+    """`default`, the only name that the type can have: service properties of a storage account."""
 
     @property
     def is_random(self) -> bool:
@@ -31,7 +31,7 @@ class AutoName(Enum):
 
 
 def automatic_name(strategy: AutoName, urn: str, seed: bytes) -> str:
-    """The same name for the same seed. The engine keeps a resource's seed between preview and update."""
+    """The same name for the same seed; the engine keeps a resource's seed from preview to update."""
     logical_name = urn.rpartition("::")[2]
     if strategy is AutoName.COPY:
         return logical_name

@@ -1,4 +1,4 @@
-"""Create, update, delete and read, the same for every type: parents, locks, the store, then the services."""
+"""Create, update and delete for every type: checks parents and locks, changes store and services."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -17,11 +17,11 @@ from local_azure.services.authorization.locks import (
 
 
 class AlreadyExistsError(Exception):
-    """The azure-native provider's own refusal: Azure would take the PUT as an update."""
+    """The azure-native provider's own error: Azure itself would take the PUT as an update."""
 
 
 class StartFailedError(Exception):
-    """The resource exists, but the last step of its making failed."""
+    """The resource was created or updated, but its last step (`ResourceType.start`) failed."""
 
     def __init__(self, resource: Resource, reason: str) -> None:
         super().__init__(reason)
@@ -29,30 +29,29 @@ class StartFailedError(Exception):
 
 
 async def create(azure: Azure, kind: ResourceType, inputs: Inputs) -> Resource:
-    """Makes the resource, or leaves nothing behind.
+    """Creates the resource; a failure leaves nothing behind.
 
     Raises AlreadyExistsError, ArmError, StartFailedError, or what a service raises.
     """
     resource_id = kind.id_of(inputs)
     if not kind.singleton and azure.store.get(resource_id) is not None:
-        msg = f"cannot create already existing resource '{resource_id}'"
-        raise AlreadyExistsError(msg)
+        raise AlreadyExistsError(f"cannot create already existing resource '{resource_id}'")
     return await _put(azure, kind, to_arm(kind, inputs))
 
 
 async def update(azure: Azure, kind: ResourceType, inputs: Inputs) -> Resource:
-    """Like `create` for a resource that may exist; a failure puts the previous one back."""
+    """Creates or updates the resource; a failure restores the previous one."""
     return await _put(azure, kind, to_arm(kind, inputs))
 
 
 async def put(azure: Azure, kind: ResourceType, body: Resource) -> Resource:
-    """What PUT on a resource's id does, `body` in ARM's own shape. Raises ArmError, StartFailedError."""
+    """ARM's PUT on a resource's id, `body` in ARM's shape. Raises ArmError, StartFailedError."""
     _check_body(kind, body, body)
     return await _put(azure, kind, body)
 
 
 async def patch(azure: Azure, kind: ResourceType, resource_id: str, changes: Mapping[str, Any]) -> Resource:
-    """What PATCH does: objects are merged, null removes, anything else is replaced, and tags as a whole.
+    """ARM's PATCH: merges objects, null removes a member; any other value, and all tags, are replaced.
 
     Raises ArmError, StartFailedError.
     """
@@ -65,7 +64,7 @@ async def patch(azure: Azure, kind: ResourceType, resource_id: str, changes: Map
 
 
 def set_tags(azure: Azure, resource: Resource, tags: Mapping[str, str]) -> Resource:
-    """The resource with these tags and no others; nothing else of it is looked at. Raises ArmError."""
+    """Replaces the tags of the resource and checks nothing else of it. Raises ArmError."""
     require_parents(azure, resource["id"])
     refuse_locked_write(azure.store, resource["id"])
     tagged: Resource = {**resource, "tags": dict(tags)}
@@ -75,29 +74,32 @@ def set_tags(azure: Azure, resource: Resource, tags: Mapping[str, str]) -> Resou
 
 
 def _check_body(kind: ResourceType, body: Resource, given: Mapping[str, Any]) -> None:
-    """Raises ArmError 400 for a body that the provider would not take, or where `given` cannot be set."""
+    """Raises ArmError 400 where the provider would refuse `body`, or a property in `given` cannot be set."""
     inputs = body_to_inputs(kind, body)
     settable = set(_paths(to_arm(kind, inputs)))
-    wrong = [
+    reasons = [
         f"{kind.arm_type} has no property '{path}' that can be set"
         for path in _paths(given)
         if path not in settable
     ]
-    wrong += [one.reason for one in (*schema.check(inputs, kind.schema.inputs), *kind.check(inputs))]
-    if wrong:
-        raise ArmError(400, "InvalidRequestContent", f"The request content was invalid: {'; '.join(wrong)}.")
+    problems = (*schema.check(inputs, kind.schema.inputs), *kind.check(inputs))
+    reasons += [problem.reason for problem in problems]
+    if reasons:
+        raise ArmError(
+            400, "InvalidRequestContent", f"The request content was invalid: {'; '.join(reasons)}."
+        )
 
 
 def _paths(body: Mapping[str, Any]) -> Iterator[str]:
-    """`properties.encryption.keySource` for each leaf that can be sent; a list is a leaf."""
+    """`properties.encryption.keySource` and the like, for every leaf of a body; a list is a leaf."""
     for name in (*ENVELOPE, "properties"):
         yield from _leaves(body.get(name), name)
 
 
 def _leaves(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
-        for name, item in cast("dict[str, Any]", value).items():
-            yield from _leaves(item, f"{path}.{name}")
+        for name, member in cast("dict[str, Any]", value).items():
+            yield from _leaves(member, f"{path}.{name}")
     elif value not in ({}, [], None):
         yield path
 
@@ -111,21 +113,17 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 async def delete(azure: Azure, resource_id: str, kinds: Mapping[str, ResourceType]) -> None:
-    """Deletes the resource and all below it. A resource that is gone is no error. Raises ArmError.
-
-    `kinds` by lower-case ARM type.
-    """
+    """Deletes the resource, if it exists, and all below it. `kinds`: by lower-case type. Raises ArmError."""
     resource = azure.store.get(resource_id)
     if resource is None:
         return
     refuse_delete(azure, resource, kinds)
     own_kind = kinds.get(resource["type"].lower())
     if own_kind is not None and own_kind.singleton:
-        azure.store.forget(resource_id)  # azure-native puts the defaults back: no DELETE
+        azure.store.forget(resource_id)  # azure-native restores the defaults: no DELETE
         return
     key = ids.key(resource_id)
-    is_group = resource["type"] == ids.RESOURCE_GROUP_TYPE
-    if is_group:
+    if resource["type"] == ids.RESOURCE_GROUP_TYPE:
         azure.deleting.add(key)
     try:
         await _delete_all(azure, [*reversed(azure.store.list(under=resource_id)), resource], kinds)
@@ -134,7 +132,7 @@ async def delete(azure: Azure, resource_id: str, kinds: Mapping[str, ResourceTyp
 
 
 def refuse_delete(azure: Azure, resource: Resource, kinds: Mapping[str, ResourceType]) -> None:
-    """ArmError where the resource may not be deleted now, before anything is touched."""
+    """Raises ArmError where the resource may not be deleted now."""
     kind = kinds.get(resource["type"].lower())
     if kind is not None and kind.singleton:
         refuse_locked_write(azure.store, resource["id"])
@@ -148,28 +146,28 @@ def refuse_delete(azure: Azure, resource: Resource, kinds: Mapping[str, Resource
 
 
 async def _delete_all(azure: Azure, resources: list[Resource], kinds: Mapping[str, ResourceType]) -> None:
-    """One after the other, last made first; what another one still uses comes again after that one.
+    """Deletes in the given order; a resource that another one still uses is tried again in the next pass.
 
-    Raises ArmError 409 where one does not go, with what the last try said.
+    Raises the ArmError of a resource that cannot be deleted.
     """
-    left = resources
-    while left:
+    remaining = resources
+    while remaining:
         refusals: dict[str, ArmError] = {}
-        for one in left:
-            if any(ids.is_at_or_below(refused, one["id"]) for refused in refusals):
+        for resource in remaining:
+            if any(ids.is_at_or_below(child, resource["id"]) for child in refusals):
                 continue
-            kind = kinds.get(one["type"].lower())
+            kind = kinds.get(resource["type"].lower())
             try:
                 if kind is not None:
-                    await kind.remove(azure, one)
+                    await kind.remove(azure, resource)
             except ArmError as error:
-                refusals[one["id"]] = error
+                refusals[resource["id"]] = error
             else:
-                azure.store.delete(one["id"])
-        again = [one for one in left if azure.store.get(one["id"]) is not None]
-        if len(again) == len(left):
+                azure.store.delete(resource["id"])
+        refused = [resource for resource in remaining if azure.store.get(resource["id"]) is not None]
+        if len(refused) == len(remaining):
             raise next(iter(refusals.values()))
-        left = again
+        remaining = refused
 
 
 async def _put(azure: Azure, kind: ResourceType, resource: Resource) -> Resource:
@@ -199,12 +197,9 @@ async def _put(azure: Azure, kind: ResourceType, resource: Resource) -> Resource
 
 
 def require_parents(azure: Azure, resource_id: str) -> None:
-    """Raises ArmError 404 where the subscription, the group, the scope or the parent resource is missing,
-
-    409 where the group is being deleted.
-    """
+    """Raises ArmError 404 for a missing group, scope or parent, 409 for a group that is being deleted."""
     store = azure.store
-    scope, kind, names = ids.parse(resource_id)
+    scope, resource_type, names = ids.parse(resource_id)
     if not ids.is_at_or_below(resource_id, ids.subscription(SUBSCRIPTION_ID)):
         subscription = "/".join(resource_id.split("/")[:3])
         raise ArmError(
@@ -221,7 +216,7 @@ def require_parents(azure: Azure, resource_id: str) -> None:
     if ids.PROVIDERS in scope:
         store.require(scope)
     if len(names) > 1:
-        namespace, top, *rest = kind.split("/")
+        namespace, top, *rest = resource_type.split("/")
         parent = ids.build(scope, f"{namespace}/{top}", names[0])
         if store.get(parent) is None:
             raise ArmError(

@@ -24,7 +24,7 @@ REGIONS = frozenset(
 
 
 def check_location(resource: Resource, previous: Resource | None) -> None:
-    """Raises ArmError 400 for a location that is no Azure region, 409 for another one than it has."""
+    """Raises ArmError 400 for a location that is no Azure region, 409 for a change of location."""
     location = resource.get("location")
     if location is None:
         return

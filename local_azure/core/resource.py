@@ -1,8 +1,8 @@
-"""What a resource type is: data and a few functions. The types stand in one folder per service."""
+"""The definition of a resource type, and conversions between Pulumi's inputs and outputs and ARM's JSON."""
 
 import copy
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -24,12 +24,11 @@ _SCOPE = "scope"
 
 @dataclass(frozen=True)
 class Azure:
-    """What a resource type's functions work on.
+    """The store and the services that the functions of a resource type work on.
 
-    `busy` holds ids of resources on which an operation runs that shuts others out, `deleting` the groups
-    that are being deleted, all as `ids.key` gives them. `now` is a time of day in UTC.
-    `provisioning_seconds` is how long such an operation takes at least: on Azure two
-    of them started together always meet.
+    `busy` holds the keys (`ids.key`) of resources with a running operation that excludes others, `deleting`
+    those of resource groups that are being deleted. `now` returns the time in UTC. `provisioning_seconds` is
+    the least duration of an exclusive operation: on Azure two that start together always conflict.
     """
 
     store: Store
@@ -40,36 +39,34 @@ class Azure:
     provisioning_seconds: float = 0.3
 
 
-def no_problems(_inputs: Inputs) -> list[Problem]:
-    return []
+def no_problems(_inputs: Inputs) -> Iterable[Problem]:
+    return ()
 
 
-def accept(_azure: Azure, _resource: Resource, _previous: Resource | None) -> None:
-    pass
+def accept(_azure: Azure, _resource: Resource, _previous: Resource | None) -> None: ...
 
 
-async def nothing_to_do(_azure: Azure, _resource: Resource) -> None:
-    pass
+async def nothing_to_do(_azure: Azure, _resource: Resource) -> None: ...
 
 
 @dataclass(frozen=True)
 class ResourceType:
-    """An azure-native type as local Azure knows it.
+    """An azure-native resource type.
 
-    pulumi_type `azure-native:storage:StorageAccount`
-    path        the ARM id, with the inputs that are its names in braces; each of them replaces
-    autoname    how the last name in the path is made where the program gives none; None: it is required
-    replace_on  further inputs that replace, as paths
-    renames     input name to the member's name in ARM's `properties`, where they differ
-    singleton   exists with its parent: create is an update, delete a reset
-    check       pure rules on the inputs alone, for what the real provider checks at preview (names, ranges)
-    validate    (azure, resource, previous) refuses with ArmError what Azure refuses
-    complete    (azure, resource, previous) adds what Azure adds: defaults, ids, endpoints; changes `resource`
-    apply       makes it so in the services; may add to the stored resource
-    start       the step after which the resource exists even if the step fails
-    remove      undoes `apply`; safe to repeat
-    refuse_delete  (azure, resource) refuses with ArmError; not asked where it goes with its parent
-    shape       (resource, outputs) last changes on outputs for what Read does not show
+    pulumi_type    `azure-native:storage:StorageAccount`
+    path           the ARM id, with the inputs that are its names in braces; a change of one replaces
+    autoname       how the last name in the path is made by default; None: the program has to give it
+    replace_on     paths of further inputs whose change replaces
+    renames        input name to the name in ARM's `properties`, where they differ
+    singleton      exists with its parent: create is an update, delete a reset
+    check          rules on the inputs alone, which the real provider checks at preview (names, ranges)
+    validate       (azure, resource, previous) raises ArmError for what Azure refuses
+    complete       (azure, resource, previous) adds Azure's defaults, ids and endpoints to `resource`
+    apply          creates or updates it in the services; may add to `resource`
+    start          the last step; the resource exists even if it fails
+    remove         deletes it from the services; safe to repeat
+    refuse_delete  (azure, resource) raises ArmError; not called when its parent is deleted
+    shape          (resource, outputs) corrects outputs where Azure's response differs from the resource
     """
 
     pulumi_type: str
@@ -79,7 +76,7 @@ class ResourceType:
     replace_on: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict[str, str])
     singleton: bool = False
-    check: Callable[[Inputs], list[Problem]] = no_problems
+    check: Callable[[Inputs], Iterable[Problem]] = no_problems
     validate: Callable[[Azure, Resource, Resource | None], None] = accept
     complete: Callable[[Azure, Resource, Resource | None], None] = accept
     apply: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do
@@ -116,9 +113,9 @@ class ResourceType:
         return self.path.format(**{_SUBSCRIPTION: SUBSCRIPTION_ID}, **names)
 
     def inputs_of_id(self, resource_id: str) -> Inputs | None:
-        """The inputs that stand in an id; None for an id of another type."""
-        found = _path_pattern(self.path).fullmatch(resource_id)
-        return {name: found.group(name) for name in self.path_inputs} if found else None
+        """The inputs that an id holds; None for an id of another type."""
+        match = _path_pattern(self.path).fullmatch(resource_id)
+        return match.groupdict() if match else None
 
 
 @cache
@@ -128,7 +125,7 @@ def _path_pattern(path: str) -> re.Pattern[str]:
 
 
 def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
-    """The inputs as ARM's JSON body, with the id's own members added."""
+    """The resource in ARM's JSON shape that the inputs describe, with its id, name and type."""
     resource_id = kind.id_of(inputs)
     members = {
         name: copy.deepcopy(value)
@@ -150,7 +147,7 @@ def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
 
 
 def body_to_inputs(kind: ResourceType, body: Resource) -> Inputs:
-    """The inputs that ARM's JSON body stands for; what no input has, such as what Azure adds, is left out."""
+    """The inputs that ARM's JSON body describes, without the members that Azure adds."""
     properties = body.get("properties", {})
     if "properties" in kind.schema.inputs:
         members: Inputs = {"properties": properties}
@@ -167,7 +164,7 @@ def _as_inputs(members: Inputs) -> Inputs:
 
 
 def _settable(kind: ResourceType, members: Inputs) -> Inputs:
-    """Of the members, in any depth, those that are inputs, apart from empty ones."""
+    """The members that are inputs, at any depth, without empty ones."""
     inputs: Inputs = {}
     for name, definition in kind.schema.inputs.items():
         value = _only_inputs(members.get(name), definition.kind)
@@ -177,11 +174,11 @@ def _settable(kind: ResourceType, members: Inputs) -> Inputs:
 
 
 def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
-    """A stored resource in the shape that the SDK knows: only members of its output type."""
+    """A stored resource in the shape of the SDK's output type."""
     properties = resource.get("properties", {})
     back = {arm: sdk for sdk, arm in kind.renames.items()}
     known = kind.schema.outputs
-    # A key's properties go in as one object and come out as many (azure-rest-api-specs, keys.json).
+    # A vault key has one input `properties`, and its members as outputs (azure-rest-api-specs, keys.json).
     if "properties" in kind.schema.inputs and "properties" in known:
         flat: Inputs = {"properties": properties}
     else:
@@ -194,27 +191,27 @@ def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
 
 
 def to_inputs(kind: ResourceType, resource: Resource) -> Inputs:
-    """The inputs that would make the stored resource, for an import: all that Azure knows of it."""
+    """The inputs that would create the stored resource, for an import."""
     outputs = to_outputs(kind, resource)
     outputs.setdefault("properties", copy.deepcopy(resource.get("properties", {})))
     return {**_settable(kind, _as_inputs(outputs)), **(kind.inputs_of_id(resource["id"]) or {})}
 
 
 def refreshed_inputs(kind: ResourceType, resource: Resource, inputs: Inputs, outputs: Inputs) -> Inputs:
-    """The inputs of the state with what changed in Azure since its outputs, as azure-native finds it.
+    """The state's inputs, updated with the changes in Azure since the state's outputs, as azure-native does.
 
-    Both outputs are reduced to what can be set; what differs between them is put into the inputs. So a tag
-    that came or went is seen, and what Azure added when the resource was made is not.
+    Old and new outputs are reduced to what can be set, and the differences applied to the inputs. This
+    finds a tag that was added or removed, and ignores the defaults that Azure added on creation.
     """
     if "properties" in kind.schema.inputs and "properties" not in kind.schema.outputs:
-        return dict(inputs)  # a key's inputs do not come back
+        return dict(inputs)  # a vault key: its inputs are not among its outputs
     before, after = (
         {
             name: value
-            for name, value in _settable(kind, _as_inputs(one)).items()
+            for name, value in _settable(kind, _as_inputs(members)).items()
             if name not in kind.path_inputs
         }
-        for one in (outputs, to_outputs(kind, resource))
+        for members in (outputs, to_outputs(kind, resource))
     )
     return _with_changes(inputs, before, after)
 
@@ -234,7 +231,7 @@ def _with_changes(inputs: Inputs, before: Inputs, after: Inputs) -> Inputs:
 
 
 def preview_outputs(kind: ResourceType, inputs: Inputs) -> Inputs:
-    """What is known before the resource is made: its inputs. Everything else is unknown."""
+    """The outputs that a preview knows: those that are inputs. Everything else is unknown."""
     known = {
         name: value
         for name, value in inputs.items()
@@ -256,9 +253,9 @@ def _previewed(value: Any, kind: schema.Kind) -> Any:
                 name: _previewed(members.get(name), p.kind) for name, p in schema.object_type(kind).items()
             }
         case ListOf() if isinstance(value, list):
-            return [_previewed(item, kind.item) for item in cast("list[Any]", value)]
+            return [_previewed(element, kind.element) for element in cast("list[Any]", value)]
         case MapOf() if isinstance(value, list):
-            return UNKNOWN  # a list of identities in, a map of identities out
+            return UNKNOWN  # userAssignedIdentities: a list as input, a map as output
         case _:
             return value
 
@@ -267,13 +264,17 @@ def _only_inputs(value: Any, kind: schema.Kind) -> Any:
     if isinstance(kind, ObjectRef) and isinstance(value, dict):
         known = schema.object_type(kind)
         members = cast("dict[str, Any]", value)
-        return {name: _only_inputs(item, known[name].kind) for name, item in members.items() if name in known}
+        return {
+            name: _only_inputs(member, known[name].kind) for name, member in members.items() if name in known
+        }
     return value
 
 
 def _identity_to_arm(identity: dict[str, Any]) -> dict[str, Any]:
-    listed = identity.get("userAssignedIdentities")
-    return {**identity, "userAssignedIdentities": {one: {} for one in listed}} if listed else dict(identity)
+    assigned = identity.get("userAssignedIdentities")
+    if not assigned:
+        return dict(identity)
+    return {**identity, "userAssignedIdentities": {identity_id: {} for identity_id in assigned}}
 
 
 def _identity_to_sdk(identity: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +285,7 @@ def _identity_to_sdk(identity: dict[str, Any]) -> dict[str, Any]:
 def string_rule(
     name: str, pattern: str, rule: str, *, minimum: int = 1, maximum: int = 1000
 ) -> Callable[[Inputs], Iterator[Problem]]:
-    """A check of one top-level string: its length and its alphabet, with the rule in words."""
+    """A `ResourceType.check` for one top-level string: its length, its pattern, and the rule in words."""
     compiled = re.compile(pattern)
 
     def check(inputs: Inputs) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""What azure-native resources take and give, read from the azure-native SDK's own classes.
+"""Input and output schemas of azure-native resources, read from the classes of the azure-native SDK.
 
-Only the modules that are asked for are imported: all of the SDK is 356 MB on disk.
+A module of the SDK is imported when its schema is needed: the whole SDK is 356 MB on disk.
 """
 
 import difflib
@@ -16,10 +16,16 @@ from typing import Any, ForwardRef, cast
 
 from local_azure.frontends.pulumi.values import UNKNOWN
 
-PACKAGE = "azure-native"
-
-# Inputs that the engine or the provider itself adds; no program writes them.
+# Inputs that the engine or the provider adds; no program writes them.
 INTERNAL_INPUTS = frozenset({"azureApiVersion", "__createBeforeDelete", "__internal", "__defaults"})
+
+
+_SCALARS: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,8 @@ class Scalar:
 class Choice:
     """A string that is one of `values`.
 
-    The SDK types most of these as `Union[str, Enum]`, for values that Azure adds
-    later. Azure refuses any other value all the same, so a value that the SDK
-    does not know is an error here.
+    The SDK types most of these as `Union[str, Enum]`, for values that Azure adds later. Azure refuses
+    unknown values, so a value that the SDK does not know is an error here.
     """
 
     values: tuple[str, ...]
@@ -43,12 +48,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class ListOf:
-    item: "Kind"
+    element: "Kind"
 
 
 @dataclass(frozen=True)
 class MapOf:
-    item: "Kind"
+    element: "Kind"
 
 
 @dataclass(frozen=True)
@@ -89,21 +94,17 @@ class ResourceSchema:
 
 @cache
 def resource_schema(token: str) -> ResourceSchema:
-    """`azure-native:storage:StorageAccount` to its inputs and outputs, keyed by camelCase name.
+    """The inputs and outputs of `azure-native:storage:StorageAccount` and the like, by camelCase name.
 
     Raises LookupError for a token that the SDK does not have.
     """
-    package, module_name, class_name = token.split(":")
-    if package != PACKAGE:
-        msg = f"{token} is not an {PACKAGE} type"
-        raise LookupError(msg)
+    _, module_name, class_name = token.split(":")
     try:
         module = importlib.import_module(f"pulumi_azure_native.{module_name}")
         resource: type = getattr(module, class_name)
         arguments: type = getattr(module, f"{class_name}Args")
     except (ImportError, AttributeError) as error:
-        msg = f"the azure-native SDK has no type {token}"
-        raise LookupError(msg) from error
+        raise LookupError(f"the azure-native SDK has no type {token}") from error
     return ResourceSchema(
         inputs=_properties(arguments, f"{module.__name__}._inputs"),
         outputs=_properties(resource, f"{module.__name__}.outputs"),
@@ -116,14 +117,14 @@ def object_type(ref: ObjectRef) -> Mapping[str, Property]:
 
 
 def check(inputs: Mapping[str, Any], properties: Mapping[str, Property]) -> list[Problem]:
-    """Every way in which the inputs differ from the types; unknown values pass."""
+    """Every difference between the inputs and their types; unknown values pass."""
     return _check_object(inputs, properties, "", top=True)
 
 
 def nearest(name: str, names: typing.Iterable[str]) -> str:
-    """` Did you mean 'x'?`, or nothing where no name is near."""
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean '{found[0]}'?" if found else ""
+    """` Did you mean 'x'?`, or an empty text where no name is similar."""
+    matches = difflib.get_close_matches(name, list(names), n=1)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
 def _check_object(
@@ -135,93 +136,65 @@ def _check_object(
         for name, definition in properties.items()
         if definition.required and name not in value
     ]
-    for name, item in value.items():
+    for name, member in value.items():
         if top and name in INTERNAL_INPUTS:
             continue
         definition = properties.get(name)
-        here = f"{prefix}{name}"
+        member_path = f"{prefix}{name}"
         if definition is None:
-            problems.append(Problem(here, f"unknown property '{here}'.{nearest(name, properties)}"))
+            hint = nearest(name, properties)
+            problems.append(Problem(member_path, f"unknown property '{member_path}'.{hint}"))
         else:
-            problems += _check_value(item, definition.kind, here)
+            problems += _check_value(member, definition.kind, member_path)
     return problems
 
 
 def _check_value(value: object, kind: Kind, path: str) -> list[Problem]:
-    if value is UNKNOWN or isinstance(kind, Anything):
+    if value is UNKNOWN:
         return []
-    wrong = [Problem(path, f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}")]
     match kind:
-        case Scalar():
-            return [] if _is_scalar(value, kind.kind) else wrong
-        case Choice():
-            if not isinstance(value, str):
-                return wrong
+        case Anything():
+            return []
+        case Scalar() if _is_scalar(value, kind.kind):
+            return []
+        case Choice() if isinstance(value, str):
             if value in kind.values:
                 return []
-            allowed = ", ".join(repr(one) for one in kind.values)
-            hint = nearest(value, kind.values)
-            return [Problem(path, f"'{path}' is {value!r}; expected one of {allowed}.{hint}")]
-        case ListOf():
-            if not isinstance(value, list):
-                return wrong
-            items = enumerate(cast("list[Any]", value))
-            return [problem for n, item in items for problem in _check_value(item, kind.item, f"{path}[{n}]")]
-        case MapOf():
-            if not isinstance(value, dict):
-                return wrong
-            members = cast("dict[str, Any]", value).items()
-            return [p for key, item in members for p in _check_value(item, kind.item, f"{path}.{key}")]
-        case ObjectRef():
-            if not isinstance(value, dict):
-                return wrong
+            hint = f"expected one of {', '.join(map(repr, kind.values))}.{nearest(value, kind.values)}"
+            return [Problem(path, f"'{path}' is {value!r}; {hint}")]
+        case ListOf() if isinstance(value, list):
+            children = [(f"{path}[{n}]", child) for n, child in enumerate(cast("list[Any]", value))]
+            return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
+        case MapOf() if isinstance(value, dict):
+            children = [(f"{path}.{key}", child) for key, child in cast("dict[str, Any]", value).items()]
+            return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
+        case ObjectRef() if isinstance(value, dict):
             return _check_object(cast("dict[str, Any]", value), object_type(kind), path)
+        case _:
+            reason = f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}"
+            return [Problem(path, reason)]
 
 
 def _is_scalar(value: object, kind: str) -> bool:
-    match kind:
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case _:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _SCALARS[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _type_name(kind: Kind) -> str:
-    match kind:
-        case Scalar():
-            return kind.kind
-        case Choice():
-            return "string"
-        case ListOf():
-            return "array"
-        case _:
-            return "object"
+    if isinstance(kind, Scalar | Choice):
+        return kind.kind if isinstance(kind, Scalar) else "string"
+    return "array" if isinstance(kind, ListOf) else "object"
 
 
 def _described(value: object) -> str:
-    match value:
-        case bool():
-            return f"the boolean {str(value).lower()}"
-        case str():
-            return f"the string {value!r}"
-        case int() | float():
-            return f"the number {value}"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
+    for name in ("boolean", "string", "number"):
+        if _is_scalar(value, name):
+            return f"the {name} {str(value).lower() if name == 'boolean' else repr(value)}"
+    return "an array" if isinstance(value, list) else "an object"
 
 
 def _properties(cls: type, module: str) -> dict[str, Property]:
-    """The properties of a class made by Pulumi's generator, by the name on the wire.
-
-    `pulumi.getter(name=…)` leaves that name on the getter as `_pulumi_name`.
-    """
-    found: dict[str, Property] = {}
+    """The properties of a generated SDK class by camelCase name, which `pulumi.getter` keeps."""
+    properties: dict[str, Property] = {}
     for base in reversed(inspect.getmro(cls)):
         if not base.__module__.startswith("pulumi_azure_native"):
             continue
@@ -230,19 +203,19 @@ def _properties(cls: type, module: str) -> dict[str, Property]:
                 wire_name = getattr(member.fget, "_pulumi_name", python_name)
                 annotation = member.fget.__annotations__.get("return")
                 choices = _alternatives(annotation)
-                found[wire_name] = Property(
+                properties[wire_name] = Property(
                     kind=_kind(choices, module), required=type(None) not in choices and annotation is not None
                 )
-    return found
+    return properties
 
 
 def _alternatives(annotation: object) -> list[Any]:
-    """The members of a union without Pulumi's wrappers: Input, Output and Awaitable of the same."""
+    """The members of a union, without the Input, Output and Awaitable that Pulumi wraps around them."""
     if isinstance(annotation, str):
         return [ForwardRef(annotation)]
     origin = typing.get_origin(annotation)
     if origin in {typing.Union, types.UnionType}:
-        return [one for part in typing.get_args(annotation) for one in _alternatives(part)]
+        return [inner for part in typing.get_args(annotation) for inner in _alternatives(part)]
     if origin is Awaitable or (
         isinstance(annotation, ForwardRef) and annotation.__forward_arg__ == "Output[T]"
     ):
@@ -254,20 +227,20 @@ def _alternatives(annotation: object) -> list[Any]:
 
 def _kind(alternatives: list[Any], module: str) -> Kind:
     strings = False
-    for one in alternatives:
-        if one is type(None):
+    for alternative in alternatives:
+        if alternative is type(None):
             continue
-        origin, arguments = typing.get_origin(one), typing.get_args(one)
+        origin, arguments = typing.get_origin(alternative), typing.get_args(alternative)
         if origin in {Sequence, list}:
             return ListOf(_kind(_alternatives(arguments[0]), module))
         if origin in {Mapping, dict}:
             return MapOf(_kind(_alternatives(arguments[1]), module))
-        if one is str:
+        if alternative is str:
             strings = True
-        elif one in {bool, int, float}:
-            return Scalar({bool: "boolean", int: "integer", float: "number"}[one])
-        elif isinstance(one, ForwardRef):
-            return _named(one.__forward_arg__, module)
+        elif alternative in {bool, int, float}:
+            return Scalar({bool: "boolean", int: "integer", float: "number"}[alternative])
+        elif isinstance(alternative, ForwardRef):
+            return _named(alternative.__forward_arg__, module)
     return Scalar("string") if strings else Anything()
 
 
@@ -281,5 +254,5 @@ def _named(name: str, module: str) -> Kind:
         enum = None
     if isinstance(enum, type) and issubclass(enum, Enum):
         values = [member.value for member in enum]
-        return Choice(tuple(values)) if all(isinstance(one, str) for one in values) else Scalar("number")
+        return Choice(tuple(values)) if all(isinstance(value, str) for value in values) else Scalar("number")
     return ObjectRef(module, name)

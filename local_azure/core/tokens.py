@@ -1,7 +1,6 @@
-"""Access tokens of local Azure, and the header by which a process proves whose identities it may use.
+"""Access tokens, and the identity header, which states whose identities a process may use.
 
-Both are signed with one key of the home, so that they outlive a restart and no
-list of what was handed out has to be kept.
+Both are signed with a key that the home keeps, so that they are valid after a restart, too.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ _ALGORITHM = "HS256"
 
 
 class TokenError(Exception):
-    """Why a token was refused, in words fit for the answer's body."""
+    """The token is refused; the text is fit for a response body."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,11 @@ class Tokens:
         return f"{text}.{self._signature(owner)}"
 
     def owner_of(self, header: str) -> str | None:
-        """Whose header this is (a resource id comes back in lower case), or None if it was not made here."""
+        """The owner in the header (a resource id in lower case); None where the signature is wrong."""
         text, _, signature = header.partition(".")
         try:
             owner = urlsafe_b64decode(text.encode()).decode()
-            # Refuses what aiohttp makes of a byte that is no UTF-8: a lone surrogate.
+            # Raises for a lone surrogate, which aiohttp makes of a byte that is not UTF-8.
             given = signature.encode()
         except ValueError:
             return None
@@ -124,7 +123,7 @@ class Tokens:
 
 
 def load_key(file: Path) -> bytes:
-    """The signing key kept in `file` (mode 0600); made when it is not there."""
+    """The signing key in `file` (mode 0600), which is created if it does not exist."""
     if file.exists():
         return file.read_bytes()
     key = secrets.token_bytes(32)

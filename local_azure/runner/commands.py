@@ -33,8 +33,8 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
         say(json.dumps(exports[0], indent=2, sort_keys=True))
         return 0
     if cli_resources(home, project.name, stack):
-        cure = "go on with it (`make pulumi` installs it), or remove all of local Azure: `make clean`"
-        raise CommandError(f"the Pulumi CLI made the stack {stack}: {cure}.")
+        advice = "go on with it (`make pulumi` installs it), or remove all of local Azure: `make clean`"
+        raise CommandError(f"the Pulumi CLI made the stack {stack}: {advice}.")
     note("The minimal runner. `make pulumi` installs the CLI: previews, refresh, state, `pulumi config`.")
     home.prepare()
     file.parent.mkdir(mode=0o700, exist_ok=True)
@@ -50,7 +50,7 @@ def runner(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
-    """Twice, first only to check: runs the program, if `up`, and deletes what it has not declared."""
+    """Runs the program, if `up`, and deletes what it did not declare; the first pass only checks."""
     run, declared = ensure_running(home), set[str]()
     environment = pulumi_environment(home, run, os.environ)
     os.environ.clear()
@@ -65,7 +65,7 @@ def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
                 declared = monitor.declared
                 if monitor.problems:
                     raise CommandError("\n  ".join(["nothing was changed:", *monitor.problems]))
-            if declared <= record.entries.keys():  # outputs of what is new may decide on more
+            if declared <= record.entries.keys():  # the outputs of new resources may lead to more of them
                 delete(record, providers, record.entries.keys() - declared, checking=checking)
 
 
@@ -76,11 +76,11 @@ def _run(project: Project, monitor: Monitor) -> None:
         settings: Any = Settings(project.name, project.stack, monitor, dry_run=monitor.checking)
         settings.organization, settings.root_directory = "organization", project.root
         configure(settings)  # in the context of this task only
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # see the failure once
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # handled below
         await run_in_stack(lambda: runpy.run_path(project.root, run_name="__main__"))  # pyright: ignore[reportArgumentType]
 
     try:
-        asyncio.run(main())  # ends when the steps that run have ended, whatever happens
+        asyncio.run(main())  # waits for the running steps, also after a failure
     except (CommandError, pulumi.RunError) as error:
         raise CommandError(str(error)) from error
     except Exception as error:

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""What the program registers, handed to the providers: create or update, with no engine between."""
+"""A resource monitor that hands the program's registrations to the providers, without an engine."""
 
 import sys
 from collections.abc import Generator
@@ -24,22 +24,22 @@ from local_azure.runner.record import Entry, Record
 from local_azure.services import catalogue
 
 AZURE, DYNAMIC, STACK = "azure-native", "pulumi-python", "pulumi:pulumi:Stack"
-# Ends when the runner is gone, however it went: the pipe on its standard input closes.
+# Ends with the runner, even if that is killed: the pipe on its standard input closes.
 _DYNAMIC_PROVIDER = """import os, runpy, sys, threading
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
 runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)"""
 _STEPS = {"Create": "+ created", "Update": "~ updated", "Delete": "- deleted"}
-_FAILED = "What was done is recorded: run the command again to go on."
-_UNKNOWN = "which the minimal runner does not know: run `make pulumi` and use the Pulumi CLI"
-_REPLACES = "takes a replacement, which the minimal runner does not make: `make down`, then `make local`"
-_PROTECTED = "take the protection away in the program or its settings, run `make local`, then this again"
-# Those about replacements, which are refused, and about the request, not the resource, have no effect here.
+_FAILED = "The completed steps are recorded: run the command again to continue."
+_UNKNOWN = "which the minimal runner does not support: run `make pulumi` and use the Pulumi CLI"
+_REPLACES = "takes a replacement, which the minimal runner does not do: `make down`, then `make local`"
+_PROTECTED = "remove the protection in the program or its settings, run `make local`, then this again"
+# Options without an effect here: on replacements, which are refused, and on the request itself.
 _OPTIONS = """type name parent custom object protect dependencies propertyDependencies ignoreChanges
     deleteBeforeReplace deleteBeforeReplaceDefined version aliasSpecs sourcePosition stackTrace
     acceptSecrets acceptResources supportsPartialValues supportsResultReporting"""
 
 
-class RefusedError(CommandError): ...  # the provider did nothing
+class RefusedError(CommandError): ...  # the provider changed nothing
 
 
 class Providers(dict[str, Any]):  # a `ResourceProviderStub` for each package
@@ -49,12 +49,11 @@ class Providers(dict[str, Any]):  # a `ResourceProviderStub` for each package
 
 @contextmanager
 def connected(port: int, config: dict[str, str]) -> Generator[Providers]:
-    """`port`: local Azure's. Dynamic providers run in a process of the SDK's, as under the CLI."""
-    # In a session of its own: Ctrl-C is for the runner, which lets a step that runs end.
+    """Providers by package: local Azure's, on `port`, and the SDK's process for dynamic providers."""
     command = [sys.executable, "-u", "-c", _DYNAMIC_PROVIDER]
-    with Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:
+    with Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:  # gets no Ctrl-C
         ports: dict[str, Any] = {AZURE: port, DYNAMIC: process.stdout and process.stdout.readline()}
-        # A dynamic provider knows all keys by their whole names, azure-native its own without the namespace.
+        # A dynamic provider gets all keys with their namespace, azure-native its own without it.
         keys = config | {key.removeprefix(f"{AZURE}:"): text for key, text in config.items()}
         providers = Providers()
         for package, own_port in ports.items():
@@ -73,7 +72,7 @@ def label(urn: str) -> str:  # `web:WebApp function-app`
 
 
 def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **fields: Any) -> Any:
-    """A method of the resource's provider; one that changes something is shown. Raises CommandError."""
+    """Calls a method of the resource's provider; prints a change. Raises CommandError."""
     encoded = {key: values.encode(part) if isinstance(part, dict) else part for key, part in fields.items()}
     request = getattr(provider_pb2, f"{method}Request")(urn=urn, **encoded)
     began, step = monotonic(), "" if quiet else _STEPS.get(method, "")
@@ -84,8 +83,8 @@ def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             raise CommandError("its provider stopped: see `python -m local_azure logs`") from error
-        exists = "grpc-status-details-bin" in str(error.trailing_metadata())  # but it does not work
-        raise (CommandError if exists else RefusedError)(error.details()) from error
+        created = "grpc-status-details-bin" in str(error.trailing_metadata())  # ErrorResourceInitFailed
+        raise (CommandError if created else RefusedError)(error.details()) from error
     finally:
         timer.cancel()
     if step:
@@ -94,10 +93,10 @@ def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **
 
 
 def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entry, bool, list[str]]:
-    """What a resource becomes, whether a step is needed for that, and why it cannot be done."""
+    """The new entry of a resource, whether it takes a step, and the problems that prevent it."""
     # The SDK always sends hooks, mostly none.
     options = {field.name for field, part in request.ListFields() if field.name != "hooks" or part.ByteSize()}
-    # azure-native's own aliases are types: the names in other API versions.
+    # azure-native's own aliases are the types of other API versions.
     aliases = [part for alias in request.aliases for part in (*alias.ListFields(), *alias.spec.ListFields())]
     own = AZURE in request.type and {field.name for field, value in aliases if value} <= {"spec", "type"}
     options -= {*_OPTIONS.split(), "aliases" if own else ""}
@@ -105,7 +104,7 @@ def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entr
     problems = [f"it has the option {option}, {_UNKNOWN}" for option in sorted(options)]
     inputs = values.decode(request.object)
     for name in request.ignoreChanges if old.id else ():
-        inputs[name] = old.inputs.get(name)  # None is left out
+        inputs[name] = old.inputs.get(name)  # None is not sent
     new = Entry(old.id, inputs, old.outputs, [*request.dependencies, request.parent], request.protect)
     if problems or not request.custom:
         return new, False, problems
@@ -121,25 +120,26 @@ def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entr
 
 
 def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, *, changed: bool) -> Entry:
-    """Creates or updates it, as ARM does. Noted before: the next run takes up what a killed one began."""
+    """Creates or updates a resource. It is recorded first, so that the next run completes a killed one."""
     kind = catalogue.TYPES.get(type_of(urn))
     if not (changed or kind):
         return new
     arm_id = old.id or (kind.id_of(new.inputs) if kind else "")
     record.note(urn, replace(old if old.id else new, id=arm_id, pending=True))
     if old.id:
-        made = call(providers, "Update", urn, quiet=not changed, id=old.id, olds=old.outputs, news=new.inputs)
-        return replace(new, outputs=values.decode(made.properties))
+        fields = {"id": old.id, "olds": old.outputs, "news": new.inputs}
+        response = call(providers, "Update", urn, quiet=not changed, **fields)
+        return replace(new, outputs=values.decode(response.properties))
     try:
-        made = call(providers, "Create", urn, properties=new.inputs)
+        response = call(providers, "Create", urn, properties=new.inputs)
     except RefusedError:
         record.note(urn, None)
         raise
-    return replace(new, id=made.id, outputs=values.decode(made.properties))
+    return replace(new, id=response.id, outputs=values.decode(response.properties))
 
 
 def delete(record: Record, providers: Providers, urns: set[str], *, checking: bool) -> None:
-    """Each before what it depends on. Raises CommandError: one is protected, or does not go."""
+    """Deletes resources before their dependencies. Raises CommandError for a protected or failed one."""
     if protected := sorted(label(urn) for urn in urns if record.entries[urn].protect):
         raise CommandError(f"nothing was deleted: {', '.join(protected)}: protected; {_PROTECTED}.")
     order = TopologicalSorter({urn: entry.dependencies for urn, entry in record.entries.items()})
@@ -154,10 +154,10 @@ def delete(record: Record, providers: Providers, urns: set[str], *, checking: bo
 
 
 class Monitor(MockMonitor):
-    """`checking`: nothing is changed, and all refusals go to `problems`; otherwise the first ends the run."""
+    """`checking`: changes nothing and collects `problems`; otherwise the first problem ends the run."""
 
     def __init__(self, record: Record, providers: Providers, *, checking: bool) -> None:
-        super().__init__(None)  # pyright: ignore[reportArgumentType] # nothing here asks the mocks
+        super().__init__(None)  # pyright: ignore[reportArgumentType] # no method uses the mocks
         self.record, self.providers, self.checking = record, providers, checking
         self.declared, self.problems = set[str](), list[str]()
 
@@ -168,11 +168,11 @@ class Monitor(MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 # the service's name
         urn = self.make_urn(request.parent, request.type, request.name)
         old = new = self.record.entries.get(urn, Entry())
-        again = urn in self.declared
+        repeated = urn in self.declared
         self.declared.add(urn)
         try:
             new, changed, problems = plan(old, urn, request, self.providers)
-            problems += ["it is declared twice: give one of the two another name"] * again
+            problems += ["it is declared twice: give one of the two another name"] * repeated
             if not problems and not self.checking:
                 new = put(self.record, self.providers, urn, old, new, changed=changed)
                 self.record.note(urn, new)
@@ -186,8 +186,8 @@ class Monitor(MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Empty:  # noqa: N802 # as above
         if not self.checking and STACK in request.urn:
             exports: dict[str, Any] = rpc.deserialize_properties(request.outputs)
-            shown = {key: "[secret]" if rpc.is_rpc_secret(value) else value for key, value in exports.items()}
-            self.record.note(request.urn, Entry(outputs=shown))  # as `pulumi stack output` shows them
+            outputs = {key: "[secret]" if rpc.is_rpc_secret(out) else out for key, out in exports.items()}
+            self.record.note(request.urn, Entry(outputs=outputs))  # as `pulumi stack output` prints them
         return Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 # as above

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""A project with the configuration of one stack, as the CLI hands it to a program."""
+"""A Pulumi project with the config of a stack, as the CLI passes it to a program."""
 
 import json
 from pathlib import Path
@@ -21,14 +21,14 @@ class Project(NamedTuple):
 
 
 def read_project(start: Path, stack: str) -> Project:
-    """Pulumi.yaml in `start` or above it, with the stack's file. Raises CommandError with every problem."""
+    """Reads Pulumi.yaml in `start` or above, and the stack's file. Raises CommandError with every problem."""
     root = next((folder for folder in (start, *start.parents) if (folder / "Pulumi.yaml").is_file()), start)
     stack_file = root / f"Pulumi.{stack}.yaml"
     config: dict[str, str] = {}
     try:
         project: Any = yaml.safe_load((root / "Pulumi.yaml").read_text())
         text = stack_file.read_text() if stack_file.exists() else ""
-        # Also with each scalar as it stands in the file: `1.10` is not the number 1.1.
+        # Also with scalars as they are written: `1.10` is not the number 1.1.
         values, texts = yaml.safe_load(text) or {}, yaml.load(text, yaml.BaseLoader)  # noqa: S506 # strings
         problems = [*((project.keys() | values.keys()) - _KNOWN)]
         namespace = f"{project['name']}:"
@@ -42,7 +42,7 @@ def read_project(start: Path, stack: str) -> Project:
             config[key if ":" in key else namespace + key] = _text(value, texts["config"][key])
         if not problems:
             return Project(str(project["name"]), str(root), stack, config)
-        cause = f"only the Pulumi CLI knows {', '.join(sorted(problems))}: run `make pulumi` and use it"
+        cause = f"only the Pulumi CLI supports {', '.join(sorted(problems))}: run `make pulumi` and use it"
     except (OSError, AttributeError, KeyError, yaml.YAMLError) as error:
         cause = repr(error)
     raise CommandError(f"the minimal runner cannot use Pulumi.yaml or {stack_file}: {cause}.")

@@ -1,4 +1,4 @@
-"""What a stack has, on disk: each step is noted when it begins and when it ends."""
+"""The minimal runner's record of a stack's resources, written when a step begins and when it ends."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,23 +7,23 @@ from threading import Lock
 from typing import Any
 
 from local_azure import whole_file
-from local_azure.home import Home
+from local_azure.home import Home, state_file
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A resource; a component has no `id`. The root stack's `outputs` are what the program exports."""
+    """A resource; a component has no `id`. The `outputs` of the root stack are the program's exports."""
 
     id: str = ""
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     dependencies: list[str] = field(default_factory=list[str])  # URNs, the parent's among them
     protect: bool = False
-    pending: bool = False  # a step began, and its end is not noted
+    pending: bool = False  # a step began and has not ended
 
 
 class Record:
-    """Entries by URN. Threads may share it."""
+    """Entries by URN; thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, Lock()
@@ -31,13 +31,13 @@ class Record:
         self.entries = {urn: Entry(**entry) for urn, entry in content.items()}
 
     def note(self, urn: str, entry: Entry | None) -> None:
-        """None: it is gone. Raises OSError."""
+        """Replaces the entry, or removes it (None). Raises OSError."""
         with self._lock:
             self.entries.pop(urn, None)
             self.entries |= {urn: entry} if entry else {}
-            self._file.parent.stat()  # a home that was reset meanwhile is not made again
+            self._file.parent.stat()  # raises after a reset, so that the home is not created again
             content = {urn: asdict(entry) for urn, entry in self.entries.items()}
-            whole_file.write(self._file, json.dumps(content, indent=1).encode(), 0o600)
+            whole_file.write(self._file, json.dumps(content, indent=1).encode())
 
 
 def record_file(home: Home, project: str, stack: str) -> Path:
@@ -51,10 +51,9 @@ def runner_resources(home: Home, project: str, stack: str) -> bool:
 
 def cli_resources(home: Home, project: str, stack: str) -> bool:
     """Whether the Pulumi CLI's state has resources of this stack."""
-    file = home.backend / ".pulumi" / "stacks" / project / f"{stack}.json"
+    file = state_file(home.backend, project, stack)
     try:
-        state: Any = json.loads(file.read_bytes())
+        latest: Any = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
     except (OSError, ValueError):
-        return file.exists()  # a CLI that was killed wrote it: the next `pulumi` command recovers it
-    latest: Any = state["checkpoint"].get("latest") or {}
+        return file.exists()  # cut off by a kill of the CLI: the next `pulumi` command recovers it
     return any(resource.get("custom") for resource in latest.get("resources") or ())

@@ -1,6 +1,7 @@
 """When local Azure counts as ready."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,27 +18,36 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_a_daemon_is_found_when_it_says_that_it_is_ready(home: Home) -> None:
+@pytest.fixture
+def lock(home: Home) -> Iterator[int]:
     lock = run_state.hold(home)
+    yield lock
+    os.close(lock)
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_daemon_is_ready_from_its_write_until_it_ends(home: Home) -> None:
     assert (run_state.is_held(home), run_state.find(home)) == (True, None)
     ready = run_state.write(home, RUN)
     assert run_state.find(home) == RUN
     os.close(ready)
-    os.close(lock)
-    assert not run_state.is_held(home)
-
-
-def test_what_a_killed_daemon_left_does_not_count_for_the_next_one(home: Home) -> None:
-    """The next one holds the lock a moment before it removes the file."""
-    lock = run_state.hold(home)
-    os.close(run_state.write(home, RUN))
+    # The next daemon holds the lock for a moment before it removes the file of a killed one.
     assert home.run_file.exists()
     assert run_state.find(home) is None
-    os.close(lock)
 
 
-def test_a_second_daemon_is_refused(home: Home) -> None:
+def test_a_home_is_held_by_one_daemon_as_long_as_it_lives(home: Home) -> None:
+    assert not run_state.is_held(home)
     lock = run_state.hold(home)
     with pytest.raises(LockHeldError, match=f"process {os.getpid()}"):
         run_state.hold(home)
     os.close(lock)
+    assert not run_state.is_held(home)
+
+
+def test_a_daemon_does_not_hold_a_home_that_was_removed_or_made_again(home: Home, lock: int) -> None:
+    assert run_state.still_holds(home, lock)
+    home.lock_file.unlink()
+    assert not run_state.still_holds(home, lock)
+    home.lock_file.touch()
+    assert not run_state.still_holds(home, lock)

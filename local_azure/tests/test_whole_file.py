@@ -13,7 +13,7 @@ from local_azure.functions_host import keys
 
 @contextmanager
 def full_disk() -> Generator[None]:
-    """Files can be made, and nothing can be written into them."""
+    """Files can be created but not written."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
@@ -23,28 +23,23 @@ def full_disk() -> Generator[None]:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_a_file_has_its_content_and_its_mode(tmp_path: Path, mode: int) -> None:
+def test_a_file_has_its_content_and_mode_and_survives_a_failed_write(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "folder" / "file"
     whole_file.write(file, b"old", mode)
     whole_file.write(file, b"new", mode)
-    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"new", mode)
-
-
-def test_a_write_that_fails_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    whole_file.write(file, b"old", 0o600)
     with pytest.raises(OSError, match="too large"), full_disk():
-        whole_file.write(file, b"new", 0o600)
-    assert (file.read_bytes(), list(tmp_path.iterdir())) == (b"old", [file])
+        whole_file.write(file, b"newest", mode)
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"new", mode)
+    assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("make", [tokens.load_key, keys.load_or_create])
-def test_a_secret_that_could_not_be_written_is_made_the_next_time(
-    tmp_path: Path, make: Callable[[Path], object]
+@pytest.mark.parametrize("load", [tokens.load_key, keys.load_or_create])
+def test_a_secret_that_could_not_be_written_is_created_the_next_time(
+    tmp_path: Path, load: Callable[[Path], object]
 ) -> None:
     """An empty file would be taken for the secret."""
     file = tmp_path / "secret"
     with pytest.raises(OSError, match="too large"), full_disk():
-        make(file)
-    assert make(file)
-    assert make(file) == make(file)
+        load(file)
+    assert load(file)
+    assert load(file) == load(file)

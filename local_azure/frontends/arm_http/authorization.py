@@ -1,4 +1,4 @@
-"""Microsoft.Authorization: role assignments and locks of a scope."""
+"""Microsoft.Authorization: the role assignments and locks of a scope."""
 
 import re
 
@@ -15,14 +15,15 @@ _PRINCIPAL = re.compile(r"(?:principalId|assignedTo\(\)) eq '([^']*)'|assignedTo
 
 
 async def list_role_assignments(call: Call) -> web.Response:
-    """At the scope, above it and below it; `$filter`: `atScope()` not below, `principalId eq '…'`."""
+    """At, above and below the scope; `$filter`: `atScope()`, which excludes those below, or a principal."""
     assignments = _related(call, ROLE_ASSIGNMENT_TYPE, above=True)
     text = call.query.get("$filter", "")
-    found = _PRINCIPAL.search(text)
-    if found is not None:
-        principal = (found[1] or found[2]).lower()
+    if match := _PRINCIPAL.search(text):
+        principal = (match[1] or match[2]).lower()
         assignments = [
-            one for one in assignments if one.get("properties", {})["principalId"].lower() == principal
+            assignment
+            for assignment in assignments
+            if assignment.get("properties", {})["principalId"].lower() == principal
         ]
     elif text and text.lower() != "atscope()":
         raise ArmError(
@@ -44,9 +45,9 @@ def _related(call: Call, resource_type: str, *, above: bool) -> list[Resource]:
         call.azure.store.require(scope)
     at_scope = "atscope()" in call.query.get("$filter", "").lower()
     related: list[Resource] = []
-    for one in call.azure.store.list(resource_type):
-        own = ids.parse(one["id"])[0]
+    for resource in call.azure.store.list(resource_type):
+        own = ids.parse(resource["id"])[0]
         is_below = ids.is_at_or_below(own, scope) and (not at_scope or ids.same(own, scope))
         if is_below or (above and ids.is_at_or_below(scope, own)):
-            related.append(one)
+            related.append(resource)
     return related

@@ -1,8 +1,8 @@
-"""One authenticated request, and the shapes in which ARM answers."""
+"""An authenticated ARM request, and the shapes of ARM's responses."""
 
 import json
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -12,27 +12,27 @@ from aiohttp import web
 from local_azure.core import ids
 from local_azure.core.access import permits
 from local_azure.core.errors import ArmError
+from local_azure.core.operations import StartFailedError
 from local_azure.core.resource import ENVELOPE, Azure, ResourceType
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
-from local_azure.frontends.arm_http.running import Running
+from local_azure.frontends.arm_http.async_operations import AsyncOperations
 from local_azure.services.catalogue import BY_ARM_TYPE
 
 PAGE = 1000
-"""Items on one page of a list."""
+"""Resources on a page of a list."""
 
-# What GET answers and a client may send back: the path counts.
+# Members of a GET response that a client may send back: ARM takes them from the path.
 _IGNORED = frozenset({"id", "name", "type", "etag", "systemData"})
 _GROUP_ACTIONS = "Microsoft.Resources/subscriptions/resourceGroups"
 
 
 @dataclass(frozen=True)
 class Call:
-    """`names` are what the route's braces took; `url` is the gateway's, without a closing slash."""
+    """`names`: values of the braces in the route's path. `url`: the gateway's, without a closing slash."""
 
     azure: Azure
-    running: Running
+    operations: AsyncOperations
     principal: str
-    method: str
     path: str
     names: Mapping[str, str]
     query: Mapping[str, str]
@@ -55,9 +55,9 @@ class Call:
 
 
 def action_of(resource_type: str, verb: str) -> str:
-    """`Microsoft.Web/sites/read`; a group's actions have another name than its type."""
-    kind = _GROUP_ACTIONS if resource_type.lower() == ids.RESOURCE_GROUP_TYPE.lower() else resource_type
-    return f"{kind}/{verb}"
+    """`Microsoft.Web/sites/read`; the actions of resource groups are not named by their type."""
+    is_group = resource_type.lower() == ids.RESOURCE_GROUP_TYPE.lower()
+    return f"{_GROUP_ACTIONS if is_group else resource_type}/{verb}"
 
 
 def kind_of(resource_type: str) -> ResourceType:
@@ -69,12 +69,12 @@ def kind_of(resource_type: str) -> ResourceType:
             404,
             "InvalidResourceType",
             f"The resource type '{rest}' could not be found in the namespace '{namespace}'. Local Azure has: "
-            f"{', '.join(sorted(one.arm_type for one in BY_ARM_TYPE.values()))}.",
+            f"{', '.join(sorted(known.arm_type for known in BY_ARM_TYPE.values()))}.",
         )
     return kind
 
 
-def answer(
+def response(
     content: object = None, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     request_id = str(uuid.uuid4())
@@ -90,20 +90,20 @@ def answer(
     )
 
 
-def refusal(error: ArmError) -> web.Response:
-    return answer({"error": {"code": error.code, "message": error.message}}, error.status)
+def error_response(error: ArmError) -> web.Response:
+    return response({"error": {"code": error.code, "message": error.message}}, error.status)
 
 
 def accepted(call: Call, subject: str, work: Callable[[], Coroutine[Any, Any, None]]) -> web.Response:
-    """202, and where to ask whether the work on the subject (an ARM id) is done."""
-    operation = call.running.begin(subject, work)
+    """Starts a long-running operation on the subject (an ARM id): 202, with the URL of its status."""
+    operation = call.operations.begin(subject, work)
     address = f"{call.url}/subscriptions/{SUBSCRIPTION_ID}/operationresults/{operation}"
     version = urlencode({"api-version": call.query["api-version"]})
-    return answer(status=202, headers={"Location": f"{address}?{version}", "Retry-After": "1"})
+    return response(status=202, headers={"Location": f"{address}?{version}", "Retry-After": "1"})
 
 
 def body_of(call: Call, resource_id: str, resource_type: str) -> Resource:
-    """The request's body as a resource. Raises ArmError 400 for members that no resource has."""
+    """The request's body as a resource. Raises ArmError 400 for unknown members."""
     unknown = [name for name in call.body if name not in {*ENVELOPE, *_IGNORED, "properties"}]
     if unknown:
         raise ArmError(
@@ -117,16 +117,23 @@ def body_of(call: Call, resource_id: str, resource_type: str) -> Resource:
     return cast("Resource", {**given, **naming})
 
 
-def page(call: Call, items: Iterable[Mapping[str, Any]]) -> web.Response:
-    """A list as ARM pages it: `$top` items, and the address of the next ones. Raises ArmError 400."""
-    everything = list(items)
+async def stored(operation: Awaitable[Resource]) -> Resource:
+    """The resource, also where its last step fails: it exists, and its status tells whether it runs."""
+    try:
+        return await operation
+    except StartFailedError as error:
+        return error.resource
+
+
+def page(call: Call, resources: Sequence[Mapping[str, Any]]) -> web.Response:
+    """A page of a list: `$top` resources, and `nextLink`. Raises ArmError 400."""
     size = _number(call.query.get("$top"), PAGE, "$top")
     start = _number(call.query.get("$skiptoken"), 0, "$skiptoken")
-    content: dict[str, Any] = {"value": everything[start : start + size]}
-    if start + size < len(everything):
+    content: dict[str, Any] = {"value": resources[start : start + size]}
+    if start + size < len(resources):
         query = {**call.query, "$skiptoken": str(start + size)}
         content["nextLink"] = f"{call.url}{call.path}?{urlencode(query)}"
-    return answer(content)
+    return response(content)
 
 
 def _number(text: str | None, default: int, name: str) -> int:
@@ -139,15 +146,17 @@ def _number(text: str | None, default: int, name: str) -> int:
     return int(text)
 
 
-def public(resource: Resource) -> dict[str, Any]:
-    """What GET shows: app settings have an operation of their own, since they may hold secrets."""
-    shown: dict[str, Any] = dict(resource)
-    site_config = shown.get("properties", {}).get("siteConfig")
-    if site_config:
+def public(call: Call, resource: Resource) -> dict[str, Any]:
+    """The response to GET: without app settings, which may hold secrets and have their own operation."""
+    body: dict[str, Any] = dict(resource)
+    if resource["type"] == ids.RESOURCE_GROUP_TYPE:
+        state = "Deleting" if ids.key(resource["id"]) in call.azure.deleting else "Succeeded"
+        body["properties"] = {"provisioningState": state}
+    elif site_config := body.get("properties", {}).get("siteConfig"):
         site_config["appSettings"] = None
-    return shown
+    return body
 
 
 def summary(resource: Resource) -> dict[str, Any]:
-    """What lists of resources of any type show: no properties."""
+    """A resource in a list of resources of any type: without its properties."""
     return {name: value for name, value in resource.items() if name != "properties"}

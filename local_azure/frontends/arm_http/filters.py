@@ -9,20 +9,20 @@ from local_azure.core.errors import ArmError
 from local_azure.core.store import Resource
 from local_azure.frontends.pulumi.diff import normal_location
 
-_TERM = re.compile(r"\s*(\w+)\s+(eq|ne)\s+'((?:[^']|'')*)'\s*", re.IGNORECASE)
-_AND = re.compile(r"and\b", re.IGNORECASE)
+_COMPARISON = r"\s*(\w+)\s+(eq|ne)\s+'((?:[^']|'')*)'\s*"
+_FILTER = re.compile(rf"{_COMPARISON}(?:and\b{_COMPARISON})*", re.IGNORECASE)
 
-Wanted = Callable[[Resource], bool]
+Filter = Callable[[Resource], bool]
 
 
-def read_filter(text: str | None, members: tuple[str, ...]) -> Wanted:
-    """Raises ArmError 400 for what is no such filter; `members` may be compared, tags always."""
+def read_filter(text: str | None, members: tuple[str, ...]) -> Filter:
+    """A predicate; `members` and tags may be compared. Raises ArmError 400 for an invalid filter."""
     if not text:
         return lambda _resource: True
     terms = _terms(text, members)
     tags = [(name, value) for name, operator, value in terms if name.startswith("tag") and operator == "eq"]
     others = [term for term in terms if not term[0].startswith("tag")]
-    # Docs: Resources - List. "you can't combine" the filter for a tag with others.
+    # Docs: Resources - List: "you can't combine" the filter for a tag with others.
     if (tags and others) or len(tags) + len(others) != len(terms):
         raise _invalid(text, "a tag is compared with `eq`, and not together with anything else")
     if tags:
@@ -34,39 +34,30 @@ def read_filter(text: str | None, members: tuple[str, ...]) -> Wanted:
 
 
 def _terms(text: str, members: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """The name, the operator and the value of each comparison."""
     known = {name.lower(): name for name in (*members, "tagName", "tagValue")}
-    terms: list[tuple[str, str, str]] = []
-    rest = text
-    while True:
-        found = _TERM.match(rest)
-        if found is None or found[1].lower() not in known:
-            raise _invalid(
-                text, f"a comparison is NAME eq 'VALUE'; NAME is one of {', '.join(known.values())}"
-            )
-        terms.append((known[found[1].lower()], found[2].lower(), found[3].replace("''", "'")))
-        rest = rest[found.end() :]
-        if not rest:
-            return terms
-        joined = _AND.match(rest)
-        if joined is None:
-            raise _invalid(text, "local Azure joins comparisons by `and` only")
-        rest = rest[joined.end() :]
+    comparisons: list[tuple[str, str, str]] = re.findall(_COMPARISON, text, re.IGNORECASE)
+    if not _FILTER.fullmatch(text) or not {name.lower() for name, _, _ in comparisons} <= known.keys():
+        names = ", ".join(known.values())
+        raise _invalid(text, f"it is NAME eq 'VALUE', joined by `and` only; NAME is one of {names}")
+    return [
+        (known[name.lower()], operator.lower(), value.replace("''", "'"))
+        for name, operator, value in comparisons
+    ]
 
 
-def _tag_filter(text: str, tags: list[tuple[str, str]]) -> Wanted:
+def _tag_filter(text: str, tags: list[tuple[str, str]]) -> Filter:
     names = [value for name, value in tags if name == "tagName"]
     values = [value for name, value in tags if name == "tagValue"]
     if len(names) != 1 or len(values) > 1:
         raise _invalid(text, "a tag is tagName eq 'NAME', or tagName eq 'NAME' and tagValue eq 'VALUE'")
 
-    def wanted(resource: Resource) -> bool:
-        # Names of tags are the same without regard to case; values are not.
-        found = [
-            value for name, value in resource.get("tags", {}).items() if name.lower() == names[0].lower()
-        ]
-        return bool(found) and (not values or found[0] == values[0])
+    def has_tag(resource: Resource) -> bool:
+        # Names of tags are compared without case, values with it.
+        tags = {name.lower(): value for name, value in resource.get("tags", {}).items()}
+        return names[0].lower() in tags and (not values or tags[names[0].lower()] == values[0])
 
-    return wanted
+    return has_tag
 
 
 def _member(resource: Resource, name: str) -> str:

@@ -1,4 +1,4 @@
-"""ARM's front door: who asks, is the request whole, which route is it, may they."""
+"""The HTTP endpoint of ARM: authenticates, validates, routes and authorizes a request."""
 
 import json
 from typing import Any, cast
@@ -9,9 +9,9 @@ from local_azure.core.errors import ArmError
 from local_azure.core.resource import Azure
 from local_azure.core.store import SUBSCRIPTION_ID
 from local_azure.core.tokens import ARM_AUDIENCES, TokenError, Tokens
-from local_azure.frontends.arm_http.call import Call, answer, refusal
+from local_azure.frontends.arm_http.async_operations import AsyncOperations
+from local_azure.frontends.arm_http.call import Call, error_response, response
 from local_azure.frontends.arm_http.routes import ROUTES, Route
-from local_azure.frontends.arm_http.running import Running
 
 _WITH_BODY = frozenset({"PUT", "PATCH"})
 
@@ -23,20 +23,20 @@ class Arm:
         self._azure = azure
         self._tokens = tokens
         self._url = url
-        self._running = Running()
+        self._operations = AsyncOperations()
 
     async def close(self) -> None:
-        await self._running.close()
+        await self._operations.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         try:
-            return await self._answer(request)
+            return await self._respond(request)
         except ArmError as error:
             if error.status == 404 and request.method == "HEAD":
-                return answer(status=404)
-            return refusal(error)
+                return response(status=404)
+            return error_response(error)
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
         principal = self._authenticate(request)
         if "api-version" not in request.query:
             raise ArmError(
@@ -44,15 +44,14 @@ class Arm:
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        # azure-mgmt-resource puts an id with its slash behind one: `//subscriptions/…`.
+        # azure-mgmt-resource sends `//subscriptions/…`.
         path = "/" + request.path.strip("/")
         _refuse_other_subscription(path)
-        route, names = _find(request.method, path)
+        route, names = _route(request.method, path)
         call = Call(
             azure=self._azure,
-            running=self._running,
+            operations=self._operations,
             principal=principal,
-            method=request.method,
             path=path,
             names=names,
             query=dict(request.query),
@@ -87,11 +86,11 @@ def _refuse_other_subscription(path: str) -> None:
         )
 
 
-def _find(method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """Raises ArmError 404 for what is no ARM path, 405 for a method that it does not have."""
+def _route(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The route, and the values of the braces in its path. Raises ArmError 405."""
     for route in ROUTES:
-        if route.method == method and (found := route.pattern.fullmatch(path)) is not None:
-            return route, found.groupdict()
+        if route.method == method and (match := route.pattern.fullmatch(path)) is not None:
+            return route, match.groupdict()
     raise ArmError(405, "MethodNotAllowed", f"Local Azure does not answer {method} on '{path}'.")
 
 

@@ -1,10 +1,10 @@
-"""Microsoft.CognitiveServices: model accounts, and what is left of deleted ones."""
+"""Microsoft.CognitiveServices: deleting model accounts, and soft-deleted accounts."""
 
 from aiohttp import web
 
 from local_azure.core import ids
 from local_azure.core.operations import delete, refuse_delete
-from local_azure.frontends.arm_http.call import Call, accepted, answer, page
+from local_azure.frontends.arm_http.call import Call, accepted, page, response
 from local_azure.services.catalogue import BY_ARM_TYPE
 from local_azure.services.cognitiveservices import deleted
 
@@ -13,7 +13,7 @@ async def begin_delete(call: Call) -> web.Response:
     account = call.azure.store.get(call.path)
     if account is None:
         call.azure.store.require(ids.resource_group_of(call.path) or call.path)
-        return answer(status=204)
+        return response(status=204)
     refuse_delete(call.azure, account, BY_ARM_TYPE)
     return accepted(call, account["id"], lambda: delete(call.azure, account["id"], BY_ARM_TYPE))
 
@@ -23,16 +23,16 @@ async def list_deleted(call: Call) -> web.Response:
 
 
 async def get_deleted(call: Call) -> web.Response:
-    return answer(deleted.require(call.azure, call.path))
+    return response(deleted.require(call.azure, call.path))
 
 
 async def begin_purge(call: Call) -> web.Response:
-    """For good: the name, the subdomain and the quota are free again."""
-    found = deleted.find(call.azure, call.path)
-    if found is None:
-        return answer(status=204)
+    """Deletes the account for good: its name, subdomain and quota are free again."""
+    account = deleted.find(call.azure, call.path)
+    if account is None:
+        return response(status=204)
 
     async def purge() -> None:
-        deleted.purge(call.azure, found)
+        deleted.purge(call.azure, account)
 
-    return accepted(call, found["id"], purge)
+    return accepted(call, account["id"], purge)

@@ -1,19 +1,20 @@
-"""What every resource has: GET, HEAD, PUT, PATCH and DELETE on its id, and the lists of them."""
+"""GET, HEAD, PUT, PATCH and DELETE on the id of any resource, and lists of resources."""
 
 from aiohttp import web
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import StartFailedError, delete, patch, put
+from local_azure.core.operations import delete, patch, put
 from local_azure.core.store import Resource
 from local_azure.frontends.arm_http.call import (
     Call,
     action_of,
-    answer,
     body_of,
     kind_of,
     page,
     public,
+    response,
+    stored,
     summary,
 )
 from local_azure.frontends.arm_http.filters import read_filter
@@ -23,17 +24,25 @@ _MEMBERS = ("resourceType", "resourceGroup", "location", "name")
 
 
 async def list_all(call: Call) -> web.Response:
-    """What stands in the subscription, or in a group, and that the caller may read."""
+    """The resources of the subscription or of a group that the caller may read."""
     under = ids.subscription(call.names["subscription"])
     if "group" in call.names:
         under = call.azure.store.require(call.path.rpartition("/")[0])["id"]
-    wanted = read_filter(call.query.get("$filter"), _MEMBERS)
-    found = [one for one in call.azure.store.list(under=under) if _is_listed(one) and wanted(one)]
-    return page(call, [summary(one) for one in found if call.may(action_of(one["type"], "read"), one["id"])])
+    matches = read_filter(call.query.get("$filter"), _MEMBERS)
+    return page(
+        call,
+        [
+            summary(resource)
+            for resource in call.azure.store.list(under=under)
+            if _is_listed(resource)
+            and matches(resource)
+            and call.may(action_of(resource["type"], "read"), resource["id"])
+        ],
+    )
 
 
 def _is_listed(resource: Resource) -> bool:
-    """Groups, children, locks and role assignments are in no list of resources."""
+    """Lists of resources contain no groups, children, locks and role assignments."""
     return resource["type"] != ids.RESOURCE_GROUP_TYPE and ids.is_tracked(resource["id"])
 
 
@@ -44,42 +53,35 @@ async def list_of_type(call: Call) -> web.Response:
     if "group" in call.names:
         call.azure.store.require(scope)
     read = action_of(kind.arm_type, "read")
-    found = call.azure.store.list(kind.arm_type, under=scope)
-    return page(call, [public(one) for one in found if call.may(read, one["id"])])
+    resources = call.azure.store.list(kind.arm_type, under=scope)
+    return page(call, [public(call, resource) for resource in resources if call.may(read, resource["id"])])
 
 
 async def get(call: Call) -> web.Response:
     call.require(action_of(_type(call), "read"), call.path)
-    return answer(public(call.azure.store.require(call.path)))
+    return response(public(call, call.azure.store.require(call.path)))
 
 
 async def check_existence(call: Call) -> web.Response:
     call.require(action_of(_type(call), "read"), call.path)
-    return answer(status=204 if call.azure.store.get(call.path) else 404)
+    return response(status=204 if call.azure.store.get(call.path) else 404)
 
 
 async def create_or_update(call: Call) -> web.Response:
     kind = kind_of(_type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     before = call.azure.store.get(call.path)
-    # The id's own case stays with the resource that is there.
+    # An existing resource keeps the case of its id.
     body = body_of(call, before["id"] if before else call.path, kind.arm_type)
-    try:
-        made = await put(call.azure, kind, body)
-    except StartFailedError as error:
-        made = error.resource  # it is there; whether it runs, its own status says
-    return answer(public(made), 200 if before else 201)
+    resource = await stored(put(call.azure, kind, body))
+    return response(public(call, resource), 200 if before else 201)
 
 
 async def update(call: Call) -> web.Response:
     kind = kind_of(_type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     body_of(call, call.path, kind.arm_type)
-    try:
-        changed = await patch(call.azure, kind, call.path, call.body)
-    except StartFailedError as error:
-        changed = error.resource
-    return answer(public(changed))
+    return response(public(call, await stored(patch(call.azure, kind, call.path, call.body))))
 
 
 async def remove(call: Call) -> web.Response:
@@ -89,13 +91,13 @@ async def remove(call: Call) -> web.Response:
         group = ids.resource_group_of(call.path)
         if group is not None:
             call.azure.store.require(group)
-        return answer(status=204)
+        return response(status=204)
     await delete(call.azure, call.path, BY_ARM_TYPE)
-    return answer()
+    return response()
 
 
 def _type(call: Call) -> str:
     try:
         return ids.type_of(call.path)
     except ValueError as error:
-        raise ArmError(404, "InvalidResourceId", f"'{call.path}' is no resource id: {error}") from error
+        raise ArmError(404, "InvalidResourceId", f"'{call.path}' is not a resource id: {error}") from error

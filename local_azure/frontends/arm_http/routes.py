@@ -1,4 +1,4 @@
-"""Which request goes where, and the action that a role has to allow for it."""
+"""The routes of ARM's HTTP API, and the action that a role has to allow for each."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,9 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from local_azure.core import ids
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.arm_http import authorization, groups, models, resources, sites, tags
-from local_azure.frontends.arm_http.call import Call, action_of, answer
+from local_azure.frontends.arm_http.call import Call, action_of, response
+from local_azure.services.authorization.locks import LOCK_TYPE
 
 _SUBSCRIPTION: Mapping[str, Any] = {
     "id": ids.subscription(SUBSCRIPTION_ID),
@@ -26,13 +28,13 @@ _SUBSCRIPTION: Mapping[str, Any] = {
 
 
 async def _subscription(_call: Call) -> web.Response:
-    return answer(_SUBSCRIPTION)
+    return response(_SUBSCRIPTION)
 
 
 async def _operation_result(call: Call) -> web.Response:
-    status = await call.running.outcome(call.names["operation"])
+    status = await call.operations.outcome(call.names["operation"])
     more = {"Location": f"{call.url}{call.path}?api-version={call.query['api-version']}", "Retry-After": "1"}
-    return answer(status=status, headers=more if status == 202 else None)
+    return response(status=status, headers=more if status == 202 else None)
 
 
 _SITE = r"(?P<scope>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Web/sites/[^/]+)"
@@ -40,9 +42,9 @@ _SITE = r"(?P<scope>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsof
 
 @dataclass(frozen=True)
 class Route:
-    """`action` is asked for at the `{scope}` or `{site}` of the path, without one at the whole path.
+    """`action` is required at the `{scope}` or `{site}` of the path, or at the whole path.
 
-    None: the handler asks itself, as it depends on what is there.
+    None: the handler checks the action, which depends on the resource's type.
     """
 
     method: str
@@ -65,18 +67,15 @@ _DELETED = (
 )
 _MODELS = "Microsoft.CognitiveServices"
 _DELETED_ACTION = f"{_MODELS}/locations/resourceGroups/deletedAccounts"
-_GROUP_TYPE = ids.RESOURCE_GROUP_TYPE
 
-# The first one that fits counts.
+# The first match counts.
 ROUTES = (
     Route("GET", _SUB, _subscription, "Microsoft.Resources/subscriptions/read"),
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),
     # groups
     Route("GET", f"{_SUB}/resourceGroups", groups.list_all),
-    Route("GET", _GROUP, groups.get, action_of(_GROUP_TYPE, "read")),
-    Route("PUT", _GROUP, groups.create_or_update, action_of(_GROUP_TYPE, "write")),
-    Route("PATCH", _GROUP, groups.update, action_of(_GROUP_TYPE, "write")),
-    Route("DELETE", _GROUP, groups.begin_delete, action_of(_GROUP_TYPE, "delete")),
+    Route("PUT", _GROUP, groups.create_or_update, action_of(groups.TYPE, "write")),
+    Route("DELETE", _GROUP, groups.begin_delete, action_of(groups.TYPE, "delete")),
     # resources of any type
     Route("GET", f"{_SUB}/resources", resources.list_all),
     Route("GET", f"{_GROUP}/resources", resources.list_all),
@@ -86,17 +85,12 @@ ROUTES = (
     Route("PATCH", _TAGS, tags.update, "Microsoft.Resources/tags/write"),
     Route("DELETE", _TAGS, tags.remove, "Microsoft.Resources/tags/delete"),
     # authorization
-    Route(
-        "GET",
-        "{scope}/providers/Microsoft.Authorization/roleAssignments",
-        authorization.list_role_assignments,
-        "Microsoft.Authorization/roleAssignments/read",
-    ),
-    Route(
-        "GET",
-        "{scope}/providers/Microsoft.Authorization/locks",
-        authorization.list_locks,
-        "Microsoft.Authorization/locks/read",
+    *(
+        Route("GET", f"{{scope}}/providers/{resource_type}", handler, action_of(resource_type, "read"))
+        for resource_type, handler in (
+            (ROLE_ASSIGNMENT_TYPE, authorization.list_role_assignments),
+            (LOCK_TYPE, authorization.list_locks),
+        )
     ),
     # model accounts
     Route(

@@ -1,13 +1,13 @@
-"""Microsoft.Web: what function apps have beyond GET and DELETE."""
+"""Microsoft.Web: operations of function apps beyond GET and DELETE."""
 
 from typing import Any, cast
 
 from aiohttp import web
 
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import StartFailedError, patch
+from local_azure.core.operations import patch
 from local_azure.core.store import Resource
-from local_azure.frontends.arm_http.call import Call, answer, kind_of
+from local_azure.frontends.arm_http.call import Call, kind_of, response, stored
 from local_azure.services.authorization.locks import refuse_locked_write
 
 SITE_TYPE = "Microsoft.Web/sites"
@@ -15,24 +15,20 @@ SITE_TYPE = "Microsoft.Web/sites"
 
 async def list_app_settings(call: Call) -> web.Response:
     site = _site(call)
-    # A POST: a ReadOnly lock forbids it, as it forbids listing keys (Docs: Lock your resources).
+    # It is a POST, which a ReadOnly lock refuses (Docs: Lock your resources).
     refuse_locked_write(call.azure.store, site["id"])
-    return answer(_app_settings(site))
+    return response(_app_settings(site))
 
 
 async def update_app_settings(call: Call) -> web.Response:
-    """The given ones become the whole set, and the app starts again with them."""
+    """Replaces all app settings and restarts the app."""
     site = _site(call)
     given: Any = call.body.get("properties") or {}
     if not isinstance(given, dict):
-        raise ArmError(400, "BadRequest", "properties is no object of names and texts.")
+        raise ArmError(400, "BadRequest", "properties is not an object of strings.")
     settings = [{"name": name, "value": str(value)} for name, value in cast("dict[str, Any]", given).items()]
     changes = {"properties": {"siteConfig": {"appSettings": settings}}}
-    try:
-        changed = await patch(call.azure, kind_of(SITE_TYPE), site["id"], changes)
-    except StartFailedError as error:
-        changed = error.resource  # the settings are what was asked for, whether the app runs with them or not
-    return answer(_app_settings(changed))
+    return response(_app_settings(await stored(patch(call.azure, kind_of(SITE_TYPE), site["id"], changes))))
 
 
 async def list_functions(call: Call) -> web.Response:
@@ -46,11 +42,11 @@ async def list_functions(call: Call) -> web.Response:
         }
         for name in call.azure.services.sites.functions(site["id"])
     ]
-    return answer({"value": functions, "nextLink": None})
+    return response({"value": functions, "nextLink": None})
 
 
 async def host_status(call: Call) -> web.Response:
-    return answer(dict(call.azure.services.sites.host_status(_site(call)["id"])))
+    return response(dict(call.azure.services.sites.host_status(_site(call)["id"])))
 
 
 async def list_host_keys(call: Call) -> web.Response:
@@ -58,12 +54,12 @@ async def list_host_keys(call: Call) -> web.Response:
     refuse_locked_write(call.azure.store, site["id"])
     keys = dict(call.azure.services.sites.host_keys(site["id"]))
     master = keys.pop("master", None)
-    return answer({"masterKey": master, "functionKeys": keys, "systemKeys": {}})
+    return response({"masterKey": master, "functionKeys": keys, "systemKeys": {}})
 
 
 async def synchronise_triggers(call: Call) -> web.Response:
     call.azure.services.sites.synchronise_triggers(_site(call)["id"])
-    return answer(status=204)
+    return response(status=204)
 
 
 def _site(call: Call) -> Resource:
@@ -78,5 +74,5 @@ def _app_settings(site: Resource) -> dict[str, Any]:
         "name": "appsettings",
         "type": "Microsoft.Web/sites/config",
         "location": site.get("location", ""),
-        "properties": {one["name"]: one.get("value", "") for one in settings},
+        "properties": {setting["name"]: setting.get("value", "") for setting in settings},
     }

@@ -1,4 +1,4 @@
-"""Tags as a resource of their own at any scope (Docs: Tags - Update At Scope)."""
+"""The tags resource of any scope (Docs: Tags - Update At Scope)."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -8,18 +8,18 @@ from aiohttp import web
 from local_azure.core.errors import ArmError
 from local_azure.core.operations import set_tags
 from local_azure.core.store import Resource
-from local_azure.frontends.arm_http.call import Call, answer, kind_of
+from local_azure.frontends.arm_http.call import Call, kind_of, response
 
 _OPERATIONS = ("Merge", "Replace", "Delete")
 
 
 async def get(call: Call) -> web.Response:
-    return _answer(_tagged(call))
+    return _response(_tagged(call))
 
 
 async def create_or_update(call: Call) -> web.Response:
     resource = _tagged(call)
-    return _answer(set_tags(call.azure, resource, _given(call)))
+    return _response(set_tags(call.azure, resource, _given(call)))
 
 
 async def update(call: Call) -> web.Response:
@@ -38,12 +38,12 @@ async def update(call: Call) -> web.Response:
                 "InvalidRequestContent",
                 f"The operation is {other!r}; it is one of {', '.join(_OPERATIONS)}.",
             )
-    return _answer(set_tags(call.azure, resource, changed))
+    return _response(set_tags(call.azure, resource, changed))
 
 
 async def remove(call: Call) -> web.Response:
     set_tags(call.azure, _tagged(call), {})
-    return answer()
+    return response()
 
 
 def _tagged(call: Call) -> Resource:
@@ -61,18 +61,18 @@ def _given(call: Call) -> dict[str, str]:
     if not isinstance(tags, dict) or not all(
         isinstance(value, str | None) for value in cast("dict[str, Any]", tags).values()
     ):
-        raise ArmError(400, "InvalidRequestContent", "properties.tags is no object of names and texts.")
+        raise ArmError(400, "InvalidRequestContent", "properties.tags is not an object of strings.")
     return {name: value or "" for name, value in cast("dict[str, str | None]", tags).items()}
 
 
 def _merged(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """A name that is there in another case is the same tag."""
+    """Names of tags are compared without case."""
     replaced = {name.lower() for name in given}
     return {**{name: value for name, value in tags.items() if name.lower() not in replaced}, **given}
 
 
 def _without(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """A tag goes where its name is given, and its value too unless none is given."""
+    """Removes the tags whose name is given, with the same value or with an empty one."""
     folded = {name.lower(): value for name, value in given.items()}
     return {
         name: value
@@ -81,8 +81,8 @@ def _without(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str
     }
 
 
-def _answer(resource: Resource) -> web.Response:
-    return answer(
+def _response(resource: Resource) -> web.Response:
+    return response(
         {
             "id": f"{resource['id']}/providers/Microsoft.Resources/tags/default",
             "name": "default",

@@ -1,51 +1,36 @@
-"""Which properties changed between two sets of inputs, and which of them replace the resource."""
+"""The changed properties between two sets of inputs, and which of them replace the resource."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-# azure-native types this as a list, Azure as a map: the order says nothing, and ids have no case.
+# A list in azure-native and a map in Azure: order has no meaning, and ids are compared without case.
 _ID_SETS = frozenset({"userAssignedIdentities"})
 
 
-class Change(Enum):
-    ADD = "ADD"
-    DELETE = "DELETE"
-    UPDATE = "UPDATE"
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Sequence[str]) -> dict[str, str]:
+    """Changed paths, as in `siteConfig.appSettings[0].value`, with their `PropertyDiff.Kind`.
 
-
-@dataclass(frozen=True)
-class Difference:
-    change: Change
-    replaces: bool
-
-
-def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Iterable[str]
-) -> dict[str, Difference]:
-    """Changed paths, as in `siteConfig.appSettings[0].value`.
-
-    `replace_on` holds paths without indices (`properties.customSubDomainName`); a
-    path below one of them replaces too. An unknown new value is a change.
+    `replace_on` holds paths without indices (`properties.customSubDomainName`); a path below one of them
+    replaces, too. An unknown new value is a change.
     """
-    keys = frozenset(replace_on)
-    return {path: Difference(change, _replaces(path, keys)) for path, change in _object_changes(old, new, "")}
+    changes = _object_changes(old, new, "")
+    return {path: f"{kind}_REPLACE" if _replaces(path, replace_on) else kind for path, kind in changes}
 
 
-def _replaces(path: str, keys: frozenset[str]) -> bool:
-    plain = "".join(part.partition("]")[2] if number else part for number, part in enumerate(path.split("[")))
-    return any(plain == key or plain.startswith(f"{key}.") for key in keys)
+def _replaces(path: str, replace_on: Sequence[str]) -> bool:
+    plain = re.sub(r"\[\d+\]", "", path)
+    return any(plain == key or plain.startswith(f"{key}.") for key in replace_on)
 
 
-def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, Change]]:
-    changes: list[tuple[str, Change]] = []
+def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    changes: list[tuple[str, str]] = []
     for name in dict.fromkeys((*old, *new)):
         path = f"{prefix}{name}"
         if name not in new:
-            changes.append((path, Change.DELETE))
+            changes.append((path, "DELETE"))
         elif name not in old:
-            changes.append((path, Change.ADD))
+            changes.append((path, "ADD"))
         elif not _same(name, old[name], new[name]):
             changes += _value_changes(old[name], new[name], path)
     return changes
@@ -60,10 +45,10 @@ def _same(name: str, old: Any, new: Any) -> bool:
 
 
 def _as_set(ids: list[Any]) -> set[object]:
-    return {one.lower() if isinstance(one, str) else repr(one) for one in ids}
+    return {element.lower() if isinstance(element, str) else repr(element) for element in ids}
 
 
-def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Change]]:
+def _value_changes(old: object, new: object, path: str) -> list[tuple[str, str]]:
     if isinstance(old, dict) and isinstance(new, dict):
         return _object_changes(cast("dict[str, Any]", old), cast("dict[str, Any]", new), f"{path}.")
     if isinstance(old, list) and isinstance(new, list):
@@ -75,12 +60,12 @@ def _value_changes(old: object, new: object, path: str) -> list[tuple[str, Chang
             if before[n] != after[n]
             for change in _value_changes(before[n], after[n], f"{path}[{n}]")
         ]
-        changes += [(f"{path}[{n}]", Change.DELETE) for n in range(common, len(before))]
-        changes += [(f"{path}[{n}]", Change.ADD) for n in range(common, len(after))]
+        changes += [(f"{path}[{n}]", "DELETE") for n in range(common, len(before))]
+        changes += [(f"{path}[{n}]", "ADD") for n in range(common, len(after))]
         return changes
-    return [(path, Change.UPDATE)]
+    return [(path, "UPDATE")]
 
 
 def normal_location(location: str) -> str:
-    """`West US 2` and `westus2` are one region."""
+    """The region `westus2` for its display name `West US 2`, too."""
     return location.replace(" ", "").lower()

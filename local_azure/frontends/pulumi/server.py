@@ -1,14 +1,15 @@
-"""The gRPC server that an engine attaches to as azure-native."""
+"""The gRPC server of Pulumi's provider protocol that an engine attaches to as azure-native."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 import grpc
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2 as pb
 from typing_extensions import override
 
 from local_azure.core import ids, operations, schema
@@ -26,14 +27,20 @@ from local_azure.core.resource import (
 from local_azure.core.schema import Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.pulumi import guard, values
-from local_azure.frontends.pulumi.diff import Difference, differences
+from local_azure.frontends.pulumi.diff import differences
 from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
 
-# What azure-native keeps of an update's old outputs in a preview: nothing else is sure to stay.
+# The old outputs that azure-native keeps in the preview of an update; all others are unknown.
 _STABLE_OUTPUTS = ("name", "location")
+_VERSION = "3.29.0"
 _REMEMBERED_CONNECTIONS = 256
+_NO_LOCATION = (
+    "missing required property 'location'. Either set it explicitly or configure it with "
+    "'pulumi config set azure-native:location <value>'."
+)
 _CREATE_BEFORE_DELETE = "__createBeforeDelete"
+_REPLACEMENTS = {pb.PropertyDiff.ADD_REPLACE, pb.PropertyDiff.DELETE_REPLACE, pb.PropertyDiff.UPDATE_REPLACE}
 _STATUS_DETAILS = "grpc-status-details-bin"
 _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
 
@@ -44,22 +51,17 @@ T = TypeVar("T")
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """azure-native in front of one store. All calls run in the event loop that owns the store.
 
-    One process serves every provider instance of every command, and the protocol's
-    calls on resources name no instance. But each instance has a connection of its
-    own, so the connection tells whose configured location counts.
+    One process serves every provider instance of every command, and calls on resources do not name the
+    instance. Each instance has its own connection, which therefore identifies its configured location.
     """
 
-    def __init__(
-        self,
-        azure: Azure,
-        version: str = "3.29.0",
-    ) -> None:
+    def __init__(self, azure: Azure) -> None:
         self._azure = azure
-        self._version = version
         self._locations: dict[str, str | None] = {}
-        # By id, what was made for a URN from inputs, until another call shows that the engine knows of it.
+        """By peer address."""
         self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """URN and inputs of new resources by id, until another call shows that the engine recorded them."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._operations: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
@@ -69,27 +71,37 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         await asyncio.gather(*self._operations, return_exceptions=True)
 
     async def _completed(self, resource_id: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """The result of an operation on one resource, after those that began before it.
+        """Runs an operation to its end, after earlier ones on the same resource; what it returns.
 
-        gRPC cancels a handler when its caller is killed. ARM completes what it has accepted, and so does
-        this: an operation that ended half-way would leave ports, processes and rows that nothing owns.
+        gRPC cancels a handler when its caller is killed. ARM completes an accepted operation, and so does
+        this: a cancelled one would leave ports, processes and rows without an owner.
         """
 
-        async def in_turn() -> T:
-            async with self._turns.setdefault(resource_id.lower(), asyncio.Lock()):
+        async def exclusive() -> T:
+            async with self._locks.setdefault(resource_id.lower(), asyncio.Lock()):
                 return await operation()
 
-        task = asyncio.create_task(in_turn())
+        task = asyncio.create_task(exclusive())
         self._operations.add(task)
         task.add_done_callback(self._operations.discard)
         return await asyncio.shield(task)
 
+    async def _put(
+        self, context: Context, kind: ResourceType, inputs: Inputs, put: Callable[[], Awaitable[Resource]]
+    ) -> Resource:
+        try:
+            return await self._completed(kind.id_of(inputs), put)
+        except operations.StartFailedError as error:
+            await _abort_with_init_failure(context, kind, error, inputs)
+        except (ArmError, operations.AlreadyExistsError) as error:
+            await _abort(context, error)
+
     @override
     async def Handshake(
-        self, request: provider_pb2.ProviderHandshakeRequest, context: Context
-    ) -> provider_pb2.ProviderHandshakeResponse:
+        self, request: pb.ProviderHandshakeRequest, context: Context
+    ) -> pb.ProviderHandshakeResponse:
         await _guard(request.engine_address, context)
-        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+        return pb.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     @override
     async def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> Empty:
@@ -98,140 +110,121 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @override
     async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:
-        return plugin_pb2.PluginInfo(version=self._version)
+        return plugin_pb2.PluginInfo(version=_VERSION)
 
     @override
     async def Cancel(self, request: Empty, context: Context) -> Empty:
-        """Sent when a command ends, too. The process goes on: it is nobody's child."""
+        """Does nothing: an engine sends it at the end of every command."""
         return Empty()
 
     @override
-    async def CheckConfig(
-        self, request: provider_pb2.CheckRequest, context: Context
-    ) -> provider_pb2.CheckResponse:
-        inputs = values.decode(request.news)
-        failures: list[provider_pb2.CheckFailure] = []
-        wanted = inputs.get("subscriptionId", SUBSCRIPTION_ID)
-        if wanted is not UNKNOWN and str(wanted).lower() != SUBSCRIPTION_ID:
-            failures.append(
-                provider_pb2.CheckFailure(
-                    property="subscriptionId",
-                    reason=f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {wanted}. "
-                    f"`pulumi config rm azure-native:subscriptionId` mends it.",
-                )
+    async def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
+        failures: list[pb.CheckFailure] = []
+        configured = values.decode(request.news).get("subscriptionId", SUBSCRIPTION_ID)
+        if configured is not UNKNOWN and str(configured).lower() != SUBSCRIPTION_ID:
+            reason = (
+                f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {configured}. "
+                "Run `pulumi config rm azure-native:subscriptionId`."
             )
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+            failures.append(pb.CheckFailure(property="subscriptionId", reason=reason))
+        return pb.CheckResponse(inputs=request.news, failures=failures)
 
     @override
-    async def DiffConfig(
-        self, request: provider_pb2.DiffRequest, context: Context
-    ) -> provider_pb2.DiffResponse:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+    async def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
+        return pb.DiffResponse(changes=pb.DiffResponse.DIFF_NONE)
 
     @override
-    async def Configure(
-        self, request: provider_pb2.ConfigureRequest, context: Context
-    ) -> provider_pb2.ConfigureResponse:
+    async def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         location = values.decode(request.args).get("location") or request.variables.get(
             "azure-native:config:location"
         )
         while len(self._locations) >= _REMEMBERED_CONNECTIONS:
             del self._locations[next(iter(self._locations))]
         self._locations[context.peer()] = location if isinstance(location, str) else None
-        return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+        return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @override
-    async def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
+    async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.news)
         configured = self._locations.get(context.peer())
         self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
-        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs), *_missing(kind, inputs)]
-        failures = [provider_pb2.CheckFailure(property=one.path, reason=one.reason) for one in problems]
-        return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
+        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs)]
+        if "location" in kind.schema.inputs and "location" not in inputs:
+            problems.append(Problem("location", _NO_LOCATION))
+        failures = [pb.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems]
+        return pb.CheckResponse(inputs=values.encode(inputs), failures=failures)
 
     @override
-    async def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
+    async def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
-        old = values.decode(request.old_inputs)
-        found = differences(old, values.decode(request.news), kind.replacing)
-        internal = {path: one for path, one in found.items() if path in schema.INTERNAL_INPUTS}
-        shown = {path: one for path, one in found.items() if path not in internal}
-        replaces = [path for path, one in shown.items() if one.replaces]
-        # As azure-native: delete first, unless the name was made up, which leaves room for both.
-        return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if shown else provider_pb2.DiffResponse.DIFF_NONE,
+        old, new = values.decode(request.old_inputs), values.decode(request.news)
+        changed = {
+            path: pb.PropertyDiff.Kind.Value(change)
+            for path, change in differences(old, new, kind.replacing).items()
+            if path not in schema.INTERNAL_INPUTS
+        }
+        replaces = [path for path, change in changed.items() if change in _REPLACEMENTS]
+        # As azure-native: delete first, unless the name is automatic, so that both can exist.
+        return pb.DiffResponse(
+            changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE,
             replaces=replaces,
             deleteBeforeReplace=bool(replaces) and not old.get(_CREATE_BEFORE_DELETE, False),
-            diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in shown)),
-            detailedDiff={path: _property_diff(one) for path, one in shown.items()},
+            diffs=list(dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in changed)),
+            detailedDiff={
+                path: pb.PropertyDiff(kind=change, inputDiff=True) for path, change in changed.items()
+            },
             hasDetailedDiff=True,
         )
 
     @override
-    async def Create(
-        self, request: provider_pb2.CreateRequest, context: Context
-    ) -> provider_pb2.CreateResponse:
+    async def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
+            return pb.CreateResponse(properties=values.encode(preview_outputs(kind, inputs)))
         key = kind.id_of(inputs).lower()
 
         async def create() -> Resource:
-            # Asked for once more by an engine that was killed before it could write the answer down.
-            again = self._unconfirmed.get(key) == (request.urn, inputs)
+            # The same request again: the engine was killed before it could record the first response.
+            repeated = self._unconfirmed.get(key) == (request.urn, inputs)
             if self._azure.store.get(key) is None:
                 self._unconfirmed[key] = (request.urn, inputs)
-            return await (operations.update if again else operations.create)(self._azure, kind, inputs)
+            return await (operations.update if repeated else operations.create)(self._azure, kind, inputs)
 
-        try:
-            resource = await self._completed(key, create)
-        except operations.StartFailedError as error:
-            await _abort_half_made(context, kind, error, inputs)
-        except (ArmError, operations.AlreadyExistsError) as error:
-            await _abort(context, error)
-        return provider_pb2.CreateResponse(
-            id=resource["id"], properties=values.encode(to_outputs(kind, resource))
-        )
+        resource = await self._put(context, kind, inputs, create)
+        return pb.CreateResponse(id=resource["id"], properties=values.encode(to_outputs(kind, resource)))
 
     @override
-    async def Update(
-        self, request: provider_pb2.UpdateRequest, context: Context
-    ) -> provider_pb2.UpdateResponse:
+    async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         inputs = values.decode(request.news)
         if request.preview:
             old = values.decode(request.olds)
             stable = {name: old[name] for name in _STABLE_OUTPUTS if name in old}
-            return provider_pb2.UpdateResponse(
-                properties=values.encode({**preview_outputs(kind, inputs), **stable})
-            )
-        try:
-            resource = await self._completed(request.id, lambda: operations.update(self._azure, kind, inputs))
-        except operations.StartFailedError as error:
-            await _abort_half_made(context, kind, error, inputs)
-        except ArmError as error:
-            await _abort(context, error)
-        return provider_pb2.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
+            return pb.UpdateResponse(properties=values.encode({**preview_outputs(kind, inputs), **stable}))
+        resource = await self._put(
+            context, kind, inputs, lambda: operations.update(self._azure, kind, inputs)
+        )
+        return pb.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
 
     @override
-    async def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
+    async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
         kind = await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         if kind.inputs_of_id(request.id) is None:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"'{request.id}' is no id of {kind.pulumi_type}; expected {kind.path}",
+                f"'{request.id}' is not the id of {kind.pulumi_type}; expected {kind.path}",
             )
-        async with self._turns.setdefault(request.id.lower(), asyncio.Lock()):
+        async with self._locks.setdefault(request.id.lower(), asyncio.Lock()):
             resource = self._azure.store.get(request.id)
         if resource is None:
-            return provider_pb2.ReadResponse()
+            return pb.ReadResponse()
         inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
-        return provider_pb2.ReadResponse(
+        return pb.ReadResponse(
             id=resource["id"],
             properties=values.encode(to_outputs(kind, resource)),
             inputs=values.encode(
@@ -240,7 +233,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @override
-    async def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> Empty:
+    async def Delete(self, request: pb.DeleteRequest, context: Context) -> Empty:
         await _kind(request.urn, context)
         self._unconfirmed.pop(request.id.lower(), None)
         try:
@@ -252,38 +245,33 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     @override
-    async def Invoke(
-        self, request: provider_pb2.InvokeRequest, context: Context
-    ) -> provider_pb2.InvokeResponse:
+    async def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         try:
-            result = catalogue.call(self._azure, request.tok, values.decode(request.args))
+            outputs = catalogue.call(self._azure, request.tok, values.decode(request.args))
         except (ArmError, catalogue.UnknownTokenError) as error:
             await _abort(context, error)
-        response = provider_pb2.InvokeResponse()
-        getattr(response, "return").CopyFrom(values.encode(result))
+        response = pb.InvokeResponse()
+        getattr(response, "return").CopyFrom(values.encode(outputs))
         return response
 
     @override
-    async def GetSchema(
-        self, request: provider_pb2.GetSchemaRequest, context: Context
-    ) -> provider_pb2.GetSchemaResponse:
+    async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
-            "local Azure serves programs, which need no schema; YAML programs and `pulumi convert` need one",
+            "local Azure has no package schema, which YAML programs and `pulumi convert` need; it serves "
+            "programs that use an SDK",
         )
 
     @override
-    async def GetMapping(
-        self, request: provider_pb2.GetMappingRequest, context: Context
-    ) -> provider_pb2.GetMappingResponse:
-        return provider_pb2.GetMappingResponse()
+    async def GetMapping(self, request: pb.GetMappingRequest, context: Context) -> pb.GetMappingResponse:
+        return pb.GetMappingResponse()
 
     def _add_defaults(
         self,
         kind: ResourceType,
         inputs: Inputs,
         old: Inputs,
-        request: provider_pb2.CheckRequest,
+        request: pb.CheckRequest,
         configured_location: str | None,
     ) -> None:
         name = kind.name_input
@@ -292,7 +280,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 inputs[name] = old[name]
                 random = bool(old.get(_CREATE_BEFORE_DELETE))
             else:
-                inputs[name], random = _made_up_name(kind.autoname, request)
+                inputs[name], random = _automatic_name(kind.autoname, request)
             if random:
                 inputs[_CREATE_BEFORE_DELETE] = True
         if "location" in kind.schema.inputs and "location" not in inputs:
@@ -302,7 +290,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs.setdefault("azureApiVersion", kind.api_version)
 
     def _default_location(self, inputs: Inputs, old: Inputs, configured: str | None) -> Any:
-        """azure-native's order: the one it had, the configured one, the resource group's."""
+        """As azure-native: the old one, else the configured one, else the resource group's."""
         if "location" in old:
             return old["location"]
         if configured is not None:
@@ -312,23 +300,23 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return UNKNOWN
         if not isinstance(group, str):
             return None
-        found = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
-        return found.get("location") if found else None
+        resource_group = self._azure.store.get(ids.resource_group(SUBSCRIPTION_ID, group))
+        return resource_group.get("location") if resource_group else None
 
 
-async def serve(provider: Provider, port: int = 0) -> tuple[grpc.aio.Server, int]:
-    """The server, started, and its port on 127.0.0.1 (0: the system chooses). Stop it with `server.stop`."""
+async def serve(provider: Provider) -> tuple[grpc.aio.Server, int]:
+    """A started server and its port on 127.0.0.1, which the system chooses. Stop it with `server.stop`."""
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    return server, bound
+    return server, port
 
 
 async def _guard(engine_address: str, context: Context) -> None:
     refusal = await asyncio.to_thread(guard.refusal, engine_address)
     if refusal is not None:
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal.message)
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
 
 
 async def _kind(urn: str, context: Context) -> ResourceType:
@@ -339,28 +327,14 @@ async def _kind(urn: str, context: Context) -> ResourceType:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
 
 
-def _made_up_name(strategy: AutoName, request: provider_pb2.CheckRequest) -> tuple[str, bool]:
-    """The name, and whether it is random. The engine's autonaming settings come before azure-native's way."""
-    modes = provider_pb2.CheckRequest.AutonamingOptions
+def _automatic_name(strategy: AutoName, request: pb.CheckRequest) -> tuple[str, bool]:
+    """The name, and whether it is random. The engine's autonaming settings precede azure-native's rule."""
+    modes = pb.CheckRequest.AutonamingOptions
     if request.HasField("autonaming"):
         options = request.autonaming
         if options.mode == modes.ENFORCE or (options.mode == modes.PROPOSE and strategy.takes_proposals):
             return options.proposed_name, True
     return automatic_name(strategy, request.urn, request.randomSeed), strategy.is_random
-
-
-def _missing(kind: ResourceType, inputs: Inputs) -> Iterator[Problem]:
-    if "location" in kind.schema.inputs and "location" not in inputs:
-        yield Problem(
-            "location",
-            "missing required property 'location'. Either set it explicitly or configure it with "
-            "'pulumi config set azure-native:location <value>'.",
-        )
-
-
-def _property_diff(difference: Difference) -> provider_pb2.PropertyDiff:
-    name = difference.change.value + ("_REPLACE" if difference.replaces else "")
-    return provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(name), inputDiff=True)
 
 
 async def _abort(
@@ -370,11 +344,11 @@ async def _abort(
     raise AssertionError  # abort raises
 
 
-async def _abort_half_made(
+async def _abort_with_init_failure(
     context: Context, kind: ResourceType, error: operations.StartFailedError, inputs: Inputs
 ) -> NoReturn:
-    """The engine keeps the resource in its state, marked: the next `up` updates it instead of making it."""
-    detail = provider_pb2.ErrorResourceInitFailed(
+    """The engine then keeps the resource in its state as failed, and the next `up` updates it."""
+    detail = pb.ErrorResourceInitFailed(
         id=error.resource["id"],
         properties=values.encode(to_outputs(kind, error.resource)),
         inputs=values.encode(inputs),

@@ -1,9 +1,8 @@
-"""Pulumi property values on the wire (a protobuf Struct) to plain Python, and back.
+"""Converts Pulumi property values (a protobuf Struct) to plain Python values and back.
 
-Plain Python means: str, bool, int, float, list, dict, and `UNKNOWN`. Secrets and
-output values come out as what they hold: the provider tells the engine that it
-accepts neither, and the engine itself carries a secret input's mark over to the
-output of the same name.
+Plain values are str, bool, int, float, list, dict and `UNKNOWN`. A secret or output value becomes the value
+that it wraps: the provider accepts neither, and the engine marks an output as secret where the input of the
+same name is.
 """
 
 from typing import Any, Final, cast
@@ -13,7 +12,7 @@ from pulumi.runtime import rpc
 
 
 class Unknown:
-    """The value that the engine does not have yet. There is one: `UNKNOWN`."""
+    """A value that is not known yet; its only instance is `UNKNOWN`."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -32,19 +31,15 @@ _RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
 
 
 def decode(struct: Struct) -> dict[str, Any]:
-    """Members that are null are left out, as the real provider leaves them out (SkipNulls)."""
-    return _decode_object(struct)
+    """Without members that are null, as in the real provider (SkipNulls)."""
+    decoded = {key: _decode(value) for key, value in struct.fields.items()}
+    return {key: value for key, value in decoded.items() if value is not None}
 
 
 def encode(properties: dict[str, Any]) -> Struct:
     struct = Struct()
     struct.update(_encode(properties))
     return struct
-
-
-def _decode_object(struct: Struct) -> dict[str, Any]:
-    decoded = {key: _decode(value) for key, value in struct.fields.items()}
-    return {key: value for key, value in decoded.items() if value is not None}
 
 
 def _decode(value: Any) -> Any:
@@ -57,7 +52,7 @@ def _decode(value: Any) -> Any:
     if kind == "bool_value":
         return value.bool_value
     if kind == "list_value":
-        return [_decode(item) for item in value.list_value.values]
+        return [_decode(element) for element in value.list_value.values]
     if kind == "struct_value":
         return _decode_special(value.struct_value)
     return None
@@ -71,7 +66,7 @@ def _decode_special(struct: Struct) -> Any:
         return _decode(struct.fields["value"]) if "value" in struct.fields else UNKNOWN
     if signature == _RESOURCE:
         return _decode(struct.fields["id"]) if "id" in struct.fields else UNKNOWN
-    return _decode_object(struct)
+    return decode(struct)
 
 
 def _encode(value: object) -> Any:
@@ -79,7 +74,7 @@ def _encode(value: object) -> Any:
         return rpc.UNKNOWN
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
-        return {key: _encode(item) for key, item in members.items() if item is not None}
+        return {key: _encode(member) for key, member in members.items() if member is not None}
     if isinstance(value, list | tuple):
-        return [_encode(item) for item in cast("list[Any]", value)]
+        return [_encode(element) for element in cast("list[Any]", value)]
     return value

@@ -11,24 +11,12 @@ LOCK = f"{TABLE}/providers/Microsoft.Authorization/locks/keep"
 def test_build_and_parse_are_inverse() -> None:
     assert ids.build(GROUP, TABLE_TYPE, "acc", "default", "T") == TABLE
     assert ids.parse(TABLE) == (GROUP, TABLE_TYPE, ("acc", "default", "T"))
+    with pytest.raises(ValueError, match="needs 3 names, got 1"):
+        ids.build(GROUP, TABLE_TYPE, "acc")
 
 
-def test_an_extension_resource_has_the_extended_resource_as_scope() -> None:
+def test_the_scope_of_an_extension_resource_is_the_extended_resource() -> None:
     assert ids.parse(LOCK) == (TABLE, "Microsoft.Authorization/locks", ("keep",))
-    assert ids.parent_of(LOCK) == TABLE
-
-
-@pytest.mark.parametrize(
-    ("child", "parent"),
-    [
-        (TABLE, f"{GROUP}/providers/Microsoft.Storage/storageAccounts/acc/tableServices/default"),
-        (f"{GROUP}/providers/Microsoft.Web/sites/app", GROUP),
-        (GROUP, "/subscriptions/s"),
-        ("/subscriptions/s", None),
-    ],
-)
-def test_parent(child: str, parent: str | None) -> None:
-    assert ids.parent_of(child) == parent
 
 
 def test_containment_ends_at_a_slash_and_ignores_case() -> None:
@@ -42,11 +30,25 @@ def test_containment_ends_at_a_slash_and_ignores_case() -> None:
     "text",
     ["", "app", "/subscriptions", f"{GROUP}/providers/Microsoft.Web/sites", f"{GROUP}/extra", "/a//b"],
 )
-def test_other_text_is_refused(text: str) -> None:
+def test_other_text_is_not_an_id(text: str) -> None:
     with pytest.raises(ValueError, match="not an ARM resource id"):
         ids.parse(text)
+    assert not ids.is_tracked(text)
 
 
-def test_resource_group_of() -> None:
-    assert ids.resource_group_of(LOCK) == GROUP
-    assert ids.resource_group_of("/subscriptions/s") is None
+@pytest.mark.parametrize(
+    ("resource_id", "group", "tracked"),
+    [
+        (GROUP, GROUP, True),
+        (f"{GROUP}/providers/Microsoft.Web/sites/app", GROUP, True),
+        (TABLE, GROUP, False),
+        (LOCK, GROUP, False),
+        (f"{GROUP}/providers/Microsoft.Authorization/locks/keep", GROUP, False),
+        ("/subscriptions/s", None, False),
+        ("/subscriptions/s/providers/Microsoft.Authorization/locks/keep", None, False),
+    ],
+)
+def test_a_resource_is_in_its_group_and_tracked_at_the_top_level(
+    resource_id: str, group: str | None, tracked: bool
+) -> None:
+    assert (ids.resource_group_of(resource_id), ids.is_tracked(resource_id)) == (group, tracked)

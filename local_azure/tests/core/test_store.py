@@ -11,47 +11,53 @@ ACCOUNT = ids.build(GROUP, "Microsoft.Storage/storageAccounts", "acc")
 TABLE = ids.build(GROUP, "Microsoft.Storage/storageAccounts/tableServices/tables", "acc", "default", "T")
 
 
-def resource(resource_id: str) -> Resource:
-    return Resource(id=resource_id, name=ids.name_of(resource_id), type=ids.type_of(resource_id))
-
-
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "arm.json")
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "arm.json"
 
 
-def test_resources_are_there_after_a_new_start(tmp_path: Path) -> None:
-    Store(tmp_path / "arm.json").put(resource(GROUP))
-    assert Store(tmp_path / "arm.json").get(GROUP) == resource(GROUP)
+def store_with(file: Path, *resource_ids: str) -> Store:
+    store = Store(file)
+    for resource_id in resource_ids:
+        name, resource_type = ids.name_of(resource_id), ids.type_of(resource_id)
+        store.put(Resource(id=resource_id, name=name, type=resource_type))
+    return store
 
 
-def test_ids_are_compared_without_case(store: Store) -> None:
-    store.put(resource(GROUP))
-    assert store.get(GROUP.upper()) == resource(GROUP)
+def ids_of(resources: list[Resource]) -> list[str]:
+    return [resource["id"] for resource in resources]
 
 
-def test_a_changed_copy_does_not_change_the_store(store: Store) -> None:
-    store.put(resource(GROUP))
+def test_resources_survive_a_restart_and_ids_have_no_case(file: Path) -> None:
+    store = store_with(file, GROUP, ACCOUNT)
+    assert Store(file).list() == store.list()
+    assert store.get(GROUP.upper()) == store.require(GROUP)
+
+
+def test_a_changed_copy_does_not_change_the_store(file: Path) -> None:
+    store = store_with(file, GROUP)
     store.require(GROUP)["location"] = "elsewhere"
     assert "location" not in store.require(GROUP)
 
 
-def test_delete_takes_everything_below_but_not_a_sibling_with_the_same_start(store: Store) -> None:
-    for one in (GROUP, ACCOUNT, TABLE, ACCOUNT + "2"):
-        store.put(resource(one))
-    store.delete(ACCOUNT)
-    assert [one["id"] for one in store.list()] == [GROUP, ACCOUNT + "2"]
+def test_delete_removes_everything_below_but_not_a_sibling_with_the_same_start(file: Path) -> None:
+    store_with(file, GROUP, ACCOUNT, TABLE, ACCOUNT + "2").delete(ACCOUNT)
+    assert ids_of(Store(file).list()) == [GROUP, ACCOUNT + "2"]
 
 
-def test_list_selects_by_type_and_place(store: Store) -> None:
-    for one in (GROUP, ACCOUNT, TABLE):
-        store.put(resource(one))
-    assert [one["id"] for one in store.list("microsoft.storage/storageaccounts")] == [ACCOUNT]
-    assert [one["id"] for one in store.list(under=ACCOUNT)] == [TABLE]
+def test_forget_removes_one_resource_only(file: Path) -> None:
+    store_with(file, GROUP, ACCOUNT, TABLE).forget(ACCOUNT.upper())
+    assert ids_of(Store(file).list()) == [GROUP, TABLE]
+
+
+def test_list_selects_by_type_and_scope(file: Path) -> None:
+    store = store_with(file, GROUP, ACCOUNT, TABLE)
+    assert ids_of(store.list("microsoft.storage/storageaccounts")) == [ACCOUNT]
+    assert ids_of(store.list(under=ACCOUNT)) == [TABLE]
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "code"),
+    ("present", "missing", "code"),
     [
         ([], ACCOUNT, "ResourceGroupNotFound"),
         ([GROUP], ACCOUNT, "ResourceNotFound"),
@@ -59,24 +65,31 @@ def test_list_selects_by_type_and_place(store: Store) -> None:
         ([GROUP, ACCOUNT], TABLE, "ResourceNotFound"),
     ],
 )
-def test_what_is_missing_is_named_as_arm_names_it(
-    store: Store, present: list[str], wanted: str, code: str
-) -> None:
-    for one in present:
-        store.put(resource(one))
-    with pytest.raises(ArmError) as caught:
-        store.require(wanted)
-    assert (caught.value.status, caught.value.code) == (404, code)
+def test_a_missing_resource_has_arms_error(file: Path, present: list[str], missing: str, code: str) -> None:
+    with pytest.raises(ArmError) as error:
+        store_with(file, *present).require(missing)
+    assert (error.value.status, error.value.code) == (404, code)
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"version": 2, "resources": []}', '{"version": 1}', '{"version": 1, "resources": [{}]}'],
+    [
+        "",
+        "{",
+        "[]",
+        "\xff",
+        '{"version": 2, "resources": []}',
+        '{"version": 1}',
+        '{"version": 1, "resources": 1}',
+        '{"version": 1, "resources": [{"type": "t"}]}',
+        '{"version": 1, "resources": [{"id": "i"}]}',
+    ],
 )
-def test_a_damaged_file_names_itself_and_the_command_that_mends_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "arm.json"
-    path.write_text(content)
-    with pytest.raises(DamagedStoreError) as caught:
-        Store(path)
-    assert str(path) in str(caught.value)
-    assert "python -m local_azure reset" in str(caught.value)
+def test_the_error_of_a_damaged_file_names_it_and_the_command_that_removes_it(
+    file: Path, content: str
+) -> None:
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(DamagedStoreError) as error:
+        Store(file)
+    assert str(file) in str(error.value)
+    assert "python -m local_azure reset" in str(error.value)

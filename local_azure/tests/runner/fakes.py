@@ -19,48 +19,31 @@ ACCOUNT = "azure-native:storage:StorageAccount"
 DYNAMIC = "pulumi-python:dynamic:Resource"
 
 
-NO_HOOKS = resource_pb2.RegisterResourceRequest.ResourceHooksBinding()
-"""The SDK always sends it."""
-
-
 class ProviderError(grpc.RpcError):
-    def __init__(
-        self,
-        details: str,
-        code: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
-        metadata: tuple[tuple[str, bytes], ...] = (),
-    ) -> None:
+    def __init__(self, details: str, code: Any = grpc.StatusCode.UNKNOWN, metadata: Any = ()) -> None:
         super().__init__(details)
-        self._details, self._code, self._metadata = details, code, metadata
-
-    def details(self) -> str:
-        return self._details
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def trailing_metadata(self) -> Any:
-        return self._metadata
+        self.details, self.code, self.trailing_metadata = lambda: details, lambda: code, lambda: metadata
 
 
 class FakeProvider:
-    """Resources by id. `location` replaces; a name that starts with `bad` fails Check."""
+    """Resources by id, both providers. `location` replaces; a name that starts with `bad` fails Check.
 
-    def __init__(self, point: Callable[[], None] = lambda: None) -> None:
+    `errors` holds what a method raises, by its name; `point` is called before and after each change.
+    """
+
+    def __init__(self, point: Callable[[], None] | None = None) -> None:
         self.resources: dict[str, dict[str, Any]] = {}
         self.calls: list[tuple[str, str]] = []
         self.errors: dict[str, Exception] = {}
-        """Raised by the method of this name."""
-        self._point = point
-        """Called before and after each change."""
+        self._point = point or (lambda: None)
 
     def providers(self) -> Providers:
         return Providers({"azure-native": self, "pulumi-python": self})
 
     def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:  # noqa: N802
         inputs = values.decode(request.news)
-        bad = str(inputs.get("accountName", "")).startswith("bad")
-        failures = [provider_pb2.CheckFailure(property="accountName", reason="is no name")] * bad
+        invalid = str(inputs.get("accountName", "")).startswith("bad")
+        failures = [provider_pb2.CheckFailure(property="accountName", reason="is invalid")] * invalid
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:  # noqa: N802
@@ -76,11 +59,11 @@ class FakeProvider:
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:  # noqa: N802
         inputs = values.decode(request.properties)
         kind = catalogue.TYPES.get(type_of(request.urn))
-        made = kind.id_of(inputs) if kind else request.urn.rpartition("::")[2]
-        if kind and made in self.resources:
-            raise ProviderError(f"cannot create already existing resource '{made}'")
-        self._change("Create", made, inputs)
-        return provider_pb2.CreateResponse(id=made, properties=values.encode({**inputs, "made": True}))
+        resource_id = kind.id_of(inputs) if kind else request.urn.rpartition("::")[2]
+        if kind and resource_id in self.resources:
+            raise ProviderError(f"cannot create already existing resource '{resource_id}'")
+        self._change("Create", resource_id, inputs)
+        return provider_pb2.CreateResponse(id=resource_id, properties=values.encode({**inputs, "made": True}))
 
     def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:  # noqa: N802
         inputs = values.decode(request.news)
@@ -104,8 +87,9 @@ class FakeProvider:
 def registration(
     kind: str, name: str, inputs: Mapping[str, Any], **options: Any
 ) -> resource_pb2.RegisterResourceRequest:
+    no_hooks = resource_pb2.RegisterResourceRequest.ResourceHooksBinding()  # the SDK always sends it
     return resource_pb2.RegisterResourceRequest(
-        type=kind, name=name, custom=True, object=values.encode(dict(inputs)), hooks=NO_HOOKS, **options
+        type=kind, name=name, custom=True, object=values.encode(dict(inputs)), hooks=no_hooks, **options
     )
 
 
@@ -114,7 +98,7 @@ def group(name: str = "rg", **inputs: Any) -> resource_pb2.RegisterResourceReque
 
 
 def account(name: str, *after: str, **inputs: Any) -> resource_pb2.RegisterResourceRequest:
-    """`after`: URNs."""
+    """`after`: the URNs of its dependencies."""
     names = {"resourceGroupName": "rg", "accountName": name}
     return registration(ACCOUNT, name, {**names, **inputs}, dependencies=after)
 
@@ -126,20 +110,19 @@ def dynamic(name: str, **inputs: Any) -> resource_pb2.RegisterResourceRequest:
 def change(
     file: Path, provider: FakeProvider, *requests: resource_pb2.RegisterResourceRequest
 ) -> tuple[Record, dict[str, Any]]:
-    """What `runner up` does with a program that registers `requests`, or `runner down` with none.
+    """`runner up` with a program that registers `requests`, `runner down` with none.
 
-    The record, and the answers by name. Raises CommandError.
+    The record, and the responses by name. Raises CommandError.
     """
-    record, answers, declared = Record(file), dict[str, Any](), set[str]()
+    record, responses = Record(file), dict[str, Any]()
     for checking in (True, False):
         monitor = Monitor(record, provider.providers(), checking=checking)
-        answers = {request.name: monitor.RegisterResource(request) for request in requests}
+        responses = {request.name: monitor.RegisterResource(request) for request in requests}
         if monitor.problems:
             raise CommandError("\n".join(monitor.problems))
-        declared = monitor.declared
-        if declared <= record.entries.keys():
-            delete(record, provider.providers(), record.entries.keys() - declared, checking=checking)
-    return record, answers
+        if monitor.declared <= record.entries.keys():
+            delete(record, provider.providers(), record.entries.keys() - monitor.declared, checking=checking)
+    return record, responses
 
 
 def urn(kind: str, name: str) -> str:

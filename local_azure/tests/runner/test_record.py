@@ -1,21 +1,14 @@
-"""What the minimal runner keeps of a stack, and whose a stack is."""
+"""The minimal runner's record of a stack, and whose a stack is."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local_azure.home import Home
+from local_azure.home import Home, state_file
 from local_azure.runner.record import Entry, Record, cli_resources, record_file, runner_resources
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
-
-
-def test_a_record_is_read_as_it_was_noted_by_its_owner_only(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path) -> None:
     entry = Entry("id", {"a": [1]}, {"b": None}, ["urn:x"], protect=True, pending=True)
     Record(tmp_path / "r.json").note("urn:y", entry)
 
@@ -23,44 +16,33 @@ def test_a_record_is_read_as_it_was_noted_by_its_owner_only(tmp_path: Path) -> N
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_stack_is_the_runners_while_something_in_it_exists(home: Home) -> None:
-    assert not runner_resources(home, "shop", "local")
-    file = record_file(home, "shop", "local")
+def test_a_stack_is_the_runners_while_it_has_a_resource(tmp_path: Path) -> None:
+    file = record_file(Home(tmp_path), "shop", "local")
     file.parent.mkdir()
-    record = Record(file)
-    record.note("component", Entry())
-    assert not runner_resources(home, "shop", "local")
-
-    record.note("resource", Entry("id"))
-    assert runner_resources(home, "shop", "local")
-    assert not runner_resources(home, "shop", "test")
-
-    record.note("resource", None)
-    assert not runner_resources(home, "shop", "local")
+    for entry, expected in ((None, False), (Entry(), False), (Entry("id"), True), (None, False)):
+        Record(file).note("urn", entry)
+        assert runner_resources(Home(tmp_path), "shop", "local") is expected
+        assert not runner_resources(Home(tmp_path), "shop", "test")
 
 
 @pytest.mark.parametrize(
     ("latest", "expected"),
     [
-        (None, False),
-        ({}, False),
-        ({"resources": None}, False),
-        ({"resources": [{"type": "pulumi:pulumi:Stack"}]}, False),
-        ({"resources": [{"type": "azure-native:resources:ResourceGroup", "custom": True}]}, True),
+        ("null", False),
+        ("{}", False),
+        ('{"resources": null}', False),
+        ('{"resources": [{"type": "pulumi:pulumi:Stack"}]}', False),
+        ('{"resources": [{"type": "azure-native:resources:ResourceGroup", "custom": true}]}', True),
+        ("{", True),  # cut off when the CLI was killed
     ],
 )
-def test_a_stack_is_the_clis_while_its_state_has_resources(home: Home, latest: Any, expected: bool) -> None:
+def test_a_stack_is_the_clis_while_its_state_has_a_resource(
+    tmp_path: Path, latest: str, expected: bool
+) -> None:
+    home = Home(tmp_path)
     assert not cli_resources(home, "shop", "local")
-    file = home.backend / ".pulumi" / "stacks" / "shop" / "local.json"
+    file = state_file(home.backend, "shop", "local")
     file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": "s", "latest": latest}}))
+    file.write_text(f'{{"version": 3, "checkpoint": {{"stack": "s", "latest": {latest}}}}}')
 
     assert cli_resources(home, "shop", "local") is expected
-
-
-def test_a_state_that_a_killed_cli_cut_off_is_the_clis(home: Home) -> None:
-    file = home.backend / ".pulumi" / "stacks" / "shop" / "local.json"
-    file.parent.mkdir(parents=True)
-    file.write_text('{"version": 3, "check')
-
-    assert cli_resources(home, "shop", "local")

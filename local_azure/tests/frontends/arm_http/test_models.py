@@ -6,24 +6,23 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from local_azure.core import ids, operations
 from local_azure.core.errors import ArmError
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
-from local_azure.services import catalogue
 from local_azure.services.cognitiveservices import deleted
 from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
+from local_azure.tests.frontends.pulumi.stack import GROUP_ID, SUBSCRIPTION
 
 DEADLINE = 20.0
 PLACE = ("eastus2", "rg", "assistant-ai")
 
 
-def make(world: World, group: str = "rg", name: str = "assistant-ai", **changes: Any) -> Resource:
-    inputs = stack.openai_inputs(name)
-    properties = {**inputs["properties"], **changes.pop("properties", {})}
-    return world.make(
-        stack.OPENAI, {**inputs, "resourceGroupName": group, "properties": properties, **changes}
-    )
+def create(
+    world: World, group: str = "rg", *, properties: dict[str, Any] | None = None, **changes: Any
+) -> Resource:
+    inputs = stack.openai_inputs()
+    inputs["properties"] |= properties or {}
+    return world.create(stack.OPENAI, {**inputs, "resourceGroupName": group, **changes})
 
 
 def delete(world: World) -> None:
@@ -34,20 +33,15 @@ def purge(world: World) -> None:
     world.clients.cognitive.deleted_accounts.begin_purge(*PLACE).result(DEADLINE)
 
 
+def deleted_names(world: World) -> list[str | None]:
+    return [account.name for account in world.clients.cognitive.deleted_accounts.list()]
+
+
 @pytest.fixture
 def account(world: World) -> Resource:
-    world.make_group()
-    return make(world, tags={"stack": "pr-7"})
-
-
-def test_accounts_are_read_and_listed(world: World, account: Resource) -> None:
-    accounts = world.clients.cognitive.accounts
-
-    assert (
-        accounts.get("rg", "assistant-ai").as_dict()["properties"]["custom_sub_domain_name"] == "assistant-ai"
-    )
-    assert [one.id for one in accounts.list()] == [account["id"]]
-    assert [one.id for one in accounts.list_by_resource_group("rg")] == [account["id"]]
+    for group in ("rg", "other"):
+        world.create(stack.GROUP, stack.group_inputs(group))
+    return create(world, tags={"stack": "pr-7"}, identity={"type": "SystemAssigned"})
 
 
 @pytest.mark.usefixtures("account")
@@ -63,121 +57,75 @@ def test_a_deleted_account_is_kept_for_48_hours(world: World) -> None:
     )
     assert (kept.location, kept.tags) == ("eastus2", {"stack": "pr-7"})
     properties: dict[str, str] = kept.as_dict()["properties"]
-    begun, ends = (
-        datetime.fromisoformat(properties[name]) for name in ("deletion_date", "scheduled_purge_date")
-    )
-    assert ends - begun == timedelta(hours=48)
+    dates = [datetime.fromisoformat(properties[name]) for name in ("deletion_date", "scheduled_purge_date")]
+    assert dates[1] - dates[0] == timedelta(hours=48)
     assert world.clients.cognitive.deleted_accounts.get(*PLACE).name == "assistant-ai"
     assert world.models.exists == set()
 
+    world.later = timedelta(hours=47, minutes=59)
+    assert deleted_names(world) == ["assistant-ai"]
+    world.later = timedelta(hours=48, minutes=1)
+    assert deleted_names(world) == []
+    create(world)
 
-def test_deleting_it_through_the_provider_keeps_it_too(world: World, account: Resource) -> None:
-    world.run(operations.delete(world.azure, account["id"], catalogue.BY_ARM_TYPE))
-    assert [one.name for one in world.clients.cognitive.deleted_accounts.list()] == ["assistant-ai"]
 
-
-@pytest.mark.usefixtures("account")
-def test_its_name_and_its_subdomain_are_taken_until_it_is_purged(world: World) -> None:
-    delete(world)
-    world.make_group("other")
-
+def test_its_name_and_subdomain_are_reserved_until_the_purge(world: World, account: Resource) -> None:
+    world.delete(account)  # as the provider deletes it
     with pytest.raises(ArmError, match=r"FlagMustBeSetForRestore.*purge"):
-        make(world)
+        create(world)
     with pytest.raises(ArmError, match="CustomDomainInUse"):
-        make(world, group="other")
+        create(world, group="other")
+    # Another group, and another region, are other names.
+    create(world, group="other", properties={"customSubDomainName": "elsewhere"})
+    west = create(world, location="westus3", properties={"customSubDomainName": "west"})
+    world.store.delete(west["id"])
+
     purge(world)
 
-    make(world)
-    assert list(world.clients.cognitive.deleted_accounts.list()) == []
+    create(world)
+    assert deleted_names(world) == []
 
 
-@pytest.mark.usefixtures("account")
-def test_the_name_is_free_in_another_region_and_another_group(world: World) -> None:
+def test_a_restore_returns_what_was_deleted(world: World, account: Resource) -> None:
     delete(world)
-    world.make_group("other")
-    elsewhere = {"customSubDomainName": "elsewhere"}
-
-    make(world, group="other", properties=elsewhere)
-    make(world, location="westus3", properties={"customSubDomainName": "west"})
-
-
-def test_restore_brings_back_what_was_deleted(world: World) -> None:
-    world.make_group()
-    before = make(world, tags={"a": "b"}, identity={"type": "SystemAssigned"})
-    delete(world)
-
     # The least that Azure's own instructions send.
-    restored = world.make(
-        stack.OPENAI,
-        {"resourceGroupName": "rg", "accountName": "assistant-ai", "properties": {"restore": True}},
-    )
-
-    assert restored == before
-    assert list(world.clients.cognitive.deleted_accounts.list()) == []
-    assert world.models.exists == {"models assistant-ai"}
+    inputs = {"resourceGroupName": "rg", "accountName": "assistant-ai", "properties": {"restore": True}}
+    restored = world.create(stack.OPENAI, inputs)
+    assert (restored, deleted_names(world), world.models.exists) == (account, [], {"assistant-ai"})
 
 
 @pytest.mark.usefixtures("account")
-def test_restore_fails_where_nothing_is_there(world: World) -> None:
+def test_a_restore_that_is_refused_changes_nothing(world: World) -> None:
     with pytest.raises(ArmError, match="CanNotRestoreANonExistingResource"):
-        make(world, name="another", properties={"restore": True})
-    delete(world)
-    purge(world)
-    with pytest.raises(ArmError, match="CanNotRestoreANonExistingResource"):
-        make(world, properties={"restore": True})
-
-
-@pytest.mark.usefixtures("account")
-def test_a_refused_restore_keeps_the_deleted_account(world: World) -> None:
+        create(world, accountName="another", properties={"restore": True})
     delete(world)
     with pytest.raises(ArmError, match="InvalidSkuId"):
-        make(world, properties={"restore": True}, sku={"name": "F0"})
-    assert [one.name for one in world.clients.cognitive.deleted_accounts.list()] == ["assistant-ai"]
+        create(world, properties={"restore": True}, sku={"name": "F0"})
+    assert deleted_names(world) == ["assistant-ai"]
 
 
 @pytest.mark.usefixtures("account")
 def test_it_outlives_its_group_and_is_purged_without_it(world: World) -> None:
     world.clients.resources.resource_groups.begin_delete("rg").result(DEADLINE)
-
     world.clients.cognitive.deleted_accounts.get(*PLACE)
     purge(world)
-
-    assert world.azure.store.list() == []
+    purge(world)
+    with pytest.raises(ResourceNotFoundError):
+        world.clients.cognitive.deleted_accounts.get(*PLACE)
 
 
 @pytest.mark.usefixtures("account")
-def test_after_48_hours_it_is_gone_by_itself(world: World) -> None:
+def test_a_purge_needs_a_role_at_the_subscription(world: World) -> None:
     delete(world)
-    world.clock.later = timedelta(hours=47, minutes=59)
-    assert len(list(world.clients.cognitive.deleted_accounts.list())) == 1
-
-    world.clock.later = timedelta(hours=48, minutes=1)
-
-    assert list(world.clients.cognitive.deleted_accounts.list()) == []
-    make(world)
-
-
-def test_what_is_not_there_cannot_be_read_and_needs_no_purge(world: World) -> None:
-    with pytest.raises(ResourceNotFoundError):
-        world.clients.cognitive.deleted_accounts.get(*PLACE)
-    purge(world)
-
-
-def test_purging_takes_a_role_on_the_subscription(world: World, account: Resource) -> None:
-    delete(world)
-    world.assign("Contributor", account["id"].partition("/providers/")[0])
+    world.assign("Contributor", GROUP_ID)
     accounts = world.stranger().cognitive.deleted_accounts
-    with pytest.raises(HttpResponseError) as error:
+    with pytest.raises(HttpResponseError, match="locations/resourceGroups/deletedAccounts/delete") as error:
         accounts.begin_purge(*PLACE)
     assert error.value.status_code == 403
-    assert (
-        "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete" in error.value.message
-    )
-    with pytest.raises(HttpResponseError) as error:
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
         list(accounts.list())
-    assert error.value.status_code == 403
 
-    world.assign("Contributor", ids.subscription(SUBSCRIPTION_ID))
+    world.assign("Contributor", SUBSCRIPTION)
 
     accounts.begin_purge(*PLACE).result(DEADLINE)
-    assert world.azure.store.list(deleted.TYPE) == []
+    assert world.store.list(deleted.TYPE) == []

@@ -1,82 +1,65 @@
-"""Function apps by azure-mgmt-web, and lists of assignments and locks."""
+"""Function apps by azure-mgmt-web, and requests for which the SDKs have no operation."""
 
 from typing import Any
 
 import pytest
 import requests
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.web.models import StringDictionary
 
-from local_azure.core import ids
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.core.store import SUBSCRIPTION_ID
 from local_azure.services.authorization.locks import LOCK_TYPE
-from local_azure.tests.frontends.arm_http.conftest import GROUP_ID, World
+from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
+from local_azure.tests.frontends.pulumi.stack import GROUP_ID, SUBSCRIPTION
 
 APP = ("rg", "assistant-app")
+TAGS = f"{GROUP_ID}/providers/Microsoft.Resources/tags/default"
+LOCK = f"{GROUP_ID}/providers/{LOCK_TYPE}/keep"
+ASSIGNMENTS = f"{GROUP_ID}/providers/{ROLE_ASSIGNMENT_TYPE}"
 
 
 def settings(world: World) -> dict[str, str]:
     return world.clients.web.web_apps.list_application_settings(*APP).properties or {}
 
 
-def set_all(world: World, **values: str) -> None:
+def replace_settings(world: World, **values: str) -> None:
     world.clients.web.web_apps.update_application_settings(*APP, StringDictionary(properties=values))
 
 
 def test_sites_are_read_and_listed_without_their_app_settings(world: World) -> None:
-    site = world.make_site()
+    site = world.create_site()
     apps = world.clients.web.web_apps
 
     read = apps.get(*APP)
     assert (read.name, read.state, read.site_config.app_settings) == ("assistant-app", "Running", None)
-    assert [one.id for one in apps.list_by_resource_group("rg")] == [site["id"]]
-    assert [one.id for one in apps.list()] == [site["id"]]
+    assert [app.id for app in apps.list_by_resource_group("rg")] == [site["id"]]
+    assert [app.id for app in apps.list()] == [site["id"]]
     with pytest.raises(ResourceNotFoundError):
         list(apps.list_by_resource_group("none"))
 
 
-def test_app_settings_are_replaced_as_a_whole_and_the_app_starts_again(world: World) -> None:
-    world.make_site()
+def test_an_update_replaces_all_app_settings_and_nothing_else_and_restarts_the_app(world: World) -> None:
+    before = world.create_site()
     assert settings(world) == {"A": "1"}
-    starts = len(world.sites.configured)
-
-    set_all(world, B="2", C="")
-
+    replace_settings(world, B="2", C="")
     assert settings(world) == {"B": "2", "C": ""}
-    assert len(world.sites.configured) == starts + 1
+    assert world.services.configured == ["assistant-app", "assistant-app"]
 
+    with pytest.raises(HttpResponseError, match="FUNCTIONS_WORKER_RUNTIME"):
+        replace_settings(world, FUNCTIONS_WORKER_RUNTIME="python")
+    assert settings(world) == {"B": "2", "C": ""}
 
-def test_changing_app_settings_changes_nothing_else(world: World) -> None:
-    before = world.make_site()
-
-    set_all(world, A="1")
-
-    after = world.azure.store.require(before["id"])
+    world.services.broken = {"configure_site"}  # the app does not start with them
+    replace_settings(world, A="1")
+    after = world.store.require(before["id"])
     for site in (before, after):
         site.get("properties", {}).pop("lastModifiedTimeUtc")
     assert after == before
 
 
-def test_an_app_setting_that_flex_does_not_take_is_refused(world: World) -> None:
-    world.make_site()
-    with pytest.raises(HttpResponseError, match="FUNCTIONS_WORKER_RUNTIME"):
-        set_all(world, FUNCTIONS_WORKER_RUNTIME="python")
-    assert settings(world) == {"A": "1"}
-
-
-def test_app_settings_that_the_app_does_not_start_with_are_kept(world: World) -> None:
-    world.make_site()
-    world.sites.broken.add("configure_site")
-
-    set_all(world, A="wrong")
-
-    assert settings(world) == {"A": "wrong"}
-
-
-def test_a_reader_sees_the_site_and_not_its_app_settings(world: World) -> None:
-    world.assign("Reader", world.make_site()["id"])
+def test_a_reader_reads_the_site_but_not_its_app_settings(world: World) -> None:
+    world.assign("Reader", world.create_site()["id"])
     apps = world.stranger().web.web_apps
     apps.get(*APP)
     with pytest.raises(HttpResponseError, match=r"Microsoft\.Web/sites/config/list/action"):
@@ -85,46 +68,75 @@ def test_a_reader_sees_the_site_and_not_its_app_settings(world: World) -> None:
         apps.update_application_settings(*APP, StringDictionary(properties={}))
 
 
-def test_a_read_only_lock_on_the_group_refuses_app_settings(world: World) -> None:
-    world.make_site()
-    world.make(stack.LOCK, {"scope": GROUP_ID, "lockName": "keep", "level": "ReadOnly"})
-    for refused in (lambda: set_all(world), lambda: settings(world)):
-        with pytest.raises(ResourceExistsError) as error:
-            refused()
-        assert error.value.error is not None
-        assert error.value.error.code == "ScopeLocked"
+def test_a_read_only_lock_refuses_to_read_and_write_app_settings(world: World) -> None:
+    world.create_site()
+    world.create(stack.LOCK, stack.lock_inputs(GROUP_ID, "ReadOnly"))
+    for call in (replace_settings, settings):
+        with pytest.raises(HttpResponseError, match="ScopeLocked"):
+            call(world)
 
 
-def listed(world: World, path: str, text: str = "") -> list[dict[str, Any]]:
-    """What this project's SDKs have no operation for; `text` is the filter."""
+def send(world: World, method: str, path: str, body: Any = None) -> requests.Response:
+    """A request for which the SDKs have no operation."""
     token = world.clients.credential.get_token("https://management.azure.com/.default").token
-    answer = requests.get(
-        f"{world.clients.cloud.endpoint}{path}",
-        params={"api-version": "2022-04-01", **({"$filter": text} if text else {})},
+    return requests.request(
+        method,
+        f"{world.clients.cloud.endpoint}{path}{'&' if '?' in path else '?'}api-version=2022-04-01",
+        json=body,
         headers={"Authorization": f"Bearer {token}"},
         timeout=20,
     )
-    assert answer.status_code == 200, answer.text
-    return answer.json()["value"]
 
 
-def test_role_assignments_of_a_scope_are_those_above_at_and_below_it(world: World) -> None:
-    site = world.make_site()
-    for scope in (ids.subscription(SUBSCRIPTION_ID), GROUP_ID, site["id"]):
+def listed(world: World, path: str, text: str = "") -> list[dict[str, Any]]:
+    """`text` is the filter."""
+    return send(world, "GET", f"{path}?$filter={text}" if text else path).json()["value"]
+
+
+def test_role_assignments_and_locks_are_listed_for_a_scope(world: World) -> None:
+    site = world.create_site()
+    world.create(stack.LOCK, stack.lock_inputs(site["id"]))
+    scopes = [SUBSCRIPTION, GROUP_ID, site["id"]]
+    for scope in scopes:
         world.assign("Reader", scope)
-    path = f"{GROUP_ID}/providers/{ROLE_ASSIGNMENT_TYPE}"
 
-    assert len(listed(world, path)) == 3
-    assert [one["properties"]["scope"] for one in listed(world, path, "atScope()")] == [
-        ids.subscription(SUBSCRIPTION_ID),
-        GROUP_ID,
-    ]
-    assert listed(world, path, "principalId eq 'nobody'") == []
+    def scopes_of(assignments: list[dict[str, Any]]) -> list[str]:
+        return [assignment["properties"]["scope"] for assignment in assignments]
+
+    assert scopes_of(listed(world, ASSIGNMENTS)) == scopes
+    assert scopes_of(listed(world, ASSIGNMENTS, "atScope()")) == scopes[:2]
+    assert scopes_of(listed(world, ASSIGNMENTS, "principalId eq 'nobody'")) == []
+    path = f"{GROUP_ID}/providers/{LOCK_TYPE}"
+    assert [lock["name"] for lock in listed(world, path)] == ["keep"]
+    assert listed(world, path, "atScope()") == []
 
 
-def test_locks_of_a_scope_are_those_at_and_below_it(world: World) -> None:
-    site = world.make_site()
-    world.make(stack.LOCK, {"scope": site["id"], "lockName": "below", "level": "CanNotDelete"})
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("GET", f"{SUBSCRIPTION}/operationresults/x", None, (404, "OperationNotFound")),
+        ("GET", f"{SUBSCRIPTION}/resourceGroups?$top=0", None, (400, "InvalidQueryParameterValue")),
+        ("GET", f"{GROUP_ID}/providers/Microsoft.Other/things", None, (404, "InvalidResourceType")),
+        ("GET", f"{ASSIGNMENTS}?$filter=x eq 'y'", None, (400, "UnsupportedQuery")),
+        ("PUT", GROUP_ID, {"tags": {}}, (400, "LocationRequired")),
+        ("PATCH", GROUP_ID, {"tag": {}}, (400, "InvalidRequestContent")),
+        ("PATCH", GROUP_ID, [], (400, "InvalidRequestContent")),
+        ("PATCH", TAGS, {"operation": "Add", "properties": {"tags": {}}}, (400, "InvalidRequestContent")),
+        ("PUT", TAGS, {"properties": {"tags": ["a"]}}, (400, "InvalidRequestContent")),
+        ("GET", f"{LOCK}{TAGS.removeprefix(GROUP_ID)}", None, (400, "TagsNotSupported")),
+    ],
+)
+def test_a_request_that_arm_refuses(
+    world: World, method: str, path: str, body: object, error: tuple[int, str]
+) -> None:
+    world.create(stack.GROUP, stack.group_inputs())
+    world.create(stack.LOCK, stack.lock_inputs(GROUP_ID))
+    response = send(world, method, path, body)
+    assert (response.status_code, response.json()["error"]["code"]) == error
 
-    assert [one["name"] for one in listed(world, f"{GROUP_ID}/providers/{LOCK_TYPE}")] == ["below"]
-    assert listed(world, f"{GROUP_ID}/providers/{LOCK_TYPE}", "atScope()") == []
+
+def test_a_resource_is_put_by_its_id(world: World) -> None:
+    world.create(stack.GROUP, stack.group_inputs())
+    body = {"properties": {"level": "ReadOnly"}}
+    assert [send(world, "PUT", LOCK, body).status_code for _ in range(2)] == [201, 200]
+    assert world.store.require(LOCK).get("properties") == {"level": "ReadOnly"}

@@ -1,9 +1,14 @@
-"""The resources of a whole keyless function app, made one after the other."""
+"""The inputs of the resources of a keyless function app."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from local_azure.tests.frontends.pulumi.support import Engine, Inputs, Made
+from local_azure.core import ids
+from local_azure.core.access import IDENTITY_TYPE
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
+from local_azure.services.storage.resource_types import ACCOUNT_TYPE
+from local_azure.services.web.resource_types import PLAN_TYPE
+
+Inputs = dict[str, Any]
 
 GROUP = "azure-native:resources:ResourceGroup"
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
@@ -19,19 +24,35 @@ ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 PLAN = "azure-native:web:AppServicePlan"
 SITE = "azure-native:web:WebApp"
+ROLE = "azure-native:authorization:RoleDefinition"
+CREDENTIAL = "azure-native:managedidentity:FederatedIdentityCredential"
+VAULT = "azure-native:keyvault:Vault"
+KEY = "azure-native:keyvault:Key"
 SCM = "azure-native:web:WebAppScmAllowed"
-FTP = "azure-native:web:WebAppFtpAllowed"
 
+SUBSCRIPTION = ids.subscription(SUBSCRIPTION_ID)
+GROUP_ID = ids.resource_group(SUBSCRIPTION_ID, "rg")
+IDENTITY_ID = ids.build(GROUP_ID, IDENTITY_TYPE, "app-id")
+ACCOUNT_ID = ids.build(GROUP_ID, ACCOUNT_TYPE, "assistantsa")
+PLAN_ID = ids.build(GROUP_ID, PLAN_TYPE, "plan")
+CONTAINER_URL = "https://127.0.0.1:6001/assistantsa/deployments"
 TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
-ASSIGNMENT_NAME = "6f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11"
 
 
 def role(guid: str) -> str:
     return f"/providers/Microsoft.Authorization/roleDefinitions/{guid}"
 
 
-def account_inputs(name: str = "assistantsa") -> Inputs:
+def group_inputs(name: str = "rg", **more: Any) -> Inputs:
+    return {"resourceGroupName": name, **more}
+
+
+def identity_inputs(name: str = "app-id") -> Inputs:
+    return {"resourceGroupName": "rg", "resourceName": name}
+
+
+def account_inputs(name: str = "assistantsa", **more: Any) -> Inputs:
     return {
         "resourceGroupName": "rg",
         "accountName": name,
@@ -39,7 +60,12 @@ def account_inputs(name: str = "assistantsa") -> Inputs:
         "sku": {"name": "Standard_LRS"},
         "allowSharedKeyAccess": False,
         "enableHttpsTrafficOnly": True,
+        **more,
     }
+
+
+def in_account(**more: Any) -> Inputs:
+    return {"resourceGroupName": "rg", "accountName": "assistantsa", **more}
 
 
 def openai_inputs(name: str = "assistant-ai", subdomain: str = "assistant-ai") -> Inputs:
@@ -52,94 +78,103 @@ def openai_inputs(name: str = "assistant-ai", subdomain: str = "assistant-ai") -
     }
 
 
-def deployment_inputs(name: str = "gpt-5.4-mini", version: str = "2026-03-17") -> Inputs:
+def deployment_inputs(name: str = "chat", model: str = "gpt-5.4-mini", version: str = "2026-03-17") -> Inputs:
     return {
         "resourceGroupName": "rg",
         "accountName": "assistant-ai",
-        "deploymentName": "chat",
+        "deploymentName": name,
         "sku": {"name": "GlobalStandard", "capacity": 10},
-        "properties": {"model": {"format": "OpenAI", "name": name, "version": version}},
+        "properties": {"model": {"format": "OpenAI", "name": model, "version": version}},
     }
 
 
-def plan_inputs(name: str = "plan") -> Inputs:
+def plan_inputs(name: str = "plan", **more: Any) -> Inputs:
+    sku = {"name": "FC1", "tier": "FlexConsumption"}
     return {
         "resourceGroupName": "rg",
         "name": name,
         "kind": "functionapp",
         "reserved": True,
-        "sku": {"name": "FC1", "tier": "FlexConsumption"},
-    }
+        "sku": sku,
+    } | more
 
 
-def assignment_inputs(scope: str, principal: str, guid: str = TABLE_CONTRIBUTOR, **more: Any) -> Inputs:
+def assignment_inputs(scope: str = GROUP_ID, guid: str = TABLE_CONTRIBUTOR, **more: Any) -> Inputs:
     return {
         "scope": scope,
-        "principalId": principal,
-        "principalType": "ServicePrincipal",
+        "principalId": DEVELOPER_PRINCIPAL_ID,
+        "principalType": "User",
         "roleDefinitionId": role(guid),
-        "roleAssignmentName": ASSIGNMENT_NAME,
+        "roleAssignmentName": "6f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11",
         **more,
     }
 
 
-def site_inputs(identity_id: str, plan_id: str, container: str, **changes: Any) -> Inputs:
+def role_inputs(**more: Any) -> Inputs:
+    return {
+        "scope": SUBSCRIPTION,
+        "roleDefinitionId": "0b7f1f5e-3f1c-5d3e-8a41-2f8d1c7e9a10",
+        "roleName": "Assistant settings reader",
+        "assignableScopes": [SUBSCRIPTION],
+        "permissions": [{"actions": ["Microsoft.Web/sites/config/list/action"]}],
+        **more,
+    }
+
+
+def credential_inputs(name: str = "github-main", **more: Any) -> Inputs:
+    return {
+        **identity_inputs(),
+        "federatedIdentityCredentialResourceName": name,
+        "issuer": "https://token.actions.githubusercontent.com",
+        "subject": "repo:o/r:pull_request",
+        "audiences": ["api://AzureADTokenExchange"],
+        **more,
+    }
+
+
+def vault_inputs(name: str = "kv-state", **properties: Any) -> Inputs:
+    sku = {"family": "A", "name": "standard"}
+    given = {"tenantId": TENANT_ID, "sku": sku, "enableRbacAuthorization": True, **properties}
+    return {"resourceGroupName": "rg", "vaultName": name, "properties": given}
+
+
+def key_inputs(**properties: Any) -> Inputs:
+    """A property that is None is left out."""
+    given = {"kty": "RSA", "keySize": 3072, "keyOps": ["encrypt", "decrypt"], **properties}
+    given = {name: value for name, value in given.items() if value is not None}
+    return {"resourceGroupName": "rg", "vaultName": "kv-state", "keyName": "state", "properties": given}
+
+
+def lock_inputs(scope: str, level: str = "CanNotDelete") -> Inputs:
+    return {"scope": scope, "lockName": "keep", "level": level}
+
+
+def storage_inputs(container: str = CONTAINER_URL, identity: str = IDENTITY_ID) -> Inputs:
+    """A site's `functionAppConfig`."""
+    authentication = {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": identity}
+    storage = {"type": "blobContainer", "value": container, "authentication": authentication}
+    return {"deployment": {"storage": storage}, "runtime": {"name": "python", "version": "3.12"}}
+
+
+def site_inputs(**more: Any) -> Inputs:
     return {
         "resourceGroupName": "rg",
         "name": "assistant-app",
         "kind": "functionapp,linux",
-        "serverFarmId": plan_id,
+        "serverFarmId": PLAN_ID,
         "httpsOnly": True,
-        "identity": {"type": "UserAssigned", "userAssignedIdentities": [identity_id]},
-        "functionAppConfig": {
-            "deployment": {
-                "storage": {
-                    "type": "blobContainer",
-                    "value": container,
-                    "authentication": {
-                        "type": "UserAssignedIdentity",
-                        "userAssignedIdentityResourceId": identity_id,
-                    },
-                }
-            },
-            "runtime": {"name": "python", "version": "3.12"},
-        },
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": [IDENTITY_ID]},
+        "functionAppConfig": storage_inputs(),
         "siteConfig": {"minTlsVersion": "1.2", "appSettings": [{"name": "A", "value": "1"}]},
-        **changes,
+        **more,
     }
 
 
-@dataclass
-class Stack:
-    group: Made
-    identity: Made
-    account: Made
-    container: Made
-    plan: Made
-
-    def site_inputs(self, **changes: Any) -> Inputs:
-        container = f"{self.account.outputs['primaryEndpoints']['blob']}deployments"
-        return site_inputs(self.identity.id, self.plan.id, container, **changes)
-
-
-async def make_group(engine: Engine, name: str = "rg") -> Made:
-    return await engine.create(GROUP, "rg", {"resourceGroupName": name})
-
-
-async def make_identity(engine: Engine) -> Made:
-    return await engine.create(IDENTITY, "id", {"resourceGroupName": "rg", "resourceName": "app-id"})
-
-
-async def make_stack(engine: Engine) -> Stack:
-    """All that stands before a function app."""
-    return Stack(
-        group=await make_group(engine),
-        identity=await make_identity(engine),
-        account=await engine.create(ACCOUNT, "sa", account_inputs()),
-        container=await engine.create(
-            CONTAINER,
-            "deployments",
-            {"resourceGroupName": "rg", "accountName": "assistantsa", "containerName": "deployments"},
-        ),
-        plan=await engine.create(PLAN, "plan", plan_inputs()),
-    )
+BEFORE_SITE: tuple[tuple[str, Inputs], ...] = (
+    (GROUP, group_inputs()),
+    (IDENTITY, identity_inputs()),
+    (ACCOUNT, account_inputs()),
+    (CONTAINER, in_account(containerName="deployments")),
+    (PLAN, plan_inputs()),
+)
+"""What a function app needs, in the order of creation."""

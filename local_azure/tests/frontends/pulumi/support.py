@@ -1,27 +1,37 @@
-"""An engine's side of the provider protocol, and services that only remember what was asked of them."""
+"""Fake data planes, and the two ways to the resource types: direct calls, and Pulumi's provider protocol."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+import pytest
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from local_azure.core import operations, schema
+from local_azure.core.errors import ArmError
 from local_azure.core.resource import Azure
-from local_azure.core.store import Store
+from local_azure.core.store import Resource, Store
 from local_azure.dataplane import Services, SiteHosts, StorageEndpoints
 from local_azure.frontends.pulumi import values
 from local_azure.frontends.pulumi.server import Provider, serve
+from local_azure.services import catalogue
+from local_azure.tests.frontends.pulumi.stack import BEFORE_SITE, Inputs
 
-Inputs = dict[str, Any]
+T = TypeVar("T")
+
+
+def _name(resource_id: str) -> str:
+    return resource_id.rpartition("/")[2]
 
 
 @dataclass
 class FakeServices:
-    """What exists in the data planes. A call named in `broken` fails; one in `held` waits for `release`."""
+    """Storage accounts and sites by name. A call in `broken` fails; one in `held` waits for `release`."""
 
     exists: set[str] = field(default_factory=set[str])
     configured: list[str] = field(default_factory=list[str])
@@ -29,86 +39,75 @@ class FakeServices:
     held: set[str] = field(default_factory=set[str])
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def _do(self, call: str) -> None:
+    async def _begin(self, call: str) -> None:
         if call in self.broken:
-            msg = f"{call} is broken"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{call} is broken")
+        if call in self.held:
+            await self.release.wait()
+
+    async def open_account(self, account_id: str) -> StorageEndpoints:
+        await self._begin("open_account")
+        self.exists.add(f"storage {_name(account_id)}")
+        return StorageEndpoints(
+            *(f"https://127.0.0.1:{port}/{_name(account_id)}/" for port in (6001, 6002, 6003))
+        )
+
+    async def delete_account(self, account_id: str) -> None:
+        self.exists.discard(f"storage {_name(account_id)}")
 
     async def create_table(self, account_id: str, table: str) -> None:
-        self._do("create_table")
-        self.exists.add(f"table {account_id.rpartition('/')[2]}/{table}")
+        self.exists.add(f"table {_name(account_id)}/{table}")
 
     async def delete_table(self, account_id: str, table: str) -> None:
-        self.exists.discard(f"table {account_id.rpartition('/')[2]}/{table}")
+        self.exists.discard(f"table {_name(account_id)}/{table}")
 
     async def create_container(self, account_id: str, container: str) -> None:
-        self._do("create_container")
-        self.exists.add(f"container {account_id.rpartition('/')[2]}/{container}")
+        self.exists.add(f"container {_name(account_id)}/{container}")
 
     async def delete_container(self, account_id: str, container: str) -> None:
-        self.exists.discard(f"container {account_id.rpartition('/')[2]}/{container}")
+        self.exists.discard(f"container {_name(account_id)}/{container}")
 
     async def open_site(self, site_id: str) -> SiteHosts:
-        self._do("open_site")
-        self.exists.add(f"site {site_id.rpartition('/')[2]}")
+        self.exists.add(f"site {_name(site_id)}")
         return SiteHosts(default="127.0.0.1:5001", scm="127.0.0.1:5002")
 
     async def configure_site(self, site_id: str) -> None:
-        self._do("configure_site")
-        if "configure_site" in self.held:
-            await self.release.wait()
-        self.configured.append(site_id.rpartition("/")[2])
+        await self._begin("configure_site")
+        self.configured.append(_name(site_id))
 
     async def delete_site(self, site_id: str) -> None:
-        self._do("delete_site")
-        if "delete_site" in self.held:
-            await self.release.wait()
-        self.exists.discard(f"site {site_id.rpartition('/')[2]}")
+        await self._begin("delete_site")
+        self.exists.discard(f"site {_name(site_id)}")
 
-    def host_keys(self, site_id: str) -> Mapping[str, str]:
+    def _unused(self, site_id: str) -> Any:
         raise NotImplementedError
 
-    def functions(self, site_id: str) -> list[str]:
-        raise NotImplementedError
+    host_keys = functions = host_status = synchronise_triggers = _unused
 
-    def host_status(self, site_id: str) -> Mapping[str, object]:
-        raise NotImplementedError
 
-    def synchronise_triggers(self, site_id: str) -> None:
-        raise NotImplementedError
+FakeStorage = FakeServices
 
 
 @dataclass
-class FakeStorage(FakeServices):
-    async def open_account(self, account_id: str) -> StorageEndpoints:
-        self._do("open_account")
-        name = account_id.rpartition("/")[2]
-        self.exists.add(f"storage {name}")
-        urls = [f"https://127.0.0.1:{port}/{name}/" for port in (6001, 6002, 6003)]
-        return StorageEndpoints(*urls)
+class FakeModels:
+    """OpenAI accounts by name. Deleting one waits for `release`."""
 
-    async def delete_account(self, account_id: str) -> None:
-        self.exists.discard(f"storage {account_id.rpartition('/')[2]}")
+    exists: set[str] = field(default_factory=set[str])
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self.release.set()
 
-@dataclass
-class FakeModels(FakeServices):
     async def open_account(self, account_id: str, subdomain: str) -> str:
-        self.exists.add(f"models {account_id.rpartition('/')[2]}")
+        self.exists.add(_name(account_id))
         return f"https://127.0.0.1:7001/{subdomain}/"
 
     async def delete_account(self, account_id: str) -> None:
-        self.exists.discard(f"models {account_id.rpartition('/')[2]}")
+        await self.release.wait()
+        self.exists.discard(_name(account_id))
 
 
-@dataclass(frozen=True)
-class Made:
-    id: str
-    inputs: Inputs
-    outputs: Inputs
-
-
-class RefusedError(Exception):
+class CheckError(Exception):
     """Check failures: `problems` maps path to reason."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -116,118 +115,141 @@ class RefusedError(Exception):
         self.problems = problems
 
 
-class Engine:
-    """Speaks to a provider over a real channel as Pulumi's engine does."""
+class Cloud:
+    """Resource types on a store, without a frontend."""
 
-    def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        port: int,
-        store: Store,
-        fakes: tuple[FakeStorage, FakeServices, FakeModels],
-    ):
-        self.port = port
+    def __init__(self, file: Path, **options: Any) -> None:
+        """`options`: those of `Azure`."""
+        self.services, self.models = FakeServices(), FakeModels()
+        self.store = Store(file)
+        services = Services(self.services, self.services, self.models)
+        options.setdefault("provisioning_seconds", 0)
+        self.azure = Azure(self.store, services, **options)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(work)
+
+    def create(self, token: str, inputs: Inputs) -> Resource:
+        """Raises CheckError, ArmError, AlreadyExistsError, StartFailedError."""
+        return self._put(operations.create, token, inputs)
+
+    def update(self, token: str, inputs: Inputs) -> Resource:
+        return self._put(operations.update, token, inputs)
+
+    def _put(self, operation: Any, token: str, inputs: Inputs) -> Resource:
+        kind = catalogue.find_type(token)
+        if "location" in kind.schema.inputs:
+            inputs = {"location": "eastus2", **inputs}
+        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs)]
+        if problems:
+            raise CheckError({problem.path: problem.reason for problem in problems})
+        return self.run(operation(self.azure, kind, inputs))
+
+    def delete(self, resource: Resource) -> None:
+        self.run(operations.delete(self.azure, resource["id"], catalogue.BY_ARM_TYPE))
+
+    def create_stack(self) -> dict[str, Resource]:
+        """What a function app needs, by type."""
+        return {token: self.create(token, inputs) for token, inputs in BEFORE_SITE}
+
+    def refusal(self, token: str, inputs: Inputs) -> str:
+        with pytest.raises((ArmError, operations.AlreadyExistsError)) as error:
+            self.create(token, inputs)
+        return str(error.value)
+
+
+@dataclass(frozen=True)
+class Created:
+    id: str
+    inputs: Inputs
+    outputs: Inputs
+
+
+class Engine:
+    """Pulumi's engine, connected to the provider of `cloud`. Raises CheckError and AioRpcError."""
+
+    def __init__(self, cloud: Cloud, channel: grpc.aio.Channel, port: int) -> None:
+        self.cloud, self.port = cloud, port
         # The generated stub is typed for packages that the wheel does not have (`pulumi.provider_pb2`).
         self.stub: Any = provider_pb2_grpc.ResourceProviderStub(channel)
-        self.store = store
-        self.storage, self.sites, self.models = fakes
 
     @asynccontextmanager
     async def another_instance(self) -> AsyncGenerator["Engine"]:
-        """A second provider instance, on a connection of its own: a program's explicit provider."""
+        """A second provider instance, which has its own connection: an explicit provider of the program."""
         async with connect(self.port) as channel:
-            yield Engine(channel, self.port, self.store, (self.storage, self.sites, self.models))
+            yield Engine(self.cloud, channel, self.port)
 
     @staticmethod
-    def urn(token: str, name: str) -> str:
+    def urn(token: str, name: str = "x") -> str:
         return f"urn:pulumi:local::assistant::{token}::{name}"
 
     async def configure(self, **config: str) -> None:
         await self.stub.Configure(provider_pb2.ConfigureRequest(args=values.encode(dict(config))))
 
     async def check(
-        self, token: str, name: str, inputs: Inputs, old: Inputs | None = None, seed: bytes = b"seed"
+        self, token: str, inputs: Inputs, *, old: Inputs | None = None, seed: bytes = b"seed", **more: Any
     ) -> Inputs:
-        response = await self.stub.Check(
-            provider_pb2.CheckRequest(
-                urn=self.urn(token, name),
-                news=values.encode(inputs),
-                olds=values.encode(old or {}),
-                randomSeed=seed,
-            )
+        news, olds = values.encode(inputs), values.encode(old or {})
+        request = provider_pb2.CheckRequest(
+            urn=self.urn(token), news=news, olds=olds, randomSeed=seed, **more
         )
+        response = await self.stub.Check(request)
         if response.failures:
-            raise RefusedError({one.property: one.reason for one in response.failures})
+            raise CheckError({failure.property: failure.reason for failure in response.failures})
         return values.decode(response.inputs)
 
-    async def create(self, token: str, name: str, inputs: Inputs) -> Made:
-        checked = await self.check(token, name, inputs)
-        response = await self.stub.Create(
-            provider_pb2.CreateRequest(urn=self.urn(token, name), properties=values.encode(checked))
+    async def create(self, token: str, inputs: Inputs, *, name: str = "x", **options: Any) -> Created:
+        """`options`: those of the gRPC call."""
+        checked = await self.check(token, inputs)
+        request = provider_pb2.CreateRequest(urn=self.urn(token, name), properties=values.encode(checked))
+        response = await self.stub.Create(request, **options)
+        return Created(response.id, checked, values.decode(response.properties))
+
+    async def create_stack(self) -> dict[str, Created]:
+        """What a function app needs, by type."""
+        return {token: await self.create(token, inputs) for token, inputs in BEFORE_SITE}
+
+    async def preview(self, token: str, inputs: Inputs) -> Inputs:
+        request = provider_pb2.CreateRequest(
+            urn=self.urn(token), properties=values.encode(inputs), preview=True
         )
-        return Made(response.id, checked, values.decode(response.properties))
+        return values.decode((await self.stub.Create(request)).properties)
 
-    async def preview(self, token: str, name: str, inputs: Inputs) -> Inputs:
-        response = await self.stub.Create(
-            provider_pb2.CreateRequest(
-                urn=self.urn(token, name), properties=values.encode(inputs), preview=True
-            )
+    async def diff(self, token: str, old: Inputs, new: Inputs) -> provider_pb2.DiffResponse:
+        request = provider_pb2.DiffRequest(
+            urn=self.urn(token), old_inputs=values.encode(old), news=values.encode(new)
         )
-        assert response.id == ""
-        return values.decode(response.properties)
+        return await self.stub.Diff(request)
 
-    async def diff(self, token: str, made: Made, changes: Inputs) -> provider_pb2.DiffResponse:
-        return await self.stub.Diff(
-            provider_pb2.DiffRequest(
-                id=made.id,
-                urn=self.urn(token, "x"),
-                olds=values.encode(made.outputs),
-                old_inputs=values.encode(made.inputs),
-                news=values.encode({**made.inputs, **changes}),
-            )
+    async def update(self, token: str, old: Created, *, preview: bool = False, **changes: Any) -> Created:
+        inputs = {**old.inputs, **changes}
+        request = provider_pb2.UpdateRequest(
+            id=old.id,
+            urn=self.urn(token),
+            olds=values.encode(old.outputs),
+            old_inputs=values.encode(old.inputs),
+            news=values.encode(inputs),
+            preview=preview,
         )
+        return Created(old.id, inputs, values.decode((await self.stub.Update(request)).properties))
 
-    async def update(self, token: str, made: Made, changes: Inputs, *, preview: bool = False) -> Made:
-        inputs = {**made.inputs, **changes}
-        response = await self.stub.Update(
-            provider_pb2.UpdateRequest(
-                id=made.id,
-                urn=self.urn(token, "x"),
-                olds=values.encode(made.outputs),
-                old_inputs=values.encode(made.inputs),
-                news=values.encode(inputs),
-                preview=preview,
-            )
-        )
-        return Made(made.id, inputs, values.decode(response.properties))
-
-    async def read(self, token: str, resource_id: str) -> Made | None:
-        """As for an import."""
-        return await self._read(provider_pb2.ReadRequest(id=resource_id, urn=self.urn(token, "x")))
-
-    async def refresh(self, token: str, made: Made) -> Made | None:
-        request = provider_pb2.ReadRequest(
-            id=made.id,
-            urn=self.urn(token, "x"),
-            inputs=values.encode(made.inputs),
-            properties=values.encode(made.outputs),
-        )
-        return await self._read(request)
-
-    async def _read(self, request: provider_pb2.ReadRequest) -> Made | None:
+    async def read(self, token: str, resource_id: str, old: Created | None = None) -> Created | None:
+        """An import, or a refresh of `old`."""
+        request = provider_pb2.ReadRequest(id=resource_id, urn=self.urn(token))
+        if old:
+            request.inputs.CopyFrom(values.encode(old.inputs))
+            request.properties.CopyFrom(values.encode(old.outputs))
         response = await self.stub.Read(request)
         if not response.id:
             return None
-        return Made(response.id, values.decode(response.inputs), values.decode(response.properties))
+        return Created(response.id, values.decode(response.inputs), values.decode(response.properties))
 
-    async def delete(self, token: str, resource_id: str) -> None:
-        await self.stub.Delete(provider_pb2.DeleteRequest(id=resource_id, urn=self.urn(token, "x")))
+    async def delete(self, token: str, resource_id: str, **options: Any) -> None:
+        await self.stub.Delete(provider_pb2.DeleteRequest(id=resource_id, urn=self.urn(token)), **options)
 
-    async def invoke(self, token: str, arguments: Inputs) -> Inputs:
-        response = await self.stub.Invoke(
-            provider_pb2.InvokeRequest(tok=token, args=values.encode(arguments))
-        )
-        return values.decode(getattr(response, "return"))
+    async def invoke(self, token: str, **arguments: Any) -> Inputs:
+        request = provider_pb2.InvokeRequest(tok=token, args=values.encode(arguments))
+        return values.decode(getattr(await self.stub.Invoke(request), "return"))
 
 
 def connect(port: int) -> grpc.aio.Channel:
@@ -236,12 +258,12 @@ def connect(port: int) -> grpc.aio.Channel:
 
 
 @asynccontextmanager
-async def running_engine(store: Store, *, provisioning_seconds: float = 0) -> AsyncGenerator[Engine]:
-    fakes = (FakeStorage(), FakeServices(), FakeModels())
-    provider = Provider(Azure(store, Services(*fakes), provisioning_seconds=provisioning_seconds))
-    server, port = await serve(provider)
+async def running_engine(cloud: Cloud) -> AsyncGenerator[Engine]:
+    server, port = await serve(Provider(cloud.azure))
     try:
         async with connect(port) as channel:
-            yield Engine(channel, port, store, fakes)
+            engine = Engine(cloud, channel, port)
+            await engine.configure(location="swedencentral")
+            yield engine
     finally:
         await server.stop(None)

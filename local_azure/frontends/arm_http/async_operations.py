@@ -1,4 +1,4 @@
-"""Operations that go on after the answer: 202, and an address that says when they are done."""
+"""ARM's asynchronous operations, which continue after a 202 response."""
 
 import asyncio
 import logging
@@ -13,41 +13,41 @@ from local_azure.core.errors import ArmError
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
-_PATIENCE = 1.0
-"""Seconds for which the answer to `is it done?` waits: clients ask again a second later at the soonest."""
+_WAIT = 1.0
+"""Seconds that a status request waits for the end of the operation: clients poll every second at most."""
 
 
-class Running:
-    """Belongs to one event loop. What was under way when local Azure stops is not done."""
+class AsyncOperations:
+    """Belongs to one event loop. An operation does not survive the end of local Azure."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._latest: dict[str, str] = {}
 
     def has(self, subject: str) -> bool:
-        """Whether an operation on the subject goes on."""
+        """Whether an operation on the subject is running."""
         task = self._tasks.get(self._latest.get(ids.key(subject), ""))
         return task is not None and not task.done()
 
     def begin(self, subject: str, work: Callable[[], Coroutine[Any, Any, None]]) -> str:
-        """The operation's id: of the one that goes on for this subject (an ARM id), or of a new one."""
+        """The id of the running operation on the subject (an ARM id), or of a new one."""
         if self.has(subject):
             return self._latest[ids.key(subject)]
-        done = [one for one, task in self._tasks.items() if task.done()]
-        for one in done[: max(0, len(self._tasks) - REMEMBERED)]:
-            del self._tasks[one]
-        self._latest = {key: one for key, one in self._latest.items() if one in self._tasks}
+        done = [operation for operation, task in self._tasks.items() if task.done()]
+        for operation in done[: max(0, len(self._tasks) - REMEMBERED)]:
+            del self._tasks[operation]
+        self._latest = {key: operation for key, operation in self._latest.items() if operation in self._tasks}
         operation = str(uuid.uuid4())
         self._tasks[operation] = asyncio.create_task(work())
         self._latest[ids.key(subject)] = operation
         return operation
 
     async def outcome(self, operation: str) -> int:
-        """202 while it goes on, 204 once it is done. Raises its ArmError, or 404 for an unknown one."""
+        """202 while it runs, 204 when it has ended. Raises its ArmError, or 404 for an unknown id."""
         task = self._tasks.get(operation)
         if task is None:
             raise ArmError(404, "OperationNotFound", f"There is no operation '{operation}'.")
-        if not (await asyncio.wait({task}, timeout=_PATIENCE))[0]:
+        if not (await asyncio.wait({task}, timeout=_WAIT))[0]:
             return HTTPStatus.ACCEPTED
         error = task.exception()
         if error is None:
