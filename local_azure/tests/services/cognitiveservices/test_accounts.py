@@ -2,7 +2,12 @@ import aiohttp
 import pytest
 
 from local_azure.core.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
-from local_azure.tests.services.models.conftest import ACCOUNT, DEVELOPER_PRINCIPAL_ID, TOKENS, Model
+from local_azure.tests.services.cognitiveservices.conftest import (
+    ACCOUNT,
+    DEVELOPER_PRINCIPAL_ID,
+    TOKENS,
+    Model,
+)
 
 EXPIRED = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0], lifetime=-1).token
 PATH = "openai/deployments/chat/chat/completions"

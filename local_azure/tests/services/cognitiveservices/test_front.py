@@ -16,7 +16,13 @@ from local_azure.core.store import Resource
 from local_azure.core.tokens import MODEL_AUDIENCES
 from local_azure.services.cognitiveservices.chat import backend
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
-from local_azure.tests.services.models.conftest import ACCOUNT, DEVELOPER, TOKENS, VERSION, Model
+from local_azure.tests.services.cognitiveservices.conftest import (
+    ACCOUNT,
+    DEVELOPER,
+    TOKENS,
+    VERSION,
+    Model,
+)
 
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"
 APP = TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token

@@ -18,8 +18,7 @@ from local_azure.core.tokens import ARM_AUDIENCES, DEVELOPER, STORAGE_AUDIENCES
 from local_azure.runtime.ports import free_port
 from local_azure.services.storage import azurite
 from local_azure.services.storage.accounts import StorageAccounts
-
-from .conftest import (
+from local_azure.tests.services.conftest import (
     ACCOUNT_ID,
     SITE_ID,
     STRANGER,
