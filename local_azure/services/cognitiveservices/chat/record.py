@@ -1,11 +1,11 @@
-"""What an account's model was asked lately, for tests and people; kept in memory, never in a log."""
+"""The latest chat requests of an account with their answers, in memory only: no log has them."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_REQUESTS = 200
-MOST_BYTES = 8 * 1024 * 1024
+MAX_REQUESTS = 200
+MAX_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Exchange:
     deployment: str
     api_version: str
     request: object
-    """The body; None when it was no JSON."""
+    """The body; None when it was not JSON."""
     status: int
     answer: object
     """The body; None for a stream."""
     scripted: bool
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "time": self.time,
             "principalId": self.principal_id,
@@ -45,7 +45,7 @@ class Record:
         """`size` of the request's body, in bytes."""
         self._kept.append((exchange, size))
         self._size += size
-        while len(self._kept) > MOST_REQUESTS or (self._size > MOST_BYTES and len(self._kept) > 1):
+        while len(self._kept) > MAX_REQUESTS or (self._size > MAX_BYTES and len(self._kept) > 1):
             self._size -= self._kept.popleft()[1]
 
     def clear(self) -> None:
