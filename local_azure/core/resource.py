@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -79,7 +79,7 @@ class ResourceType:
     replace_on: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict[str, str])
     singleton: bool = False
-    check: Callable[[Inputs], list[Problem]] = no_problems
+    check: Callable[[Inputs], Iterable[Problem]] = no_problems
     validate: Callable[[Azure, Resource, Resource | None], None] = accept
     complete: Callable[[Azure, Resource, Resource | None], None] = accept
     apply: Callable[[Azure, Resource], Awaitable[None]] = nothing_to_do

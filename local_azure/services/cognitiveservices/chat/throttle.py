@@ -1,10 +1,10 @@
 """The rate limits of one deployment (Docs: Manage Azure OpenAI quota, "Understanding rate limits").
 
 A request counts with the most that it may use: the tokens of its prompt and its `max_tokens`. Without
-`max_tokens` Azure reserves the whole context until the real count is known, and rejects nothing for that alone
-(Microsoft Q&A 1381398); here the answer's tokens count once it is complete. Azure starts the minute for all
-requests at once; here it slides, so that `Retry-After` is exact. The windows of one and ten seconds in which
-Azure spreads requests do not exist here.
+`max_tokens` Azure reserves the whole context until the real count is known, and rejects nothing for that
+alone (Microsoft Q&A 1381398); here the answer's tokens count once it is complete. Azure starts the minute for
+all requests at once; here it slides, so that `Retry-After` is exact. The windows of one and ten seconds in
+which Azure spreads requests do not exist here.
 """
 
 import math
