@@ -174,7 +174,7 @@ async def test_a_child_gets_the_descriptors_that_were_passed(
 async def test_stop_ends_a_child_that_ignores_sigterm_and_its_own_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "STOP_PATIENCE", 0.3)
+    monkeypatch.setattr(processes, "GRACE_PERIOD", 0.3)
     script = "trap '' TERM; sleep 60 & echo $! > grandchild; touch ready; while :; do sleep 1; done"
     child = await Supervised.start(command(tmp_path, script), exists(tmp_path / "ready"), DEADLINE)
     grandchild = int((tmp_path / "grandchild").read_text())
