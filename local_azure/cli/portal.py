@@ -210,9 +210,7 @@ def _purge(portal: _Portal, arguments: argparse.Namespace) -> None:
     matching = [account for account in deleted if name in {account["name"].lower(), account["id"].lower()}]
     if len(matching) != 1:
         listed = "".join(f"\n  {account['id']}" for account in (matching or deleted)) or " none."
-        problem = (
-            "matches several deleted model accounts" if matching else "is no deleted model account; there are"
-        )
+        problem = "stands for several deleted accounts" if matching else "is no deleted account; there are"
         raise CommandError(f"{arguments.name!r} {problem}:{listed}")
     portal.arm("DELETE", matching[0]["id"], doing=f"purging {arguments.name}")
     say(f"The model account {arguments.name} is purged: its name is free again.")

@@ -145,9 +145,9 @@ def _validate_management_policy(_azure: Azure, resource: Resource, _previous: Re
     if not 1 <= len(rules) <= 100:
         reason = f"a policy has 1 to 100 rules, and this one has {len(rules)}"
     elif duplicates:
-        reason = f"the names of rules are unique, and it repeats {', '.join(duplicates)}"
+        reason = f"a policy uses the name of a rule once, and {', '.join(duplicates)} more often"
     elif without_action:
-        reason = f"a rule has at least one action, and {', '.join(without_action)} has none"
+        reason = f"a rule has at least one action, and {', '.join(without_action)} none"
     else:
         return
     raise ArmError(400, "InvalidRequestPropertyValue", f"The management policy is not valid: {reason}.")

@@ -207,15 +207,15 @@ def _check_content(content: object, number: int, *, optional: bool) -> None:
 
 
 def _check_call(call: Mapping[str, Any], path: str) -> None:
-    function = call.get("function")
+    function = _object(call.get("function"))
     if not isinstance(call.get("id"), str):
         raise _missing(f"{path}.id")
     if call.get("type") != "function":
         raise _wrong_value(call.get("type"), "'function'", f"{path}.type")
-    if not isinstance(function, dict):
+    if not isinstance(call.get("function"), dict):
         raise _missing(f"{path}.function")
     for member in ("name", "arguments"):
-        value = _object(function).get(member)
+        value = function.get(member)
         if value is None:
             raise _missing(f"{path}.function.{member}")
         if not isinstance(value, str):
@@ -226,7 +226,8 @@ def _check_tool_messages(messages: Sequence[Mapping[str, Any]]) -> None:
     """Each tool call has a tool message right behind it, each tool message belongs to a call."""
     pending: list[str] = []
     called: set[str] = set()
-    for number, message in enumerate([*messages, {"role": "end"}]):
+    end: Mapping[str, Any] = {"role": "end"}
+    for number, message in enumerate([*messages, end]):
         path = f"messages.[{number}]"
         if message["role"] == "tool":
             _check_tool_message(message, called, path)
@@ -274,7 +275,7 @@ def _check_tool(tool: Mapping[str, Any], path: str) -> None:
         raise _missing(f"{path}.function")
     if not isinstance(tool["function"], dict):
         raise _wrong_type(f"{path}.function", "an object", tool["function"])
-    function = _object(tool["function"])
+    function = _object(tool.get("function"))
     if function.get("name") is None:
         raise _missing(f"{path}.function.name")
     _check_name(function["name"], f"{path}.function.name")
@@ -283,7 +284,7 @@ def _check_tool(tool: Mapping[str, Any], path: str) -> None:
     parameters = function.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
         raise _wrong_type(f"{path}.function.parameters", "an object", parameters)
-    problem = _schema_problem(_object(parameters)) if parameters else None
+    problem = _schema_problem(_object(function.get("parameters"))) if parameters else None
     if problem:
         raise invalid_request(
             f"Invalid schema for function '{function['name']}': {problem}.",
@@ -320,7 +321,7 @@ def _check_tool_choice(body: Mapping[str, Any], tools: Sequence[Mapping[str, Any
         return
     if not isinstance(choice, dict):
         raise _wrong_value(choice, "'none', 'auto', and 'required'", "tool_choice")
-    name = _object(_object(choice).get("function")).get("name")
+    name = _object(_object(body.get("tool_choice")).get("function")).get("name")
     if name not in [tool["function"]["name"] for tool in tools]:
         raise invalid_request(
             f"Invalid value for 'tool_choice': the function '{name}' is not in 'tools'.", "tool_choice"
