@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,26 +27,29 @@ DEVELOPER = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
 VERSION = "2024-10-21"
 
 
+def chat_path(deployment: str = "chat", version: str | None = VERSION) -> str:
+    query = "" if version is None else f"?api-version={version}"
+    return f"openai/deployments/{deployment}/chat/completions{query}"
+
+
 @dataclass
 class FakeClocks:
-    """Neither moves by itself."""
+    """They move only by `advance`."""
 
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     seconds: float = 1000.0
 
-    def pass_by(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         self.seconds += seconds
-
-    def clocks(self) -> Clocks:
-        return Clocks(lambda: self.now, lambda: self.seconds)
 
 
 @dataclass(frozen=True)
 class Answer:
     status: int
+    headers: Mapping[str, str]
     body: Any
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The text where it is not JSON."""
 
     @property
     def message(self) -> Any:
@@ -69,80 +72,53 @@ class Model:
     tls: Tls
     clocks: FakeClocks
 
-    async def ask(
-        self,
-        *messages: Mapping[str, Any] | str,
-        deployment: str = "chat",
-        token: str = DEVELOPER,
-        version: str | None = VERSION,
-        **members: Any,
-    ) -> Answer:
-        """A text is a user's message."""
-        body = {
-            "messages": [
-                {"role": "user", "content": one} if isinstance(one, str) else one for one in messages
-            ],
-            **members,
-        }
-        path = f"openai/deployments/{deployment}/chat/completions"
-        return await self.send("POST", path + (f"?api-version={version}" if version else ""), body, token)
+    async def ask(self, text: str, *more: object, deployment: str = "chat", **members: Any) -> Answer:
+        """`text` is a user's message, `more` are those behind it."""
+        messages = [{"role": "user", "content": text}, *more]
+        return await self.send("POST", chat_path(deployment), {"messages": messages, **members})
 
-    async def send(self, method: str, path: str, body: object = None, token: str = DEVELOPER) -> Answer:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    async def send(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """As the developer, unless `headers` are given."""
+        headers = {"Authorization": f"Bearer {DEVELOPER}"} if headers is None else headers
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        url, ssl = self.endpoint + path.removeprefix("/"), self.tls.client_context()
         async with (
             aiohttp.ClientSession() as session,
-            session.request(
-                method,
-                self.endpoint + path.removeprefix("/"),
-                data=content if body is not None else None,
-                headers=headers,
-                ssl=self.tls.client_context(),
-            ) as answer,
+            session.request(method, url, data=content, headers=headers, ssl=ssl) as response,
         ):
-            return Answer(answer.status, await answer.json(content_type=None), answer.headers)
+            text = await response.text()
+            is_json = response.content_type == "application/json"
+            return Answer(response.status, response.headers, json.loads(text) if is_json else text)
 
     async def script(self, *steps: object) -> Answer:
         return await self.send("POST", CONTROL_PATH, list(steps))
-
-    async def requests(self) -> list[Any]:
-        return (await self.send("GET", CONTROL_PATH)).body["requests"]
 
     def deploy(
         self, name: str, model: str, version: str, *, capacity: int = 50, sku: str = "GlobalStandard"
     ) -> None:
         resource_id = ids.build(GROUP, "Microsoft.CognitiveServices/accounts/deployments", "oai", name)
-        self.store.put(
-            Resource(
-                id=resource_id,
-                name=name,
-                type=ids.type_of(resource_id),
-                sku={"name": sku, "capacity": capacity},
-                properties={"model": {"format": "OpenAI", "name": model, "version": version}},
-            )
-        )
+        resource = Resource(id=resource_id, name=name, type=ids.type_of(resource_id))
+        resource["sku"] = {"name": sku, "capacity": capacity}
+        resource["properties"] = {"model": {"format": "OpenAI", "name": model, "version": version}}
+        self.store.put(resource)
 
 
 @pytest.fixture
 async def model(tmp_path: Path) -> AsyncIterator[Model]:
-    home, clocks = Home(tmp_path), FakeClocks()
+    home, fakes = Home(tmp_path), FakeClocks()
     tls = certificates.ensure(home, {})
     store = Store(home.store_file)
-    store.put(
-        Resource(
-            id=ACCOUNT,
-            name="oai",
-            type=ids.type_of(ACCOUNT),
-            location="eastus2",
-            properties={"disableLocalAuth": True},
-        )
-    )
-    accounts = ModelAccounts(home, store, TOKENS, tls, Ports(home.ports_file), clocks=clocks.clocks())
+    account = Resource(id=ACCOUNT, name="oai", type=ids.type_of(ACCOUNT), location="eastus2")
+    store.put({**account, "properties": {"disableLocalAuth": True}})
+    clocks = Clocks(lambda: fakes.now, lambda: fakes.seconds)
+    accounts = ModelAccounts(home, store, TOKENS, tls, Ports(home.ports_file), clocks=clocks)
     try:
         endpoint = await accounts.open_account(ACCOUNT, "sub")
-        found = Model(home, store, accounts, endpoint, tls, clocks)
-        found.deploy("chat", "gpt-5.4-mini", "2026-03-17")
-        found.deploy("old", "gpt-4.1-mini", "2025-04-14")
-        yield found
+        model = Model(home, store, accounts, endpoint, tls, fakes)
+        model.deploy("chat", "gpt-5.4-mini", "2026-03-17")
+        model.deploy("old", "gpt-4.1-mini", "2025-04-14")
+        yield model
     finally:
         await accounts.close()

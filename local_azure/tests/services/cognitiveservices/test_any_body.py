@@ -1,4 +1,4 @@
-"""Whatever a client sends is answered with a completion or the service's 400, never with a 500."""
+"""Any request gets a completion or the service's 400, never a 500."""
 
 import json
 from typing import Any
@@ -6,100 +6,78 @@ from typing import Any
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from local_azure.services.cognitiveservices.chat.completion import completion, cut_to_limit
+from local_azure.services.cognitiveservices.chat.completion import completion, truncate
 from local_azure.services.cognitiveservices.chat.counting import o200k_base, prompt_tokens
-from local_azure.services.cognitiveservices.chat.errors import Refusal, RefusedError
+from local_azure.services.cognitiveservices.chat.errors import ErrorResponse, RequestError
 from local_azure.services.cognitiveservices.chat.replies import reply
 from local_azure.services.cognitiveservices.chat.request import check, parse
 from local_azure.services.cognitiveservices.models import MODELS, Model
 
+Strategy = st.SearchStrategy[Any]
+
+
+def members(always: dict[str, Strategy], /, **optional: Strategy) -> Strategy:
+    return st.fixed_dictionaries(always, optional=optional)
+
+
 TEXT = st.text(max_size=20)
-ANYTHING: st.SearchStrategy[Any] = st.recursive(
+ANYTHING: Strategy = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-SCHEMAS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+PROPERTY = members({}, type=ANYTHING, enum=ANYTHING, description=ANYTHING)
+SCHEMA = members(
     {"type": st.just("object")},
-    optional={
-        "properties": st.dictionaries(
-            TEXT,
-            ANYTHING
-            | st.fixed_dictionaries(
-                {}, optional={"type": ANYTHING, "enum": ANYTHING, "description": ANYTHING}
-            ),
-            max_size=3,
-        ),
-        "required": st.lists(TEXT, max_size=2) | ANYTHING,
-    },
+    properties=st.dictionaries(TEXT, ANYTHING | PROPERTY, max_size=3),
+    required=st.lists(TEXT, max_size=2) | ANYTHING,
 )
-FUNCTIONS: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"name": st.sampled_from(["AddTodo", "get_time", "-"])},
-    optional={"description": TEXT | ANYTHING, "parameters": SCHEMAS | ANYTHING},
-)
-CALLS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+FUNCTION = {"type": st.just("function")}
+TOOL_NAME = {"name": st.sampled_from(["AddTodo", "get_time", "-"])}
+PROMPT = st.sampled_from(["add a todo: x", "get time: {}", "todo 5: 7"]) | TEXT
+CALL = members(
     {
         "id": st.sampled_from(["a", "b"]),
-        "type": st.just("function"),
-        "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT}) | ANYTHING,
+        **FUNCTION,
+        "function": members({"name": TEXT, "arguments": TEXT}) | ANYTHING,
     }
 )
-MESSAGES: st.SearchStrategy[Any] = st.fixed_dictionaries(
+MESSAGE = members(
     {"role": st.sampled_from(["system", "user", "assistant", "tool", "developer"])},
-    optional={
-        "content": st.sampled_from(["add a todo: x", "get time: {}", "todo 5"]) | TEXT | ANYTHING,
-        "name": TEXT | ANYTHING,
-        "tool_calls": st.lists(CALLS, max_size=2) | ANYTHING,
-        "tool_call_id": st.sampled_from(["a", "b"]) | ANYTHING,
-    },
+    content=PROMPT | ANYTHING,
+    name=TEXT | ANYTHING,
+    tool_calls=st.lists(CALL, max_size=2) | ANYTHING,
+    tool_call_id=st.sampled_from(["a", "b"]) | ANYTHING,
 )
-BODIES: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"messages": st.lists(MESSAGES, min_size=1, max_size=4) | ANYTHING},
-    optional={
-        "tools": st.lists(
-            st.fixed_dictionaries({"type": st.just("function"), "function": FUNCTIONS | ANYTHING}), max_size=3
-        )
-        | ANYTHING,
-        "tool_choice": st.sampled_from(["auto", "required", "none"])
-        | st.just({"type": "function", "function": {"name": "AddTodo"}})
-        | ANYTHING,
-        "max_completion_tokens": st.integers(0, 10) | ANYTHING,
-        "temperature": st.just(1) | ANYTHING,
-        "reasoning_effort": st.sampled_from(["none", "low"]) | ANYTHING,
-        "n": st.integers(0, 2) | ANYTHING,
-        "response_format": ANYTHING,
-        "stream": ANYTHING,
-    },
-)
-
-
-USERS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+TOOL = members(
     {
-        "role": st.sampled_from(["user", "system", "developer"]),
-        "content": st.sampled_from(["add a todo: x", "get time: {}", "todo 5: 7"]) | TEXT,
+        **FUNCTION,
+        "function": members(TOOL_NAME, description=TEXT | ANYTHING, parameters=SCHEMA | ANYTHING) | ANYTHING,
     }
 )
-NEARLY_GOOD: st.SearchStrategy[Any] = st.fixed_dictionaries(
+BODY = members(
+    {"messages": st.lists(MESSAGE, min_size=1, max_size=4) | ANYTHING},
+    tools=st.lists(TOOL, max_size=3) | ANYTHING,
+    tool_choice=st.sampled_from(["auto", "required", "none"])
+    | st.just({"type": "function", "function": {"name": "AddTodo"}})
+    | ANYTHING,
+    max_completion_tokens=st.integers(0, 10) | ANYTHING,
+    temperature=st.just(1) | ANYTHING,
+    reasoning_effort=st.sampled_from(["none", "low"]) | ANYTHING,
+    n=st.integers(0, 2) | ANYTHING,
+    response_format=ANYTHING,
+    stream=ANYTHING,
+)
+GOOD_MESSAGE = members({"role": st.sampled_from(["user", "system", "developer"]), "content": PROMPT})
+GOOD_TOOL = members({**FUNCTION, "function": members({**TOOL_NAME, "parameters": SCHEMA})})
+NEARLY_GOOD_BODY = members(
     {
-        "messages": st.lists(USERS, min_size=1, max_size=3),
-        "tools": st.lists(
-            st.fixed_dictionaries(
-                {
-                    "type": st.just("function"),
-                    "function": st.fixed_dictionaries(
-                        {"name": st.sampled_from(["AddTodo", "get_time", "-"]), "parameters": SCHEMAS}
-                    ),
-                }
-            ),
-            min_size=1,
-            max_size=3,
-        ),
+        "messages": st.lists(GOOD_MESSAGE, min_size=1, max_size=3),
+        "tools": st.lists(GOOD_TOOL, min_size=1, max_size=3),
     },
-    optional={
-        "tool_choice": st.just("required"),
-        "max_completion_tokens": st.integers(1, 10),
-        "metadata": ANYTHING,
-    },
+    tool_choice=st.just("required"),
+    max_completion_tokens=st.integers(1, 10),
+    metadata=ANYTHING,
 )
 
 
@@ -116,22 +94,22 @@ def odd_schema(**schema: Any) -> dict[str, Any]:
 @example(body=odd_schema(type=5), model=MODELS[0])
 @example(body=odd_schema(type=[[]]), model=MODELS[0])
 @example(body=odd_schema(type="number", description=5), model=MODELS[0])
-@given(body=BODIES | NEARLY_GOOD, model=st.sampled_from(MODELS))
-def test_any_body_is_answered_or_refused(body: dict[str, Any], model: Model) -> None:
+@given(body=BODY | NEARLY_GOOD_BODY, model=st.sampled_from(MODELS))
+def test_any_body_is_answered_or_rejected(body: dict[str, Any], model: Model) -> None:
     encoding = o200k_base()
-    refused: Refusal | None = None
+    rejected: ErrorResponse | None = None
     try:
-        sent = parse(json.dumps(body).encode())
-        asked = check(sent, model.chat)
-    except RefusedError as error:
-        refused = error.refusal
+        content = parse(json.dumps(body).encode())
+        request = check(content, model.chat)
+    except RequestError as error:
+        rejected = error.response
     else:
-        counted = prompt_tokens(asked.messages, asked.tools, encoding)
-        answer = cut_to_limit(reply(sent, model.name), asked, encoding)
+        prompt = prompt_tokens(request.messages, request.tools, encoding)
+        answer = truncate(reply(content, model.name), request.max_tokens, encoding)
         whole = completion(
-            answer, asked, model=model.name, prompt_tokens=counted, created=0, encoding=encoding
+            answer, request, model=model.name, prompt_tokens=prompt, created=0, encoding=encoding
         )
         message = json.loads(json.dumps(whole))["choices"][0]["message"]
         assert message["content"] is not None or message["tool_calls"]
-    event("refused" if refused else "answered")
-    assert refused is None or (refused.status == 400 and refused.error["message"])
+    event("rejected" if rejected else "answered")
+    assert rejected is None or (rejected.status == 400 and rejected.error["message"])

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,23 +8,24 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from local_azure.core import ids
-from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.core.store import Resource
-from local_azure.core.tokens import MODEL_AUDIENCES
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Resource
+from local_azure.core.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
 from local_azure.services.cognitiveservices.chat import backend
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
 from local_azure.tests.services.cognitiveservices.conftest import (
     ACCOUNT,
-    DEVELOPER,
     TOKENS,
     VERSION,
     Model,
+    chat_path,
 )
 
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"
-APP = TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token
+APP = {"Authorization": f"Bearer {TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token}"}
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 ADD_TODO: dict[str, Any] = {
     "type": "function",
@@ -36,15 +36,45 @@ ADD_TODO: dict[str, Any] = {
 }
 
 
-async def test_an_answer_has_every_member_that_the_service_sends(model: Model) -> None:
+def bearer(audience: str, **options: Any) -> dict[str, str]:
+    token = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, audience, **options).token
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_an_account_keeps_its_endpoint_until_it_is_deleted(model: Model) -> None:
+    assert model.endpoint.startswith("https://127.0.0.1:")
+    assert await model.accounts.open_account(ACCOUNT, "sub") == model.endpoint
+    await model.accounts.delete_account(ACCOUNT)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await model.ask("hello")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (401, "401")),
+        ({"api-key": "x"}, (403, "AuthenticationTypeDisabled")),
+        ({"Authorization": "Bearer x"}, (401, "Unauthorized")),
+        (bearer(ARM_AUDIENCES[0]), (401, "Unauthorized")),
+        (bearer(MODEL_AUDIENCES[0], lifetime=-1), (401, "Unauthorized")),
+        (bearer(MODEL_AUDIENCES[1]), (404, "404")),
+    ],
+)
+async def test_a_request_is_authenticated_before_its_path_is_read(
+    model: Model, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    answer = await model.send("GET", chat_path(), headers=headers)
+    assert (answer.status, answer.error["code"]) == expected
+
+
+async def test_a_completion_has_every_member_that_the_service_sends(model: Model) -> None:
     answer = await model.ask("hello")
     body = answer.body
     assert answer.message["content"].startswith("This is local Azure's stand-in for gpt-5.4-mini-2026-03-17")
     assert answer.message["role"] == "assistant"
-    assert body["object"] == "chat.completion"
-    assert body["model"] == "gpt-5.4-mini-2026-03-17"
+    assert (body["object"], body["model"]) == ("chat.completion", "gpt-5.4-mini-2026-03-17")
     assert body["created"] == int(model.clocks.now.timestamp())
-    assert body["id"].startswith("chatcmpl-")
+    assert (body["id"][:9], len(body["id"])) == ("chatcmpl-", 38)
     assert body["choices"][0]["finish_reason"] == "stop"
     assert body["choices"][0]["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
     assert body["prompt_filter_results"][0]["content_filter_results"]["jailbreak"]["detected"] is False
@@ -55,25 +85,24 @@ async def test_an_answer_has_every_member_that_the_service_sends(model: Model) -
     assert answer.headers["x-ms-region"] == "eastus2"
 
 
-async def test_the_same_request_has_the_same_answer_and_another_one_another_id(model: Model) -> None:
+async def test_equal_requests_have_equal_completions_and_others_another_id(model: Model) -> None:
     first, again, other = await model.ask("hello"), await model.ask("hello"), await model.ask("hallo")
     assert first.body == again.body
     assert first.body["id"] != other.body["id"]
 
 
-async def test_a_skill_is_called_and_its_result_told(model: Model) -> None:
-    called = (await model.ask("add a todo: buy milk", tools=[ADD_TODO])).body["choices"][0]
-    assert called["finish_reason"] == "tool_calls"
-    assert called["message"]["content"] is None
-    (call,) = called["message"]["tool_calls"]
+async def test_a_skill_is_called_and_its_result_repeated(model: Model) -> None:
+    choice = (await model.ask("add a todo: buy milk", tools=[ADD_TODO])).body["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["content"]) == ("tool_calls", None)
+    (call,) = choice["message"]["tool_calls"]
     assert call["type"] == "function"
     assert call["function"] == {"name": "AddTodo", "arguments": '{"task": "buy milk"}'}
-    result = {"role": "tool", "tool_call_id": call["id"], "content": "added"}
-    told = await model.ask("add a todo: buy milk", called["message"], result, tools=[ADD_TODO])
-    assert told.message["content"] == "added"
+    tool_message = {"role": "tool", "tool_call_id": call["id"], "content": "added"}
+    answer = await model.ask("add a todo: buy milk", choice["message"], tool_message, tools=[ADD_TODO])
+    assert answer.message["content"] == "added"
 
 
-async def test_an_answer_is_cut_where_the_request_says_so(model: Model) -> None:
+async def test_a_completion_is_truncated_at_max_tokens(model: Model) -> None:
     text = await model.ask("hello", max_completion_tokens=5)
     assert text.message["content"] == "This is local Azure's"
     assert text.body["choices"][0]["finish_reason"] == "length"
@@ -85,9 +114,10 @@ async def test_an_answer_is_cut_where_the_request_says_so(model: Model) -> None:
         json.loads(arguments)
 
 
-async def test_several_choices(model: Model) -> None:
-    body = (await model.ask("hello", n=3)).body
-    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+async def test_several_choices_use_several_times_the_tokens(model: Model) -> None:
+    single, triple = (await model.ask("hello")).body, (await model.ask("hello", n=3)).body
+    assert [choice["index"] for choice in triple["choices"]] == [0, 1, 2]
+    assert triple["usage"]["completion_tokens"] == 3 * single["usage"]["completion_tokens"]
 
 
 async def test_the_v1_route_takes_the_deployment_from_the_body(model: Model) -> None:
@@ -99,26 +129,28 @@ async def test_the_v1_route_takes_the_deployment_from_the_body(model: Model) -> 
     assert (answer.status, answer.error["param"]) == (400, "model")
 
 
-@pytest.mark.parametrize("version", [None, "", "2020-01-01", "2024-10-21-preview"])
-async def test_an_unknown_api_version_is_a_path_that_is_not_there(model: Model, version: str | None) -> None:
-    answer = await model.ask("hello", version=version)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", chat_path(version=version)) for version in (None, "", "2020-01-01", f"{VERSION}-preview")),
+        ("POST", f"openai/v1/chat/completions?api-version={VERSION}"),
+        ("POST", chat_path("..")),
+        ("POST", chat_path("a%2Fb")),
+        ("GET", chat_path()),
+        ("GET", ""),
+        ("GET", f"openai/deployments?api-version={VERSION}"),
+    ],
+)
+async def test_an_unknown_path_or_api_version_is_not_found(model: Model, method: str, path: str) -> None:
+    answer = await model.send(method, path, {"messages": [{"role": "user", "content": "hello"}]})
     assert (answer.status, answer.body) == (404, {"error": {"code": "404", "message": "Resource not found"}})
 
 
-@pytest.mark.parametrize("path", ["", "openai", f"openai/deployments?api-version={VERSION}"])
-async def test_any_other_path_is_not_there(model: Model, path: str) -> None:
-    assert (await model.send("GET", path)).status == 404
-
-
-@pytest.mark.parametrize("name", ["none", "..", "a%2Fb", "x" * 70, "chat%00", "chät"])
-async def test_a_deployment_that_is_not_there(model: Model, name: str) -> None:
+@pytest.mark.parametrize("name", ["none", "x" * 70, "chat%00", "chät"])
+async def test_an_unknown_deployment_is_not_found(model: Model, name: str) -> None:
     answer = await model.ask("hello", deployment=name)
     assert answer.status == 404
-    assert answer.error["code"] in {"DeploymentNotFound", "404"}
-
-
-async def test_the_error_of_a_missing_deployment_is_the_service_s(model: Model) -> None:
-    assert (await model.ask("hello", deployment="none")).error == {
+    assert answer.error == {
         "code": "DeploymentNotFound",
         "message": "The API deployment for this resource does not exist. If you created the deployment "
         "within the last 5 minutes, please wait a moment and try again.",
@@ -126,28 +158,20 @@ async def test_the_error_of_a_missing_deployment_is_the_service_s(model: Model) 
 
 
 async def test_the_role_is_needed_and_is_enough(model: Model) -> None:
-    answer = await model.ask("hello", token=APP)
+    request: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
+    answer = await model.send("POST", chat_path(), request, APP)
     assert (answer.status, answer.error["code"]) == (401, "PermissionDenied")
     assert f"`{APP_PRINCIPAL}` lacks the required data action" in answer.error["message"]
-    model.store.put(
-        Resource(
-            id=ids.build(ACCOUNT, ROLE_ASSIGNMENT_TYPE, "a"),
-            name="a",
-            type=ROLE_ASSIGNMENT_TYPE,
-            properties={
-                "principalId": APP_PRINCIPAL,
-                "scope": ACCOUNT,
-                "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{OPENAI_USER}",
-            },
-        )
-    )
-    assert (await model.ask("hello", token=APP)).status == 200
+    scope, role = ids.build(ACCOUNT, ROLE_ASSIGNMENT_TYPE, "a"), f"{ROLE_DEFINITION_TYPE}/{OPENAI_USER}"
+    properties = {"principalId": APP_PRINCIPAL, "scope": ACCOUNT, "roleDefinitionId": f"/providers/{role}"}
+    model.store.put(Resource(id=scope, name="a", type=ROLE_ASSIGNMENT_TYPE, properties=properties))
+    assert (await model.send("POST", chat_path(), request, APP)).status == 200
 
 
 async def test_an_account_without_public_access_answers_nobody(model: Model) -> None:
     account = model.store.require(ACCOUNT)
     model.store.put({**account, "properties": {"publicNetworkAccess": "Disabled"}})
-    assert (await model.ask("hello")).status == 403
+    assert (await model.ask("hello")).error["code"] == "AccessDenied"
 
 
 async def test_a_retired_model_answers_410(model: Model) -> None:
@@ -158,28 +182,26 @@ async def test_a_retired_model_answers_410(model: Model) -> None:
     assert (answer.status, "retired on 2027-09-21" in answer.error["message"]) == (410, True)
 
 
-async def test_a_batch_deployment_has_no_chat(model: Model) -> None:
+async def test_a_batch_deployment_has_no_chat_and_a_provisioned_one_no_rate_limit(model: Model) -> None:
     model.deploy("batch", "gpt-4.1", "2025-04-14", sku="GlobalBatch")
     assert (await model.ask("hello", deployment="batch")).error["code"] == "OperationNotSupported"
+    model.deploy("provisioned", "gpt-5.4-mini", "2026-03-17", sku="ProvisionedManaged", capacity=1)
+    answers = [await model.ask("hello", deployment="provisioned") for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert "x-ratelimit-limit-tokens" not in answers[0].headers
 
 
-async def test_a_model_s_rules_are_those_of_its_deployment(model: Model) -> None:
-    assert (await model.ask("hello", max_tokens=100)).error["param"] == "max_tokens"
-    assert (await model.ask("hello", deployment="old", max_tokens=100, temperature=0.5)).status == 200
-
-
-async def test_capacity_limits_requests_and_the_client_learns_how_long_to_wait(model: Model) -> None:
+async def test_capacity_limits_the_requests_of_a_deployment(model: Model) -> None:
     model.deploy("small", "gpt-5.4-mini", "2026-03-17", capacity=1)
     assert (await model.ask("hello", deployment="small")).headers["x-ratelimit-remaining-requests"] == "0"
-    model.clocks.pass_by(15)
+    model.clocks.advance(15)
     answer = await model.ask("hello", deployment="small")
-    assert answer.status == 429
-    assert answer.headers["Retry-After"] == "45"
-    assert answer.headers["retry-after-ms"] == "45000"
-    assert answer.error["code"] == "429"
+    assert (answer.status, answer.error["code"]) == (429, "429")
+    assert (answer.headers["Retry-After"], answer.headers["retry-after-ms"]) == ("45", "45000")
     assert "exceeded call rate limit of your current OpenAI S0 pricing tier" in answer.error["message"]
     assert "Please retry after 45 seconds." in answer.error["message"]
-    model.clocks.pass_by(45)
+    assert (await model.ask("hello")).status == 200, "another deployment"
+    model.clocks.advance(45)
     assert (await model.ask("hello", deployment="small")).status == 200
 
 
@@ -187,14 +209,13 @@ async def test_capacity_limits_tokens_with_max_tokens_counted(model: Model) -> N
     model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
     headers = (await model.ask("hello", deployment="small", max_tokens=900)).headers
     assert headers["x-ratelimit-remaining-tokens"] == str(1000 - 900 - 8)
-    answer = await model.ask("hello", deployment="small", max_tokens=900)
-    assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
-    assert "exceeded token rate limit" in answer.error["message"]
-    answer = await model.ask("hello", deployment="small", max_tokens=2000)
-    assert (answer.status, answer.headers["Retry-After"]) == (429, "86400")
+    for max_tokens, seconds in ((900, "60"), (2000, "86400")):
+        answer = await model.ask("hello", deployment="small", max_tokens=max_tokens)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, seconds)
+        assert "exceeded token rate limit" in answer.error["message"]
 
 
-async def test_an_answer_without_max_tokens_counts_as_long_as_it_is(model: Model) -> None:
+async def test_an_answer_without_max_tokens_counts_with_its_length(model: Model) -> None:
     model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
     first = await model.ask("hello", deployment="small")
     second = await model.ask("hello", deployment="small")
@@ -202,19 +223,13 @@ async def test_an_answer_without_max_tokens_counts_as_long_as_it_is(model: Model
     assert second.headers["x-ratelimit-remaining-tokens"] == str(1000 - used)
 
 
-async def test_one_deployment_s_limit_is_not_another_s(model: Model) -> None:
-    model.deploy("small", "gpt-5.4-mini", "2026-03-17", capacity=1)
-    await model.ask("hello", deployment="small")
-    assert (await model.ask("hello", deployment="small")).status == 429
-    assert (await model.ask("hello")).status == 200
-
-
-async def test_a_script_s_answers_come_in_order_and_then_the_stand_in_s(model: Model) -> None:
+async def test_the_answers_of_a_script_come_in_order_and_then_the_stand_ins(model: Model) -> None:
     await model.script(
         {"text": "One."},
         {"toolCalls": [{"name": "AddTodo", "arguments": '{"task": "mil'}], "finishReason": "length"},
         {"error": {"status": 429, "code": "429", "message": "Slow."}, "headers": {"Retry-After": "1"}},
     )
+    assert (await model.ask("hello", max_tokens=1)).status == 400, "it does not reach the model"
     first, second, third, last = [await model.ask("hello") for _ in range(4)]
     assert first.message["content"] == "One."
     assert second.message["tool_calls"][0]["function"]["arguments"] == '{"task": "mil'
@@ -223,40 +238,36 @@ async def test_a_script_s_answers_come_in_order_and_then_the_stand_in_s(model: M
     assert last.message["content"].startswith("This is local Azure's stand-in")
 
 
-async def test_a_script_waits_for_a_request_that_reaches_the_model(model: Model) -> None:
-    await model.script({"text": "One."})
-    assert (await model.ask("hello", max_tokens=1)).status == 400
-    assert (await model.ask("hello")).message["content"] == "One."
-
-
-async def test_a_delay_holds_up_only_its_own_answer(model: Model) -> None:
+async def test_a_delay_applies_to_its_own_answer_only(model: Model) -> None:
     await model.script({"text": "Late.", "delaySeconds": 3}, {"text": "Soon."})
     late = asyncio.create_task(model.ask("hello"))
-    deadline = asyncio.get_running_loop().time() + 30
-    while (await model.send("GET", CONTROL_PATH)).body["queued"] == 2:
-        assert asyncio.get_running_loop().time() < deadline
+    async with asyncio.timeout(30):
+        while (await model.send("GET", CONTROL_PATH)).body["queued"] == 2:
+            pass
     assert (await model.ask("hello")).message["content"] == "Soon."
     assert not late.done()
     assert (await late).message["content"] == "Late."
 
 
-async def test_a_wrong_script_queues_nothing(model: Model) -> None:
+async def test_a_script_with_a_problem_queues_nothing(model: Model) -> None:
     answer = await model.script({"text": "One."}, {"text": 5})
-    assert (answer.status, answer.error["message"]) == (400, "step 2: text is no string.")
-    assert (await model.send("GET", CONTROL_PATH)).body["queued"] == 0
+    assert (answer.status, answer.error["message"]) == (400, "step 2: text is not a string.")
     assert (await model.send("POST", CONTROL_PATH, b"{")).status == 400
+    assert (await model.send("GET", CONTROL_PATH)).body["queued"] == 0
+    assert (await model.script(*[{"text": "x"}] * 600)).body["queued"] == 600
+    assert (await model.script(*[{"text": "x"}] * 600)).status == 400
 
 
-async def test_what_was_asked_is_kept_with_its_answer_until_cleared(model: Model) -> None:
+async def test_requests_are_kept_with_their_answers_until_cleared(model: Model) -> None:
     await model.ask("hello")
     await model.ask("hello", max_tokens=1)
-    await model.send("POST", f"openai/deployments/chat/chat/completions?api-version={VERSION}", b"{")
-    asked, refused, broken = await model.requests()
-    assert asked["request"]["messages"] == [{"role": "user", "content": "hello"}]
-    assert (asked["deployment"], asked["status"], asked["scripted"]) == ("chat", 200, False)
-    assert asked["answer"]["choices"][0]["message"]["role"] == "assistant"
-    assert (refused["status"], refused["answer"]["error"]["param"]) == (400, "max_tokens")
-    assert (broken["status"], broken["request"]) == (400, None)
+    await model.send("POST", chat_path(), b"{")
+    completed, rejected, invalid = (await model.send("GET", CONTROL_PATH)).body["requests"]
+    assert completed["request"]["messages"] == [{"role": "user", "content": "hello"}]
+    assert (completed["deployment"], completed["status"], completed["scripted"]) == ("chat", 200, False)
+    assert completed["answer"]["choices"][0]["message"]["role"] == "assistant"
+    assert (rejected["status"], rejected["answer"]["error"]["param"]) == (400, "max_tokens")
+    assert (invalid["status"], invalid["request"]) == (400, None)
     await model.script({"text": "One."})
     state = (await model.send("DELETE", CONTROL_PATH)).body
     assert (state["queued"], state["requests"]) == (0, [])
@@ -264,148 +275,114 @@ async def test_what_was_asked_is_kept_with_its_answer_until_cleared(model: Model
 
 async def test_only_the_developer_controls_the_model(model: Model) -> None:
     for method in ("GET", "POST", "DELETE"):
-        assert (await model.send(method, CONTROL_PATH, [], token=APP)).status == 403
-    assert (await model.send("GET", CONTROL_PATH, token="x")).status == 401
+        assert (await model.send(method, CONTROL_PATH, [], APP)).status == 403
+    assert (await model.send("GET", CONTROL_PATH, headers={"Authorization": "Bearer x"})).status == 401
+    assert (await model.send("PUT", CONTROL_PATH)).status == 404
 
 
-async def test_what_the_stand_in_cannot_is_said(model: Model) -> None:
+async def test_a_script_gives_json_where_the_stand_in_has_neither_json_nor_streams(model: Model) -> None:
     members: list[dict[str, Any]] = [{"stream": True}, {"response_format": {"type": "json_object"}}]
-    for one in members:
-        answer = await model.ask("hello", **one)
+    for member in members:
+        answer = await model.ask("hello", **member)
         assert (answer.status, answer.error["code"]) == (400, "local_azure_limit")
         assert "model use URL" in answer.error["message"]
-        assert "x-ratelimit-remaining-requests" not in answer.headers  # it used nothing up
-
-
-async def test_a_script_may_answer_in_json_but_not_as_a_stream(model: Model) -> None:
+        assert "x-ratelimit-remaining-requests" not in answer.headers, "it does not count"
     await model.script({"text": "{}"})
     assert (await model.ask("hello", stream=True)).error["param"] == "stream"
     assert (await model.ask("hello", response_format={"type": "json_object"})).message["content"] == "{}"
 
 
-async def test_a_body_beyond_measure_is_refused(model: Model) -> None:
-    path = f"openai/deployments/chat/chat/completions?api-version={VERSION}"
-    assert (await model.send("POST", path, b" " * (17 * 1024 * 1024))).status == 413
-
-
-async def test_a_conversation_longer_than_the_context_is_refused(model: Model) -> None:
+async def test_a_body_or_a_conversation_that_is_too_long_is_rejected(model: Model) -> None:
+    assert (await model.send("POST", chat_path(), b" " * (17 * 1024 * 1024))).status == 413
     answer = await model.ask("word " * 273_000)
     assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
 
 
-async def test_prompts_stay_out_of_the_daemon_s_log(model: Model, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        await model.ask("a secret of mine")
-        await model.ask("a secret of mine", max_tokens=1)
-    assert "secret" not in caplog.text
-
-
 @dataclass
-class Home:
-    """A model at home: a server with OpenAI's API."""
+class OpenAiServer:
+    """A server with OpenAI's API."""
 
-    url: str
-    seen: list[tuple[dict[str, str], Any]] = field(default_factory=list[tuple[dict[str, str], Any]])
+    url: str = ""
+    requests: list[tuple[dict[str, str], Any]] = field(default_factory=list[tuple[dict[str, str], Any]])
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append((dict(request.headers), body))
+        if body.get("stream"):
+            return web.Response(text="data: [DONE]\n\n", content_type="text/event-stream")
+        return web.json_response({"object": "chat.completion", "choices": [], "model": body["model"]})
 
 
 @pytest.fixture
-async def at_home() -> AsyncIterator[Home]:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        body = await request.json()
-        home.seen.append((dict(request.headers), body))
-        if body.get("stream"):
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            await response.write(b'data: {"choices": []}\n\n')
-            await response.write(b"data: [DONE]\n\n")
-            await response.write_eof()
-            return response
-        return web.json_response({"object": "chat.completion", "choices": [], "model": body["model"]})
-
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    home = Home(f"http://{host}:{port}/v1")
-    try:
-        yield home
-    finally:
-        await runner.cleanup()
+async def server() -> AsyncIterator[OpenAiServer]:
+    server, app = OpenAiServer(), web.Application()
+    app.router.add_post("/v1/chat/completions", server.answer)
+    async with TestServer(app) as running:
+        server.url = str(running.make_url("/v1"))
+        yield server
 
 
-async def test_a_model_at_home_answers_instead(
-    model: Model, at_home: Home, monkeypatch: pytest.MonkeyPatch
+async def test_another_server_answers_with_its_model_and_key(
+    model: Model, server: OpenAiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME_KEY", "not-for-files")
-    backend.write(model.home.model_file, backend.remote(at_home.url + "/", "llama", "HOME_KEY"))
+    monkeypatch.setenv("SERVER_KEY", "not-for-files")
+    backend.write(model.home.model_file, backend.remote(server.url + "/", "llama", "SERVER_KEY"))
     answer = await model.ask("hello")
     assert (answer.status, answer.body["model"]) == (200, "llama")
-    ((headers, body),) = at_home.seen
+    ((headers, body),) = server.requests
     assert headers["Authorization"] == "Bearer not-for-files"
     assert body == {"messages": [{"role": "user", "content": "hello"}], "model": "llama"}
-    assert (await model.requests())[0]["answer"]["model"] == "llama"
+    assert (await model.send("GET", CONTROL_PATH)).body["requests"][0]["answer"]["model"] == "llama"
     assert "not-for-files" not in model.home.model_file.read_text()
     backend.write(model.home.model_file, None)
     assert (await model.ask("hello")).body["model"] == "gpt-5.4-mini-2026-03-17"
 
 
-async def test_azure_s_rules_and_scripts_stand_before_a_model_at_home(model: Model, at_home: Home) -> None:
-    backend.write(model.home.model_file, backend.remote(at_home.url, None, None))
+async def test_azures_checks_and_scripts_come_first(model: Model, server: OpenAiServer) -> None:
+    backend.write(model.home.model_file, backend.remote(server.url, None, None))
     assert (await model.ask("hello", max_tokens=5)).status == 400
     await model.script({"text": "One."})
     assert (await model.ask("hello")).message["content"] == "One."
-    assert at_home.seen == []
+    assert server.requests == []
     assert (await model.ask("hello")).body["model"] == "gpt-5.4-mini"
-    assert "Authorization" not in at_home.seen[0][0]
+    assert "Authorization" not in server.requests[0][0]
 
 
-async def test_a_model_at_home_may_stream(model: Model, at_home: Home) -> None:
-    backend.write(model.home.model_file, backend.remote(at_home.url, None, None))
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(
-            f"{model.endpoint}openai/deployments/chat/chat/completions?api-version={VERSION}",
-            json={"messages": [{"role": "user", "content": "x"}], "stream": True},
-            headers={"Authorization": f"Bearer {DEVELOPER}"},
-            ssl=model.tls.client_context(),
-        ) as answer,
-    ):
-        assert answer.headers["Content-Type"] == "text/event-stream"
-        assert (await answer.text()).endswith("data: [DONE]\n\n")
+async def test_another_server_may_stream(model: Model, server: OpenAiServer) -> None:
+    backend.write(model.home.model_file, backend.remote(server.url, None, None))
+    answer = await model.ask("x", stream=True)
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.body.endswith("data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize(
-    ("url", "key_variable", "said"),
+    ("setting", "problem"),
     [
-        ("http://127.0.0.1:9/v1", None, "does not answer"),
-        ("http://127.0.0.1:9/v1", "NO_SUCH_KEY", "NO_SUCH_KEY"),
+        ({"url": "http://127.0.0.1:9/v1", "model": None, "key_variable": None}, "does not answer"),
+        ({"url": "http://127.0.0.1:9/v1", "model": None, "key_variable": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+        ({}, "model use local"),
     ],
 )
-async def test_a_model_at_home_that_cannot_be_asked_is_a_502_with_the_cure(
-    model: Model, url: str, key_variable: str | None, said: str
+async def test_a_server_that_cannot_be_used_is_a_502_with_the_problem(
+    model: Model, setting: dict[str, str | None], problem: str
 ) -> None:
-    backend.write(model.home.model_file, backend.remote(url, None, key_variable))
+    model.home.model_file.write_text(json.dumps(setting))
     answer = await model.ask("hello")
-    assert answer.status == 502
-    assert said in answer.error["message"]
+    assert (answer.status, problem in answer.error["message"]) == (502, True)
 
 
-async def test_a_damaged_setting_is_said_and_not_guessed(model: Model) -> None:
-    model.home.model_file.write_text("{")
-    answer = await model.ask("hello")
-    assert (answer.status, "model use local" in answer.error["message"]) == (502, True)
-
-
-@pytest.mark.parametrize("url", ["ftp://x/v1", "localhost:1/v1", "http://u:p@h/v1", "http://h/v1?key=x", ""])
-def test_a_url_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
-    with pytest.raises(backend.BackendError):
-        backend.remote(url, None, None)
-
-
-def test_a_key_is_never_taken_for_a_name() -> None:
-    with pytest.raises(backend.BackendError, match="never itself") as caught:
-        backend.remote("http://h/v1", None, "sk-abc")
+@pytest.mark.parametrize(
+    ("url", "key_variable"),
+    [
+        ("ftp://x/v1", None),
+        ("localhost:1/v1", None),
+        ("http://u:p@h/v1", None),
+        ("http://h/v1?key=sk-abc", None),
+        ("", None),
+        ("http://h/v1", "sk-abc"),
+    ],
+)
+def test_a_url_that_is_not_http_and_a_secret_are_rejected(url: str, key_variable: str | None) -> None:
+    with pytest.raises(backend.BackendError) as caught:
+        backend.remote(url, None, key_variable)
     assert "sk-abc" not in str(caught.value)
