@@ -22,7 +22,7 @@ Start = Callable[..., Awaitable[Supervised]]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts a command, or a script of sh, which is ready with the file `ready`, and stops it after the test."""
+    """Starts a command, or a script of sh, which is ready with a file `ready`; the test stops it."""
     children: list[Supervised] = []
 
     async def file_exists(_pid: int) -> bool:
