@@ -3,7 +3,6 @@
 import http.client
 import json
 import ssl
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -22,7 +21,7 @@ def status(home: Home, run: Run) -> dict[str, Any]:
     from local_azure.core.tokens import DEVELOPER, Tokens, load_key  # noqa: PLC0415 # PyJWT costs 50 ms
 
     header = Tokens(load_key(home.token_key_file)).header_for(DEVELOPER)
-    return _call(home, run, "GET", "/local-azure/status", {"X-IDENTITY-HEADER": header}).body
+    return _call(home, run, "GET", "/local-azure/status", {"X-IDENTITY-HEADER": header})[2]
 
 
 def arm(
@@ -36,13 +35,13 @@ def arm(
 
     path = f"{quote(resource_id)}?api-version={_API_VERSION}"
     headers = _authorization(home, ARM_AUDIENCES[0])
-    answer = _call(home, run, method, path, headers, body=body)
+    status, location, content = _call(home, run, method, path, headers, body=body)
     with Progress(doing) as progress:
-        while answer.status == http.HTTPStatus.ACCEPTED:
+        while status == http.HTTPStatus.ACCEPTED:
             progress.show("")
-            address = urlsplit(answer.location)
-            answer = _call(home, run, "GET", f"{address.path}?{address.query}", headers)
-    return answer.body
+            address = urlsplit(location)
+            status, location, content = _call(home, run, "GET", f"{address.path}?{address.query}", headers)
+    return content
 
 
 def model(home: Home, run: Run, method: str, endpoint: str, body: object) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def model(home: Home, run: Run, method: str, endpoint: str, body: object) -> dic
     from local_azure.core.tokens import MODEL_AUDIENCES  # noqa: PLC0415
 
     headers, port = _authorization(home, MODEL_AUDIENCES[0]), urlsplit(endpoint).port
-    return _call(home, run, method, "/local-azure/model", headers, body=body, port=port).body
+    return _call(home, run, method, "/local-azure/model", headers, body=body, port=port)[2]
 
 
 def _authorization(home: Home, audience: str) -> dict[str, str]:
@@ -59,13 +58,6 @@ def _authorization(home: Home, audience: str) -> dict[str, str]:
 
     token = Tokens(load_key(home.token_key_file)).issue(DEVELOPER_PRINCIPAL_ID, audience).token
     return {"Authorization": f"Bearer {token}"}
-
-
-@dataclass(frozen=True)
-class _Response:
-    status: int
-    location: str
-    body: dict[str, Any]
 
 
 def _call(
@@ -77,8 +69,8 @@ def _call(
     *,
     body: object = None,
     port: int | None = None,
-) -> _Response:
-    """`port`: the gateway's by default."""
+) -> tuple[int, str, dict[str, Any]]:
+    """Status, Location and JSON body of the response. `port`: the gateway's by default."""
     port = port or run.gateway_port
     context = ssl.create_default_context(cafile=str(home.ca_file))
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT, context=context)
@@ -97,4 +89,4 @@ def _call(
     parsed: dict[str, Any] = json.loads(received) if received else {}
     if answer.status >= 400:
         raise CommandError(parsed.get("error", {}).get("message") or f"local Azure answered {answer.status}")
-    return _Response(answer.status, answer.headers.get("Location", ""), parsed)
+    return answer.status, answer.headers.get("Location", ""), parsed

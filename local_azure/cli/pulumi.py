@@ -21,26 +21,11 @@ from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 STACK = "local"
 BACKEND_VARIABLE = "PULUMI_BACKEND_URL"
 
-# Commands that need a stack; the others work without one, or make one themselves.
-_NEED_STACK = frozenset(
-    {
-        "preview",
-        "pre",
-        "up",
-        "update",
-        "refresh",
-        "destroy",
-        "down",
-        "dn",
-        "cancel",
-        "config",
-        "state",
-        "import",
-    }
-)
 # Commands that trust the state about what exists, unless they refresh it.
-_COMPARE_STATE = (["preview"], ["pre"], ["up"], ["update"])
-_USE_RESOURCES = (*_COMPARE_STATE, ["refresh"], ["destroy"], ["down"], ["dn"], ["import"])
+_COMPARE_STATE = frozenset({"preview", "pre", "up", "update"})
+_USE_RESOURCES = _COMPARE_STATE | {"refresh", "destroy", "down", "dn", "import"}
+# Commands that need a stack; the others work without one, or create one themselves.
+_NEED_STACK = _USE_RESOURCES | {"cancel", "config", "state"}
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -72,26 +57,26 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
         environment["PULUMI_STACK"] = default_stack
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
-    stack = _named_stack(words) or environment.get("PULUMI_STACK")
+    stack = _option(words, "-s", "--stack") or environment.get("PULUMI_STACK")
+    backend = backend_folder(environment[BACKEND_VARIABLE])
     if project is not None:
-        backend = backend_folder(environment[BACKEND_VARIABLE])
-        _clear_stranded(backend, project, stack)
-        uses_resources = _command(words)[:1] in _USE_RESOURCES
-        if stack is not None and uses_resources and runner_resources(home, project, stack):
+        # Of every stack when none is named: the CLI lists no stack while a state is incomplete.
+        for locked_stack in locked_stacks(backend, project) if stack is None else [stack]:
+            for message in clear_stranded(backend, project, locked_stack):
+                note(f"Local Azure: {message}.")
+    if project is not None and stack is not None:
+        command = "".join(_command(words)[:1])
+        states = home.backend / ".pulumi" / "stacks" / project
+        if command in _USE_RESOURCES and runner_resources(home, project, stack):
             raise CommandError(
                 f"the minimal runner made the stack {stack}, so its resources are not in Pulumi's state: "
                 "run `make down`, which deletes them, then this command again."
             )
-        if (
-            stack is not None
-            and stack == default_stack
-            and _needs_stack(words)
-            and not _exists(home, project, stack)
-        ):
+        exists = any((states / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
+        if stack == default_stack and _needs_stack(words) and not exists:
             _create(program, environment, stack, folder)
         if (
-            stack is not None
-            and _command(words)[:1] in _COMPARE_STATE
+            command in _COMPARE_STATE
             and not any(word.startswith("--refresh") for word in words)
             and _has_pending_deletions(backend, project, stack)
         ):
@@ -128,13 +113,6 @@ def _create(program: str, environment: Mapping[str, str], stack: str, folder: Pa
         raise CommandError(f"the stack {stack} could not be created:\n{(done.stderr or done.stdout).strip()}")
 
 
-def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
-    """Of every stack when `stack` is None: the CLI lists no stack while a state is incomplete."""
-    for locked_stack in locked_stacks(backend, project) if stack is None else [stack]:
-        for message in clear_stranded(backend, project, locked_stack):
-            note(f"Local Azure: {message}.")
-
-
 def _command(words: list[str]) -> list[str]:
     """The command with its arguments, as `stack ls`, without options."""
     values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
@@ -150,10 +128,6 @@ def _needs_stack(words: list[str]) -> bool:
     return command[0] in _NEED_STACK
 
 
-def _named_stack(words: list[str]) -> str | None:
-    return _option(words, "-s", "--stack")
-
-
 def _option(words: list[str], short: str, long: str) -> str | None:
     """The value of an option in any way in which Pulumi takes it: `-s x`, `-sx`, `-s=x`, `--stack=x`."""
     for number, word in enumerate(words):
@@ -164,11 +138,6 @@ def _option(words: list[str], short: str, long: str) -> str | None:
         if word.startswith(short) and not word.startswith("--"):
             return word.removeprefix(short).removeprefix("=")
     return None
-
-
-def _exists(home: Home, project: str, stack: str) -> bool:
-    folder = home.backend / ".pulumi" / "stacks" / project
-    return any((folder / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
 
 
 def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 log = logging.getLogger(__name__)
 
@@ -282,14 +281,11 @@ class _OrphanReaper:
         self._write("".join(f"+{group}\n" for group in self.groups))
 
     def _write(self, text: str) -> None:
-        if self._process is None:
-            return
-        pipe: IO[bytes] | None = self._process.stdin
         # A reaper that was killed is started again with the next child.
         with suppress(OSError, ValueError):
-            if pipe is not None:
-                pipe.write(text.encode())
-                pipe.flush()
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.write(text.encode())
+                self._process.stdin.flush()
 
 
 _orphan_reaper = _OrphanReaper()

@@ -48,11 +48,8 @@ def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource 
     store, properties = azure.store, assignment.get("properties", {})
     name, principal = assignment["name"], properties["principalId"]
     if not _is_guid(name):
-        raise ArmError(
-            400,
-            "InvalidRoleAssignmentId",
-            f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
-        )
+        text = f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID."
+        raise ArmError(400, "InvalidRoleAssignmentId", text)
     role = access.role_definition(store, properties["roleDefinitionId"])
     if role is None:
         built_in = ", ".join(f"{definition.name} ({definition.guid})" for definition in access.BUILT_IN_ROLES)
@@ -78,11 +75,8 @@ def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource 
         )
     key = _assignment_key(store, assignment)
     if previous is not None and _assignment_key(store, previous) != key:
-        raise ArmError(
-            400,
-            "RoleAssignmentUpdateNotPermitted",
-            "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-        )
+        text = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+        raise ArmError(400, "RoleAssignmentUpdateNotPermitted", text)
     for other in store.list(access.ROLE_ASSIGNMENT_TYPE):
         if not ids.same(other["id"], assignment["id"]) and _assignment_key(store, other) == key:
             raise ArmError(
@@ -110,11 +104,8 @@ def _validate_scope(store: Store, role_guid: str, scope: str) -> None:
 def _validate_condition(properties: dict[str, Any]) -> None:
     condition, version = properties.get("condition"), properties.get("conditionVersion")
     if bool(condition) != bool(version):
-        raise ArmError(
-            400,
-            "InvalidRoleAssignmentCondition",
-            f"condition is {condition!r} and conditionVersion is {version!r}: each needs the other.",
-        )
+        text = f"condition is {condition!r} and conditionVersion is {version!r}: each needs the other."
+        raise ArmError(400, "InvalidRoleAssignmentCondition", text)
     if not condition:
         return
     # "Currently the only accepted value is '2.0'" (azure-rest-api-specs, authorization).
@@ -210,10 +201,8 @@ def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterato
         return
     granted = [*permissions[0].get("actions", []), *permissions[0].get("dataActions", [])]
     if not granted:
-        yield (
-            "InvalidPermissions",
-            "permissions[0] has neither actions nor dataActions: the role grants nothing.",
-        )
+        text = "permissions[0] has neither actions nor dataActions: the role grants nothing."
+        yield "InvalidPermissions", text
     for action in chain.from_iterable(permissions[0].values()):
         if not _ACTION.fullmatch(action):
             yield (

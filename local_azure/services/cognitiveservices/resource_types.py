@@ -1,6 +1,5 @@
 """Microsoft.CognitiveServices: Azure OpenAI accounts and model deployments."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -10,6 +9,7 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, ResourceType, string_rule
 from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
+from local_azure.services.children import parent_of, provision_alone
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     DEPLOYMENT_SKUS,
@@ -152,12 +152,12 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
 
 def _validate_deployment(azure: Azure, resource: Resource, previous: Resource | None) -> None:
     refuse_deployment(resource, previous, clock.today())
-    account = ids.key(_account_of(resource))
-    if account in azure.busy:
+    account = parent_of(resource["id"])
+    if ids.key(account) in azure.busy:
         raise ArmError(
             409,
             "RequestConflict",
-            f"Another operation is being performed on the parent resource '{_account_of(resource)}'. "
+            f"Another operation is being performed on the parent resource '{account}'. "
             f"Please try again later.",
         )
 
@@ -181,21 +181,6 @@ def _complete_deployment(_azure: Azure, resource: Resource, previous: Resource |
     }
 
 
-async def _provision_deployment(azure: Azure, resource: Resource) -> None:
-    """Azure works on one deployment of an account at a time; a second request meanwhile gets 409."""
-    account = ids.key(_account_of(resource))
-    azure.busy.add(account)
-    try:
-        await asyncio.sleep(azure.provisioning_seconds)
-    finally:
-        azure.busy.discard(account)
-
-
-def _account_of(deployment: Resource) -> str:
-    scope, _, names = ids.parse(deployment["id"])
-    return ids.build(scope, ACCOUNT_TYPE, names[0])
-
-
 TYPES = (
     ResourceType(
         pulumi_type="azure-native:cognitiveservices:Account",
@@ -217,6 +202,6 @@ TYPES = (
         check=string_rule("deploymentName", _PATTERN, f"a deployment's name {_RULE}", minimum=2, maximum=64),
         validate=_validate_deployment,
         complete=_complete_deployment,
-        apply=_provision_deployment,
+        apply=lambda azure, deployment: provision_alone(azure, deployment["id"]),
     ),
 )

@@ -10,6 +10,7 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource
+from local_azure.services.children import parent_of
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DELETED_VAULT_TYPE = "Microsoft.KeyVault/locations/deletedVaults"
@@ -152,7 +153,7 @@ def _validate_key(azure: Azure, key: Resource, previous: Resource | None) -> Non
     if previous is not None:
         return
     properties = key.get("properties", {})
-    vault = azure.store.require(vault_of(key["id"])).get("properties", {})
+    vault = azure.store.require(parent_of(key["id"])).get("properties", {})
     for reason in _key_problems(properties, premium=vault["sku"]["name"] == "premium"):
         raise ArmError(400, "BadParameter", reason)
 
@@ -178,11 +179,6 @@ def _key_problems(properties: dict[str, Any], *, premium: bool) -> Iterator[str]
         yield f"The operations {', '.join(operations)} are not supported by a key of type {kind}."
 
 
-def vault_of(key_id: str) -> str:
-    scope, _, names = ids.parse(key_id)
-    return ids.build(scope, VAULT_TYPE, names[0])
-
-
 def _complete_key(azure: Azure, resource: Resource, previous: Resource | None) -> None:
     if previous is not None:
         # "If it already exists, then the existing key is returned without any write operations being
@@ -190,7 +186,7 @@ def _complete_key(azure: Azure, resource: Resource, previous: Resource | None) -
         resource.update(previous)
         return
     properties = resource.setdefault("properties", {})
-    vault = azure.store.require(vault_of(resource["id"]))
+    vault = azure.store.require(parent_of(resource["id"]))
     uri = f"{vault.get('properties', {})['vaultUri']}keys/{resource['name']}"
     rsa = str(properties["kty"]).startswith("RSA")
     made = int(datetime.now(UTC).timestamp())

@@ -1,6 +1,5 @@
 """Microsoft.ManagedIdentity: user-assigned identities and their federated credentials; `identity` members."""
 
-import asyncio
 import re
 import uuid
 
@@ -11,6 +10,7 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
 from local_azure.core.store import TENANT_ID, Resource, Store
+from local_azure.services.children import parent_of, provision_alone
 
 FEDERATED_TYPE = f"{IDENTITY_TYPE}/federatedIdentityCredentials"
 MAX_FEDERATED = 20
@@ -90,7 +90,7 @@ def _check_federated(inputs: Inputs) -> list[Problem]:
 
 
 def _validate_federated(azure: Azure, credential: Resource, _previous: Resource | None) -> None:
-    identity = identity_of(credential["id"])
+    identity = parent_of(credential["id"])
     if ids.key(identity) in azure.busy:
         raise ArmError(
             409,
@@ -131,20 +131,6 @@ def _validate_federated(azure: Azure, credential: Resource, _previous: Resource 
         )
 
 
-def identity_of(credential_id: str) -> str:
-    scope, _, names = ids.parse(credential_id)
-    return ids.build(scope, IDENTITY_TYPE, names[0])
-
-
-async def _write_federated(azure: Azure, resource: Resource) -> None:
-    identity = ids.key(identity_of(resource["id"]))
-    azure.busy.add(identity)
-    try:
-        await asyncio.sleep(azure.provisioning_seconds)
-    finally:
-        azure.busy.discard(identity)
-
-
 TYPES = (
     ResourceType(
         pulumi_type="azure-native:managedidentity:UserAssignedIdentity",
@@ -161,6 +147,6 @@ TYPES = (
         autoname=AutoName.COPY,
         check=_check_federated,
         validate=_validate_federated,
-        apply=_write_federated,
+        apply=lambda azure, credential: provision_alone(azure, credential["id"]),
     ),
 )

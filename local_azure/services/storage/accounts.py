@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -43,7 +43,8 @@ class _Account:
     azurite: Azurite
     endpoints: StorageEndpoints
     session: aiohttp.ClientSession
-    runners: tuple[web.ServerRunner, ...]
+    resources: AsyncExitStack
+    """Closes all of them."""
 
 
 class StorageAccounts:
@@ -111,48 +112,30 @@ class StorageAccounts:
 
     async def _open(self, account_id: str) -> _Account:
         name = name_of(account_id).lower()
-        sockets = self._ports.hold_all(_port_name(name, service) for service in SERVICES)
-        listeners = dict(zip(SERVICES, sockets, strict=True))
-        session: aiohttp.ClientSession | None = None
-        runners: list[web.ServerRunner] = []
-        emulator: Azurite | None = None
-        try:
-            emulator = await azurite.start(
-                name, self._home.storage / name, self._home.logs / f"storage-{name}.log", self._tls
-            )
+        async with AsyncExitStack() as stack:
+            sockets = self._ports.hold_all(_port_name(name, service) for service in SERVICES)
+            for listener in sockets:
+                stack.callback(listener.close)
+            log = self._home.logs / f"storage-{name}.log"
+            emulator = await azurite.start(name, self._home.storage / name, log, self._tls)
+            stack.push_async_callback(emulator.process.stop)
             session = self._new_session()
-            context = self._tls.server_context()
-            for service in SERVICES:
+            stack.push_async_callback(session.close)
+            urls: dict[str, str] = {}
+            for service, listener in zip(SERVICES, sockets, strict=True):
                 upstream = Upstream(session, emulator.ports[service])
                 proxy = AuthorizingProxy(service, account_id, self._store, self._tokens, upstream)
                 runner = web.ServerRunner(web.Server(proxy, access_log=None), shutdown_timeout=2)
                 await runner.setup()
-                runners.append(runner)
-                await web.SockSite(runner, listeners[service], ssl_context=context).start()
-        except BaseException:
-            for runner in runners:
-                await runner.cleanup()
-            if session is not None:
-                await session.close()
-            if emulator is not None:
-                await emulator.process.stop()
-            for listener in listeners.values():
-                listener.close()
-            raise
-        urls = {
-            service: f"https://{ADDRESS}:{listener.getsockname()[1]}/{name}/"
-            for service, listener in listeners.items()
-        }
-        return _Account(name, emulator, StorageEndpoints(**urls), session, tuple(runners))
+                stack.push_async_callback(runner.cleanup)
+                urls[service] = f"https://{ADDRESS}:{listener.getsockname()[1]}/{name}/"
+                await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
+            return _Account(name, emulator, StorageEndpoints(**urls), session, stack.pop_all())
 
     async def _close(self, account_key: str) -> None:
         account = self._accounts.pop(account_key, None)
-        if account is None:
-            return
-        for runner in account.runners:
-            await runner.cleanup()
-        await account.session.close()
-        await account.azurite.process.stop()
+        if account is not None:
+            await account.resources.aclose()
 
     def _new_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

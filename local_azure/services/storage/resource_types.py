@@ -11,6 +11,7 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
 from local_azure.core.store import Resource, Store
+from local_azure.services.children import parent_of
 from local_azure.services.managedidentity.resource_types import complete_identity
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
@@ -20,21 +21,15 @@ _ACCOUNT = f"{_GROUP}/providers/{ACCOUNT_TYPE}/{{accountName}}"
 _API_VERSION = "2024-01-01"
 
 
-def account_of(resource_id: str) -> str:
-    """The id of the storage account that a table or container belongs to."""
-    scope, _, names = ids.parse(resource_id)
-    return ids.build(scope, ACCOUNT_TYPE, names[0])
-
-
 def _in_account(resource: Resource) -> tuple[str, str]:
     """The id of its storage account, and its name."""
-    return account_of(resource["id"]), resource["name"]
+    return parent_of(resource["id"]), resource["name"]
 
 
 def find_container(store: Store, url: str) -> Resource | None:
     """The blob container at a URL: a known account's blob endpoint followed by the container's name."""
     for container in store.list(CONTAINER_TYPE):
-        account = store.require(account_of(container["id"]))
+        account = store.require(parent_of(container["id"]))
         endpoint = account.get("properties", {}).get("primaryEndpoints", {}).get("blob", "")
         if url.rstrip("/") == f"{endpoint}{container['name']}":
             return container
@@ -100,7 +95,7 @@ def _complete_table(_azure: Azure, resource: Resource, _previous: Resource | Non
 
 
 def _validate_container(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    account = azure.store.require(account_of(resource["id"])).get("properties", {})
+    account = azure.store.require(parent_of(resource["id"])).get("properties", {})
     access = resource.get("properties", {}).get("publicAccess", "None")
     if access != "None" and not account.get("allowBlobPublicAccess"):
         text = "Public access is not permitted on this storage account."

@@ -28,9 +28,9 @@ from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Resource, Store
 from local_azure.core.tokens import MODEL_AUDIENCES, TokenError, Tokens
 from local_azure.services.cognitiveservices.chat import backend, errors, scripts
 from local_azure.services.cognitiveservices.chat.completion import completion, truncate
-from local_azure.services.cognitiveservices.chat.counting import Encoding, o200k_base, prompt_tokens
+from local_azure.services.cognitiveservices.chat.counting import o200k_base, prompt_tokens
 from local_azure.services.cognitiveservices.chat.errors import ErrorResponse, RequestError, gateway_error
-from local_azure.services.cognitiveservices.chat.record import Exchange, Record
+from local_azure.services.cognitiveservices.chat.record import Record
 from local_azure.services.cognitiveservices.chat.replies import Reply, reply
 from local_azure.services.cognitiveservices.chat.request import ChatRequest, check, check_length, parse
 from local_azure.services.cognitiveservices.chat.throttle import Limits, RateLimiter
@@ -64,8 +64,6 @@ _V1_VERSIONS = frozenset({"v1", "preview", "latest"})
 _ROUTE = re.compile(r"/openai/(?:deployments/(?P<deployment>[^/]+)|v1)/chat/completions/?", re.IGNORECASE)
 _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
 _MAX_BODY = 16 * 1024 * 1024
-_LONG_BODY = 256 * 1024
-"""Bytes from which tokens are counted in a thread, so that the event loop goes on."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +101,7 @@ class ChatEndpoint:
 
     def __init__(self, account_id: str, context: AccountContext) -> None:
         self._account_id = account_id
-        self._store = context.store
-        self._tokens = context.tokens
-        self._upstream = context.upstream
-        self._backend_file = context.backend_file
-        self._clocks = context.clocks
+        self._context = context
         self._script: deque[scripts.Step] = deque()
         self._record = Record()
         self._limiters: dict[str, RateLimiter] = {}
@@ -122,7 +116,7 @@ class ChatEndpoint:
             return _to_http(error.response, {})
 
     def _account(self) -> Resource:
-        return self._store.get(self._account_id) or Resource(id=self._account_id, name="", type="")
+        return self._context.store.get(self._account_id) or Resource(id=self._account_id, name="", type="")
 
     def _authenticate(self, request: web.BaseRequest) -> str:
         """The principal id of the caller."""
@@ -135,7 +129,7 @@ class ChatEndpoint:
                 raise errors.key_authentication_disabled()
             raise errors.invalid_key()
         try:
-            return self._tokens.verify(token.strip(), MODEL_AUDIENCES)
+            return self._context.tokens.verify(token.strip(), MODEL_AUDIENCES)
         except TokenError as error:
             raise errors.invalid_token(str(error)) from error
 
@@ -147,7 +141,7 @@ class ChatEndpoint:
         # A missing or unknown version is answered as an unknown path (azure-docs#114602, azurechat#426).
         if version not in API_VERSIONS if in_path else (version and version not in _V1_VERSIONS):
             raise errors.resource_not_found()
-        if not permits(self._store, principal_id, self._account_id, data_action=errors.CHAT_ACTION):
+        if not permits(self._context.store, principal_id, self._account_id, data_action=errors.CHAT_ACTION):
             raise errors.permission_denied(principal_id)
         content = await _read_body(request)
         call = _Call(principal_id, route["deployment"] or "", version or "v1", content)
@@ -166,11 +160,15 @@ class ChatEndpoint:
     ) -> web.StreamResponse:
         body = call.body = parse(call.content)
         if not call.deployment:
-            call.deployment = _model_member(body)
+            if not isinstance(body.get("model"), str):
+                text = "Missing required parameter: 'model'."
+                raise errors.invalid_request(text, "model", "missing_required_parameter")
+            call.deployment = body["model"]
         deployment = self._deployment(call.deployment)
         chat_request = check(body, deployment.model.chat)
-        encoding = await _encoding()
-        prompt = await _count_prompt(chat_request, encoding, len(call.content))
+        # In threads, since the first loads the encoding, and the second takes long for a long prompt.
+        encoding = await asyncio.to_thread(o200k_base)
+        prompt = await asyncio.to_thread(prompt_tokens, chat_request.messages, chat_request.tools, encoding)
         check_length(prompt, chat_request.max_tokens, deployment.model.chat)
         remote = None if self._script else self._remote()
         if remote is None:
@@ -178,7 +176,7 @@ class ChatEndpoint:
         reserved = prompt + (chat_request.max_tokens or 0) * chat_request.choices
         headers |= self._admit(deployment, call.api_version, reserved)
         if remote is not None:
-            response, answer = await self._upstream.forward(
+            response, answer = await self._context.upstream.forward(
                 request, body, remote, deployment.model.name, headers
             )
             self._count_answer(deployment, chat_request, answer)
@@ -193,7 +191,7 @@ class ChatEndpoint:
             chat_request,
             model=deployment.model_name,
             prompt_tokens=prompt,
-            created=int(self._clocks.now().timestamp()),
+            created=int(self._context.clocks.now().timestamp()),
             encoding=encoding,
         )
         self._count_answer(deployment, chat_request, answer)
@@ -212,7 +210,7 @@ class ChatEndpoint:
 
     def _remote(self) -> backend.Remote | None:
         try:
-            return backend.read(self._backend_file)
+            return backend.read(self._context.backend_file)
         except backend.BackendError as error:
             raise gateway_error(502, "502", str(error)) from error
 
@@ -221,14 +219,14 @@ class ChatEndpoint:
         scope, kind, names = ids.parse(self._account_id)
         resource = None
         if _DEPLOYMENT_NAME.fullmatch(name):
-            resource = self._store.get(ids.build(scope, f"{kind}/deployments", *names, name))
+            resource = self._context.store.get(ids.build(scope, f"{kind}/deployments", *names, name))
         if resource is None:
             raise errors.deployment_not_found()
         model_id: dict[str, str] = resource.get("properties", {}).get("model", {})
         model = find_model(model_id.get("name", ""), model_id.get("version"))
         if model is None:
             raise errors.deployment_not_found()
-        if model.stage_on(self._clocks.now().date().isoformat()) == "Retired":
+        if model.stage_on(self._context.clocks.now().date().isoformat()) == "Retired":
             raise errors.model_retired(model.name, model.retires)
         sku = resource.get("sku", {})
         if sku.get("name", "").endswith("Batch"):
@@ -249,7 +247,7 @@ class ChatEndpoint:
         return admission.headers
 
     def _limiter(self, deployment: Deployment) -> RateLimiter:
-        return self._limiters.setdefault(deployment.name.lower(), RateLimiter(self._clocks.monotonic))
+        return self._limiters.setdefault(deployment.name.lower(), RateLimiter(self._context.clocks.monotonic))
 
     def _count_answer(self, deployment: Deployment, chat_request: ChatRequest, answer: object) -> None:
         """Counts an answer whose length the request had not limited."""
@@ -283,21 +281,21 @@ class ChatEndpoint:
                 "keyVariable": remote.key_variable if remote else None,
                 "keyIsSet": key_is_set(remote) if remote else True,
                 "queued": len(self._script),
-                "requests": [exchange.to_json() for exchange in self._record.exchanges()],
+                "requests": self._record.exchanges(),
             }
         )
 
     def _keep(self, call: "_Call", status: int, answer: object) -> None:
-        exchange = Exchange(
-            clock.text(self._clocks.now()),
-            call.principal_id,
-            call.deployment,
-            call.api_version,
-            call.body,
-            status,
-            answer,
-            call.scripted,
-        )
+        exchange = {
+            "time": clock.text(self._context.clocks.now()),
+            "principalId": call.principal_id,
+            "deployment": call.deployment,
+            "apiVersion": call.api_version,
+            "status": status,
+            "scripted": call.scripted,
+            "request": call.body,
+            "answer": answer,
+        }
         self._record.add(exchange, len(call.content))
 
 
@@ -310,6 +308,7 @@ class _Call:
     api_version: str
     content: bytes
     body: dict[str, Any] | None = None
+    """None when it is not JSON."""
     scripted: bool = False
 
 
@@ -320,27 +319,6 @@ def _check_stand_in_supports(chat_request: ChatRequest, *, scripted: bool) -> No
     kind: object = cast("dict[str, Any]", form).get("type") if isinstance(form, dict) else None
     if kind in ("json_object", "json_schema") and not scripted:
         raise errors.not_supported_by_stand_in(f"answer in the format '{kind}'", "response_format")
-
-
-def _model_member(body: Mapping[str, Any]) -> str:
-    name = body.get("model")
-    if not isinstance(name, str):
-        text = "Missing required parameter: 'model'."
-        raise errors.invalid_request(text, "model", "missing_required_parameter")
-    return name
-
-
-async def _encoding() -> Encoding:
-    """Loaded in a thread the first time."""
-    if o200k_base.cache_info().currsize == 0:
-        return await asyncio.to_thread(o200k_base)
-    return o200k_base()
-
-
-async def _count_prompt(chat_request: ChatRequest, encoding: Encoding, size: int) -> int:
-    if size >= _LONG_BODY:
-        return await asyncio.to_thread(prompt_tokens, chat_request.messages, chat_request.tools, encoding)
-    return prompt_tokens(chat_request.messages, chat_request.tools, encoding)
 
 
 async def _read_body(request: web.BaseRequest) -> bytes:

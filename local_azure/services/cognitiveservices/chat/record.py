@@ -1,37 +1,15 @@
 """The latest chat requests of an account with their answers, in memory only: no log has them."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_REQUESTS = 200
 MAX_BYTES = 8 * 1024 * 1024
 
-
-@dataclass(frozen=True)
-class Exchange:
-    time: str
-    principal_id: str
-    deployment: str
-    api_version: str
-    request: object
-    """The body; None when it was not JSON."""
-    status: int
-    answer: object
-    """The body; None for a stream."""
-    scripted: bool
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "time": self.time,
-            "principalId": self.principal_id,
-            "deployment": self.deployment,
-            "apiVersion": self.api_version,
-            "status": self.status,
-            "scripted": self.scripted,
-            "request": self.request,
-            "answer": self.answer,
-        }
+Exchange = Mapping[str, Any]
+"""Time, caller, deployment, request, status and answer: an entry of `model requests --json`."""
 
 
 @dataclass

@@ -1,12 +1,11 @@
-from local_azure.services.cognitiveservices.chat.record import MAX_BYTES, MAX_REQUESTS, Exchange, Record
+from local_azure.services.cognitiveservices.chat.record import MAX_BYTES, MAX_REQUESTS, Record
 
 
 def kept(record: Record, *requests: tuple[str, int]) -> list[str]:
     """The deployments in the record after requests of so many bytes to those deployments."""
     for deployment, size in requests:
-        exchange = Exchange("2026-11-25T12:00:00Z", "p", deployment, "2024-10-21", None, 200, None, False)
-        record.add(exchange, size)
-    return [exchange.deployment for exchange in record.exchanges()]
+        record.add({"deployment": deployment}, size)
+    return [exchange["deployment"] for exchange in record.exchanges()]
 
 
 def test_only_the_newest_requests_are_kept() -> None:
