@@ -76,11 +76,12 @@ def test_modules_on_pythonpath_do_not_take_the_place_of_its_own(home: Home, tmp_
     good(cli(home, "start", env={**environment(home), **variables}))
 
 
-def test_two_starts_at_once_make_one_local_azure(home: Home) -> None:
+def test_concurrent_commands_start_a_single_local_azure(home: Home) -> None:
     with ThreadPoolExecutor() as pool:
-        starts = [pool.submit(cli, home, "start") for _ in range(2)]
-    for start in starts:
-        good(start.result())
+        programs = [pool.submit(cli, home, "exec", "--", "true") for _ in range(3)]
+        programs += [pool.submit(cli, home, "start") for _ in range(2)]
+    for program in programs:
+        good(program.result())
     assert daemons(home) == [pid_of(home)]
 
 

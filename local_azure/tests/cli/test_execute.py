@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,16 +151,3 @@ def test_signals_reach_the_program_itself(home: Home, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=DEADLINE)
     assert process.returncode == -signal.SIGTERM
-
-
-def test_concurrent_programs_share_a_local_azure(tmp_path: Path, project: Path, pulumi: Path) -> None:
-    fresh = Home(tmp_path / "fresh")
-    try:
-        env = environment(fresh, pulumi)
-        with ThreadPoolExecutor(5) as pool:
-            done = [pool.submit(execute, fresh, project, "pulumi", "stack", "ls", env=env) for _ in range(5)]
-        for future in done:
-            good(future.result())
-        assert len({call["env"]["PULUMI_DEBUG_PROVIDERS"] for call in calls(pulumi)}) == 1
-    finally:
-        cli(fresh, "stop")

@@ -58,12 +58,9 @@ def test_after_a_killed_deletion_the_next_run_refreshes(  # noqa: PLR0917 # fixt
     assert calls(pulumi)[-1]["words"] == words
 
 
-def test_the_exit_code_is_pulumis(shared_home: Home, project: Path, pulumi: Path) -> None:
-    env = environment(shared_home, pulumi)
-    assert cli(shared_home, "pulumi", "fail", env=env, folder=project).returncode == 5
-
-
-def test_an_interrupt_reaches_pulumi_once(shared_home: Home, project: Path, pulumi: Path) -> None:
+def test_an_interrupt_reaches_pulumi_once_and_the_exit_code_is_pulumis(
+    shared_home: Home, project: Path, pulumi: Path
+) -> None:
     env = environment(shared_home, pulumi)
     process = subprocess.Popen(
         [*COMMAND, "pulumi", "wait"],

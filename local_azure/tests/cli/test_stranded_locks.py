@@ -1,9 +1,8 @@
-"""Locks and state files as a CLI leaves them that was killed while it wrote."""
+"""Locks and state files of a CLI that was killed while it wrote."""
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,14 @@ HOST = os.uname().nodename
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Path:
-    """With a stack `local` that a process on this host held when it was killed."""
+    """With a stack `local` that a process on this host had locked when it was killed."""
     state(tmp_path).parent.mkdir(parents=True)
     for ending in ("", ".bak"):
         state(tmp_path, ending).write_text(STATE)
         state(tmp_path, f"{ending}.attrs").write_text("{}")
-    lock(tmp_path, ended_process(), HOST)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock(tmp_path, ended.pid, HOST)
     return tmp_path
 
 
@@ -39,35 +40,25 @@ def lock(backend: Path, pid: int, host: str) -> Path:
     return path
 
 
-def ended_process() -> int:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    return ended.pid
-
-
-def test_only_locks_of_processes_that_are_gone_from_this_host_are_removed(backend: Path) -> None:
+def test_only_readable_locks_of_ended_processes_on_this_host_are_removed(backend: Path) -> None:
     (stranded,) = (backend / ".pulumi" / "locks").rglob("*.json")
     pid = json.loads(stranded.read_text())["pid"]
-    running, elsewhere = lock(backend, os.getpid(), HOST), lock(backend, pid, "elsewhere")
+    others = [
+        lock(backend, os.getpid(), HOST),
+        lock(backend, pid, "elsewhere"),
+        lock(backend, 1, "incomplete"),
+    ]
+    others[2].write_text("")
 
     (message,) = clear_stranded(backend, "p", "local")
 
     assert f"removed the lock of ann@{HOST} (pid {pid}) since 2026-11-25T12:00:05Z" in message
-    kept = {path for file in (running, elsewhere) for path in (file, file.with_name(f"{file.name}.attrs"))}
-    assert set(running.parent.iterdir()) == kept
+    kept = {path for file in others for path in (file, file.with_name(f"{file.name}.attrs"))}
+    assert set(stranded.parent.iterdir()) == kept
     assert locked_stacks(backend, "p") == ["local"]
 
 
-def test_a_lock_that_cannot_be_read_stays(backend: Path) -> None:
-    cut_off = lock(backend, 1, "elsewhere")
-    cut_off.write_text("")
-
-    clear_stranded(backend, "p", "local")
-
-    assert list(cut_off.parent.glob("*.json")) == [cut_off]
-
-
-def test_attributes_that_were_cut_off_are_removed(backend: Path) -> None:
+def test_incomplete_attributes_are_removed(backend: Path) -> None:
     """With such a file every later command of the CLI ends with `failed to load checkpoint: EOF`."""
     state(backend, ".attrs").write_text("")
 
@@ -78,18 +69,14 @@ def test_attributes_that_were_cut_off_are_removed(backend: Path) -> None:
     assert "removed local.json.attrs, whose writing was cut off" in messages
 
 
-def test_a_state_that_was_cut_off_is_taken_from_its_backup(backend: Path) -> None:
+def test_an_incomplete_state_is_replaced_by_its_backup(backend: Path) -> None:
     state(backend).write_text(STATE[:20])
-
     clear_stranded(backend, "p", "local")
-
     assert state(backend).read_text() == STATE
 
 
-def test_a_state_that_somebody_works_on_is_left_alone(backend: Path) -> None:
+def test_the_state_of_a_stack_with_another_lock_is_left_alone(backend: Path) -> None:
     state(backend, ".attrs").write_text("")
     lock(backend, os.getpid(), HOST)
-
     clear_stranded(backend, "p", "local")
-
     assert state(backend, ".attrs").exists()

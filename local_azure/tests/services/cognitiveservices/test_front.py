@@ -16,13 +16,7 @@ from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Resource
 from local_azure.core.tokens import ARM_AUDIENCES, MODEL_AUDIENCES
 from local_azure.services.cognitiveservices.chat import backend
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
-from local_azure.tests.services.cognitiveservices.conftest import (
-    ACCOUNT,
-    TOKENS,
-    VERSION,
-    Model,
-    chat_path,
-)
+from local_azure.tests.services.cognitiveservices.conftest import ACCOUNT, TOKENS, VERSION, Model, chat_path
 
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"
 APP = {"Authorization": f"Bearer {TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token}"}
