@@ -6,7 +6,7 @@ Resources are read from the store. Changes are ARM requests of the developer, so
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
@@ -42,6 +42,7 @@ exit codes: 0 done; 1 refused, the reason is on standard error; 2 wrong usage
 """
 
 _Action = Callable[["_Portal", argparse.Namespace], None]
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage] # argparse names no public type
 
 
 class _Portal:
@@ -112,48 +113,33 @@ def _summary(resource: dict[str, Any]) -> dict[str, Any]:
     return {name: members[name] for name in names if name in members}
 
 
-def _set_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
-    _change_settings(portal, arguments, lambda settings: {**settings, arguments.name: arguments.value})
-    say(f"The app setting {arguments.name} of {arguments.app} is set; the app has restarted.")
+def _change_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
+    """Without a value the setting is removed."""
+    path = f"{portal.find(arguments.app, _SITES)['id']}/config/appsettings"
+    settings: dict[str, str] = portal.arm("POST", f"{path}/list")["properties"]
+    if arguments.value is not None:
+        settings[arguments.name] = arguments.value
+    elif arguments.name in settings:
+        del settings[arguments.name]
+    else:
+        known = ", ".join(sorted(settings)) or "none"
+        raise CommandError(f"{arguments.app} has no app setting {arguments.name!r}; it has: {known}.")
+    portal.arm("PUT", path, {"properties": settings}, doing=f"restarting {arguments.app}")
+    change = "removed" if arguments.value is None else "set"
+    say(f"The app setting {arguments.name} of {arguments.app} is {change}; the app has restarted.")
 
 
-def _remove_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
-    def without(settings: dict[str, str]) -> dict[str, str]:
-        if arguments.name not in settings:
-            known = ", ".join(sorted(settings)) or "none"
-            raise CommandError(f"{arguments.app} has no app setting {arguments.name!r}; it has: {known}.")
-        return {name: value for name, value in settings.items() if name != arguments.name}
-
-    _change_settings(portal, arguments, without)
-    say(f"The app setting {arguments.name} of {arguments.app} is removed; the app has restarted.")
-
-
-def _change_settings(
-    portal: _Portal, arguments: argparse.Namespace, change: Callable[[dict[str, str]], dict[str, str]]
-) -> None:
-    settings = f"{portal.find(arguments.app, _SITES)['id']}/config/appsettings"
-    before: dict[str, str] = portal.arm("POST", f"{settings}/list")["properties"]
-    portal.arm("PUT", settings, {"properties": change(before)}, doing=f"restarting {arguments.app}")
-
-
-def _set_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
-    _patch_tags(portal, arguments.what, "Merge", {arguments.key: arguments.value})
-    say(f"{arguments.what} has the tag {arguments.key} = {arguments.value}.")
-
-
-def _remove_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
-    resource = portal.find(arguments.what)
+def _change_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
+    """Without a value the tag is removed."""
+    resource, key, value = portal.find(arguments.what), arguments.key, arguments.value
     tags = resource.get("tags", {})
-    if arguments.key.lower() not in (name.lower() for name in tags):
-        known = ", ".join(tags) or "none"
-        raise CommandError(f"{resource['name']} has no tag {arguments.key!r}; it has: {known}.")
-    _patch_tags(portal, resource["id"], "Delete", {arguments.key: ""})
-    say(f"{resource['name']} has no tag {arguments.key} any more.")
-
-
-def _patch_tags(portal: _Portal, what: str, operation: str, tags: dict[str, str]) -> None:
-    path = f"{portal.find(what)['id']}/providers/Microsoft.Resources/tags/default"
-    portal.arm("PATCH", path, {"operation": operation, "properties": {"tags": tags}})
+    if value is None and key.lower() not in map(str.lower, tags):
+        raise CommandError(f"{resource['name']} has no tag {key!r}; it has: {', '.join(tags) or 'none'}.")
+    operation = "Delete" if value is None else "Merge"
+    body = {"operation": operation, "properties": {"tags": {key: value or ""}}}
+    portal.arm("PATCH", f"{resource['id']}/providers/Microsoft.Resources/tags/default", body)
+    change = f"has no tag {key} any more" if value is None else f"has the tag {key} = {value}"
+    say(f"{resource['name']} {change}.")
 
 
 def _set(portal: _Portal, arguments: argparse.Namespace) -> None:
@@ -230,18 +216,17 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--deleted", action="store_true", help="deleted model accounts that are still kept")
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    setting = verbs.add_parser("setting", help="set or remove an app setting").add_subparsers(
-        metavar="VERB", required=True
-    )
-    change = "set an app setting; the app restarts"
-    _verb(setting, "set", change, _set_setting, "app", "name", "value")
-    _verb(setting, "remove", "remove an app setting; the app restarts", _remove_setting, "app", "name")
+    setting = _group(verbs, "setting", "set or remove an app setting")
+    summary = "set an app setting; the app restarts"
+    _verb(setting, "set", summary, _change_setting, "app", "name", "value")
+    summary = "remove an app setting; the app restarts"
+    _verb(setting, "remove", summary, _change_setting, "app", "name").set_defaults(value=None)
 
-    tag = verbs.add_parser("tag", help="set or remove a tag").add_subparsers(metavar="VERB", required=True)
-    _verb(tag, "set", "set a tag", _set_tag, "what", "key", "value")
-    _verb(tag, "remove", "remove a tag", _remove_tag, "what", "key")
+    tag = _group(verbs, "tag", "set or remove a tag")
+    _verb(tag, "set", "set a tag", _change_tag, "what", "key", "value")
+    _verb(tag, "remove", "remove a tag", _change_tag, "what", "key").set_defaults(value=None)
 
-    lock = verbs.add_parser("lock", help="add or remove a lock").add_subparsers(metavar="VERB", required=True)
+    lock = _group(verbs, "lock", "add or remove a lock")
     add = _verb(lock, "add", "lock a resource, with all below it", _add_lock, "what")
     add.add_argument("--level", choices=_LEVELS, default=_LEVELS[0], help=f"default {_LEVELS[0]}")
     add.add_argument("--name", default="portal", help="the lock's name (default portal)")
@@ -254,12 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _group(verbs: _Verbs, name: str, summary: str) -> _Verbs:
+    return verbs.add_parser(name, help=summary).add_subparsers(metavar="VERB", required=True)
+
+
 def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage] # argparse names no public type
-    name: str,
-    summary: str,
-    action: _Action,
-    *positional: str,
+    verbs: _Verbs, name: str, summary: str, action: _Action, *positional: str
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     for argument in positional:

@@ -92,18 +92,19 @@ async def test_a_child_inherits_no_variable_of_the_daemon(
 
 
 @pytest.mark.parametrize(
-    ("script", "error"),
+    ("words", "error"),
     [
-        ("echo no such luck >&2; exit 3", r"ended with code 3(.|\n)*no such luck"),
+        (["sh", "-c", "echo no such luck >&2; exit 3"], r"ended with code 3(.|\n)*no such luck"),
         # A writer into a closed pipe has to end; Python would ignore the signal.
-        ("yes | head -n 1; kill -PIPE $$; echo still here", f"code -{int(signal.SIGPIPE)} "),
+        (["sh", "-c", "yes | head -n 1; kill -PIPE $$; echo still here"], f"code -{int(signal.SIGPIPE)} "),
+        (["/no/such/program"], "/no/such/program does not start: No such file"),
     ],
 )
 async def test_a_child_that_ends_at_once_is_an_error_with_its_last_words(
-    start: Start, script: str, error: str
+    tmp_path: Path, start: Start, words: list[str], error: str
 ) -> None:
     with pytest.raises(ProcessError, match=error):
-        await start(script)
+        await start(Command("child", words, ENVIRONMENT, tmp_path, tmp_path / "log"))
 
 
 @pytest.mark.parametrize("env", [{"a=b": "1"}, {"": "1"}, {"a\0b": "1"}, {"a": "1\0b=2"}])
@@ -113,12 +114,6 @@ async def test_an_invalid_variable_is_an_error_that_names_it(
     with pytest.raises(ProcessError, match="cannot hold") as caught:
         await start(Command("child", ["/bin/true"], env, tmp_path, tmp_path / "log"))
     assert repr(next(iter(env))) in str(caught.value)
-
-
-async def test_a_missing_program_is_an_error_that_names_it(tmp_path: Path, start: Start) -> None:
-    program = Command("child", ["/no/such/program"], {}, tmp_path, tmp_path / "log")
-    with pytest.raises(ProcessError, match="/no/such/program does not start: No such file"):
-        await start(program)
 
 
 @pytest.mark.parametrize("sent", [b"", b"A=1\0", b"A=1\0B="])
