@@ -17,55 +17,22 @@ from local_azure.services.cognitiveservices.chat.errors import (
 )
 from local_azure.services.cognitiveservices.models import Chat
 
-# Docs: Azure OpenAI REST API reference, "Create chat completion"; api-version 2024-10-21 and later previews.
-_MEMBERS = frozenset(
-    [
-        "audio",
-        "data_sources",
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "logit_bias",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "metadata",
-        "modalities",
-        "model",
-        "n",
-        "parallel_tool_calls",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "reasoning_effort",
-        "response_format",
-        "safety_identifier",
-        "seed",
-        "service_tier",
-        "stop",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "user",
-        "verbosity",
-    ]
-)
 _UNSUPPORTED = {
     "audio": "speak",
     "data_sources": "search your data",
     "functions": "call the old `functions`; offer `tools`",
     "function_call": "call the old `functions`; offer `tools`",
 }
-_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-_NAME = "^[a-zA-Z0-9_-]+$"
 # Docs: Azure OpenAI reasoning models, "Not Supported".
 _SAMPLING = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
+_CONVERSATION = ("messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "modalities")
+_GENERATION = ("max_tokens", "max_completion_tokens", "n", "stop", "seed", "temperature", "reasoning_effort")
+_SERVICE = ("store", "metadata", "user", "service_tier", "prompt_cache_key", "safety_identifier")
+_OTHER = ("model", "stream", "stream_options", "prediction", "verbosity")
+# Docs: Azure OpenAI REST API reference, "Create chat completion"; api-version 2024-10-21 and later previews.
+_MEMBERS = frozenset({*_UNSUPPORTED, *_SAMPLING, *_CONVERSATION, *_GENERATION, *_SERVICE, *_OTHER})
+_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
+_NAME = "^[a-zA-Z0-9_-]+$"
 _MAX_MESSAGES, _MAX_TOOLS, _MAX_CHOICES = 2048, 128, 128
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (
     (bool, "a boolean"),  # before int, whose subclass it is

@@ -38,6 +38,14 @@ def schema(**parameters: Any) -> dict[str, Any]:
     return tool(name="a", parameters={"type": "object", **parameters})
 
 
+# Without an effect in local Azure.
+IGNORED: dict[str, Any] = {
+    **{"modalities": ["text"], "n": 1, "stop": "x", "seed": 1, "store": False, "metadata": {}, "user": "u"},
+    **{"service_tier": "auto", "prompt_cache_key": "k", "safety_identifier": "i", "model": "chat"},
+    **{"stream_options": {}, "prediction": {}, "verbosity": "low", "response_format": {"type": "text"}},
+}
+
+
 def error_of(body: dict[str, Any]) -> Any:
     with pytest.raises(RequestError) as caught:
         check(body, REASONING)
@@ -50,6 +58,7 @@ def error_of(body: dict[str, Any]) -> Any:
     "body",
     [
         {"messages": [{"role": "system", "content": "Help."}, USER], "model": "chat", "tools": [TOOL]},
+        {**message(), **IGNORED, "tools": [TOOL], "parallel_tool_calls": True, "stream": False},
         {**message(), "temperature": 1},
         {"messages": [USER], "temperature": 0.5, "reasoning_effort": "none"},
         {"messages": [USER], "tools": [TOOL], "tool_choice": "required"},
