@@ -39,11 +39,16 @@ def schema(**parameters: Any) -> dict[str, Any]:
 
 
 # Without an effect in local Azure.
-IGNORED: dict[str, Any] = {
-    **{"modalities": ["text"], "n": 1, "stop": "x", "seed": 1, "store": False, "metadata": {}, "user": "u"},
-    **{"service_tier": "auto", "prompt_cache_key": "k", "safety_identifier": "i", "model": "chat"},
-    **{"stream_options": {}, "prediction": {}, "verbosity": "low", "response_format": {"type": "text"}},
+GENERATION = {"n": 1, "stop": "x", "seed": 1, "modalities": ["text"], "response_format": {"type": "text"}}
+SERVICE = {
+    "store": False,
+    "user": "u",
+    "service_tier": "auto",
+    "prompt_cache_key": "k",
+    "safety_identifier": "i",
 }
+OTHER = {"model": "chat", "stream": False, "prediction": {"type": "content"}, "verbosity": "low"}
+IGNORED: dict[str, Any] = {**GENERATION, **SERVICE, **OTHER, "metadata": None, "stream_options": None}
 
 
 def error_of(body: dict[str, Any]) -> Any:
@@ -58,7 +63,7 @@ def error_of(body: dict[str, Any]) -> Any:
     "body",
     [
         {"messages": [{"role": "system", "content": "Help."}, USER], "model": "chat", "tools": [TOOL]},
-        {**message(), **IGNORED, "tools": [TOOL], "parallel_tool_calls": True, "stream": False},
+        {**message(), **IGNORED, "tools": [TOOL], "parallel_tool_calls": True},
         {**message(), "temperature": 1},
         {"messages": [USER], "temperature": 0.5, "reasoning_effort": "none"},
         {"messages": [USER], "tools": [TOOL], "tool_choice": "required"},
