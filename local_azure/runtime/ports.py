@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import psutil
 
@@ -165,7 +164,6 @@ def _holder(port: int) -> str:
 
 def _load(file: Path) -> dict[str, int]:
     try:
-        content: object = json.loads(file.read_text())
+        return json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return cast("dict[str, int]", content) if isinstance(content, dict) else {}
