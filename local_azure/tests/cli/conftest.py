@@ -13,6 +13,7 @@ import pytest
 from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 
 DEADLINE = 60.0
+HOST = os.uname().nodename
 COMMAND = [sys.executable, "-m", "local_azure"]
 
 Done = subprocess.CompletedProcess[str]
@@ -67,6 +68,28 @@ def pulumi(tmp_path: Path) -> Path:
     (folder / "pulumi").write_text(PULUMI.format(python=sys.executable, calls=str(tmp_path / "calls")))
     (folder / "pulumi").chmod(0o755)
     return folder
+
+
+def state_file(backend: Path, stack: str, ending: str = "") -> Path:
+    file = backend / ".pulumi" / "stacks" / "demo" / f"{stack}.json{ending}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def lock(backend: Path, stack: str, pid: int, host: str = HOST) -> Path:
+    """As pulumi/pulumi pkg/backend/diy/lock.go writes it."""
+    path = backend / ".pulumi" / "locks" / "organization" / "demo" / stack / f"{host}-{pid}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pid": pid, "username": "ann", "hostname": host, "timestamp": "2026-11-25T12:00:05Z"}
+    path.write_text(json.dumps(content))
+    path.with_name(f"{path.name}.attrs").write_text("{}")
+    return path
+
+
+def ended_process() -> int:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return ended.pid
 
 
 def calls(pulumi: Path) -> list[dict[str, Any]]:

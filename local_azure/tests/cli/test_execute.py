@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,19 @@ from typing import Any
 import pytest
 
 from local_azure.home import ENVIRONMENT_VARIABLE, Home
-from local_azure.tests.cli.conftest import COMMAND, DEADLINE, Done, bad, calls, cli, environment, good
+from local_azure.tests.cli.conftest import (
+    COMMAND,
+    DEADLINE,
+    Done,
+    bad,
+    calls,
+    cli,
+    ended_process,
+    environment,
+    good,
+    lock,
+    state_file,
+)
 from tools.pulumi.cli import built_folder
 
 PRINT_ENVIRONMENT = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
@@ -84,20 +95,9 @@ def test_a_program_in_a_program_has_the_same_pulumi(home: Home, project: Path, p
 def test_an_incomplete_state_of_another_stack_is_recovered(home: Home, project: Path, pulumi: Path) -> None:
     """With an incomplete attributes file the CLI ends every `stack ls` with «error: EOF»."""
     home.prepare()
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    lock = {
-        "pid": ended.pid,
-        "username": "me",
-        "hostname": socket.gethostname(),
-        "timestamp": "2026-11-25T12:00:00Z",
-    }
-    lock_file = home.backend / ".pulumi" / "locks" / "organization" / "demo" / "pr-7" / "x.json"
-    state = home.backend / ".pulumi" / "stacks" / "demo" / "pr-7.json"
-    for file, content in ((lock_file, json.dumps(lock)), (state, "{}")):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    attributes = state.with_name("pr-7.json.attrs")
+    state, attributes = (state_file(home.backend, "pr-7", ending) for ending in ("", ".attrs"))
+    state.write_text("{}")
+    lock(home.backend, "pr-7", ended_process())
     attributes.touch()
     try:
         pulumi_call(home, project, pulumi, "pulumi", "stack", "ls", "--json")

@@ -16,7 +16,7 @@ from local_azure.core.tokens import DEVELOPER, Tokens, load_key
 from local_azure.home import Home
 from local_azure.run_state import Run
 from local_azure.runner.record import Entry, Record, record_file
-from local_azure.tests.cli.conftest import COMMAND, DEADLINE, bad, calls, cli, environment, good
+from local_azure.tests.cli.conftest import COMMAND, DEADLINE, bad, calls, cli, environment, good, state_file
 from tools.pulumi.cli import find
 
 RUN = Run(pid=1, started=0.0, provider_port=1111, gateway_port=2222)
@@ -50,10 +50,9 @@ def test_after_a_killed_deletion_the_next_run_refreshes(  # noqa: PLR0917 # fixt
     shared_home: Home, project: Path, pulumi: Path, pending: str, given: list[str], words: list[str]
 ) -> None:
     shared_home.prepare()
-    state = shared_home.backend / ".pulumi" / "stacks" / "demo" / "local.json"
-    state.parent.mkdir(parents=True, exist_ok=True)
     operations = [{"type": pending, "resource": {"urn": "urn:pulumi:local::demo::a:b:C::site"}}]
-    state.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"pending_operations": operations}}}))
+    state = {"version": 3, "checkpoint": {"latest": {"pending_operations": operations}}}
+    state_file(shared_home.backend, "local").write_text(json.dumps(state))
     good(cli(shared_home, "pulumi", *given, env=environment(shared_home, pulumi), folder=project))
     assert calls(pulumi)[-1]["words"] == words
 
