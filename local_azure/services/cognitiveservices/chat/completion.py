@@ -24,22 +24,16 @@ _ANSWER_FILTER = {
 
 
 def truncate(answer: Reply, max_tokens: int | None, encoding: Encoding) -> Reply:
-    """The reply as a model breaks it off at `max_tokens`: in the text, or within a call's arguments."""
+    """The stand-in's reply, a text or a call, as a model breaks it off at `max_tokens`."""
     if max_tokens is None:
         return answer
-    content = counting.truncate(answer.content or "", max_tokens, encoding)
-    if content is not None:
-        return Reply(content, finish_reason="length")
-    left = max_tokens - counting.tokens_of(answer.content or "", encoding)
-    calls: list[Call] = []
-    for call in answer.calls:
-        left -= counting.tokens_of(call.name, encoding)
-        arguments = counting.truncate(call.arguments, max(0, left), encoding)
-        if arguments is not None:
-            return Reply(answer.content, (*calls, Call(call.name, arguments, call.id)), "length")
-        left -= counting.tokens_of(call.arguments, encoding)
-        calls.append(call)
-    return answer
+    if not answer.calls:
+        content = counting.truncate(answer.content or "", max_tokens, encoding)
+        return answer if content is None else Reply(content, finish_reason="length")
+    (call,) = answer.calls
+    remaining = max(0, max_tokens - counting.tokens_of(call.name, encoding))
+    arguments = counting.truncate(call.arguments, remaining, encoding)
+    return answer if arguments is None else Reply(None, (Call(call.name, arguments, call.id),), "length")
 
 
 def completion(
