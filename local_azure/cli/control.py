@@ -48,7 +48,7 @@ def start(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def ensure_running(home: Home) -> Run:
-    """The running local Azure; started, and said so, when it did not run."""
+    """The running local Azure, started when it did not run. Raises CommandError."""
     run = run_state.find(home)
     if run is None:
         note("Starting local Azure.")
@@ -57,9 +57,9 @@ def ensure_running(home: Home) -> Run:
 
 
 def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> Run:
-    """Starts the daemon and waits until it is ready. Raises CommandError, with the daemon's reason.
+    """Starts the daemon and waits until it is ready. Raises CommandError with the errors in the daemon's log.
 
-    When another start was quicker, that one's local Azure is the answer.
+    The running local Azure when another `start` was first.
     """
     home.prepare()
     with run_state.starting(home):
@@ -69,7 +69,7 @@ def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> R
 def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
     home.logs.mkdir(exist_ok=True)
     log = home.logs / "daemon.log"
-    # -E: it is this checkout's code that runs, whatever PYTHONPATH and PYTHONSAFEPATH are for.
+    # -E: PYTHONPATH and PYTHONSAFEPATH must not replace this checkout's code.
     command = [sys.executable, "-E", "-m", "local_azure.daemon", str(home.root)]
     command += ["--port", str(port)] if port is not None else []
     command += ["--new-ports"] if new_ports else []
@@ -84,24 +84,22 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
             start_new_session=True,
         )
 
-    def said() -> str:
+    def new_log_text() -> str:
         with log.open("rb") as content:
             content.seek(min(log_start, log.stat().st_size))
             return content.read().decode(errors="replace").strip()
 
-    def look() -> Run | None:
-        found = run_state.find(home)
-        # Another daemon that holds the lock is waited for: of a `start` that was interrupted, say.
-        if found is None and process.poll() is not None and not run_state.is_held(home):
-            raise CommandError(f"local Azure did not start:\n{_reason(said())}\n(from {log})")
-        return found
+    def find_run() -> Run | None:
+        run = run_state.find(home)
+        # The lock may belong to another daemon, as that of an interrupted `start`; then this waits for it.
+        if run is None and process.poll() is not None and not run_state.is_held(home):
+            raise CommandError(f"local Azure did not start:\n{_errors(new_log_text())}\n(from {log})")
+        return run
 
-    run = _wait(
-        "starting local Azure",
-        look,
-        _START_DEADLINE,
-        lambda: said().rpartition("\n")[2].rpartition(" INFO ")[2],
-    )
+    def last_step() -> str:
+        return new_log_text().rpartition("\n")[2].rpartition(" INFO ")[2]
+
+    run = _wait_for("starting local Azure", find_run, _START_DEADLINE, last_step)
     if run is None:
         process.terminate()
         holder = run_state.holder(home)
@@ -110,7 +108,9 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
                 f"process {holder} runs local Azure in {home.root} and was not ready within "
                 f"{_START_DEADLINE:g} s: end it with `python -m local_azure stop`, then start again."
             )
-        raise CommandError(f"local Azure was not ready within {_START_DEADLINE:g} s:\n{said()}\n(from {log})")
+        raise CommandError(
+            f"local Azure was not ready within {_START_DEADLINE:g} s:\n{new_log_text()}\n(from {log})"
+        )
     return run
 
 
@@ -125,7 +125,7 @@ def end(home: Home) -> bool:
         return False
     pid = run_state.holder(home)
     if pid is None:
-        raise CommandError(f"{home.lock_file} is locked by a process that has not said who it is.")
+        raise CommandError(f"{home.lock_file} is locked by a process that has not written its id into it.")
     for number, deadline in ((signal.SIGTERM, _STOP_DEADLINE), (signal.SIGKILL, 5.0)):
         try:
             os.kill(pid, number)
@@ -133,7 +133,7 @@ def end(home: Home) -> bool:
             return True
         except PermissionError as error:
             raise CommandError(f"process {pid} runs local Azure and belongs to another user.") from error
-        if _wait("stopping local Azure", lambda: not run_state.is_held(home) or None, deadline, str):
+        if _wait_for("stopping local Azure", lambda: not run_state.is_held(home) or None, deadline, str):
             return True
     raise CommandError(f"process {pid} does not end.")
 
@@ -149,8 +149,8 @@ def status(home: Home, arguments: argparse.Namespace) -> int:
         return NOT_RUNNING
     details = gateway.status(home, run)
     if arguments.json:
-        whole = {"running": True, "home": str(home.root), "pid": run.pid, "started": run.started, **details}
-        say(json.dumps(whole, indent=2))
+        state = {"running": True, "home": str(home.root), "pid": run.pid, "started": run.started}
+        say(json.dumps({**state, **details}, indent=2))
     else:
         since = timedelta(seconds=int(time.time() - run.started))
         say(f"Local Azure runs in {home.root} (process {run.pid}, for {since}).")
@@ -163,16 +163,14 @@ def reset(home: Home, arguments: argparse.Namespace) -> int:
         say(f"There is no local Azure in {home.root}: nothing to remove.")
         return 0
     if not home.is_made:
-        raise CommandError(f"{home.root} is no home of local Azure and stays as it is.")
+        raise CommandError(f"{home.root} is not a home of local Azure, so nothing in it was removed.")
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise CommandError(
                 "reset removes every resource and all data of local Azure: confirm with --yes."
             )
-        if input(f"Remove local Azure with all its data in {home.root}? [y/N] ").strip().lower() not in {
-            "y",
-            "yes",
-        }:
+        answer = input(f"Remove local Azure with all its data in {home.root}? [y/N] ")
+        if answer.strip().lower() not in {"y", "yes"}:
             say("Nothing was removed.")
             return 1
     end(home)
@@ -181,24 +179,27 @@ def reset(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _wait(title: str, look: Callable[[], T | None], deadline: float, doing: Callable[[], str]) -> T | None:
+def _wait_for(
+    title: str, find: Callable[[], T | None], deadline: float, current_step: Callable[[], str]
+) -> T | None:
+    """What `find` returns before the deadline (in seconds), else None."""
     end_at, pause = time.monotonic() + deadline, 0.02
     with Progress(title) as progress:
-        while (found := look()) is None:
+        while (value := find()) is None:
             if time.monotonic() > end_at:
                 return None
-            progress.show(doing())
+            progress.show(current_step())
             time.sleep(pause)
             pause = min(pause * 1.3, 0.25)
-    return found
+    return value
 
 
-def _reason(said: str) -> str:
-    """From the log of a failed start, the errors without the steps before them; all of it for a crash."""
-    lines = said.splitlines()
+def _errors(log_text: str) -> str:
+    """The errors in the log of a failed start, without the steps before them; the whole log for a crash."""
+    lines = log_text.splitlines()
     errors = [number for number, line in enumerate(lines) if " ERROR " in line]
     if not errors:
-        return said
+        return log_text
     lines[errors[0]] = lines[errors[0]].partition(" ERROR ")[2]
     return "\n".join(lines[errors[0] :])
 
@@ -209,7 +210,8 @@ def _lines(details: dict[str, Any]) -> list[str]:
         f"  gateway          {details['gateway']['url']}",
     ]
     for account in details["storageAccounts"]:
-        lines.append(f"  storage account  {account['name']}  {_health(account)}")
+        state = f"Azurite runs (process {account['pid']})" if account["alive"] else "Azurite is restarting"
+        lines.append(f"  storage account  {account['name']}  {state}{_restarts(account)}")
         lines += [f"                   {name:5}  {url}" for name, url in account["endpoints"].items()]
     for account in details["openAIAccounts"]:
         lines.append(f"  OpenAI account   {account['name']}  {account['endpoint']}")
@@ -231,13 +233,6 @@ def _site_lines(site: dict[str, Any]) -> list[str]:
     if site["deployment"] is None:
         lines.append(f"{indent}no code was deployed yet")
     return lines
-
-
-def _health(account: dict[str, Any]) -> str:
-    state = (
-        f"Azurite runs (process {account['pid']})" if account["alive"] else "Azurite is being started again"
-    )
-    return state + _restarts(account)
 
 
 def _restarts(process: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The person at the laptop as a credential for the Azure SDK's data-plane clients."""
+"""The developer as a credential for the Azure SDK's data-plane clients."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from local_azure.home import Home
 
 
 class Developer:
-    """Signs in to the storage accounts of one local Azure."""
+    """Issues tokens for the storage accounts of a local Azure."""
 
     def __init__(self, home: Home) -> None:
         self._tokens = Tokens(load_key(home.token_key_file))

@@ -1,4 +1,4 @@
-"""The environment in which Pulumi, or any user of an Azure SDK, works on local Azure and on nothing else."""
+"""The environment in which Pulumi, and programs with an Azure SDK, use local Azure and nothing else."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ from local_azure.run_state import Run
 from local_azure.runtime.tls import BUNDLE_VARIABLES
 
 ADDRESS = "127.0.0.1"
-PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret; Pulumi asks for a passphrase all the same
+PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret, but Pulumi requires a passphrase
 
-# A sign-in to the real Azure or to Pulumi Cloud must not reach a program that
-# runs against local Azure, nor take precedence over its managed identity.
+# Credentials for the real Azure or for Pulumi Cloud must not reach a program that runs against local Azure,
+# nor take precedence over its managed identity.
 _FOREIGN_PREFIXES = ("ARM_", "AZURE_", "MSI_", "IDENTITY_", "PULUMI_BACKEND", "PULUMI_CONFIG_PASSPHRASE")
 _FOREIGN = frozenset({"PULUMI_ACCESS_TOKEN", "PULUMI_CLOUD_URL"})
 
-# facts of pulumi/pulumi sdk/go/common/env/env.go: none of these calls leaves the machine.
+# pulumi/pulumi sdk/go/common/env/env.go: with these the CLI sends no request to the internet.
 _OFFLINE = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -28,7 +28,7 @@ _OFFLINE = {
 
 
 def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> dict[str, str]:
-    """`inherited` without other sign-ins, and with what leads to this local Azure."""
+    """`inherited` without other credentials, and with the variables that name this local Azure."""
     kept = {
         name: value
         for name, value in inherited.items()

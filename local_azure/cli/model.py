@@ -1,4 +1,4 @@
-"""`model`: scripts and requests of the chat model behind the OpenAI accounts, and which model answers."""
+"""`model`: scripts and requests of the chat model behind the OpenAI accounts, and the model backend."""
 
 import argparse
 import json
@@ -14,8 +14,8 @@ from local_azure.home import Home
 from local_azure.services.cognitiveservices.chat import backend
 
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts"
-_SHOWN = 100
-"""Characters of a message in `model requests`."""
+_MAX_CHARACTERS = 100
+"""Of a message in `model requests`."""
 
 
 def script(home: Home, arguments: argparse.Namespace) -> int:
@@ -26,19 +26,19 @@ def script(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def requests(home: Home, arguments: argparse.Namespace) -> int:
-    asked: list[dict[str, Any]] = _control(home, arguments, "GET")["requests"]
+    exchanges: list[dict[str, Any]] = _control(home, arguments, "GET")["requests"]
     if arguments.json:
-        say(json.dumps(asked, indent=2, ensure_ascii=False))
+        say(json.dumps(exchanges, indent=2, ensure_ascii=False))
         return 0
-    note(f"{len(asked)} request{'s' if len(asked) != 1 else ''}, oldest first")
-    for one in asked:
-        say("\n".join(_lines(one)))
+    note(f"{len(exchanges)} request{'s' if len(exchanges) != 1 else ''}, oldest first")
+    for exchange in exchanges:
+        say("\n".join(_lines(exchange)))
     return 0
 
 
 def clear(home: Home, arguments: argparse.Namespace) -> int:
     _control(home, arguments, "DELETE")
-    note("Queued answers and kept requests are gone.")
+    note("Removed the queued answers and the kept requests.")
     return 0
 
 
@@ -57,12 +57,10 @@ def use(home: Home, arguments: argparse.Namespace) -> int:
     if chosen is None:
         note("Local Azure's stand-in answers chat requests.")
         return 0
-    note(
-        f"{chosen.url} answers chat requests. What Azure refuses is still refused, scripts still come first."
-    )
+    note(f"{chosen.url} answers chat requests. Azure's checks still apply, and scripts still come first.")
     if chosen.key_variable is not None and run_state.find(home) is not None:
         note(
-            f"The key is read from {chosen.key_variable} as it stood where local Azure was started: "
+            f"The running local Azure reads {chosen.key_variable} from the environment of its start: "
             "`python -m local_azure stop`, then `start` from a shell that has it."
         )
     return 0
@@ -75,7 +73,7 @@ def _script(name: str) -> object:
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise CommandError(f"{name} is no JSON: {error}.") from error
+        raise CommandError(f"{name} is not JSON: {error}.") from error
 
 
 def _control(
@@ -87,14 +85,14 @@ def _control(
     return gateway.model(home, run, method, endpoint, content)
 
 
-def _lines(one: dict[str, Any]) -> list[str]:
-    answer: dict[str, Any] = one["answer"] or {}
+def _lines(exchange: dict[str, Any]) -> list[str]:
+    answer: dict[str, Any] = exchange["answer"] or {}
     usage: dict[str, Any] = answer.get("usage") or {}
     tokens = f"  {usage['prompt_tokens']} + {usage['completion_tokens']} tokens" if usage else ""
-    script = "  (script)" if one["scripted"] else ""
-    lines = [f"{one['time']}  {one['status']}  {one['deployment']}{tokens}{script}"]
-    asked: dict[str, Any] = one["request"] or {}
-    messages: list[Any] = asked["messages"] if isinstance(asked.get("messages"), list) else []
+    script = "  (script)" if exchange["scripted"] else ""
+    lines = [f"{exchange['time']}  {exchange['status']}  {exchange['deployment']}{tokens}{script}"]
+    request: dict[str, Any] = exchange["request"] or {}
+    messages: list[Any] = request["messages"] if isinstance(request.get("messages"), list) else []
     lines += [f"    {_message(message)}" for message in messages[-1:]]
     if "error" in answer:
         lines.append(f"    error: {_short(answer['error'].get('message'))}")
@@ -105,12 +103,12 @@ def _lines(one: dict[str, Any]) -> list[str]:
 def _message(message: object) -> str:
     if not isinstance(message, dict):
         return _short(message)
-    found = cast("dict[str, Any]", message)
-    calls: list[Any] = found.get("tool_calls") or []
-    called = [f"{one['function']['name']}({one['function']['arguments']})" for one in calls]
-    return f"{found.get('role')}: {_short(', '.join(called) or found.get('content'))}"
+    members = cast("dict[str, Any]", message)
+    functions = [call["function"] for call in members.get("tool_calls") or ()]
+    calls = ", ".join(f"{function['name']}({function['arguments']})" for function in functions)
+    return f"{members.get('role')}: {_short(calls or members.get('content'))}"
 
 
 def _short(value: object) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, progress and errors on standard error."""
+"""The output of commands: results on standard output, progress and errors on standard error."""
 
 import shutil
 import sys
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class CommandError(Exception):
-    """A command that cannot do what it was asked for; the message is for the person at the keyboard."""
+    """A command that fails; the message is for the user."""
 
 
 def say(text: str) -> None:
@@ -16,13 +16,13 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """For what is not the result itself, so that the result can be piped."""
-    sys.stderr.write(f"{text}\n")  # in one piece: threads may write at the same time
+    """On standard error, so that a pipe gets the output of `say` alone."""
+    sys.stderr.write(f"{text}\n")  # in a single call: threads may write at the same time
     sys.stderr.flush()
 
 
 class Progress:
-    """One line on a terminal that is written anew; nothing when standard error is no terminal."""
+    """A line on a terminal that each `show` replaces; nothing when standard error is not a terminal."""
 
     _SHOW_AFTER = 0.3
 

@@ -1,13 +1,12 @@
-"""`portal`: changes that Pulumi knows nothing of, made as a person makes them in the portal.
+"""`portal`: changes outside Pulumi's state, as a person makes them in the Azure portal.
 
-What is there is read from the store; every change goes over ARM, signed in as the developer, so that it is
-checked, and refused, as on Azure.
+Resources are read from the store. Changes are ARM requests of the developer, so that Azure's checks apply.
 """
 
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, note, say
@@ -24,8 +23,8 @@ _DELETED = f"{ids.subscription(SUBSCRIPTION_ID)}/providers/{_MODELS}/deletedAcco
 _LEVELS = ("CanNotDelete", "ReadOnly")
 
 _EPILOG = """\
-WHAT is the ARM id of a resource or a resource group, its name, or the end of its id where the name alone
-stands for several: tables/ChatState.
+WHAT is the ARM id of a resource or a resource group, its name, or the end of its id where several resources
+have the name: tables/ChatState.
 
 examples:
   python -m local_azure portal list
@@ -43,6 +42,7 @@ exit codes: 0 done; 1 refused, the reason is on standard error; 2 wrong usage
 """
 
 _Action = Callable[["_Portal", argparse.Namespace], None]
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage] # argparse names no public type
 
 
 class _Portal:
@@ -58,21 +58,23 @@ class _Portal:
 
     def find(self, what: str, resource_type: str | None = None) -> Resource:
         """Raises CommandError, with the candidates where there are several."""
-        there = [
-            one
-            for one in self.resources()
-            if resource_type is None or one["type"].lower() == resource_type.lower()
+        resources = [
+            resource
+            for resource in self.resources()
+            if resource_type is None or resource["type"].lower() == resource_type.lower()
         ]
-        found = [one for one in there if ids.same(one["id"], what)]
         ending = f"/{what.strip('/')}".lower()
-        found = found or [one for one in there if one["id"].lower().endswith(ending)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = "\n".join(f"  {one['id']}" for one in found)
-            raise CommandError(f"{what!r} stands for {len(found)} resources; give more of the id:\n{listed}")
-        names = ", ".join(sorted(one["name"] for one in there if ids.is_tracked(one["id"]))) or "none"
-        raise CommandError(f"there is no {resource_type or 'resource'} {what!r}; there are: {names}.")
+        matching = [resource for resource in resources if ids.same(resource["id"], what)] or [
+            resource for resource in resources if resource["id"].lower().endswith(ending)
+        ]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            listed = "".join(f"\n  {resource['id']}" for resource in matching)
+            raise CommandError(f"{what!r} stands for {len(matching)} resources; give more of the id:{listed}")
+        names = sorted(resource["name"] for resource in resources if ids.is_tracked(resource["id"]))
+        listed = ", ".join(names) or "none"
+        raise CommandError(f"there is no {resource_type or 'resource'} {what!r}; there are: {listed}.")
 
 
 def portal(home: Home, arguments: argparse.Namespace) -> int:
@@ -84,105 +86,80 @@ def portal(home: Home, arguments: argparse.Namespace) -> int:
 
 def _list(portal: _Portal, arguments: argparse.Namespace) -> None:
     if arguments.deleted:
-        shown: list[Any] = portal.arm("GET", _DELETED)["value"]
+        resources: list[Any] = portal.arm("GET", _DELETED)["value"]
     else:
-        shown = [one for one in portal.resources() if arguments.all or ids.is_tracked(one["id"])]
-    # Each group with what is in it; the store has them as they were made.
-    shown.sort(key=lambda one: ids.key(ids.resource_group_of(one["id"]) or ""))
+        resources = [
+            resource for resource in portal.resources() if arguments.all or ids.is_tracked(resource["id"])
+        ]
+    # The store has them in the order of their creation.
+    resources.sort(key=lambda resource: ids.key(ids.resource_group_of(resource["id"]) or ""))
     if arguments.json:
-        keys = ("id", "name", "type", "location", "tags")
-        say(
-            json.dumps(
-                [{key: one[key] for key in keys if key in one} | _dates(one) for one in shown], indent=2
-            )
-        )
+        say(json.dumps([_summary(resource) for resource in resources], indent=2))
         return
-    if not shown:
-        note("Nothing is there." if not arguments.deleted else "No deleted model account is kept.")
-    for one in shown:
-        tags = " ".join(f"{name}={value}" for name, value in one.get("tags", {}).items())
-        until = "".join(f"until {date}" for name, date in _dates(one).items() if name == "scheduledPurgeDate")
-        say("  ".join(filter(None, [one["type"], _shortest(one), until, tags])))
+    if not resources:
+        note("There are no resources." if not arguments.deleted else "There is no deleted model account.")
+    for resource in resources:
+        tags = " ".join(f"{name}={value}" for name, value in resource.get("tags", {}).items())
+        purge_date = resource.get("properties", {}).get("scheduledPurgeDate")
+        until = f"until {purge_date}" if purge_date else ""
+        # The name of a child, a lock or a role assignment says little without its parent.
+        name = resource["name"] if ids.is_tracked(resource["id"]) or purge_date else resource["id"]
+        say("  ".join(filter(None, [resource["type"], name, until, tags])))
 
 
-def _dates(resource: Resource) -> dict[str, str]:
-    properties = resource.get("properties", {})
-    return {name: properties[name] for name in ("deletionDate", "scheduledPurgeDate") if name in properties}
+def _summary(resource: dict[str, Any]) -> dict[str, Any]:
+    members = {**resource, **resource.get("properties", {})}
+    names = ("id", "name", "type", "location", "tags", "deletionDate", "scheduledPurgeDate")
+    return {name: members[name] for name in names if name in members}
 
 
-def _shortest(resource: Resource) -> str:
-    """The name; the whole id of what is known by its place."""
-    return resource["name"] if ids.is_tracked(resource["id"]) or _dates(resource) else resource["id"]
+def _change_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
+    """Without a value the setting is removed."""
+    path = f"{portal.find(arguments.app, _SITES)['id']}/config/appsettings"
+    settings: dict[str, str] = portal.arm("POST", f"{path}/list")["properties"]
+    if arguments.value is not None:
+        settings[arguments.name] = arguments.value
+    elif arguments.name in settings:
+        del settings[arguments.name]
+    else:
+        known = ", ".join(sorted(settings)) or "none"
+        raise CommandError(f"{arguments.app} has no app setting {arguments.name!r}; it has: {known}.")
+    portal.arm("PUT", path, {"properties": settings}, doing=f"restarting {arguments.app}")
+    change = "removed" if arguments.value is None else "set"
+    say(f"The app setting {arguments.name} of {arguments.app} is {change}; the app has restarted.")
 
 
-def _set_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
-    _change_settings(portal, arguments, lambda settings: {**settings, arguments.name: arguments.value})
-    say(f"The app setting {arguments.name} of {arguments.app} is set; the app has started again.")
-
-
-def _remove_setting(portal: _Portal, arguments: argparse.Namespace) -> None:
-    def without(settings: dict[str, str]) -> dict[str, str]:
-        if arguments.name not in settings:
-            known = ", ".join(sorted(settings)) or "none"
-            raise CommandError(f"{arguments.app} has no app setting {arguments.name!r}; it has: {known}.")
-        return {name: value for name, value in settings.items() if name != arguments.name}
-
-    _change_settings(portal, arguments, without)
-    say(f"The app setting {arguments.name} of {arguments.app} is removed; the app has started again.")
-
-
-def _change_settings(
-    portal: _Portal, arguments: argparse.Namespace, change: Callable[[dict[str, str]], dict[str, str]]
-) -> None:
-    settings = f"{portal.find(arguments.app, _SITES)['id']}/config/appsettings"
-    before: dict[str, str] = portal.arm("POST", f"{settings}/list")["properties"]
-    portal.arm("PUT", settings, {"properties": change(before)}, doing=f"starting {arguments.app} again")
-
-
-def _set_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
-    _patch_tags(portal, arguments.what, "Merge", {arguments.key: arguments.value})
-    say(f"{arguments.what} has the tag {arguments.key} = {arguments.value}.")
-
-
-def _remove_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
-    resource = portal.find(arguments.what)
+def _change_tag(portal: _Portal, arguments: argparse.Namespace) -> None:
+    """Without a value the tag is removed."""
+    resource, key, value = portal.find(arguments.what), arguments.key, arguments.value
     tags = resource.get("tags", {})
-    if arguments.key.lower() not in (name.lower() for name in tags):
-        known = ", ".join(tags) or "none"
-        raise CommandError(f"{resource['name']} has no tag {arguments.key!r}; it has: {known}.")
-    _patch_tags(portal, resource["id"], "Delete", {arguments.key: ""})
-    say(f"{resource['name']} has no tag {arguments.key} any more.")
-
-
-def _patch_tags(portal: _Portal, what: str, operation: str, tags: dict[str, str]) -> None:
-    path = f"{portal.find(what)['id']}/providers/Microsoft.Resources/tags/default"
-    portal.arm("PATCH", path, {"operation": operation, "properties": {"tags": tags}})
+    if value is None and key.lower() not in map(str.lower, tags):
+        raise CommandError(f"{resource['name']} has no tag {key!r}; it has: {', '.join(tags) or 'none'}.")
+    operation = "Delete" if value is None else "Merge"
+    body = {"operation": operation, "properties": {"tags": {key: value or ""}}}
+    portal.arm("PATCH", f"{resource['id']}/providers/Microsoft.Resources/tags/default", body)
+    change = f"has no tag {key} any more" if value is None else f"has the tag {key} = {value}"
+    say(f"{resource['name']} {change}.")
 
 
 def _set(portal: _Portal, arguments: argparse.Namespace) -> None:
     resource = portal.find(arguments.what)
-    value = _value(arguments.value)
-    body: object = value
+    try:
+        body: object = json.loads(arguments.value)  # so that `true` and `5` are no strings
+    except ValueError:
+        body = arguments.value
     for name in reversed(arguments.path.split(".")):
         body = {name: body}
     portal.arm("PATCH", resource["id"], body, doing=f"changing {resource['name']}")
-    after = portal.find(resource["id"])
-    was, now = (json.dumps(_member(one, arguments.path)) for one in (resource, after))
-    say(f"{resource['name']}: {arguments.path} {was} → {now}")
+    before = json.dumps(_member(resource, arguments.path))
+    after = json.dumps(_member(portal.find(resource["id"]), arguments.path))
+    say(f"{resource['name']}: {arguments.path} {before} → {after}")
 
 
 def _member(value: Any, path: str) -> Any:
     for name in path.split("."):
         value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
     return value
-
-
-def _value(text: str) -> object:
-    """JSON where it is JSON, so that `true` and `5` are what they look like; else the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _delete(portal: _Portal, arguments: argparse.Namespace) -> None:
@@ -200,29 +177,28 @@ def _add_lock(portal: _Portal, arguments: argparse.Namespace) -> None:
 
 def _remove_lock(portal: _Portal, arguments: argparse.Namespace) -> None:
     resource = portal.find(arguments.what)
-    locks = [
-        one
-        for one in portal.resources()
-        if one["type"].lower() == _LOCKS.lower() and ids.same(ids.parse(one["id"])[0], resource["id"])
-    ]
-    chosen = [one for one in locks if arguments.name is None or one["name"].lower() == arguments.name.lower()]
+    locks = {
+        lock["name"]: lock["id"]
+        for lock in portal.resources()
+        if lock["type"].lower() == _LOCKS.lower() and ids.same(ids.parse(lock["id"])[0], resource["id"])
+    }
+    chosen = [name for name in locks if arguments.name is None or name.lower() == arguments.name.lower()]
     if len(chosen) != 1:
-        known = ", ".join(one["name"] for one in locks) or "none"
+        known = ", ".join(locks) or "none"
         raise CommandError(f"which lock of {resource['name']}? It has: {known}. Name it with --name.")
-    portal.arm("DELETE", chosen[0]["id"])
-    say(f"{resource['name']} has no lock {chosen[0]['name']} any more.")
+    portal.arm("DELETE", locks[chosen[0]])
+    say(f"{resource['name']} has no lock {chosen[0]} any more.")
 
 
 def _purge(portal: _Portal, arguments: argparse.Namespace) -> None:
-    kept: list[Resource] = portal.arm("GET", _DELETED)["value"]
-    found = [one for one in kept if arguments.name.lower() in {one["name"].lower(), one["id"].lower()}]
-    if len(found) != 1:
-        listed = "".join(f"\n  {one['id']}" for one in (found or kept)) or " none."
-        what = (
-            "stands for several deleted model accounts" if found else "is no deleted model account; there are"
-        )
-        raise CommandError(f"{arguments.name!r} {what}:{listed}")
-    portal.arm("DELETE", found[0]["id"], doing=f"purging {arguments.name}")
+    deleted: list[Resource] = portal.arm("GET", _DELETED)["value"]
+    name = arguments.name.lower()
+    matching = [account for account in deleted if name in {account["name"].lower(), account["id"].lower()}]
+    if len(matching) != 1:
+        listed = "".join(f"\n  {account['id']}" for account in (matching or deleted)) or " none."
+        problem = "stands for several deleted accounts" if matching else "is no deleted account; there are"
+        raise CommandError(f"{arguments.name!r} {problem}:{listed}")
+    portal.arm("DELETE", matching[0]["id"], doing=f"purging {arguments.name}")
     say(f"The model account {arguments.name} is purged: its name is free again.")
 
 
@@ -240,18 +216,17 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--deleted", action="store_true", help="deleted model accounts that are still kept")
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    setting = verbs.add_parser("setting", help="set or remove an app setting").add_subparsers(
-        metavar="VERB", required=True
-    )
-    change = "set an app setting; the app starts again"
-    _verb(setting, "set", change, _set_setting, "app", "name", "value")
-    _verb(setting, "remove", "remove an app setting; the app starts again", _remove_setting, "app", "name")
+    setting = _group(verbs, "setting", "set or remove an app setting")
+    summary = "set an app setting; the app restarts"
+    _verb(setting, "set", summary, _change_setting, "app", "name", "value")
+    summary = "remove an app setting; the app restarts"
+    _verb(setting, "remove", summary, _change_setting, "app", "name").set_defaults(value=None)
 
-    tag = verbs.add_parser("tag", help="set or remove a tag").add_subparsers(metavar="VERB", required=True)
-    _verb(tag, "set", "set a tag", _set_tag, "what", "key", "value")
-    _verb(tag, "remove", "remove a tag", _remove_tag, "what", "key")
+    tag = _group(verbs, "tag", "set or remove a tag")
+    _verb(tag, "set", "set a tag", _change_tag, "what", "key", "value")
+    _verb(tag, "remove", "remove a tag", _change_tag, "what", "key").set_defaults(value=None)
 
-    lock = verbs.add_parser("lock", help="add or remove a lock").add_subparsers(metavar="VERB", required=True)
+    lock = _group(verbs, "lock", "add or remove a lock")
     add = _verb(lock, "add", "lock a resource, with all below it", _add_lock, "what")
     add.add_argument("--level", choices=_LEVELS, default=_LEVELS[0], help=f"default {_LEVELS[0]}")
     add.add_argument("--name", default="portal", help="the lock's name (default portal)")
@@ -264,12 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _group(verbs: _Verbs, name: str, summary: str) -> _Verbs:
+    return verbs.add_parser(name, help=summary).add_subparsers(metavar="VERB", required=True)
+
+
 def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage] # argparse names no public type
-    name: str,
-    summary: str,
-    action: _Action,
-    *positional: str,
+    verbs: _Verbs, name: str, summary: str, action: _Action, *positional: str
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     for argument in positional:

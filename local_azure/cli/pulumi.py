@@ -21,26 +21,11 @@ from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 STACK = "local"
 BACKEND_VARIABLE = "PULUMI_BACKEND_URL"
 
-# Commands that need a stack; the others work without one, or make one themselves.
-_NEED_STACK = frozenset(
-    {
-        "preview",
-        "pre",
-        "up",
-        "update",
-        "refresh",
-        "destroy",
-        "down",
-        "dn",
-        "cancel",
-        "config",
-        "state",
-        "import",
-    }
-)
 # Commands that trust the state about what exists, unless they refresh it.
-_COMPARE_STATE = (["preview"], ["pre"], ["up"], ["update"])
-_USE_RESOURCES = (*_COMPARE_STATE, ["refresh"], ["destroy"], ["down"], ["dn"], ["import"])
+_COMPARE_STATE = frozenset({"preview", "pre", "up", "update"})
+_USE_RESOURCES = _COMPARE_STATE | {"refresh", "destroy", "down", "dn", "import"}
+# Commands that need a stack; the others work without one, or create one themselves.
+_NEED_STACK = _USE_RESOURCES | {"cancel", "config", "state"}
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -51,9 +36,9 @@ def pulumi(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quiet: bool = False) -> NoReturn:
-    """The process is replaced, so that signals and exit code are Pulumi's own. Raises CommandError.
+    """Replaces the process by Pulumi, so that signals and exit code are Pulumi's own. Raises CommandError.
 
-    `default_stack` is made where it does not exist; None: Pulumi's own ways of choosing a stack.
+    `default_stack` is created where it does not exist; None: Pulumi chooses the stack.
     """
     try:
         cli = require(without_shims(os.environ))
@@ -61,46 +46,46 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
         raise CommandError(str(error)) from error
     program = str(cli.path)
     if words[:1] == ["version"] or not words or {"-h", "--help"} & set(words):
-        os.execve(program, [program, *words], os.environ)  # noqa: S606 # asks for nothing that runs
+        os.execve(program, [program, *words], os.environ)  # noqa: S606 # needs no local Azure
     run = ensure_running(home)
     make_folders(home)
     environment = start_environment(pulumi_environment(home, run, os.environ))
     own_backend = os.environ.get(BACKEND_VARIABLE, "")
     if default_stack is None and own_backend.startswith("file://"):
-        environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` that keeps a state of its own
+        environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` with a state of its own
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
     folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
     project = _project(folder)
-    stack = _named_stack(words) or environment.get("PULUMI_STACK")
+    stack = _option(words, "-s", "--stack") or environment.get("PULUMI_STACK")
+    backend = backend_folder(environment[BACKEND_VARIABLE])
     if project is not None:
-        backend = backend_folder(environment[BACKEND_VARIABLE])
-        _clear_stranded(backend, project, stack)
-        uses_resources = _command(words)[:1] in _USE_RESOURCES
-        if stack is not None and uses_resources and runner_resources(home, project, stack):
+        # Of every stack when none is named: the CLI lists no stack while a state is incomplete.
+        for locked_stack in locked_stacks(backend, project) if stack is None else [stack]:
+            for message in clear_stranded(backend, project, locked_stack):
+                note(f"Local Azure: {message}.")
+    if project is not None and stack is not None:
+        command = "".join(_command(words)[:1])
+        states = home.backend / ".pulumi" / "stacks" / project
+        if command in _USE_RESOURCES and runner_resources(home, project, stack):
             raise CommandError(
-                f"the minimal runner made the stack {stack}, and Pulumi knows nothing of its resources: "
-                "`make down` takes them down, then run this again."
+                f"the minimal runner made the stack {stack}, so its resources are not in Pulumi's state: "
+                "run `make down`, which deletes them, then this command again."
             )
-        if (
-            stack is not None
-            and stack == default_stack
-            and _needs_stack(words)
-            and not _exists(home, project, stack)
-        ):
+        exists = any((states / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
+        if stack == default_stack and _needs_stack(words) and not exists:
             _create(program, environment, stack, folder)
         if (
-            stack is not None
-            and _command(words)[:1] in _COMPARE_STATE
+            command in _COMPARE_STATE
             and not any(word.startswith("--refresh") for word in words)
             and _has_pending_deletions(backend, project, stack)
         ):
-            note("Local Azure: the last run was killed while it deleted: --refresh is added.")
+            note("Local Azure: the last run was killed while it deleted resources: --refresh is added.")
             words = [*words, "--refresh"]
     if not quiet:
         note(f"Local Azure: Pulumi {cli.version} ({program}), stack {stack}.")
     sys.stdout.flush()
-    os.execve(program, [program, *words], environment)  # noqa: S606 # no shell is wanted
+    os.execve(program, [program, *words], environment)  # noqa: S606 # without a shell
 
 
 def backend_folder(url: str) -> Path:
@@ -109,13 +94,13 @@ def backend_folder(url: str) -> Path:
 
 
 def make_folders(home: Home) -> None:
-    """What the CLI expects to be there."""
+    """Creates the folders that the CLI expects."""
     home.backend.mkdir(exist_ok=True)
     home.pulumi_home.mkdir(exist_ok=True)
 
 
 def without_shims(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without the folders that `exec` puts on PATH, of any home: they lead back here."""
+    """`environment` without the shims of `exec` on PATH, of any home: they would start this program again."""
     folders = environment.get("PATH", os.defpath).split(os.pathsep)
     path = os.pathsep.join(folder for folder in folders if not Home(Path(folder).parent).is_made)
     return {**environment, "PATH": path}
@@ -125,18 +110,11 @@ def _create(program: str, environment: Mapping[str, str], stack: str, folder: Pa
     command = [program, "stack", "init", stack, "--non-interactive"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CommandError(f"the stack {stack} could not be made:\n{(done.stderr or done.stdout).strip()}")
-
-
-def _clear_stranded(backend: Path, project: str, stack: str | None) -> None:
-    """Of every stack where none is named: the CLI lists none while the state of one is cut off."""
-    for locked_stack in locked_stacks(backend, project) if stack is None else [stack]:
-        for message in clear_stranded(backend, project, locked_stack):
-            note(f"Local Azure: {message}.")
+        raise CommandError(f"the stack {stack} could not be created:\n{(done.stderr or done.stdout).strip()}")
 
 
 def _command(words: list[str]) -> list[str]:
-    """The command and what it is given, as `stack ls`, without options."""
+    """The command with its arguments, as `stack ls`, without options."""
     values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
     return [word for number, word in enumerate(words) if number not in values and not word.startswith("-")]
 
@@ -148,10 +126,6 @@ def _needs_stack(words: list[str]) -> bool:
     if command[0] == "stack":
         return len(command) == 1 or command[1] not in _STACK_COMMANDS_WITHOUT
     return command[0] in _NEED_STACK
-
-
-def _named_stack(words: list[str]) -> str | None:
-    return _option(words, "-s", "--stack")
 
 
 def _option(words: list[str], short: str, long: str) -> str | None:
@@ -166,13 +140,8 @@ def _option(words: list[str], short: str, long: str) -> str | None:
     return None
 
 
-def _exists(home: Home, project: str, stack: str) -> bool:
-    folder = home.backend / ".pulumi" / "stacks" / project
-    return any((folder / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
-
-
 def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:
-    """Whether the state has resources that are gone by now: Azure completes a deletion that it accepted."""
+    """Whether the state has resources that are deleted by now: Azure completes an accepted deletion."""
     try:
         checkpoint = json.loads(state_file(backend, project, stack).read_bytes())
         pending = checkpoint["checkpoint"]["latest"]["pending_operations"]
@@ -191,5 +160,5 @@ def _project(start: Path) -> str | None:
                 try:
                     return str(yaml.safe_load((folder / name).read_bytes())["name"])
                 except (OSError, yaml.YAMLError, KeyError, TypeError):
-                    return None  # Pulumi itself says what is wrong with the file
+                    return None  # Pulumi itself reports the problem of the file
     return None

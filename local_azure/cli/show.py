@@ -36,21 +36,21 @@ def logs(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _follow(folder: Path, names: list[str] | None, ends: dict[str, int]) -> None:
-    """Until Ctrl-C; logs that appear meanwhile are shown too when all are."""
+    """Until Ctrl-C; without `names` also logs that appear meanwhile."""
     while True:
         files = [folder / f"{name}.log" for name in names] if names else sorted(folder.glob("*.log"))
         for file in files:
             size, end = file.stat().st_size if file.exists() else 0, ends.get(file.stem, 0)
             if size < end:
-                end = 0  # it was moved to NAME.1 and begun anew
-            with_newline = b""
+                end = 0  # its content was moved to NAME.1
             if size > end:
                 with file.open("rb") as content:
                     content.seek(end)
-                    with_newline = content.read().rpartition(b"\n")[0]
+                    complete, newline, _ = content.read().rpartition(b"\n")
                 prefix = "" if names and len(names) == 1 else f"{file.stem}: "
-                _print(with_newline.decode(errors="replace").splitlines(), prefix)
-            ends[file.stem] = end + (len(with_newline) + 1 if with_newline else 0)
+                _print(complete.decode(errors="replace").splitlines(), prefix)
+                end += len(complete + newline)
+            ends[file.stem] = end
         time.sleep(0.3)
 
 
@@ -63,14 +63,14 @@ def keys(home: Home, arguments: argparse.Namespace) -> int:
     run = running(home)
     site = named(home, _SITES, arguments.app, "function app")
     answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
-    there: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
+    host_keys: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
     if arguments.name is None:
-        for name, value in there.items():
+        for name, value in host_keys.items():
             say(f"{name}  {value}")
         return 0
-    if arguments.name not in there:
-        raise CommandError(f"{site['name']} has no key {arguments.name!r}; there are: {', '.join(there)}.")
-    say(there[arguments.name])
+    if arguments.name not in host_keys:
+        raise CommandError(f"{site['name']} has no key {arguments.name!r}; it has: {', '.join(host_keys)}.")
+    say(host_keys[arguments.name])
     return 0
 
 
@@ -78,10 +78,10 @@ def rows(home: Home, arguments: argparse.Namespace) -> int:
     running(home)
     account = named(home, _ACCOUNTS, arguments.account, "storage account")
     endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
-    found = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
-    count = f"{len(found)} row{'' if len(found) == 1 else 's'}"
+    entities = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
+    count = f"{len(entities)} row{'' if len(entities) == 1 else 's'}"
     note(f"{arguments.table} in storage account {account['name']}: {count}")
-    for entity in found:
+    for entity in entities:
         say("\n".join(_entity_lines(entity)))
     return 0
 
@@ -89,7 +89,7 @@ def rows(home: Home, arguments: argparse.Namespace) -> int:
 def _entities(
     home: Home, endpoint: str, table: str, account: str, partition: str | None
 ) -> list[Mapping[str, Any]]:
-    # Loaded here: the Azure SDK takes longer than any other command.
+    # Imported here: the Azure SDK takes longer than all of any other command.
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
     from azure.data.tables import TableClient  # noqa: PLC0415
 
@@ -107,7 +107,7 @@ def _entities(
         except ResourceNotFoundError as error:
             raise CommandError(f"storage account {account} has no table {table!r}.") from error
         except HttpResponseError as error:
-            raise CommandError(f"storage account {account} refused: {error.message}") from error
+            raise CommandError(f"storage account {account} rejects the query: {error.message}") from error
 
 
 def _entity_lines(entity: Mapping[str, Any]) -> list[str]:
@@ -128,14 +128,14 @@ def running(home: Home) -> Run:
 
 
 def named(home: Home, resource_type: str, name: str | None, kind: str) -> Resource:
-    """The resource of that name; without a name, the only one there is. Raises CommandError."""
-    there = Store(home.store_file).list(resource_type)
-    names = ", ".join(resource["name"] for resource in there) or "none"
-    if name is None and len(there) == 1:
-        return there[0]
-    for resource in there:
-        if name is not None and resource["name"].lower() == name.lower():
-            return resource
+    """The resource of that name; without a name, the only one of its type. Raises CommandError."""
+    resources = Store(home.store_file).list(resource_type)
+    candidates = [
+        resource for resource in resources if name is None or resource["name"].lower() == name.lower()
+    ]
+    if candidates and (name is not None or len(candidates) == 1):
+        return candidates[0]
+    names = ", ".join(resource["name"] for resource in resources) or "none"
     if name is None:
         raise CommandError(f"which {kind}? There are: {names}.")
     raise CommandError(f"there is no {kind} {name!r}; there are: {names}.")

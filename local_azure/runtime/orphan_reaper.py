@@ -1,9 +1,8 @@
-"""Ends what the daemon started when the daemon is gone, however it went.
+"""Ends the children of the daemon when the daemon has ended or was killed.
 
-Run as `python -I -S orphan_reaper.py`, with a pipe of the daemon as standard input: a
-line `+PID` names a process group, `-PID` takes it back, and the end of the pipe
-means that no daemon is left. Linux could ask the kernel for this
-(PR_SET_PDEATHSIG), macOS cannot.
+Run as `python -I -S orphan_reaper.py`, with a pipe of the daemon as standard input: a line `+PID` adds a
+process group, `-PID` removes it, and the end of the pipe means that the daemon is gone. Linux has this in the
+kernel (PR_SET_PDEATHSIG), macOS has not.
 """
 
 import os
@@ -11,8 +10,8 @@ import signal
 import sys
 import time
 
-PATIENCE = 3.0
-"""Seconds between asking and killing."""
+GRACE_PERIOD = 3.0
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
         else:
             groups.discard(int(line[1:]))
     left = [group for group in groups if _signal(group, signal.SIGTERM)]
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + GRACE_PERIOD
     while left and time.monotonic() < deadline:
         time.sleep(0.05)
         left = [group for group in left if _signal(group, 0)]

@@ -1,7 +1,7 @@
-"""Ports of local Azure's endpoints: chosen once, remembered, and held again after a restart.
+"""Ports of local Azure's endpoints: chosen at the first start and the same after a restart.
 
-Endpoints stand in the Pulumi state and in app settings, so a port that changed
-with every start would make every stack differ from its state.
+Pulumi's state and app settings contain the endpoints: if a port changed with every start, every stack would
+differ from its state.
 """
 
 import json
@@ -11,47 +11,47 @@ import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import psutil
 
+from local_azure import whole_file
+
 ADDRESS = "127.0.0.1"
 
-# Below the ranges from which Linux (32768-60999) and macOS (49152-65535) take the
-# ports of outgoing connections: one of those would sooner or later sit on a
-# remembered port while local Azure is stopped.
+# Below the ranges from which Linux (32768-60999) and macOS (49152-65535) take the ports of outgoing
+# connections, any of which might take a remembered port while local Azure is stopped.
 _RANGE = range(20000, 32000)
 RANGE_VARIABLE = "LOCAL_AZURE_PORTS"
-"""Names another range, as `20000-20999`: new ports are taken from it, remembered ones stay."""
+"""Another range for new ports, as `20000-20999`; remembered ports stay."""
 
 
 class PortRangeError(Exception):
-    """What the variable says is no range of ports."""
+    """The value of the variable is not a range of ports."""
 
 
 class PortTakenError(Exception):
-    """A remembered port that somebody else listens on; the message names both and the cure."""
+    """Another process listens on a remembered port."""
 
 
 class Ports:
-    """Remembered ports by what they belong to, such as `gateway` or `site <id> scm`."""
+    """Remembered ports by the name of their endpoint, such as `gateway` or `site <id> scm`."""
 
     def __init__(self, file: Path, *, renew_taken: bool = False) -> None:
-        """With `renew_taken`, a port that is taken is replaced, and its name added to `renewed`."""
+        """With `renew_taken`, a port in use is replaced, and its name added to `renewed`."""
         self._file = file
         self._renew_taken = renew_taken
         self._ports = _load(file)
         self.renewed: list[str] = []
 
     def ask(self, name: str, port: int) -> None:
-        """Remembers a port that a person chose."""
+        """Remembers a port that the user chose."""
         self._ports[name] = port
         self._save()
 
     def hold(self, name: str, *, renew: bool = False) -> socket.socket:
         """A socket that listens on the port of `name` on 127.0.0.1. Raises PortTakenError.
 
-        `renew` is for an endpoint that stands in no state: it gets a new port when its own is taken.
+        `renew` is for an endpoint that no state contains: it gets a new port when its own is in use.
         """
         port = self._ports.get(name)
         if port is not None:
@@ -87,16 +87,13 @@ class Ports:
             self._save()
 
     def _save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(f".{self._file.name}.tmp")
-        temporary.write_text(json.dumps(self._ports, indent=1) + "\n")
-        temporary.replace(self._file)
+        whole_file.write(self._file, json.dumps(self._ports, indent=1).encode() + b"\n", 0o644)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, for a child that opens it itself.
+    """A port without a listener, for a child that opens it itself.
 
-    It is never given out again by this process: until the child has opened it, it looks free.
+    This process never returns it again: until the child has opened it, it looks free.
     """
     with _listen_anywhere(set()) as held:
         port: int = held.getsockname()[1]
@@ -167,7 +164,6 @@ def _holder(port: int) -> str:
 
 def _load(file: Path) -> dict[str, int]:
     try:
-        content: object = json.loads(file.read_text())
+        return json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return cast("dict[str, int]", content) if isinstance(content, dict) else {}

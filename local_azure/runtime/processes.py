@@ -1,4 +1,4 @@
-"""Child processes that are started, watched, started again and never left behind."""
+"""Child processes: started, restarted when they end, and ended with the daemon."""
 
 import asyncio
 import logging
@@ -10,27 +10,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 log = logging.getLogger(__name__)
 
 LOG_LIMIT = 5 * 1024 * 1024
-"""Bytes of one log file; the last so many of a longer one move to a second file, `NAME.1`.
+"""Bytes of a log file; the end of a longer one, of this size, moves to a second file, `NAME.1`.
 
-A log takes twice this much, and what the child writes between two looks.
+The files of a log have twice this size together, and the output between two checks.
 """
 
-STOP_PATIENCE = 5.0
+GRACE_PERIOD = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
 _LOG_CHECK = 1.0
-_FIRST_BACKOFF = 0.1
-_LAST_BACKOFF = 10.0
-_LONG_ENOUGH = 30.0
-"""Seconds of running after which a death counts as the first one again."""
+_MIN_BACKOFF = 0.1
+_MAX_BACKOFF = 10.0
+_BACKOFF_RESET = 30.0
+"""A child that ran for so many seconds restarts after the shortest pause."""
 
-# The child waits for its environment until the orphan reaper knows it, so that a daemon
-# killed between the two leaves nothing: the pipe ends too early and the wrapper exits.
+# The child waits for its environment until it is registered with the orphan reaper: if the daemon is killed
+# in between, the pipe ends too early, and the wrapper exits.
 _EXEC_WRAPPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("exec_wrapper.py")))
 
 
@@ -39,7 +38,7 @@ class Command:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    """The whole environment of the child: nothing of the daemon's own is added."""
+    """The complete environment of the child, which inherits no variable of the daemon."""
     cwd: Path
     log: Path
     pass_fds: tuple[int, ...] = ()
@@ -50,11 +49,11 @@ class ProcessError(Exception):
 
 
 Ready = Callable[[int], Awaitable[bool]]
-"""Asked with the child's process id, again and again until it answers True."""
+"""Called with the child's process id until it returns True."""
 
 
 class Supervised:
-    """One child process. Get one by `await Supervised.start(...)`; all of it belongs to one event loop."""
+    """A child process that `await Supervised.start(...)` has started; for use in a single event loop."""
 
     def __init__(self, command: Command, ready: Ready, deadline: float) -> None:
         self.command = command
@@ -68,11 +67,10 @@ class Supervised:
 
     @classmethod
     async def start(cls, command: Command, ready: Ready, deadline: float) -> "Supervised":
-        """Starts the command and returns when `ready` answers True.
+        """Starts the command and returns when `ready` returns True.
 
-        `deadline` is in seconds, for this start and for each later one. Raises
-        ProcessError when the child ends before it is ready or is not ready in
-        time; it is then no longer running.
+        `deadline` is in seconds, for this start and for each restart. Raises ProcessError, with the child
+        ended, when the child ends before it is ready or is not ready in time.
         """
         supervised = cls(command, ready, deadline)
         try:
@@ -85,7 +83,7 @@ class Supervised:
 
     @property
     def alive(self) -> bool:
-        """The child runs and has answered as ready since it was last started."""
+        """The child runs and was ready since its last start."""
         return self._is_ready and self._process is not None and self._process.returncode is None
 
     @property
@@ -122,7 +120,7 @@ class Supervised:
             )
         self._process = process
         _orphan_reaper.add(process.pid)
-        assert process.stdin is not None  # noqa: S101 # asked for above
+        assert process.stdin is not None  # noqa: S101 # a pipe, see above
         with suppress(OSError):
             process.stdin.write(environment)
             process.stdin.close()
@@ -133,7 +131,7 @@ class Supervised:
         name, loop = self.command.name, asyncio.get_running_loop()
         end, pause = loop.time() + self._deadline, 0.01
         while True:
-            ended = process.returncode is not None  # asked first: what it did before its end counts
+            ended = process.returncode is not None  # read first: it may become ready and then end
             if await self._ready(process.pid):
                 return
             await asyncio.to_thread(keep_small, self.command.log)
@@ -147,21 +145,19 @@ class Supervised:
             pause = min(pause * 1.5, 0.2)
 
     async def _keep(self) -> None:
-        """Waits for the child's death and starts it again, for ever."""
+        """Restarts the child each time it ends, until cancelled."""
         loop = asyncio.get_running_loop()
-        backoff = _FIRST_BACKOFF
+        backoff = _MIN_BACKOFF
         while True:
             started = loop.time()
             code = await self._wait_and_trim()
             self._is_ready = False
-            if loop.time() - started > _LONG_ENOUGH:
-                backoff = _FIRST_BACKOFF
-            log.warning(
-                "%s ended with code %s; starting it again in %.1f s", self.command.name, code, backoff
-            )
+            if loop.time() - started > _BACKOFF_RESET:
+                backoff = _MIN_BACKOFF
+            log.warning("%s ended with code %s; restarting it in %.1f s", self.command.name, code, backoff)
             await self._end()
             await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, _LAST_BACKOFF)
+            backoff = min(backoff * 2, _MAX_BACKOFF)
             self.restarts += 1
             try:
                 await self._launch()
@@ -185,12 +181,12 @@ class Supervised:
         process, self._process, self._is_ready = self._process, None, False
         if process is None:
             return
-        # The group too when the child itself is gone: its own children are of no use without it.
+        # The group also when the child itself is gone: its own children have no use without it.
         _signal_group(process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), STOP_PATIENCE)
+            await asyncio.wait_for(process.wait(), GRACE_PERIOD)
         except TimeoutError:
-            log.warning("%s did not end within %g s and is killed", self.command.name, STOP_PATIENCE)
+            log.warning("%s did not end within %g s and is killed", self.command.name, GRACE_PERIOD)
         finally:
             _signal_group(process.pid, signal.SIGKILL)
             _orphan_reaper.remove(process.pid)
@@ -201,9 +197,9 @@ class Supervised:
 
 
 def last_lines(file: Path, count: int = 15, *, since: int = 0) -> str:
-    """The end of a log, as a paragraph to put behind a message; empty when there is none.
+    """The end of a log, as a paragraph for the end of a message; empty when there is no log.
 
-    `since` is the size in bytes from which on lines count; all do where the log was begun again.
+    Lines count from the offset `since` (bytes) on; all of them when the log is shorter, since it was emptied.
     """
     try:
         with file.open("rb") as content:
@@ -216,7 +212,7 @@ def last_lines(file: Path, count: int = 15, *, since: int = 0) -> str:
 
 
 def keep_small(file: Path) -> None:
-    """Keeps the end and empties: the child holds the file open, for appending, and goes on at its new end."""
+    """Moves the end of a long log to `NAME.1` and empties the log, which the child has open for appending."""
     try:
         size = file.stat().st_size
         if size > LOG_LIMIT:
@@ -229,15 +225,15 @@ def keep_small(file: Path) -> None:
 
 
 def _entries(command: Command) -> bytes:
-    """The environment as exec_wrapper.py reads it. Raises ProcessError for what no environment can hold."""
-    wrong = [
+    """The environment as exec_wrapper.py reads it. Raises ProcessError for a variable that cannot exist."""
+    invalid = [
         repr(name)
         for name, value in command.env.items()
         if not name or "=" in name or "\0" in name or "\0" in value
     ]
-    if wrong:
+    if invalid:
         raise ProcessError(
-            f"{command.name} cannot start: the environment cannot hold {', '.join(wrong)} (a name is not "
+            f"{command.name} cannot start: the environment cannot hold {', '.join(invalid)} (a name is not "
             "empty and has no '=', and neither name nor value has a NUL); rename or remove the setting."
         )
     entries = (os.fsencode(f"{name}={value}") + b"\0" for name, value in command.env.items())
@@ -250,13 +246,13 @@ def _signal_group(group: int, number: int) -> None:
 
 
 def kill_all() -> None:
-    """Ends every child without asking: what is asked first saves what it holds."""
+    """Ends every child with SIGKILL: after a SIGTERM it would save its data."""
     for group in _orphan_reaper.groups:
         _signal_group(group, signal.SIGKILL)
 
 
 class _OrphanReaper:
-    """The daemon's end of orphan_reaper.py; one for all children, started with the first."""
+    """The process of orphan_reaper.py for all children, started with the first child."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -285,14 +281,11 @@ class _OrphanReaper:
         self._write("".join(f"+{group}\n" for group in self.groups))
 
     def _write(self, text: str) -> None:
-        if self._process is None:
-            return
-        pipe: IO[bytes] | None = self._process.stdin
         # A reaper that was killed is started again with the next child.
         with suppress(OSError, ValueError):
-            if pipe is not None:
-                pipe.write(text.encode())
-                pipe.flush()
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.write(text.encode())
+                self._process.stdin.flush()
 
 
 _orphan_reaper = _OrphanReaper()

@@ -32,11 +32,11 @@ TYPES: dict[str, ResourceType] = {
 
 BY_ARM_TYPE: dict[str, ResourceType] = {kind.arm_type.lower(): kind for kind in TYPES.values()}
 
-_FUNCTIONS: dict[str, Callable[[Azure, Inputs], Inputs]] = {**authorization.FUNCTIONS}
+_FUNCTIONS: dict[str, Callable[[Azure, Inputs], Inputs]] = authorization.FUNCTIONS
 
 
 class UnknownTokenError(Exception):
-    """A type or function that local Azure does not have; the text says which it has."""
+    """A type or function that local Azure lacks; the message lists those that it has."""
 
 
 def find_type(token: str) -> ResourceType:
@@ -44,20 +44,18 @@ def find_type(token: str) -> ResourceType:
     kind = TYPES.get(token)
     if kind is None:
         known = ", ".join(sorted(TYPES))
-        msg = (
+        raise UnknownTokenError(
             f"local Azure has no resource type {token}.{nearest(token, TYPES)} A stack with it can be "
             f"previewed and deployed on Azure only, unless the type is added to "
             f"local_azure/services/. It has: {known}"
         )
-        raise UnknownTokenError(msg)
     return kind
 
 
 def call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
-    """A function's result: one of its own, or the getter of a resource type (`…:getStorageAccount`).
+    """The outputs of a function: one of `_FUNCTIONS`, or the getter of a type (`…:getStorageAccount`).
 
-    Raises UnknownTokenError, ArmError 404 for a getter on what is not there;
-    UnknownTokenError also where one of the getter's arguments is missing.
+    Raises UnknownTokenError, also for a missing argument of a getter; ArmError 404 for a missing resource.
     """
     function = _FUNCTIONS.get(token)
     if function is not None:
@@ -65,14 +63,13 @@ def call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
     kind = TYPES.get(token.replace(":get", ":")) if ":get" in token else None
     if kind is None:
         known = [*_FUNCTIONS, *(_getter(name) for name in TYPES)]
-        msg = (
-            f"local Azure has no function {token}.{nearest(token, known)} It has: {', '.join(sorted(known))}"
+        listed = ", ".join(sorted(known))
+        raise UnknownTokenError(
+            f"local Azure has no function {token}.{nearest(token, known)} It has: {listed}"
         )
-        raise UnknownTokenError(msg)
     missing = [name for name in kind.path_inputs if name not in arguments]
     if missing:
-        msg = f"{token} needs {', '.join(missing)}"
-        raise UnknownTokenError(msg)
+        raise UnknownTokenError(f"{token} needs {', '.join(missing)}")
     resource = azure.store.require(kind.id_of(arguments))
     return {"id": resource["id"], **to_outputs(kind, resource)}
 

@@ -6,20 +6,12 @@ from typing import Any
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
 from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
+from local_azure.core.resource import Azure, ResourceType, string_rule
 from local_azure.core.store import TENANT_ID, Resource
 from local_azure.services.operationalinsights.resource_types import WORKSPACE_TYPE
 
 COMPONENT_TYPE = "Microsoft.Insights/components"
 _RETENTION_DAYS = (30, 60, 90, 120, 180, 270, 365, 550, 730)
-
-_name = string_rule(
-    "resourceName",
-    r"[^%&\\?/#<>:+\x00-\x1f]*[^%&\\?/#<>:+\x00-\x1f .]",
-    "a component's name takes up to 260 characters without %&\\?/#<>:+ and ends in no space or period",
-    maximum=260,
-)
 
 # ARM's own names start with a capital, some with an underscore; azure-native's do not.
 _RENAMES = {
@@ -49,33 +41,23 @@ _RENAMES = {
 }
 
 
-def _check(inputs: Inputs) -> list[Problem]:
-    return list(_name(inputs))
-
-
 def _validate(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     properties = resource.get("properties", {})
     workspace = properties.get("WorkspaceResourceId")
     if workspace is None:
-        raise ArmError(
-            400,
-            "BadRequest",
-            "Classic Application Insights resources are retired: workspaceResourceId is required.",
-        )
-    found = azure.store.get(workspace)
-    if found is None or found["type"] != WORKSPACE_TYPE:
-        raise ArmError(
-            404, "ResourceNotFound", f"The workspace '{workspace}' (workspaceResourceId) could not be found."
-        )
+        text = "Classic Application Insights resources are retired: workspaceResourceId is required."
+        raise ArmError(400, "BadRequest", text)
+    if (azure.store.get(workspace) or {}).get("type") != WORKSPACE_TYPE:
+        text = f"The workspace '{workspace}' (workspaceResourceId) could not be found."
+        raise ArmError(404, "ResourceNotFound", text)
     days = properties.get("RetentionInDays", 90)
     if days not in _RETENTION_DAYS:
-        allowed = ", ".join(str(one) for one in _RETENTION_DAYS)
+        allowed = ", ".join(map(str, _RETENTION_DAYS))
         raise ArmError(400, "InvalidParameter", f"retentionInDays is {days}; it is one of {allowed}.")
     sampling = properties.get("SamplingPercentage", 100)
     if not 0 < sampling <= 100:
-        raise ArmError(
-            400, "InvalidParameter", f"samplingPercentage is {sampling}; it is above 0 and at most 100."
-        )
+        text = f"samplingPercentage is {sampling}; it is above 0 and at most 100."
+        raise ArmError(400, "InvalidParameter", text)
 
 
 def _complete(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -108,7 +90,12 @@ TYPES = (
         f"/providers/{COMPONENT_TYPE}/{{resourceName}}",
         autoname=AutoName.RANDOM,
         renames=_RENAMES,
-        check=_check,
+        check=string_rule(
+            "resourceName",
+            r"[^%&\\?/#<>:+\x00-\x1f]*[^%&\\?/#<>:+\x00-\x1f .]",
+            "a component's name takes at most 260 characters, no %&\\?/#<>:+ and no space or period last",
+            maximum=260,
+        ),
         validate=_validate,
         complete=_complete,
     ),

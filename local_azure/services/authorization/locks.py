@@ -1,4 +1,4 @@
-"""Management locks: what they forbid, and where."""
+"""What management locks forbid."""
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
@@ -8,7 +8,7 @@ LOCK_TYPE = "Microsoft.Authorization/locks"
 
 
 def refuse_locked_delete(store: Store, resource_id: str) -> None:
-    """ArmError 409 where a lock of either level stands at the resource, above it or below it."""
+    """ArmError 409 for a lock of either level at the resource, above it or below it."""
     scopes = [
         scope
         for scope, _ in _locks(store)
@@ -19,7 +19,7 @@ def refuse_locked_delete(store: Store, resource_id: str) -> None:
 
 
 def refuse_locked_write(store: Store, resource_id: str) -> None:
-    """ArmError 409 where a ReadOnly lock stands at the resource or above it."""
+    """ArmError 409 for a ReadOnly lock at the resource or above it."""
     scopes = [
         scope
         for scope, level in _locks(store)
@@ -34,10 +34,10 @@ def _locks(store: Store) -> list[tuple[str, str]]:
 
 
 def _locked(resource_id: str, operation: str, scopes: list[str]) -> ArmError:
-    named = ",".join(f"'{scope}'" for scope in dict.fromkeys(scopes))
+    listed = ",".join(f"'{scope}'" for scope in dict.fromkeys(scopes))
     return ArmError(
         409,
         "ScopeLocked",
         f"The scope '{resource_id}' cannot perform {operation} operation because following scope(s) are "
-        f"locked: {named}. Please remove the lock and try again.",
+        f"locked: {listed}. Please remove the lock and try again.",
     )

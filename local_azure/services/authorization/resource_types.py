@@ -1,8 +1,9 @@
-"""Microsoft.Authorization: role assignments, custom roles, management locks, and who is signed in."""
+"""Microsoft.Authorization: role assignments, custom roles, management locks, the client configuration."""
 
 import re
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from local_azure.core import access, ids
@@ -13,7 +14,7 @@ from local_azure.core.schema import Problem
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource, Store
 from local_azure.services.authorization.locks import LOCK_TYPE
 
-# The Azure CLI's own application id: what getClientConfig answers for a person signed in with `az login`.
+# The application id of the Azure CLI: getClientConfig returns it for a person signed in with `az login`.
 _CLI_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 _lock_name = string_rule(
@@ -24,7 +25,7 @@ _lock_name = string_rule(
 )
 
 
-def client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
+def _client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
     return {
         "clientId": _CLI_CLIENT_ID,
         "objectId": DEVELOPER_PRINCIPAL_ID,
@@ -33,39 +34,36 @@ def client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
     }
 
 
-def principal_type(store: Store, principal_id: str) -> str | None:
-    """`User` for the developer, `ServicePrincipal` for a managed identity, None for nobody."""
+def _principal_type(store: Store, principal_id: str) -> str | None:
+    """`User` for the developer, `ServicePrincipal` for a managed identity, None for an unknown id."""
     if principal_id.lower() == DEVELOPER_PRINCIPAL_ID:
         return "User"
     if access.identity_by_principal_id(store, principal_id) is not None:
         return "ServicePrincipal"
-    assigned = (one.get("identity", {}).get("principalId", "") for one in store.list())
-    return "ServicePrincipal" if principal_id.lower() in (one.lower() for one in assigned) else None
+    system_assigned = (resource.get("identity", {}).get("principalId", "") for resource in store.list())
+    return "ServicePrincipal" if principal_id.lower() in map(str.lower, system_assigned) else None
 
 
-def refuse_role_assignment(store: Store, assignment: Resource, previous: Resource | None) -> None:
-    """ArmError for what Azure refuses in a role assignment."""
-    properties = assignment.get("properties", {})
+def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource | None) -> None:
+    store, properties = azure.store, assignment.get("properties", {})
     name, principal = assignment["name"], properties["principalId"]
     if not _is_guid(name):
-        raise ArmError(
-            400,
-            "InvalidRoleAssignmentId",
-            f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
-        )
+        text = f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID."
+        raise ArmError(400, "InvalidRoleAssignmentId", text)
     role = access.role_definition(store, properties["roleDefinitionId"])
     if role is None:
+        built_in = ", ".join(f"{definition.name} ({definition.guid})" for definition in access.BUILT_IN_ROLES)
         raise ArmError(
             400,
             "RoleDefinitionDoesNotExist",
             f"The specified role definition with ID '{properties['roleDefinitionId']}' does not exist. Local "
-            f"Azure knows: {', '.join(f'{one.name} ({one.guid})' for one in access.BUILT_IN_ROLES)}.",
+            f"Azure has: {built_in}.",
         )
-    _refuse_scope(store, role.guid, ids.parse(assignment["id"])[0])
-    _refuse_condition(properties)
-    actual = principal_type(store, principal)
-    # A new identity takes minutes to reach the directory: Azure looks for it there unless the
-    # request says what it is (an#1010). Here it is always that new.
+    _validate_scope(store, role.guid, ids.parse(assignment["id"])[0])
+    _validate_condition(properties)
+    actual = _principal_type(store, principal)
+    # Azure looks a principal up in the directory, which lacks a new identity for minutes, unless the
+    # request has its principalType (an#1010). Here every identity is that new.
     if actual is None or (actual == "ServicePrincipal" and properties.get("principalType") != actual):
         raise ArmError(
             400,
@@ -77,11 +75,8 @@ def refuse_role_assignment(store: Store, assignment: Resource, previous: Resourc
         )
     key = _assignment_key(store, assignment)
     if previous is not None and _assignment_key(store, previous) != key:
-        raise ArmError(
-            400,
-            "RoleAssignmentUpdateNotPermitted",
-            "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-        )
+        text = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+        raise ArmError(400, "RoleAssignmentUpdateNotPermitted", text)
     for other in store.list(access.ROLE_ASSIGNMENT_TYPE):
         if not ids.same(other["id"], assignment["id"]) and _assignment_key(store, other) == key:
             raise ArmError(
@@ -92,12 +87,12 @@ def refuse_role_assignment(store: Store, assignment: Resource, previous: Resourc
             )
 
 
-def _refuse_scope(store: Store, role_guid: str, scope: str) -> None:
+def _validate_scope(store: Store, role_guid: str, scope: str) -> None:
     custom = access.custom_role_resource(store, role_guid)
     if custom is None:
         return
     allowed = custom.get("properties", {})["assignableScopes"]
-    if not any(ids.is_at_or_below(scope, one) for one in allowed):
+    if not any(ids.is_at_or_below(scope, assignable) for assignable in allowed):
         raise ArmError(
             400,
             "RoleAssignmentScopeNotAssignableToRoleDefinition",
@@ -106,36 +101,32 @@ def _refuse_scope(store: Store, role_guid: str, scope: str) -> None:
         )
 
 
-def _refuse_condition(properties: dict[str, Any]) -> None:
+def _validate_condition(properties: dict[str, Any]) -> None:
     condition, version = properties.get("condition"), properties.get("conditionVersion")
     if bool(condition) != bool(version):
-        raise ArmError(
-            400,
-            "InvalidRoleAssignmentCondition",
-            f"condition is {condition!r} and conditionVersion is {version!r}: they are given together.",
-        )
+        text = f"condition is {condition!r} and conditionVersion is {version!r}: each needs the other."
+        raise ArmError(400, "InvalidRoleAssignmentCondition", text)
     if not condition:
         return
     # "Currently the only accepted value is '2.0'" (azure-rest-api-specs, authorization).
     if version != "2.0":
-        raise ArmError(
-            400, "InvalidRoleAssignmentCondition", f"conditionVersion is '{version}'; its one value is '2.0'."
-        )
+        text = f"conditionVersion is '{version}'; its only value is '2.0'."
+        raise ArmError(400, "InvalidRoleAssignmentCondition", text)
     if not _balanced(condition) or not re.search(r"ActionMatches\s*\{|@\w+\[", condition):
         raise ArmError(
             400,
             "InvalidRoleAssignmentCondition",
-            "The condition is not valid: it is made of actions (ActionMatches{…}) and attributes "
+            "The condition is not valid: it consists of actions (ActionMatches{…}) and attributes "
             "(@Request[…], @Resource[…]) in matching brackets (Docs: Conditions format).",
         )
 
 
 def _balanced(condition: str) -> bool:
     opened: list[str] = []
-    for sign in re.sub(r"'[^']*'", "", condition):
-        if sign in "([{":
-            opened.append(sign)
-        elif sign in ")]}" and (not opened or opened.pop() + sign not in ("()", "[]", "{}")):
+    for character in re.sub(r"'[^']*'", "", condition):
+        if character in "([{":
+            opened.append(character)
+        elif character in ")]}" and (not opened or opened.pop() + character not in ("()", "[]", "{}")):
             return False
     return not opened
 
@@ -157,27 +148,24 @@ def _is_guid(text: str) -> bool:
         return False
 
 
-def _validate_assignment(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    refuse_role_assignment(azure.store, resource, previous)
-
-
 def _complete_assignment(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     resource.setdefault("properties", {})["scope"] = ids.parse(resource["id"])[0]
 
 
-def refuse_role_definition(store: Store, definition: Resource) -> None:
-    """ArmError for what Azure refuses in a custom role (Docs: Azure custom roles)."""
+def _validate_role_definition(azure: Azure, definition: Resource, _previous: Resource | None) -> None:
+    """Docs: Azure custom roles."""
     properties, name = definition.get("properties", {}), definition["name"]
     for code, reason in _role_problems(name, ids.parse(definition["id"])[0], properties):
         raise ArmError(400, code, reason)
-    role_name = properties["roleName"].lower()
-    same_name = [
-        one["name"]
-        for one in store.list(access.ROLE_DEFINITION_TYPE)
-        if one.get("properties", {})["roleName"].lower() == role_name
-        and not ids.same(one["id"], definition["id"])
+    names = [
+        *(role.name for role in access.BUILT_IN_ROLES),
+        *(
+            other.get("properties", {})["roleName"]
+            for other in azure.store.list(access.ROLE_DEFINITION_TYPE)
+            if not ids.same(other["id"], definition["id"])
+        ),
     ]
-    if same_name or any(one.name.lower() == role_name for one in access.BUILT_IN_ROLES):
+    if properties["roleName"].lower() in map(str.lower, names):
         raise ArmError(
             409,
             "RoleDefinitionWithSameNameExists",
@@ -188,27 +176,24 @@ def refuse_role_definition(store: Store, definition: Resource) -> None:
 
 def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not _is_guid(guid):
-        yield (
-            "RoleDefinitionIdInvalid",
-            f"The role definition ID '{guid}' is not valid: it must be a GUID.",
-        )
+        yield "RoleDefinitionIdInvalid", f"The role definition ID '{guid}' is not valid: it must be a GUID."
     name = properties.get("roleName", "")
     if not 1 <= len(name) <= 512:
         yield "InvalidRoleDefinitionName", f"roleName has {len(name)} characters; it takes 1 to 512."
     if properties.get("type", "CustomRole") != "CustomRole":
         yield "InvalidRoleDefinitionType", f"roleType is '{properties['type']}'; only CustomRole can be made."
     scopes = properties.get("assignableScopes", [])
-    known = ids.subscription(SUBSCRIPTION_ID)
-    wrong = [one for one in scopes if not ids.is_at_or_below(one, known)]
-    if not scopes or wrong:
+    subscription = ids.subscription(SUBSCRIPTION_ID)
+    outside = [assignable for assignable in scopes if not ids.is_at_or_below(assignable, subscription)]
+    if not scopes or outside:
         yield (
-            "LinkedInvalidPropertyId" if wrong else "InvalidAssignableScopes",
-            f"assignableScopes is {scopes}: at least one, each '{known}' or below it.",
+            "LinkedInvalidPropertyId" if outside else "InvalidAssignableScopes",
+            f"assignableScopes is {scopes}: at least one scope, all of them '{subscription}' or below it.",
         )
-    elif not any(ids.same(one, scope) for one in scopes):
+    elif not any(ids.same(assignable, scope) for assignable in scopes):
         yield (
             "AuthorizationFailed",
-            f"The role is made at '{scope}', which is not among its assignableScopes {scopes}.",
+            f"The role's own scope is '{scope}', which is not among its assignableScopes {scopes}.",
         )
     permissions = properties.get("permissions", [])
     if len(permissions) != 1:
@@ -216,11 +201,9 @@ def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterato
         return
     granted = [*permissions[0].get("actions", []), *permissions[0].get("dataActions", [])]
     if not granted:
-        yield (
-            "InvalidPermissions",
-            "permissions[0] has neither actions nor dataActions: the role grants nothing.",
-        )
-    for action in (one for listed in permissions[0].values() for one in listed):
+        text = "permissions[0] has neither actions nor dataActions: the role grants nothing."
+        yield "InvalidPermissions", text
+    for action in chain.from_iterable(permissions[0].values()):
         if not _ACTION.fullmatch(action):
             yield (
                 "InvalidActionOrNotAction",
@@ -228,12 +211,8 @@ def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterato
             )
 
 
-# `Microsoft.Web/sites/config/list/action`, `*/read`, `*`: whether a provider has it, is not known here.
+# `Microsoft.Web/sites/config/list/action`, `*/read`, `*`. The operations of providers are not known here.
 _ACTION = re.compile(r"\*|(\*|[A-Za-z]+(\.[A-Za-z]+)+)(/[A-Za-z0-9*._-]+)+")
-
-
-def _validate_role_definition(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    refuse_role_definition(azure.store, resource)
 
 
 def _complete_role_definition(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -252,17 +231,11 @@ def _refuse_assigned(azure: Azure, resource: Resource) -> None:
             )
 
 
-def _check_lock(inputs: Inputs) -> list[Problem]:
-    return [*_lock_name(inputs), *_lock_notes(inputs), *_lock_level(inputs)]
-
-
-def _lock_notes(inputs: Inputs) -> Iterator[Problem]:
+def _check_lock(inputs: Inputs) -> Iterator[Problem]:
+    yield from _lock_name(inputs)
     notes: Any = inputs.get("notes", "")
     if isinstance(notes, str) and len(notes) > 512:
         yield Problem("notes", f"'notes' has {len(notes)} characters; at most 512")
-
-
-def _lock_level(inputs: Inputs) -> Iterator[Problem]:
     if inputs.get("level") == "NotSpecified":
         yield Problem("level", "'level' is 'NotSpecified'; a lock is CanNotDelete or ReadOnly")
 
@@ -296,4 +269,4 @@ TYPES = (
     ),
 )
 
-FUNCTIONS = {"azure-native:authorization:getClientConfig": client_config}
+FUNCTIONS = {"azure-native:authorization:getClientConfig": _client_config}

@@ -1,7 +1,7 @@
-"""Model accounts that were deleted and not purged (Docs: Recover or purge deleted Azure AI resources).
+"""Soft-deleted Azure AI accounts (Docs: Recover or purge deleted Azure AI resources).
 
-Azure keeps one for 48 hours. So long, its name is taken in its group and region, its subdomain everywhere.
-It belongs to the subscription: it outlives its resource group.
+Azure keeps them for 48 hours, in which their name is taken in their group and region, their subdomain
+everywhere. They belong to the subscription: they outlive their resource group.
 """
 
 from datetime import timedelta
@@ -27,7 +27,7 @@ def id_of(account: Resource) -> str:
 
 
 def keep(azure: Azure, account: Resource) -> None:
-    """Notes an account that is being deleted."""
+    """Puts an account that is being deleted among the soft-deleted ones."""
     now = azure.now()
     dates = {"deletionDate": clock.text(now), "scheduledPurgeDate": clock.text(now + RETENTION)}
     properties = {**account.get("properties", {}), **dates, "provisioningState": "Deleted"}
@@ -36,48 +36,48 @@ def keep(azure: Azure, account: Resource) -> None:
 
 
 def remaining(azure: Azure) -> list[Resource]:
-    """The deleted accounts whose 48 hours are not over; those whose are, are gone for good."""
+    """The soft-deleted accounts. Those whose purge date is over leave the store."""
     now = clock.text(azure.now())
     kept: list[Resource] = []
-    for one in azure.store.list(TYPE):
-        if one.get("properties", {})["scheduledPurgeDate"] > now:
-            kept.append(one)
+    for account in azure.store.list(TYPE):
+        if account.get("properties", {})["scheduledPurgeDate"] > now:
+            kept.append(account)
         else:
-            azure.store.forget(one["id"])
+            azure.store.forget(account["id"])
     return kept
 
 
 def find(azure: Azure, deleted_id: str) -> Resource | None:
-    return next((one for one in remaining(azure) if ids.same(one["id"], deleted_id)), None)
+    return next((account for account in remaining(azure) if ids.same(account["id"], deleted_id)), None)
 
 
 def require(azure: Azure, deleted_id: str) -> Resource:
     """Raises ArmError 404."""
-    found = find(azure, deleted_id)
-    if found is None:
+    account = find(azure, deleted_id)
+    if account is None:
         raise ArmError(404, "ResourceNotFound", f"There is no deleted account '{deleted_id}'.")
-    return found
+    return account
 
 
 def purge(azure: Azure, deleted: Resource) -> None:
     azure.store.forget(deleted["id"])
 
 
-def restored(azure: Azure, account: Resource) -> Resource | None:
-    """The deleted account that a request with `restore` brings back, None where it asks for none.
+def to_restore(azure: Azure, account: Resource) -> Resource | None:
+    """The soft-deleted account that a request with `restore` brings back; None for one without.
 
-    Raises ArmError 409 where nothing is to restore, or where the name is taken by a deleted account.
+    Raises ArmError 409 where there is none to restore, or where a soft-deleted account has the name.
     """
-    found = find(azure, id_of(account))
-    asked = bool(account.get("properties", {}).get("restore"))
-    if asked and found is None:
+    soft_deleted = find(azure, id_of(account))
+    restore = bool(account.get("properties", {}).get("restore"))
+    if restore and soft_deleted is None:
         raise ArmError(
             409,
             "CanNotRestoreANonExistingResource",
             f"Could not locate a resource to restore: properties.restore is true, but there is no "
             f"soft-deleted account '{account['name']}'.",
         )
-    if found is not None and not asked:
+    if soft_deleted is not None and not restore:
         raise ArmError(
             409,
             "FlagMustBeSetForRestore",
@@ -85,11 +85,11 @@ def restored(azure: Azure, account: Resource) -> Resource | None:
             f"you must specify 'restore' to be 'true' in the property. If you don't want to restore existing "
             f"resource, please purge it first.",
         )
-    return found
+    return soft_deleted
 
 
-def filled(account: Resource, found: Resource) -> Resource:
-    """The restored account: what the request says, and for all else what the deleted one was."""
-    before = {name: value for name, value in found.get("properties", {}).items() if name not in _DATES}
-    properties = {**before, **account.get("properties", {})}
-    return cast("Resource", {**found, **account, "properties": properties})
+def restored(request: Resource, soft_deleted: Resource) -> Resource:
+    """The soft-deleted account with the members of the request."""
+    before = {name: value for name, value in soft_deleted.get("properties", {}).items() if name not in _DATES}
+    properties = {**before, **request.get("properties", {})}
+    return cast("Resource", {**soft_deleted, **request, "properties": properties})

@@ -8,7 +8,7 @@ Stage = Literal["GA", "Legacy", "Deprecated"]
 
 @dataclass(frozen=True)
 class Chat:
-    """What a model takes in one chat request, in tokens, and how often.
+    """The limits of a model for chat requests, in tokens.
 
     Docs: Azure OpenAI quotas and limits (requests of tier 1), Foundry models sold by Azure (tokens).
     From gpt-5.2 on both are inferred from gpt-5.1 and gpt-5-mini.
@@ -21,15 +21,15 @@ class Chat:
     requests_per_unit: int
     """Requests a minute for each unit of capacity (1,000 tokens a minute)."""
     efforts: tuple[str, ...] = ()
-    """Values of `reasoning_effort`; a model that has none does not reason.
+    """Values of `reasoning_effort`; only reasoning models have any.
 
-    Reasoning models refuse `max_tokens` and the sampling parameters (Docs: Azure OpenAI reasoning models).
+    Those reject `max_tokens` and the sampling parameters (Docs: Azure OpenAI reasoning models).
     """
 
 
 @dataclass(frozen=True)
 class Model:
-    """`retires`: the day from which no call is answered, yyyy-mm-dd.
+    """`retires`: the first day on which calls fail, yyyy-mm-dd.
 
     Legacy models take new deployments, Deprecated ones do not.
     """
@@ -89,5 +89,5 @@ RAI_POLICIES = ("Microsoft.Default", "Microsoft.DefaultV2")
 
 def find_model(name: str, version: str | None) -> Model | None:
     """The model; without a version, the newest one of that name."""
-    found = [one for one in MODELS if one.name == name and version in (None, one.version)]
-    return max(found, key=lambda one: one.version, default=None)
+    matching = [model for model in MODELS if model.name == name and version in (None, model.version)]
+    return max(matching, key=lambda model: model.version, default=None)

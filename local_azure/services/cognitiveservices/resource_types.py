@@ -1,15 +1,15 @@
 """Microsoft.CognitiveServices: Azure OpenAI accounts and model deployments."""
 
-import asyncio
 import re
 from typing import Any
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
 from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem, nearest
+from local_azure.core.resource import Azure, ResourceType, string_rule
+from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
+from local_azure.services.children import parent_of, provision_alone
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     DEPLOYMENT_SKUS,
@@ -18,7 +18,7 @@ from local_azure.services.cognitiveservices.models import (
     Model,
     find_model,
 )
-from local_azure.services.managedidentity.resource_types import assign
+from local_azure.services.managedidentity.resource_types import complete_identity
 
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 _ACCOUNT = (
@@ -30,25 +30,11 @@ _KINDS = ("OpenAI", "AIServices")
 _RULE = "takes 2 to 64 letters, digits, and -_. and starts with a letter or digit"
 _PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
-_account_name = string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64)
-_deployment_name = string_rule(
-    "deploymentName", _PATTERN, f"a deployment's name {_RULE}", minimum=2, maximum=64
-)
 
-
-def _check_account(inputs: Inputs) -> list[Problem]:
-    return list(_account_name(inputs))
-
-
-def _check_deployment(inputs: Inputs) -> list[Problem]:
-    return list(_deployment_name(inputs))
-
-
-def refuse_account(azure: Azure, account: Resource) -> None:
-    """ArmError for what Azure refuses in an account; 409 for a name or a subdomain that is taken."""
-    found = deleted.restored(azure, account)
-    if found is not None:
-        account = deleted.filled(account, found)
+def _validate_account(azure: Azure, account: Resource, _previous: Resource | None) -> None:
+    soft_deleted = deleted.to_restore(azure, account)
+    if soft_deleted is not None:
+        account = deleted.restored(account, soft_deleted)
     kind, sku = account.get("kind"), account.get("sku", {}).get("name")
     if kind not in _KINDS:
         raise ArmError(
@@ -58,9 +44,8 @@ def refuse_account(azure: Azure, account: Resource) -> None:
             f"Local Azure has: {', '.join(_KINDS)}.",
         )
     if sku != "S0":
-        raise ArmError(
-            400, "InvalidSkuId", f"The SKU '{sku}' is invalid for kind '{kind}'; its one SKU is 'S0'."
-        )
+        text = f"The SKU '{sku}' is invalid for kind '{kind}'; its only SKU is 'S0'."
+        raise ArmError(400, "InvalidSkuId", text)
     subdomain = account.get("properties", {}).get("customSubDomainName")
     if subdomain is None:
         return
@@ -83,16 +68,12 @@ def refuse_account(azure: Azure, account: Resource) -> None:
             )
 
 
-def _validate_account(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    refuse_account(azure, resource)
-
-
 def _complete_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    found = deleted.restored(azure, resource)
-    if found is not None:
-        resource.update(deleted.filled(resource, found))
-    assign(azure.store, resource, previous or found)
-    before: dict[str, Any] = (previous or found or {}).get("properties", {})
+    soft_deleted = deleted.to_restore(azure, resource)
+    if soft_deleted is not None:
+        resource.update(deleted.restored(resource, soft_deleted))
+    complete_identity(azure.store, resource, previous or soft_deleted)
+    before: dict[str, Any] = (previous or soft_deleted or {}).get("properties", {})
     given = {name: value for name, value in resource.get("properties", {}).items() if name != "restore"}
     resource["properties"] = {
         "disableLocalAuth": False,
@@ -113,7 +94,7 @@ async def _open_account(azure: Azure, resource: Resource) -> None:
     if subdomain is not None:
         properties["endpoint"] = await azure.services.models.open_account(resource["id"], subdomain)
     properties["endpoints"] = {"OpenAI Language Model Instance API": properties["endpoint"]}
-    azure.store.forget(deleted.id_of(resource))  # a restored one is a deleted one no more
+    azure.store.forget(deleted.id_of(resource))  # a restored account is not soft-deleted any more
 
 
 async def _delete_account(azure: Azure, resource: Resource) -> None:
@@ -122,19 +103,20 @@ async def _delete_account(azure: Azure, resource: Resource) -> None:
 
 
 def refuse_deployment(deployment: Resource, previous: Resource | None, day: str) -> Model:
-    """The model that the deployment asks for, or ArmError 400. `day` is today, yyyy-mm-dd."""
+    """The model of the deployment. Raises ArmError 400 for what Azure rejects. `day` is today, yyyy-mm-dd."""
     properties, sku = deployment.get("properties", {}), deployment.get("sku", {})
-    wanted = properties.get("model", {})
-    name, version, form = wanted.get("name"), wanted.get("version"), wanted.get("format")
+    model_id = properties.get("model", {})
+    name, version, form = model_id.get("name"), model_id.get("version"), model_id.get("format")
     described = f"Format: {form}, Name: {name}, Version: {version or '(default)'}"
     model = find_model(name, version) if form == "OpenAI" and name else None
     if model is None:
-        known = ", ".join(f"{one.name} {one.version}" for one in MODELS)
+        known = ", ".join(f"{supported.name} {supported.version}" for supported in MODELS)
+        suggestion = nearest(str(name), [supported.name for supported in MODELS])
         raise ArmError(
             400,
             "DeploymentModelNotSupported",
-            f"The model '{described}' of account deployment is not supported."
-            f"{nearest(str(name), [one.name for one in MODELS])} Supported (format OpenAI): {known}.",
+            f"The model '{described}' of account deployment is not supported.{suggestion} "
+            f"Supported (format OpenAI): {known}.",
         )
     stage = model.stage_on(day)
     before = (previous or {}).get("properties", {}).get("model", {})
@@ -155,11 +137,8 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
         )
     capacity = sku.get("capacity", 1)
     if capacity < 1:
-        raise ArmError(
-            400,
-            "InvalidCapacity",
-            f"sku.capacity is {capacity}; it is at least 1 (thousand tokens per minute).",
-        )
+        text = f"sku.capacity is {capacity}; it is at least 1 (thousand tokens per minute)."
+        raise ArmError(400, "InvalidCapacity", text)
     policy = properties.get("raiPolicyName")
     if policy is not None and policy not in RAI_POLICIES:
         raise ArmError(
@@ -173,12 +152,12 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
 
 def _validate_deployment(azure: Azure, resource: Resource, previous: Resource | None) -> None:
     refuse_deployment(resource, previous, clock.today())
-    account = ids.key(_account_of(resource))
-    if account in azure.busy:
+    account = parent_of(resource["id"])
+    if ids.key(account) in azure.busy:
         raise ArmError(
             409,
             "RequestConflict",
-            f"Another operation is being performed on the parent resource '{_account_of(resource)}'. "
+            f"Another operation is being performed on the parent resource '{account}'. "
             f"Please try again later.",
         )
 
@@ -202,21 +181,6 @@ def _complete_deployment(_azure: Azure, resource: Resource, previous: Resource |
     }
 
 
-async def _provision(azure: Azure, resource: Resource) -> None:
-    """Azure works on one deployment of an account at a time; a second request meanwhile gets 409."""
-    account = ids.key(_account_of(resource))
-    azure.busy.add(account)
-    try:
-        await asyncio.sleep(azure.provisioning_seconds)
-    finally:
-        azure.busy.discard(account)
-
-
-def _account_of(deployment: Resource) -> str:
-    scope, _, names = ids.parse(deployment["id"])
-    return ids.build(scope, ACCOUNT_TYPE, names[0])
-
-
 TYPES = (
     ResourceType(
         pulumi_type="azure-native:cognitiveservices:Account",
@@ -224,7 +188,7 @@ TYPES = (
         path=_ACCOUNT,
         autoname=AutoName.RANDOM,
         replace_on=("properties.customSubDomainName",),
-        check=_check_account,
+        check=string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64),
         validate=_validate_account,
         complete=_complete_account,
         apply=_open_account,
@@ -235,9 +199,9 @@ TYPES = (
         api_version=_API_VERSION,
         path=f"{_ACCOUNT}/deployments/{{deploymentName}}",
         autoname=AutoName.COPY,
-        check=_check_deployment,
+        check=string_rule("deploymentName", _PATTERN, f"a deployment's name {_RULE}", minimum=2, maximum=64),
         validate=_validate_deployment,
         complete=_complete_deployment,
-        apply=_provision,
+        apply=lambda azure, deployment: provision_alone(azure, deployment["id"]),
     ),
 )

@@ -9,7 +9,8 @@ from local_azure.core.errors import ArmError
 from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource, Store
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource
+from local_azure.services.children import parent_of
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DELETED_VAULT_TYPE = "Microsoft.KeyVault/locations/deletedVaults"
@@ -23,6 +24,7 @@ _DELETE_KEY = f"{KEY_TYPE}/delete"
 
 RETENTION_DAYS = range(7, 91)
 RSA_SIZES = (2048, 3072, 4096)
+_EC_OPERATIONS = ("sign", "verify", "import", "release")
 
 _vault_name = string_rule(
     "vaultName",
@@ -37,20 +39,11 @@ _key_name = string_rule(
 )
 
 
-def _check_vault(inputs: Inputs) -> list[Problem]:
-    return list(_vault_name(inputs))
-
-
 def _check_key(inputs: Inputs) -> list[Problem]:
     return [*_vault_name(inputs), *_key_name(inputs)]
 
 
-def deleted_vault_id(location: str, name: str) -> str:
-    return ids.build(ids.subscription(SUBSCRIPTION_ID), DELETED_VAULT_TYPE, location, name)
-
-
-def refuse_vault(azure: Azure, vault: Resource, previous: Resource | None) -> None:
-    """ArmError for what Azure refuses in a vault."""
+def _validate_vault(azure: Azure, vault: Resource, previous: Resource | None) -> None:
     properties = vault.get("properties", {})
     before: dict[str, Any] = (previous or {}).get("properties", {})
     for reason in _vault_problems(properties, before):
@@ -67,10 +60,10 @@ def _vault_problems(properties: dict[str, Any], before: dict[str, Any]) -> Itera
         )
     if properties.get("createMode") == "recover":
         yield (
-            "createMode is 'recover': local Azure keeps the names of deleted vaults, not what was in them. "
-            "`python -m local_azure reset` forgets them, another name avoids them."
+            "createMode is 'recover': local Azure keeps the names of deleted vaults, not their content. "
+            "`python -m local_azure reset` frees the names; or use another name."
         )
-    # The policies may be left out where they count for nothing.
+    # The policies may be left out where they have no effect.
     if "accessPolicies" not in properties and not properties.get("enableRbacAuthorization"):
         yield "The property 'accessPolicies' is required, unless enableRbacAuthorization is true."
     if properties.get("enableSoftDelete") is False:
@@ -104,7 +97,7 @@ def _refuse_taken_name(azure: Azure, vault: Resource) -> None:
         properties = deleted.get("properties", {})
         if deleted["name"].lower() != name or properties["scheduledPurgeDate"] <= clock.text(azure.now()):
             continue
-        cure = (
+        advice = (
             "It is protected against purge: recover it, wait, or use another name."
             if properties["purgeProtectionEnabled"]
             else f"`az keyvault purge --name {vault['name']}`, or `recover` in its place."
@@ -113,12 +106,8 @@ def _refuse_taken_name(azure: Azure, vault: Resource) -> None:
             409,
             "ConflictError",
             "A vault with the same name already exists in deleted state. You need to either recover or purge "
-            f"existing key vault. It goes by itself on {properties['scheduledPurgeDate']}. {cure}",
+            f"existing key vault. Azure purges it on {properties['scheduledPurgeDate']}. {advice}",
         )
-
-
-def _validate_vault(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    refuse_vault(azure, resource, previous)
 
 
 def _complete_vault(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -138,14 +127,14 @@ def _complete_vault(_azure: Azure, resource: Resource, previous: Resource | None
 
 
 async def _soft_delete_vault(azure: Azure, resource: Resource) -> None:
-    """Azure keeps a deleted vault, and with it the name, which is the whole world's."""
+    """Azure keeps a deleted vault, and with it the name, which is globally unique."""
     properties, location = resource.get("properties", {}), resource.get("location", "")
     now = azure.now()
     purged = now + timedelta(days=properties["softDeleteRetentionInDays"])
-    deleted_id = deleted_vault_id(location, resource["name"])
+    subscription = ids.subscription(SUBSCRIPTION_ID)
     azure.store.put(
         Resource(
-            id=deleted_id,
+            id=ids.build(subscription, DELETED_VAULT_TYPE, location, resource["name"]),
             name=resource["name"],
             type=DELETED_VAULT_TYPE,
             properties={
@@ -160,10 +149,11 @@ async def _soft_delete_vault(azure: Azure, resource: Resource) -> None:
     )
 
 
-def refuse_key(store: Store, key: Resource) -> None:
-    """ArmError 400 for what Azure refuses in a new key."""
+def _validate_key(azure: Azure, key: Resource, previous: Resource | None) -> None:
+    if previous is not None:
+        return
     properties = key.get("properties", {})
-    vault = store.require(vault_of(key["id"])).get("properties", {})
+    vault = azure.store.require(parent_of(key["id"])).get("properties", {})
     for reason in _key_problems(properties, premium=vault["sku"]["name"] == "premium"):
         raise ArmError(400, "BadParameter", reason)
 
@@ -184,21 +174,9 @@ def _key_problems(properties: dict[str, Any], *, premium: bool) -> Iterator[str]
         return
     if size is not None:
         yield f"The property 'keySize' is {size}, which a key of type {kind} does not have."
-    wrong = [
-        one for one in properties.get("keyOps", []) if one not in ("sign", "verify", "import", "release")
-    ]
-    if wrong:
-        yield f"The operations {', '.join(wrong)} are not supported by a key of type {kind}."
-
-
-def vault_of(key_id: str) -> str:
-    scope, _, names = ids.parse(key_id)
-    return ids.build(scope, VAULT_TYPE, names[0])
-
-
-def _validate_key(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    if previous is None:
-        refuse_key(azure.store, resource)
+    operations = [name for name in properties.get("keyOps", []) if name not in _EC_OPERATIONS]
+    if operations:
+        yield f"The operations {', '.join(operations)} are not supported by a key of type {kind}."
 
 
 def _complete_key(azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -208,7 +186,7 @@ def _complete_key(azure: Azure, resource: Resource, previous: Resource | None) -
         resource.update(previous)
         return
     properties = resource.setdefault("properties", {})
-    vault = azure.store.require(vault_of(resource["id"]))
+    vault = azure.store.require(parent_of(resource["id"]))
     uri = f"{vault.get('properties', {})['vaultUri']}keys/{resource['name']}"
     rsa = str(properties["kty"]).startswith("RSA")
     made = int(datetime.now(UTC).timestamp())
@@ -225,14 +203,14 @@ def _complete_key(azure: Azure, resource: Resource, previous: Resource | None) -
 
 
 def _refuse_key_delete(azure: Azure, resource: Resource) -> None:
-    """ARM has no DELETE for keys: azure-native sends it to the vault, where Owner counts for nothing."""
+    """ARM has no DELETE for keys: azure-native sends it to the vault, where Owner grants nothing."""
     if not access.permits(azure.store, DEVELOPER_PRINCIPAL_ID, resource["id"], data_action=_DELETE_KEY):
         raise ArmError(
             403,
             "Forbidden",
             f"Caller is not authorized to perform action on resource. Action: '{_DELETE_KEY}'; Resource: "
             f"'{resource['id']}'; it takes a role with data actions, such as Key Vault Crypto Officer. "
-            "With `retain_on_delete` the key goes with its vault.",
+            "With `retain_on_delete` the key is deleted with its vault.",
         )
 
 
@@ -242,7 +220,7 @@ TYPES = (
         api_version=_API_VERSION,
         path=_VAULT,
         autoname=AutoName.RANDOM,
-        check=_check_vault,
+        check=_vault_name,
         validate=_validate_vault,
         complete=_complete_vault,
         remove=_soft_delete_vault,

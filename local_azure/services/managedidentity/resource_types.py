@@ -1,6 +1,5 @@
-"""Microsoft.ManagedIdentity: user-assigned identities, their federated credentials, and who uses them."""
+"""Microsoft.ManagedIdentity: user-assigned identities and their federated credentials; `identity` members."""
 
-import asyncio
 import re
 import uuid
 
@@ -11,9 +10,10 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
 from local_azure.core.store import TENANT_ID, Resource, Store
+from local_azure.services.children import parent_of, provision_alone
 
 FEDERATED_TYPE = f"{IDENTITY_TYPE}/federatedIdentityCredentials"
-MOST_FEDERATED = 20
+MAX_FEDERATED = 20
 """Federated credentials of one identity (Docs: Workload identity federation, important considerations)."""
 
 _IDENTITY = (
@@ -29,11 +29,10 @@ _name = string_rule(
 )
 
 
-def assign(store: Store, resource: Resource, previous: Resource | None) -> None:
-    """Fills the resource's `identity` with the ids that Azure gives.
+def complete_identity(store: Store, resource: Resource, previous: Resource | None) -> None:
+    """Adds the ids that Azure gives to the resource's `identity`.
 
-    Raises ArmError 400 for a user-assigned identity that does not exist, or a type
-    that does not fit the list.
+    Raises ArmError 400 for a user-assigned identity that does not exist, or a type that contradicts the list.
     """
     identity = resource.get("identity")
     if identity is None:
@@ -47,10 +46,10 @@ def assign(store: Store, resource: Resource, previous: Resource | None) -> None:
             f"identity.type is '{identity.get('type')}' and userAssignedIdentities has {len(assigned)} "
             f"members; UserAssigned goes with at least one of them, and only UserAssigned does.",
         )
-    filled: dict[str, dict[str, str]] = {}
+    completed: dict[str, dict[str, str]] = {}
     for identity_id in assigned:
-        found = store.get(identity_id)
-        if found is None or found["type"] != IDENTITY_TYPE:
+        user_assigned = store.get(identity_id)
+        if user_assigned is None or user_assigned["type"] != IDENTITY_TYPE:
             raise ArmError(
                 400,
                 "FailedIdentityOperation",
@@ -58,18 +57,14 @@ def assign(store: Store, resource: Resource, previous: Resource | None) -> None:
                 f"resource identity operation. Status: 'BadRequest'. Response: 'Resource '{identity_id}' "
                 f"was not found.''",
             )
-        properties = found.get("properties", {})
-        filled[found["id"]] = {name: properties[name] for name in ("clientId", "principalId")}
-    if filled:
-        identity["userAssignedIdentities"] = filled
+        properties = user_assigned.get("properties", {})
+        completed[user_assigned["id"]] = {name: properties[name] for name in ("clientId", "principalId")}
+    if completed:
+        identity["userAssignedIdentities"] = completed
     if "SystemAssigned" in kinds:
         before = (previous or {}).get("identity", {})
         identity["principalId"] = before.get("principalId") or str(uuid.uuid4())
         identity["tenantId"] = TENANT_ID
-
-
-def _check(inputs: Inputs) -> list[Problem]:
-    return list(_name(inputs))
 
 
 def _complete(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -94,45 +89,8 @@ def _check_federated(inputs: Inputs) -> list[Problem]:
     return [*_name(inputs), *_federated_name(inputs)]
 
 
-def refuse_federated(store: Store, credential: Resource) -> None:
-    """ArmError for what Azure refuses in a federated credential."""
-    properties = credential.get("properties", {})
-    issuer, subject, audiences = (properties[name] for name in ("issuer", "subject", "audiences"))
-    for name, value in (("issuer", issuer), ("subject", subject), *(("audiences", one) for one in audiences)):
-        if not 1 <= len(value) <= 600:
-            raise ArmError(400, "BadRequest", f"'{name}' has {len(value)} characters; it takes 1 to 600.")
-    if not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", issuer):
-        raise ArmError(
-            400, "BadRequest", f"Issuer '{issuer}' is not valid: it is an https URL without a query."
-        )
-    if len(audiences) != 1:
-        raise ArmError(400, "BadRequest", f"Exactly one audience is supported; there are {len(audiences)}.")
-    others = [
-        one.get("properties", {})
-        for one in store.list(FEDERATED_TYPE, under=identity_of(credential["id"]))
-        if not ids.same(one["id"], credential["id"])
-    ]
-    # Both in the case they are written in: a token's claims are compared letter by letter.
-    if any((one["issuer"], one["subject"]) == (issuer, subject) for one in others):
-        raise ArmError(
-            409, "Conflict", "Issuer and subject combination already exists for this Managed Identity."
-        )
-    if len(others) >= MOST_FEDERATED:
-        raise ArmError(
-            400,
-            "TooManyFederatedIdentityCredentials",
-            f"The managed identity '{identity_of(credential['id'])}' has {len(others)} federated identity "
-            f"credentials; at most {MOST_FEDERATED}.",
-        )
-
-
-def identity_of(credential_id: str) -> str:
-    scope, _, names = ids.parse(credential_id)
-    return ids.build(scope, IDENTITY_TYPE, names[0])
-
-
-def _validate_federated(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    identity = identity_of(resource["id"])
+def _validate_federated(azure: Azure, credential: Resource, _previous: Resource | None) -> None:
+    identity = parent_of(credential["id"])
     if ids.key(identity) in azure.busy:
         raise ArmError(
             409,
@@ -141,16 +99,36 @@ def _validate_federated(azure: Azure, resource: Resource, _previous: Resource | 
             f"'{identity}'. Concurrent Federated Identity Credentials writes under the same managed identity "
             "are not supported.",
         )
-    refuse_federated(azure.store, resource)
-
-
-async def _write_federated(azure: Azure, resource: Resource) -> None:
-    identity = ids.key(identity_of(resource["id"]))
-    azure.busy.add(identity)
-    try:
-        await asyncio.sleep(azure.provisioning_seconds)
-    finally:
-        azure.busy.discard(identity)
+    properties = credential.get("properties", {})
+    issuer, subject, audiences = (properties[name] for name in ("issuer", "subject", "audiences"))
+    for name, value in (
+        ("issuer", issuer),
+        ("subject", subject),
+        *(("audiences", text) for text in audiences),
+    ):
+        if not 1 <= len(value) <= 600:
+            raise ArmError(400, "BadRequest", f"'{name}' has {len(value)} characters; it takes 1 to 600.")
+    if not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", issuer):
+        text = f"Issuer '{issuer}' is not valid: it is an https URL without a query."
+        raise ArmError(400, "BadRequest", text)
+    if len(audiences) != 1:
+        raise ArmError(400, "BadRequest", f"Exactly one audience is supported; there are {len(audiences)}.")
+    others = [
+        other.get("properties", {})
+        for other in azure.store.list(FEDERATED_TYPE, under=identity)
+        if not ids.same(other["id"], credential["id"])
+    ]
+    # The comparison is case-sensitive, as that of a token's claims.
+    if any((other["issuer"], other["subject"]) == (issuer, subject) for other in others):
+        text = "Issuer and subject combination already exists for this Managed Identity."
+        raise ArmError(409, "Conflict", text)
+    if len(others) >= MAX_FEDERATED:
+        raise ArmError(
+            400,
+            "TooManyFederatedIdentityCredentials",
+            f"The managed identity '{identity}' has {len(others)} federated identity credentials; at most "
+            f"{MAX_FEDERATED}.",
+        )
 
 
 TYPES = (
@@ -159,7 +137,7 @@ TYPES = (
         api_version="2023-01-31",
         path=_IDENTITY,
         autoname=AutoName.RANDOM,
-        check=_check,
+        check=_name,
         complete=_complete,
     ),
     ResourceType(
@@ -169,6 +147,6 @@ TYPES = (
         autoname=AutoName.COPY,
         check=_check_federated,
         validate=_validate_federated,
-        apply=_write_federated,
+        apply=lambda azure, credential: provision_alone(azure, credential["id"]),
     ),
 )

@@ -6,53 +6,33 @@ from typing import Any
 from local_azure.core import clock
 from local_azure.core.errors import ArmError
 from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
+from local_azure.core.resource import Azure, ResourceType, string_rule
 from local_azure.core.store import Resource
-from local_azure.services.managedidentity.resource_types import assign
+from local_azure.services.managedidentity.resource_types import complete_identity
 
 WORKSPACE_TYPE = "Microsoft.OperationalInsights/workspaces"
 
-_name = string_rule(
-    "workspaceName",
-    r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
-    "a workspace's name takes 4 to 63 letters, digits and hyphens, no hyphen first or last",
-    minimum=4,
-    maximum=63,
-)
 _FREE_RETENTION_DAYS = 7
-_LEAST_DAILY_CAP_GB = 0.023
+_MIN_DAILY_CAP_GB = 0.023
 _NO_CAP = -1
-
-
-def _check(inputs: Inputs) -> list[Problem]:
-    return list(_name(inputs))
-
-
-def retention_problem(sku: str, days: int) -> str | None:
-    """Retention is 30 to 730 days; on the old Free tier 7."""
-    if sku == "Free":
-        return None if days == _FREE_RETENTION_DAYS else f"retentionInDays is {days}; with sku Free it is 7"
-    return None if 30 <= days <= 730 else f"retentionInDays is {days}; with sku {sku} it is 30 to 730"
 
 
 def _validate(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     properties = resource.get("properties", {})
     sku = properties.get("sku", resource.get("sku", {})).get("name", "PerGB2018")
-    problem = retention_problem(sku, properties.get("retentionInDays", 7 if sku == "Free" else 30))
-    if problem is not None:
-        raise ArmError(400, "InvalidParameter", f"{problem}.")
+    shortest, longest = (_FREE_RETENTION_DAYS, _FREE_RETENTION_DAYS) if sku == "Free" else (30, 730)
+    days = properties.get("retentionInDays", shortest)
+    if not shortest <= days <= longest:
+        text = f"retentionInDays is {days}; with sku {sku} it is {shortest} to {longest}."
+        raise ArmError(400, "InvalidParameter", text)
     cap = properties.get("workspaceCapping", {}).get("dailyQuotaGb", _NO_CAP)
-    if cap != _NO_CAP and cap < _LEAST_DAILY_CAP_GB:
-        raise ArmError(
-            400,
-            "InvalidParameter",
-            f"workspaceCapping.dailyQuotaGb is {cap}; it is at least {_LEAST_DAILY_CAP_GB}, or -1 (no cap).",
-        )
+    if cap != _NO_CAP and cap < _MIN_DAILY_CAP_GB:
+        text = f"workspaceCapping.dailyQuotaGb is {cap}; it is at least {_MIN_DAILY_CAP_GB}, or -1 (no cap)."
+        raise ArmError(400, "InvalidParameter", text)
 
 
 def _complete(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    assign(azure.store, resource, previous)
+    complete_identity(azure.store, resource, previous)
     before: dict[str, Any] = (previous or {}).get("properties", {})
     given = resource.get("properties", {})
     sku = {**resource.pop("sku", given.get("sku", {"name": "PerGB2018"}))}
@@ -85,7 +65,13 @@ TYPES = (
         path="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
         f"/providers/{WORKSPACE_TYPE}/{{workspaceName}}",
         autoname=AutoName.RANDOM,
-        check=_check,
+        check=string_rule(
+            "workspaceName",
+            r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
+            "a workspace's name takes 4 to 63 letters, digits and hyphens, no hyphen first or last",
+            minimum=4,
+            maximum=63,
+        ),
         validate=_validate,
         complete=_complete,
     ),

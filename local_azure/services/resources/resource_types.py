@@ -2,19 +2,7 @@
 
 from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
 from local_azure.core.store import Resource
-
-_name = string_rule(
-    "resourceGroupName",
-    r"[\w().-]*[\w()-]",
-    "a resource group's name takes letters, digits and -_.() , not a period at the end, at most 90",
-    maximum=90,
-)
-
-
-def _check(inputs: Inputs) -> list[Problem]:
-    return list(_name(inputs))
 
 
 def _complete(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -31,7 +19,12 @@ TYPES = (
         api_version="2024-03-01",
         path="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
         autoname=AutoName.RANDOM,
-        check=_check,
+        check=string_rule(
+            "resourceGroupName",
+            r"[\w().-]*[\w()-]",
+            "a resource group's name takes letters, digits and -_.() , not a period at the end, at most 90",
+            maximum=90,
+        ),
         complete=_complete,
         shape=_shape,
     ),

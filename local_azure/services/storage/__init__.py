@@ -1,1 +1,1 @@
-"""Storage accounts: one Azurite each, and in front of it what Azure checks and Azurite does not."""
+"""Storage accounts: an Azurite for each, behind a proxy with the checks that Azurite lacks."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,17 +18,17 @@ from local_azure.runtime.processes import ProcessError
 from local_azure.runtime.tls import Tls
 from local_azure.services.storage import azurite
 from local_azure.services.storage.azurite import SERVICES, Azurite
-from local_azure.services.storage.front import Front, Upstream
-from local_azure.services.storage.rights import Service
+from local_azure.services.storage.permissions import Service
+from local_azure.services.storage.proxy import AuthorizingProxy, Upstream
 
 _API_VERSION = "2024-11-04"
-_EXISTS = 409
-_GONE = 404
+_CONFLICT = 409
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
 class AccountState:
-    """One account for `status`."""
+    """An account in the output of `status`."""
 
     name: str
     endpoints: StorageEndpoints
@@ -43,11 +43,12 @@ class _Account:
     azurite: Azurite
     endpoints: StorageEndpoints
     session: aiohttp.ClientSession
-    runners: tuple[web.ServerRunner, ...]
+    resources: AsyncExitStack
+    """Closes all of them."""
 
 
 class StorageAccounts:
-    """Each account has its own Azurite (accounts are named at its start) and three front ports."""
+    """Each account has an Azurite (which gets its accounts at its start) and a proxy for each service."""
 
     def __init__(self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports) -> None:
         self._home = home
@@ -56,18 +57,18 @@ class StorageAccounts:
         self._tls = tls
         self._ports = ports
         self._accounts: dict[str, _Account] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def open_account(self, account_id: str) -> StorageEndpoints:
         """Returns when all three services answer. Raises SetupError, ProcessError, PortTakenError."""
-        async with self._turn(account_id):
+        async with self._lock(account_id):
             account = self._accounts.get(key(account_id))
             if account is None:
                 account = self._accounts[key(account_id)] = await self._open(account_id)
             return account.endpoints
 
     async def delete_account(self, account_id: str) -> None:
-        async with self._turn(account_id):
+        async with self._lock(account_id):
             await self._close(key(account_id))
             name = name_of(account_id).lower()
             for service in SERVICES:
@@ -76,18 +77,19 @@ class StorageAccounts:
                 await asyncio.to_thread(shutil.rmtree, self._home.storage / name)
 
     async def create_table(self, account_id: str, table: str) -> None:
-        await self._do(
-            account_id, "table", "POST", "/Tables", content={"TableName": table}, fine=(201, 204, _EXISTS)
-        )
+        content, accepted = {"TableName": table}, (201, 204, _CONFLICT)
+        await self._request(account_id, "table", "POST", "/Tables", content=content, accepted=accepted)
 
     async def delete_table(self, account_id: str, table: str) -> None:
-        await self._do(account_id, "table", "DELETE", f"/Tables('{table}')", fine=(204, _GONE))
+        await self._request(account_id, "table", "DELETE", f"/Tables('{table}')", accepted=(204, _NOT_FOUND))
 
     async def create_container(self, account_id: str, container: str) -> None:
-        await self._do(account_id, "blob", "PUT", f"/{container}?restype=container", fine=(201, _EXISTS))
+        path = f"/{container}?restype=container"
+        await self._request(account_id, "blob", "PUT", path, accepted=(201, _CONFLICT))
 
     async def delete_container(self, account_id: str, container: str) -> None:
-        await self._do(account_id, "blob", "DELETE", f"/{container}?restype=container", fine=(202, _GONE))
+        path = f"/{container}?restype=container"
+        await self._request(account_id, "blob", "DELETE", path, accepted=(202, _NOT_FOUND))
 
     def states(self) -> list[AccountState]:
         return [
@@ -102,56 +104,38 @@ class StorageAccounts:
         ]
 
     async def close(self) -> None:
-        """Stops every account; what they hold stays."""
+        """Stops every account; the data stays."""
         await asyncio.gather(*(self._close(account) for account in list(self._accounts)))
 
-    def _turn(self, account_id: str) -> asyncio.Lock:
-        return self._turns.setdefault(key(account_id), asyncio.Lock())
+    def _lock(self, account_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(key(account_id), asyncio.Lock())
 
     async def _open(self, account_id: str) -> _Account:
         name = name_of(account_id).lower()
-        sockets = self._ports.hold_all(_port_name(name, service) for service in SERVICES)
-        listeners = dict(zip(SERVICES, sockets, strict=True))
-        session: aiohttp.ClientSession | None = None
-        runners: list[web.ServerRunner] = []
-        emulator: Azurite | None = None
-        try:
-            emulator = await azurite.start(
-                name, self._home.storage / name, self._home.logs / f"storage-{name}.log", self._tls
-            )
+        async with AsyncExitStack() as stack:
+            sockets = self._ports.hold_all(_port_name(name, service) for service in SERVICES)
+            for listener in sockets:
+                stack.callback(listener.close)
+            log = self._home.logs / f"storage-{name}.log"
+            emulator = await azurite.start(name, self._home.storage / name, log, self._tls)
+            stack.push_async_callback(emulator.process.stop)
             session = self._new_session()
-            context = self._tls.server_context()
-            for service in SERVICES:
+            stack.push_async_callback(session.close)
+            urls: dict[str, str] = {}
+            for service, listener in zip(SERVICES, sockets, strict=True):
                 upstream = Upstream(session, emulator.ports[service])
-                front = Front(service, account_id, self._store, self._tokens, upstream)
-                runner = web.ServerRunner(web.Server(front, access_log=None), shutdown_timeout=2)
+                proxy = AuthorizingProxy(service, account_id, self._store, self._tokens, upstream)
+                runner = web.ServerRunner(web.Server(proxy, access_log=None), shutdown_timeout=2)
                 await runner.setup()
-                runners.append(runner)
-                await web.SockSite(runner, listeners[service], ssl_context=context).start()
-        except BaseException:
-            for runner in runners:
-                await runner.cleanup()
-            if session is not None:
-                await session.close()
-            if emulator is not None:
-                await emulator.process.stop()
-            for listener in listeners.values():
-                listener.close()
-            raise
-        urls = {
-            service: f"https://{ADDRESS}:{listener.getsockname()[1]}/{name}/"
-            for service, listener in listeners.items()
-        }
-        return _Account(name, emulator, StorageEndpoints(**urls), session, tuple(runners))
+                stack.push_async_callback(runner.cleanup)
+                urls[service] = f"https://{ADDRESS}:{listener.getsockname()[1]}/{name}/"
+                await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
+            return _Account(name, emulator, StorageEndpoints(**urls), session, stack.pop_all())
 
     async def _close(self, account_key: str) -> None:
         account = self._accounts.pop(account_key, None)
-        if account is None:
-            return
-        for runner in account.runners:
-            await runner.cleanup()
-        await account.session.close()
-        await account.azurite.process.stop()
+        if account is not None:
+            await account.resources.aclose()
 
     def _new_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -161,12 +145,12 @@ class StorageAccounts:
             connector=connector,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # A large blob may take its time; a server that says nothing for this long is stuck.
+            # A large blob may take long; a server that sends nothing for this long hangs.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def _do(
+    async def _request(
         self,
         account_id: str,
         service: Service,
@@ -174,9 +158,9 @@ class StorageAccounts:
         path: str,
         *,
         content: object = None,
-        fine: tuple[int, ...],
+        accepted: tuple[int, ...],
     ) -> None:
-        """What ARM does in an account by its own right: no role is asked for."""
+        """A request of ARM itself, which needs no role. Raises ProcessError for a status not `accepted`."""
         await self.open_account(account_id)
         account = self._accounts[key(account_id)]
         token = self._tokens.issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0]).token
@@ -191,7 +175,7 @@ class StorageAccounts:
             },
             json=content,
         ) as answer:
-            if answer.status not in fine:
+            if answer.status not in accepted:
                 raise ProcessError(
                     f"storage account {account.name} answered {answer.status} to {method} {path}: "
                     f"{(await answer.text())[:500]}"

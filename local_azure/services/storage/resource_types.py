@@ -1,7 +1,7 @@
 """Microsoft.Storage: accounts, tables, blob containers, the blob service's properties, lifecycle rules."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,8 @@ from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
 from local_azure.core.schema import Problem
 from local_azure.core.store import Resource, Store
-from local_azure.services.managedidentity.resource_types import assign
+from local_azure.services.children import parent_of
+from local_azure.services.managedidentity.resource_types import complete_identity
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 CONTAINER_TYPE = f"{ACCOUNT_TYPE}/blobServices/containers"
@@ -19,92 +20,35 @@ _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _ACCOUNT = f"{_GROUP}/providers/{ACCOUNT_TYPE}/{{accountName}}"
 _API_VERSION = "2024-01-01"
 
-_account_name = string_rule(
-    "accountName",
-    r"[a-z0-9]*",
-    "a storage account's name takes 3 to 24 lower-case letters and digits",
-    minimum=3,
-    maximum=24,
-)
-_table_name = string_rule(
-    "tableName",
-    r"[A-Za-z][A-Za-z0-9]*",
-    "a table's name takes 3 to 63 letters and digits and starts with a letter",
-    minimum=3,
-    maximum=63,
-)
-_container_name = string_rule(
-    "containerName",
-    r"[a-z0-9]+(-[a-z0-9]+)*|\$root|\$web|\$logs",
-    "a container's name takes 3 to 63 lower-case letters, digits and single hyphens between them",
-    minimum=3,
-    maximum=63,
-)
 
-
-def account_of(resource_id: str) -> str:
-    """The id of the storage account that a table or container belongs to."""
-    scope, _, names = ids.parse(resource_id)
-    return ids.build(scope, ACCOUNT_TYPE, names[0])
+def _in_account(resource: Resource) -> tuple[str, str]:
+    """The id of its storage account, and its name."""
+    return parent_of(resource["id"]), resource["name"]
 
 
 def find_container(store: Store, url: str) -> Resource | None:
     """The blob container at a URL: a known account's blob endpoint followed by the container's name."""
     for container in store.list(CONTAINER_TYPE):
-        account = store.require(account_of(container["id"]))
+        account = store.require(parent_of(container["id"]))
         endpoint = account.get("properties", {}).get("primaryEndpoints", {}).get("blob", "")
         if url.rstrip("/") == f"{endpoint}{container['name']}":
             return container
     return None
 
 
-def _check_account(inputs: Inputs) -> list[Problem]:
-    return list(_account_name(inputs))
-
-
-def _check_table(inputs: Inputs) -> list[Problem]:
-    return list(_table_name(inputs))
-
-
-def _check_container(inputs: Inputs) -> list[Problem]:
-    return list(_container_name(inputs))
-
-
-def _check_blob_service(inputs: Inputs) -> list[Problem]:
-    return list(_default_only(inputs, "blobServicesName"))
-
-
-def _check_management_policy(inputs: Inputs) -> list[Problem]:
-    return list(_default_only(inputs, "managementPolicyName"))
-
-
-def _default_only(inputs: Inputs, name: str) -> Iterator[Problem]:
-    if inputs.get(name) != "default":
-        yield Problem(name, f"'{name}' is {inputs.get(name)!r}; its one value is 'default'")
-
-
 def _validate_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
     for other in azure.store.list(ACCOUNT_TYPE):
         if other["name"].lower() == resource["name"].lower() and not ids.same(other["id"], resource["id"]):
-            raise ArmError(
-                409,
-                "StorageAccountAlreadyTaken",
-                f"The storage account named {resource['name']} is already taken.",
-            )
+            text = f"The storage account named {resource['name']} is already taken."
+            raise ArmError(409, "StorageAccountAlreadyTaken", text)
     if resource.get("kind") == "BlobStorage" and "accessTier" not in resource.get("properties", {}):
-        raise ArmError(
-            400,
-            "AccountPropertyIsInvalid",
-            "Account property accessTier is required for the request: kind BlobStorage has no default.",
-        )
+        text = "Account property accessTier is required for the request: kind BlobStorage has no default."
+        raise ArmError(400, "AccountPropertyIsInvalid", text)
     if previous is not None:
-        before, after = (_tier(one) for one in (previous, resource))
+        before, after = _tier(previous), _tier(resource)
         if before != after:
-            raise ArmError(
-                409,
-                "StorageAccountTypeCannotBeChanged",
-                f"The storage account's SKU cannot change from {before} to {after} performance.",
-            )
+            text = f"The storage account's SKU cannot change from {before} to {after} performance."
+            raise ArmError(409, "StorageAccountTypeCannotBeChanged", text)
 
 
 def _tier(account: Resource) -> str:
@@ -112,7 +56,7 @@ def _tier(account: Resource) -> str:
 
 
 def _complete_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    assign(azure.store, resource, previous)
+    complete_identity(azure.store, resource, previous)
     before: dict[str, Any] = (previous or {}).get("properties", {})
     resource.setdefault("sku", {})["tier"] = _tier(resource)
     resource["properties"] = {
@@ -146,29 +90,16 @@ async def _open_account(azure: Azure, resource: Resource) -> None:
     resource.setdefault("properties", {})["primaryEndpoints"] = asdict(endpoints)
 
 
-async def _delete_account(azure: Azure, resource: Resource) -> None:
-    await azure.services.storage.delete_account(resource["id"])
-
-
 def _complete_table(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     resource.setdefault("properties", {})["tableName"] = resource["name"]
 
 
-async def _create_table(azure: Azure, resource: Resource) -> None:
-    await azure.services.storage.create_table(account_of(resource["id"]), resource["name"])
-
-
-async def _delete_table(azure: Azure, resource: Resource) -> None:
-    await azure.services.storage.delete_table(account_of(resource["id"]), resource["name"])
-
-
 def _validate_container(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    account = azure.store.require(account_of(resource["id"])).get("properties", {})
+    account = azure.store.require(parent_of(resource["id"])).get("properties", {})
     access = resource.get("properties", {}).get("publicAccess", "None")
     if access != "None" and not account.get("allowBlobPublicAccess"):
-        raise ArmError(
-            409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account."
-        )
+        text = "Public access is not permitted on this storage account."
+        raise ArmError(409, "PublicAccessNotPermitted", text)
 
 
 def _complete_container(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -188,45 +119,37 @@ def _complete_container(_azure: Azure, resource: Resource, previous: Resource | 
     }
 
 
-async def _create_container(azure: Azure, resource: Resource) -> None:
-    await azure.services.storage.create_container(account_of(resource["id"]), resource["name"])
-
-
-async def _delete_container(azure: Azure, resource: Resource) -> None:
-    await azure.services.storage.delete_container(account_of(resource["id"]), resource["name"])
-
-
 def _validate_blob_service(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     properties = resource.get("properties", {})
     for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
         policy = properties.get(name, {})
         if policy.get("enabled") and not 1 <= policy.get("days", 0) <= 365:
-            raise ArmError(
-                400,
-                "InvalidXmlNodeValue",
-                f"{name}.days is {policy.get('days')!r}; with enabled=true it is a number from 1 to 365.",
-            )
+            text = f"{name}.days is {policy.get('days')!r}; with enabled=true it is a number from 1 to 365."
+            raise ArmError(400, "InvalidXmlNodeValue", text)
     version = properties.get("defaultServiceVersion")
     if version is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version):
-        raise ArmError(
-            400, "InvalidXmlNodeValue", f"defaultServiceVersion is {version!r}; it is a date, yyyy-mm-dd."
-        )
+        text = f"defaultServiceVersion is {version!r}; it is a date, yyyy-mm-dd."
+        raise ArmError(400, "InvalidXmlNodeValue", text)
 
 
 def _validate_management_policy(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     rules: list[dict[str, Any]] = resource.get("properties", {})["policy"]["rules"]
     names = [str(rule["name"]) for rule in rules]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    idle = [str(rule["name"]) for rule in rules if not rule["definition"].get("actions")]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    without_action = [str(rule["name"]) for rule in rules if not rule["definition"].get("actions")]
     if not 1 <= len(rules) <= 100:
-        reason = f"a policy has 1 to 100 rules, and this one {len(rules)}"
-    elif doubled:
-        reason = f"the names of its rules are used once, and {', '.join(doubled)} more often"
-    elif idle:
-        reason = f"a rule has at least one action, and {', '.join(idle)} none"
+        reason = f"a policy has 1 to 100 rules, and this one has {len(rules)}"
+    elif duplicates:
+        reason = f"a policy uses the name of a rule once, and {', '.join(duplicates)} more often"
+    elif without_action:
+        reason = f"a rule has at least one action, and {', '.join(without_action)} none"
     else:
         return
     raise ArmError(400, "InvalidRequestPropertyValue", f"The management policy is not valid: {reason}.")
+
+
+def _default_name(name: str) -> Callable[[Inputs], Iterable[Problem]]:
+    return string_rule(name, "default", "its only value is 'default'")
 
 
 TYPES = (
@@ -241,32 +164,50 @@ TYPES = (
             "enableNfsV3": "isNfsV3Enabled",
             "networkRuleSet": "networkAcls",
         },
-        check=_check_account,
+        check=string_rule(
+            "accountName",
+            r"[a-z0-9]*",
+            "a storage account's name takes 3 to 24 lower-case letters and digits",
+            minimum=3,
+            maximum=24,
+        ),
         validate=_validate_account,
         complete=_complete_account,
         apply=_open_account,
-        remove=_delete_account,
+        remove=lambda azure, account: azure.services.storage.delete_account(account["id"]),
     ),
     ResourceType(
         pulumi_type="azure-native:storage:Table",
         api_version=_API_VERSION,
         path=f"{_ACCOUNT}/tableServices/default/tables/{{tableName}}",
         autoname=AutoName.COPY,
-        check=_check_table,
+        check=string_rule(
+            "tableName",
+            r"[A-Za-z][A-Za-z0-9]*",
+            "a table's name takes 3 to 63 letters and digits and starts with a letter",
+            minimum=3,
+            maximum=63,
+        ),
         complete=_complete_table,
-        apply=_create_table,
-        remove=_delete_table,
+        apply=lambda azure, table: azure.services.storage.create_table(*_in_account(table)),
+        remove=lambda azure, table: azure.services.storage.delete_table(*_in_account(table)),
     ),
     ResourceType(
         pulumi_type="azure-native:storage:BlobContainer",
         api_version=_API_VERSION,
         path=f"{_ACCOUNT}/blobServices/default/containers/{{containerName}}",
         autoname=AutoName.COPY,
-        check=_check_container,
+        check=string_rule(
+            "containerName",
+            r"[a-z0-9]+(-[a-z0-9]+)*|\$root|\$web|\$logs",
+            "a container's name takes 3 to 63 lower-case letters, digits and single hyphens between them",
+            minimum=3,
+            maximum=63,
+        ),
         validate=_validate_container,
         complete=_complete_container,
-        apply=_create_container,
-        remove=_delete_container,
+        apply=lambda azure, container: azure.services.storage.create_container(*_in_account(container)),
+        remove=lambda azure, container: azure.services.storage.delete_container(*_in_account(container)),
     ),
     ResourceType(
         pulumi_type="azure-native:storage:BlobServiceProperties",
@@ -274,7 +215,7 @@ TYPES = (
         path=f"{_ACCOUNT}/blobServices/{{blobServicesName}}",
         autoname=AutoName.DEFAULT,
         singleton=True,
-        check=_check_blob_service,
+        check=_default_name("blobServicesName"),
         validate=_validate_blob_service,
     ),
     ResourceType(
@@ -282,7 +223,7 @@ TYPES = (
         api_version=_API_VERSION,
         path=f"{_ACCOUNT}/managementPolicies/{{managementPolicyName}}",
         autoname=AutoName.DEFAULT,
-        check=_check_management_policy,
+        check=_default_name("managementPolicyName"),
         validate=_validate_management_policy,
     ),
 )

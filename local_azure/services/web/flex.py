@@ -1,4 +1,4 @@
-"""What a Flex Consumption plan refuses. Pure: a site's ARM properties in, ArmError out.
+"""What a Flex Consumption plan rejects in the ARM properties of a function app.
 
 Docs: Flex Consumption plan; App settings reference (Flex deprecations). The wording
 of the site-configuration refusals is Azure's own (an#4168).
@@ -73,17 +73,6 @@ def refuse(properties: Mapping[str, Any]) -> None:
         raise _bad_request(f"Site.FunctionAppConfig is invalid.  {' '.join(problems)}")
 
 
-def rejected_site_config(site_config: Mapping[str, Any]) -> list[str]:
-    """Keys of a site configuration that Flex refuses."""
-    always_on = ["alwaysOn"] if site_config.get("alwaysOn") is True else []
-    return [*sorted(REJECTED_SITE_CONFIG & site_config.keys()), *always_on]
-
-
-def rejected_app_settings(names: list[str]) -> list[str]:
-    """Names of app settings that Flex refuses: listed ones, and any with a colon (host#11908)."""
-    return [name for name in names if name.upper() in REJECTED_APP_SETTINGS or ":" in name]
-
-
 def runtime_problems(config: Mapping[str, Any]) -> list[str]:
     runtime = config.get("runtime", {})
     name, version = runtime.get("name"), runtime.get("version")
@@ -123,7 +112,7 @@ def scale_problems(config: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     memory = scale.get("instanceMemoryMB", 2048)
     if memory not in INSTANCE_MEMORY_MB:
-        allowed = ", ".join(str(one) for one in INSTANCE_MEMORY_MB)
+        allowed = ", ".join(map(str, INSTANCE_MEMORY_MB))
         problems.append(f"scaleAndConcurrency.instanceMemoryMB is {memory}; one of {allowed}.")
     maximum = scale.get("maximumInstanceCount", 100)
     if not 40 <= maximum <= 1000:
@@ -146,9 +135,9 @@ def _always_ready_problems(groups: list[Mapping[str, Any]], maximum: int) -> lis
                 f"scaleAndConcurrency.alwaysReady name is {name!r}; it is http, blob, durable or "
                 f"function:<name>, in lower case."
             )
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        problems.append(f"scaleAndConcurrency.alwaysReady names {', '.join(doubled)} more than once.")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        problems.append(f"scaleAndConcurrency.alwaysReady names {', '.join(duplicates)} more than once.")
     counts = [group.get("instanceCount", 0) for group in groups]
     if any(count < 0 for count in counts) or sum(counts) > maximum:
         problems.append(
@@ -159,7 +148,8 @@ def _always_ready_problems(groups: list[Mapping[str, Any]], maximum: int) -> lis
 
 
 def _refuse_site_config(site_config: Mapping[str, Any]) -> None:
-    keys = rejected_site_config(site_config)
+    always_on = ["alwaysOn"] if site_config.get("alwaysOn") is True else []
+    keys = [*sorted(REJECTED_SITE_CONFIG & site_config.keys()), *always_on]
     if keys:
         named = ", ".join(f"Site.SiteConfig.{key[0].upper()}{key[1:]}" for key in keys)
         raise _invalid("site configuration property", named)
@@ -170,10 +160,12 @@ def _refuse_app_settings(settings: list[Mapping[str, Any]]) -> None:
     if not all(names):
         raise _bad_request("An app setting has no name.")
     lower = [name.lower() for name in names]
-    doubled = sorted({name for name in names if lower.count(name.lower()) > 1})
-    if doubled:
-        raise _bad_request(f"App settings have no case; these stand more than once: {', '.join(doubled)}.")
-    rejected = rejected_app_settings(names)
+    duplicates = sorted({name for name in names if lower.count(name.lower()) > 1})
+    if duplicates:
+        text = f"App settings are not case-sensitive; these occur more than once: {', '.join(duplicates)}."
+        raise _bad_request(text)
+    # Also any name with a colon (host#11908).
+    rejected = [name for name in names if name.upper() in REJECTED_APP_SETTINGS or ":" in name]
     if rejected:
         named = ", ".join(f"Site.SiteConfig.AppSettings.{name}" for name in rejected)
         raise _invalid("app setting", named)

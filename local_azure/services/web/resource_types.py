@@ -6,10 +6,9 @@ from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
 from local_azure.core.naming import AutoName
 from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
 from local_azure.core.store import Resource, Store
 from local_azure.frontends.pulumi.diff import normal_location
-from local_azure.services.managedidentity.resource_types import assign
+from local_azure.services.managedidentity.resource_types import complete_identity
 from local_azure.services.storage.resource_types import find_container
 from local_azure.services.web import flex
 
@@ -20,28 +19,8 @@ _API_VERSION = "2025-05-01"
 _FLEX_SKU = "FC1"
 _FLEX_TIER = "FlexConsumption"
 
-_plan_name = string_rule(
-    "name", r"[\w-]+", "a plan's name takes 1 to 60 letters, digits, - and _", maximum=60
-)
-_site_name = string_rule(
-    "name",
-    r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
-    "an app's name takes 2 to 60 letters, digits and hyphens, no hyphen first or last",
-    minimum=2,
-    maximum=60,
-)
 
-
-def _check_plan(inputs: Inputs) -> list[Problem]:
-    return list(_plan_name(inputs))
-
-
-def _check_site(inputs: Inputs) -> list[Problem]:
-    return list(_site_name(inputs))
-
-
-def refuse_plan(plan: Resource) -> None:
-    """ArmError 400 for a plan that local Azure cannot run or Azure would not make."""
+def _validate_plan(_azure: Azure, plan: Resource, _previous: Resource | None) -> None:
     sku = plan.get("sku", {})
     name, tier = sku.get("name"), sku.get("tier", _FLEX_TIER)
     if name != _FLEX_SKU:
@@ -52,19 +31,11 @@ def refuse_plan(plan: Resource) -> None:
             f"tier '{_FLEX_TIER}'.",
         )
     if tier != _FLEX_TIER:
-        raise ArmError(
-            400, "BadRequest", f"sku.tier is {tier!r}; with sku.name '{_FLEX_SKU}' it is '{_FLEX_TIER}'."
-        )
+        text = f"sku.tier is {tier!r}; with sku.name '{_FLEX_SKU}' it is '{_FLEX_TIER}'."
+        raise ArmError(400, "BadRequest", text)
     if plan.get("properties", {}).get("reserved") is not True:
-        raise ArmError(
-            400,
-            "BadRequest",
-            "reserved is not true; a Flex Consumption plan runs on Linux, which `reserved=True` stands for.",
-        )
-
-
-def _validate_plan(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    refuse_plan(resource)
+        text = "reserved is not true; a Flex Consumption plan runs on Linux, which `reserved=True` means."
+        raise ArmError(400, "BadRequest", text)
 
 
 def _complete_plan(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -106,10 +77,9 @@ async def _remove_plan(azure: Azure, resource: Resource) -> None:
         )
 
 
-def refuse_site(store: Store, site: Resource) -> None:
-    """ArmError for what Azure refuses in a function app on a Flex Consumption plan."""
+def _validate_site(azure: Azure, site: Resource, _previous: Resource | None) -> None:
     properties = site.get("properties", {})
-    for other in store.list(SITE_TYPE):
+    for other in azure.store.list(SITE_TYPE):
         if other["name"].lower() == site["name"].lower() and not ids.same(other["id"], site["id"]):
             raise ArmError(409, "Conflict", f"Website with given name {site['name']} already exists.")
     kind = str(site.get("kind", ""))
@@ -119,17 +89,16 @@ def refuse_site(store: Store, site: Resource) -> None:
             "NotSupportedByLocalAzure",
             f"kind is {kind!r}; local Azure runs Linux function apps only: 'functionapp,linux'.",
         )
-    _refuse_plan_of(store, site)
+    _validate_plan_of(azure.store, site)
     flex.refuse(properties)
     runtime = properties["functionAppConfig"]["runtime"]["name"]
     if runtime != "python":
-        raise ArmError(
-            400, "NotSupportedByLocalAzure", f"runtime.name is {runtime!r}; local Azure runs python only."
-        )
-    _refuse_deployment_storage(store, site)
+        text = f"runtime.name is {runtime!r}; local Azure runs python only."
+        raise ArmError(400, "NotSupportedByLocalAzure", text)
+    _validate_deployment_storage(azure.store, site)
 
 
-def _refuse_plan_of(store: Store, site: Resource) -> None:
+def _validate_plan_of(store: Store, site: Resource) -> None:
     plan_id = site.get("properties", {}).get("serverFarmId")
     plan = store.get(plan_id) if plan_id else None
     if plan is None:
@@ -141,7 +110,9 @@ def _refuse_plan_of(store: Store, site: Resource) -> None:
             f"The app is in '{site.get('location')}', its plan '{plan['name']}' in '{plan.get('location')}'; "
             f"they are in one region.",
         )
-    others = [one["name"] for one in _sites_on(store, plan["id"]) if not ids.same(one["id"], site["id"])]
+    others = [
+        other["name"] for other in _sites_on(store, plan["id"]) if not ids.same(other["id"], site["id"])
+    ]
     if others:
         raise ArmError(
             409,
@@ -151,8 +122,8 @@ def _refuse_plan_of(store: Store, site: Resource) -> None:
         )
 
 
-def _refuse_deployment_storage(store: Store, site: Resource) -> None:
-    """The container exists, and the site can sign in to it."""
+def _validate_deployment_storage(store: Store, site: Resource) -> None:
+    """The container exists, and the site can authenticate to it."""
     storage = site.get("properties", {})["functionAppConfig"]["deployment"]["storage"]
     authentication = storage["authentication"]
     container = find_container(store, storage["value"])
@@ -163,24 +134,22 @@ def _refuse_deployment_storage(store: Store, site: Resource) -> None:
             f"deployment.storage.value is '{storage['value']}'; there is no such container. It is a storage "
             f"account's blob endpoint (primaryEndpoints.blob) followed by the container's name.",
         )
-    assigned = site.get("identity", {})
+    identity = site.get("identity", {})
     if authentication["type"] == "UserAssignedIdentity":
-        wanted = authentication["userAssignedIdentityResourceId"]
-        if not any(ids.same(wanted, one) for one in assigned.get("userAssignedIdentities", {})):
+        identity_id = authentication["userAssignedIdentityResourceId"]
+        if not any(
+            ids.same(identity_id, assigned) for assigned in identity.get("userAssignedIdentities", {})
+        ):
             raise ArmError(
                 400,
                 "BadRequest",
-                f"deployment.storage.authentication names the identity '{wanted}', which is not assigned to "
-                f"the app (identity.userAssignedIdentities).",
+                f"deployment.storage.authentication names the identity '{identity_id}', which is not "
+                f"assigned to the app (identity.userAssignedIdentities).",
             )
     elif authentication["type"] == "SystemAssignedIdentity":
-        if "SystemAssigned" not in assigned.get("type", ""):
-            raise ArmError(
-                400,
-                "BadRequest",
-                "deployment.storage.authentication is SystemAssignedIdentity, but the app has none "
-                "(identity.type).",
-            )
+        if "SystemAssigned" not in identity.get("type", ""):
+            text = "deployment.storage.authentication is SystemAssignedIdentity, but identity.type lacks it."
+            raise ArmError(400, "BadRequest", text)
     else:
         raise ArmError(
             400,
@@ -190,12 +159,8 @@ def _refuse_deployment_storage(store: Store, site: Resource) -> None:
         )
 
 
-def _validate_site(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    refuse_site(azure.store, resource)
-
-
 def _complete_site(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    assign(azure.store, resource, previous)
+    complete_identity(azure.store, resource, previous)
     before: dict[str, Any] = (previous or {}).get("properties", {})
     given = resource.get("properties", {})
     scale = {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}
@@ -241,16 +206,8 @@ async def _open_site(azure: Azure, resource: Resource) -> None:
     )
 
 
-async def _configure_site(azure: Azure, resource: Resource) -> None:
-    await azure.services.sites.configure_site(resource["id"])
-
-
-async def _delete_site(azure: Azure, resource: Resource) -> None:
-    await azure.services.sites.delete_site(resource["id"])
-
-
 def _shape_site(_resource: Resource, outputs: Inputs) -> None:
-    # GET on a site never answers these; they have their own list operations (an#3279, an#4263).
+    # GET on a site never returns these; they have their own list operations (an#3279, an#4263).
     for name in ("appSettings", "connectionStrings", "azureStorageAccounts", "metadata"):
         outputs.get("siteConfig", {}).pop(name, None)
 
@@ -275,7 +232,9 @@ TYPES = (
         path=f"{_GROUP}/providers/{PLAN_TYPE}/{{name}}",
         autoname=AutoName.RANDOM,
         replace_on=("reserved", "isXenon", "hyperV"),
-        check=_check_plan,
+        check=string_rule(
+            "name", r"[\w-]+", "a plan's name takes 1 to 60 letters, digits, - and _", maximum=60
+        ),
         validate=_validate_plan,
         complete=_complete_plan,
         remove=_remove_plan,
@@ -286,12 +245,18 @@ TYPES = (
         path=f"{_GROUP}/providers/{SITE_TYPE}/{{name}}",
         autoname=AutoName.RANDOM,
         replace_on=("kind", "reserved", "isXenon", "hyperV"),
-        check=_check_site,
+        check=string_rule(
+            "name",
+            r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
+            "an app's name takes 2 to 60 letters, digits and hyphens, no hyphen first or last",
+            minimum=2,
+            maximum=60,
+        ),
         validate=_validate_site,
         complete=_complete_site,
         apply=_open_site,
-        start=_configure_site,
-        remove=_delete_site,
+        start=lambda azure, site: azure.services.sites.configure_site(site["id"]),
+        remove=lambda azure, site: azure.services.sites.delete_site(site["id"]),
         shape=_shape_site,
     ),
     _publishing_policy("azure-native:web:WebAppScmAllowed", "scm"),

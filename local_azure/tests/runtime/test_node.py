@@ -7,34 +7,24 @@ from local_azure.runtime import node
 from local_azure.runtime.node import SetupError
 
 
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def test_only_the_required_version_of_a_package_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifest = json.dumps({"dependencies": {"azurite": "3.37.0"}})
     (tmp_path / "package.json").write_text(f"\ufeff{manifest}", encoding="utf-8")  # a byte order mark is fine
+    modules = tmp_path / "node_modules"
     monkeypatch.setattr(node, "FOLDER", tmp_path)
-    monkeypatch.setattr(node, "MODULES", tmp_path / "node_modules")
-    return tmp_path / "node_modules"
-
-
-def install(modules: Path, version: str) -> None:
-    (modules / "azurite").mkdir(parents=True)
-    (modules / "azurite" / "package.json").write_text(json.dumps({"version": version}))
-
-
-def test_a_package_that_is_not_installed_names_the_command_that_installs_it(modules: Path) -> None:
+    monkeypatch.setattr(node, "MODULES", modules)
     with pytest.raises(SetupError, match=r"azurite 3\.37\.0 is not installed.*make setup") as error:
         node.script("azurite", "main.js")
     assert str(modules) in str(error.value)
 
-
-def test_a_package_of_another_version_than_the_pinned_one_is_not_run(modules: Path) -> None:
-    install(modules, "3.35.0")
+    (modules / "azurite").mkdir(parents=True)
+    (modules / "azurite" / "package.json").write_text(json.dumps({"version": "3.35.0"}))
     with pytest.raises(SetupError, match=r"3\.35\.0.*3\.37\.0.*make setup"):
         node.script("azurite", "main.js")
 
-
-def test_an_installed_package_is_found(modules: Path) -> None:
-    install(modules, "3.37.0")
+    (modules / "azurite" / "package.json").write_text(json.dumps({"version": "3.37.0"}))
     assert node.script("azurite", "main.js") == modules / "azurite" / "main.js"
 
 
@@ -46,6 +36,6 @@ def test_npm_is_the_wheels_and_needs_no_node_on_path(
     assert capfd.readouterr().out.strip()
 
 
-def test_another_tool_is_refused_with_the_usage(capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_tool_is_rejected_with_the_usage(capfd: pytest.CaptureFixture[str]) -> None:
     assert node.main(["yarn"]) == 2
     assert "{node|npm}" in capfd.readouterr().err

@@ -15,39 +15,31 @@ from local_azure.runtime import tls
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def _certificates(file: Path) -> set[bytes]:
-    return set(PEM.findall(file.read_bytes()))
+def certificates(*files: Path) -> set[bytes]:
+    return {certificate for file in files for certificate in PEM.findall(file.read_bytes())}
 
 
-def test_the_certificates_stay_the_same_across_starts(tmp_path: Path) -> None:
-    first = tls.ensure(Home(tmp_path), {}).ca_file.read_bytes()
-    assert tls.ensure(Home(tmp_path), {}).ca_file.read_bytes() == first
-
-
-def test_the_bundle_holds_what_the_machine_trusts_and_the_local_authority(tmp_path: Path) -> None:
+def test_certificates_and_bundle_are_the_same_after_a_restart(tmp_path: Path) -> None:
     made = tls.ensure(Home(tmp_path), {})
-    assert _certificates(made.ca_bundle_file) == _certificates(Path(certifi.where())) | _certificates(
-        made.ca_file
-    )
+    authority, bundle = made.ca_file.read_bytes(), made.ca_bundle_file.read_bytes()
+    tls.ensure(Home(tmp_path), {"SSL_CERT_FILE": str(made.ca_bundle_file)})
+    assert (made.ca_file.read_bytes(), made.ca_bundle_file.read_bytes()) == (authority, bundle)
 
 
 @pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
-def test_the_bundle_holds_what_a_variable_named_before(tmp_path: Path, variable: str) -> None:
+def test_the_bundle_has_the_local_authority_and_those_of_a_variable(tmp_path: Path, variable: str) -> None:
     company = tmp_path / "company.pem"
     company.write_bytes(trustme.CA(organization_name="Company").cert_pem.bytes())
     made = tls.ensure(Home(tmp_path / "home"), {variable: str(company)})
-    assert _certificates(made.ca_bundle_file) == _certificates(company) | _certificates(made.ca_file)
+    assert certificates(made.ca_bundle_file) == certificates(company, made.ca_file)
 
 
-def test_the_bundle_does_not_grow_when_it_is_what_the_variable_certificates(tmp_path: Path) -> None:
-    size = tls.ensure(Home(tmp_path), {}).ca_bundle_file.stat().st_size
-    made = tls.ensure(Home(tmp_path), {"SSL_CERT_FILE": str(tmp_path / "ca-bundle.pem")})
-    assert made.ca_bundle_file.stat().st_size == size
-
-
-def test_a_variable_that_names_nothing_is_as_if_it_were_not_set(tmp_path: Path) -> None:
-    made = tls.ensure(Home(tmp_path), {"SSL_CERT_FILE": str(tmp_path / "missing")})
-    assert _certificates(made.ca_bundle_file) > _certificates(Path(certifi.where()))
+@pytest.mark.parametrize("environment", [{}, {"SSL_CERT_FILE": "/no/such/file"}])
+def test_without_a_variable_the_bundle_has_the_authorities_of_certifi(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    made = tls.ensure(Home(tmp_path), environment)
+    assert certificates(made.ca_bundle_file) == certificates(Path(certifi.where()), made.ca_file)
 
 
 def test_a_certificate_that_ends_soon_is_replaced(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from local_azure.core.tokens import Tokens
 from local_azure.home import Home
 from local_azure.runtime.ports import ADDRESS, Ports
 from local_azure.runtime.tls import Tls
-from local_azure.services.cognitiveservices.chat.front import Clocks, Front, Shared
+from local_azure.services.cognitiveservices.chat.front import AccountContext, ChatEndpoint, Clocks
 from local_azure.services.cognitiveservices.chat.upstream import Upstream
 
 
 class ModelAccounts:
-    """Each account listens on a port of its own, as it has a host name of its own on Azure."""
+    """Each account has a port of its own, as it has a host name of its own on Azure."""
 
     def __init__(
         self,
@@ -28,21 +28,21 @@ class ModelAccounts:
         clocks: Clocks | None = None,
     ) -> None:
         self._upstream = Upstream()
-        self._shared = Shared(store, tokens, self._upstream, home.model_file, clocks or Clocks())
+        self._context = AccountContext(store, tokens, self._upstream, home.model_file, clocks or Clocks())
         self._tls = tls
         self._ports = ports
         self._runners: dict[str, web.ServerRunner] = {}
         self._endpoints: dict[str, str] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def open_account(self, account_id: str, subdomain: str) -> str:  # noqa: ARG002 # an address has no subdomain
         """The account's endpoint, ending in a slash. Raises PortTakenError."""
         account = key(account_id)
-        async with self._turn:
+        async with self._lock:
             if account not in self._endpoints:
                 listener = self._ports.hold(_port_name(account_id))
                 runner = web.ServerRunner(
-                    web.Server(Front(account_id, self._shared), access_log=None), shutdown_timeout=2
+                    web.Server(ChatEndpoint(account_id, self._context), access_log=None), shutdown_timeout=2
                 )
                 await runner.setup()
                 await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
@@ -51,7 +51,7 @@ class ModelAccounts:
             return self._endpoints[account]
 
     async def delete_account(self, account_id: str) -> None:
-        async with self._turn:
+        async with self._lock:
             await self._close(key(account_id))
             self._ports.forget(_port_name(account_id))
 

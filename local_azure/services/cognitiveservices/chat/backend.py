@@ -1,4 +1,4 @@
-"""Which model answers: the stand-in, or any server with OpenAI's API (`python -m local_azure model use`)."""
+"""The model backend: the stand-in, or any server with OpenAI's API (`python -m local_azure model use`)."""
 
 import json
 import re
@@ -8,32 +8,34 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from local_azure import whole_file
+
 
 class BackendError(ValueError):
-    """A setting that cannot be used; the message is for a person."""
+    """A setting that cannot be used."""
 
 
 @dataclass(frozen=True)
 class Remote:
     url: str
-    """Up to and with its version, such as `http://127.0.0.1:11434/v1`; `/chat/completions` comes behind."""
+    """With its version, as `http://127.0.0.1:11434/v1`; `/chat/completions` is appended."""
     model: str | None = None
     """None: the name of the deployed model."""
     key_variable: str | None = None
-    """The environment variable that the key is read from for each request. The key itself is kept nowhere."""
+    """The environment variable that the key is read from for each request. No file holds the key itself."""
 
 
 def remote(url: str, model: str | None, key_variable: str | None) -> Remote:
-    """Checked. Raises BackendError."""
+    """Raises BackendError for a URL that is not HTTP, or for a secret in one of the values."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BackendError(f"{url!r} is no http:// or https:// URL.")
+        raise BackendError(f"{url!r} is not an http:// or https:// URL.")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise BackendError(
             "the URL has a user, a password, a query or a fragment; it has host, port and path."
         )
     if key_variable is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key_variable):
-        raise BackendError("the key is given by the name of an environment variable, never itself.")
+        raise BackendError("--key-variable takes the name of an environment variable, never the key itself.")
     return Remote(url.rstrip("/"), model, key_variable)
 
 
@@ -56,6 +58,4 @@ def write(file: Path, chosen: Remote | None) -> None:
     if chosen is None:
         file.unlink(missing_ok=True)
         return
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(json.dumps(asdict(chosen), indent=1), encoding="utf-8")
-    temporary.replace(file)
+    whole_file.write(file, json.dumps(asdict(chosen), indent=1).encode(), 0o644)

@@ -11,45 +11,42 @@ from local_azure.services.cognitiveservices.chat.counting import Encoding
 from local_azure.services.cognitiveservices.chat.replies import Call, Reply
 from local_azure.services.cognitiveservices.chat.request import ChatRequest
 
-_LETTERS = string.ascii_letters + string.digits
+_ID_CHARACTERS = string.ascii_letters + string.digits
 _SAFE = {"filtered": False, "severity": "safe"}
-_UNSEEN = {"filtered": False, "detected": False}
+_NOT_DETECTED = {"filtered": False, "detected": False}
 _HARMS = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), _SAFE)
-_PROMPT_FILTER = {**_HARMS, "jailbreak": _UNSEEN}
-_ANSWER_FILTER = {**_HARMS, "protected_material_code": _UNSEEN, "protected_material_text": _UNSEEN}
+_PROMPT_FILTER = {**_HARMS, "jailbreak": _NOT_DETECTED}
+_ANSWER_FILTER = {
+    **_HARMS,
+    "protected_material_code": _NOT_DETECTED,
+    "protected_material_text": _NOT_DETECTED,
+}
 
 
-def cut_to_limit(answer: Reply, request: ChatRequest, encoding: Encoding) -> Reply:
-    """The reply as a model breaks it off at `max_tokens`: in the text, or within a call's arguments."""
-    most = request.most_tokens
-    if most is None:
+def truncate(answer: Reply, max_tokens: int | None, encoding: Encoding) -> Reply:
+    """The stand-in's reply, a text or a call, as a model breaks it off at `max_tokens`."""
+    if max_tokens is None:
         return answer
-    content = counting.cut(answer.content or "", most, encoding)
-    if content is not None:
-        return Reply(content, finish_reason="length")
-    left = most - counting.tokens_of(answer.content or "", encoding)
-    calls: list[Call] = []
-    for call in answer.calls:
-        left -= counting.tokens_of(call.name, encoding)
-        arguments = counting.cut(call.arguments, max(0, left), encoding)
-        if arguments is not None:
-            return Reply(answer.content, (*calls, Call(call.name, arguments, call.id)), "length")
-        left -= counting.tokens_of(call.arguments, encoding)
-        calls.append(call)
-    return answer
+    if not answer.calls:
+        content = counting.truncate(answer.content or "", max_tokens, encoding)
+        return answer if content is None else Reply(content, finish_reason="length")
+    (call,) = answer.calls
+    remaining = max(0, max_tokens - counting.tokens_of(call.name, encoding))
+    arguments = counting.truncate(call.arguments, remaining, encoding)
+    return answer if arguments is None else Reply(None, (Call(call.name, arguments, call.id),), "length")
 
 
 def completion(
     answer: Reply, request: ChatRequest, *, model: str, prompt_tokens: int, created: int, encoding: Encoding
 ) -> dict[str, Any]:
-    """`model` is name and version; `created` in seconds since 1970. Ids are derived from all of these."""
+    """`model` is name and version; `created` in seconds since 1970. Ids are derived from the request."""
     seed = json.dumps([model, request.body], sort_keys=True)
     calls = [_call(call, f"{seed}{number}") for number, call in enumerate(answer.calls)]
     used = counting.answer_tokens(answer.content, calls, encoding) * request.choices
     return {
         "choices": [_choice(answer, calls, index) for index in range(request.choices)],
         "created": created,
-        "id": f"chatcmpl-{_derived(seed, 29)}",
+        "id": f"chatcmpl-{_id(seed, 29)}",
         "model": model,
         "object": "chat.completion",
         "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _PROMPT_FILTER}],
@@ -89,14 +86,10 @@ def _choice(answer: Reply, calls: list[dict[str, Any]], index: int) -> dict[str,
 
 def _call(call: Call, seed: str) -> dict[str, Any]:
     function: Mapping[str, str] = {"arguments": call.arguments, "name": call.name}
-    return {"function": function, "id": call.id or f"call_{_derived(seed, 24)}", "type": "function"}
+    return {"function": function, "id": call.id or f"call_{_id(seed, 24)}", "type": "function"}
 
 
-def _derived(seed: str, length: int) -> str:
-    """Letters and digits as in the service's ids."""
-    number = int.from_bytes(sha512(seed.encode()).digest())
-    found = ""
-    for _ in range(length):
-        number, rest = divmod(number, len(_LETTERS))
-        found += _LETTERS[rest]
-    return found
+def _id(seed: str, length: int) -> str:
+    """Letters and digits as in the service's ids, at most 64."""
+    digest = sha512(seed.encode()).digest()
+    return "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:length])

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 _PER_MESSAGE, _PER_NAME, _ANSWER = 3, 1, 3
 _PER_CALL = 3
-_FUNCTION, _PROPERTIES, _PROPERTY, _ENUM, _ENUM_ITEM, _FUNCTIONS = 7, 3, 3, -3, 3, 12
+_FUNCTION, _PROPERTIES, _PROPERTY, _ENUM, _ENUM_VALUE, _FUNCTIONS = 7, 3, 3, -3, 3, 12
 
 _PIECE = 50_000
 """Characters counted at once: the library refuses a text of more than 200,000 tokens."""
@@ -33,7 +33,7 @@ def o200k_base() -> Encoding:
 
 
 def tokens_of(text: str, encoding: Encoding) -> int:
-    """To one token for each 50,000 characters."""
+    """Exact to one token for each 50,000 characters."""
     return sum(
         len(encoding.encode_ordinary(text[start : start + _PIECE])) for start in range(0, len(text), _PIECE)
     )
@@ -62,14 +62,14 @@ def text_of(content: object) -> str:
 
 def choices_of(schema: Mapping[str, Any]) -> list[Any]:
     """The values of `enum`. The service checks no more of a schema than local Azure does."""
-    found: object = schema.get("enum")
-    return cast("list[Any]", found) if isinstance(found, list) else []
+    values: object = schema.get("enum")
+    return cast("list[Any]", values) if isinstance(values, list) else []
 
 
-def cut(text: str, tokens: int, encoding: Encoding) -> str | None:
+def truncate(text: str, tokens: int, encoding: Encoding) -> str | None:
     """The text's first tokens, or None when it has no more than those."""
-    found = encoding.encode_ordinary(text[: _PIECE * 2])
-    return encoding.decode(found[:tokens]) if len(found) > tokens else None
+    encoded = encoding.encode_ordinary(text[: _PIECE * 2])
+    return encoding.decode(encoded[:tokens]) if len(encoded) > tokens else None
 
 
 def _of_message(message: Mapping[str, Any], encoding: Encoding) -> int:
@@ -94,12 +94,12 @@ def _of_tool(function: Mapping[str, Any], encoding: Encoding) -> int:
     properties: dict[str, Any] = parameters.get("properties") or {}
     if properties:
         total += _PROPERTIES
-    for name, value in properties.items():
-        schema = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    for name, definition in properties.items():
+        schema = cast("dict[str, Any]", definition) if isinstance(definition, dict) else {}
         total += _PROPERTY + tokens_of(f"{name}:{schema.get('type', '')}:{_description(schema)}", encoding)
         choices = choices_of(schema)
         if choices:
-            total += _ENUM + sum(tokens_of(str(item), encoding) + _ENUM_ITEM for item in choices)
+            total += _ENUM + sum(tokens_of(str(value), encoding) + _ENUM_VALUE for value in choices)
     return total
 
 

@@ -1,7 +1,7 @@
-"""How Azure OpenAI says no: its own errors in front of a model, and the model's.
+"""The error responses of Azure OpenAI: those of its gateway, and those of a model.
 
-The texts are those that people quote in issues; where the service's own is not known, local Azure's says
-what is wrong.
+The texts are those that people quote in issues. Where the service's own text is not known, local Azure's text
+names the problem.
 """
 
 from collections.abc import Mapping
@@ -9,59 +9,72 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CHAT_ACTION = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"
-NO_KEY = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
-    "for an active subscription and use a correct regional API endpoint for your resource."
-)
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """An answer other than a completion. `error` is the member of that name in the body."""
+class ErrorResponse:
+    """`error` is the member of that name in the body."""
 
     status: int
     error: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class RefusedError(Exception):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.error["message"])
-        self.refusal = refusal
+class RequestError(Exception):
+    """A chat request that gets an error response."""
+
+    def __init__(self, response: ErrorResponse) -> None:
+        super().__init__(response.error["message"])
+        self.response = response
 
 
-def refused(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refusal:
-    """An error of the service in front of the model."""
-    return Refusal(status, {"code": code, "message": message}, headers or {})
+def gateway_error(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> RequestError:
+    """An error of the gateway in front of the models."""
+    return RequestError(ErrorResponse(status, {"code": code, "message": message}, headers or {}))
 
 
-def invalid(message: str, param: str | None, code: str | None) -> Refusal:
-    """The model's own 400."""
-    return Refusal(400, {"message": message, "type": "invalid_request_error", "param": param, "code": code})
+def invalid_request(message: str, param: str | None, code: str | None = None) -> RequestError:
+    """The 400 of the model itself."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return RequestError(ErrorResponse(400, error))
 
 
-NOT_FOUND = refused(404, "404", "Resource not found")
-DEPLOYMENT_NOT_FOUND = refused(
-    404,
-    "DeploymentNotFound",
-    "The API deployment for this resource does not exist. If you created the deployment within the last "
-    "5 minutes, please wait a moment and try again.",
-)
-KEYS_OFF = refused(
-    403, "AuthenticationTypeDisabled", "Key based authentication is disabled for this resource."
-)
-WRONG_KEY = refused(401, "401", NO_KEY)
-NO_NETWORK = refused(403, "AccessDenied", "Public access is disabled. Please configure private endpoint.")
-NOT_JSON = invalid(
-    "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, but what was "
-    "sent was not valid JSON.",
-    None,
-    None,
-)
+def resource_not_found() -> RequestError:
+    return gateway_error(404, "404", "Resource not found")
 
 
-def bad_token(reason: str) -> Refusal:
-    return refused(
+def deployment_not_found() -> RequestError:
+    return gateway_error(
+        404,
+        "DeploymentNotFound",
+        "The API deployment for this resource does not exist. If you created the deployment within the last "
+        "5 minutes, please wait a moment and try again.",
+    )
+
+
+def key_authentication_disabled() -> RequestError:
+    return gateway_error(
+        403, "AuthenticationTypeDisabled", "Key based authentication is disabled for this resource."
+    )
+
+
+def invalid_key() -> RequestError:
+    return gateway_error(
+        401,
+        "401",
+        "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid "
+        "key for an active subscription and use a correct regional API endpoint for your resource.",
+    )
+
+
+def public_access_disabled() -> RequestError:
+    return gateway_error(403, "AccessDenied", "Public access is disabled. Please configure private endpoint.")
+
+
+def invalid_token(reason: str) -> RequestError:
+    return gateway_error(
         401,
         "Unauthorized",
         "Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), "
@@ -69,9 +82,9 @@ def bad_token(reason: str) -> Refusal:
     )
 
 
-def no_role(principal_id: str) -> Refusal:
+def permission_denied(principal_id: str) -> RequestError:
     """401, not 403 (microsoft/semantic-kernel#10020)."""
-    return refused(
+    return gateway_error(
         401,
         "PermissionDenied",
         f"The principal `{principal_id}` lacks the required data action `{CHAT_ACTION}` to perform "
@@ -79,12 +92,12 @@ def no_role(principal_id: str) -> Refusal:
     )
 
 
-def retired(model: str, day: str) -> Refusal:
-    return refused(410, "410", f"The model '{model}' of this deployment was retired on {day}.")
+def model_retired(model: str, day: str) -> RequestError:
+    return gateway_error(410, "410", f"The model '{model}' of this deployment was retired on {day}.")
 
 
-def no_chat(model: str) -> Refusal:
-    return refused(
+def chat_not_supported(model: str) -> RequestError:
+    return gateway_error(
         400,
         "OperationNotSupported",
         f"The chatCompletion operation does not work with the specified model, {model}. Please choose "
@@ -93,24 +106,24 @@ def no_chat(model: str) -> Refusal:
     )
 
 
-def throttled(kind: str, api_version: str, seconds: int, headers: Mapping[str, str]) -> Refusal:
-    """`kind` is `token` or `call`."""
-    return refused(
+def rate_limited(limit: str, api_version: str, seconds: int, headers: Mapping[str, str]) -> RequestError:
+    """`limit` is `token` or `call`."""
+    return gateway_error(
         429,
         "429",
         f"Requests to the ChatCompletions_Create Operation under Azure OpenAI API version {api_version} have "
-        f"exceeded {kind} rate limit of your current OpenAI S0 pricing tier. Please retry after {seconds} "
+        f"exceeded {limit} rate limit of your current OpenAI S0 pricing tier. Please retry after {seconds} "
         f"second{'' if seconds == 1 else 's'}. Please go here: https://aka.ms/oai/quotaincrease if you would "
         "like to further increase the default rate limit.",
         {"Retry-After": str(seconds), "retry-after-ms": str(seconds * 1000), **headers},
     )
 
 
-def not_here(what: str, param: str) -> Refusal:
-    """For what Azure does and this stand-in does not."""
-    return invalid(
-        f"Local Azure's stand-in model does not {what}. `python -m local_azure model use URL` sends requests "
-        "to a real model, `model script FILE` gives exact answers.",
+def not_supported_by_stand_in(feature: str, param: str) -> RequestError:
+    """For a feature of Azure OpenAI that local Azure lacks."""
+    return invalid_request(
+        f"Local Azure's stand-in model does not {feature}. `python -m local_azure model use URL` sends "
+        "requests to a real model, `model script FILE` gives exact answers.",
         param,
         "local_azure_limit",
     )

@@ -1,37 +1,15 @@
-"""What an account's model was asked lately, for tests and people; kept in memory, never in a log."""
+"""The latest chat requests of an account with their answers, in memory only: no log has them."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_REQUESTS = 200
-MOST_BYTES = 8 * 1024 * 1024
+MAX_REQUESTS = 200
+MAX_BYTES = 8 * 1024 * 1024
 
-
-@dataclass(frozen=True)
-class Exchange:
-    time: str
-    principal_id: str
-    deployment: str
-    api_version: str
-    request: object
-    """The body; None when it was no JSON."""
-    status: int
-    answer: object
-    """The body; None for a stream."""
-    scripted: bool
-
-    def json(self) -> dict[str, Any]:
-        return {
-            "time": self.time,
-            "principalId": self.principal_id,
-            "deployment": self.deployment,
-            "apiVersion": self.api_version,
-            "status": self.status,
-            "scripted": self.scripted,
-            "request": self.request,
-            "answer": self.answer,
-        }
+Exchange = Mapping[str, Any]
+"""Time, caller, deployment, request, status and answer: an entry of `model requests --json`."""
 
 
 @dataclass
@@ -45,7 +23,7 @@ class Record:
         """`size` of the request's body, in bytes."""
         self._kept.append((exchange, size))
         self._size += size
-        while len(self._kept) > MOST_REQUESTS or (self._size > MOST_BYTES and len(self._kept) > 1):
+        while len(self._kept) > MAX_REQUESTS or (self._size > MAX_BYTES and len(self._kept) > 1):
             self._size -= self._kept.popleft()[1]
 
     def clear(self) -> None:

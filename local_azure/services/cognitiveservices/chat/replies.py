@@ -1,4 +1,4 @@
-"""What the stand-in model says: a few rules, the first that fits, the same answer for the same request.
+"""The replies of the stand-in model: the first rule that matches; equal requests get equal replies.
 
 | the last message | the answer |
 |---|---|
@@ -6,10 +6,10 @@
 | a user's, with all words of an offered tool's name in it ("add a todo: buy milk" and AddTodo) | calls it |
 | anything else | says that local Azure answers, repeats the message, names the tools it could call |
 
-Words such as "get" or "current" in a tool's name need not be in the message; singular and plural are one.
+Words such as "get" or "current" in a tool's name need not be in the message; singular and plural are equal.
 Of several tools the one with most words wins, then the first. The text behind the first colon is the
-argument (the whole message when there is none): a JSON object as it is, else the value of the tool's one
-string property, or of its first required one; numbers take the first number. `tool_choice` counts: `none`
+argument (the whole message when there is none): a JSON object unchanged, else the value of the tool's only
+string property, or of its first required one; numbers take the first number. `tool_choice` applies: `none`
 calls nothing, `required` and a named function always call.
 """
 
@@ -17,17 +17,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, cast
 
 from local_azure.services.cognitiveservices.chat.counting import choices_of, text_of
 
-_ECHO = 2000
+_MAX_ECHO = 2000
 _FILLER = frozenset({"get", "fetch", "read", "show", "current", "my", "the", "a", "an", "all", "of"})
 
 
 @dataclass(frozen=True)
 class Call:
-    """`arguments` is the text that goes out, JSON or not. Without an id one is derived from the request."""
+    """`arguments` is sent unchanged, JSON or not. Without an id, it gets one derived from the request."""
 
     name: str
     arguments: str
@@ -51,54 +52,51 @@ def reply(body: Mapping[str, Any], model: str) -> Reply:
     """The answer to a checked request."""
     messages: list[dict[str, Any]] = body["messages"]
     tools: list[dict[str, Any]] = body.get("tools") or []
-    results = _last_results(messages)
+    results = _last_tool_results(messages)
     if results:
         return Reply("\n".join(results))
     last = messages[-1]
-    said = text_of(last.get("content")) if last["role"] in {"user", "developer", "system"} else ""
-    chosen = _tool(said, tools, body.get("tool_choice", "auto"))
-    if chosen is not None:
-        return Reply(None, (call(chosen["name"], _arguments(said, chosen)),))
-    return Reply(_echo(said, messages, tools, model))
+    text = text_of(last.get("content")) if last["role"] in {"user", "developer", "system"} else ""
+    function = _called_function(text, tools, body.get("tool_choice", "auto"))
+    if function is not None:
+        return Reply(None, (call(function["name"], _arguments(text, function)),))
+    return Reply(_echo(text, messages, tools, model))
 
 
-def _last_results(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    found: list[str] = []
-    for message in reversed(messages):
-        if message["role"] != "tool":
-            break
-        found.append(text_of(message.get("content")))
-    return found[::-1]
+def _last_tool_results(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    last = takewhile(lambda message: message["role"] == "tool", reversed(messages))
+    return [text_of(message.get("content")) for message in last][::-1]
 
 
 def _echo(
-    said: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], model: str
+    text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], model: str
 ) -> str:
-    shown = said if len(said) <= _ECHO else said[:_ECHO] + "…"
+    echo = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
     turn = sum(message["role"] == "user" for message in messages)
-    lines = [f"This is local Azure's stand-in for {model}: no model was asked.", f"Message {turn}: {shown}"]
+    lines = [f"This is local Azure's stand-in for {model}: no model runs.", f"Message {turn}: {echo}"]
     if tools:
         words = [" ".join(_words(tool["function"]["name"])) for tool in tools]
-        lines.append("I call a tool when a message has its words: " + "; ".join(words) + ".")
+        lines.append("A message with the words of a tool's name calls the tool: " + "; ".join(words) + ".")
     return "\n".join(lines)
 
 
-def _tool(said: str, tools: Sequence[Mapping[str, Any]], choice: object) -> Mapping[str, Any] | None:
-    """The function to call."""
+def _called_function(
+    text: str, tools: Sequence[Mapping[str, Any]], choice: object
+) -> Mapping[str, Any] | None:
     functions: list[dict[str, Any]] = [tool["function"] for tool in tools]
     if choice == "none" or not functions:
         return None
     if isinstance(choice, dict):
         named = cast("dict[str, Any]", choice)["function"]["name"]
-        return next(one for one in functions if one["name"] == named)
-    spoken = _stems(re.findall(r"[^\W_]+", re.sub(r"\bto[- ]do", "todo", said.lower())))
+        return next(function for function in functions if function["name"] == named)
+    message_words = _stems(re.findall(r"[^\W_]+", re.sub(r"\bto[- ]do", "todo", text.lower())))
     best, most = (functions[0] if choice == "required" else None), 0
     for function in functions:
         words = _stems(_words(function["name"]))
-        needed = words - _FILLER or words
-        found = len(words & spoken)
-        if needed <= spoken and found > most:
-            best, most = function, found
+        required = words - _FILLER or words
+        matches = len(words & message_words)
+        if required <= message_words and matches > most:
+            best, most = function, matches
     return best
 
 
@@ -112,22 +110,22 @@ def _stems(words: Sequence[str]) -> set[str]:
     return {word[:-1] if len(word) > 3 and word.endswith("s") else word for word in words}
 
 
-def _arguments(said: str, function: Mapping[str, Any]) -> dict[str, Any]:
-    head, colon, tail = said.partition(":")
+def _arguments(message: str, function: Mapping[str, Any]) -> dict[str, Any]:
+    head, colon, tail = message.partition(":")
     text = (tail if colon else head).strip()
-    given = _json_object(text)
-    if given is not None:
-        return given
+    json_object = _json_object(text)
+    if json_object is not None:
+        return json_object
     parameters: dict[str, Any] = function.get("parameters") or {}
     properties: dict[str, Any] = parameters.get("properties") or {}
     required: list[str] = parameters.get("required") or list(properties)[:1]
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name in required:
         schema = properties.get(name)
-        found[name] = _value(text, cast("dict[str, Any]", schema) if isinstance(schema, dict) else {})
-        if isinstance(found[name], str):
-            text = ""  # a text is the value of the first string alone
-    return found
+        arguments[name] = _value(text, cast("dict[str, Any]", schema) if isinstance(schema, dict) else {})
+        if isinstance(arguments[name], str):
+            text = ""  # only the first string gets the text
+    return arguments
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> object:
@@ -135,7 +133,7 @@ def _value(text: str, schema: Mapping[str, Any]) -> object:
     kind = next(iter(cast("list[object]", kinds)), None) if isinstance(kinds, list) else kinds
     choices = choices_of(schema)
     if choices:
-        return next((one for one in choices if str(one).lower() in text.lower()), choices[0])
+        return next((choice for choice in choices if str(choice).lower() in text.lower()), choices[0])
     if kind in ("integer", "number"):
         number = re.search(r"-?\d+(\.\d+)?", text)
         value = float(number[0]) if number else 0.0

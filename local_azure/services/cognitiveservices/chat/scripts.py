@@ -1,4 +1,4 @@
-"""Exact answers, in order, that tests and people queue for an account.
+"""Scripts: exact answers that an account gives in order.
 
 A script is a JSON list of steps; each answers one request that the service would have passed to its model:
 
@@ -10,7 +10,7 @@ A script is a JSON list of steps; each answers one request that the service woul
       {"text": "Late.", "delaySeconds": 2}
     ]
 
-`arguments` as a string goes out as it is, broken JSON too.
+`arguments` as a string is sent unchanged, invalid JSON too.
 """
 
 import re
@@ -18,23 +18,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from local_azure.services.cognitiveservices.chat.errors import Refusal
+from local_azure.services.cognitiveservices.chat.errors import ErrorResponse
 from local_azure.services.cognitiveservices.chat.replies import Call, Reply, call
 
-MOST_STEPS = 1000
-MOST_DELAY = 300.0
+MAX_STEPS = 1000
+MAX_DELAY = 300.0
 _MEMBERS = ("text", "toolCalls", "error", "headers", "delaySeconds", "finishReason")
 _OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
 _REASONS = ("stop", "length", "tool_calls", "content_filter")
 
 
 class ScriptError(ValueError):
-    """Everything wrong with a script, one problem a line."""
+    """All problems of a script, one a line."""
 
 
 @dataclass(frozen=True)
 class Step:
-    answer: Reply | Refusal
+    answer: Reply | ErrorResponse
     delay: float = 0.0
     """Seconds."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -45,29 +45,29 @@ def parse(content: object) -> list[Step]:
     if not isinstance(content, list):
         raise ScriptError("a script is a JSON list of steps.")
     steps = cast("list[object]", content)
-    if len(steps) > MOST_STEPS:
-        raise ScriptError(f"a script has at most {MOST_STEPS} steps, this one {len(steps)}.")
+    if len(steps) > MAX_STEPS:
+        raise ScriptError(f"a script has at most {MAX_STEPS} steps, this one {len(steps)}.")
     problems: list[str] = []
-    found = [_step(step, f"step {number}", problems) for number, step in enumerate(steps, 1)]
+    parsed = [_step(step, f"step {number}", problems) for number, step in enumerate(steps, 1)]
     if problems:
         raise ScriptError("\n".join(problems))
-    return [step for step in found if step is not None]
+    return [step for step in parsed if step is not None]
 
 
 def _step(content: object, name: str, problems: list[str]) -> Step | None:
     before = len(problems)
     if not isinstance(content, dict):
-        problems.append(f"{name} is no object.")
+        problems.append(f"{name} is not an object.")
         return None
     step = cast("dict[str, Any]", content)
     unknown = [member for member in step if member not in _MEMBERS]
     problems += [f"{name} has {member!r}; a step has {', '.join(_MEMBERS)}." for member in unknown]
     delay, headers = step.get("delaySeconds", 0), step.get("headers", {})
-    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MOST_DELAY:
-        problems.append(f"{name}: delaySeconds is {delay!r}; it is a number from 0 to {MOST_DELAY:g}.")
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MAX_DELAY:
+        problems.append(f"{name}: delaySeconds is {delay!r}; it is a number from 0 to {MAX_DELAY:g}.")
     if not isinstance(headers, dict) or not all(map(_is_header, cast("dict[str, object]", headers).items())):
         problems.append(
-            f"{name}: headers is an object of texts on one line, without {', '.join(sorted(_OWN_HEADERS))}."
+            f"{name}: headers is an object of one-line strings, without {', '.join(sorted(_OWN_HEADERS))}."
         )
     if ("error" in step) == ("text" in step or "toolCalls" in step):
         problems.append(f"{name} has either `error`, or `text` or `toolCalls` or both of these.")
@@ -89,36 +89,36 @@ def _is_header(header: tuple[str, object]) -> bool:
     )
 
 
-def _error(content: object, name: str, problems: list[str]) -> Refusal | None:
+def _error(content: object, name: str, problems: list[str]) -> ErrorResponse | None:
     error = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     status = error.get("status")
     if isinstance(status, bool) or not isinstance(status, int) or not 400 <= status <= 599:
         problems.append(f"{name}: error.status is {status!r}; it is a number from 400 to 599.")
         return None
     body = {key: value for key, value in error.items() if key != "status"}
-    return Refusal(status, {"code": str(status), "message": "An answer of a script.", **body})
+    return ErrorResponse(status, {"code": str(status), "message": "An error of a script.", **body})
 
 
 def _reply(step: Mapping[str, Any], name: str, problems: list[str]) -> Reply | None:
     text, calls, reason = step.get("text"), step.get("toolCalls", []), step.get("finishReason")
     if text is not None and not isinstance(text, str):
-        problems.append(f"{name}: text is no string.")
+        problems.append(f"{name}: text is not a string.")
     if reason is not None and reason not in _REASONS:
         problems.append(f"{name}: finishReason is {reason!r}; one of {', '.join(_REASONS)}.")
     if not isinstance(calls, list):
-        problems.append(f"{name}: toolCalls is no list.")
+        problems.append(f"{name}: toolCalls is not a list.")
         return None
-    found = [_call(one, name, problems) for one in cast("list[object]", calls)]
-    return Reply(text, tuple(one for one in found if one is not None), reason)
+    parsed = [_call(call, name, problems) for call in cast("list[object]", calls)]
+    return Reply(text, tuple(call for call in parsed if call is not None), reason)
 
 
 def _call(content: object, name: str, problems: list[str]) -> Call | None:
-    given = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
-    tool, arguments, call_id = given.get("name"), given.get("arguments", {}), given.get("id")
+    members = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    tool, arguments, call_id = members.get("name"), members.get("arguments", {}), members.get("id")
     if not isinstance(tool, str) or not isinstance(arguments, str | dict):
         problems.append(f"{name}: a tool call has a name, and arguments: an object, or a string sent as is.")
         return None
     if call_id is not None and not isinstance(call_id, str):
-        problems.append(f"{name}: a tool call's id is no string.")
+        problems.append(f"{name}: a tool call's id is not a string.")
         return None
     return call(tool, cast("dict[str, Any] | str", arguments), call_id)

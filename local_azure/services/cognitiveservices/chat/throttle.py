@@ -1,10 +1,10 @@
 """The rate limits of one deployment (Docs: Manage Azure OpenAI quota, "Understanding rate limits").
 
-What a request may use at most counts when it comes in: the tokens of its prompt and its `max_tokens`.
-Without `max_tokens` Azure reserves the whole context until the real count is known, and refuses nothing for
-that by itself (Microsoft Q&A 1381398); here the answer's tokens count as soon as it is there. Azure begins
-the minute anew for all requests at once; here it slides, so that `Retry-After` is exact. The one and ten
-second windows in which Azure spreads requests are not kept.
+A request counts with the most that it may use: the tokens of its prompt and its `max_tokens`. Without
+`max_tokens` Azure reserves the whole context until the real count is known, and rejects nothing for that
+alone (Microsoft Q&A 1381398); here the answer's tokens count once it is complete. Azure starts the minute for
+all requests at once; here it slides, so that `Retry-After` is exact. The windows of one and ten seconds in
+which Azure spreads requests do not exist here.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MINUTE = 60.0
-NEVER = 86_400
+NEVER_FITS = 86_400
 """Seconds that Azure names for a request that is larger than the limit itself (users quote it in issues)."""
 
 
@@ -27,15 +27,15 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`exceeded` says which limit refused the request, for `retry_after` seconds; None let it pass."""
+class Admission:
+    """`exceeded` is the limit that rejects the request, for `retry_after` seconds; None: it is admitted."""
 
     exceeded: Literal["token", "call"] | None
     retry_after: int
     headers: Mapping[str, str]
 
 
-class Limiter:
+class RateLimiter:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` in seconds, as time.monotonic."""
         self._clock = clock
@@ -43,30 +43,32 @@ class Limiter:
         self._spent: deque[tuple[float, int]] = deque()
         self._tokens = 0
 
-    def admit(self, tokens: int, limits: Limits) -> Verdict:
-        """Counts the request when both limits have room for it, and nothing when they have not."""
+    def admit(self, tokens: int, limits: Limits) -> Admission:
+        """Counts the request only when both limits have room for it."""
         now = self._clock()
-        self._forget(now - MINUTE)
+        self._drop_before(now - MINUTE)
         if tokens > limits.tokens:
-            return Verdict("token", NEVER, self._headers(limits, now))
+            return Admission("token", NEVER_FITS, self._headers(limits, now))
         if self._tokens + tokens > limits.tokens:
-            return Verdict("token", self._until_free(tokens, limits.tokens, now), self._headers(limits, now))
+            return Admission(
+                "token", self._until_free(tokens, limits.tokens, now), self._headers(limits, now)
+            )
         if len(self._requests) >= limits.requests:
             first = self._requests[len(self._requests) - limits.requests]
-            return Verdict("call", self._left(first, now), self._headers(limits, now))
+            return Admission("call", self._left(first, now), self._headers(limits, now))
         self._requests.append(now)
         self._spend(now, tokens)
-        return Verdict(None, 0, self._headers(limits, now))
+        return Admission(None, 0, self._headers(limits, now))
 
     def spend(self, tokens: int) -> None:
-        """Counts tokens that no request announced: those of an answer without `max_tokens`."""
+        """Counts the tokens of an answer to a request without `max_tokens`."""
         self._spend(self._clock(), tokens)
 
     def _spend(self, now: float, tokens: int) -> None:
         self._spent.append((now, tokens))
         self._tokens += tokens
 
-    def _forget(self, until: float) -> None:
+    def _drop_before(self, until: float) -> None:
         while self._requests and self._requests[0] <= until:
             self._requests.popleft()
         while self._spent and self._spent[0][0] <= until:

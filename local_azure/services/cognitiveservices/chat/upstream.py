@@ -10,13 +10,13 @@ import aiohttp
 from aiohttp import web
 
 from local_azure.services.cognitiveservices.chat.backend import Remote
-from local_azure.services.cognitiveservices.chat.errors import RefusedError, refused
+from local_azure.services.cognitiveservices.chat.errors import gateway_error
 
 log = logging.getLogger(__name__)
 
 # A model on a laptop takes minutes for a long answer.
 _TIMEOUT = aiohttp.ClientTimeout(total=600, connect=10)
-_CURE = "`python -m local_azure model use local` brings the stand-in back."
+_RECOVERY = "`python -m local_azure model use local` brings the stand-in back."
 
 
 class Upstream:
@@ -36,31 +36,30 @@ class Upstream:
         model: str,
         headers: Mapping[str, str],
     ) -> tuple[web.StreamResponse, object]:
-        """The server's answer as it is, and its JSON (None for a stream). `headers` are added to it.
+        """The server's response, with `headers` added, and its JSON body (None for a stream).
 
-        Raises RefusedError (502) when the server does not answer.
+        Raises RequestError (502) when the server does not answer.
         """
         url = f"{remote.url}/chat/completions"
         content = {**body, "model": remote.model or model}
         try:
-            async with self._opened().post(
+            async with self._open_session().post(
                 url, json=content, headers=_key(remote), allow_redirects=False
             ) as answer:
                 kind = answer.headers.get("Content-Type", "application/json")
+                headers = {**headers, "Content-Type": kind}
                 if body.get("stream"):
-                    return await _stream(request, answer, {**headers, "Content-Type": kind}), None
-                whole = await answer.read()
-                response = web.Response(
-                    status=answer.status, body=whole, headers={**headers, "Content-Type": kind}
+                    return await _stream(request, answer, headers), None
+                answer_body = await answer.read()
+                return web.Response(status=answer.status, body=answer_body, headers=headers), _json(
+                    answer_body
                 )
-                return response, _json(whole)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("the model at %s: %s", remote.url, error or "no answer in time")
-            raise RefusedError(
-                refused(502, "502", f"The model at {remote.url} does not answer: {error}. {_CURE}")
-            ) from error
+            text = f"The model at {remote.url} does not answer: {error}. {_RECOVERY}"
+            raise gateway_error(502, "502", text) from error
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         return self._session
@@ -74,13 +73,11 @@ def _key(remote: Remote) -> dict[str, str]:
     if remote.key_variable is None:
         return {}
     if not key_is_set(remote):
-        raise RefusedError(
-            refused(
-                502,
-                "502",
-                f"Local Azure's environment has no {remote.key_variable} with the key for {remote.url}: "
-                "set it, then `python -m local_azure stop` and `start`.",
-            )
+        raise gateway_error(
+            502,
+            "502",
+            f"Local Azure's environment has no {remote.key_variable} with the key for {remote.url}: "
+            "set it, then `python -m local_azure stop` and `start`.",
         )
     return {"Authorization": f"Bearer {os.environ[remote.key_variable]}"}
 
@@ -95,7 +92,7 @@ async def _stream(
             await response.write(chunk)
     except (aiohttp.ClientError, TimeoutError) as error:
         log.warning("the model's stream broke off: %s", error)
-        # The answer has begun: only a broken connection tells the client that it is not whole.
+        # The response has begun: only a broken connection shows the client that it is incomplete.
         if request.transport is not None:
             request.transport.abort()
         return response

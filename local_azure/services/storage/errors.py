@@ -1,4 +1,4 @@
-"""How Azure Storage says no: XML for blobs and queues, OData JSON for tables."""
+"""The error responses of Azure Storage: XML for blobs and queues, OData JSON for tables."""
 
 import json
 import uuid
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
 from local_azure.core.store import TENANT_ID
-from local_azure.services.storage.rights import Service
+from local_azure.services.storage.permissions import Service
 
 _CHALLENGE = (
     f"Bearer authorization_uri=https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize "
@@ -17,8 +17,8 @@ _CHALLENGE = (
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """An answer of the service itself, as in its page "Common REST API error codes"."""
+class ErrorResponse:
+    """Docs: Common REST API error codes."""
 
     status: int
     code: str
@@ -27,72 +27,77 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-NO_AUTHENTICATION = Refusal(
+NOT_AUTHENTICATED = ErrorResponse(
     401,
     "NoAuthenticationInformation",
     "Server failed to authenticate the request. "
     "Please refer to the information in the www-authenticate header.",
     headers={"WWW-Authenticate": _CHALLENGE},
 )
-KEYS_OFF = Refusal(
+KEY_AUTHENTICATION_NOT_PERMITTED = ErrorResponse(
     403,
     "KeyBasedAuthenticationNotPermitted",
     "Key based authentication is not permitted on this storage account.",
 )
-# Keys are on for the account, but local Azure hands none out, so this one is wrong.
-WRONG_KEY = Refusal(
+# The account permits keys, but local Azure issues none, so no key can be right.
+AUTHENTICATION_FAILED = ErrorResponse(
     403,
     "AuthenticationFailed",
     "Server failed to authenticate the request. "
     "Make sure the value of Authorization header is formed correctly including the signature.",
     detail="Local Azure issues no account keys and no SAS: sign in with Microsoft Entra ID.",
 )
-NO_ROLE = Refusal(
+PERMISSION_MISMATCH = ErrorResponse(
     403,
     "AuthorizationPermissionMismatch",
     "This request is not authorized to perform this operation using this permission.",
 )
-NO_NETWORK = Refusal(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
-BUSY = Refusal(
+PUBLIC_ACCESS_DISABLED = ErrorResponse(
+    403, "AuthorizationFailure", "This request is not authorized to perform this operation."
+)
+SERVER_BUSY = ErrorResponse(
     503, "ServerBusy", "The server is currently unable to receive requests. Please retry your request."
 )
-TOO_LARGE = Refusal(
+TOO_LARGE = ErrorResponse(
     413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
 )
 
 
-def bad_token(detail: str) -> Refusal:
-    return Refusal(
-        401, "InvalidAuthenticationInfo", NO_AUTHENTICATION.message, detail, NO_AUTHENTICATION.headers
+def invalid_token(detail: str) -> ErrorResponse:
+    return ErrorResponse(
+        401,
+        "InvalidAuthenticationInfo",
+        NOT_AUTHENTICATED.message,
+        detail,
+        NOT_AUTHENTICATED.headers,
     )
 
 
-def bad_path(detail: str) -> Refusal:
-    return Refusal(
+def invalid_uri(detail: str) -> ErrorResponse:
+    return ErrorResponse(
         400, "InvalidUri", "The requested URI does not represent any resource on the server.", detail
     )
 
 
-def answer(service: Service, refusal: Refusal) -> tuple[dict[str, str], bytes]:
-    """Headers and body of the refusal."""
+def headers_and_body(service: Service, error: ErrorResponse) -> tuple[dict[str, str], bytes]:
     request_id = str(uuid.uuid4())
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    message = f"{refusal.message}\nRequestId:{request_id}\nTime:{now}"
-    headers = {"x-ms-request-id": request_id, "x-ms-error-code": refusal.code, **refusal.headers}
+    message = f"{error.message}\nRequestId:{request_id}\nTime:{now}"
+    headers = {"x-ms-request-id": request_id, "x-ms-error-code": error.code, **error.headers}
     if service == "table":
-        if refusal.detail:
-            message = f"{message}\nAuthenticationErrorDetail:{refusal.detail}"
-        error = {"odata.error": {"code": refusal.code, "message": {"lang": "en-US", "value": message}}}
+        if error.detail:
+            message = f"{message}\nAuthenticationErrorDetail:{error.detail}"
+        body = {"odata.error": {"code": error.code, "message": {"lang": "en-US", "value": message}}}
         headers["Content-Type"] = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
-        return headers, json.dumps(error).encode()
+        return headers, json.dumps(body).encode()
     detail = (
-        f"<AuthenticationErrorDetail>{escape(refusal.detail)}</AuthenticationErrorDetail>"
-        if refusal.detail
+        f"<AuthenticationErrorDetail>{escape(error.detail)}</AuthenticationErrorDetail>"
+        if error.detail
         else ""
     )
     headers["Content-Type"] = "application/xml"
-    body = (
-        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{refusal.code}</Code>'
+    xml = (
+        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{error.code}</Code>'
         f"<Message>{escape(message)}</Message>{detail}</Error>"
     )
-    return headers, body.encode()
+    return headers, xml.encode()

@@ -1,0 +1,267 @@
+"""A storage account as an app sees it: the real SDKs, the proxy, and a real Azurite behind it."""
+
+import asyncio
+import base64
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+
+from local_azure.core import ids
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
+from local_azure.core.tokens import ARM_AUDIENCES, STORAGE_AUDIENCES
+from local_azure.runtime.ports import free_port
+from local_azure.services.storage import azurite
+from local_azure.services.storage.accounts import StorageAccounts
+from local_azure.tests.services.storage.conftest import (
+    ACCOUNT_ID,
+    GROUP,
+    STRANGER,
+    WRITER,
+    Credential,
+    World,
+    assign_table_role,
+)
+from tests.polling import wait_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NO_RETRY: dict[str, Any] = {"retry_total": 0}
+in_thread = asyncio.to_thread  # the SDK's calls block, and this event loop answers them
+
+
+async def get(world: World, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
+    headers = {"x-ms-version": "2024-11-04", "Accept": "application/json;odata=fullmetadata", **headers}
+    url, ssl = world.endpoints.table + path, world.tls.client_context()
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=ssl) as response:
+        return response.status, dict(response.headers), await response.text()
+
+
+def authorization(world: World) -> dict[str, str]:
+    token = world.tokens.issue(DEVELOPER_PRINCIPAL_ID, STORAGE_AUDIENCES[0]).token
+    return {"Authorization": f"Bearer {token}"}
+
+
+def entity(row: str, **more: Any) -> dict[str, Any]:
+    return {"PartitionKey": "p", "RowKey": row, **more}
+
+
+async def test_a_principal_with_the_role_writes_and_reads_a_table(world: World) -> None:
+    table = world.tables(WRITER).get_table_client("ChatState")
+    await in_thread(table.upsert_entity, entity("a", text="hällo"), mode=UpdateMode.REPLACE)
+    assert (await in_thread(table.get_entity, "p", "a"))["text"] == "hällo"
+    await in_thread(table.submit_transaction, [("upsert", entity(f"t{number}")) for number in range(3)])
+    rows = await in_thread(lambda: [row["RowKey"] for row in table.query_entities("RowKey ge 't'")])
+    assert rows == ["t0", "t1", "t2"]
+
+
+async def test_links_in_responses_have_the_address_of_the_proxy(world: World) -> None:
+    status, _, body = await get(world, "Tables", authorization(world))
+    assert (status, f"{world.endpoints.table}$metadata#Tables" in body) == (200, True)
+
+
+@pytest.mark.parametrize("operation", ["read", "write", "transaction", "delete", "blob"])
+async def test_a_principal_without_the_role_is_rejected(world: World, operation: str) -> None:
+    table = world.tables(STRANGER, **NO_RETRY).get_table_client("ChatState")
+    blob = world.blobs(WRITER, **NO_RETRY).get_blob_client("deploy", "x")
+    operations: dict[str, Callable[[], Any]] = {
+        "read": lambda: list(table.list_entities()),
+        "write": lambda: table.upsert_entity(entity("a")),
+        "transaction": lambda: table.submit_transaction([("upsert", entity("a"))]),
+        "delete": lambda: table.delete_entity("p", "a"),
+        "blob": blob.download_blob,
+    }
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch") as caught:
+        await in_thread(operations[operation])
+    assert caught.value.status_code == 403
+
+
+async def test_a_role_takes_effect_when_it_is_assigned_and_no_longer_than_the_assignment(
+    world: World,
+) -> None:
+    tables = world.tables(STRANGER, **NO_RETRY)
+    table, other = tables.get_table_client("ChatState"), tables.get_table_client("Other")
+    scope = f"{ACCOUNT_ID}/tableServices/default/tables/ChatState"
+    assignment = assign_table_role(world.store, STRANGER, scope)
+    try:
+        await in_thread(table.upsert_entity, entity("b"))
+        with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+            await in_thread(other.upsert_entity, entity("b"))
+    finally:
+        world.store.delete(assignment)
+
+    async def write_for_ever() -> None:
+        while True:
+            await in_thread(table.upsert_entity, entity("b"))
+
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+        await asyncio.wait_for(write_for_ever(), 10)
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        AzureNamedKeyCredential("acc1", base64.b64encode(b"k" * 64).decode()),
+        AzureSasCredential("sv=2024-11-04&sig=abc"),
+    ],
+)
+async def test_keys_are_rejected_as_the_account_says(world: World, credential: object) -> None:
+    tables = world.tables(credential, **NO_RETRY)
+    with pytest.raises(HttpResponseError, match="KeyBasedAuthenticationNotPermitted"):
+        await in_thread(lambda: list(tables.list_tables()))
+
+
+@pytest.mark.parametrize(
+    ("audience", "lifetime", "reason"),
+    [(ARM_AUDIENCES[0], 3600, "another audience"), (STORAGE_AUDIENCES[0], -10, "expired")],
+)
+async def test_a_wrong_token_is_rejected_with_the_reason(
+    world: World, audience: str, lifetime: int, reason: str
+) -> None:
+    credential = Credential(world.tokens, DEVELOPER_PRINCIPAL_ID, audience, lifetime)
+    tables = world.tables(credential, **NO_RETRY)
+    with pytest.raises(ClientAuthenticationError, match=reason) as caught:
+        await in_thread(lambda: list(tables.list_tables()))
+    assert caught.value.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "headers", "status", "code"),
+    [
+        ({}, "Tables", {}, 401, "NoAuthenticationInformation"),
+        ({}, "a/b", {}, 401, "NoAuthenticationInformation"),
+        (
+            {"allowSharedKeyAccess": True},
+            "Tables",
+            {"Authorization": "SharedKey x"},
+            403,
+            "AuthenticationFailed",
+        ),
+        ({"publicNetworkAccess": "Disabled"}, "Tables", {}, 403, "AuthorizationFailure"),
+    ],
+)
+async def test_a_request_that_cannot_be_authenticated_is_rejected(  # noqa: PLR0917 # fixture and case
+    world: World, account: dict[str, Any], path: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    stored = world.store.require(ACCOUNT_ID)
+    world.store.put({**stored, "properties": account})
+    try:
+        actual_status, actual_headers, body = await get(world, path, headers)
+    finally:
+        world.store.put(stored)
+    assert (actual_status, actual_headers["x-ms-error-code"]) == (status, code)
+    assert f'"code": "{code}"' in body
+    assert status != 401 or actual_headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
+
+
+async def test_a_path_that_no_table_has_is_an_invalid_uri(world: World) -> None:
+    assert (await get(world, "a/b", authorization(world)))[1]["x-ms-error-code"] == "InvalidUri"
+
+
+async def test_large_blobs_are_forwarded_in_both_directions(world: World) -> None:
+    content = bytes(range(256)) * 20_000  # 5 MB: several blocks up, a streamed response down
+    sizes: dict[str, Any] = {"max_single_put_size": 1024 * 1024, "max_block_size": 1024 * 1024}
+    blob = world.blobs(DEVELOPER_PRINCIPAL_ID, **sizes).get_blob_client("deploy", "package/a b.zip")
+    await in_thread(blob.upload_blob, content, overwrite=True)
+    assert await in_thread(lambda: blob.download_blob().readall()) == content
+    assert (await in_thread(blob.get_blob_properties)).size == len(content)
+
+
+async def test_a_second_creation_or_deletion_changes_nothing(world: World) -> None:
+    table = world.tables(DEVELOPER_PRINCIPAL_ID).get_table_client("Twice")
+    await world.accounts.create_table(ACCOUNT_ID, "Twice")
+    await in_thread(table.upsert_entity, entity("kept"))
+    await world.accounts.create_table(ACCOUNT_ID, "Twice")
+    assert (await in_thread(table.get_entity, "p", "kept"))["RowKey"] == "kept"
+    for _ in range(2):
+        await world.accounts.create_container(ACCOUNT_ID, "twice")
+    for _ in range(2):
+        await world.accounts.delete_table(ACCOUNT_ID, "Twice")
+        await world.accounts.delete_container(ACCOUNT_ID, "twice")
+    with pytest.raises(ResourceNotFoundError):
+        await in_thread(table.get_entity, "p", "kept")
+
+
+async def test_a_killed_azurite_restarts_with_its_data(world: World) -> None:
+    table = world.tables(WRITER, retry_backoff_factor=0.1).get_table_client("ChatState")
+    await in_thread(table.upsert_entity, entity("before", n=1))
+    database = world.home.storage / "acc1" / "__azurite_db_table__.json"
+    await in_thread(wait_for, lambda: '"before"' in database.read_text(), "the row is on disk")
+    before = world.accounts.states()[0]
+    assert before.pid is not None
+    os.kill(before.pid, signal.SIGKILL)
+    await in_thread(wait_for, lambda: not world.accounts.states()[0].alive, "Azurite has ended")
+    status, headers, _ = await get(world, "Tables", authorization(world))
+    assert (status, headers["x-ms-error-code"]) == (503, "ServerBusy")
+    await in_thread(wait_for, lambda: world.accounts.states()[0].alive, "Azurite runs")
+    state = world.accounts.states()[0]
+    assert (state.restarts, state.pid == before.pid) == (before.restarts + 1, False)
+    assert (await in_thread(table.get_entity, "p", "before"))["n"] == 1
+
+
+async def test_an_acknowledged_write_is_soon_on_disk(world: World) -> None:
+    """Azurite alone writes every five seconds, three rows in ten; a killed daemon would lose the rest."""
+    table = world.tables(WRITER).get_table_client("ChatState")
+    database = world.home.storage / "acc1" / "__azurite_db_table__.json"
+    async with asyncio.timeout(9):
+        for row in ("soon1", "soon2", "soon3"):
+            await in_thread(table.upsert_entity, entity(row))
+            await in_thread(
+                wait_for, lambda text=f'"{row}"': text in database.read_text(), "the row is on disk"
+            )
+
+
+async def test_closing_and_opening_keeps_data_and_endpoints(world: World) -> None:
+    other = ids.build(GROUP, "Microsoft.Storage/storageAccounts", "acc2")
+    first, second = (
+        StorageAccounts(world.home, world.store, world.tokens, world.tls, world.ports) for _ in range(2)
+    )
+    try:
+        endpoints = await first.open_account(other)
+        await first.create_container(other, "kept")
+        await first.close()
+        assert await second.open_account(other) == endpoints
+        blobs = world.blobs(DEVELOPER_PRINCIPAL_ID, endpoints.blob)
+        names = await in_thread(lambda: [container.name for container in blobs.list_containers()])
+        assert names == ["kept"]
+        await second.delete_account(other)
+        assert not (world.home.storage / "acc2").exists()
+    finally:
+        await first.close()
+        await second.close()
+
+
+async def test_an_account_is_opened_once_by_concurrent_calls(world: World) -> None:
+    both = await asyncio.gather(*(world.accounts.open_account(ACCOUNT_ID.upper()) for _ in range(2)))
+    assert both == [world.endpoints, world.endpoints]
+    assert len(world.accounts.states()) == 1
+
+
+async def test_no_file_contains_the_accounts_key(world: World) -> None:
+    """Azurite requires a key per account, with which roles would not matter."""
+    for file in world.home.root.rglob("*"):
+        if file.is_file():
+            assert b"AZURITE_ACCOUNTS" not in file.read_bytes(), file
+
+
+async def test_an_azurite_whose_port_is_taken_meanwhile_gets_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another Azurite listens there, so that a response on the port proves nothing."""
+    other = next(iter(world.accounts._accounts.values())).azurite.ports["blob"]  # pyright: ignore[reportPrivateUsage]
+    ports = iter([other])
+    monkeypatch.setattr(azurite, "free_port", lambda: next(ports, None) or free_port())
+
+    second = await azurite.start("acc2", world.home.storage / "acc2", world.home.logs / "acc2.log", world.tls)
+
+    try:
+        assert other not in second.ports.values()
+        assert second.process.alive
+    finally:
+        await second.process.stop()
