@@ -144,9 +144,8 @@ def delete(record: Record, providers: Providers, urns: set[str], *, checking: bo
         raise CommandError(f"nothing was deleted: {', '.join(protected)}: protected; {_PROTECTED}.")
     order = TopologicalSorter({urn: entry.dependencies for urn, entry in record.entries.items()})
     for urn in reversed([urn for urn in order.static_order() if urn in urns and not checking]):
-        entry = record.entries[urn]
         try:
-            if entry.id:
+            if (entry := record.entries[urn]).id:
                 call(providers, "Delete", urn, id=entry.id, properties=entry.outputs)
             record.note(urn, None)
         except (CommandError, OSError) as error:

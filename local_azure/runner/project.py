@@ -9,8 +9,7 @@ import yaml
 
 from local_azure.cli.output import CommandError
 
-_KNOWN = {"name", "description", "runtime", "template", "config", "default", "value"}
-_KNOWN |= {"encryptionsalt", "secretsprovider"}
+_KNOWN = {"name", "description", "runtime", "template", "config", "encryptionsalt", "secretsprovider"}
 
 
 class Project(NamedTuple):
@@ -34,7 +33,7 @@ def read_project(start: Path, stack: str) -> Project:
         namespace = f"{project['name']}:"
         for key, declared in (project.get("config") or {}).items():
             setting = declared if isinstance(declared, dict) else {"value": declared}
-            problems += [f"{key}.{word}" for word in setting.keys() - _KNOWN]
+            problems += [f"{key}.{word}" for word in setting.keys() - {"default", "description", "value"}]
             if (default := setting.get("default", setting.get("value"))) is not None:
                 config[key if ":" in key else namespace + key] = _text(default, default)
         for key, value in (values.get("config") or {}).items():
