@@ -106,6 +106,8 @@ def test_nothing_else_writes_until_the_rows_of_a_create_exist(api: Api, messages
     rows = rows_of(api.tables.chat_state, "a")
 
     assert put(api) == (202, "true" if messages else "false")
+    (row,) = rows_of(api.tables.leases, "a")
+    assert row["Purpose"] == "create", "as an instance with another version of the app reads it"
     assert put(api) == (409, None)
     assert api.delete().status_code == 409
     assert rows_of(api.tables.chat_state, "a") == rows

@@ -26,6 +26,7 @@ def test_the_page_is_served_without_a_key_and_only_if_it_is_enabled(is_enabled: 
 
 def test_the_policy_allows_only_inline_style_and_script() -> None:
     page = chat.page()
+    assert page.mimetype == "text/html"
     directives = page.headers["Content-Security-Policy"].split("; ")
     policy = dict(directive.split(" ", 1) for directive in directives)
     for directive, element in (("script-src", "script"), ("style-src", "style")):
