@@ -131,7 +131,13 @@ def statuses(*values: object) -> list[Reply]:
         ),
         *(
             ({DEPLOYMENT: [reply, *statuses(4)]}, [1.0], "runs package")
-            for reply in (Reply(404), Reply(0), Reply(503), Reply(200, "<html>"), *statuses("4", None))
+            for reply in (
+                Reply(404),
+                Reply(0),
+                Reply(503, {"status": 4}),
+                Reply(200, "<html>"),
+                *statuses("4", None),
+            )
         ),
         ({HEALTH: [Reply(503), OLD, NEW]}, [1.0, 2.0], '"package": "old"'),
         (

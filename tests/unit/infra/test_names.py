@@ -72,11 +72,13 @@ def test_another_subscription_project_stack_or_suffix_has_other_names(
     assert not {*asdict(names(*first)).values()} & {*asdict(names(*second)).values()}
 
 
-@pytest.mark.parametrize("index", [0, 1, 2, 4])
-def test_an_empty_part_is_refused(index: int) -> None:
+@pytest.mark.parametrize(
+    ("index", "part"), [(0, "subscription id"), (1, "project"), (2, "stack"), (4, "OpenAI region")]
+)
+def test_an_empty_part_is_refused(index: int, part: str) -> None:
     parts = [*PARTS]
     parts[index] = ""
-    with pytest.raises(ValueError, match="to make names from"):
+    with pytest.raises(ValueError, match=f"no {part} to make names from"):
         names(*parts)
 
 
