@@ -126,8 +126,8 @@ class GitHub:
                 if (pull_request.head_repository, pull_request.head_branch) == (head_repository, head_branch)
             )
 
-    def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> str:
-        """Keep one comment that begins with the marker on a pull request or an issue. Returns its text.
+    def upsert_comment(self, number: int, marker: str, write: Callable[[tuple[str, ...]], str]) -> None:
+        """Keep one comment that begins with the marker on a pull request or an issue.
 
         `write` receives the texts of our comments with the marker, oldest first, and returns the text of the
         comment to keep; an empty text removes it. An unchanged comment is not sent again.
@@ -144,7 +144,6 @@ class GitHub:
             for comment in mine[1 if body else 0 :]:
                 with suppress(UnknownObjectException):  # another job or a user has already deleted it
                     comment.delete()
-            return body
 
     def comments(self, number: int, marker: str) -> tuple[str, ...]:
         """The texts of our comments that begin with the marker, oldest first."""

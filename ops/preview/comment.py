@@ -29,8 +29,8 @@ def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
     text = markdown.strip("\n")
     _check(part, text)
     for _ in range(_TRIES):
-        wanted = github.upsert_comment(number, MARKER, lambda texts: _with(texts, part, text))
-        if not wanted or _merged(github.comments(number, MARKER)).get(part, "") == text:
+        github.upsert_comment(number, MARKER, lambda texts: _with(texts, part, text))
+        if _merged(github.comments(number, MARKER)).get(part, "") == text:
             return
     raise OpsError(
         f"the part {part} of the comment on #{number} was overwritten {_TRIES} times: run this again"

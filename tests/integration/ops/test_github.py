@@ -12,8 +12,8 @@ def pull_request(fake_github: FakeGitHub) -> None:
     fake_github.add_pull_request(7)
 
 
-def put(repository: GitHub, body: str) -> str:
-    return repository.upsert_comment(7, MARKER, lambda _: f"{MARKER}\n{body}")
+def put(repository: GitHub, body: str) -> None:
+    repository.upsert_comment(7, MARKER, lambda _: f"{MARKER}\n{body}")
 
 
 def test_everything_that_is_missing_to_connect_is_named_at_once() -> None:
