@@ -105,10 +105,10 @@ def move(
     if not is_encrypted_by(provider, exported):
         note(f"1/4 Encrypt the state with {provider}")
         words = ("stack", "change-secrets-provider", provider, "--stack", location.stack)
-        retry_until(lambda: source.run(*words))
+        retry_until_permitted(lambda: source.run(*words))
         exported = source.export(location.stack)
     note(f"2/4 Copy the state to {to}")
-    if location.stack not in retry_until(target.stacks):
+    if location.stack not in retry_until_permitted(target.stacks):
         target.run("stack", "init", location.stack, "--no-select", "--secrets-provider", provider)
     there = target.export(location.stack)
     if resources_of(there) != resources_of(exported):
@@ -152,7 +152,7 @@ def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
     return deployment.get("resources") or []
 
 
-def retry_until(
+def retry_until_permitted(
     action: Callable[[], T], timeout: float = ROLES_TAKE_SECONDS, pause: float = _PAUSE_SECONDS
 ) -> T:
     """Call `action` again while Azure reports a missing permission, for at most `timeout` seconds.

@@ -66,13 +66,13 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
                 note(f"Local Azure: {message}.")
     if project is not None and stack is not None:
         command = "".join(_command(words)[:1])
-        states = home.backend / ".pulumi" / "stacks" / project
         if command in _USE_RESOURCES and runner_resources(home, project, stack):
             raise CommandError(
                 f"the minimal runner made the stack {stack}, so its resources are not in Pulumi's state: "
                 "run `make down`, which deletes them, then this command again."
             )
-        exists = any((states / f"{stack}.json{ending}").exists() for ending in ("", ".gz"))
+        state = state_file(home.backend, project, stack)
+        exists = state.exists() or state.with_suffix(".json.gz").exists()
         if stack == default_stack and _needs_stack(words) and not exists:
             _create(program, environment, stack, folder)
         if (

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.__main__ import main
 from bootstrap.backend import StateLocation
-from bootstrap.commands import is_encrypted_by, retry_until
+from bootstrap.commands import is_encrypted_by, retry_until_permitted
 from ops.engine import PulumiError
 from ops.output import OpsError
 
@@ -112,14 +112,14 @@ class Refusing:
 
 def test_a_role_that_has_no_effect_yet_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     refusing = Refusing("RESPONSE 403: 403 Forbidden", "AuthorizationPermissionMismatch", "ForbiddenByRbac")
-    assert retry_until(refusing, timeout=60, pause=0) == "done"
+    assert retry_until_permitted(refusing, timeout=60, pause=0) == "done"
     assert capsys.readouterr().err.count("not allowed yet") == 3
 
 
 @pytest.mark.parametrize(("outputs", "timeout"), [(["no such host"], 60), (["403", "404"], 0)])
 def test_another_failure_and_the_end_of_the_time_are_errors(outputs: list[str], timeout: float) -> None:
     with pytest.raises(PulumiError, match=outputs[0]):
-        retry_until(Refusing(*outputs), timeout=timeout, pause=1)
+        retry_until_permitted(Refusing(*outputs), timeout=timeout, pause=1)
 
 
 @pytest.mark.parametrize("words", [["up"], ["move"], ["variables"], ["pulumi", "stack", "ls"]])
