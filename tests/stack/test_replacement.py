@@ -56,7 +56,6 @@ def kill_when_the_account_is_deleted(stack: Workspace, *words: str, **environmen
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("nameSuffix", "b2", f"{REPLACE_VARIABLE}=rg-"),
         ("location", "swedencentral", f"{REPLACE_VARIABLE}=rg-"),
         ("openaiLocation", "westus3", f"{REPLACE_VARIABLE}=oai-"),
     ],
