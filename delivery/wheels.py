@@ -137,6 +137,8 @@ def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: P
     missing = [requirement for requirement in requirements if requirement not in wheels]
     environment = _pip_environment() if missing else {}
     problems: list[str] = []
+    if missing:
+        sys.stderr.write(f"Downloading {len(missing)} packages of the function app (once; about a minute).\n")
     for number, requirement in enumerate(missing):
         try:
             wheels[requirement] = _download(requirement, python_version, cache, environment)

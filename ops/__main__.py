@@ -27,7 +27,7 @@ COMMANDS = {
 _OTHER_MODULES = {"test-stack": "pull_request_stack"}  # pytest would collect a test_stack.py
 
 _EPILOG = """\
-Each command has its own --help. Commands that change something have --dry-run.
+Each command has its own --help. Commands that change a stack in Azure have --dry-run.
 
 exit codes:
   0  done
@@ -45,7 +45,7 @@ def _help() -> argparse.ArgumentParser:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     listed = "\n".join(f"{name:<12}{summary}" for name, summary in COMMANDS.items())
-    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help=listed)
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND ...", help=listed)
     return parser
 
 

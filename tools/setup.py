@@ -84,7 +84,7 @@ def install(what: str, folder: Path, inputs: Sequence[str], steps: Callable[[], 
     """Run `steps` unless `folder` was completed from the same `inputs`; the stamp is written last."""
     if is_current(folder, inputs):
         return
-    say(f"installing {what} (once; up to a minute)")
+    say(f"installing {what} (once; some minutes)")
     stamp = folder / STAMP
     if stamp.is_file():
         stamp.unlink()

@@ -17,10 +17,11 @@ from pulumi.runtime import Settings, configure, run_in_stack
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note, say
+from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home
 from local_azure.runner.monitor import STACK, Monitor, connected, delete
 from local_azure.runner.project import Project, read_project
-from local_azure.runner.record import Record, cli_resources, record_file
+from local_azure.runner.record import Record, record_file
 
 
 def runner(home: Home, arguments: argparse.Namespace) -> int:

@@ -59,7 +59,11 @@ def connected(port: int, config: dict[str, str]) -> Generator[Providers]:
         for package, own_port in ports.items():
             channel = grpc.insecure_channel(f"127.0.0.1:{int(own_port)}")
             providers[package] = provider_pb2_grpc.ResourceProviderStub(channel)
-            providers[package].Configure(provider_pb2.ConfigureRequest(args=values.encode(keys)))
+            try:
+                providers[package].Configure(provider_pb2.ConfigureRequest(args=values.encode(keys)))
+            except grpc.RpcError as error:
+                cause = "does not answer: run `python -m local_azure stop`, then this command again"
+                raise CommandError(f"the provider of {package} on port {int(own_port)} {cause}.") from error
         yield providers
 
 

@@ -26,7 +26,7 @@ def read_project(start: Path, stack: str) -> Project:
     config: dict[str, str] = {}
     try:
         project: Any = yaml.safe_load((root / "Pulumi.yaml").read_text())
-        text = stack_file.read_text() if stack_file.exists() else ""
+        text = stack_file.read_text()
         # Also with scalars as they are written: `1.10` is not the number 1.1.
         values, texts = yaml.safe_load(text) or {}, yaml.load(text, yaml.BaseLoader)  # noqa: S506 # strings
         problems = [*((project.keys() | values.keys()) - _KNOWN)]
@@ -42,8 +42,8 @@ def read_project(start: Path, stack: str) -> Project:
         if not problems:
             return Project(str(project["name"]), str(root), stack, config)
         cause = f"only the Pulumi CLI supports {', '.join(sorted(problems))}: run `make pulumi` and use it"
-    except (OSError, AttributeError, KeyError, yaml.YAMLError) as error:
-        cause = repr(error)
+    except (OSError, AttributeError, KeyError, ValueError, yaml.YAMLError) as error:
+        cause = f"{type(error).__name__}: {error}"
     raise CommandError(f"the minimal runner cannot use Pulumi.yaml or {stack_file}: {cause}.")
 
 

@@ -7,7 +7,8 @@ from threading import Lock
 from typing import Any
 
 from local_azure import whole_file
-from local_azure.home import Home, state_file
+from local_azure.cli.output import CommandError
+from local_azure.home import Home
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Record:
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, Lock()
-        content: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+        try:
+            content: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+        except ValueError as error:
+            raise CommandError(f"{file} is damaged ({error}): `make clean`, then `make local`.") from error
         self.entries = {urn: Entry(**entry) for urn, entry in content.items()}
 
     def note(self, urn: str, entry: Entry | None) -> None:
@@ -47,13 +51,3 @@ def record_file(home: Home, project: str, stack: str) -> Path:
 def runner_resources(home: Home, project: str, stack: str) -> bool:
     """Whether the minimal runner has resources of this stack."""
     return any(entry.id for entry in Record(record_file(home, project, stack)).entries.values())
-
-
-def cli_resources(home: Home, project: str, stack: str) -> bool:
-    """Whether the Pulumi CLI's state has resources of this stack."""
-    file = state_file(home.backend, project, stack)
-    try:
-        latest: Any = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
-    except (OSError, ValueError):
-        return file.exists()  # cut off by a kill of the CLI: the next `pulumi` command recovers it
-    return any(resource.get("custom") for resource in latest.get("resources") or ())

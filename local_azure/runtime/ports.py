@@ -146,7 +146,8 @@ def _taken(name: str, port: int, error: OSError) -> str:
         f"Port {port} on {ADDRESS}, which belongs to {name} of this local Azure, is taken"
         f"{_holder(port)} ({error.strerror}). Stop that process and start again, or run "
         f"`python -m local_azure start --new-ports` and then "
-        f"`python -m local_azure pulumi up --refresh`, which carries the new port into the stack."
+        f"`python -m local_azure pulumi up --refresh`, which carries the new port into the stack "
+        f"(a stack of the minimal runner: `make local`)."
     )
 
 

@@ -13,7 +13,7 @@ from ops.teardown.teardown import TearDown, refuse_protected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stack", required=True, metavar="S")
+    parser.add_argument("--stack", required=True, metavar="S", help="the stack, for example `dev`")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--yes", action="store_true", help="do not ask for the stack's name")
     chosen.add_argument("--dry-run", action="store_true", help="only show what would be destroyed")

@@ -1,4 +1,4 @@
-"""Find changes that were made in Azure outside the program. Neither Azure nor the state is changed.
+"""Find changes that were made in Azure outside the program. It only reads without --restore-app-settings.
 
 Compares the resources (`pulumi refresh --preview-only`), the app settings and role assignments, which a
 refresh does not see, and the package that the site runs. Values of app settings are never printed.

@@ -10,10 +10,13 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,10 @@ from typing import Any
 import requests
 import yaml
 
+from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home
-from local_azure.runner.record import cli_resources, runner_resources
-from ops.output import say
+from local_azure.runner.record import runner_resources
+from ops.output import note, say
 from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -51,12 +55,31 @@ def run_local_azure(*arguments: str, quiet: bool = False) -> str:
     command = [*LOCAL_AZURE, *arguments]
     if not quiet:
         say(f"$ {shlex.join(command)}")
-    completed = subprocess.run(
-        command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True, check=False
-    )
-    if completed.returncode:
-        raise StepError(shlex.join(command), completed.returncode)
-    return completed.stdout or ""
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True)
+    with interrupts_of(process):
+        output, _ = process.communicate()
+    if process.returncode:
+        raise StepError(shlex.join(command), process.returncode)
+    return output or ""
+
+
+@contextmanager
+def interrupts_of(process: subprocess.Popen[str]) -> Generator[None]:
+    """Leave Ctrl-C to the process, which gets it too: Pulumi saves its state before it ends."""
+    interrupted = False
+
+    def remember(_number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if interrupted and process.returncode:
+        note("Interrupted. The completed steps are recorded: run the command again to continue.")
+        raise KeyboardInterrupt
 
 
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
@@ -80,9 +103,10 @@ def curl_command(outputs: dict[str, Any]) -> str:
     return f'curl {direct}--cacert {ca} -X PUT -H "x-functions-key: $({key_command(outputs)})" {url}'
 
 
-def put(url: str, key: str) -> tuple[int, str]:
+def send(method: str, url: str, key: str) -> tuple[int, str]:
+    """Status and body of the response."""
     ca_file = str(Home.find(PROJECT).ca_file)
-    response = requests.put(url, headers={"x-functions-key": key}, verify=ca_file, timeout=60)
+    response = requests.request(method, url, headers={"x-functions-key": key}, verify=ca_file, timeout=60)
     return response.status_code, response.text
 
 
@@ -114,6 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     down: bool = arguments.down
+    name = "make down" if down else "make local"
     home, project = Home.find(PROJECT), yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
     runner_made_it = runner_resources(home, project, STACK)
     has_cli = find(os.environ) is not None
@@ -128,6 +153,12 @@ def run(arguments: argparse.Namespace) -> int:
             "has no state of it. Run `make down`, then `make local` to create it with the CLI.\n"
         )
         return 1
+    if chosen is CLI and not has_cli:
+        sys.stderr.write(
+            f"{name}: the Pulumi CLI created this stack, and it is not installed any more. Run `make pulumi` "
+            f"and then `{name}`, or remove the stack with everything else that is here by `make clean`.\n"
+        )
+        return 1
     try:
         if down:
             run_local_azure(*chosen.down)
@@ -135,7 +166,10 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         return bring_up(chosen)
     except StepError as error:
-        sys.stderr.write(f"make {'down' if down else 'local'}: {error}\n")
+        sys.stderr.write(f"{name}: {error}\n")
+        if not down:
+            way_here = f"use `{shlex.join(LOCAL_AZURE)} pulumi …`" if has_cli else f"edit Pulumi.{STACK}.yaml"
+            sys.stderr.write(f"For a command `pulumi …` in a message above, {way_here} here.\n")
         return error.code
 
 
@@ -152,7 +186,8 @@ def bring_up(chosen: Way) -> int:
 
     title("2. An assistant, over HTTP")
     say(f"$ {curl}")
-    status, body = put(url, run_local_azure(*key_words(outputs), quiet=True).strip())
+    key = run_local_azure(*key_words(outputs), quiet=True).strip()
+    status, body = send("PUT", url, key)
     say(f"{status} {body}")
     if status != 202:
         say("Expected 202. The log of the function app:")
@@ -166,9 +201,10 @@ def bring_up(chosen: Way) -> int:
     say(f"  {outputs['functionAppUrl']}")
     say("\nTry it (from this folder):")
     say(f"  {curl}")
-    say("\nTalk to it in a browser (the browser warns about its certificate, which local Azure has issued):")
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
-    say(f"  {chat}     the key: {key_command(outputs)}")
+    if send("GET", chat, key)[0] != 404:  # the setting `chatPage`
+        say("\nTalk to it in a browser, which warns about the certificate: local Azure has issued it.")
+        say(f"  {chat}     the key: {key_command(outputs)}")
     say("\nThen:")
     preview = "`make preview`, " if chosen is CLI else ""
     say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")

@@ -16,7 +16,7 @@ from ops.output import is_confirmed, note, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stack", required=True, metavar="S")
+    parser.add_argument("--stack", required=True, metavar="S", help="the stack, for example `dev`")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--yes", action="store_true", help="remove the locks without asking")
     chosen.add_argument("--dry-run", action="store_true", help="only show the locks")

@@ -141,7 +141,7 @@ ALL = {"rg-before", "rg-after"}
 def module_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerWorkspace]:
     with runner_workspace(tmp_path_factory.mktemp("small")) as made:
         (made.root / "Pulumi.yaml").write_text("name: assistant\nruntime: python\n")
-        (made.root / f"Pulumi.{STACK}.yaml").unlink()
+        (made.root / f"Pulumi.{STACK}.yaml").write_text("")
         yield made
 
 

@@ -58,9 +58,10 @@ def test_the_values_are_those_of_the_stack_file_else_the_defaults_as_text(root: 
     }
 
 
-def test_the_project_may_be_in_a_folder_above_and_needs_no_stack_file(root: Path) -> None:
+def test_the_project_may_be_in_a_folder_above(root: Path) -> None:
     below = root / "a" / "b"
     below.mkdir(parents=True)
+    (root / "Pulumi.local.yaml").write_text("")
 
     assert read_project(below, "local").config["shop:location"] == "eastus2"
 
@@ -91,3 +92,9 @@ def test_an_invalid_or_missing_file_is_named(root: Path, text: str | None) -> No
 
     with pytest.raises(CommandError, match=str(root / "Pulumi.local.yaml")):
         read_project(root, "local")
+
+
+@pytest.mark.parametrize("stack", ["nope", "../../etc"])
+def test_a_stack_without_a_file_is_refused(root: Path, stack: str) -> None:
+    with pytest.raises(CommandError, match=f"FileNotFoundError: .*Pulumi.{stack}.yaml"):
+        read_project(root, stack)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home, state_file
-from local_azure.runner.record import Entry, Record, cli_resources, record_file, runner_resources
+from local_azure.runner.record import Entry, Record, record_file, runner_resources
 
 
 def test_a_record_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path) -> None:

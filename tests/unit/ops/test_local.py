@@ -2,7 +2,7 @@
 
 import json
 import shlex
-import subprocess
+import signal
 from pathlib import Path
 
 import pytest
@@ -77,14 +77,18 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands of local_azure that `local` runs. The CLI is installed, and there is no stack."""
     commands: list[str] = []
 
-    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        commands.append(" ".join(command[3:]))
-        outputs = {**OUTPUTS, "functionAppUrl": "https://127.0.0.1:20000"}
-        code = 7 if "up" in command and "fails" in commands else 0
-        return subprocess.CompletedProcess(command, code, json.dumps(outputs))
+    class Process:
+        def __init__(self, command: list[str], **_options: object) -> None:
+            commands.append(" ".join(command[3:]))
+            self.returncode = 7 if "up" in command and {"fails", "interrupted"} & {*commands} else 0
 
-    monkeypatch.setattr(module.subprocess, "run", run)
-    monkeypatch.setattr(module, "put", returns((202, "{}")))
+        def communicate(self) -> tuple[str, None]:
+            if "interrupted" in commands:
+                signal.raise_signal(signal.SIGINT)
+            return json.dumps({**OUTPUTS, "functionAppUrl": "https://127.0.0.1:20000"}), None
+
+    monkeypatch.setattr(module.subprocess, "Popen", Process)
+    monkeypatch.setattr(module, "send", returns((202, "{}")))
     monkeypatch.setattr(module, "find", returns("a CLI"))
     for name in ("cli_resources", "runner_resources"):
         monkeypatch.setattr(module, name, returns(False))
@@ -110,7 +114,7 @@ def test_the_stack_comes_up_and_shows_an_assistant_and_its_rows(
 def test_an_app_that_does_not_answer_202_shows_its_log(
     steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "put", returns((500, "")))
+    monkeypatch.setattr(module, "send", returns((500, "")))
 
     assert main(["local"]) == 1
     assert steps[-1] == "logs func-assistant-local-1"
@@ -128,7 +132,45 @@ def test_a_step_that_fails_ends_the_command_with_its_exit_code(
 
     assert main(["local"]) == 7
     assert steps[1:] == [UP]
-    assert f"make local: `.venv/bin/python -m local_azure {UP}` ended with" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"make local: `.venv/bin/python -m local_azure {UP}` ended with" in message
+    assert "use `.venv/bin/python -m local_azure pulumi …` here" in message
+
+
+def test_an_interrupt_is_left_to_the_step_that_runs(
+    steps: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps.append("interrupted")
+
+    assert main(["local"]) == 130
+    assert steps[1:] == [UP]
+    assert "run the command again to continue" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("steps")
+def test_a_page_that_is_switched_off_is_not_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def send(method: str, *_arguments: str) -> tuple[int, str]:
+        return (404 if method == "GET" else 202), "{}"
+
+    monkeypatch.setattr(module, "send", send)
+
+    assert main(["local"]) == 0
+    assert "/api/chat" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["local"], ["local", "--down"]])
+def test_a_stack_of_a_cli_that_is_gone_is_left_alone(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(module, "cli_resources", returns(True))
+    monkeypatch.setattr(module, "find", returns(None))
+
+    assert (main(words), steps) == (1, [])
+    message = capsys.readouterr().err
+    assert "`make pulumi`" in message
+    assert "`make clean`" in message
 
 
 def test_a_stack_of_the_runner_is_not_updated_by_the_cli(
