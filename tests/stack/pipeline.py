@@ -22,7 +22,7 @@ LABEL = "test-stack"
 # What a runner that runs these very tests has set.
 _NO_RUNNER = {"GITHUB_ACTIONS": "", "GITHUB_EVENT_NAME": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_RUN_ID": ""}
 
-_FEW = ("e2e/__init__.py", "e2e/conftest.py", "e2e/test_variants.py")
+_FEW = ("e2e/__init__.py", "e2e/conftest.py", "e2e/test_assistants.py")
 
 
 @dataclass(frozen=True)
