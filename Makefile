@@ -44,9 +44,8 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 	@$(RUN) -m ops local --down
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
-# since every clone of a test copies its wheels, and would download them.
-test: check browser policy-setup ## Check the code and run the tests (ALL=1: local Azure's own, too, where it is unchanged)
-	@$(RUN) -m infra.package >/dev/null
+# since every clone of a test copies its wheels, and would download them. `make -j 3 test` prepares side by side.
+test: check browser policy-setup package ## Check the code and run the tests (ALL=1: local Azure's own, too, where it is unchanged)
 	@tests="tests local_azure/tests"; unchanged=; \
 	if [ -z "$(CI)$(ALL)" ] && base="$$(git merge-base HEAD origin/main 2>/dev/null)" && \
 		git diff --quiet "$$base" -- local_azure requirements-dev.txt && \

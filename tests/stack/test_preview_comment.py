@@ -2,15 +2,23 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ops.preview.report import Report, read
 from tests.gfm import parsed
-from tests.workspace import COMMAND_DEADLINE, STACK, Workspace, clone
+from tests.workspace import COMMAND_DEADLINE, STACK, Workspace, clone, workspace
 
 pytestmark = pytest.mark.cli
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A clone in which no stack is up: a comparison leaves the stack of its base there."""
+    with workspace(tmp_path_factory.mktemp("head")) as made:
+        yield made
 
 
 def ops(stack: Workspace, *words: str, expected: int = 0, **environment: str) -> str:
@@ -113,18 +121,18 @@ def test_a_program_that_fails_is_told_with_its_last_words(stack: Workspace, tmp_
 
 
 def test_a_fork_is_compared_with_its_base_without_a_secret(
-    shared_stack: Workspace, tmp_path_factory: pytest.TempPathFactory
+    head: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     base, reports = tmp_path_factory.mktemp("base") / "checkout", tmp_path_factory.mktemp("reports")
     clone(base)
     (base / ".venv").unlink()  # as git leaves a checkout
     before = {path.name: path.read_bytes() for path in base.glob("Pulumi*.yaml")}
-    settings = shared_stack.root / "infra" / "app_settings.py"
+    settings = head.root / "infra" / "app_settings.py"
     text = settings.read_text()
     edit(settings, '"LEASE_TABLE":', '"A_NEW_SETTING": "@octocat",\n        "LEASE_TABLE":')
     try:
         words = ("--against", str(base), "--stack", "dev", "--out", str(reports))
-        ops(shared_stack, "preview", *words)
+        ops(head, "preview", *words)
         report = read(reports / "report-dev.json")
         assert report.basis == "base"
         assert [(one.op, one.name) for one in report.changed] == [("update", "function-app")]
@@ -132,14 +140,14 @@ def test_a_fork_is_compared_with_its_base_without_a_secret(
     finally:
         settings.write_text(text)
     assert {path.name: path.read_bytes() for path in base.glob("Pulumi*.yaml")} == before
-    assert not (shared_stack.root / "Pulumi.dev.yaml").read_text().count("encryptionsalt")
+    assert not (head.root / "Pulumi.dev.yaml").read_text().count("encryptionsalt")
 
 
-def test_a_base_that_does_not_come_up_is_told(shared_stack: Workspace, tmp_path: Path) -> None:
+def test_a_base_that_does_not_come_up_is_told(head: Workspace, tmp_path: Path) -> None:
     base = tmp_path / "checkout"
     clone(base)
     (base / "__main__.py").write_text('raise RuntimeError("the base is broken")\n')
     words = ("--against", str(base), "--stack", "test", "--out", str(tmp_path))
-    ops(shared_stack, "preview", *words, expected=1)
+    ops(head, "preview", *words, expected=1)
     (failure,) = read(tmp_path / "report-test.json").failures
     assert "the base is broken" in failure.message
