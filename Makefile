@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 # The stack tests start some thousand Python processes; without bytecode each compiles the modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup policy-setup pulumi browser local preview down test ten check format settings lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup pulumi browser local preview down test test-package ten check format settings lock package rollback bootstrap bootstrap-move bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,7 +45,7 @@ down: setup ## Take the local stack down and stop local Azure; its data goes wit
 
 # Not reordered: the longest files have few tests, and would all come last. The package is built first,
 # since every clone of a test copies its wheels, and would download them. `make -j 3 test` prepares side by side.
-test: check browser policy-setup package ## Check the code and run the tests (ALL=1: local Azure's own, too, where it is unchanged)
+test: check browser policy-setup test-package ## Check the code and run the tests (ALL=1: local Azure's own, too, where it is unchanged)
 	@tests="tests local_azure/tests"; unchanged=; \
 	if [ -z "$(CI)$(ALL)" ] && base="$$(git merge-base HEAD origin/main 2>/dev/null)" && \
 		git diff --quiet "$$base" -- local_azure requirements-dev.txt && \
@@ -54,6 +54,9 @@ test: check browser policy-setup package ## Check the code and run the tests (AL
 	echo "make test: pytest $$tests"; \
 	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $$tests || exit; \
 	if [ -n "$$unchanged" ]; then echo "make test: $$unchanged"; fi
+
+test-package: setup
+	@$(RUN) -m infra.package >/dev/null
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
 	@TEST_STACKS=10 $(RUN) -m pytest tests/stack/test_environments.py -k side_by_side --durations=0
