@@ -35,11 +35,21 @@ sys.addaudithook(_refuse)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Includes the fixtures, of every scope. pytest calls this for the tests of other folders, too."""
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Of the tests of other folders, too: pytest calls the hook for all."""
+    yield from _refusing_in(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    yield from _refusing_in(item)
+
+
+def _refusing_in(item: pytest.Item) -> Generator[None, None, None]:
+    """Not in the teardown: that of a session's last test also ends the fixtures of other folders."""
     global _unit_test_runs  # noqa: PLW0603 # an audit hook cannot be removed
     _unit_test_runs = item.path.is_relative_to(Path(__file__).parent)
     try:
-        return (yield)
+        yield
     finally:
         _unit_test_runs = False
