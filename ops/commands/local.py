@@ -10,13 +10,10 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,30 +53,15 @@ def run_local_azure(*arguments: str, quiet: bool = False) -> str:
     if not quiet:
         say(f"$ {shlex.join(command)}")
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True)
-    with interrupts_of(process):
+    try:
         output, _ = process.communicate()
+    except KeyboardInterrupt:
+        process.wait()  # it gets Ctrl-C, too: Pulumi saves its state before it ends
+        note("Interrupted. The completed steps are recorded: run the command again to continue.")
+        raise
     if process.returncode:
         raise StepError(shlex.join(command), process.returncode)
     return output or ""
-
-
-@contextmanager
-def interrupts_of(process: subprocess.Popen[str]) -> Generator[None]:
-    """Leave Ctrl-C to the process, which gets it too: Pulumi saves its state before it ends."""
-    interrupted = False
-
-    def remember(_number: int, _frame: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-
-    previous = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if interrupted and process.returncode:
-        note("Interrupted. The completed steps are recorded: run the command again to continue.")
-        raise KeyboardInterrupt
 
 
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:

@@ -87,6 +87,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 signal.raise_signal(signal.SIGINT)
             return json.dumps({**OUTPUTS, "functionAppUrl": "https://127.0.0.1:20000"}), None
 
+        def wait(self) -> None:
+            commands.append("waited")
+
     monkeypatch.setattr(module.subprocess, "Popen", Process)
     monkeypatch.setattr(module, "send", returns((202, "{}")))
     monkeypatch.setattr(module, "find", returns("a CLI"))
@@ -143,7 +146,7 @@ def test_an_interrupt_is_left_to_the_step_that_runs(
     steps.append("interrupted")
 
     assert main(["local"]) == 130
-    assert steps[1:] == [UP]
+    assert steps[1:] == [UP, "waited"]
     assert "run the command again to continue" in capsys.readouterr().err
 
 
