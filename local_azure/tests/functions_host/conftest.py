@@ -1,7 +1,6 @@
 """One local Azure for all tests of a session, in a thread of its own; its table is empty for each module."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,17 +25,6 @@ from local_azure.tests.functions_host.harness import GROUP, LocalAzure, TestSite
 from local_azure.tests.functions_host.model import ScriptedModel, scripted_model
 
 CHAT_STATE = "ChatState"
-
-
-@pytest.fixture(scope="session")
-def azure_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="local azure", daemon=True)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
 
 
 @pytest.fixture(scope="session")

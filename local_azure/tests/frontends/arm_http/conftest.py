@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -79,17 +78,6 @@ class World(Cloud):
 
 
 @pytest.fixture(scope="session")
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="arm", daemon=True)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-@pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Locked, so that commands take this process for the running local Azure."""
     home = Home(tmp_path_factory.mktemp("arm"))
@@ -101,9 +89,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture
 def world(
-    loop: asyncio.AbstractEventLoop, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    azure_loop: asyncio.AbstractEventLoop, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    world = World(home, loop)
+    world = World(home, azure_loop)
     listener = Ports(tmp_path / "ports.json").hold("gateway")
     port: int = listener.getsockname()[1]
     gateway = Gateway(port, world.azure, world.tokens, dict[str, Any])
