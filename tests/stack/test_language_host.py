@@ -121,9 +121,9 @@ def program(cli: Path, tmp_path: Path) -> Program:
     )
     (tmp_path / "__main__.py").write_text(PROGRAM)
     (tmp_path / ".venv").symlink_to(PROJECT / ".venv")
-    made = Program(tmp_path, cli)
-    made.run("stack", "init", "dev")
-    return made
+    program = Program(tmp_path, cli)
+    program.run("stack", "init", "dev")
+    return program
 
 
 def test_a_dynamic_resource_is_previewed_created_refreshed_and_destroyed(program: Program) -> None:
@@ -163,11 +163,15 @@ def test_an_interrupted_up_ends_the_program_and_keeps_what_was_created(program: 
 
 def test_a_program_ends_with_a_cli_that_is_killed(program: Program) -> None:
     process, waiting = program.waiting()
+    children = psutil.Process(process.pid).children(recursive=True)
 
     process.kill()
     process.wait()
 
     wait_for(lambda: is_gone(waiting), "the end of the program", DEADLINE)
+    for child in children:  # the CLI's dynamic provider is Pulumi's own, and outlives a CLI that is killed
+        if child.is_running():
+            child.kill()
 
 
 def test_about_names_the_programs_python_its_packages_and_plugins(program: Program) -> None:
