@@ -11,10 +11,10 @@ EDITED = ("__main__.py", "Pulumi.*.yaml", "infra/**/*.py", "function_app/**/*.py
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("stack")) as made:
-        (made.root / ".github").mkdir()
-        shutil.copy(PROJECT / ".github" / "owners.toml", made.root / ".github")
-        yield made
+    with workspace(tmp_path_factory.mktemp("stack")) as clone:
+        (clone.root / ".github").mkdir()
+        shutil.copy(PROJECT / ".github" / "owners.toml", clone.root / ".github")
+        yield clone
 
 
 @pytest.fixture

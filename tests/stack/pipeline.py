@@ -90,7 +90,7 @@ class Pipeline:
         """Ids in local Azure with a text in them, soft-deleted ones too."""
         store = self.clone.home.store_file
         ids: list[str] = re.findall(r'"id": ?"([^"]*)"', store.read_text() if store.exists() else "")
-        return [one for one in ids if text in one]
+        return [resource_id for resource_id in ids if text in resource_id]
 
     def _words(self, *words: str) -> tuple[str, ...]:
         return ("exec", "--", sys.executable, "-m", "ops", *words)
@@ -101,11 +101,11 @@ class Pipeline:
 
 @contextmanager
 def pipeline(root: Path) -> Generator[Pipeline]:
-    with github_server() as github, workspace(root) as made:
+    with github_server() as github, workspace(root) as clone:
         _copy_tests(root, "*.py", *_FEW)
         shutil.copy2(PROJECT / "pyproject.toml", root / "pyproject.toml")
-        made.run("start")
-        yield Pipeline(made, github)
+        clone.run("start")
+        yield Pipeline(clone, github)
 
 
 def _copy_tests(root: Path, *patterns: str) -> None:

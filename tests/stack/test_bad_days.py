@@ -24,16 +24,16 @@ DEADLINE = 120.0
 class Gated:
     """A stack whose `up` waits half-way: `before` is there, `gate` is being created, `after` is not there."""
 
-    def __init__(self, made: Workspace) -> None:
-        self.made = made
-        self.reached, self.open = made.root / "reached", made.root / "open"
-        self.main = made.root / "__main__.py"
-        self.main.write_text(gated_program(made.root))
+    def __init__(self, clone: Workspace) -> None:
+        self.clone = clone
+        self.reached, self.open = clone.root / "reached", clone.root / "open"
+        self.main = clone.root / "__main__.py"
+        self.main.write_text(gated_program(clone.root))
 
     @contextmanager
     def half_way(self) -> Generator[subprocess.Popen[str]]:
         """An `up` at the gate, which is open afterwards."""
-        process = self.made.spawn("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK)
+        process = self.clone.spawn("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK)
         try:
             wait_for(lambda: self.reached.exists() or process.poll() is not None, "the gate")
             assert self.reached.exists(), process.communicate()[0]
@@ -48,18 +48,18 @@ class Gated:
 
     def names(self) -> list[str]:
         """The resources in the state, without the stack and its providers."""
-        urns = [resource["urn"] for resource in self.made.resources() if resource.get("id")]
+        urns = [resource["urn"] for resource in self.clone.resources() if resource.get("id")]
         return [urn.rpartition("::")[2] for urn in urns if "pulumi:providers:" not in urn]
 
     def locks(self) -> list[Path]:
-        return list((self.made.home.backend / ".pulumi" / "locks").rglob("*.json"))
+        return list((self.clone.home.backend / ".pulumi" / "locks").rglob("*.json"))
 
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    with workspace(tmp_path_factory.mktemp("bad-days")) as made:
-        made.run("start")
-        yield made
+    with workspace(tmp_path_factory.mktemp("bad-days")) as clone:
+        clone.run("start")
+        yield clone
 
 
 @pytest.fixture
@@ -78,15 +78,15 @@ def test_a_killed_up_is_continued_and_what_it_left_locked_and_cut_off_is_recover
         process.wait()
     assert gated.names() == ["before"]
     # The CLI writes this file in place, and ends with `failed to load checkpoint: EOF` where it is empty.
-    gated.made.state_file().with_name(f"{STACK}.json.attrs").write_text("")
+    gated.clone.state_file().with_name(f"{STACK}.json.attrs").write_text("")
 
-    done = gated.made.up()
+    done = gated.clone.up()
 
     assert "removed the lock of" in done.stderr
     assert f"(pid {process.pid})" in done.stderr
     assert "whose writing was cut off" in done.stderr
     assert gated.names() == ["before", "gate", "after"]
-    gated.made.up("--expect-no-changes")
+    gated.clone.up("--expect-no-changes")
 
 
 def test_an_interrupt_lets_what_runs_end_and_starts_nothing_new(gated: Gated) -> None:
@@ -101,14 +101,14 @@ def test_an_interrupt_lets_what_runs_end_and_starts_nothing_new(gated: Gated) ->
     assert "Traceback" not in output
     assert gated.names() == ["before", "gate"]
     assert gated.locks() == []
-    gated.made.up()
+    gated.clone.up()
     assert gated.names() == ["before", "gate", "after"]
 
 
 def test_of_two_at_once_the_second_is_refused_with_the_process_that_holds_the_lock(gated: Gated) -> None:
     with gated.half_way() as process:
-        second = gated.made.up(check=False)
-        preview = gated.made.pulumi("preview", "--json")
+        second = gated.clone.up(check=False)
+        preview = gated.clone.pulumi("preview", "--json")
         gated.open.touch()
         output, _ = process.communicate(timeout=DEADLINE)
 
@@ -122,13 +122,13 @@ def test_of_two_at_once_the_second_is_refused_with_the_process_that_holds_the_lo
 
 def test_a_program_that_raises_is_quoted_once_and_deletes_nothing(gated: Gated) -> None:
     gated.open.touch()
-    gated.made.up()
+    gated.clone.up()
     whole = gated.main.read_text()
     gated.main.write_text(
         whole.replace('after = group("after", gate)', 'raise RuntimeError("no group today")')
     )
 
-    failed = gated.made.up(check=False)
+    failed = gated.clone.up(check=False)
 
     gated.main.write_text(whole)
     output = failed.stdout + failed.stderr

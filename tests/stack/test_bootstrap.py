@@ -24,33 +24,33 @@ DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"
 class Bootstrap:
     """What a test does to the bootstrap of a workspace, from the checkout's folder."""
 
-    def __init__(self, made: Workspace) -> None:
-        self.made = made
+    def __init__(self, clone: Workspace) -> None:
+        self.clone = clone
 
     def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.made.run("pulumi", "-C", "bootstrap", *words, "--stack", STACK, check=check)
+        return self.clone.run("pulumi", "-C", "bootstrap", *words, "--stack", STACK, check=check)
 
     def up(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.pulumi("up", "--yes", "--skip-preview", *words, check=check)
 
     def state(self) -> str:
-        return (self.made.home.backend / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json").read_text()
+        return (self.clone.home.backend / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json").read_text()
 
     def arm(self) -> list[Resource]:
-        return Store(self.made.home.store_file).list()
+        return Store(self.clone.home.store_file).list()
 
     def set(self, line: str) -> None:
         """Append one line of config, such as `nameSuffix: "2"`."""
-        path = self.made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+        path = self.clone.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
         path.write_text(path.read_text().replace("config:\n", f"config:\n  bootstrap:{line}\n", 1))
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bootstrap]:
-    with workspace(tmp_path_factory.mktemp("bootstrap")) as made:
-        found = Bootstrap(made)
-        found.up()
-        yield found
+    with workspace(tmp_path_factory.mktemp("bootstrap")) as clone:
+        stack = Bootstrap(clone)
+        stack.up()
+        yield stack
 
 
 def test_a_second_up_and_a_refresh_change_nothing(stack: Bootstrap) -> None:
@@ -60,7 +60,7 @@ def test_a_second_up_and_a_refresh_change_nothing(stack: Bootstrap) -> None:
 
 def test_the_outputs_lead_to_what_was_made(stack: Bootstrap) -> None:
     outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
-    names = {one["name"] for one in stack.arm()}
+    names = {resource["name"] for resource in stack.arm()}
     account = re.fullmatch(r"azblob://state\?storage_account=(\w+)", outputs["backendUrl"])
     vault = re.fullmatch(
         r"azurekeyvault://([\w-]+)\.vault\.azure\.net/keys/pulumi-state", outputs["secretsProvider"]
@@ -68,7 +68,7 @@ def test_the_outputs_lead_to_what_was_made(stack: Bootstrap) -> None:
     assert account is not None
     assert vault is not None
     assert {account[1], vault[1], "state", "packages"} <= names
-    clients = {one.get("properties", {}).get("clientId") for one in stack.arm()}
+    clients = {resource.get("properties", {}).get("clientId") for resource in stack.arm()}
     assert {outputs["readerClientId"], outputs["deployerClientId"]} <= clients
 
 
@@ -81,13 +81,13 @@ def test_nothing_in_the_state_is_a_secret(stack: Bootstrap) -> None:
 def test_the_stack_files_stay_as_they_are_in_git(stack: Bootstrap) -> None:
     for name in ("Pulumi.yaml", f"Pulumi.{STACK}.yaml"):
         committed = Path(__file__).resolve().parents[2] / "bootstrap" / name
-        assert (stack.made.root / "bootstrap" / name).read_text() == committed.read_text()
+        assert (stack.clone.root / "bootstrap" / name).read_text() == committed.read_text()
 
 
 def test_a_protected_one_stays_whole_and_a_destroyed_one_leaves_only_the_vaults_name(tmp_path: Path) -> None:
-    with workspace(tmp_path / "destroyed") as made:
-        stack = Bootstrap(made)
-        path = made.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
+    with workspace(tmp_path / "destroyed") as clone:
+        stack = Bootstrap(clone)
+        path = clone.root / "bootstrap" / f"Pulumi.{STACK}.yaml"
         path.write_text(path.read_text().replace("deletionProtection: false", "deletionProtection: true"))
         stack.up()
         before = stack.arm()
@@ -117,24 +117,24 @@ def test_a_protected_one_stays_whole_and_a_destroyed_one_leaves_only_the_vaults_
 
 def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(stack: Bootstrap) -> None:
     """Pulumi's own azblob backend on the account that was made. A preview there is not for local Azure."""
-    made = stack.made
-    run = run_state.find(made.home)
+    clone = stack.clone
+    run = run_state.find(clone.home)
     assert run is not None
     outputs = json.loads(stack.pulumi("stack", "output", "--json").stdout)
     address = outputs["packagesUrl"].split("/")[2]
     environment = {
-        **pulumi_environment(made.home, run, made.environment),
+        **pulumi_environment(clone.home, run, clone.environment),
         # Azure has the account's name in front of a domain; local Azure has it in the path.
         "PULUMI_BACKEND_URL": f"{outputs['backendUrl']}&domain={address}",
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
     }
-    there = Pulumi(folder=made.root / "bootstrap", environment=environment)
+    there = Pulumi(folder=clone.root / "bootstrap", environment=environment)
     exported = stack.pulumi("stack", "export").stdout
-    (made.root / "exported.json").write_text(exported)
+    (clone.root / "exported.json").write_text(exported)
 
     assert there.stacks() == []
     there.run("stack", "init", STACK, "--no-select")
-    there.run("stack", "import", "--stack", STACK, "--file", str(made.root / "exported.json"))
+    there.run("stack", "import", "--stack", STACK, "--file", str(clone.root / "exported.json"))
 
     assert resources_of(there.export(STACK)) == resources_of(json.loads(exported))
 
@@ -142,34 +142,34 @@ def test_the_container_takes_a_state_from_somebody_who_signs_in_and_has_no_key(s
 # The commands
 
 
-def command(made: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def command(clone: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """`python -m bootstrap WORDS` as on a machine whose `pulumi` and Azure are local Azure's."""
-    return made.run("exec", "--", sys.executable, "-m", "bootstrap", *words, "--stack", STACK, check=check)
+    return clone.run("exec", "--", sys.executable, "-m", "bootstrap", *words, "--stack", STACK, check=check)
 
 
-def local_state(made: Workspace) -> Path:
-    return made.root / ".bootstrap" / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
+def local_state(clone: Workspace) -> Path:
+    return clone.root / ".bootstrap" / ".pulumi" / "stacks" / "bootstrap" / f"{STACK}.json"
 
 
-def container(made: Workspace) -> Path:
-    return made.root / "container"
+def container(clone: Workspace) -> Path:
+    return clone.root / "container"
 
 
-def move(made: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    to = ("--to", f"file://{container(made)}", "--secrets-provider", "passphrase")
-    return command(made, "move", *to, *words, check=check)
+def move(clone: Workspace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    to = ("--to", f"file://{container(clone)}", "--secrets-provider", "passphrase")
+    return command(clone, "move", *to, *words, check=check)
 
 
 @pytest.fixture(scope="module")
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A clone in which the bootstrap came up from nothing, on this machine's state."""
-    with workspace(tmp_path_factory.mktemp("own-state")) as made:
-        nothing = move(made, check=False)
+    with workspace(tmp_path_factory.mktemp("own-state")) as clone:
+        nothing = move(clone, check=False)
         assert (nothing.returncode, "make bootstrap" in nothing.stderr) == (1, True)
-        assert "would make the stack" in command(made, "up", "--dry-run").stdout
-        assert Store(made.home.store_file).list() == []
-        command(made, "up")
-        yield made
+        assert "would make the stack" in command(clone, "up", "--dry-run").stdout
+        assert Store(clone.home.store_file).list() == []
+        command(clone, "up")
+        yield clone
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ def drift(stack: Workspace) -> set[tuple[str, str, str]]:
     assert (done.returncode == 3) == bool(report["findings"])
     assert SECRET not in done.stdout + done.stderr
     return {
-        (finding["kind"], finding["name"], told)
+        (finding["kind"], finding["name"], change)
         for finding in report["findings"]
-        for told in (
+        for change in (
             [f"{change['kind']} {change['path']}" for change in finding["changes"]]
             or ["with " + " ".join(sorted(finding["goneWith"]))]
         )
@@ -62,13 +62,17 @@ def edit(stack: Workspace, *edits: tuple[str, str, Any]) -> None:
 
 
 def id_of(stack: Workspace, name: str) -> str:
-    (found,) = (one["id"] for one in stack.resources() if one["urn"].endswith(f"::{name}") and one.get("id"))
-    return found
+    (resource_id,) = (
+        resource["id"]
+        for resource in stack.resources()
+        if resource["urn"].endswith(f"::{name}") and resource.get("id")
+    )
+    return resource_id
 
 
 def settings(stack: Workspace) -> dict[str, str]:
-    (site,) = (one for one in stack.resources() if one["urn"].endswith("::function-app"))
-    return {one["name"]: one["value"] for one in site["inputs"]["siteConfig"]["appSettings"]}
+    (site,) = (resource for resource in stack.resources() if resource["urn"].endswith("::function-app"))
+    return {setting["name"]: setting["value"] for setting in site["inputs"]["siteConfig"]["appSettings"]}
 
 
 def other_package(stack: Workspace) -> Path:
@@ -97,7 +101,9 @@ def test_each_edit_of_the_portal_is_found_and_nothing_else(stack: Workspace) -> 
     changed = {**deployed, "CHAT_MODEL_DEPLOYMENT_NAME": SECRET, "ADDED_BY_HAND": SECRET}
     del changed["HTTP_AUTH_LEVEL"]
     principal = next(
-        one["outputs"]["principalId"] for one in stack.resources() if one["urn"].endswith("::app-identity")
+        resource["outputs"]["principalId"]
+        for resource in stack.resources()
+        if resource["urn"].endswith("::app-identity")
     )
     role = f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
     grant = {"principalId": principal, "roleDefinitionId": role, "principalType": "ServicePrincipal"}
@@ -189,10 +195,10 @@ def test_a_group_that_is_gone_is_one_finding(stack: Workspace) -> None:
 def test_an_identity_that_is_gone_is_found(stack: Workspace) -> None:
     edit(stack, ("delete", id_of(stack, "app-identity"), None))
 
-    found = {(kind, name) for kind, name, _ in drift(stack)}
+    findings = {(kind, name) for kind, name, _ in drift(stack)}
 
-    assert ("gone", "app-identity") in found
-    assert found <= {("gone", "app-identity"), ("changed", "deployed-code")}, "the app may fail without it"
+    assert ("gone", "app-identity") in findings
+    assert findings <= {("gone", "app-identity"), ("changed", "deployed-code")}, "the app may fail without it"
 
 
 def test_a_stack_that_cannot_be_looked_at_is_no_clean_one(stack: Workspace) -> None:

@@ -19,8 +19,8 @@ DEADLINE = 120.0
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pipeline(tmp_path_factory.mktemp("environments")) as made:
-        yield made
+    with pipeline(tmp_path_factory.mktemp("environments")) as committed_pipeline:
+        yield committed_pipeline
 
 
 @pytest.fixture
@@ -115,16 +115,16 @@ def test_a_pull_requests_stack_comes_changes_and_goes_and_its_name_is_free_at_on
     at.take_every_end_to_end_test()
     at.github.add_pull_request(7, labels=(LABEL,))
 
-    made = at.ops("test-stack", "up", "--pr", "7", GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request")
+    run = at.ops("test-stack", "up", "--pr", "7", GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request")
 
-    first, second = made.stderr.split("== a second pulumi up")
+    first, second = run.stderr.split("== a second pulumi up")
     assert " created\n" in first, first
     assert re.search(r"Resources:\n +\d+ unchanged\n", second), second
-    assert " passed" in made.stderr or "[100%]" in made.stderr
+    assert " passed" in run.stderr or "[100%]" in run.stderr
     assert "`pr-7` is ready" in at.comment(7)
-    masks = [line for line in made.stdout.splitlines() if line.startswith("::add-mask::")]
+    masks = [line for line in run.stdout.splitlines() if line.startswith("::add-mask::")]
     (key,) = [line.removeprefix("::add-mask::") for line in masks]
-    assert key not in made.stderr + made.stdout.replace(masks[0], "") + at.comment(7)
+    assert key not in run.stderr + run.stdout.replace(masks[0], "") + at.comment(7)
 
     at.take_few_end_to_end_tests()
     code = at.clone.root / "function_app" / "function_app.py"
@@ -158,8 +158,8 @@ def test_a_stack_that_fails_stays_and_the_comment_says_where_it_failed(committed
 
     assert done.returncode == 1
     assert "is kept for analysis" in done.stderr
-    for told in ("**failed** at: pulumi up", "a_module_that_nobody_has"):
-        assert told in at.comment(8)
+    for text in ("**failed** at: pulumi up", "a_module_that_nobody_has"):
+        assert text in at.comment(8)
     assert at.state_files("pr-8")
 
     # What made it does not run any more either.
@@ -183,8 +183,8 @@ def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
 
     # The code that purges is broken too: then the resource group goes as a whole.
     (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
-    gone = at.ops("test-stack", "down", "--pr", "9")
-    assert "by deleting its resource group" in gone.stderr
+    removal = at.ops("test-stack", "down", "--pr", "9")
+    assert "by deleting its resource group" in removal.stderr
     nothing_is_left(at, 9)
 
 
@@ -241,9 +241,9 @@ def test_the_lock_of_another_runner_goes_only_when_its_run_has_ended(small: Pipe
 
     unclaimed = at.ops("test-stack", "down", "--pr", "13", check=False)
     assert unclaimed.returncode == 1
-    for told in ("runner@fv-az1", "process 4242", "python -m ops unlock --stack pr-13"):
-        assert told in unclaimed.stderr
-        assert told in at.comment(13)
+    for text in ("runner@fv-az1", "process 4242", "python -m ops unlock --stack pr-13"):
+        assert text in unclaimed.stderr
+        assert text in at.comment(13)
 
     claims.mkdir(parents=True)
     run = {
@@ -304,9 +304,9 @@ def test_a_stack_whose_state_is_lost_is_made_anew(at: Pipeline) -> None:
     at.pulumi("pr-19", "refresh", "--yes", "--skip-preview")
     at.pulumi("pr-19", "stack", "rm", "--yes", "--force")
 
-    made = at.ops("test-stack", "up", "--pr", "19")
+    run = at.ops("test-stack", "up", "--pr", "19")
 
-    assert "the stack is destroyed and created again" in made.stderr
+    assert "the stack is destroyed and created again" in run.stderr
     assert "`pr-19` is ready" in at.comment(19)
     at.ops("test-stack", "down", "--pr", "19")
     nothing_is_left(at, 19)
@@ -323,12 +323,12 @@ def test_a_protected_stack_is_refused_before_anything_goes(at: Pipeline) -> None
     done = at.ops("destroy", "--stack", "local", "--yes", check=False)
 
     assert done.returncode == 1
-    for told in (
+    for text in (
         "pulumi config set deletionProtection false --stack local",
         "pulumi up --stack local",
         "storage",
     ):
-        assert told in done.stderr
+        assert text in done.stderr
     assert at.clone.arm() == before
 
     at.clone.config("deletionProtection", False)

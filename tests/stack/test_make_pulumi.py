@@ -124,9 +124,9 @@ def machine(tmp_path: Path) -> Machine:
         (tmp_path / "sdk" / name).parent.mkdir(parents=True)
         (tmp_path / "sdk" / name).write_text("of the SDK's module")
     (tmp_path / "bin").mkdir()
-    made = Machine(tmp_path)
-    made.program("go", GO.format(python=sys.executable, root=str(tmp_path), version=PINNED))
-    return made
+    machine = Machine(tmp_path)
+    machine.program("go", GO.format(python=sys.executable, root=str(tmp_path), version=PINNED))
+    return machine
 
 
 def test_the_cli_is_built_once_and_its_path_is_all_that_stands_on_standard_output(machine: Machine) -> None:

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.cli
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A clone in which no stack is up: a comparison leaves the stack of its base there."""
-    with workspace(tmp_path_factory.mktemp("head")) as made:
-        yield made
+    with workspace(tmp_path_factory.mktemp("head")) as clone:
+        yield clone
 
 
 def ops(stack: Workspace, *words: str, expected: int = 0, **environment: str) -> str:
@@ -56,7 +56,7 @@ def test_a_new_stack_is_all_created(shared_stack: Workspace, tmp_path: Path) -> 
     shared_stack.run("pulumi", "stack", "init", "fresh")
     ops(shared_stack, "preview", "--stack", "fresh", "--out", str(tmp_path))
     report = read(tmp_path / "report-fresh.json")
-    assert {one.op for one in report.resources} == {"create"}
+    assert {resource.op for resource in report.resources} == {"create"}
     assert report.counts == {"create": len(report.resources) + 1}  # and the stack itself
     comment = ops(shared_stack, "comment", "--reports", str(tmp_path), "--pr", "7", "--dry-run")
     assert "- **create** storage account `storage-account`\n" in comment
@@ -92,7 +92,7 @@ def test_changed_code_is_told_by_hash_and_size(stack: Workspace, tmp_path: Path)
     assert report.package.new_hash != report.package.old_hash
     assert (report.package.size or 0) > 100_000
     assert f"`{report.package.old_hash[:12]}` → `{report.package.new_hash[:12]}`" in comment
-    assert [one.name for one in report.changed] == ["deployed-code"]
+    assert [resource.name for resource in report.changed] == ["deployed-code"]
 
 
 def test_a_replacement_that_nobody_allowed_fails_the_preview_with_what_would_be_lost(
@@ -108,7 +108,7 @@ def test_a_replacement_that_nobody_allowed_fails_the_preview_with_what_would_be_
 def test_a_resource_that_goes_is_told_on_top(stack: Workspace, tmp_path: Path) -> None:
     edit(stack.root / "infra" / "program.py", '    DeletionGuard("', '    dict(name="')
     report, comment = preview(stack, tmp_path)
-    assert [(one.op, one.name) for one in report.changed] == [("delete", "deletion-guard")]
+    assert [(resource.op, resource.name) for resource in report.changed] == [("delete", "deletion-guard")]
     assert "- `local`: deletion guard `deletion-guard` is deleted.\n" in comment[: comment.index("<details>")]
 
 
@@ -135,7 +135,7 @@ def test_a_fork_is_compared_with_its_base_without_a_secret(
         ops(head, "preview", *words)
         report = read(reports / "report-dev.json")
         assert report.basis == "base"
-        assert [(one.op, one.name) for one in report.changed] == [("update", "function-app")]
+        assert [(resource.op, resource.name) for resource in report.changed] == [("update", "function-app")]
         assert [change.path for change in report.changed[0].changes] == ["A_NEW_SETTING"]
     finally:
         settings.write_text(text)

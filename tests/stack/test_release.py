@@ -54,12 +54,15 @@ class Releases:
             GITHUB_STEP_SUMMARY=str(self.summary),
             GITHUB_SHA=f"commit of {self.main.read_text().rpartition('# ')[2].strip()}",
         )
-        told = done.stdout + done.stderr
-        assert done.returncode == code, told
+        output = done.stdout + done.stderr
+        assert done.returncode == code, output
         for keys in self.stack.home.sites.rglob("keys.json"):
             secrets: list[Any] = [*json.loads(keys.read_text()).values()]
-            assert not [each for each in secrets if isinstance(each, str) and len(each) > 20 and each in told]
-        return told
+            keys_in_output = [
+                key for key in secrets if isinstance(key, str) and len(key) > 20 and key in output
+            ]
+            assert not keys_in_output
+        return output
 
     def spawn(self, command: str, *words: str) -> "subprocess.Popen[str]":
         return self.stack.spawn(*self._words(command, *words))
@@ -75,18 +78,18 @@ class Releases:
     def results(self) -> list[str]:
         """Of the stack's list, newest first."""
         path = self.stack.root / ".build" / "archive" / "releases" / "assistant" / f"{STACK}.json"
-        return [each["result"] for each in json.loads(path.read_text())["releases"]]
+        return [release["result"] for release in json.loads(path.read_text())["releases"]]
 
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
     """With one good release, `first`."""
-    with workspace(tmp_path_factory.mktemp("release")) as made:
-        releases = Releases(made)
+    with workspace(tmp_path_factory.mktemp("release")) as clone:
+        releases = Releases(clone)
         releases.code("first")
-        told = releases.run("deploy")
-        assert "a rollback is not possible" in told
-        assert "its rows are in ChatState, and removed again" in told
+        output = releases.run("deploy")
+        assert "a rollback is not possible" in output
+        assert "its rows are in ChatState, and removed again" in output
         releases.first = releases.runs()
         yield releases
 
@@ -105,13 +108,13 @@ def test_a_package_that_fails_its_smoke_test_gives_way_to_the_one_before(
 ) -> None:
     releases.code_that_answers_500()
 
-    told = releases.run("deploy", *IMPATIENT, code=3)
+    output = releases.run("deploy", *IMPATIENT, code=3)
 
     assert releases.runs() == first
     assert releases.stack.put("served-again").status == 202
     assert releases.results()[:2] == ["good", "failed"]
     summary = releases.summary.read_text()
-    for text in (told, summary):
+    for text in (output, summary):
         for part in (first, "answers 500", "commit of first", "commit of answers 500"):
             assert part in text
     releases.code("first")
@@ -122,9 +125,9 @@ def test_a_package_that_fails_its_smoke_test_gives_way_to_the_one_before(
 def test_code_that_cannot_run_gives_way_to_the_one_before(releases: Releases, first: str) -> None:
     releases.code_that_cannot_be_imported()
 
-    told = releases.run("deploy", code=3)
+    output = releases.run("deploy", code=3)
 
-    assert "a_module_that_nobody_has" in told
+    assert "a_module_that_nobody_has" in output
     assert releases.runs() == first
     assert releases.results()[:2] == ["good", "failed"]
 
@@ -177,7 +180,7 @@ def test_a_deploy_that_was_killed_while_it_pushed_can_be_rolled_back_and_run_aga
 def test_packages_can_be_kept_in_a_container_with_a_token_only(releases: Releases, first: str) -> None:
     (account,) = (one for one in releases.stack.resources() if one["urn"].endswith("::storage-account"))
     container = f"{account['id']}/blobServices/default/containers/packages"
-    made = subprocess.run(
+    process = subprocess.run(
         [
             *(sys.executable, "-m", "local_azure", "exec", "--"),
             *(sys.executable, str(PROJECT / "tests" / "portal.py")),
@@ -190,11 +193,11 @@ def test_packages_can_be_kept_in_a_container_with_a_token_only(releases: Release
         timeout=COMMAND_DEADLINE,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
+    assert process.returncode == 0, process.stderr
     url = f"{account['outputs']['primaryEndpoints']['blob'].rstrip('/')}/packages"
 
     releases.run("deploy", "--archive", url)
-    told = releases.run("deploy", "--archive", url, "--hash", first)
+    output = releases.run("deploy", "--archive", url, "--hash", first)
 
-    assert first in told
+    assert first in output
     assert releases.runs() == first

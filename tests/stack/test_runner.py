@@ -23,8 +23,8 @@ DEADLINE = 120.0
 
 @contextlib.contextmanager
 def runner_workspace(root: Path) -> Generator[RunnerWorkspace]:
-    with workspace(root) as made:
-        yield RunnerWorkspace(made.root, made.environment)
+    with workspace(root) as clone:
+        yield RunnerWorkspace(clone.root, clone.environment)
 
 
 def record(stack: RunnerWorkspace) -> Record:
@@ -40,9 +40,9 @@ def ids(stack: RunnerWorkspace) -> set[str]:
 
 @pytest.fixture(scope="module")
 def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerWorkspace]:
-    with runner_workspace(tmp_path_factory.mktemp("runner")) as made:
-        made.up()
-        yield made
+    with runner_workspace(tmp_path_factory.mktemp("runner")) as clone:
+        clone.up()
+        yield clone
 
 
 @pytest.fixture
@@ -139,21 +139,21 @@ ALL = {"rg-before", "rg-after"}
 
 @pytest.fixture(scope="module")
 def module_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerWorkspace]:
-    with runner_workspace(tmp_path_factory.mktemp("small")) as made:
-        (made.root / "Pulumi.yaml").write_text("name: assistant\nruntime: python\n")
-        (made.root / f"Pulumi.{STACK}.yaml").write_text("")
-        yield made
+    with runner_workspace(tmp_path_factory.mktemp("small")) as clone:
+        (clone.root / "Pulumi.yaml").write_text("name: assistant\nruntime: python\n")
+        (clone.root / f"Pulumi.{STACK}.yaml").write_text("")
+        yield clone
 
 
 @pytest.fixture
 def small(module_small: RunnerWorkspace) -> Iterator[RunnerWorkspace]:
     """No stack, and a program whose `up` stops at a gate: `before` is there, `after` is not."""
-    made = module_small
-    (made.root / "__main__.py").write_text(gated_program(made.root))
+    clone = module_small
+    (clone.root / "__main__.py").write_text(gated_program(clone.root))
     for name in ("reached", "open", "pid"):
-        (made.root / name).unlink(missing_ok=True)
-    yield made
-    made.down()
+        (clone.root / name).unlink(missing_ok=True)
+    yield clone
+    clone.down()
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def test_bad_configuration_is_one_error_with_every_problem_before_anything_chang
 
     failed = stack.up(check=False)
 
-    told = failed.stdout + failed.stderr
+    output = failed.stdout + failed.stderr
     assert failed.returncode != 0
     for expected in (
         "instanceMemoryMB",
@@ -89,7 +89,7 @@ def test_bad_configuration_is_one_error_with_every_problem_before_anything_chang
         "modelName",
         "pulumi config set",
     ):
-        assert expected in told
+        assert expected in output
     assert stack.arm() == before
 
 

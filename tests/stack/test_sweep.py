@@ -164,10 +164,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             (history / f"pr-{number}-1.history.json").write_text("{}")
         for number in FILES:
             (at.clone.root / f"Pulumi.pr-{number}.yaml").write_text("config: {}\n")
-        made = World(at, at.azure(monkeypatch))
+        world = World(at, at.azure(monkeypatch))
         for stack in pr(*ACCOUNTS, OPEN_ACCOUNT):
-            made.azure.resources.resource_groups.begin_delete(group_of(stack)).result()
-        made.groups = made.live_groups()
+            world.azure.resources.resource_groups.begin_delete(group_of(stack)).result()
+        world.groups = world.live_groups()
 
         lock = at.clone.home.backend / f".pulumi/locks/organization/assistant/pr-{LOCKED}/x.json"
         lock.parent.mkdir(parents=True)
@@ -187,7 +187,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             at.github.add_pull_request(number, state="closed", merged=number % 2 == 0)
         for number in (*OPEN, OPEN_GROUP, OPEN_ACCOUNT):
             at.github.add_pull_request(number, labels=(LABEL,))
-        yield made
+        yield world
 
 
 def test_twenty_orphans_of_fifty_stacks_go_and_nothing_else_also_when_it_is_killed(
@@ -201,7 +201,7 @@ def test_twenty_orphans_of_fifty_stacks_go_and_nothing_else_also_when_it_is_kill
     # It lists first.
     listed = at.ops("sweep", "--dry-run", "--json", "--limit", "1000")
     items = json.loads(listed.stdout)["items"]
-    removable = {item["name"] for item in items if item["action"] == "remove"}
+    removable = {entry["name"] for entry in items if entry["action"] == "remove"}
     orphans = {
         *pr(*CLOSED, *EMPTY),
         *map(group_of, pr(*GROUPS)),
@@ -210,13 +210,13 @@ def test_twenty_orphans_of_fifty_stacks_go_and_nothing_else_also_when_it_is_kill
         *(f"Pulumi.pr-{number}.yaml" for number in FILES),
     }
     assert removable - {f"pr-{LOCKED}"} == orphans
-    others = {item["name"]: item for item in items if item["action"] != "remove"}
+    others = {entry["name"]: entry for entry in items if entry["action"] != "remove"}
     assert others[f"pr-{UNKNOWN}"]["action"] == "unknown"
     assert others["rg-somebodys-own"]["action"] == "suspicious"
     assert others[group_of(f"pr-{OPEN_GROUP}")]["action"] == "keep"
     assert others[account_of(f"pr-{OPEN_ACCOUNT}")]["action"] == "keep"
-    assert not {item["stack"] for item in items} & set(NOT_EPHEMERAL)
-    assert "rg-another-project-pr-11" not in {item["name"] for item in items}
+    assert not {entry["stack"] for entry in items} & set(NOT_EPHEMERAL)
+    assert "rg-another-project-pr-11" not in {entry["name"] for entry in items}
     assert (world.stacks(), world.live_groups()) == (before, world.groups)
 
     # It has a cap, and says that more is left.
@@ -244,8 +244,8 @@ def test_twenty_orphans_of_fifty_stacks_go_and_nothing_else_also_when_it_is_kill
 
     # Exactly those are gone.
     assert before - world.stacks() == set(pr(*CLOSED, *EMPTY))
-    gone = {*map(group_of, pr(*CLOSED, *GROUPS))}
-    assert world.groups - world.live_groups() == gone
+    removed_groups = {*map(group_of, pr(*CLOSED, *GROUPS))}
+    assert world.groups - world.live_groups() == removed_groups
     assert world.deleted_accounts() == {account_of(f"pr-{OPEN_ACCOUNT}")}
     assert not list(at.clone.root.glob("Pulumi.pr-50.yaml"))
     for number in (*CLOSED, *EMPTY, *STATE_FILES):
