@@ -14,14 +14,17 @@ A plain `pulumi up` would deploy the code of the checkout instead, without a tes
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from delivery.package import PROJECT_ROOT, PackageError, build_package, content_hash
 from infra.settings import python_version_of
+from ops.engine import environments
 from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
 from ops.release import releasing
-from ops.release.archive import previous_good_release
+from ops.release.archive import Release, previous_good_release
 from ops.release.pulumi_stack import changes, data_lost
 from ops.release.release import PACKAGES, Code
 
@@ -81,18 +84,61 @@ def run(arguments: argparse.Namespace) -> int:
         if previous
         else f"No other good package was deployed to {stack}: a rollback is not possible."
     )
-    if arguments.dry_run and stack not in pulumi.stacks():
-        say(f"would create stack {stack} and deploy package {package_hash} to it")
-        return Code.DONE
-    make(pulumi, stack)
-    preview = environment.preview(package)
-    releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
+    exists = stack in (existing := pulumi.stacks())
+    if not (exists or (pulumi.folder / f"Pulumi.{stack}.yaml").exists()):
+        raise OpsError(
+            f"there is neither a stack {stack!r} nor its settings, Pulumi.{stack}.yaml. The stacks are "
+            f"{', '.join(existing) or 'none'}, the environments {', '.join(environments(pulumi.folder))}"
+        )
+    if exists or not arguments.dry_run:
+        make(pulumi, stack)
+        preview = environment.preview(package)
+        releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
+    else:
+        preview = None
     if arguments.dry_run:
-        say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
+        say(
+            "\n  ".join(
+                [
+                    f"Would deploy package {package_hash} to stack {stack}:",
+                    *steps(
+                        preview,
+                        in_archive=archive.holds(package_hash),
+                        url=archive.url,
+                        previous=previous,
+                        smoke_message=not arguments.no_smoke_message,
+                    ),
+                ]
+            )
+        )
         return Code.DONE
     recover(pulumi, stack)
     archive.add(package)
     return releasing.report(releases.deploy(package, package_hash, commit))
+
+
+def steps(
+    preview: Mapping[str, Any] | None,
+    *,
+    in_archive: bool,
+    url: str,
+    previous: Release | None,
+    smoke_message: bool,
+) -> list[str]:
+    """One line for each step of a deployment. `preview` is None for a stack that does not exist yet."""
+    lines = [f"read the package from {url}" if in_archive else f"add the package to {url}"]
+    if preview is None:
+        lines.append("create the stack, and all its resources with `pulumi up`")
+    elif changed := changes(preview):
+        lines += [f"change {len(changed)} resources with `pulumi up`:", *(f"  {line}" for line in changed)]
+    else:
+        lines.append("change no resource; `pulumi up` pushes the package if the site runs another one")
+    message = " and post one message to it" if smoke_message else ""
+    lines.append(f"test the site: its health, create an assistant{message}, delete it")
+    fallback = (
+        f"deploy package {previous.package_hash} again" if previous else "leave the failed package there"
+    )
+    return [*lines, f"if the site fails the test, {fallback}"]
 
 
 def package_of(given: Path | None, stack: str) -> tuple[Path, str]:
