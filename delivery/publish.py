@@ -29,7 +29,7 @@ PUSH_DEADLINE = 12 * 60.0
 # Trigger synchronization takes up to a minute, a cold start on Flex Consumption half a minute.
 PROOF_DEADLINE = 5 * 60.0
 # ARM may not know a site in every region at once; one that is unknown for longer was deleted.
-SITE_DEADLINE = 60.0
+SITE_DEADLINE = 2 * 60.0
 # A host that restarts reports errors for a moment; errors that stay the same for so long are final.
 HOST_ERROR_TIMEOUT = 30.0
 PROGRESS_EVERY = 30.0
@@ -224,7 +224,8 @@ class Publisher:
             response = self._arm("POST", "/config/appsettings/list")
             if response.status == 200:
                 return response
-            reason = f"the app settings of {self.site.id} cannot be listed: {response}"
+            problem = "does not exist" if response.status == 404 else "does not list its app settings"
+            reason = f"the function app {self.site.id} {problem}: {response}"
             if _transient_cause(response) is None:
                 raise DeploymentError(f"{reason}. It requires Microsoft.Web/sites/config/list/action.")
             self._say(f"Waiting: {_short(response)}; the app settings cannot be listed yet.")

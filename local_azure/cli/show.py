@@ -90,7 +90,7 @@ def _entities(
     home: Home, endpoint: str, table: str, account: str, partition: str | None
 ) -> list[Mapping[str, Any]]:
     # Imported here: the Azure SDK takes longer than all of any other command.
-    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
     from azure.data.tables import TableServiceClient  # noqa: PLC0415
 
     from local_azure.cli.developer import Developer  # noqa: PLC0415
@@ -105,13 +105,13 @@ def _entities(
             if partition is None:
                 return list(client.list_entities())
             return list(client.query_entities("PartitionKey eq @key", parameters={"key": partition}))
-        except (ResourceNotFoundError, ValueError) as error:  # ValueError: no valid name of a table
+        except HttpResponseError as error:
+            if getattr(error, "error_code", "") not in ("TableNotFound", "ResourceNotFound", "InvalidUri"):
+                raise CommandError(f"storage account {account} rejects the query: {error.message}") from error
             known = ", ".join(sorted(item.name for item in service.list_tables())) or "none"
             raise CommandError(
                 f"storage account {account} has no table {table!r}; it has: {known}."
             ) from error
-        except HttpResponseError as error:
-            raise CommandError(f"storage account {account} rejects the query: {error.message}") from error
 
 
 def _entity_lines(entity: Mapping[str, Any]) -> list[str]:

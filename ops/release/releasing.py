@@ -139,12 +139,14 @@ def _add_next_step(outcome: Outcome, add_line: Callable[..., None]) -> None:
         if outcome.can_roll_back:
             add_line("or: {} deploys the newest good release", roll_back)
     elif outcome.missing and outcome.code in (Code.FAILED, Code.BROKEN):
+        drift = as_typed(f"python -m ops drift --stack {outcome.stack}")
+        up = as_typed(f"pulumi up --refresh --stack {outcome.stack}")
+        add_line("next: {} lists what is missing in Azure; every package fails without it", drift)
+        if outcome.can_roll_back:
+            add_line("then: {} creates it and deploys the package of the stack", f"{deploy} --again")
         add_line(
-            "next: something is missing in Azure, so every package fails: {} lists it. {} creates it again "
-            "and deploys the package of the stack, {} does so with the code of this checkout",
-            as_typed(f"python -m ops drift --stack {outcome.stack}"),
-            f"{deploy} --again",
-            as_typed(f"pulumi up --refresh --stack {outcome.stack}"),
+            f"{'or' if outcome.can_roll_back else 'then'}: {{}} creates it, with the code of this checkout",
+            up,
         )
     elif outcome.code == Code.BROKEN and outcome.can_roll_back:
         add_line("next: {} deploys the newest good release; see docs/runbook.md", roll_back)

@@ -200,11 +200,6 @@ def test_wrong_usage_has_its_own_exit_code(home: Home, words: tuple[str, ...]) -
     assert cli(home, *words).returncode == 2
 
 
-@pytest.mark.parametrize("command", ["start", "stop", "status", "reset", "logs", "keys", "rows"])
-def test_every_command_explains_itself_with_an_example(home: Home, command: str) -> None:
-    assert f"example: python -m local_azure {command}" in good(cli(home, command, "--help"))
-
-
 @pytest.mark.parametrize("command", [("keys",), ("rows", "ChatState"), ("model", "requests")])
 def test_a_command_that_needs_local_azure_names_the_start(home: Home, command: tuple[str, ...]) -> None:
     assert "python -m local_azure start" in bad(cli(home, *command))

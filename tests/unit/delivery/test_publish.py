@@ -213,7 +213,7 @@ NO_PROBLEMS: tuple[object, ...] = (None, "text", {}, [])
 NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
 ELSEWHERE = {"Location": "https://login.test/"}
 REMOVE = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
-NOW, HALF_A_MINUTE, ONE_MINUTE = range(1), range(30, 61), range(30, 62)
+NOW, HALF_A_MINUTE, TWO_MINUTES = range(1), range(30, 61), range(90, 121)
 FIVE_MINUTES, TWELVE_MINUTES = range(290, 301), range(690, 721)
 
 
@@ -269,10 +269,14 @@ def host_errors(*errors: str) -> Reply:
         ),
         ({HOST_STATUS: host_errors(REFUSED)}, HALF_A_MINUTE, f"cannot run it:\n{REFUSED}"),
         ({HEALTH: unhealthy(HASH)}, HALF_A_MINUTE, f"cannot run it:\n{RESTORE}"),
-        ({APP_SETTINGS: Reply(403, "no role")}, TWELVE_MINUTES, "cannot be listed: HTTP 403: no role"),
+        (
+            {APP_SETTINGS: Reply(403, "no role")},
+            TWELVE_MINUTES,
+            "does not list its app settings: HTTP 403: no role",
+        ),
         (
             {APP_SETTINGS: Reply(404, "ResourceNotFound")},
-            ONE_MINUTE,
+            TWO_MINUTES,
             f"HTTP 404: ResourceNotFound\n{MISSING}",
         ),
         ({PUBLISH: Reply(400, "BlobUploadFailedException")}, TWELVE_MINUTES, f"Exception\n{MISSING}"),
