@@ -140,7 +140,7 @@ def test_stored_resources_are_open_again_after_stop_and_after_kill(account_home:
     before = account_state(home)
     assert "acc1" in good(cli(home, "status"))
     for table in ("Nothing", "no/table"):
-        assert f"no table '{table}'; it has: T." in bad(cli(home, "rows", table))
+        assert f"no table {table!r}; it has: none." in bad(cli(home, "rows", table))
     assert "there are: acc1" in bad(cli(home, "rows", "T", "--account", "other"))
     good(cli(home, "stop"))
     good(cli(home, "start"))
