@@ -54,12 +54,12 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
     for key in replaced:
         lines += [f"  {key.replace('_', ' ')} {olds[key]} by {news[key]}", f"    lost with it: {_LOST[key]}"]
     lines.append(
-        "Nothing has been deleted. To keep it, restore what has changed since the last `pulumi up`: "
+        "Nothing has been deleted. To keep it, restore what has changed since the last deployment: "
         "location, openaiLocation, nameSuffix, the name of the project or the stack, or the subscription."
     )
     if olds["protected"]:
         lines += [
-            "The stack is protected. To allow it, first run with the values of the last `pulumi up`:",
+            "The stack is protected. To allow it, first run with the values of the last deployment:",
             f"  {as_typed(f'pulumi config set deletionProtection false --stack {stack}')}",
             f"  {as_typed(f'pulumi up --stack {stack}')}",
         ]
