@@ -14,9 +14,7 @@ A plain `pulumi up` would deploy the code of the checkout instead, without a tes
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from delivery.package import PROJECT_ROOT, PackageError, build_package, content_hash
 from infra.settings import python_version_of
@@ -24,7 +22,7 @@ from ops.engine import environments
 from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
 from ops.release import releasing
-from ops.release.archive import Release, previous_good_release
+from ops.release.archive import previous_good_release
 from ops.release.pulumi_stack import changes, data_lost
 from ops.release.release import PACKAGES, Code
 
@@ -62,6 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     stack = arguments.stack
     releases = releasing.open_releases(arguments, refresh=arguments.again)
     environment, archive, pulumi = releases.environment, releases.archive, releases.environment.pulumi
+    existing = pulumi.stacks()
+    if stack not in existing and not (pulumi.folder / f"Pulumi.{stack}.yaml").exists():
+        raise OpsError(
+            f"there is neither a stack {stack!r} nor its settings, Pulumi.{stack}.yaml. The stacks are "
+            f"{', '.join(existing) or 'none'}, the environments {', '.join(environments(pulumi.folder))}"
+        )
     package_hash = arguments.hash
     if arguments.again:
         package_hash = environment.recorded_package()
@@ -84,61 +88,37 @@ def run(arguments: argparse.Namespace) -> int:
         if previous
         else f"No other good package was deployed to {stack}: a rollback is not possible."
     )
-    exists = stack in (existing := pulumi.stacks())
-    if not (exists or (pulumi.folder / f"Pulumi.{stack}.yaml").exists()):
-        raise OpsError(
-            f"there is neither a stack {stack!r} nor its settings, Pulumi.{stack}.yaml. The stacks are "
-            f"{', '.join(existing) or 'none'}, the environments {', '.join(environments(pulumi.folder))}"
-        )
-    if exists or not arguments.dry_run:
+    changed = None
+    if stack in existing or not arguments.dry_run:
         make(pulumi, stack)
         preview = environment.preview(package)
         releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
-    else:
-        preview = None
+        changed = changes(preview)
     if arguments.dry_run:
-        say(
-            "\n  ".join(
-                [
-                    f"Would deploy package {package_hash} to stack {stack}:",
-                    *steps(
-                        preview,
-                        in_archive=archive.holds(package_hash),
-                        url=archive.url,
-                        previous=previous,
-                        smoke_message=not arguments.no_smoke_message,
-                    ),
-                ]
-            )
-        )
+        add = "use the package in" if archive.holds(package_hash) else "add the package to"
+        message = "" if arguments.no_smoke_message else " and post one message to it"
+        fallback = f"deploy package {previous.package_hash} again" if previous else "leave the package there"
+        lines = [
+            f"Would deploy package {package_hash} to stack {stack}:",
+            f"  {add} {archive.url}",
+            *_changes(changed),
+            f"  test the site: its health, create an assistant{message}, delete it",
+            f"  if the site fails the test, {fallback}",
+        ]
+        say("\n".join(lines))
         return Code.DONE
     recover(pulumi, stack)
     archive.add(package)
     return releasing.report(releases.deploy(package, package_hash, commit))
 
 
-def steps(
-    preview: Mapping[str, Any] | None,
-    *,
-    in_archive: bool,
-    url: str,
-    previous: Release | None,
-    smoke_message: bool,
-) -> list[str]:
-    """One line for each step of a deployment. `preview` is None for a stack that does not exist yet."""
-    lines = [f"read the package from {url}" if in_archive else f"add the package to {url}"]
-    if preview is None:
-        lines.append("create the stack, and all its resources with `pulumi up`")
-    elif changed := changes(preview):
-        lines += [f"change {len(changed)} resources with `pulumi up`:", *(f"  {line}" for line in changed)]
-    else:
-        lines.append("change no resource; `pulumi up` pushes the package if the site runs another one")
-    message = " and post one message to it" if smoke_message else ""
-    lines.append(f"test the site: its health, create an assistant{message}, delete it")
-    fallback = (
-        f"deploy package {previous.package_hash} again" if previous else "leave the failed package there"
-    )
-    return [*lines, f"if the site fails the test, {fallback}"]
+def _changes(changed: list[str] | None) -> list[str]:
+    """What `pulumi up` would change; None: the stack does not exist."""
+    if changed is None:
+        return ["  create the stack, and all its resources with `pulumi up`"]
+    if not changed:
+        return ["  change no resource; `pulumi up` pushes the package if the site runs another one"]
+    return [f"  change {len(changed)} resources with `pulumi up`:", *(f"    {line}" for line in changed)]
 
 
 def package_of(given: Path | None, stack: str) -> tuple[Path, str]:

@@ -166,6 +166,8 @@ class Releases:
 
     def _after_failure(self, outcome: Outcome) -> Outcome:
         """With what a user needs to know for the next step."""
+        if outcome.code == Code.WENT_BACK:
+            return outcome
         running, can_roll_back = "", True
         with _errors_as_warnings():
             running = self.environment.running_package()

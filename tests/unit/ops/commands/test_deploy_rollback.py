@@ -276,7 +276,7 @@ def test_a_dry_run_does_not_create_the_stack(site: Site, tmp_path: Path) -> None
     for part in (
         "\n  add the package to file://",
         "\n  create the stack, and all",
-        "leave the failed package",
+        "leave the package there",
     ):
         assert part in printed
     code, printed = site.run("deploy", "--package", "missing.zip")
@@ -293,7 +293,7 @@ def test_a_dry_run_names_every_step_and_changes_nothing(site: Site) -> None:
     assert (code, len(site.world.cli.changes())) == (0, before)
     assert printed.startswith(
         f"Would deploy package {second} to stack prod:\n"
-        f"  read the package from {site.archive_url}\n"
+        f"  use the package in {site.archive_url}\n"
         "  change no resource; `pulumi up` pushes the package if the site runs another one\n"
         "  test the site: its health, create an assistant, delete it\n"
         f"  if the site fails the test, deploy package {first} again\n"
