@@ -101,5 +101,8 @@ bench: setup ## Print the figures of CONTRIBUTING.md
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@rm -rf .venv policy/.venv .build .local local_azure/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@for path in .venv policy/.venv .build .local local_azure/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis; do \
+		[ -e "$$path" ] || continue; \
+		echo "make clean: removing $$path" >&2; rm -rf "$$path" || exit 1; \
+	done
 	@find . -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +

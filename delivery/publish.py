@@ -7,6 +7,7 @@ status for success means that the package was stored, not that the code runs, so
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -17,15 +18,18 @@ from requests import RequestException, Session
 from requests.exceptions import SSLError
 from requests.utils import get_environ_proxies, select_proxy
 
-from delivery.package import PUSH_AGAIN_VARIABLE, url_path
+from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, url_path
 from delivery.refused_settings import refused_settings, removal_command
 from delivery.retry import Clock, exponential_backoff, retry_until
 from delivery.signin import SignInError
+from tools.pulumi.typed import as_typed
 
 # New role assignments take effect after about a minute, and up to ten (docs: Troubleshoot Azure RBAC).
 PUSH_DEADLINE = 12 * 60.0
 # Trigger synchronization takes up to a minute, a cold start on Flex Consumption half a minute.
 PROOF_DEADLINE = 5 * 60.0
+# ARM may not know a site in every region at once; one that is unknown for longer was deleted.
+SITE_DEADLINE = 2 * 60.0
 # A host that restarts reports errors for a moment; errors that stay the same for so long are final.
 HOST_ERROR_TIMEOUT = 30.0
 PROGRESS_EVERY = 30.0
@@ -41,16 +45,10 @@ _TRANSIENT = {
 _TRANSIENT_400 = ("BlobUploadFailedException", "InaccessibleStorageException")
 _STATUSES = {0: "pending", 1: "building", 2: "deploying"}
 _CANCELLED, _FAILED, _SUCCESS, _CONFLICT, _PARTIAL = -1, 3, 4, 5, 6
-AFTERWARDS = (
-    "Either package may be running now, and the state has the previous one: "
-    f"to go back to the previous one, run `{PUSH_AGAIN_VARIABLE}=1 pulumi up` with its code, or "
-    "`python -m ops rollback`."
-)
-"""The end of the message about a deployment that failed after the site accepted the package."""
-_RESTORE_SETTINGS = (
-    "If app settings were changed by hand, restore the deployed ones with `python -m ops drift --stack"
-    " STACK --restore-app-settings`."
-)
+ACCEPTED = "The site had accepted the package, and the state has the previous one."
+"""In the message about a deployment that failed after the site accepted the package."""
+MISSING = "What the code needs may be missing in Azure, as after a deletion outside Pulumi."
+"""In the message about a deployment that fails with every package."""
 KEY_CHECK_PATH = "/admin/host/status"
 WRONG_KEY = {"x-functions-key": "wrong-on-purpose"}
 """Headers for `KEY_CHECK_PATH`: a host that can read its keys answers 401, one that cannot answers 500."""
@@ -59,7 +57,6 @@ KEYS_UNREADABLE = (
     " answers 500 with an empty body. Check the blob role or identity: the identity of the app setting"
     " AzureWebJobsStorage__clientId must be assigned to the site and must have the role Storage Blob Data"
     " Owner on the storage account of AzureWebJobsStorage__blobServiceUri."
-    " `python -m ops drift --stack STACK` reports which of these differs."
 )
 _API_VERSION = "2024-04-01"
 
@@ -128,9 +125,12 @@ class _Deadline:
 class _NotYetError(DeploymentError):
     """A step that may succeed later, until the deadline: then this error is the one that the user gets."""
 
-    def __init__(self, reason: str, deadline: _Deadline, retry_after: float = 0.0) -> None:
+    def __init__(
+        self, reason: str, deadline: _Deadline, retry_after: float = 0.0, *, missing: bool = False
+    ) -> None:
+        """`missing`: every package fails like this while something is missing in Azure."""
         super().__init__(f"Deadline of {deadline.seconds / 60:g} minutes exceeded. Last: {reason}")
-        self.deadline, self.retry_after = deadline, retry_after
+        self.deadline, self.retry_after, self.missing = deadline, retry_after, missing
 
 
 @dataclass
@@ -162,9 +162,22 @@ class Publisher:
             self._deploy(package, deadline)
             self._verify(content_hash)
         except (DeploymentError, SignInError) as error:
-            if not self._accepted:
+            missing = isinstance(error, _NotYetError) and error.missing
+            if not self._accepted and not missing:
                 raise
-            raise DeploymentError(f"{error}\n{AFTERWARDS}") from error
+            lines = [str(error)]
+            if self._accepted:
+                lines.append(f"{ACCEPTED} {self._running_now(content_hash)}")
+            if missing:
+                drift, up = as_typed("python -m ops drift --stack STACK"), as_typed("pulumi up --refresh")
+                listed = "" if drift == up else f"`{drift}` lists it, and "
+                lines.append(f"{MISSING} {listed}`{up}` creates it again.")
+            elif (
+                self._accepted and PACKAGE_VARIABLE not in os.environ
+            ):  # `ops` deploys the previous one itself
+                back = as_typed(f"{PUSH_AGAIN_VARIABLE}=1 pulumi up")
+                lines.append(f"To go back to the previous package, run `{back}` with its code.")
+            raise DeploymentError("\n".join(lines)) from error
 
     def running(self) -> str | None:
         """The package hash that the site reports: empty if it reports none, None if ARM has no such site.
@@ -189,6 +202,16 @@ class Publisher:
         except _NotYetError:
             return ""
 
+    def _running_now(self, pushed: str) -> str:
+        try:
+            health = self._health()
+        except DeploymentError as error:
+            return str(error)
+        package = _hash_of(health)
+        which = "the new one" if package == pushed else "not the new one"
+        running = f"package {package}, {which}" if package else _short(health)
+        return f"{self._health_url()} now answers {running}."
+
     # Steps
 
     def _refuse_settings(self, deadline: _Deadline) -> None:
@@ -201,19 +224,23 @@ class Publisher:
             response = self._arm("POST", "/config/appsettings/list")
             if response.status == 200:
                 return response
-            reason = f"the app settings of {self.site.id} cannot be listed: {response}"
+            problem = "does not exist" if response.status == 404 else "does not list its app settings"
+            reason = f"the function app {self.site.id} {problem}: {response}"
             if _transient_cause(response) is None:
                 raise DeploymentError(f"{reason}. It requires Microsoft.Web/sites/config/list/action.")
             self._say(f"Waiting: {_short(response)}; the app settings cannot be listed yet.")
+            if response.status == 404:
+                raise _NotYetError(reason, site_deadline, response.retry_after(), missing=True)
             raise _NotYetError(reason, deadline, response.retry_after())
 
+        site_deadline = self._deadline(SITE_DEADLINE)
         response = self._retry(list_settings, exponential_backoff(longest=30.0))
         names: object = response.members().get("properties")
         if refused := refused_settings(cast(dict[str, Any], names) if isinstance(names, dict) else ()):
             effects = "; ".join(f"{name} {effect}" for name, effect in refused.items())
             raise DeploymentError(
-                f"No site may have these app settings: {effects}. Nothing was pushed. Remove them, then run"
-                f" `pulumi up` again: {removal_command(self.site.id, refused)}"
+                f"No site may have these app settings: {effects}. Nothing was pushed. Remove them, and deploy"
+                f" again: {removal_command(self.site.id, refused)}"
             )
 
     def _deploy(self, package: BinaryIO, deadline: _Deadline) -> None:
@@ -235,7 +262,9 @@ class Publisher:
                 if reason is None:
                     raise DeploymentError(f"{url} refused the package: {response}")
                 self._say(f"Waiting: {reason} ({_short(response)}).")
-                raise _NotYetError(f"{reason}; {url}: {response}", deadline, response.retry_after())
+                missing = response.status in (400, 404)
+                message = f"{reason}; {url}: {response}"
+                raise _NotYetError(message, deadline, response.retry_after(), missing=missing)
             deployment = response.json()
             if not isinstance(deployment, str) or not deployment:
                 raise DeploymentError(f"{url} accepted the package but sent no deployment id: {response}")
@@ -299,7 +328,9 @@ class Publisher:
             if runs and (cause := self._unreadable_keys() or self._unreadable_tables()):
                 self._say(f"Waiting for a role assignment. {cause}")
                 deadline, errors = self._deadline(PROOF_DEADLINE), ""
-                raise _NotYetError(f"the package was deployed and responds. {cause}", roles_deadline)
+                raise _NotYetError(
+                    f"the package was deployed and responds. {cause}", roles_deadline, missing=True
+                )
             reported = "\n".join([*problems, *self._host_errors()])
             if runs and listed and not reported:
                 self._say(f"https://{self.site.host} runs package {content_hash[:12]}.")
@@ -307,7 +338,10 @@ class Publisher:
             if reported != errors:
                 errors, since = reported, self.clock.now()
             elif errors and self.clock.now() - since >= HOST_ERROR_TIMEOUT:
-                remedy = f"\n{_RESTORE_SETTINGS}" if problems else ""
+                restore = as_typed("python -m ops drift --stack STACK --restore-app-settings")
+                remedy = (
+                    f"\nIf app settings were changed by hand, restore them: `{restore}`." if problems else ""
+                )
                 raise DeploymentError(
                     f"The package was deployed, but the Functions host cannot run it:\n{errors}{remedy}"
                 )

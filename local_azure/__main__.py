@@ -135,6 +135,7 @@ def _add(
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example: python -m local_azure {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
     )
     parser.set_defaults(module=module, function=function or name)
     return parser

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from local_azure.home import Home
+from local_azure.home import Home, HomeError
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ def write(home: Home, run: Run) -> int:
 
 
 def find(home: Home) -> Run | None:
-    """The local Azure that is ready in this home, if any."""
+    """The local Azure that is ready in this home, if any. Raises HomeError for a damaged file."""
     try:
         with home.run_file.open() as file:
             return Run(**json.load(file)) if _is_locked(file.fileno()) else None
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError) as error:
+        raise HomeError(
+            f"{home.run_file} is damaged ({error}): `python -m local_azure stop`, then start it again."
+        ) from error
 
 
 def is_held(home: Home) -> bool:

@@ -39,11 +39,16 @@ class Azure:
         """Raises OpsError if ARM_* are incomplete."""
         settings = signin.read_settings(lambda _key: None, environment)
         subscription = settings.get("subscriptionId", "")
+        problems: list[str] = []
         if not subscription:
-            raise OpsError(
-                "ARM_SUBSCRIPTION_ID is not set: "
-                "export ARM_SUBSCRIPTION_ID=$(az account show --query id -o tsv)"
-            )
+            export = "export ARM_SUBSCRIPTION_ID=$(az account show --query id -o tsv)"
+            problems.append(f"ARM_SUBSCRIPTION_ID is not set: {export}")
+        try:
+            signin.kind_of(settings)
+        except signin.SignInError as error:
+            problems.append(str(error))
+        if problems:
+            raise OpsError("\n  ".join(problems))
         session = Session()
         try:
             cloud = signin.cloud_of(settings, session)

@@ -22,7 +22,7 @@ import yaml
 from ops.azure import Azure
 from ops.files import Files, FilesError, open_files
 from ops.locks.locks import Machine, claimed
-from ops.output import OpsError, TerminatedError, note
+from ops.output import OpsError, TerminatedError, check_all, note
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -38,6 +38,14 @@ _ALWAYS = {
     # The stack of a pull request has no committed stack file, so only its state names its secrets provider.
     "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
 }
+
+
+def environments(folder: Path) -> list[str]:
+    """The names of the committed stacks, except the one for local Azure and those of pull requests."""
+    names = {path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml")} - {"local", "pr"}
+    if not names:
+        raise OpsError(f"{folder} has no Pulumi.NAME.yaml of an environment: select a stack with --stack")
+    return sorted(names)
 
 
 class PulumiError(OpsError):
@@ -99,6 +107,14 @@ class Pulumi:
         except PulumiNotFoundError as error:
             raise OpsError(str(error)) from error
 
+    def check(self, *more: Callable[[], object]) -> None:
+        """Raises OpsError with everything that a command needs and that is missing: the CLI, `more`."""
+        check_all(lambda: self.program, *more)
+
+    def check_azure(self, *more: Callable[[], object]) -> None:
+        """As `check`, for a command that changes a stack and reads Azure."""
+        self.check(lambda: self.files, lambda: Azure.sign_in(self.environment), *more)
+
     @cached_property
     def _project_file(self) -> dict[str, Any]:
         return yaml.safe_load((self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
@@ -140,7 +156,10 @@ class Pulumi:
             _interrupt_and_wait(process, error)
             raise
         if completed.code and not may_fail:
-            raise PulumiError(words, completed.code, completed.stdout + completed.stderr, output_shown=show)
+            output = completed.stdout + completed.stderr
+            if completed.code == NO_SUCH_STACK:
+                output += self.existing_stacks()
+            raise PulumiError(words, completed.code, output, output_shown=show)
         return completed
 
     def summaries(self) -> list[StackSummary]:
@@ -158,6 +177,10 @@ class Pulumi:
     def stacks(self) -> list[str]:
         """The names of the project's stacks."""
         return [stack.name for stack in self.summaries()]
+
+    def existing_stacks(self) -> str:
+        """For the end of a message about a stack that does not exist."""
+        return f"there are: {', '.join(self.stacks()) or 'none'}"
 
     def make_stack(self, stack: str) -> None:
         """Create the stack unless it exists."""

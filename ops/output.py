@@ -1,6 +1,7 @@
 """Output of the commands: results to standard output, progress and errors to standard error."""
 
 import sys
+from collections.abc import Callable
 
 
 class OpsError(Exception):
@@ -20,6 +21,18 @@ def note(text: str) -> None:
     """Print progress or an error to standard error, so that standard output can be piped."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Call every check. Raises OpsError with the messages of all that fail."""
+    problems: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except OpsError as error:
+            problems.append(str(error))
+    if problems:
+        raise OpsError("\n  ".join(["these are missing:", *problems] if problems[1:] else problems))
 
 
 def is_confirmed(question: str, stack: str, refusal: str) -> bool:

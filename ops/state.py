@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.output import OpsError
+from tools.pulumi.typed import as_typed
 
 STACK = "pulumi:pulumi:Stack"
 GROUP = "azure-native:resources:ResourceGroup"
@@ -67,7 +68,9 @@ def only_resource(listed: list[Resource], kind: str) -> Resource:
     matching = [resource for resource in listed if resource.type == kind]
     if len(matching) != 1:
         names = ", ".join(resource.name for resource in matching) or "none"
-        raise OpsError(f"the stack's state has {names} of type {kind}, expected one: run `pulumi up`")
+        raise OpsError(
+            f"the stack's state has {names} of type {kind}, expected one: run `{as_typed('pulumi up')}`"
+        )
     return matching[0]
 
 
@@ -76,6 +79,7 @@ def group_and_name(resource_id: str) -> tuple[str, str]:
     match = re.search(r"/resourceGroups/([^/]+)/providers/[^/]+/.*?([^/]+)$", resource_id, re.IGNORECASE)
     if match is None:
         raise OpsError(
-            f"{resource_id!r} is not the id of a resource in a resource group: run `pulumi refresh`"
+            f"{resource_id!r} is not the id of a resource in a resource group: "
+            f"run `{as_typed('pulumi refresh')}`"
         )
     return match[1], match[2]

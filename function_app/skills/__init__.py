@@ -11,5 +11,12 @@ import azure.functions as func
 
 
 def blueprints() -> Iterator[func.Blueprint]:
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
-        yield importlib.import_module(f"{__name__}.{module.name}").skills
+    """Raises TypeError for a module without `skills`."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        blueprint = getattr(importlib.import_module(f"{__name__}.{name}"), "skills", None)
+        if not isinstance(blueprint, func.Blueprint):
+            raise TypeError(
+                f"function_app/skills/{name}.py has no blueprint: add the line `skills = func.Blueprint()` "
+                "after `import azure.functions as func`, and decorate its functions with `@skills.…`"
+            )
+        yield blueprint

@@ -12,6 +12,7 @@ from pulumi import ResourceOptions
 from pulumi.dynamic import CreateResult, Resource
 
 from infra.dynamic.support import Provider, plain_failure, recorded
+from tools.pulumi.typed import as_typed
 
 
 class ProtectedError(Exception):
@@ -44,7 +45,7 @@ def refusal(stack: str) -> str:
     """The message for a protected stack, with the two commands that allow its deletion."""
     return (
         f"Stack {stack} is protected (deletionProtection is true); nothing has been deleted. "
-        "To allow it, run these two commands, then `pulumi destroy` again:\n"
-        f"  pulumi config set deletionProtection false --stack {stack}\n"
-        f"  pulumi up --stack {stack}"
+        "To allow it, do this, then destroy it again:\n"
+        f"  {as_typed(f'pulumi config set deletionProtection false --stack {stack}')}\n"
+        f"  {as_typed(f'pulumi up --stack {stack}')}"
     )

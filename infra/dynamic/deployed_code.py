@@ -101,7 +101,7 @@ class DeployedCodeProvider(Provider):
             actual_hash = content_hash(package)
             if actual_hash != wanted:
                 raise PackageError(
-                    f"{path} now holds package {actual_hash}, not {wanted} as planned. Run `pulumi up` again."
+                    f"{path} now holds package {actual_hash}, not {wanted} as planned. Deploy again."
                 )
             say(f"Package {wanted[:12]}: {summary(package)}.")
             self._publisher(props).publish(package, wanted)
@@ -127,7 +127,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise PackageError(f"{path} cannot be read: {error.strerror}. Run `pulumi up` again.") from error
+        raise PackageError(f"{path} cannot be read: {error.strerror}. Deploy again.") from error
 
 
 @contextmanager

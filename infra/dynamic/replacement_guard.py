@@ -15,6 +15,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, Resource
 
 from infra.dynamic.support import Provider, recorded
 from infra.names import Names, short_hash
+from tools.pulumi.typed import as_typed
 
 REPLACE_VARIABLE = "ASSISTANT_REPLACE"
 """Environment variable: resources that this run may replace, as `NAME@REGION`, separated by commas."""
@@ -53,19 +54,17 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
     for key in replaced:
         lines += [f"  {key.replace('_', ' ')} {olds[key]} by {news[key]}", f"    lost with it: {_LOST[key]}"]
     lines.append(
-        "Nothing has been deleted. To keep it, restore what has changed since the last `pulumi up`: "
+        "Nothing has been deleted. To keep it, restore what has changed since the last deployment: "
         "location, openaiLocation, nameSuffix, the name of the project or the stack, or the subscription."
     )
     if olds["protected"]:
         lines += [
-            "The stack is protected. To allow it, first run with the values of the last `pulumi up`:",
-            f"  pulumi config set deletionProtection false --stack {stack}",
-            f"  pulumi up --stack {stack}",
+            "The stack is protected. To allow it, first run with the values of the last deployment:",
+            f"  {as_typed(f'pulumi config set deletionProtection false --stack {stack}')}",
+            f"  {as_typed(f'pulumi up --stack {stack}')}",
         ]
-    lines += [
-        "To replace it, in this run only:",
-        f"  {REPLACE_VARIABLE}={','.join(needed)} pulumi up --stack {stack}",
-    ]
+    command = f"{REPLACE_VARIABLE}={','.join(needed)} pulumi up --stack {stack}"
+    lines += ["To replace it, in this run only:", f"  {as_typed(command)}"]
     return "\n".join(lines)
 
 

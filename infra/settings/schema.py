@@ -14,6 +14,7 @@ import pulumi
 
 from infra.settings.rules import Command, InvalidValueError, Rule, command, nearest, to_text
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
+from tools.pulumi.typed import as_typed
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ class Problem:
 class InvalidSettingsError(pulumi.RunError):
     """Every problem of a stack's settings in one message; the engine prints it without a traceback."""
 
-    def __init__(self, problems: Sequence[Problem], stack: str, *, pulumi_command: str = "pulumi") -> None:
+    def __init__(self, problems: Sequence[Problem], stack: str, *, pulumi_command: str = "") -> None:
         self.problems = tuple(problems)
         noun = "setting" if len(problems) == 1 else "settings"
         lines = [f"stack {stack} has {len(problems)} {noun} that cannot be used:"]
@@ -101,7 +102,10 @@ class InvalidSettingsError(pulumi.RunError):
         for problem in problems:
             lines += ["", f"  {problem.key} = {_quoted(problem.value)}", f"    {problem.rule}"]
             for verb, *arguments in problem.commands:
-                lines.append(f"    > {pulumi_command} config {shlex.join([verb, *options, *arguments])}")
+                words = f"config {shlex.join([verb, *options, *arguments])}"
+                lines.append(
+                    f"    > {f'{pulumi_command} {words}' if pulumi_command else as_typed(f'pulumi {words}')}"
+                )
         super().__init__("\n".join(lines))
 
 

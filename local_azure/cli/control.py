@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from local_azure import run_state
+from local_azure import process_ids, run_state
 from local_azure.cli import gateway
 from local_azure.cli.output import CommandError, Progress, note, say
 from local_azure.home import PROJECT, Home
@@ -24,6 +24,7 @@ NOT_RUNNING = 3
 
 _START_DEADLINE = 120.0
 _STOP_DEADLINE = 30.0
+_KILL_DEADLINE = 5.0
 
 
 def start(home: Home, arguments: argparse.Namespace) -> int:
@@ -138,6 +139,17 @@ def end(home: Home) -> bool:
     raise CommandError(f"process {pid} does not end.")
 
 
+def _end_at_once(home: Home) -> None:
+    """Stops the daemon without saving data: without its lock file it kills its children and ends."""
+    pid = run_state.holder(home) if run_state.is_held(home) else None
+    if pid is None:
+        return
+    note("Stopping local Azure.")
+    home.lock_file.unlink(missing_ok=True)
+    if not _wait_for("stopping local Azure", lambda: not process_ids.runs(pid) or None, _KILL_DEADLINE, str):
+        os.kill(pid, signal.SIGKILL)
+
+
 def status(home: Home, arguments: argparse.Namespace) -> int:
     run = run_state.find(home)
     if run is None:
@@ -173,7 +185,7 @@ def reset(home: Home, arguments: argparse.Namespace) -> int:
         if answer.strip().lower() not in {"y", "yes"}:
             say("Nothing was removed.")
             return 1
-    end(home)
+    _end_at_once(home)
     shutil.rmtree(home.root)
     say(f"{home.root} is removed.")
     return 0

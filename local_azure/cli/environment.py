@@ -8,6 +8,7 @@ from local_azure.home import Home
 from local_azure.loopback import without_proxy
 from local_azure.run_state import Run
 from local_azure.runtime.tls import BUNDLE_VARIABLES
+from tools.pulumi import typed
 
 ADDRESS = "127.0.0.1"
 PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret, but Pulumi requires a passphrase
@@ -37,6 +38,7 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
     return {
         **kept,
         **_OFFLINE,
+        typed.VARIABLE: typed.LOCAL_AZURE,
         "PULUMI_HOME": str(home.pulumi_home),
         "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

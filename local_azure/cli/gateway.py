@@ -13,6 +13,10 @@ from local_azure.run_state import Run
 _TIMEOUT = 180.0
 """Seconds for a response: a change of app settings is answered when the app has restarted."""
 
+_RESTART = (
+    "run `python -m local_azure stop`, then `start`. If that does not help: `python -m local_azure reset`."
+)
+
 _API_VERSION = "2024-11-01"
 
 
@@ -72,7 +76,10 @@ def _call(
 ) -> tuple[int, str, dict[str, Any]]:
     """Status, Location and JSON body of the response. `port`: the gateway's by default."""
     port = port or run.gateway_port
-    context = ssl.create_default_context(cafile=str(home.ca_file))
+    try:
+        context = ssl.create_default_context(cafile=str(home.ca_file))
+    except OSError as error:
+        raise CommandError(f"{home.ca_file} cannot be read ({error}): {_RESTART}") from error
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT, context=context)
     try:
         content = None if body is None else json.dumps(body)
@@ -87,6 +94,8 @@ def _call(
     finally:
         connection.close()
     parsed: dict[str, Any] = json.loads(received) if received else {}
+    if answer.status == http.HTTPStatus.UNAUTHORIZED:
+        raise CommandError(f"local Azure refuses the token of {home.token_key_file}: {_RESTART}")
     if answer.status >= 400:
         raise CommandError(parsed.get("error", {}).get("message") or f"local Azure answered {answer.status}")
     return answer.status, answer.headers.get("Location", ""), parsed

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, cast
+from urllib.request import Request, urlopen
 
 from local_azure import run_state
 from local_azure.cli import gateway
@@ -16,6 +18,7 @@ from local_azure.services.cognitiveservices.chat import backend
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts"
 _MAX_CHARACTERS = 100
 """Of a message in `model requests`."""
+_LIST_SECONDS = 3.0
 
 
 def script(home: Home, arguments: argparse.Namespace) -> int:
@@ -52,6 +55,8 @@ def use(home: Home, arguments: argparse.Namespace) -> int:
             chosen = backend.remote(arguments.url, arguments.model, arguments.key_variable)
     except backend.BackendError as error:
         raise CommandError(str(error)) from error
+    if chosen is not None:
+        _check_model(chosen)
     home.prepare()
     backend.write(home.model_file, chosen)
     if chosen is None:
@@ -64,6 +69,25 @@ def use(home: Home, arguments: argparse.Namespace) -> int:
             "`python -m local_azure stop`, then `start` from a shell that has it."
         )
     return 0
+
+
+def _check_model(chosen: backend.Remote) -> None:
+    """Raises CommandError where the server lists its models and the chosen one is not among them."""
+    key = os.environ.get(chosen.key_variable or "", "")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        request = Request(f"{chosen.url}/models", headers=headers)  # noqa: S310 # http or https: see `remote`
+        with urlopen(request, timeout=_LIST_SECONDS) as response:  # noqa: S310 # as above
+            names = [str(model["id"]) for model in json.load(response)["data"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        note(f"warning: {chosen.url}/models does not list the models of this server: {error}")
+        return
+    # Ollama lists `llama3.2:latest`, which a request may name without the tag.
+    known = {*names, *(name.removesuffix(":latest") for name in names)}
+    if chosen.model is not None and chosen.model not in known:
+        raise CommandError(
+            f"{chosen.url} has no model {chosen.model!r}; it has: {', '.join(names) or 'none'}."
+        )
 
 
 def _script(name: str) -> object:

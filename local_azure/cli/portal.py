@@ -72,8 +72,14 @@ class _Portal:
         if matching:
             listed = "".join(f"\n  {resource['id']}" for resource in matching)
             raise CommandError(f"{what!r} stands for {len(matching)} resources; give more of the id:{listed}")
-        names = sorted(resource["name"] for resource in resources if ids.is_tracked(resource["id"]))
-        listed = ", ".join(names) or "none"
+        folder = what.strip("/").rpartition("/")[0].lower()  # `tables` of tables/ChatState
+        beside = [
+            resource
+            for resource in resources
+            if resource["id"].lower().endswith(f"/{folder}/{resource['name'].lower()}")
+        ]
+        tracked = [resource for resource in resources if ids.is_tracked(resource["id"])]
+        listed = ", ".join(sorted(resource["name"] for resource in beside or tracked)) or "none"
         raise CommandError(f"there is no {resource_type or 'resource'} {what!r}; there are: {listed}.")
 
 

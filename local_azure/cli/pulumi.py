@@ -26,6 +26,7 @@ _COMPARE_STATE = frozenset({"preview", "pre", "up", "update"})
 _USE_RESOURCES = _COMPARE_STATE | {"refresh", "destroy", "down", "dn", "import"}
 # Commands that need a stack; the others work without one, or create one themselves.
 _NEED_STACK = _USE_RESOURCES | {"cancel", "config", "state"}
+_READ_STATE = {("stack", "output"), ("stack", "export")}
 # Options of every command, which may stand before its name.
 _TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
@@ -66,10 +67,12 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
                 note(f"Local Azure: {message}.")
     if project is not None and stack is not None:
         command = "".join(_command(words)[:1])
-        if command in _USE_RESOURCES and runner_resources(home, project, stack):
+        reads_state = command in _USE_RESOURCES or tuple(_command(words)[:2]) in _READ_STATE
+        if reads_state and runner_resources(home, project, stack):
             raise CommandError(
                 f"the minimal runner made the stack {stack}, so its resources are not in Pulumi's state: "
-                "run `make down`, which deletes them, then this command again."
+                "run `make down`, which deletes them, then this command again. Its outputs: "
+                "`python -m local_azure runner outputs`."
             )
         state = state_file(home.backend, project, stack)
         exists = state.exists() or state.with_suffix(".json.gz").exists()

@@ -90,24 +90,28 @@ def _entities(
     home: Home, endpoint: str, table: str, account: str, partition: str | None
 ) -> list[Mapping[str, Any]]:
     # Imported here: the Azure SDK takes longer than all of any other command.
-    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
-    from azure.data.tables import TableClient  # noqa: PLC0415
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+    from azure.data.tables import TableServiceClient  # noqa: PLC0415
 
     from local_azure.cli.developer import Developer  # noqa: PLC0415
 
     # The SDK leaves its keyword arguments untyped.
-    client: Any = TableClient(
-        endpoint, table, credential=Developer(home), connection_verify=str(home.ca_file)
+    service: Any = TableServiceClient(
+        endpoint, credential=Developer(home), connection_verify=str(home.ca_file)
     )
-    with client:
+    with service:
         try:
+            client = service.get_table_client(table)
             if partition is None:
                 return list(client.list_entities())
             return list(client.query_entities("PartitionKey eq @key", parameters={"key": partition}))
-        except ResourceNotFoundError as error:
-            raise CommandError(f"storage account {account} has no table {table!r}.") from error
         except HttpResponseError as error:
-            raise CommandError(f"storage account {account} rejects the query: {error.message}") from error
+            if getattr(error, "error_code", "") not in ("TableNotFound", "ResourceNotFound", "InvalidUri"):
+                raise CommandError(f"storage account {account} rejects the query: {error.message}") from error
+            known = ", ".join(sorted(item.name for item in service.list_tables())) or "none"
+            raise CommandError(
+                f"storage account {account} has no table {table!r}; it has: {known}."
+            ) from error
 
 
 def _entity_lines(entity: Mapping[str, Any]) -> list[str]:

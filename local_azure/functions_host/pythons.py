@@ -31,7 +31,7 @@ def find_python(version: str, code: Path | None = None) -> tuple[str, str | None
         f"The site's Python {version} is not on PATH: its functions run on Python {own} here. "
         + (f"Compiled for {version}, so they may fail to import: {', '.join(compiled)}. " if compiled else "")
         + f"On Azure they run on {version}. To run on it here, too: `uv python install {version}`. Or set "
-        f"the site's version: `pulumi config set pythonVersion {own}`. Then `pulumi up` again."
+        f"the site's version, pythonVersion, to {own} in the stack's settings. Then deploy again."
     )
 
 

@@ -22,6 +22,7 @@ from local_azure.home import Home
 from local_azure.runner.monitor import STACK, Monitor, connected, delete
 from local_azure.runner.project import Project, read_project
 from local_azure.runner.record import Record, record_file
+from tools.pulumi import typed
 
 
 def runner(home: Home, arguments: argparse.Namespace) -> int:
@@ -56,6 +57,7 @@ def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
     environment = pulumi_environment(home, run, os.environ)
     os.environ.clear()
     os.environ.update(environment, PULUMI_PROJECT=project.name, PULUMI_CONFIG=json.dumps(project.config))
+    os.environ.update({typed.VARIABLE: typed.RUNNER, "PULUMI_STACK": project.stack})
     os.chdir(project.root)
     with connected(run.provider_port, project.config) as providers:
         for checking in (True, False):

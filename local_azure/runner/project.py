@@ -24,6 +24,8 @@ def read_project(start: Path, stack: str) -> Project:
     root = next((folder for folder in (start, *start.parents) if (folder / "Pulumi.yaml").is_file()), start)
     stack_file = root / f"Pulumi.{stack}.yaml"
     config: dict[str, str] = {}
+    if not stack_file.is_file() and (names := sorted(path.name for path in root.glob("Pulumi.*.yaml"))):
+        raise CommandError(f"{root} has no {stack_file.name}; it has: {', '.join(names)}.")
     try:
         project: Any = yaml.safe_load((root / "Pulumi.yaml").read_text())
         text = stack_file.read_text()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from delivery.package import PROJECT_ROOT, PackageError, build_package, content_hash
 from infra.settings import python_version_of
+from ops.engine import environments
 from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
 from ops.release import releasing
@@ -59,6 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     stack = arguments.stack
     releases = releasing.open_releases(arguments, refresh=arguments.again)
     environment, archive, pulumi = releases.environment, releases.archive, releases.environment.pulumi
+    existing = pulumi.stacks()
+    if stack not in existing and not (pulumi.folder / f"Pulumi.{stack}.yaml").exists():
+        raise OpsError(
+            f"there is neither a stack {stack!r} nor its settings, Pulumi.{stack}.yaml. The stacks are "
+            f"{', '.join(existing) or 'none'}, the environments {', '.join(environments(pulumi.folder))}"
+        )
     package_hash = arguments.hash
     if arguments.again:
         package_hash = environment.recorded_package()
@@ -81,18 +88,37 @@ def run(arguments: argparse.Namespace) -> int:
         if previous
         else f"No other good package was deployed to {stack}: a rollback is not possible."
     )
-    if arguments.dry_run and stack not in pulumi.stacks():
-        say(f"would create stack {stack} and deploy package {package_hash} to it")
-        return Code.DONE
-    make(pulumi, stack)
-    preview = environment.preview(package)
-    releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
+    changed = None
+    if stack in existing or not arguments.dry_run:
+        make(pulumi, stack)
+        preview = environment.preview(package)
+        releasing.refuse_data_loss(data_lost(preview), frozenset(arguments.allow_data_loss))
+        changed = changes(preview)
     if arguments.dry_run:
-        say("\n".join([f"would deploy package {package_hash}:", *changes(preview)]))
+        add = "use the package in" if archive.holds(package_hash) else "add the package to"
+        message = "" if arguments.no_smoke_message else " and post one message to it"
+        fallback = f"deploy package {previous.package_hash} again" if previous else "leave the package there"
+        lines = [
+            f"Would deploy package {package_hash} to stack {stack}:",
+            f"  {add} {archive.url}",
+            *_changes(changed),
+            f"  test the site: its health, create an assistant{message}, delete it",
+            f"  if the site fails the test, {fallback}",
+        ]
+        say("\n".join(lines))
         return Code.DONE
     recover(pulumi, stack)
     archive.add(package)
     return releasing.report(releases.deploy(package, package_hash, commit))
+
+
+def _changes(changed: list[str] | None) -> list[str]:
+    """What `pulumi up` would change; None: the stack does not exist."""
+    if changed is None:
+        return ["  create the stack, and all its resources with `pulumi up`"]
+    if not changed:
+        return ["  change no resource; `pulumi up` pushes the package if the site runs another one"]
+    return [f"  change {len(changed)} resources with `pulumi up`:", *(f"    {line}" for line in changed)]
 
 
 def package_of(given: Path | None, stack: str) -> tuple[Path, str]:

@@ -8,7 +8,7 @@ import argparse
 
 from ops import state
 from ops.engine import Pulumi
-from ops.output import OpsError, is_confirmed, say
+from ops.output import is_confirmed, say
 from ops.teardown.teardown import TearDown, refuse_protected
 
 
@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
-    existing = pulumi.stacks()
-    if stack not in existing:
-        raise OpsError(f"there is no stack {stack!r}; there are: {', '.join(existing) or 'none'}")
+    pulumi.check_azure()
     exported = pulumi.export(stack)
     refuse_protected(stack, exported)
     going = [resource for resource in state.resources(exported) if resource.id]

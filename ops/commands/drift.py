@@ -45,9 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    owners = names()
-    github = GitHub.connect() if arguments.issue and not arguments.dry_run else None
-    pulumi, azure = Pulumi(), Azure.sign_in()
+    owners, pulumi = names(), Pulumi()
+    needs_github = arguments.issue and not arguments.dry_run
+    pulumi.check(Azure.sign_in, *([GitHub.connect] if needs_github else []))
+    github = GitHub.connect() if needs_github else None
+    azure = Azure.sign_in()
     reports: list[Report] = []
     failed = False
     for stack in dict.fromkeys(arguments.stacks):

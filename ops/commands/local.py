@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,17 +79,19 @@ def key_command(outputs: dict[str, Any]) -> str:
     return shlex.join((*LOCAL_AZURE, *key_words(outputs)))
 
 
-def curl_command(outputs: dict[str, Any]) -> str:
+def curl_command(outputs: dict[str, Any], path: str, *options: str) -> str:
+    """A request to an assistant, to run in this checkout's folder. It reads the function key by itself."""
     direct = "--noproxy 127.0.0.1 " if urllib.request.getproxies().keys() - {"no"} else ""
-    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
     ca = shlex.quote(os.path.relpath(Home.find(PROJECT).ca_file, PROJECT))
-    return f'curl {direct}--cacert {ca} -X PUT -H "x-functions-key: $({key_command(outputs)})" {url}'
+    key = f'-H "x-functions-key: $({key_command(outputs)})"'
+    return f"curl {direct}--cacert {ca} {key} {shlex.join(options)} {outputs['assistantsUrl']}/{path}"
 
 
-def send(method: str, url: str, key: str) -> tuple[int, str]:
+def send(method: str, url: str, key: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Status and body of the response."""
+    headers = {"x-functions-key": key, **(headers or {})}
     ca_file = str(Home.find(PROJECT).ca_file)
-    response = requests.request(method, url, headers={"x-functions-key": key}, verify=ca_file, timeout=60)
+    response = requests.request(method, url, headers=headers, verify=ca_file, timeout=60)
     return response.status_code, response.text
 
 
@@ -149,9 +152,6 @@ def run(arguments: argparse.Namespace) -> int:
         return bring_up(chosen)
     except StepError as error:
         sys.stderr.write(f"{name}: {error}\n")
-        if not down:
-            way_here = f"use `{shlex.join(LOCAL_AZURE)} pulumi …`" if has_cli else f"edit Pulumi.{STACK}.yaml"
-            sys.stderr.write(f"For a command `pulumi …` in a message above, {way_here} here.\n")
         return error.code
 
 
@@ -163,15 +163,15 @@ def bring_up(chosen: Way) -> int:
         say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
     run_local_azure(*chosen.up)
     outputs: dict[str, Any] = json.loads(run_local_azure(*chosen.outputs, quiet=True))
-    url = f"{outputs['assistantsUrl']}/{ASSISTANT}"
-    curl = curl_command(outputs)
 
     title("2. An assistant, over HTTP")
-    say(f"$ {curl}")
+    say(f"$ {curl_command(outputs, ASSISTANT, '-X', 'PUT', '-H', 'If-None-Match: *')}")
     key = run_local_azure(*key_words(outputs), quiet=True).strip()
-    status, body = send("PUT", url, key)
+    status, body = send("PUT", f"{outputs['assistantsUrl']}/{ASSISTANT}", key, {"If-None-Match": "*"})
     say(f"{status} {body}")
-    if status != 202:
+    if status == 412:
+        say(f"The assistant {ASSISTANT} exists from an earlier run; it keeps its conversation.")
+    elif status != 202:
         say("Expected 202. The log of the function app:")
         run_local_azure("logs", outputs["functionAppName"])
         return 1
@@ -182,7 +182,8 @@ def bring_up(chosen: Way) -> int:
     title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")
     say("\nTry it (from this folder):")
-    say(f"  {curl}")
+    message = ("-H", "content-type: application/json", "-d", '{"message": "Add to my list: buy milk"}')
+    say(f"  {curl_command(outputs, f'{ASSISTANT}/messages', *message)}")
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
     if send("GET", chat, key)[0] != 404:  # the setting `chatPage`
         say("\nTalk to it in a browser, which warns about the certificate: local Azure has issued it.")

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.engine import PROJECT, Pulumi, PulumiError
+from ops.engine import NO_SUCH_STACK, PROJECT, Pulumi, environments
 from ops.git import head_commit
 from ops.github import summary
 from ops.github.events import event
@@ -35,7 +35,6 @@ from ops.preview.report import Report, write
 _SUMMARY_BYTES = 1_000_000
 """GitHub accepts 1 MiB of summary from a step."""
 
-_NO_ENVIRONMENTS = frozenset({"local", "pr"})
 _LOCAL_AZURE = re.compile(r"127\.0\.0\.1(:[0-9]+)?")
 
 
@@ -75,14 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(report.failures for report in reports) else 0
 
 
-def environments(folder: Path) -> list[str]:
-    """The names of the committed stacks, except the one for local Azure and those of pull requests."""
-    names = {path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml")} - _NO_ENVIRONMENTS
-    if not names:
-        raise OpsError(f"{folder} has no Pulumi.NAME.yaml of an environment: select a stack with --stack")
-    return sorted(names)
-
-
 def preview(head: Pulumi, base: Pulumi | None, stack: str, commit: str) -> Report:
     """The report of `head`, compared with the deployed stack or with `base`."""
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -93,9 +84,11 @@ def preview(head: Pulumi, base: Pulumi | None, stack: str, commit: str) -> Repor
         with nullcontext() if base is None else _restored(head.folder / f"Pulumi.{stack}.yaml"):
             note(f"{stack}: previewing")
             done = head.run("preview", "--stack", stack, "--json", may_fail=True)
+            if done.code == NO_SUCH_STACK:
+                raise OpsError(f"there is no stack {stack!r}; {head.existing_stacks()}")
         # The report of a failed preview has no diagram, so it needs no state.
         state = None if done.code else head.export(stack)
-    except PulumiError as error:
+    except OpsError as error:
         return plan.failed(report, str(error))
     document = _document(done.stdout)
     if document is not None:

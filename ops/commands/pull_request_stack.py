@@ -27,6 +27,7 @@ from ops.preview.comment import update_part
 from ops.preview.plan import clean
 from ops.release.smoke import Target, target_of
 from ops.teardown.teardown import TearDown
+from tools.pulumi.typed import as_typed
 
 LABEL = "test-stack"
 PART = "test-stack"
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
+    pulumi.check_azure(lambda: GitHub.connect(pulumi.environment))
     github = GitHub.connect(pulumi.environment)
     action = _up if arguments.action == "up" else _down
     action(pulumi, github, arguments.pr, dry_run=arguments.dry_run)
@@ -82,7 +84,7 @@ def _up(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None:
         update_part(github, number, PART, failed(stack, error))
         note(
             f"The stack {stack} is kept for analysis. To destroy it: "
-            f"python -m ops test-stack down --pr {number}"
+            f"{as_typed(f'python -m ops test-stack down --pr {number}')}"
         )
         raise
     update_part(github, number, PART, ready(stack, target))

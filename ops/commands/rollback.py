@@ -17,6 +17,7 @@ from ops.output import OpsError, note, say
 from ops.release import releasing
 from ops.release.archive import Release, checked_hash, rollback_target
 from ops.release.release import PACKAGES, Code
+from tools.pulumi.typed import as_typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +44,10 @@ def target_of(history: list[Release], wanted: str | None, running: str, stack: s
     if not wanted:
         target = rollback_target(history, running)
         if target is None:
+            drift = as_typed(f"python -m ops drift --stack {stack}")
             raise OpsError(
-                f"stack {stack} has no good release to roll back to. "
-                f"To deploy another package of the archive: python -m ops deploy --stack {stack} --hash HASH"
+                f"stack {stack} has no good release to roll back to, so the code has to be corrected. "
+                f"If a role or a resource is missing instead, every package fails: {drift}"
             )
         return target
     checked_hash(wanted)

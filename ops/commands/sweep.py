@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi = Pulumi()
+    pulumi.check_azure(lambda: GitHub.connect(pulumi.environment))
     github = GitHub.connect(pulumi.environment)
     tear_down = TearDown.prepare(pulumi)
     leftovers = find(

@@ -8,11 +8,14 @@ exit codes: 0 the stack has no lock; 1 the locks were not removed, or the comman
 """
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
 from ops.locks.locks import Machine, verdicts
 from ops.locks.recovery import pending_operations, run_state_of
 from ops.output import is_confirmed, note, say
+from tools.pulumi.typed import as_typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
+    pulumi.check(lambda: pulumi.files)
     files = pulumi.files
     machine = Machine.current(files, pulumi.environment)
     lock_verdicts = verdicts(files, pulumi.project, stack, machine, run_state_of(pulumi.environment))
     if not lock_verdicts:
+        exported = pulumi.export(stack)
         say(f"Stack {stack} is not locked.")
-        _print_pending(pulumi, stack)
+        _print_pending(exported, stack)
         return 0
     for verdict in lock_verdicts:
         say(f"{verdict.state:<9} {verdict}")
@@ -47,17 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
         # Only the printed locks: a lock that was taken in the meantime remains.
         files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
-    _print_pending(pulumi, stack)
+    try:
+        _print_pending(pulumi.export(stack), stack)
+    except PulumiError as error:
+        if error.code != NO_SUCH_STACK:  # the holder was killed while it created the stack
+            raise
     return 0
 
 
-def _print_pending(pulumi: Pulumi, stack: str) -> None:
-    try:
-        pending = pending_operations(pulumi.export(stack))
-    except PulumiError as error:
-        if error.code == NO_SUCH_STACK:
-            return
-        raise
+def _print_pending(exported: Mapping[str, Any], stack: str) -> None:
+    pending = pending_operations(exported)
     if pending:
         say(f"The stack has pending operations: {', '.join(pending)}. To clear them:")
-        say(f"  pulumi refresh --clear-pending-creates --yes --stack {stack}")
+        say(f"  {as_typed(f'pulumi refresh --clear-pending-creates --yes --stack {stack}')}")

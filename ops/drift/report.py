@@ -8,6 +8,7 @@ from ops.drift.drift import APP_SETTINGS, Change, Finding
 from ops.drift.owners import Owner
 from ops.github.markdown import code
 from ops.words import lost_with
+from tools.pulumi.typed import as_typed
 
 _ROOM = 60_000
 """Bytes for findings: with the text around them they fit in an issue (ops.github.github.BODY_LIMIT)."""
@@ -52,11 +53,11 @@ def fix(report: Report, finding: Finding) -> str:
     if finding.kind == "added":
         return f"az role assignment delete --ids {finding.id}"
     if any(change.path.startswith(APP_SETTINGS) for change in finding.changes):
-        return f"python -m ops drift --stack {report.stack} --restore-app-settings"
+        return as_typed(f"python -m ops drift --stack {report.stack} --restore-app-settings")
     purge = f"{finding.purge} && " if finding.purge else ""
     if report.released:
-        return f"{purge}python -m ops deploy --stack {report.stack} --again"
-    return f"{purge}pulumi up --refresh --stack {report.stack}"
+        return purge + as_typed(f"python -m ops deploy --stack {report.stack} --again")
+    return purge + as_typed(f"pulumi up --refresh --stack {report.stack}")
 
 
 def text(report: Report) -> str:

@@ -96,7 +96,7 @@ class GitHub:
                 "export GITHUB_REPOSITORY=$(gh repo view --json nameWithOwner -q .nameWithOwner)"
             )
         if problems:
-            raise OpsError("\n".join(problems))
+            raise OpsError("\n  ".join(problems))
         return cls(token, repository, environment.get("GITHUB_API_URL") or PUBLIC_API)
 
     def pull_request(self, number: int) -> PullRequest | None:

@@ -27,6 +27,7 @@ import psutil
 from ops.files import Files, FilesError, checked_name
 from ops.github.summary import run_url
 from ops.output import OpsError, note
+from tools.pulumi.typed import as_typed
 
 _VERSION = 1
 _CLAIM_LIFETIME = timedelta(days=7)
@@ -45,7 +46,7 @@ class LockedError(OpsError):
         lines = [f"stack {stack} is locked, and its holder may still be running:"]
         lines += [f"  {verdict}" for verdict in held]
         lines.append("Wait until it has finished. If you are sure that it no longer runs:")
-        lines.append(f"  python -m ops unlock --stack {stack}")
+        lines.append(f"  {as_typed(f'python -m ops unlock --stack {stack}')}")
         super().__init__("\n".join(lines))
 
 

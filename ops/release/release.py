@@ -6,16 +6,17 @@ run that was killed at any point can be repeated. Before a push the list contain
 instances start from is unknown, and the package is pushed even if the state already names it.
 """
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
 from delivery.package import GIVEN_FOLDER, PROJECT_ROOT
-from delivery.publish import AFTERWARDS
+from delivery.publish import ACCEPTED, MISSING
 from ops.engine import PulumiError
 from ops.output import OpsError, note
 from ops.preview.plan import clean
@@ -31,6 +32,9 @@ from ops.release.pulumi_stack import PulumiStack
 from ops.release.smoke import SmokeError
 
 PACKAGES = PROJECT_ROOT / GIVEN_FOLDER
+
+_NOT_FOUND = re.compile(r"\b(ResourceGroupNotFound|(Parent)?ResourceNotFound)\b")
+"""ARM's error codes for what was deleted outside Pulumi."""
 
 
 class Code(IntEnum):
@@ -64,7 +68,9 @@ class Outcome:
     `failure` is the reason why a step failed or could not be done, empty for none. `smoke_lines` is the
     report of the smoke test, `pending_changes` names the resources that another `up` would change.
     `went_back_to` is the release that was deployed instead, and `rollback_failure` the reason why that one
-    failed. `no_previous_release` means that no earlier good release existed.
+    failed. `missing`: it failed since something is missing in Azure, as every package would.
+    `running` is the package that the site reports after a failure; empty if it reports none.
+    `can_roll_back`: the list of releases has a good one.
     """
 
     code: Code
@@ -75,15 +81,17 @@ class Outcome:
     pending_changes: tuple[str, ...] = ()
     went_back_to: Release | None = None
     rollback_failure: str = ""
-    no_previous_release: bool = False
+    missing: bool = False
+    running: str = ""
+    can_roll_back: bool = True
 
 
 class _Failed(Exception):  # noqa: N818 # a finding
-    """The package failed. `pushed`: new instances may start from it."""
+    """The package failed. `pushed`: new instances may start from it. `missing`: see Outcome."""
 
-    def __init__(self, reason: str, *, pushed: bool = True) -> None:
+    def __init__(self, reason: str, *, pushed: bool = True, missing: bool = False) -> None:
         super().__init__(reason)
-        self.pushed = pushed
+        self.pushed, self.missing = pushed, missing
 
 
 class _Unverified(Exception):  # noqa: N818 # a finding
@@ -112,8 +120,8 @@ class Releases:
             )
         release, running = self._unfinished(package_hash, commit), self.environment.running_package()
 
-        def go_back(reason: str) -> Outcome:
-            return self._go_back(release, reason, previous)
+        def go_back(failed: _Failed) -> Outcome:
+            return self._go_back(release, failed, previous)
 
         return self._deploy(release, package, running, go_back, push_again=self._is_uncertain(running))
 
@@ -123,9 +131,9 @@ class Releases:
         running = self.environment.running_package()
         self._change(lambda releases: mark_rolled_back(releases, target))
 
-        def stay(reason: str) -> Outcome:
-            self._note_failed(release, reason)
-            return Outcome(Code.BROKEN, self.environment.stack, release, reason)
+        def stay(failed: _Failed) -> Outcome:
+            self._note_failed(release, str(failed))
+            return Outcome(Code.BROKEN, self.environment.stack, release, str(failed), missing=failed.missing)
 
         return self._deploy(release, package, running, stay, push_again=True)
 
@@ -134,7 +142,7 @@ class Releases:
         release: Release,
         package: Path,
         running: str,
-        after_failure: Callable[[str], Outcome],
+        after_failure: Callable[[_Failed], Outcome],
         *,
         push_again: bool,
     ) -> Outcome:
@@ -143,11 +151,10 @@ class Releases:
         try:
             smoke_lines = self._attempt(release, package, push_again=push_again)
         except _Failed as failed:
-            if failed.pushed:
-                return after_failure(str(failed))
-            return self._not_pushed(release, str(failed), running)
+            outcome = after_failure(failed) if failed.pushed else self._not_pushed(release, failed, running)
+            return self._after_failure(outcome)
         except _Unverified as unverified:
-            return Outcome(Code.UNVERIFIED, stack, release, str(unverified))
+            return self._after_failure(Outcome(Code.UNVERIFIED, stack, release, str(unverified)))
         pending_changes: tuple[str, ...] = ()
         failure = ""
         try:
@@ -156,6 +163,16 @@ class Releases:
             failure = f"another `pulumi up` could not be previewed: {error}"
         code = Code.NOT_CONVERGED if pending_changes or failure else Code.DONE
         return Outcome(code, stack, release, failure, tuple(smoke_lines), pending_changes)
+
+    def _after_failure(self, outcome: Outcome) -> Outcome:
+        """With what a user needs to know for the next step."""
+        if outcome.code == Code.WENT_BACK:
+            return outcome
+        running, can_roll_back = "", True
+        with _errors_as_warnings():
+            running = self.environment.running_package()
+            can_roll_back = previous_good_release(self.history(), "") is not None
+        return replace(outcome, running=running, can_roll_back=can_roll_back)
 
     def _attempt(self, release: Release, package: Path, *, push_again: bool) -> list[str]:
         """Raises _Failed if the package fails, _Unverified if it could not be tested.
@@ -167,13 +184,17 @@ class Releases:
         try:
             self.environment.up(package, push_again=push_again)
         except PulumiError as error:
-            pushed = AFTERWARDS.split(":")[0] in " ".join(error.output.split())
-            raise _Failed(f"`pulumi up` failed: {_reason(error.output)}", pushed=pushed) from error
+            output = " ".join(error.output.split())
+            raise _Failed(
+                f"`pulumi up` failed: {_reason(error.output)}",
+                pushed=ACCEPTED in output,
+                missing=MISSING in output or bool(_NOT_FOUND.search(output)),
+            ) from error
         note("Smoke test …")
         try:
             smoke_lines = self.environment.smoke(release.package_hash)
         except SmokeError as error:
-            raise _Failed(f"the smoke test failed: {error}") from error
+            raise _Failed(f"the smoke test failed: {error}", missing=error.missing) from error
         except OpsError as error:
             raise _Unverified(f"the smoke test could not run: {error}") from error
         try:
@@ -184,21 +205,22 @@ class Releases:
             ) from error
         return smoke_lines
 
-    def _not_pushed(self, release: Release, reason: str, running: str) -> Outcome:
+    def _not_pushed(self, release: Release, failed: _Failed, running: str) -> Outcome:
         """`up` failed before it pushed the package, so another package would fail too."""
         with _errors_as_warnings():
             self._change(lambda releases: [entry for entry in releases if entry != release])
         still_runs = True
         with _errors_as_warnings():
             still_runs = not running or self.environment.running_package() == running
-        return Outcome(Code.FAILED if still_runs else Code.BROKEN, self.environment.stack, release, reason)
+        code = Code.FAILED if still_runs else Code.BROKEN
+        return Outcome(code, self.environment.stack, release, str(failed), missing=failed.missing)
 
-    def _go_back(self, release: Release, reason: str, previous: Release | None) -> Outcome:
-        stack = self.environment.stack
+    def _go_back(self, release: Release, failed: _Failed, previous: Release | None) -> Outcome:
+        stack, reason, missing = self.environment.stack, str(failed), failed.missing
         note(f"Package {release.package_hash} failed: {reason}")
         self._note_failed(release, reason)
         if previous is None:
-            return Outcome(Code.BROKEN, stack, release, reason, no_previous_release=True)
+            return Outcome(Code.BROKEN, stack, release, reason, missing=missing)
         note(f"Deploying package {previous.package_hash} again (commit {previous.commit or 'unknown'}) …")
         again = self._unfinished(previous.package_hash, previous.commit)
         code, smoke_lines, rollback_failure = Code.WENT_BACK, list[str](), ""
@@ -207,8 +229,8 @@ class Releases:
             smoke_lines = self._attempt(again, package, push_again=True)
         except OpsError as error:
             code, rollback_failure = Code.BROKEN, str(error)
-        except _Failed as failed:
-            code, rollback_failure = Code.BROKEN, str(failed)
+        except _Failed as again_failed:
+            code, rollback_failure, missing = Code.BROKEN, str(again_failed), again_failed.missing
             self._note_failed(again, rollback_failure)
         except _Unverified as unverified:
             code, rollback_failure = Code.UNVERIFIED, str(unverified)
@@ -220,6 +242,7 @@ class Releases:
             tuple(smoke_lines),
             went_back_to=again,
             rollback_failure=rollback_failure,
+            missing=missing,
         )
 
     def _is_uncertain(self, running: str) -> bool:

@@ -2,13 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from delivery.package import target_pythons
 from infra.settings import python_version_of
 from ops.azure import Azure
-from ops.engine import Pulumi
+from ops.engine import Pulumi, environments
 from ops.git import head_commit
 from ops.github import summary
 from ops.github.markdown import code
@@ -17,6 +17,7 @@ from ops.release.archive import URL_VARIABLE, Release, open_archive
 from ops.release.pulumi_stack import PulumiStack
 from ops.release.release import EXIT_CODES, Code, Outcome, Releases
 from ops.release.smoke import MESSAGE_TOKENS, TIMEOUT
+from tools.pulumi.typed import as_typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_releases(arguments: argparse.Namespace, *, refresh: bool = False) -> Releases:
     """Raises OpsError."""
-    pulumi, azure = Pulumi(), Azure.sign_in()
+    pulumi = Pulumi()
+    pulumi.check_azure(lambda: _check_named(pulumi, arguments.stack))
+    azure = Azure.sign_in()
     stack = PulumiStack(
         pulumi,
         arguments.stack,
@@ -59,6 +62,12 @@ def open_releases(arguments: argparse.Namespace, *, refresh: bool = False) -> Re
         smoke_message=not arguments.no_smoke_message,
     )
     return Releases(stack, open_archive(arguments.archive, lambda: azure.credential), pulumi.project)
+
+
+def _check_named(pulumi: Pulumi, stack: str) -> None:
+    if not stack:
+        files = ", ".join(environments(pulumi.folder))
+        raise OpsError(f"no stack is named: --stack S (make rollback STACK=S); the environments are {files}")
 
 
 def commit_of(history: list[Release], package_hash: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -75,9 +84,9 @@ def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
         raise OpsError(
             f"package {package_hash} was made for Python {version}, and pythonVersion of stack {stack} is "
             f"{wanted}: nothing was changed. To use this package: "
-            f"pulumi config set pythonVersion {version} --stack {stack}. To build one for {wanted}: "
-            f"python -m infra.package --stack {stack} --out FILE, "
-            f"python -m ops deploy --stack {stack} --package FILE"
+            f"{as_typed(f'pulumi config set pythonVersion {version} --stack {stack}')}. "
+            f"To build one for {wanted}: python -m infra.package --stack {stack} --out FILE, "
+            f"{as_typed(f'python -m ops deploy --stack {stack} --package FILE')}"
         )
 
 
@@ -121,6 +130,30 @@ def markdown(outcome: Outcome) -> str:
     return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
 
 
+def _add_next_step(outcome: Outcome, add_line: Callable[..., None]) -> None:
+    deploy = as_typed(f"python -m ops deploy --stack {outcome.stack}")
+    roll_back = as_typed(f"python -m ops rollback --stack {outcome.stack}")
+    if outcome.code == Code.UNVERIFIED:
+        tested = (outcome.went_back_to or outcome.release).package_hash
+        add_line("next: {} deploys and tests it again; see docs/runbook.md", f"{deploy} --hash {tested}")
+        if outcome.can_roll_back:
+            add_line("or: {} deploys the newest good release", roll_back)
+    elif outcome.missing and outcome.code in (Code.FAILED, Code.BROKEN):
+        drift = as_typed(f"python -m ops drift --stack {outcome.stack}")
+        up = as_typed(f"pulumi up --refresh --stack {outcome.stack}")
+        add_line("next: {} lists what is missing in Azure; every package fails without it", drift)
+        if outcome.can_roll_back:
+            add_line("then: {} creates it and deploys the package of the stack", f"{deploy} --again")
+        add_line(
+            f"{'or' if outcome.can_roll_back else 'then'}: {{}} creates it, with the code of this checkout",
+            up,
+        )
+    elif outcome.code == Code.BROKEN and outcome.can_roll_back:
+        add_line("next: {} deploys the newest good release; see docs/runbook.md", roll_back)
+    elif outcome.code == Code.BROKEN:
+        add_line("next: correct the code and deploy it: no good release exists to roll back to")
+
+
 def _lines(outcome: Outcome) -> list[tuple[str, list[str]]]:
     """Each line as a format string and its values."""
     release, back = outcome.release, outcome.went_back_to
@@ -146,17 +179,10 @@ def _lines(outcome: Outcome) -> list[tuple[str, list[str]]]:
         add_line(f"{mark}: package {{}} of commit {{}}", back.package_hash, back.commit or "unknown")
     if outcome.rollback_failure:
         add_line("why: {}", outcome.rollback_failure)
-    roll_back = f"python -m ops rollback --stack {outcome.stack}"
-    if outcome.no_previous_release:
-        add_line("there is no good package to roll back to")
-    if outcome.code == Code.BROKEN:
-        add_line("next: {} lists the good releases; see docs/runbook.md", roll_back)
-    if unverified:
-        add_line(
-            "next: {} deploys and tests it again, {} rolls back; see docs/runbook.md",
-            f"python -m ops deploy --stack {outcome.stack} --hash {(back or release).package_hash}",
-            roll_back,
-        )
+    if outcome.code in (Code.FAILED, Code.BROKEN, Code.UNVERIFIED):
+        running = f"package {outcome.running}" if outcome.running else "no package"
+        add_line("the site now reports {}", running)
+    _add_next_step(outcome, add_line)
     for line in outcome.smoke_lines:
         add_line("smoke test: {}", line)
     for name in outcome.pending_changes:

@@ -25,6 +25,7 @@ from infra.names import CHAT_STATE_TABLE
 from ops.azure import first_line, translate_errors
 from ops.output import OpsError, note
 from ops.state import SITE, STORAGE_ACCOUNT, Resource, group_and_name, only_resource
+from tools.pulumi.typed import as_typed
 
 TIMEOUT = 90.0
 """Seconds for each step: a cold start on Flex takes half a minute, and new keys some seconds."""
@@ -32,6 +33,7 @@ TIMEOUT = 90.0
 _ROLE_TIMEOUT_FACTOR = 8
 """Factor for the timeout if the app reports a missing role: 12 minutes, as long as assignments take."""
 _ROLE = re.compile(r"\brole\b", re.IGNORECASE)
+_MISSING = re.compile(rf"\brole\b|the table {CHAT_STATE_TABLE} does not exist", re.IGNORECASE)
 _HEALTH_ANSWERS = 5
 """Consecutive answers, each on a new connection: an instance of the previous package may still run."""
 _MESSAGE = "Reply with the one word: ready"
@@ -45,6 +47,11 @@ _ID_WITHOUT_TRACE = "smoke-test"
 
 class SmokeError(Exception):
     """The app fails the test. The message describes its answer and contains no secret."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether the app lacks something in Azure, so that another package would fail, too."""
+        return bool(_MISSING.search(str(self)))
 
 
 @dataclass(frozen=True)
@@ -277,7 +284,7 @@ def target_of(stack: list[Resource]) -> Target:
         )
     except (KeyError, TypeError) as error:
         raise OpsError(
-            f"the state of {site.name} or {account.name} has no {error}: run `pulumi refresh`"
+            f"the state of {site.name} or {account.name} has no {error}: run `{as_typed('pulumi refresh')}`"
         ) from error
 
 

@@ -21,7 +21,9 @@ PINNED = (PROJECT / ".pulumi.version").read_text(encoding="utf-8").strip()
 MINIMUM_VERSION = (3, 259, 0)
 """The oldest CLI that the tests ran on: 3.238 brought PULUMI_OPTION_SKIP_PLUGIN_PRE_INSTALL."""
 
-_VERSION_DEADLINE = 30.0  # seconds; the first start of a 120 MB file from a cold disk takes some
+_VERSION_DEADLINE = 15.0  # seconds; the first start of a 120 MB file from a cold disk takes some
+HANGING = "ASSISTANT_HANGING_PULUMI"
+"""Environment variable for child processes, which need not wait for these programs again."""
 
 
 class PulumiNotFoundError(Exception):
@@ -101,6 +103,9 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 @lru_cache
 def _version(program: Path, _modified: int) -> tuple[str, str]:
     """The version of a `pulumi`, and the reason why it cannot be used, empty if it can."""
+    hanging = os.environ.get(HANGING, "").split(os.pathsep)
+    if str(program) in hanging:
+        return "", f"it does not run (no answer within {_VERSION_DEADLINE:g} seconds)"
     try:
         completed = subprocess.run(
             [program, "version"],
@@ -112,6 +117,8 @@ def _version(program: Path, _modified: int) -> tuple[str, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
+        if isinstance(error, subprocess.TimeoutExpired):
+            os.environ[HANGING] = os.pathsep.join(filter(None, [*hanging, str(program)]))
         return "", f"it does not run ({error})"
     match = re.match(r"v?((\d+)\.(\d+)\.(\d+)\S*)", completed.stdout.strip())
     if completed.returncode or match is None:

@@ -124,7 +124,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if configured is not UNKNOWN and str(configured).lower() != SUBSCRIPTION_ID:
             reason = (
                 f"local Azure has one subscription, {SUBSCRIPTION_ID}; this stack names {configured}. "
-                "Run `pulumi config rm azure-native:subscriptionId`."
+                "Remove azure-native:subscriptionId from the stack's settings."
             )
             failures.append(pb.CheckFailure(property="subscriptionId", reason=reason))
         return pb.CheckResponse(inputs=request.news, failures=failures)

@@ -5,7 +5,9 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -93,6 +95,34 @@ def test_requests_are_printed_as_text_and_as_json(home: Home) -> None:
 )
 def test_a_mistake_is_named(home: Home, words: tuple[str, ...], stdin: str, problem: str) -> None:
     assert problem in bad(cli(home, "model", *words, stdin=stdin))
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The URL of a server that lists its models as Ollama does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/v1/models" else 404)
+            self.end_headers()
+            self.wfile.write(b'{"data": [{"id": "llama3.2:latest"}, {"id": "qwen3"}]}')
+
+        def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+            """Prints nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_a_model_that_the_server_does_not_list_is_refused(home: Home, server: str) -> None:
+    message = bad(cli(home, "model", "use", f"{server}/v1", "--model", "llama3"))
+    assert f"{server}/v1 has no model 'llama3'; it has: llama3.2:latest, qwen3." in message
+    for name in ("llama3.2", "qwen3"):
+        assert "warning" not in cli(home, "model", "use", f"{server}/v1", "--model", name).stderr
+    done = cli(home, "model", "use", server, "--model", "llama3")
+    assert (done.returncode, "does not list the models" in done.stderr) == (0, True)
 
 
 def test_another_server_is_used_until_the_stand_in_is_again(home: Home) -> None:

@@ -92,11 +92,15 @@ def test_a_stack_of_the_minimal_runner_is_rejected_with_the_command_that_helps(
     Record(file).note("urn:pulumi:local::demo::azure-native:web:WebApp::app", Entry(id="/made"))
     try:
         env = environment(shared_home, pulumi)
-        message = bad(cli(shared_home, "pulumi", "up", env=env, folder=project))
+        messages = [
+            bad(cli(shared_home, "pulumi", *words, env=env, folder=project))
+            for words in (["up"], ["stack", "output"])
+        ]
     finally:
         file.unlink()
-    assert "the minimal runner made the stack local" in message
-    assert "`make down`" in message
+    for message in messages:
+        assert "the minimal runner made the stack local" in message
+        assert "`make down`" in message
 
 
 def test_help_is_pulumis_and_starts_nothing(home: Home, project: Path, pulumi: Path) -> None:

@@ -62,4 +62,4 @@ def test_a_missing_python_is_a_notice(tmp_path: Path, monkeypatch: pytest.Monkey
     assert f"run on Python {OWN}" in notice
     assert "Compiled for 3.99, so they may fail to import: numpy 2.1.0. " in notice
     assert "`uv python install 3.99`" in notice
-    assert f"`pulumi config set pythonVersion {OWN}`" in notice
+    assert f"pythonVersion, to {OWN}" in notice

@@ -37,6 +37,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_an_unknown_stack_is_refused_with_the_existing_ones(root: Path) -> None:
+    for name in ("dev", "local"):
+        (root / f"Pulumi.{name}.yaml").write_text("")
+    with pytest.raises(
+        CommandError, match=r"has no Pulumi\.x\.yaml; it has: Pulumi\.dev\.yaml, Pulumi\.local"
+    ):
+        read_project(root, "x")
+
+
 def test_the_values_are_those_of_the_stack_file_else_the_defaults_as_text(root: Path) -> None:
     (root / "Pulumi.local.yaml").write_text(STACK)
 

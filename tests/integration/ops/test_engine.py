@@ -101,6 +101,19 @@ def test_output_is_shown_while_the_command_runs_or_is_part_of_its_error(
     assert capsys.readouterr().err == ""
 
 
+def test_an_unknown_stack_is_refused_with_the_existing_ones(pulumi: Pulumi) -> None:
+    program(
+        pulumi,
+        """if sys.argv[1:3] == ["stack", "ls"]:
+    sys.exit(print('[{"name": "organization/p/dev"}, {"name": "prod"}]'))
+print("error: no stack named 'dve' found", file=sys.stderr)
+sys.exit(6)
+""",
+    )
+    with pytest.raises(PulumiError, match=r"(?s)--stack dve` ended with exit code 6.*there are: dev, prod"):
+        pulumi.export("dve")
+
+
 @pytest.mark.parametrize("error", [TerminatedError, ValueError, KeyboardInterrupt])
 def test_a_signal_reaches_the_cli_once_and_its_end_is_waited_for(
     pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]

@@ -8,7 +8,8 @@ import pytest
 from requests import Session
 from requests.exceptions import SSLError
 
-from delivery.publish import AFTERWARDS, DeploymentError, Publisher, Site
+from delivery.package import PACKAGE_VARIABLE
+from delivery.publish import ACCEPTED, MISSING, DeploymentError, Publisher, Site
 from delivery.retry import Clock
 from delivery.signin import SignInError
 from tests.fake_azure import (
@@ -30,7 +31,7 @@ from tests.fake_azure import (
 
 HASH = "ab" * 32
 PACKAGE = b"zip bytes " * 1000
-ACCEPTED = Reply(202, json.dumps("d1"))
+PUSHED = Reply(202, json.dumps("d1"))
 OLD = Reply(200, {"status": "ok", "package": "old"})
 NEW = Reply(200, {"package": HASH})
 
@@ -109,7 +110,7 @@ def statuses(*values: object) -> list[Reply]:
     ("script", "sleeps", "line"),
     [
         *(
-            ({PUBLISH: [reply, reply, ACCEPTED]}, [1.0, 2.0], reason)
+            ({PUBLISH: [reply, reply, PUSHED]}, [1.0, 2.0], reason)
             for reply, reason in (
                 (Reply(403, "forbidden"), "role assignment has not taken effect"),
                 (Reply(404), "does not exist yet"),
@@ -175,7 +176,7 @@ def test_what_passes_by_itself_is_waited_for(
 )
 def test_retry_after_is_honored(bench: Bench, azure: Azure, headers: dict[str, str], seconds: float) -> None:
     azure.answers(APP_SETTINGS, Reply(429, "", headers), Reply(200, {}))
-    azure.answers(PUBLISH, Reply(503, "", headers), ACCEPTED)
+    azure.answers(PUBLISH, Reply(503, "", headers), PUSHED)
     azure.answers(DEPLOYMENT, Reply(202, {"status": 1}, headers), Reply(200, {"status": 4}))
     bench.publish()
     assert bench.sleeps == [seconds] * 3
@@ -204,7 +205,7 @@ def test_a_notice_of_the_deployment_site_is_printed_once(
     assert [line for line in bench.lines if NOTICE in line] == [line]
 
 
-MISSING = "ModuleNotFoundError: No module named 'missing'"
+NO_MODULE = "ModuleNotFoundError: No module named 'missing'"
 REFUSED = "The 'CreateAssistant' function is in error: the binding type 'assistantCreate' is not registered."
 WRONG = ["The app setting CHAT_MODEL_TEMPERATURE is '0,5': it must be a number.", "EXPOSE is 'yes'."]
 RESTORE = "\n".join(WRONG) + "\nIf app settings were changed by hand, restore"
@@ -212,7 +213,8 @@ NO_PROBLEMS: tuple[object, ...] = (None, "text", {}, [])
 NO_TABLE_ROLE = Reply(503, {"detail": "The identity has no role for the tables, or it has not arrived yet."})
 ELSEWHERE = {"Location": "https://login.test/"}
 REMOVE = "az functionapp config appsettings delete --resource-group g --name app --setting-names"
-NOW, HALF_A_MINUTE, FIVE_MINUTES, TWELVE_MINUTES = range(1), range(30, 61), range(290, 301), range(690, 721)
+NOW, HALF_A_MINUTE, TWO_MINUTES = range(1), range(30, 61), range(90, 121)
+FIVE_MINUTES, TWELVE_MINUTES = range(290, 301), range(690, 721)
 
 
 def unhealthy(package_hash: str, problems: object = WRONG) -> Reply:
@@ -261,13 +263,23 @@ def host_errors(*errors: str) -> Reply:
         ({DEPLOYMENT: Reply(400, "no such id")}, NOW, "d1 cannot be tracked: HTTP 400: no such id"),
         ({DEPLOYMENT: Reply(401)}, NOW, "d1 cannot be tracked: HTTP 401"),
         (
-            {HEALTH: Reply(503), HOST_STATUS: host_errors(MISSING)},
+            {HEALTH: Reply(503), HOST_STATUS: host_errors(NO_MODULE)},
             HALF_A_MINUTE,
-            f"cannot run it:\n{MISSING}",
+            f"cannot run it:\n{NO_MODULE}",
         ),
         ({HOST_STATUS: host_errors(REFUSED)}, HALF_A_MINUTE, f"cannot run it:\n{REFUSED}"),
         ({HEALTH: unhealthy(HASH)}, HALF_A_MINUTE, f"cannot run it:\n{RESTORE}"),
-        ({APP_SETTINGS: Reply(403, "no role")}, TWELVE_MINUTES, "cannot be listed: HTTP 403: no role"),
+        (
+            {APP_SETTINGS: Reply(403, "no role")},
+            TWELVE_MINUTES,
+            "does not list its app settings: HTTP 403: no role",
+        ),
+        (
+            {APP_SETTINGS: Reply(404, "ResourceNotFound")},
+            TWO_MINUTES,
+            f"HTTP 404: ResourceNotFound\n{MISSING}",
+        ),
+        ({PUBLISH: Reply(400, "BlobUploadFailedException")}, TWELVE_MINUTES, f"Exception\n{MISSING}"),
         ({PUBLISH: Reply(403, "AuthorizationFailed")}, TWELVE_MINUTES, "AuthorizationFailed"),
         ({PUBLISH: Reply(0)}, TWELVE_MINUTES, "cannot be reached"),
         ({DEPLOYMENT: Reply(404)}, TWELVE_MINUTES, "deployment d1: HTTP 404"),
@@ -289,9 +301,43 @@ def test_a_deployment_that_cannot_succeed_ends_with_the_reason(
     assert int(bench.time) in seconds
     minutes = {TWELVE_MINUTES: "12 minutes", FIVE_MINUTES: "5 minutes"}.get(seconds, "")
     assert not minutes or f"Deadline of {minutes} exceeded" in failure
-    assert failure.endswith(AFTERWARDS) is bool(azure.requests(DEPLOYMENT))
+    accepted = f"{ACCEPTED} https://{azure.host}/api/health now answers "
+    assert (accepted in failure) is bool(azure.requests(DEPLOYMENT))
+    assert not (MISSING in failure and "To go back" in failure)
     assert max(bench.sleeps, default=0) <= 30
     assert not [secret for secret in ("tok3n", "h0st-key", "s3cret") if secret in failure + str(bench.lines)]
+
+
+@pytest.mark.parametrize(
+    ("script", "parts"),
+    [
+        ({HEALTH: OLD}, ["answers package old, not the new one.", "run `ASSISTANT_PUSH_AGAIN=1 pulumi up`"]),
+        ({FUNCTIONS: Reply(403)}, [f"answers package {HASH}, the new one.", "To go back"]),
+        ({HEALTH: Reply(503, "starting")}, ["now answers HTTP 503: starting.", "To go back"]),
+        (
+            {KEYED: Reply(500)},
+            [
+                f"answers package {HASH}",
+                "`python -m ops drift --stack STACK` lists it",
+                "`pulumi up --refresh`",
+            ],
+        ),
+    ],
+)
+def test_a_failed_push_names_the_package_that_answers_and_the_next_command(
+    bench: Bench, azure: Azure, script: Script, parts: list[str]
+) -> None:
+    play(azure, script)
+    failure = bench.failure()
+    assert [part for part in parts if part not in failure] == []
+
+
+def test_a_failed_push_of_a_release_leaves_the_way_back_to_ops(
+    bench: Bench, azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PACKAGE_VARIABLE, "x.zip")
+    azure.answers(HEALTH, OLD)
+    assert bench.failure().endswith("answers package old, not the new one.")
 
 
 def test_a_sign_in_that_fails_after_the_push_names_the_effect_on_the_site(azure: Azure) -> None:
@@ -305,7 +351,7 @@ def test_a_sign_in_that_fails_after_the_push_names_the_effect_on_the_site(azure:
     bench = Bench(azure, token=token)
     failure = bench.failure()
     assert "no token" in failure
-    assert AFTERWARDS in failure
+    assert ACCEPTED in failure
     with pytest.raises(SignInError):
         bench.publish()  # nothing was pushed
 

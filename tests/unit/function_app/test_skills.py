@@ -71,3 +71,18 @@ def test_the_skill_of_the_documentation_is_registered_when_its_file_exists(
 
     assert json.loads(roll.get_raw_bindings()[0])["type"] == "assistantSkillTrigger"
     assert roll.get_user_function()("1") == "1"
+    assert roll.get_user_function()(" 6\n") in {*"123456"}
+    for arguments in ("six", "", None, "6.0", "-1", "0", "1000000000000", "9" * 5000, '{"sides": 6}', "[6]"):
+        assert "must be a whole number from 1 to 1000" in roll.get_user_function()(arguments)
+
+
+def test_a_module_without_skills_is_refused_with_the_line_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unfinished.py").write_text("skills = 5\n")
+    monkeypatch.setattr(skills, "__path__", [str(tmp_path)])
+    try:
+        with pytest.raises(TypeError, match=r"skills/unfinished\.py has no blueprint: .*`skills = func\.Bl"):
+            list(skills.blueprints())
+    finally:
+        sys.modules.pop("skills.unfinished", None)

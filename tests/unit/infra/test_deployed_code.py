@@ -122,8 +122,8 @@ def test_stack_config_signs_in_if_the_environment_does_not(
 @pytest.mark.parametrize(
     ("content", "package_hash", "message"),
     [
-        (PACKAGE, "other", r"now holds package .* not other as planned.*pulumi up"),
-        (None, HASH, r"cannot be read: No such file or directory\. Run `pulumi up` again"),
+        (PACKAGE, "other", r"now holds package .* not other as planned.*Deploy again"),
+        (None, HASH, r"cannot be read: No such file or directory\. Deploy again"),
         (b"PK", HASH, "cannot be read as a zip"),
     ],
 )

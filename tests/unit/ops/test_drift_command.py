@@ -11,6 +11,7 @@ from ops.azure import Azure
 from ops.commands import drift
 from ops.drift.drift import Change, Finding
 from ops.drift.report import Report
+from ops.engine import Pulumi
 from ops.output import OpsError
 from ops.state import STORAGE_ACCOUNT
 
@@ -32,6 +33,7 @@ def detect(_pulumi: object, _azure: object, stack: str) -> Report:
 @pytest.fixture(autouse=True)
 def restore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mock:
     monkeypatch.setattr(Azure, "sign_in", Mock())
+    monkeypatch.setattr(Pulumi, "program", "pulumi")
     monkeypatch.setattr(drift, "detect", detect)
     monkeypatch.setattr(drift, "restore_app_settings", restore := Mock())
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))

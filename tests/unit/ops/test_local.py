@@ -40,10 +40,13 @@ def test_the_key_and_the_rows_are_those_of_its_own_stack_while_others_are_up() -
 def test_the_command_to_paste_names_the_app_and_avoids_a_proxy_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert shlex.join(key_words(OUTPUTS)) in curl_command(OUTPUTS)
-    assert "curl --cacert .local/ca.pem " in curl_command(OUTPUTS)
+    assert curl_command(OUTPUTS, "hello", "-X", "PUT", "-H", "If-None-Match: *") == (
+        'curl --cacert .local/ca.pem -H "x-functions-key: $(.venv/bin/python -m local_azure keys '
+        "func-assistant-local-1 --name default)\" -X PUT -H 'If-None-Match: *' "
+        "https://127.0.0.1:20000/api/assistants/hello"
+    )
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    assert "curl --noproxy 127.0.0.1 --cacert .local/ca.pem " in curl_command(OUTPUTS)
+    assert "curl --noproxy 127.0.0.1 --cacert .local/ca.pem " in curl_command(OUTPUTS, "hello")
 
 
 @pytest.mark.usefixtures("plain_environment")
@@ -51,7 +54,7 @@ def test_the_certificate_is_that_of_the_home_that_the_environment_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "a home"))
-    shown = shlex.split(curl_command(OUTPUTS).partition(" -X")[0])[-1]
+    shown = shlex.split(curl_command(OUTPUTS, "hello").partition(" -H")[0])[-1]
     assert (PROJECT / shown).resolve() == tmp_path / "a home" / "ca.pem"
 
 
@@ -114,6 +117,26 @@ def test_the_stack_comes_up_and_shows_an_assistant_and_its_rows(
         assert part in output
 
 
+def test_an_assistant_that_exists_is_left_alone(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests: list[tuple[object, ...]] = []
+
+    def send(*words: object) -> tuple[int, str]:
+        requests.append((words[0], *words[3:]))
+        return 412, "exists"
+
+    monkeypatch.setattr(module, "send", send)
+
+    assert main(["local"]) == 0
+    assert requests[0] == ("PUT", {"If-None-Match": "*"})
+    assert steps[-1].startswith("rows ")
+    output = capsys.readouterr().out
+    assert "exists from an earlier run; it keeps its conversation" in output
+    line = next(line for line in output.splitlines() if "/hello/messages" in line)
+    assert json.loads(shlex.split(line)[shlex.split(line).index("-d") + 1])["message"]
+
+
 def test_an_app_that_does_not_answer_202_shows_its_log(
     steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +160,6 @@ def test_a_step_that_fails_ends_the_command_with_its_exit_code(
     assert steps[1:] == [UP]
     message = capsys.readouterr().err
     assert f"make local: `.venv/bin/python -m local_azure {UP}` ended with" in message
-    assert "use `.venv/bin/python -m local_azure pulumi …` here" in message
 
 
 def test_an_interrupt_is_left_to_the_step_that_runs(
@@ -154,7 +176,7 @@ def test_an_interrupt_is_left_to_the_step_that_runs(
 def test_a_page_that_is_switched_off_is_not_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def send(method: str, *_arguments: str) -> tuple[int, str]:
+    def send(method: str, *_arguments: object) -> tuple[int, str]:
         return (404 if method == "GET" else 202), "{}"
 
     monkeypatch.setattr(module, "send", send)

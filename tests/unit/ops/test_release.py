@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from delivery.package import content_hash, zip_bytes
-from delivery.publish import AFTERWARDS
+from delivery.publish import ACCEPTED, MISSING
 from ops.engine import PulumiError
 from ops.files import FilesError, FolderFiles
 from ops.output import OpsError
@@ -25,7 +25,8 @@ STEPS = ("push", "up", "smoke")
 class Stack(Archive):
     """A stack with its archive; the packages are named by a letter. Attributes select what fails.
 
-    `bad` packages fail the smoke test, `unable` ones do not start, `untestable` ones cannot be tested.
+    `bad` packages fail the smoke test, `unable` ones do not start, `untestable` ones cannot be tested,
+    `deprived` ones lack a role.
     `killed_at` is the step at which the next command is killed. `unwritable` is the newest entry with which
     the list of releases cannot be written, as `a good`.
     """
@@ -45,6 +46,7 @@ class Stack(Archive):
         self.state: str = ""
         self.starts_from, self.pushes = "", ""
         self.bad, self.unable, self.untestable, self.missing = "", "", "", ""
+        self.deprived = ""
         self.up_fails, self.killed_at, self.unwritable = "", "", ""
         self.changes: list[str] | OpsError = []
         self.reports: list[str | OpsError] = []
@@ -103,7 +105,8 @@ class Stack(Archive):
             self.starts_from = letter
             self._end("push")
             if letter in self.unable:
-                raise PulumiError(("up",), 255, f"error: PUT answers 500\n   {AFTERWARDS}")
+                missing = MISSING if letter in self.deprived else ""
+                raise PulumiError(("up",), 255, f"error: PUT answers 500\n   {ACCEPTED} {missing}")
             self.state = letter
         self._end("up")
 
@@ -113,7 +116,7 @@ class Stack(Archive):
         if letter in self.untestable:
             raise OpsError("the function keys cannot be listed")
         if letter in self.bad or letter != self.starts_from:
-            raise SmokeError("PUT answers 500")
+            raise SmokeError("PUT answers 500" + " no role" * (letter in self.deprived))
         return ["PUT answers 202"]
 
     def pending_changes(self, package: Path) -> list[str]:
@@ -146,10 +149,15 @@ DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = 
       "deployed again: package", "commit-a"]),
     ("ab", {"unable": "b"}, Code.WENT_BACK, "a", "aba", BACK, ["PUT answers 500"]),
     ("a", {"bad": "a"}, Code.BROKEN, "a", "a", "a failed",
-     ["there is no good package to roll back to", "python -m ops rollback --stack prod"]),
+     ["the site now reports package", "next: correct the code and deploy it: no good release exists"]),
+    ("a", {"bad": "a", "deprived": "a"}, Code.BROKEN, "a", "a", "a failed",
+     ["next: python -m ops drift --stack prod", "pulumi up --refresh --stack prod"]),
+    ("ab", {"unable": "ab", "deprived": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
+     ["THE PREVIOUS PACKAGE FAILED TOO", "next: python -m ops drift --stack prod"]),
+    ("ab", {"bad": "b", "deprived": "b"}, Code.WENT_BACK, "a", "aba", BACK, ["PUT answers 500 no role"]),
     ("aa", {"bad": "a", "starts_from": ""}, Code.BROKEN, "a", "aa", "a failed, a good", []),
     ("ab", {"bad": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
-     ["THE PREVIOUS PACKAGE FAILED TOO", "python -m ops rollback --stack prod"]),
+     ["THE PREVIOUS PACKAGE FAILED TOO", "next: correct the code"]),
     ("ab", {"bad": "b", "missing": "a"}, Code.BROKEN, "b", "ab", "b failed, a good", ["is not in the"]),
     ("ab", {"untestable": "b"}, Code.UNVERIFIED, "b", "ab", "b unfinished, a good",
      ["NOT VERIFIED: package", "the function keys cannot be listed", "ops rollback --stack prod"]),
@@ -157,6 +165,8 @@ DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = 
      ["FAILED: package", "PUT answers 500", "NOT VERIFIED EITHER", "keys cannot be listed"]),
     # `up` failed before the push.
     ("abb", {"up_fails": "Quota"}, Code.FAILED, "b", "ab", "b good, a good", ["`pulumi up` failed: Quota"]),
+    ("ab", {"up_fails": 'Code="ResourceGroupNotFound"'}, Code.FAILED, "a", "a", "a good",
+     ["the site now reports package", "next: python -m ops drift", "--stack prod --again"]),
     ("ab", {"up_fails": "x", "reports": ["a", "a"]}, Code.FAILED, "a", "a", "a good", []),
     ("ab", {"up_fails": "x", "reports": ["", ""]}, Code.FAILED, "a", "a", "a good", []),
     ("ab", {"up_fails": "x", "reports": ["a", OpsError("")]}, Code.FAILED, "a", "a", "a good", ["failed: x"]),
@@ -168,7 +178,7 @@ DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = 
     ("ab", {"bad": "b", "unwritable": "b failed"}, Code.WENT_BACK, "a", "aba",
      "a good, b unfinished, a good", ["PUT answers 500"]),
     ("ab", {"bad": "b", "unwritable": "a unfinished"}, Code.BROKEN, "b", "ab", "b failed, a good",
-     ["PUT answers 500", "the list cannot be written"]),
+     ["PUT answers 500", "the list cannot be written", "next: python -m ops rollback --stack prod deploys"]),
     ("a", {"changes": ["function-app (update)"]}, Code.NOT_CONVERGED, "a", "a", "a good",
      ["package", "PUT answers 202", "change function-app (update)"]),
     ("a", {"changes": OpsError("no token")}, Code.NOT_CONVERGED, "a", "a", "a good",
@@ -210,7 +220,8 @@ def test_a_deployment(
         assert part in plain(outcome)
         assert part in markdown(outcome).replace("`", "") or "`" in part
     assert TITLES[code] in markdown(outcome).splitlines()[0]
-    assert ("next: " in plain(outcome)) == (code in (Code.BROKEN, Code.UNVERIFIED))
+    advised = code in (Code.BROKEN, Code.UNVERIFIED) or (code == Code.FAILED and outcome.missing)
+    assert ("next: " in plain(outcome)) == advised
     if code == Code.UNVERIFIED:
         assert f"ops deploy --stack prod --hash {stack.hashes[runs]}" in plain(outcome)
 

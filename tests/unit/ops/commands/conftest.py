@@ -15,7 +15,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     for name in ("GITHUB_ACTIONS", "GITHUB_EVENT_NAME", "GITHUB_RUN_ID", "GITHUB_STEP_SUMMARY", "GITHUB_SHA"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "Pulumi.yaml").write_text("name: assistant\n")
-    (tmp_path / "Pulumi.pr.yaml").write_text("config: {}\n")
+    for name in ("pr", "prod", "dev"):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}\n")
     environment = {"PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri()}
     cli, azure, github = Cli(), CloudOfGroups(), PullRequests()
 
@@ -23,6 +24,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return cli.run(pulumi, *words)
 
     monkeypatch.setattr(Pulumi, "run", run)
+    monkeypatch.setattr(Pulumi, "program", "pulumi")
     monkeypatch.setattr(Azure, "sign_in", returns(azure))
     monkeypatch.setattr(GitHub, "connect", returns(github))
     return World(tmp_path, cli, azure, github, environment, monkeypatch, capsys)

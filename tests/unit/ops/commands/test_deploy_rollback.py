@@ -10,6 +10,7 @@ import pytest
 
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE, Package, content_hash, zip_bytes
 from delivery.publish import Answer
+from ops.azure import Azure
 from ops.commands import deploy
 from ops.commands.rollback import target_of
 from ops.output import OpsError
@@ -262,7 +263,8 @@ def test_a_deployment_that_would_lose_data_is_refused(site: Site, tmp_path: Path
 
     assert (code, site.world.cli.changes()) == (0, [])
     for line in ("updated (update)", "storage-account (delete-replaced)", "function-app (replace)"):
-        assert f"{line}\n" in printed
+        assert f"    {line}\n" in printed
+    assert "  change 5 resources with `pulumi up`:\n" in printed
     assert "kept (same)" not in printed
 
 
@@ -270,10 +272,61 @@ def test_a_dry_run_does_not_create_the_stack(site: Site, tmp_path: Path) -> None
     code, printed = site.run("deploy", "--package", str(package(tmp_path, "a")), "--dry-run")
 
     assert (code, site.world.cli.changes(), site.results()) == (0, [], [])
-    assert "would create stack prod and deploy package" in printed
+    assert f"Would deploy package {content_hash(tmp_path / 'a.zip')} to stack prod:\n" in printed
+    for part in (
+        "\n  add the package to file://",
+        "\n  create the stack, and all",
+        "leave the package there",
+    ):
+        assert part in printed
     code, printed = site.run("deploy", "--package", "missing.zip")
     assert (code, site.world.cli.changes()) == (1, [])
     assert "missing.zip cannot be read as a zip" in printed
+
+
+def test_a_dry_run_names_every_step_and_changes_nothing(site: Site) -> None:
+    first, second = site.deploy("a"), site.deploy("b")
+    before = len(site.world.cli.changes())
+
+    code, printed = site.run("deploy", "--hash", second, "--no-smoke-message", "--dry-run")
+
+    assert (code, len(site.world.cli.changes())) == (0, before)
+    assert printed.startswith(
+        f"Would deploy package {second} to stack prod:\n"
+        f"  use the package in {site.archive_url}\n"
+        "  change no resource; `pulumi up` pushes the package if the site runs another one\n"
+        "  test the site: its health, create an assistant, delete it\n"
+        f"  if the site fails the test, deploy package {first} again\n"
+    )
+
+
+def test_a_stack_that_nobody_has_declared_is_refused(site: Site, tmp_path: Path) -> None:
+    site.world.cli.states["test"] = STATE
+    path = str(package(tmp_path, "a"))
+
+    code, output, errors = site.world.ops("deploy", "--stack", "pord", "--package", path)
+
+    assert (code, output, site.world.cli.changes()) == (1, "", [])
+    assert "neither a stack 'pord' nor its settings" in errors
+    assert "The stacks are test, the environments dev, prod" in errors
+
+
+def test_everything_that_is_missing_is_named_at_once(site: Site) -> None:
+    def sign_in(*_: object) -> None:
+        raise OpsError("ARM_SUBSCRIPTION_ID is not set: export it")
+
+    site.world.patch.setattr(Azure, "sign_in", sign_in)
+    del site.world.environment["PULUMI_BACKEND_URL"]
+
+    code, _, errors = site.world.ops("rollback", "--stack", "")
+
+    assert code == 1
+    for part in (
+        "PULUMI_BACKEND_URL is not set",
+        "ARM_SUBSCRIPTION_ID is not set",
+        "no stack is named: --stack S (make rollback STACK=S); the environments are dev, prod",
+    ):
+        assert f"\n  {part}" in errors
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback"])

@@ -189,13 +189,13 @@ def test_a_dry_run_of_destroy_lists_the_resources(world: World) -> None:
     assert output == f"group  {GROUP}\n1 resources of stack dev would be destroyed.\n"
 
 
-def test_destroy_of_an_unknown_stack_lists_the_existing_ones(world: World) -> None:
+def test_destroy_of_an_unknown_stack_is_refused(world: World) -> None:
     stand(world, "dev")
 
     code, printed = destroy(world, "dve")
 
     assert (code, world.cli.changes()) == (1, [])
-    assert "there is no stack 'dve'; there are: dev" in printed
+    assert "no stack named 'dve' found" in printed
 
 
 def test_a_protected_stack_is_not_destroyed(world: World) -> None:

@@ -67,10 +67,18 @@ def test_unlock_names_pending_operations(world: World) -> None:
     assert "pulumi refresh --clear-pending-creates --yes --stack dev" in output
 
 
+def test_a_stack_that_neither_exists_nor_is_locked_is_refused(world: World) -> None:
+    code, output, errors = world.ops("unlock", "--stack", "dve")
+    assert (code, output) == (1, "")
+    assert "no stack named 'dve' found" in errors
+
+
 @pytest.mark.parametrize(("failures", "code"), [([], 0), ([(255, "error: no passphrase")], 1)])
-def test_unlock_of_a_stack_without_a_state_is_done(
+def test_the_lock_of_a_stack_that_was_not_created_yet_is_removed(
     world: World, failures: list[tuple[int, str]], code: int
 ) -> None:
+    name = world.lock("new")
     world.cli.failures["export"] = failures
 
-    assert world.ops("unlock", "--stack", "new")[0] == code
+    assert world.ops("unlock", "--stack", "new", "--yes")[0] == code
+    assert not world.files.exists(name)
