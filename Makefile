@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: ## Install what is locked into .venv and local_azure/node_modules (every other target does it too)
+setup: ## Install what is locked into .venv and node_modules (every other target does it too)
 	@if [ -z "$(PYTHON)" ]; then \
 		if command -v python3 >/dev/null 2>&1; then python3 tools/setup.py; \
 		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
@@ -101,5 +101,5 @@ bench: setup ## Print the figures of CONTRIBUTING.md
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@rm -rf .venv policy/.venv .build .local local_azure/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv policy/.venv .build .local local_azure/node_modules function_app/assistants/routes/chat_page/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +
