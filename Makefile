@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 # The stack tests start some thousand Python processes; without bytecode each compiles the modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup policy-setup pulumi browser local preview down test test-package ten check format settings lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup pulumi browser local preview down test test-package ten check format settings lock package rollback bootstrap bootstrap-move screenshots bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ bootstrap: setup ## Make what the pipelines stand on: state container, key, iden
 
 bootstrap-move: setup ## Move the bootstrap's own state into the container that it made
 	@$(RUN) -m bootstrap move
+
+screenshots: browser ## Write screenshots of the chat page to .build/screenshots
+	@PYTHONPATH=function_app $(RUN) -m tests.screenshots
 
 bench: setup ## Print the figures of CONTRIBUTING.md
 	@$(RUN) -m tests.bench

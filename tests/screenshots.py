@@ -144,7 +144,7 @@ def take(browser: Browser, folder: Path) -> list[Path]:
 def main() -> None:
     with chromium() as browser:
         for file in take(browser, FOLDER):
-            print(file)  # noqa: T201
+            print(file)
 
 
 if __name__ == "__main__":
