@@ -52,8 +52,9 @@ async function call(method, path, { body, headers = {} } = {}) {
     status,
     detail: problem.detail ?? "The response contains no description of the problem.",
     errors: Array.isArray(problem.errors) ? problem.errors : [],
-    // A request that was refused stored nothing; a gateway's 502 does not say what the app did.
-    messageStored: problem.messageStored ?? (status < 500 ? false : null),
+    // A request that was refused stored nothing; anything else, such as a gateway's 502 or its page with a
+    // 200, does not say what the app did.
+    messageStored: problem.messageStored ?? (status >= 400 && status < 500 ? false : null),
     retryAfter: seconds(response.headers.get("retry-after")),
   });
 }

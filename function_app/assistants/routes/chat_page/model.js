@@ -88,6 +88,14 @@ function shortened(text, length) {
 
 export const plural = (count, noun) => `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;
 
+// The time of today, or else the day.
+export function shortTime(text) {
+  const moment = new Date(text);
+  if (Number.isNaN(moment.getTime()) || moment.getFullYear() < 2000) return "";
+  if (moment.toDateString() === new Date().toDateString()) return moment.toLocaleTimeString([], { timeStyle: "short" });
+  return moment.toLocaleDateString([], { day: "numeric", month: "short" });
+}
+
 export const byLastUse = (a, b) => String(b.lastUpdatedAt).localeCompare(String(a.lastUpdatedAt)) || (a.assistantId < b.assistantId ? -1 : 1);
 
 // An id that a person can read: the first words of a message. `suffix` tells it from one that exists.
@@ -113,11 +121,11 @@ export function explain(error, doing, id = "") {
     if (status === 412 && doing === "create") return [`An assistant named ${id} exists already: open it, or choose another name.`, "open"];
     if (status === 409 && !retryAfter) return ["This conversation cannot go on.", "replace"];
     if (status === 409) return ["Another request is changing this assistant.", "again"];
-    if (status === 503 && retryAfter) return [doing === "send" ? "The model is busy." : "The app is busy.", "again"];
+    if (isBusy(error)) return [doing === "send" ? "The model is busy." : "The app is busy.", "again"];
     if (status === 400) return [doing === "send" ? "This message cannot be stored." : "The app does not accept this.", ""];
     return ["The app could not do this.", "again"];
   })();
   return { text, action, retryAfter, detail };
 }
 
-export const isBusy = (error) => error.retryAfter > 0 && (error.status === 409 || error.status === 503);
+export const isBusy = ({ retryAfter, status }) => retryAfter > 0 && [409, 429, 503].includes(status);

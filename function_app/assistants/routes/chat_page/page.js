@@ -13,7 +13,7 @@
 // Only GET decides between "stored" and "not sent": the message is there; or it is absent while nobody writes
 // the assistant. A message carries the number of messages before it, so that the API stores a copy of it only
 // once, even if the page was wrong. `pending` survives a reload of the page (waiting), like every draft.
-import { createAssistant, deleteAssistant, listAssistants, postMessage, readConversation, readState } from "./api.js";
+import { ApiError, createAssistant, deleteAssistant, listAssistants, postMessage, readConversation, readState } from "./api.js";
 import { at } from "./elements.js";
 import { MAX_UNITS, explain, idFrom, instructionsOf, isBusy, isStored, newConversation, plural } from "./model.js";
 import { canSend, isAtEnd, render, renderProgress } from "./view.js";
@@ -57,7 +57,11 @@ function keep() {
   const kept = [...state.conversations.values()]
     .filter(({ draft, pending }) => draft || pending)
     .map(({ id, draft, pending }) => ({ id, draft, pending }));
-  sessionStorage.setItem("kept", JSON.stringify({ open: state.open, view: state.view, kept }));
+  try {
+    sessionStorage.setItem("kept", JSON.stringify({ open: state.open, view: state.view, kept }));
+  } catch {
+    // A draft is longer than what a browser keeps; only a reload would lose it.
+  }
 }
 
 function restore() {
@@ -95,8 +99,10 @@ async function connect() {
     return;
   }
   state.access = "granted";
+  const hadFocus = at("access").contains(document.activeElement);
   at("access").open = false;
   draw();
+  if (hadFocus) at("new").focus();
   for (const conversation of state.conversations.values()) if (conversation.pending?.phase === "waiting") lookUp(conversation, "waiting");
   if (state.open) await load(current());
   await loadMore(LOADED_BY_ITSELF - state.assistants.size);
@@ -188,13 +194,14 @@ async function load(conversation) {
   draw();
 }
 
-function adopt(conversation, read) {
+function adopt(conversation, read, cause) {
   // A response that took longer than a later one.
   if (read.createdAt === conversation.createdAt && read.totalMessages < conversation.totalMessages) return;
   const { messages, totalMessages, totalTokens, createdAt, hidden } = read;
   Object.assign(conversation, { messages, totalMessages, totalTokens, createdAt, hidden, phase: "ready" });
   if (conversation.notice?.doing === "open") conversation.notice = null;
   summarize(conversation, read.lastUpdatedAt);
+  if (conversation.pending && isStored(conversation)) stored(conversation, cause);
 }
 
 function gone(conversation, error) {
@@ -309,12 +316,13 @@ async function attempt(conversation) {
   announce("Sent. Waiting for the reply.");
   try {
     const { messages, totalMessages, totalTokens } = await postMessage(conversation.id, pending.text, pending.totalMessages);
-    const known = new Set(conversation.messages.map(({ number }) => number));
-    conversation.messages.push(...messages.filter(({ number }) => !known.has(number)));
+    if (conversation.pending !== pending) return; // GET has found it meanwhile
+    conversation.messages.push(...messages);
     Object.assign(conversation, { totalMessages, totalTokens });
     stored(conversation);
   } catch (error) {
-    failed(conversation, error);
+    if (!(error instanceof ApiError)) throw error;
+    if (conversation.pending === pending) failed(conversation, error);
   }
   draw();
 }
@@ -340,11 +348,11 @@ async function lookUp(conversation, phase, cause) {
     try {
       const { totalMessages, lockedUntil } = await readState(conversation.id);
       if (totalMessages !== pending.totalMessages || conversation.phase !== "ready")
-        adopt(conversation, await readConversation(conversation.id));
+        adopt(conversation, await readConversation(conversation.id), cause);
       pending.phase = phase;
-      if (isStored(conversation)) stored(conversation, cause);
-      else if (!lockedUntil && Date.now() - pending.since > ARRIVES_WITHIN) notSent(conversation, cause);
+      if (conversation.pending === pending && !lockedUntil && Date.now() - pending.since > ARRIVES_WITHIN) notSent(conversation, cause);
     } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) gone(conversation, error);
       else if (error.status === 401) return (pending.phase = "waiting"), refused(error, (notice) => (state.notice = notice), "list");
       else if (error.status === 0) pending.phase = navigator.onLine ? "checking" : "offline";
@@ -431,7 +439,7 @@ onSubmit("connect", () => {
   }
   sessionStorage.setItem("key", key);
   Object.assign(state, { next: "", assistants: new Map() });
-  connect().then(() => state.access === "granted" && document.activeElement === document.body && at("new").focus());
+  connect();
 });
 onSubmit("send", submit);
 onSubmit("start", create);

@@ -1,7 +1,7 @@
 // Draws the state of page.js; nothing here changes it, or sends a request.
 import { at, make, reconcile } from "./elements.js";
 import { markdown } from "./markdown.js";
-import { byLastUse, entriesOf, plural, skillTitle } from "./model.js";
+import { byLastUse, entriesOf, plural, shortTime, skillTitle } from "./model.js";
 
 const AT_END = 48; // pixels from the end at which a reader still follows the conversation
 const LABELS = { again: "Try again", key: "Enter the key", new: "New assistant", open: "Open it", replace: "Start over" };
@@ -13,7 +13,8 @@ export function render(state, act) {
   document.body.dataset.view = state.view;
   const granted = state.access === "granted";
   at("access").hidden = state.access === "checking";
-  setText(at("access-title"), granted ? "Function key: works" : "Function key");
+  const works = sessionStorage.getItem("key") ? "Function key: works" : "No function key is needed";
+  setText(at("access-title"), granted ? works : "Function key");
   at("list").hidden = at("new").hidden = !granted;
   renderNotice(at("side-notice"), state.notice, act);
   renderList(state, act);
@@ -51,7 +52,8 @@ function renderList({ assistants, conversations, open, search, complete, searche
     const update = ({ firstChild: button }) => {
       const conversation = conversations.get(id);
       const news = conversation?.pending ? "waiting for the reply" : conversation?.isNews ? "new reply" : "";
-      setText(button.lastChild, `${plural(assistant.totalMessages, "message")}${news && ` · ${news}`}`);
+      const facts = [plural(assistant.totalMessages, "message"), news || shortTime(assistant.lastUpdatedAt)];
+      setText(button.lastChild, facts.filter(Boolean).join(" · "));
       button.lastChild.className = news && "news";
       if (id === open) button.ariaCurrent = "true";
       else button.removeAttribute("aria-current");
