@@ -1,5 +1,6 @@
 """The chat page in a browser, with an API in memory that can be slow, fail, and be cut off."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from assistants.routes import chat
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Route, expect
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request, Route, expect
 
 ORIGIN = "https://app.example"
 KEY = "a-key-of-the-test"
@@ -124,6 +125,12 @@ class ChatPage:
     def send(self, text: str) -> None:
         self.message.fill(text)
         self.message.press("Enter")
+
+    def close(self) -> None:
+        for held in self.held:
+            with contextlib.suppress(Error):  # the page has gone meanwhile
+                held.route.abort()
+        self.page.context.close()
 
     # What the API does later
 

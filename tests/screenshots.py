@@ -137,7 +137,7 @@ def take(browser: Browser, folder: Path) -> list[Path]:
                 state(chat)
                 files.append(folder / f"{state.__name__}-{screen}-{scheme}.png")
                 chat.page.screenshot(path=files[-1], animations="disabled")
-                context.close()
+                chat.close()
     return files
 
 

@@ -306,6 +306,7 @@ function send(conversation) {
   }
   const { totalMessages } = conversation;
   Object.assign(conversation, { draft: "", notice: null, pending: { text, totalMessages, since: Date.now() } });
+  if (conversation === current()) at("scroller").scrollTop = at("scroller").scrollHeight; // and follow what comes
   attempt(conversation);
 }
 
