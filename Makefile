@@ -14,12 +14,12 @@ unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME
 # The stack tests start some thousand Python processes; without bytecode each compiles the modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup policy-setup pulumi browser local preview down test test-package ten check format settings lock package rollback bootstrap bootstrap-move bench clean
+.PHONY: help setup policy-setup pulumi browser local preview down test test-package ten check format settings lock package rollback bootstrap bootstrap-move screenshots bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: ## Install what is locked into .venv and local_azure/node_modules (every other target does it too)
+setup: ## Install what is locked into .venv and node_modules (every other target does it too)
 	@if [ -z "$(PYTHON)" ]; then \
 		if command -v python3 >/dev/null 2>&1; then python3 tools/setup.py; \
 		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
@@ -96,12 +96,15 @@ bootstrap: setup ## Make what the pipelines stand on: state container, key, iden
 bootstrap-move: setup ## Move the bootstrap's own state into the container that it made
 	@$(RUN) -m bootstrap move
 
+screenshots: browser ## Write screenshots of the chat page to .build/screenshots
+	@PYTHONPATH=function_app $(RUN) -m tests.screenshots
+
 bench: setup ## Print the figures of CONTRIBUTING.md
 	@$(RUN) -m tests.bench
 
 clean: ## Stop local Azure and remove everything that was made here
 	@if [ -x $(RUN) ] && [ -d .local ]; then $(RUN) -m local_azure reset --yes; fi
-	@for path in .venv policy/.venv .build .local local_azure/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis; do \
+	@for path in .venv policy/.venv .build .local local_azure/node_modules function_app/assistants/routes/chat_page/node_modules tests/browser/node_modules .setup.lock .pytest_cache .ruff_cache .hypothesis; do \
 		[ -e "$$path" ] || continue; \
 		echo "make clean: removing $$path" >&2; rm -rf "$$path" || exit 1; \
 	done

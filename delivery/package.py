@@ -1,9 +1,9 @@
 """function_app/ and its locked dependencies as one deterministic zip.
 
-Every byte of the zip comes from files of `function_app/` (see app_files.py) and from wheels whose hashes are
-in its lock file (see lock.py, wheels.py). Names are sorted, times and modes are fixed, and nothing is
-compressed, because two zlib builds may compress the same bytes differently. So the same inputs give the same
-SHA-256 on every machine.
+Every byte of the zip comes from files of `function_app/` (see app_files.py), and from npm packages and wheels
+whose hashes are in its lock files (see npm_files.py, lock.py, wheels.py). Names are sorted, times and modes
+are fixed, and nothing is compressed, because two zlib builds may compress the same bytes differently. So the
+same inputs give the same SHA-256 on every machine.
 
 Importing this module requires only the standard library.
 """
@@ -21,6 +21,7 @@ from typing import BinaryIO
 from delivery import whole_file
 from delivery.app_files import app_files, check_syntax
 from delivery.lock import LOCK_FILE, SOURCE_FILE, check_lock, parse_lock
+from delivery.npm_files import npm_files
 from delivery.package_error import PackageError, read_file
 from delivery.wheels import wheels_of
 
@@ -65,6 +66,7 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
         )
     out = root / out
     app = app_files(root / APP_FOLDER)
+    app |= npm_files(root / APP_FOLDER, app)
     check_lock(root / SOURCE_FILE, root / LOCK_FILE)
     lock = read_file(root / LOCK_FILE)
     inputs = _digest([*app.items(), (LOCK_FILE, lock), ("python", python_version.encode())])

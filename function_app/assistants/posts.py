@@ -28,6 +28,7 @@ class Reason(Enum):
     """Why there is no reply, other than the outcome of the call or the cause found by the model probe."""
 
     CANNOT_CONTINUE = "no further message can be posted to the conversation"
+    CHANGED = "the conversation has another number of messages than the request requires"
     DELETED = "the assistant was deleted while the message was posted"
     OVERWRITTEN = "another request wrote the conversation"
     ROWS_UNREADABLE = "the rows could not be read after the call"
@@ -66,7 +67,8 @@ class PostLog:
 class PostRequest:
     """`key`: that of the caller, "" if the host requires none. `context_tokens`: 0 if not known.
 
-    `max_messages`: the limit of the conversation, 0 for none.
+    `max_messages`: the limit of the conversation, 0 for none. `total_messages`: how many it must have, so
+    that of two equal requests only one is stored; None if that does not matter.
     """
 
     assistant_id: str
@@ -74,6 +76,7 @@ class PostRequest:
     key: str = field(repr=False)
     context_tokens: int = 0
     max_messages: int = 0
+    total_messages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ def exchange(services: Services, request: PostRequest, log: PostLog) -> Exchange
 
 def _check_before_call(request: PostRequest, before: State, rows: Sequence[Message]) -> None:
     """Raises PostError for a conversation that cannot continue, before the model is called."""
+    if request.total_messages not in (None, before.total_messages):
+        raise PostError(Reason.CHANGED, value=before.total_messages)
     last_key = conversations.row_key(before.total_messages)
     if uncounted := [row.row_key for row in rows if row.row_key > last_key]:
         # The keys of the next rows may be in use, and a stored reply would be taken for the new one.

@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,6 +86,14 @@ def curl_command(outputs: dict[str, Any], path: str, *options: str) -> str:
     ca = shlex.quote(os.path.relpath(Home.find(PROJECT).ca_file, PROJECT))
     key = f'-H "x-functions-key: $({key_command(outputs)})"'
     return f"curl {direct}--cacert {ca} {key} {shlex.join(options)} {outputs['assistantsUrl']}/{path}"
+
+
+def page_address(chat: str, key: str) -> str | None:
+    """The address that opens the chat page with the key; None where the output may outlive the terminal.
+
+    A browser sends no fragment to the server, and the page removes it from the address at once.
+    """
+    return f"{chat}#key={urllib.parse.quote(key, safe='')}" if sys.stdout.isatty() else None
 
 
 def send(method: str, url: str, key: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -187,7 +196,7 @@ def bring_up(chosen: Way) -> int:
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
     if send("GET", chat, key)[0] != 404:  # the setting `chatPage`
         say("\nTalk to it in a browser, which warns about the certificate: local Azure has issued it.")
-        say(f"  {chat}     the key: {key_command(outputs)}")
+        say(f"  {page_address(chat, key) or f'{chat}     the key: {key_command(outputs)}'}")
     say("\nThen:")
     preview = "`make preview`, " if chosen is CLI else ""
     say(f"  change function_app/ or a setting in Pulumi.local.yaml, {preview}`make local`")

@@ -34,7 +34,7 @@ OPERATIONS = {
 
 
 ID = "[A-Za-z0-9_-]{1,64}"
-PARAMETER = "(timestampUTC|since|limit|includeInstructions|continuationToken)"
+PARAMETER = "(timestampUTC|since|limit|includeInstructions|includeLock|prefix|continuationToken)"
 # Reason: codes (`st explain CODE`), status, and what the URI and the body contain.
 EXPLAINED = {
     "The host answers 404 to a method that a route does not have": ("ST204", 404, "", "^$"),
@@ -68,6 +68,12 @@ EXPLAINED = {
         400,
         r"message=.{3000}",
         "Got more than 8190 bytes when reading",
+    ),
+    "A totalMessages is valid, and the conversation has another number": (
+        "ST202",
+        412,
+        "/messages",
+        "is not the totalMessages of the request",
     ),
     "If-None-Match: * is valid, and the assistant exists": ("ST202", 412, "", "forbids replacing it"),
 }

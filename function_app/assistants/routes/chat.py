@@ -1,17 +1,25 @@
 """`GET /api/chat`: a page to chat with assistants. It contains no secret and needs no key.
 
-The user enters the API's key into the page. Style and script are inline, and the Content-Security-Policy
+The user enters the API's key into the page. Style and scripts are inline, and the Content-Security-Policy
 allows them by their hashes: the page loads nothing else, and no input of a client selects a file.
 """
 
 import base64
 import functools
 import hashlib
+import re
 from pathlib import Path
 
 import azure.functions as func
 
 FOLDER = Path(__file__).parent / "chat_page"
+# In the order of their imports: the page has them as one script.
+MODULES = ("elements.js", "markdown.js", "api.js", "model.js", "view.js", "page.js")
+# `make setup` installs it; the package of the app has these two files of it.
+LIBRARY = "node_modules/marked/lib/marked.umd.js"
+LICENSE = "node_modules/marked/LICENSE"
+_IMPORT_OR_EXPORT = re.compile(r"^import [^;]*;\n|^export ", re.MULTILINE)
+_SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*\n?", re.MULTILINE)
 
 
 def blueprint(enabled: bool) -> func.Blueprint:
@@ -32,13 +40,14 @@ def blueprint(enabled: bool) -> func.Blueprint:
 @functools.cache
 def page() -> func.HttpResponse:
     """The same for all clients. Read at the first request, so that it does not slow down a cold start."""
-    html, style, script = (
-        (FOLDER / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
-    )
-    body = html.replace("{style}", style, 1).replace("{script}", script, 1)
+    style = _read("page.css")
+    script = "\n".join(_IMPORT_OR_EXPORT.sub("", _read(name)) for name in MODULES)
+    library = f"/*\n{_read(LICENSE)}*/\n{_SOURCE_MAP.sub('', _read(LIBRARY))}"
+    parts = {"style": style, "library": library, "script": script}
+    body = re.sub(r"\{(style|library|script)\}", lambda place: parts[place[1]], _read("page.html"))
     policy = {
         "default-src": "'none'",
-        "script-src": _hash(script),
+        "script-src": f"{_hash(library)} {_hash(script)}",
         "style-src": _hash(style),
         "connect-src": "'self'",
         "base-uri": "'none'",
@@ -61,6 +70,10 @@ def page() -> func.HttpResponse:
             "Cache-Control": "no-cache",
         },
     )
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

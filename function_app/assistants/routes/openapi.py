@@ -150,7 +150,14 @@ def _post() -> Json:
         "operationId": "postMessage",
         "summary": "Post a message to an assistant and wait for its reply",
         "requestBody": _body(
-            {"message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1}},
+            {
+                "message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
+                "totalMessages": {
+                    **_COUNT,
+                    "description": "Post only if the conversation has exactly so many messages, else 412. A"
+                    " request that is repeated with the same number is stored at most once.",
+                },
+            },
             {"message": "Add a todo: buy milk"},
             required=["message"],
         ),
@@ -159,6 +166,7 @@ def _post() -> Json:
             "400": _problem("The id or the body is invalid.", "InvalidRequest"),
             **_BODY_FAILURES,
             **_POST_FAILURES,
+            "412": _problem("The conversation has another number of messages than `totalMessages`."),
         },
     }
 
@@ -209,6 +217,7 @@ def _get(settings: Settings) -> Json:
             _TOKEN,
             _query("since", "Only messages created later", {"type": "string", "pattern": _MOMENT}, _WHEN),
             _query("includeInstructions", "Include the system prompt", {"enum": ["true", "false"]}, "false"),
+            _query("includeLock", "Include `lockedUntil`", {"enum": ["true", "false"]}, "false"),
             _query(
                 "timestampUTC",
                 "The form of the bindings' documentation; cannot be combined with other parameters",
@@ -223,7 +232,7 @@ def _list() -> Json:
     return {
         "operationId": "listAssistants",
         "summary": "List assistants by id",
-        "parameters": [_LIMIT, _TOKEN],
+        "parameters": [_LIMIT, _TOKEN, _query("prefix", "Only ids that begin with this text", _ID["schema"])],
         "responses": {
             "200": _json("A page of assistants", "Assistants"),
             "400": _problem("A parameter is invalid.", "InvalidRequest"),
@@ -387,6 +396,13 @@ def _schemas() -> Json:
     }
     totals = {"totalMessages": _COUNT, "totalTokens": _COUNT}
     token = {"continuationToken": {**_STRING, "description": "Present if there is another page"}}
+    lock = {
+        "lockedUntil": {
+            **_TIME,
+            "description": "With `includeLock`: another request writes the assistant, and a post is refused"
+            " until this time at the latest. Absent if a post can start.",
+        }
+    }
     problem = {
         "type": {"const": "about:blank"},
         "title": _STRING,
@@ -433,7 +449,7 @@ def _schemas() -> Json:
                 "functionArguments": {**_STRING, "description": "As written by the model, usually JSON"},
             }
         ),
-        "Conversation": _object({**assistant, "messages": _array(_ref("Message"))}, token),
+        "Conversation": _object({**assistant, "messages": _array(_ref("Message"))}, {**token, **lock}),
         "Exchange": _object(
             {"assistantId": _STRING, "reply": _STRING, "messages": _array(_ref("Message")), **totals}
         ),

@@ -18,6 +18,7 @@ from assistants.tables.conversations import Moment
 MAX_BODY_BYTES = 256 * 1024
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
+_ID_RULE = f"must be 1 to {rules.MAX_ID_CHARACTERS} characters, each one of A-Z, a-z, 0-9, '_' and '-'"
 
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -41,8 +42,7 @@ class Problem:
 def id_problems(assistant_id: str) -> list[Problem]:
     if rules.ID.fullmatch(assistant_id):
         return []
-    rule = f"must be 1 to {rules.MAX_ID_CHARACTERS} characters, each one of A-Z, a-z, 0-9, '_' and '-'"
-    return [Problem("path", "assistantId", rule)]
+    return [Problem("path", "assistantId", _ID_RULE)]
 
 
 def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
@@ -56,13 +56,25 @@ def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
     return instructions, problems + member_problems
 
 
-def parse_message_body(body: bytes) -> tuple[str, list[Problem]]:
-    """The message in a body: a JSON object whose only member is `message`."""
-    members, problems = _parse_object(body, ("message",), "a JSON object with the member message")
+@dataclass(frozen=True)
+class Message:
+    """`total_messages`: how many messages the conversation must have; None if that does not matter."""
+
+    text: str
+    total_messages: int | None = None
+
+
+def parse_message_body(body: bytes) -> tuple[Message, list[Problem]]:
+    """The message in a body: a JSON object with `message`, and optionally `totalMessages`."""
+    known = ("message", "totalMessages")
+    members, problems = _parse_object(body, known, "a JSON object with the member message")
+    total = members.get("totalMessages")
+    if "totalMessages" in members and (type(total) is not int or total < 0):  # True is an int, too
+        problems.append(_member("totalMessages", "must be a whole number from 0"))
     if "message" not in members:
-        return "", problems or [_member("message", "is missing")]
+        return Message(""), problems or [_member("message", "is missing")]
     message, member_problems = _text_member(members, "message", rules.message_problems)
-    return message or "", problems + member_problems
+    return Message(message or "", total), problems + member_problems
 
 
 def query_values(url: str) -> dict[str, list[str]]:
@@ -107,6 +119,14 @@ def parse_limit(query: Mapping[str, str]) -> tuple[int, list[Problem]]:
     if re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= MAX_PAGE:
         return int(text), []
     return DEFAULT_PAGE, [Problem("query", "limit", f"must be a whole number from 1 to {MAX_PAGE}")]
+
+
+def parse_prefix(query: Mapping[str, str]) -> tuple[str, list[Problem]]:
+    """The beginning of an id, "" for none. It has the characters of an id, and so may stand in a filter."""
+    text = query.get("prefix", "")
+    if not text or rules.ID.fullmatch(text):
+        return text, []
+    return "", [Problem("query", "prefix", _ID_RULE)]
 
 
 def parse_switch(query: Mapping[str, str], name: str) -> tuple[bool, list[Problem]]:

@@ -48,6 +48,8 @@ _UNEXPECTED = "The app's function RunAssistant answered {value}, but nothing was
 _DETAILS: Mapping[Reason | Outcome | Cause, str] = {
     Reason.CANNOT_CONTINUE: "The conversation cannot continue: {value}. To start a new one with this id, send"
     " PUT, which replaces all its messages; to remove it, send DELETE.",
+    Reason.CHANGED: "The conversation has {value} messages, which is not the totalMessages of the request: it"
+    " has changed since. Nothing was sent; GET shows it.",
     Reason.DELETED: "The assistant {value} was deleted while the message was posted.",
     Reason.OVERWRITTEN: "Another request changed the conversation while the message was posted.",
     Reason.ROWS_UNREADABLE: "The conversation could not be read after the call: send GET to read it.",
@@ -79,6 +81,7 @@ _DETAILS: Mapping[Reason | Outcome | Cause, str] = {
 }
 # Every other reason: 503.
 _STATUS: Mapping[Reason | Outcome | Cause, int] = {
+    Reason.CHANGED: 412,
     Reason.DELETED: 404,
     **dict.fromkeys((Reason.CANNOT_CONTINUE, Reason.OVERWRITTEN), 409),
     **dict.fromkeys((Outcome.KEY_REFUSED, Outcome.MISSING, Outcome.DONE, Outcome.REFUSED), 502),
@@ -99,7 +102,7 @@ _RETRY_SECONDS: Mapping[Reason | Outcome | Cause, int] = {
 class Form:
     """One of the two forms of a post: how its message is read, and how its exchange is returned."""
 
-    parse: Callable[[func.HttpRequest], tuple[str, list[Problem]]]
+    parse: Callable[[func.HttpRequest], tuple[parsing.Message, list[Problem]]]
     to_response: Callable[[Exchange], func.HttpResponse]
 
 
@@ -164,10 +167,11 @@ def respond(
         return bad_request(problems)
     request = PostRequest(
         assistant_id,
-        message,
+        message.text,
         _key(req, settings),
         settings.model.context_tokens,
         settings.max_conversation_messages,
+        message.total_messages,
     )
     try:
         exchange = posts.exchange(services, request, log)
@@ -193,11 +197,11 @@ def _exchange_as_json(exchange: Exchange) -> func.HttpResponse:
     )
 
 
-def _message_of_query(req: func.HttpRequest) -> tuple[str, list[Problem]]:
+def _message_of_query(req: func.HttpRequest) -> tuple[parsing.Message, list[Problem]]:
     message = req.params.get("message", "")
     problems = parsing.query_problems(req.url, "message")
     problems += [Problem("query", "message", detail) for detail in rules.message_problems(message)]
-    return message, problems
+    return parsing.Message(message), problems
 
 
 JSON = Form(lambda req: parsing.parse_message_body(req.get_body()), _exchange_as_json)

@@ -9,17 +9,17 @@ import re
 
 import azure.functions as func
 
-from assistants import listing, paths
+from assistants import leases, listing, paths
 from assistants.errors import AssistantNotFoundError
 from assistants.routes import parsing
 from assistants.routes.parsing import Problem
-from assistants.routes.responses import bad_request, handle_errors, json_response, problem
+from assistants.routes.responses import bad_request, handle_errors, json_response, problem, utc_text
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from assistants.tables.conversations import NEVER, Moment, State
 
-_PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions")
+_PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions", "includeLock")
 _TIMESTAMP = "timestampUTC"
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
@@ -58,10 +58,14 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
     after, token_problems = parsing.parse_token(req.params, "m", _ROW_KEY)
     since, since_problems = parsing.parse_moment(req.params, "since")
     with_instructions, switch_problems = parsing.parse_switch(req.params, "includeInstructions")
-    if problems := problems + limit_problems + token_problems + since_problems + switch_problems:
+    with_lock, lock_problems = parsing.parse_switch(req.params, "includeLock")
+    problems += limit_problems + token_problems + since_problems + switch_problems + lock_problems
+    if problems:
         return bad_request(problems)
     if with_instructions and not settings.expose_instructions:
         return problem(403, "The setting exposeInstructions does not allow the instructions to be returned.")
+    # Before the rows: a post that ends between the two reads is in the rows, and neither missing nor locked.
+    locked_until = leases.post_locked_until(tables, assistant_id) if with_lock else None
     state = conversations.get_state(tables, assistant_id)
     if state is None:
         raise AssistantNotFoundError(assistant_id)
@@ -72,6 +76,8 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
     )
     page = messages[:limit]
     body = {**state.to_json(), "messages": [message.to_json() for message in page]}
+    if locked_until is not None:
+        body["lockedUntil"] = utc_text(locked_until)
     if len(messages) > limit:
         body["continuationToken"] = parsing.encode_token("m", page[-1].row_key)
     return json_response(body, 200)
@@ -125,14 +131,14 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
     """A page of assistants by id."""
-    if unclear := parsing.query_problems(req.url, "limit", "continuationToken"):
+    if unclear := parsing.query_problems(req.url, "limit", "continuationToken", "prefix"):
         return bad_request(unclear)
     limit, problems = parsing.parse_limit(req.params)
     after, token_problems = parsing.parse_token(req.params, "a", _PARTITION)
-    problems += token_problems
-    if problems:
+    prefix, prefix_problems = parsing.parse_prefix(req.params)
+    if problems := problems + token_problems + prefix_problems:
         return bad_request(problems)
-    page = listing.page_after(tables, after, limit)
+    page = listing.page_after(tables, after, limit, prefix)
     body: dict[str, object] = {"assistants": [state.to_json() for state in page.states]}
     if page.last_partition is not None:
         body["continuationToken"] = parsing.encode_token("a", page.last_partition)

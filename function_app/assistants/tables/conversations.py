@@ -142,32 +142,35 @@ def exchange_after(
     return state, messages
 
 
-def states_after(tables: Tables, after: str, page: int) -> Iterator[list[State]]:
-    """The states of the assistants after `after`, by id: one list of at most `page` for each request.
+def states_after(tables: Tables, after: str, prefix: str, page: int) -> Iterator[list[State]]:
+    """The states of the assistants after `after` whose ids begin with `prefix`, by id.
 
-    The service reads every row after `after` until it has that many, or for five seconds.
+    One list of at most `page` for each request. The service reads every row of that range until it has so
+    many, or for five seconds.
     """
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
+        query, parameters = _partitions(after, prefix)
         pages = tables.chat_state.query_entities(
-            "PartitionKey gt @after and RowKey eq @state",
-            parameters={"after": after, "state": STATE},
+            f"{query} and RowKey eq @state",
+            parameters={**parameters, "state": STATE},
             results_per_page=page,
         ).by_page()
         for rows in pages:
             yield [_state(row) for row in rows]
 
 
-def partitions_after(tables: Tables, after: str) -> Iterator[str]:
-    """The keys of the partitions after `after`, each by a request that reads one row."""
+def partitions_after(tables: Tables, after: str, prefix: str) -> Iterator[str]:
+    """The keys of the partitions after `after` that begin with `prefix`, each by a request for one row."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
         while True:
+            query, parameters = _partitions(after, prefix)
             rows: Any = tables.chat_state.query_entities(
-                "PartitionKey gt @after",
-                parameters={"after": after},
+                query,
+                parameters=parameters,
                 results_per_page=1,
                 select=["PartitionKey"],
             )
@@ -176,6 +179,14 @@ def partitions_after(tables: Tables, after: str) -> Iterator[str]:
                 return
             after = str(first["PartitionKey"])
             yield after
+
+
+def _partitions(after: str, prefix: str) -> tuple[str, dict[str, object]]:
+    """A filter and its parameters. `prefix` has only characters of an id, which all sort before `~`."""
+    if not prefix:
+        return "PartitionKey gt @after", {"after": after}
+    query = "PartitionKey gt @after and PartitionKey ge @prefix and PartitionKey lt @end"
+    return query, {"after": after, "prefix": prefix, "end": f"{prefix}~"}
 
 
 def idle_assistants(tables: Tables, idle_since: datetime, start: str) -> Iterator[str]:

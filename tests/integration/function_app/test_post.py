@@ -59,6 +59,20 @@ def test_the_response_has_the_reply_and_all_added_messages(api: Api) -> None:
     assert rows_of(api.tables.leases, "a") == [], "the lease is released"
 
 
+def test_a_message_is_posted_only_if_the_conversation_has_as_many_messages_as_required(api: Api) -> None:
+    conversation(api.tables, "a", "Earlier", "Yes.")
+    api.run.write = exchange(api.tables, {"Role": "Assistant", "Content": "Once."})
+    body = {"message": "Hi", "totalMessages": 3}
+    first, second = api.post(body), api.post(body)
+    assert (first.status_code, second.status_code) == (200, 412)
+    assert body_of(second)["messageStored"] is False
+    assert "has 5 messages" in body_of(second)["detail"]
+    assert len(api.run.calls) == 1
+    for wrong in (-1, "3", True, None):
+        rejected = api.post({"message": "Hi", "totalMessages": wrong})
+        assert body_of(rejected)["errors"][0]["name"] == "totalMessages"
+
+
 def test_the_documented_form_returns_the_reply_as_text(api: Api) -> None:
     conversation(api.tables, "a")
     api.run.write = exchange(api.tables, {"Role": "Assistant", "Content": "Grüße."})

@@ -179,6 +179,32 @@ def test_assistants_are_listed_by_id_in_pages(api: Api) -> None:
     assert [assistant["assistantId"] for assistant in assistants] == sorted(GOOD_IDS)
 
 
+@pytest.mark.parametrize("head_start", [60, 0], ids=["scan", "walk"])
+@pytest.mark.parametrize(
+    ("prefix", "ids"), [("ab", ["ab", "ab-1", "abZ", "ab_2", "abz"]), ("b", ["b"]), ("zz", list[str]())]
+)
+def test_a_prefix_finds_the_ids_that_begin_with_it_in_pages(
+    api: Api, monkeypatch: pytest.MonkeyPatch, prefix: str, ids: list[str], head_start: int
+) -> None:
+    monkeypatch.setattr(listing, "HEAD_START_SECONDS", head_start)
+    for assistant_id in ("a", "ab", "ab-1", "ab_2", "abZ", "abz", "ac", "Ab", "b"):
+        conversation(api.tables, assistant_id)
+    assistants = all_pages(lambda query: api.list_assistants({**query, "prefix": prefix}), "assistants", 2)
+    assert [assistant["assistantId"] for assistant in assistants] == ids
+
+
+def test_a_lock_is_reported_on_request_while_a_post_would_be_refused(api: Api) -> None:
+    conversation(api.tables, "a")
+    with_lock = {"includeLock": "true"}
+    assert "lockedUntil" not in body_of(api.get("a", with_lock))
+    lease = leases.acquire(api.tables, "a", Purpose.POST)
+    locked = body_of(api.get("a", with_lock))["lockedUntil"]
+    assert body_of(api.post())["lockedUntil"] >= locked
+    assert "lockedUntil" not in body_of(api.get("a"))
+    assert lease.release() is None
+    assert "lockedUntil" not in body_of(api.get("a", with_lock))
+
+
 def test_a_partition_that_is_no_assistant_is_not_listed(api: Api) -> None:
     conversation(api.tables, "a")
     conversation(api.tables, "b'c")
@@ -200,7 +226,7 @@ def test_a_damaged_state_does_not_break_the_list(api: Api) -> None:
 def test_without_a_table_there_are_no_assistants(api: Api) -> None:
     api.tables.chat_state.delete_table()
     assert (api.get().status_code, body_of(api.list_assistants())) == (404, {"assistants": []})
-    assert list(conversations.partitions_after(api.tables, "")) == []
+    assert list(conversations.partitions_after(api.tables, "", "")) == []
     assert api.delete().status_code == 204
 
 

@@ -18,17 +18,24 @@ WHEEL_FILES = {
     "demo-1.0.data/scripts/demo": b"#!python\n",
     "demo-1.0.data/platlib/demo/_speedups.so": b"\x7fELF",
 }
+NPM_LOCK = b'{"packages": {"": {}, "node_modules/demo": {"integrity": "sha512-AAAA"}}}'
 APP_FILES = {
     "function_app.py": b"import demo\n",
     "host.json": b"{}\n",
     "assistants/__init__.py": b"",
     "assistants/create.py": b"# create\n",
     "assistants/sub/deep.py": b"# deep\n",
+    "assistants/page/package.json": b'{"files": ["node_modules/demo/demo.js"]}',
+    "assistants/page/package-lock.json": NPM_LOCK,
 }
+# Not the file beside it, which `files` does not name.
+NPM_FILES = {"assistants/page/node_modules/demo/demo.js": b"// demo\n"}
 NOT_PACKAGED = {
     "local.settings.json": b'{"Values": {"SECRET": "x"}}',
     "local.settings.example.json": b"{}",
     "requirements.in": b"demo\n",
+    "assistants/page/node_modules/.package-lock.json": NPM_LOCK,
+    "assistants/page/node_modules/demo/other.js": b"// other\n",
     "assistants/__pycache__/create.cpython-312.pyc": b"stale",
     ".venv/lib/site.py": b"x",
     ".funcignore": (PROJECT_ROOT / "function_app" / ".funcignore").read_bytes(),
@@ -38,7 +45,7 @@ NOT_PACKAGED = {
 def project(root: Path, wheels: Mapping[str, bytes] | None = None, *, cached: bool = True) -> Path:
     """`wheels`: content by file name, in the order of the lock; `cached`: they are in the project's cache."""
     wheels = {WHEEL: zip_bytes(WHEEL_FILES)} if wheels is None else wheels
-    for name, data in {**APP_FILES, **NOT_PACKAGED}.items():
+    for name, data in {**APP_FILES, **NPM_FILES, **NOT_PACKAGED}.items():
         write(root / "function_app" / name, data)
     digest = source_digest(root / "function_app" / "requirements.in")
     lines = [f"#    make lock (from requirements.in, sha256 {digest})"]

@@ -25,6 +25,8 @@ from delivery.package import (
 from tests.unit.delivery.sample_project import (
     APP_FILES,
     NOT_PACKAGED,
+    NPM_FILES,
+    NPM_LOCK,
     OWN_PYTHON,
     WHEEL,
     WHEEL_FILES,
@@ -34,7 +36,7 @@ from tests.unit.delivery.sample_project import (
 )
 
 # SHA-256 of the zip of exactly these inputs. It may change only together with the format's number.
-GOLDEN = "f2bb953c4e24be0680f3bf6d9cd43750329ddc03876846d1e637f3aa7e8410aa"
+GOLDEN = "c18c432aff8e8bf8b90adb4bb20d173384157cac4888857f8bd04d5396f48115"
 DEMO, OTHER = zip_bytes(WHEEL_FILES), zip_bytes({"other/__init__.py": b""})
 OTHER_WHEEL = "other-2.0-py3-none-any.whl"
 
@@ -50,6 +52,7 @@ def test_contains_the_app_its_dependencies_and_its_hash_and_nothing_else(tmp_pat
         assert archive.namelist() == sorted(
             [
                 *APP_FILES,
+                *NPM_FILES,
                 "package_hash.txt",
                 f"{site_packages}/demo/__init__.py",
                 f"{site_packages}/demo/_speedups.so",
@@ -156,6 +159,17 @@ def test_an_app_file_at_a_path_of_the_build_is_refused(tmp_path: Path, name: str
     (root / "function_app" / ".funcignore").write_text("/requirements.*")
     write(root / "function_app" / name, b"x")
     with pytest.raises(PackageError, match=r"has .*, which the build itself creates"):
+        build(root)
+
+
+def test_an_npm_package_that_is_not_installed_as_locked_is_named_with_the_command(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    installed = root / "function_app" / "assistants" / "page" / "node_modules" / ".package-lock.json"
+    installed.write_bytes(NPM_LOCK.replace(b"AAAA", b"BBBB"))
+    with pytest.raises(PackageError, match=r"does not have demo as package-lock\.json pins it"):
+        build(root)
+    installed.unlink()
+    with pytest.raises(PackageError, match="Run `make setup`"):
         build(root)
 
 

@@ -24,15 +24,15 @@ def test_the_page_is_served_without_a_key_and_only_if_it_is_enabled(is_enabled: 
     assert ("Content-Security-Policy" in response.headers) == is_enabled
 
 
-def test_the_policy_allows_only_inline_style_and_script() -> None:
+def test_the_policy_allows_only_the_inline_style_and_scripts() -> None:
     page = chat.page()
     assert page.mimetype == "text/html"
     directives = page.headers["Content-Security-Policy"].split("; ")
     policy = dict(directive.split(" ", 1) for directive in directives)
     for directive, element in (("script-src", "script"), ("style-src", "style")):
-        (content,) = re.findall(rf"<{element}[^>]*>(.*?)</{element}>", page.get_body().decode(), re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        assert policy.pop(directive) == f"'sha256-{digest}'"
+        contents = re.findall(rf"<{element}[^>]*>(.*?)</{element}>", page.get_body().decode(), re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
+        assert policy.pop(directive) == " ".join(f"'sha256-{digest}'" for digest in digests)
     assert policy.pop("connect-src") == "'self'"
     assert policy.pop("require-trusted-types-for") == "'script'"
     assert set(policy) == {"default-src", "base-uri", "form-action", "frame-ancestors", "trusted-types"}
@@ -53,7 +53,22 @@ def test_other_headers_keep_the_page_out_of_frames_caches_and_referrers() -> Non
 
 
 def test_the_page_names_no_other_host_and_is_small() -> None:
-    body = chat.page().get_body()
-    assert len(body) < 40_000
-    assert re.findall(rb"(?:https?:)?//[a-z]", body) == []
-    assert re.findall(rb"\sstyle=|\son[a-z]+=\"|innerHTML", body) == []
+    body = chat.page().get_body().decode()
+    assert len(body.encode()) < 150_000
+    license_and_library = re.findall(r"<script>(.*?)</script>", body, re.DOTALL)
+    assert license_and_library[0].startswith("/*\n# License information")
+    for text in (body.replace(license_and_library[0], ""), license_and_library[0]):
+        assert re.findall(r"\sstyle=|\son[a-z]+=\"|innerHTML|sourceMappingURL", text) == []
+    own = body.replace(license_and_library[0], "")
+    assert re.findall(r"(?:https?:)?//[a-z]", own) == []
+
+
+def test_the_modules_are_one_script_in_the_order_of_their_imports() -> None:
+    known: set[str] = set()
+    for name in chat.MODULES:
+        text = (chat.FOLDER / name).read_text("utf-8")
+        assert set(re.findall(r'from "\./([^"]+)";', text)) <= known
+        known.add(name)
+    assert known == {path.name for path in chat.FOLDER.glob("*.js")}
+    script = chat.page().get_body().decode().rpartition('<script type="module">')[2]
+    assert not re.search(r"^(import|export)\b", script, re.MULTILINE)

@@ -28,7 +28,7 @@ class Table:
         for function in (self.states_after, self.partitions_after, self.get_state):
             monkeypatch.setattr(listing.conversations, function.__name__, function)
 
-    def states_after(self, _tables: Any, after: str, _page: int) -> Iterator[list[State]]:
+    def states_after(self, _tables: Any, after: str, _prefix: str, _page: int) -> Iterator[list[State]]:
         """One assistant a page, as where the service cuts its answers short."""
         self.scan_started.set()
         try:
@@ -40,7 +40,7 @@ class Table:
         finally:
             self.scan_ended.set()
 
-    def partitions_after(self, _tables: Any, after: str) -> Iterator[str]:
+    def partitions_after(self, _tables: Any, after: str, _prefix: str) -> Iterator[str]:
         return (partition for partition in self.partitions if partition > after)
 
     def get_state(self, _tables: Any, assistant_id: str) -> State | None:

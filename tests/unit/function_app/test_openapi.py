@@ -91,7 +91,7 @@ def test_its_schemas_are_schemas_and_its_examples_fit_them() -> None:
     visit(DOCUMENT["paths"])
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    assert len(examples) == 14
+    assert len(examples) == 15
 
 
 def schemas_of(name: str) -> list[Json]:
@@ -128,6 +128,9 @@ RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
     ("limit", ["1", 1.5, 1], lambda value: value == 1),
     ("since", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
     ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
+    ("totalMessages", [-1, 0, 7, "7", None, 1.5], lambda value: value in (0, 7)),
+    ("prefix", [*GOOD_IDS, *hostile.IDS[2:5]], lambda value: not parsing.parse_prefix({"prefix": value})[1]),
+    ("includeLock", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
     ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
     ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
     ("If-None-Match", ["*", "x"], lambda value: value == "*"),
@@ -186,7 +189,7 @@ SCHEMAS: list[tuple[str, Json, list[Json]]] = [
     ("Unhealthy", {**PROBLEM, "package": "x", "problems": ["x"]}, [{"problems": []}, {"problems": [7]}]),
     ("Assistant", NEW, [{"totalMessages": -1}, {"totalTokens": "1"}, {"createdAt": 7}]),
     ("Assistants", {"assistants": [NEW]}, [{"assistants": [{}]}, {"continuationToken": 7}]),
-    ("Conversation", {**NEW, "messages": [MESSAGE]}, [{"messages": [{}]}, {"continuationToken": 7}]),
+    ("Conversation", {**NEW, "messages": [MESSAGE]}, [{"messages": [{}]}, {"lockedUntil": 7}]),
     ("Message", MESSAGE, [{"number": 0}, {"role": "x"}, {"content": None}, {"toolCalls": [{}]}]),
     ("Message", {**MESSAGE, "toolCallId": "c1"}, [{"toolCallId": 7}, {"createdAt": None}]),
     ("ToolCall", CALL, [{"id": 7}, {"kind": None}]),

@@ -21,6 +21,7 @@ from tests.host_requests import FAILED, SMILE, Api, EmptyTables, body_of, functi
 
 PROBLEMS: list[tuple[Reason | Outcome | Cause, int, str | None, str]] = [
     (Reason.CANNOT_CONTINUE, 409, None, "<value>. To start a new one with this id, send PUT"),
+    (Reason.CHANGED, 412, None, "has <value> messages"),
     (Reason.DELETED, 404, None, "<value> was deleted"),
     (Reason.OVERWRITTEN, 409, "1", "Another request"),
     (Reason.ROWS_UNREADABLE, 502, None, "send GET"),

@@ -10,9 +10,10 @@ import azure.functions as func
 import pytest
 from assistants.routes import parsing
 
+from tests import hostile
 from tests.host_requests import Api, body_of
 
-OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions")
+OF_ONE = ("timestampUTC", "limit", "continuationToken", "since", "includeInstructions", "includeLock")
 UTF8_RULE = "its percent-encoded bytes must be valid UTF-8"
 Route = Callable[[dict[str, str], str | None], func.HttpResponse]
 
@@ -24,7 +25,7 @@ def get(query: dict[str, str], raw_query: str | None = None) -> func.HttpRespons
 ROUTES: list[tuple[Route, str]] = [
     (Api().post_query, "message"),
     *((get, name) for name in OF_ONE),
-    *((Api().list_assistants, name) for name in ("limit", "continuationToken")),
+    *((Api().list_assistants, name) for name in ("limit", "continuationToken", "prefix")),
 ]
 
 
@@ -77,7 +78,7 @@ WRONG_MOMENTS = (
         *(("since", value, "must be a UTC time such as 2026-11-25T08:00:00Z") for value in WRONG_MOMENTS),
         ("timestampUTC", "soon", "must be a UTC time such as 2026-11-25T08:00:00Z"),
         ("timestampUTC", "", "must be a UTC time such as 2026-11-25T08:00:00Z"),
-        ("includeInstructions", "yes", "must be true or false"),
+        *((name, "yes", "must be true or false") for name in ("includeInstructions", "includeLock")),
         *(
             ("continuationToken", token, "is not a valid continuation token for this operation")
             for token in ("x", "YTphYQ", "bTptc2ctMDAwMScgb3I", "\u00e4")  # YTphYQ: of the list of assistants
@@ -96,6 +97,11 @@ def test_a_timestamp_cannot_be_combined_with_other_parameters() -> None:
 @pytest.mark.parametrize(("name", "value"), [("limit", "x"), ("continuationToken", "bTptc2ctMDAwMQ")])
 def test_a_list_rejects_a_bad_limit_and_a_token_of_another_operation(name: str, value: str) -> None:
     assert problem_of(Api().list_assistants({name: value}))[:2] == ("query", name)
+
+
+@pytest.mark.parametrize("prefix", [text for text in (*hostile.IDS, *hostile.SLASHES) if text])
+def test_a_prefix_is_checked_by_the_rule_of_an_id_before_it_reaches_a_filter(prefix: str) -> None:
+    assert problem_of(Api().list_assistants({"prefix": prefix}))[:2] == ("query", "prefix")
 
 
 def test_an_empty_message_is_rejected() -> None:

@@ -137,6 +137,15 @@ def test_an_assistant_that_exists_is_left_alone(
     assert json.loads(shlex.split(line)[shlex.split(line).index("-d") + 1])["message"]
 
 
+@pytest.mark.parametrize("is_terminal", [True, False], ids=["terminal", "pipe"])
+def test_the_key_is_in_the_pages_address_only_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(module.sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    address = module.page_address("https://127.0.0.1:20000/api/chat", "a+b/c==")
+    assert address == ("https://127.0.0.1:20000/api/chat#key=a%2Bb%2Fc%3D%3D" if is_terminal else None)
+
+
 def test_an_app_that_does_not_answer_202_shows_its_log(
     steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

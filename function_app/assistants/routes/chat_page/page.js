@@ -1,362 +1,426 @@
-// Every response of the API is inserted as text: the page's policy also forbids HTML from a script.
-const at = (id) => document.getElementById(id);
-// Relative to this page, for any route prefix of the app, with or without a trailing slash.
-const api = location.pathname.replace(/\/*$/, "").replace(/[^/]*$/, "assistants");
-const PAGE = 100;
+// The state of the page, and what changes it: the person, and the API's responses. Every change ends in `draw`.
+//
+// A message on its way is the `pending` of its conversation, with one of these phases:
+//
+//   (none) ──send──▶ sending ──200──▶ stored: (none), it is in `messages` with the reply
+//     ▲                │ busy ──▶ retrying ──in N seconds, once──▶ sending
+//     │                │ no response, or one that does not say whether it is stored
+//     │                ▼
+//     ├──not sent── checking / waiting / offline ──▶ stored
+//     │
+//     └── the text is in the field again
+//
+// Only GET decides between "stored" and "not sent": the message is there; or it is absent while nobody writes
+// the assistant. A message carries the number of messages before it, so that the API stores a copy of it only
+// once, even if the page was wrong. `pending` survives a reload of the page (waiting), like every draft.
+import { ApiError, createAssistant, deleteAssistant, listAssistants, postMessage, readConversation, readState } from "./api.js";
+import { at } from "./elements.js";
+import { MAX_UNITS, explain, idFrom, instructionsOf, isBusy, isStored, newConversation, plural } from "./model.js";
+import { canSend, isAtEnd, render, renderProgress } from "./view.js";
 
-let assistant = null; // the id of the open assistant
-let running = null; // the AbortController of the current request
-let notBefore = 0; // the earliest time of the next request, as Date.now() counts
-let ticking = null;
+const LOADED_BY_ITSELF = 500; // assistants; more on request
+const ARRIVES_WITHIN = 5000; // milliseconds until a request that was sent has surely reached the app
+const LONGEST_POLL = 5000;
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-class ApiError extends Error {
-  constructor(title, { status = 0, detail = "", errors = [], messageStored, retryAfter = 0 } = {}) {
-    super(title);
-    Object.assign(this, { status, detail, errors, messageStored, retryAfter });
-  }
-}
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-// The API
-
-function retryAfter(header) {
-  if (!header) return 0;
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
-  return Math.min(Math.max(Math.ceil(seconds) || 0, 0), 600);
-}
-
-const WITHOUT_BODY = {
-  401: "The function key is missing or wrong.",
-  404: "The app has no such route: the id is invalid, or this is another app.",
+const state = {
+  access: "checking", // or "needed", "granted"
+  view: "list", // or "chat": what one column shows
+  notice: null, // the problem beside the list
+  assistants: new Map(), // what is loaded of the list, by id
+  next: "", // the token of the next page
+  complete: true,
+  search: "",
+  searchedAll: true,
+  searchProblem: "",
+  open: "", // the id of the open conversation; "" is the new one
+  conversations: new Map([["", { ...newConversation(""), phase: "new" }]]),
 };
 
-async function call(method, path, { body, headers = {}, signal } = {}) {
-  const key = sessionStorage.getItem("key");
-  // Without a response of the app itself, the message may still have been stored.
-  const unknown = method === "POST" ? null : undefined;
-  let answer;
-  let text;
+const current = () => state.conversations.get(state.open);
+const isCoarse = () => matchMedia("(pointer: coarse)").matches;
+const announce = (text) => (at("status").textContent = text);
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function draw() {
+  render(state, act);
+  keep();
+}
+
+function conversationOf(id) {
+  if (!state.conversations.has(id)) state.conversations.set(id, newConversation(id));
+  return state.conversations.get(id);
+}
+
+// What a reload must not lose: the open conversation, drafts, and messages on their way.
+function keep() {
+  const kept = [...state.conversations.values()]
+    .filter(({ draft, pending }) => draft || pending)
+    .map(({ id, draft, pending }) => ({ id, draft, pending }));
   try {
-    answer = await fetch(api + path, {
-      method,
-      signal,
-      body: body && JSON.stringify(body),
-      headers: {
-        ...(key && { "x-functions-key": key }),
-        ...(body && { "content-type": "application/json" }),
-        ...headers,
-      },
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error",
-    });
-    text = await answer.text();
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    const detail = `${error.message}. Is it running, and are you online?`;
-    throw new ApiError("The app did not answer", { detail, messageStored: unknown });
-  }
-  let content = null;
-  try {
-    content = text && JSON.parse(text);
+    sessionStorage.setItem("kept", JSON.stringify({ open: state.open, view: state.view, kept }));
   } catch {
-    // A gateway answers in HTML; the status is sufficient.
+    // A draft is longer than what a browser keeps; only a reload would lose it.
   }
-  if (answer.ok && (content || answer.status === 204)) return content;
-  const problem = content && typeof content === "object" ? content : {};
-  if (answer.status >= 500 && problem.messageStored === undefined) problem.messageStored = unknown;
-  throw new ApiError(`${answer.status} ${problem.title ?? answer.statusText}`.trim(), {
-    ...problem,
-    status: answer.status,
-    detail: problem.detail ?? WITHOUT_BODY[answer.status] ?? "The response contains no description of the problem.",
-    retryAfter: retryAfter(answer.headers.get("retry-after")),
-  });
 }
 
-const assistantPath = (id) => `/${encodeURIComponent(id)}`;
+function restore() {
+  const { open = "", view = "list", kept = [] } = JSON.parse(sessionStorage.getItem("kept") ?? "{}");
+  for (const { id, draft, pending } of kept) {
+    const conversation = conversationOf(id);
+    Object.assign(conversation, { draft, pending: pending && { ...pending, phase: "waiting" } });
+  }
+  conversationOf(open);
+  Object.assign(state, { open, view });
+}
 
-async function conversation(id, signal) {
-  const messages = [];
-  let instructionsQuery = "&includeInstructions=true";
-  let hidden = false;
-  let token = "";
-  let state;
-  do {
+// The key, and the list
+
+// `#key=…`, as `make local` prints it: a browser sends no fragment, and it leaves the address at once.
+function takeKeyFromAddress() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  if (key && isHeaderValue(key)) sessionStorage.setItem("key", key);
+  return Boolean(key);
+}
+
+const isHeaderValue = (text) => /^[!-~]*$/.test(text);
+
+async function connect() {
+  state.notice = null;
+  draw();
+  try {
+    await loadPage();
+  } catch (error) {
+    refused(error, (notice) => (state.notice = notice), "list");
+    if (state.access === "checking") state.access = "needed";
+    if (state.access === "needed") state.view = "list";
+    draw();
+    return;
+  }
+  state.access = "granted";
+  const hadFocus = at("access").contains(document.activeElement);
+  at("access").open = false;
+  draw();
+  if (hadFocus) at("new").focus();
+  for (const conversation of state.conversations.values()) if (conversation.pending?.phase === "waiting") lookUp(conversation, "waiting");
+  if (state.open) await load(current());
+  await loadMore(LOADED_BY_ITSELF - state.assistants.size);
+}
+
+// A key that is refused is asked for; any other problem becomes a notice.
+function refused(error, setNotice, doing, id) {
+  if (error.status !== 401) return setNotice({ ...explain(error, doing, id), doing, id });
+  const isFirst = state.access === "checking" && !sessionStorage.getItem("key");
+  state.access = "needed";
+  askForKey();
+  setNotice(isFirst ? null : { ...explain(error, doing, id), doing, id });
+}
+
+function askForKey() {
+  state.view = "list";
+  at("access").hidden = false;
+  at("access").open = true;
+  draw();
+  at("key").focus();
+}
+
+async function loadPage() {
+  const page = await listAssistants(state.next);
+  for (const assistant of page.assistants) state.assistants.set(assistant.assistantId, assistant);
+  state.next = page.continuationToken ?? "";
+  state.complete = !state.next;
+}
+
+async function loadMore(count) {
+  const wanted = state.assistants.size + count;
+  try {
+    while (!state.complete && state.assistants.size < wanted) {
+      await loadPage();
+      draw();
+    }
+  } catch (error) {
+    refused(error, (notice) => (state.notice = notice), "list");
+    draw();
+  }
+}
+
+async function find(text) {
+  state.search = text;
+  state.searchedAll = state.complete;
+  state.searchProblem = text && !ID.test(text) ? "An id has only letters, digits, _ and -." : "";
+  draw();
+  if (!text || state.searchProblem || state.complete) return;
+  await pause(250);
+  if (state.search !== text) return;
+  try {
+    const page = await listAssistants("", text);
+    for (const assistant of page.assistants) state.assistants.set(assistant.assistantId, assistant);
+    if (state.search === text) state.searchedAll = !page.continuationToken;
+  } catch (error) {
+    refused(error, (notice) => (state.notice = notice), "list");
+  }
+  draw();
+}
+
+function summarize({ id, totalMessages, totalTokens }, lastUpdatedAt) {
+  const known = state.assistants.get(id);
+  state.assistants.set(id, { ...known, assistantId: id, totalMessages, totalTokens, lastUpdatedAt: lastUpdatedAt ?? known?.lastUpdatedAt });
+}
+
+// Conversations
+
+function show(id, { focus = true } = {}) {
+  Object.assign(state, { open: id, view: "chat" });
+  const conversation = conversationOf(id);
+  conversation.isNews = false;
+  draw();
+  at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  // The keyboard of a phone would cover the conversation.
+  if (focus) (isCoarse() || conversation.phase === "gone" ? at("title") : at("message")).focus();
+  if (id) load(conversation);
+}
+
+async function load(conversation) {
+  if (conversation.phase === "gone") return;
+  if (conversation.phase === "unread") conversation.phase = "loading";
+  try {
+    adopt(conversation, await readConversation(conversation.id));
+  } catch (error) {
+    if (conversation.phase === "loading") conversation.phase = "unread";
+    if (error.status === 404) gone(conversation, error);
+    else refused(error, (notice) => (conversation.notice = notice), "open", conversation.id);
+  }
+  draw();
+}
+
+function adopt(conversation, read, cause) {
+  // A response that took longer than a later one.
+  if (read.createdAt === conversation.createdAt && read.totalMessages < conversation.totalMessages) return;
+  const { messages, totalMessages, totalTokens, createdAt, hidden } = read;
+  Object.assign(conversation, { messages, totalMessages, totalTokens, createdAt, hidden, phase: "ready" });
+  if (conversation.notice?.doing === "open") conversation.notice = null;
+  summarize(conversation, read.lastUpdatedAt);
+  if (conversation.pending && isStored(conversation)) stored(conversation, cause);
+}
+
+function gone(conversation, error) {
+  takeBack(conversation);
+  conversation.phase = "gone";
+  conversation.notice = { ...explain(error, "open"), doing: "open", id: conversation.id };
+  state.assistants.delete(conversation.id);
+}
+
+async function create() {
+  const conversation = current();
+  const message = conversation.draft.trim() ? conversation.draft : "";
+  const name = at("name").value.trim();
+  const problem = tooLong(at("instructions").value, "instructions") || (message && tooLong(message, "message"));
+  if (problem || (!name && !message)) {
+    conversation.notice = { text: problem || "Write a message, or give the assistant a name.", action: "" };
+    draw();
+    return;
+  }
+  Object.assign(conversation, { phase: "creating", notice: null });
+  draw();
+  let id = ID.test(name) ? name : idFrom(name || message);
+  try {
+    await createAssistant(id, at("instructions").value).catch((error) => {
+      if (error.status !== 412 || name) throw error;
+      id = idFrom(message, crypto.randomUUID().slice(0, 4));
+      return createAssistant(id, at("instructions").value);
+    });
+  } catch (error) {
+    conversation.phase = "new";
+    refused(error, (notice) => (conversation.notice = notice), "create", id);
+    draw();
+    return;
+  }
+  Object.assign(conversation, { phase: "new", draft: "" });
+  at("name").value = at("instructions").value = "";
+  const created = conversationOf(id);
+  Object.assign(created, { ...newConversation(id), draft: message });
+  summarize(created, new Date().toISOString());
+  if (state.open === "") show(id);
+  await load(created);
+  at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  if (message && created.phase === "ready") send(created);
+}
+
+async function remove({ id }) {
+  const conversation = conversationOf(id);
+  try {
+    await deleteAssistant(id);
+  } catch (error) {
+    refused(error, (notice) => (conversation.notice = notice), "delete", id);
+    draw();
+    return;
+  }
+  state.conversations.delete(id);
+  state.assistants.delete(id);
+  if (state.open === id) Object.assign(state, { open: "", view: "list" });
+  draw();
+  at("new").focus();
+  announce(`${id} is deleted.`);
+}
+
+async function startOver({ id }) {
+  const conversation = conversationOf(id);
+  const instructions = instructionsOf(conversation);
+  conversation.notice = null;
+  draw();
+  try {
+    await createAssistant(id, instructions, { replace: true });
+  } catch (error) {
+    refused(error, (notice) => (conversation.notice = notice), "replace", id);
+    draw();
+    return;
+  }
+  state.conversations.set(id, { ...newConversation(id), draft: conversation.draft });
+  await load(conversationOf(id));
+  announce(`${id} starts over.`);
+}
+
+// Messages
+
+function tooLong(text, noun) {
+  const extra = text.length - MAX_UNITS;
+  return extra > 0 ? `This is ${plural(extra, "character")} longer than a ${noun} may be.` : "";
+}
+
+function submit() {
+  const conversation = current();
+  if (!canSend(conversation)) return;
+  if (conversation.phase === "new") create();
+  else send(conversation);
+}
+
+function send(conversation) {
+  const text = conversation.draft;
+  if (!text.trim()) return;
+  const problem = tooLong(text, "message");
+  if (problem) {
+    conversation.notice = { text: problem, action: "" };
+    draw();
+    return;
+  }
+  const { totalMessages } = conversation;
+  Object.assign(conversation, { draft: "", notice: null, pending: { text, totalMessages, since: Date.now() } });
+  if (conversation === current()) at("scroller").scrollTop = at("scroller").scrollHeight; // and follow what comes
+  attempt(conversation);
+}
+
+async function attempt(conversation) {
+  const { pending } = conversation;
+  pending.phase = "sending";
+  draw();
+  announce("Sent. Waiting for the reply.");
+  try {
+    const { messages, totalMessages, totalTokens } = await postMessage(conversation.id, pending.text, pending.totalMessages);
+    if (conversation.pending !== pending) return; // GET has found it meanwhile
+    conversation.messages.push(...messages);
+    Object.assign(conversation, { totalMessages, totalTokens });
+    stored(conversation);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (conversation.pending === pending) failed(conversation, error);
+  }
+  draw();
+}
+
+function failed(conversation, error) {
+  const { pending } = conversation;
+  if (error.status === 404) gone(conversation, error);
+  // 412: the conversation has changed since it was read, perhaps by this very message.
+  else if (error.messageStored !== false || error.status === 412) lookUp(conversation, error.status ? "waiting" : "checking", error);
+  else if (isBusy(error) && !pending.retried) {
+    Object.assign(pending, { phase: "retrying", retried: true, retryAt: Date.now() + error.retryAfter * 1000 });
+    announce(`The model is busy. Trying again in ${plural(error.retryAfter, "second")}.`);
+    setTimeout(() => pending === conversation.pending && attempt(conversation), error.retryAfter * 1000);
+  } else notSent(conversation, error);
+}
+
+// By GET, until the message is there, or is absent while nobody writes the assistant.
+async function lookUp(conversation, phase, cause) {
+  const { pending } = conversation;
+  pending.phase = phase;
+  draw();
+  for (let wait = 500; conversation.pending === pending; wait = Math.min(wait * 1.5, LONGEST_POLL)) {
     try {
-      state = await call("GET", `${assistantPath(id)}?limit=${PAGE}${instructionsQuery}${token}`, { signal });
+      const { totalMessages, lockedUntil } = await readState(conversation.id);
+      if (totalMessages !== pending.totalMessages || conversation.phase !== "ready")
+        adopt(conversation, await readConversation(conversation.id), cause);
+      pending.phase = phase;
+      if (conversation.pending === pending && !lockedUntil && Date.now() - pending.since > ARRIVES_WITHIN) notSent(conversation, cause);
     } catch (error) {
-      if (error.status !== 403 || !instructionsQuery) throw error;
-      instructionsQuery = ""; // The setting exposeInstructions is off.
-      hidden = true;
-      continue;
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 404) gone(conversation, error);
+      else if (error.status === 401) return (pending.phase = "waiting"), refused(error, (notice) => (state.notice = notice), "list");
+      else if (error.status === 0) pending.phase = navigator.onLine ? "checking" : "offline";
     }
-    messages.push(...state.messages);
-    token = state.continuationToken ? `&continuationToken=${encodeURIComponent(state.continuationToken)}` : "";
-  } while (token || !state);
-  return { ...state, messages, hidden };
-}
-
-// Display
-
-function timeElement(text) {
-  const moment = new Date(text);
-  if (Number.isNaN(moment.getTime())) return String(text);
-  return make("time", { dateTime: text, title: text }, moment.toLocaleString());
-}
-
-function toolCall(call) {
-  const meta = make("div", { className: "meta" }, make("b", {}, `calls ${call.functionName}`), make("code", {}, call.id));
-  return make("div", { className: "call" }, meta, make("pre", { dir: "auto" }, call.functionArguments));
-}
-
-function entry(message) {
-  const meta = make("div", { className: "meta" }, make("b", {}, message.role));
-  if (message.number) meta.append(`#${message.number}`);
-  if (message.toolCallId) meta.append(make("span", {}, "result of ", make("code", {}, message.toolCallId)));
-  if (message.createdAt) meta.append(timeElement(message.createdAt));
-  const element = make("li", {}, meta);
-  if (["System", "User", "Assistant", "Tool"].includes(message.role)) element.className = message.role;
-  if (message.content) element.append(make("div", { className: "text", dir: "auto" }, message.content));
-  element.append(...(message.toolCalls ?? []).map(toolCall));
-  return element;
-}
-
-function showFacts(state) {
-  const facts = [
-    ["Messages", state.totalMessages],
-    ["Tokens", state.totalTokens],
-    ["Created", state.createdAt && timeElement(state.createdAt)],
-    ["Instructions", state.hidden && "hidden by this app"],
-  ];
-  at("facts").replaceChildren(
-    ...facts
-      .filter(([, value]) => value || value === 0)
-      .map(([name, value]) => make("div", { id: `fact-${name}` }, make("dt", {}, name), make("dd", {}, value))),
-  );
-}
-
-function setFact(name, value) {
-  at(`fact-${name}`)?.querySelector("dd").replaceChildren(String(value));
-}
-
-function showConversation(state) {
-  const log = at("log");
-  log.ariaLive = "off"; // A screen reader announces only messages that are added later.
-  at("title").replaceChildren(make("bdi", {}, state.assistantId));
-  at("messages").replaceChildren(...state.messages.map(entry));
-  showFacts(state);
-  at("open").hidden = false;
-  at("welcome").hidden = true;
-  requestAnimationFrame(() => (log.ariaLive = "polite"));
-}
-
-function close() {
-  assistant = null;
-  sessionStorage.removeItem("assistant");
-  at("open").hidden = true;
-  at("welcome").hidden = false;
-  markOpen();
-}
-
-function setStatus(text) {
-  at("status").textContent = text;
-}
-
-function showProblem(error) {
-  if (error.name === "AbortError") return;
-  const shown = at("problem");
-  const dismiss = make("button", { type: "button", onclick: clearProblem }, "Dismiss");
-  const stored = {
-    true: "Your message is stored, and displayed above.",
-    false: "Your message is not stored.",
-    null: "It is not known yet whether your message is stored: reload before you send it again.",
-  }[error.messageStored];
-  shown.replaceChildren(make("b", {}, error.message), make("p", { dir: "auto" }, error.detail ?? ""));
-  const others = (Array.isArray(error.errors) ? error.errors : []).map((e) => make("li", {}, `${e.name ?? e.in}: ${e.detail}`));
-  if (others.length > 1) shown.append(make("ul", {}, ...others));
-  if (stored) shown.append(make("p", {}, stored));
-  shown.append(dismiss);
-  shown.hidden = false;
-  shown.scrollIntoView({ block: "nearest" });
-  setStatus("");
-  if (error.retryAfter) notBefore = Date.now() + error.retryAfter * 1000;
-  if (error.status === 401) {
-    at("side").open = true;
-    at("key").focus();
+    draw();
+    if (conversation.pending === pending) await pause(wait);
   }
 }
 
-function clearProblem() {
-  const hadFocus = at("problem").contains(document.activeElement);
-  at("problem").hidden = true;
-  at("problem").replaceChildren();
-  if (hadFocus) focusMessage();
+function stored(conversation, cause) {
+  conversation.pending = null;
+  summarize(conversation, conversation.messages.at(-1)?.createdAt);
+  conversation.isNews = conversation.id !== state.open;
+  announce(conversation.isNews ? `New reply from ${conversation.id}.` : `The reply is there. ${plural(conversation.totalTokens, "token")}.`);
+  if (cause?.messageStored) conversation.notice = { ...explain(cause, "open"), text: "Your message is stored, but the app reported a problem.", action: "" };
 }
 
-// The keyboard of a phone would cover the conversation.
-function focusMessage() {
-  if (!at("open").hidden && !matchMedia("(pointer: coarse)").matches) at("message").focus();
+function takeBack(conversation) {
+  const { pending, draft } = conversation;
+  if (pending) Object.assign(conversation, { pending: null, draft: draft ? `${pending.text}\n\n${draft}` : pending.text });
 }
 
-// The time since the request, or until the next one is allowed; screen readers do not announce a timer.
-function tick(since) {
-  clearInterval(ticking);
-  const show = () => {
-    const left = Math.ceil((notBefore - Date.now()) / 1000);
-    if (running) at("timer").textContent = `Waiting, ${Math.floor((Date.now() - since) / 1000)} s.`;
-    else if (left > 0) at("timer").textContent = `Try again in ${left} s.`;
-    else {
-      clearInterval(ticking);
-      at("timer").textContent = "";
-    }
-    // Not `disabled`, which would remove the focus.
-    at("submit").ariaDisabled = String(Boolean(running) || left > 0);
-  };
-  ticking = setInterval(show, 250);
-  show();
+function notSent(conversation, cause) {
+  takeBack(conversation);
+  const { id } = conversation;
+  if (!cause || cause.status === 0 || cause.messageStored === null) {
+    const why = cause ? "There was no reply, and it is not stored" : "It is not stored";
+    conversation.notice = { text: `Not sent. ${why}: send it again.`, action: "", detail: cause && explain(cause, "send").detail };
+  } else if (cause.status === 412)
+    conversation.notice = { text: "Not sent: somebody else has written here. Read it, and send again.", action: "" };
+  else refused(cause, (notice) => (conversation.notice = notice && { ...notice, text: `Not sent. ${notice.text}` }), "send", id);
+  conversation.notBefore = cause?.retryAfter ? Date.now() + cause.retryAfter * 1000 : 0;
 }
 
-// One request at a time; Escape cancels it.
-async function runRequest(text, action) {
-  if (running) return;
-  clearProblem();
-  running = new AbortController();
-  tick(Date.now());
-  setStatus(text);
-  at("conversation").ariaBusy = "true";
-  at("stop").hidden = false;
-  try {
-    await action(running.signal);
-  } catch (error) {
-    if (error.name === "AbortError") setStatus("Stopped waiting. The request may still be carried out: reload to see.");
-    else if (error instanceof ApiError) showProblem(error);
-    else throw error;
-  } finally {
-    running = null;
-    at("conversation").ariaBusy = "false";
-    if (document.activeElement === at("stop")) at("message").focus();
-    at("stop").hidden = true;
-    tick();
+// What the button of a notice does
+
+function act(action, { id, doing }) {
+  const conversation = current();
+  if (action === "open") return show(id);
+  if (action === "key") return askForKey();
+  if (action === "new") return show("");
+  if (action === "replace") return confirmed(`Start ${id} over?`, `${plural(conversation.totalMessages, "message")} will be deleted permanently. The instructions stay${conversation.hidden ? " only if they are the app's default" : ""}.`, "Start over", () => startOver({ id }));
+  if (doing === "list") {
+    state.notice = null;
+    if (action === "again") connect();
+  } else {
+    conversation.notice = null;
+    if (action === "again" && doing === "open") load(conversation);
+    if (action === "again" && doing === "delete") remove({ id });
+    if (action === "again" && doing === "replace") startOver({ id });
+    if (action === "again" && (doing === "send" || doing === "create")) submit();
+    at("message").focus();
   }
+  draw();
 }
 
-// The list
+let confirmedAction = null;
 
-let next = "";
-
-function listEntry(state) {
-  const open = () => runRequest(`Opening ${state.assistantId}…`, (signal) => openAssistant(state.assistantId, signal));
-  const button = make("button", { type: "button", onclick: open }, make("bdi", {}, state.assistantId));
-  button.dataset.id = state.assistantId;
-  button.append(make("small", {}, `${state.totalMessages} messages, ${state.totalTokens} tokens`));
-  return make("li", {}, button);
+function confirmed(title, text, label, action) {
+  at("confirm-title").textContent = title;
+  at("confirm-text").textContent = text;
+  at("confirm-yes").textContent = label;
+  confirmedAction = action;
+  at("confirm").showModal();
 }
 
-function markOpen() {
-  for (const button of at("assistants").querySelectorAll("button"))
-    if (button.dataset.id === assistant) button.ariaCurrent = "true";
-    else button.removeAttribute("aria-current");
-}
-
-async function list(signal, more = false) {
-  const token = more ? `&continuationToken=${encodeURIComponent(next)}` : "";
-  const answer = await call("GET", `?limit=${PAGE}${token}`, { signal });
-  if (!more) at("assistants").replaceChildren();
-  at("assistants").append(...answer.assistants.map(listEntry));
-  next = answer.continuationToken ?? "";
-  at("more").hidden = !next;
-  at("none").hidden = at("assistants").childElementCount > 0;
-  at("list").hidden = at("create").hidden = false;
-  markOpen();
-}
-
-// Actions of the user
-
-async function connect(signal) {
-  await list(signal);
-  if (!at("id").value) suggestId();
-  setStatus("Connected.");
-}
-
-// A key gives access to every assistant whose id is known, so the suggested id cannot be guessed.
-function suggestId() {
-  const random = crypto.getRandomValues(new Uint8Array(8));
-  at("id").value = `chat-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
-async function openAssistant(id, signal) {
-  const state = await conversation(id, signal).catch((error) => {
-    if (error.status === 404) close();
-    throw error;
-  });
-  assistant = id;
-  sessionStorage.setItem("assistant", id);
-  showConversation(state);
-  markOpen();
-  if (matchMedia("(max-width: 51.99rem)").matches) at("side").open = false;
-  at("messages").lastElementChild?.scrollIntoView({ block: "nearest" });
-  setStatus(`${id}: ${state.totalMessages} messages.`);
-  focusMessage();
-}
-
-async function create(signal) {
-  const id = at("id").value;
-  const instructions = at("instructions").value;
-  await call("PUT", assistantPath(id), {
-    signal,
-    // Never replaces an existing conversation: that has to be deleted first.
-    headers: { "if-none-match": "*" },
-    body: instructions ? { instructions } : undefined,
-  });
-  at("instructions").value = "";
-  suggestId();
-  await list(signal);
-  await openAssistant(id, signal);
-}
-
-async function send(signal) {
-  const field = at("message");
-  const message = field.value;
-  const id = assistant;
-  let answer;
-  try {
-    answer = await call("POST", `${assistantPath(id)}/messages`, { signal, body: { message } });
-  } catch (error) {
-    if (error.messageStored) await openAssistant(id, signal).catch(() => {});
-    throw error;
-  }
-  // Text entered while waiting for the reply is the next message.
-  if (field.value === message) field.value = "";
-  const added = answer.messages.map(entry);
-  at("messages").append(...added);
-  added.at(-1)?.scrollIntoView({ block: "nearest" });
-  setFact("Messages", answer.totalMessages);
-  setFact("Tokens", answer.totalTokens);
-  const small = at("assistants").querySelector("[aria-current] small");
-  if (small) small.textContent = `${answer.totalMessages} messages, ${answer.totalTokens} tokens`;
-  setStatus(`${answer.totalTokens} tokens.`);
-  focusMessage();
-}
-
-async function remove(signal) {
-  const id = assistant;
-  await call("DELETE", assistantPath(id), { signal });
-  close();
-  await list(signal);
-  at("side").open = true;
-  setStatus(`${id} is deleted.`);
-  at("id").focus();
-}
-
-function sendNow() {
-  if (!assistant || running || Date.now() < notBefore || !at("send").reportValidity()) return;
-  runRequest("Waiting for the reply…", send);
-}
+// Events
 
 function onSubmit(id, action) {
   at(id).addEventListener("submit", (event) => {
@@ -364,55 +428,70 @@ function onSubmit(id, action) {
     action();
   });
 }
+const onClick = (id, action) => at(id).addEventListener("click", action);
 
 onSubmit("connect", () => {
   const key = at("key").value.trim();
-  if (/[^!-~]/.test(key)) {
-    // Not allowed in a header, and the message of fetch is not helpful.
-    showProblem(new ApiError("This is not a function key", { detail: "It contains spaces or letters that no key contains: copy it again." }));
+  if (!isHeaderValue(key)) {
+    // The message of fetch is not helpful.
+    state.notice = { text: "This is not a function key: it contains characters that no key has. Copy it again.", action: "", doing: "list" };
+    draw();
     return;
   }
   sessionStorage.setItem("key", key);
-  runRequest("Connecting…", async (signal) => {
-    await connect(signal);
-    (at("assistants").querySelector("button") ?? at("id")).focus();
-  });
+  Object.assign(state, { next: "", assistants: new Map() });
+  connect();
 });
-onSubmit("create", () => runRequest("Creating…", create));
-onSubmit("send", sendNow);
+onSubmit("send", submit);
+onSubmit("start", create);
 at("message").addEventListener("keydown", (event) => {
   // In an input method, Enter selects a candidate.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  sendNow();
+  submit();
 });
-at("more").addEventListener("click", () => runRequest("Listing…", (signal) => list(signal, true)));
-at("reload").addEventListener("click", () => runRequest("Reloading…", (signal) => openAssistant(assistant, signal)));
-at("delete").addEventListener("click", () => {
-  at("confirm-title").replaceChildren("Delete ", make("bdi", {}, assistant), "?");
-  at("confirm").showModal();
+at("message").addEventListener("input", () => {
+  current().draft = at("message").value;
+  keep();
 });
-at("confirm-no").addEventListener("click", () => at("confirm").close());
-at("confirm-yes").addEventListener("click", () => {
+at("search").addEventListener("input", () => find(at("search").value.trim()));
+at("scroller").addEventListener("scroll", () => {
+  const end = isAtEnd(at("scroller"));
+  current().scroll = end ? null : at("scroller").scrollTop;
+  if (end) at("latest").hidden = true;
+});
+onClick("latest", () => {
+  at("scroller").scrollTop = at("scroller").scrollHeight;
+  at("message").focus();
+});
+onClick("new", () => show(""));
+onClick("back", () => {
+  state.view = "list";
+  draw();
+  (at("assistants").querySelector("[aria-current]") ?? at("new")).focus();
+});
+onClick("more", () => loadMore(LOADED_BY_ITSELF));
+onClick("cancel", () => {
+  takeBack(current());
+  draw();
+  at("message").focus();
+});
+onClick("delete", () => {
+  const { id, totalMessages } = current();
+  confirmed(`Delete ${id}?`, `Its ${plural(totalMessages, "message")} will be deleted permanently.`, "Delete it", () => remove({ id }));
+});
+onClick("confirm-no", () => at("confirm").close());
+onClick("confirm-yes", () => {
   at("confirm").close();
-  runRequest("Deleting…", remove);
+  confirmedAction();
 });
-at("stop").addEventListener("click", () => running?.abort());
-addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.isComposing || at("confirm").open) return;
-  if (running) running.abort();
-  else if (!at("problem").hidden) clearProblem();
-});
+addEventListener("hashchange", () => takeKeyFromAddress() && connect());
+setInterval(() => {
+  renderProgress(current());
+  at("submit").ariaDisabled = String(!canSend(current()));
+}, 500);
 
-// After a reload, continue with the assistant that was open.
-if (sessionStorage.getItem("key") === null) {
-  setStatus("Enter the function key to begin.");
-  at("key").focus();
-} else {
-  at("key").value = sessionStorage.getItem("key");
-  const before = sessionStorage.getItem("assistant");
-  runRequest("Connecting…", async (signal) => {
-    await connect(signal);
-    if (before) await openAssistant(before, signal);
-  });
-}
+takeKeyFromAddress();
+restore();
+draw();
+connect();

@@ -23,6 +23,7 @@ from typing import Any, cast
 from local_azure.services.cognitiveservices.chat.counting import choices_of, text_of
 
 _MAX_ECHO = 2000
+_WRAPPED_RESULT = re.compile("Function Name: '[^']*' and Function Result: '(.*)'", re.DOTALL)
 _FILLER = frozenset({"get", "fetch", "read", "show", "current", "my", "the", "a", "an", "all", "of"})
 
 
@@ -65,7 +66,19 @@ def reply(body: Mapping[str, Any], model: str) -> Reply:
 
 def _last_tool_results(messages: Sequence[Mapping[str, Any]]) -> list[str]:
     last = takewhile(lambda message: message["role"] == "tool", reversed(messages))
-    return [text_of(message.get("content")) for message in last][::-1]
+    return [_plain_result(text_of(message.get("content"))) for message in last][::-1]
+
+
+def _plain_result(content: str) -> str:
+    """The result alone, as a model would repeat it; the extension wraps it (AssistantService.cs)."""
+    match = _WRAPPED_RESULT.fullmatch(content)
+    if match is None:
+        return content
+    try:
+        value = json.loads(match[1])
+    except ValueError:
+        return match[1]
+    return value if isinstance(value, str) else match[1]
 
 
 def _echo(

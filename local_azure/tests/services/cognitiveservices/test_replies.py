@@ -75,9 +75,14 @@ def test_results_of_tools_are_repeated() -> None:
         {"role": "user", "content": "add a todo: x"},
         {"role": "assistant", "content": None},
         {"role": "tool", "tool_call_id": "a", "content": "first"},
-        {"role": "tool", "tool_call_id": "b", "content": "second"},
+        {
+            "role": "tool",
+            "tool_call_id": "b",
+            "content": "Function Name: 'X' and Function Result: '\"second\"'",
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "Function Name: 'X' and Function Result: '{}'"},
     ]
-    assert reply({"messages": messages, "tools": TOOLS}, "m").content == "first\nsecond"
+    assert reply({"messages": messages, "tools": TOOLS}, "m").content == "first\nsecond\n{}"
 
 
 def test_a_long_message_is_repeated_in_part() -> None:
