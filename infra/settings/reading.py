@@ -53,8 +53,8 @@ def python_warnings(wanted: str, built_for: str, today: date) -> list[str]:
     warnings: list[str] = []
     if built_for != wanted:
         warnings.append(
-            f"The package of {PACKAGE_VARIABLE} was built for Python {built_for}, so the function app runs on "
-            f"it instead of on pythonVersion {wanted}."
+            f"The package of {PACKAGE_VARIABLE} was built for Python {built_for}, so the function app runs "
+            f"on it instead of on pythonVersion {wanted}."
         )
     end = PYTHON_ENDS[built_for]
     if today + timedelta(days=365) >= end:
