@@ -55,6 +55,7 @@ test: check browser policy-setup test-package ## Check the code and run the test
 
 test-package: setup
 	@$(RUN) -m infra.package >/dev/null
+	@$(RUN) -m infra.package --python 3.12 --out .build/test/python3.12.zip >/dev/null
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
 	@TEST_STACKS=10 $(RUN) -m pytest tests/stack/test_environments.py -k side_by_side --durations=0

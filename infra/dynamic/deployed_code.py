@@ -76,8 +76,8 @@ class DeployedCodeProvider(Provider):
             say(
                 f"The function app changes from Python {before} to {after} first, and gets the package for "
                 f"{after} after that. In between, usually for less than two minutes, it runs the package for "
-                f"{before}, and all requests may fail (404). If `up` fails in between, run it again, or "
-                "`python -m ops rollback`, which restores the previous Python version and package."
+                f"{before}: if a compiled library fails to import, every request gets 404. If `up` fails in "
+                "between, run it again, or `python -m ops rollback`, which restores both."
             )
         if os.environ.get(PUSH_AGAIN_VARIABLE):
             return DiffResult(changes=True)

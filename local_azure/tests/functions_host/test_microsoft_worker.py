@@ -167,7 +167,7 @@ SOURCES = {
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the app as it is packaged, and with the apps above in its place."""
     folder = tmp_path_factory.mktemp("apps")
-    package = build_package(VERSION, out=Path(".build/test/function_app.zip"))
+    package = build_package(VERSION, out=Path(f".build/test/python{VERSION}.zip"))
     with zipfile.ZipFile(PROJECT_ROOT / package.path) as archive:
         archive.extractall(folder / "packaged")
     for name, source in {"functions": FUNCTIONS, **SOURCES}.items():
