@@ -1,10 +1,10 @@
-# `make` alone lists what there is. PYTHON names the interpreter that makes .venv: make setup PYTHON=python3.12
+# `make` alone lists what there is. PYTHON names the interpreter that makes .venv: make setup PYTHON=python3.13
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# The first of these that runs and is new enough; a name that exists need not run (pyenv leaves shims behind).
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+# The newest supported one that runs. A shim of pyenv runs only the selected version, hence the variable.
+PYTHON ?= $(shell for v in 3.14 3.13 3.12 3.11; do PYENV_VERSION=$$v python$$v -c 'import sys; print(sys.executable)' \
+	2>/dev/null && exit; done; command -v python3)
 RUN := .venv/bin/python
 CODE := __main__.py conftest.py infra delivery bootstrap function_app local_azure ops policy tests tools
 
@@ -20,10 +20,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## Install what is locked into .venv and node_modules (every other target does it too)
-	@if [ -z "$(PYTHON)" ]; then \
-		if command -v python3 >/dev/null 2>&1; then python3 tools/setup.py; \
-		else echo "setup: no python3 on PATH: install Python 3.11 or 3.12 and run make again" >&2; exit 1; fi; \
-	else $(PYTHON) tools/setup.py; fi
+	@python="$(PYTHON)"; [ -n "$$python" ] || \
+		{ echo "setup: no python3 on PATH: install Python 3.13 and run make again" >&2; exit 1; }; "$$python" tools/setup.py
 
 browser: setup ## Install the Chromium that the tests of the chat page run (70 MB; Linux x86_64)
 	@$(RUN) tools/setup.py --browser
@@ -57,6 +55,7 @@ test: check browser policy-setup test-package ## Check the code and run the test
 
 test-package: setup
 	@$(RUN) -m infra.package >/dev/null
+	@$(RUN) -m infra.package --python 3.12 --out .build/test/python3.12.zip >/dev/null
 
 ten: setup ## Ten test stacks at once on one local Azure, up and down
 	@TEST_STACKS=10 $(RUN) -m pytest tests/stack/test_environments.py -k side_by_side --durations=0

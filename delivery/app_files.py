@@ -7,13 +7,13 @@ pathspec reads it instead of git, because a source archive has no repository and
 import json
 import os
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from delivery import syntax
 from delivery.package_error import PackageError, read_file
+from tools.interpreters import find_interpreter
 
 IGNORE_FILE = ".funcignore"
 REQUIRED = ("function_app.py", "host.json")
@@ -89,7 +89,7 @@ def check_syntax(files: Mapping[str, bytes], python_version: str) -> None:
 def _syntax_problems_of(
     sources: Mapping[str, str], python_version: str
 ) -> Sequence[tuple[str, int, str, str]]:
-    python = shutil.which(f"python{python_version}")
+    python = find_interpreter(python_version)
     if python is None:
         return ()
     checked = subprocess.run(
@@ -97,12 +97,9 @@ def _syntax_problems_of(
         input=json.dumps(sources),
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    if checked.returncode:  # a shim of pyenv for a version that is not installed
-        return ()
-    version, problems = json.loads(checked.stdout)
-    return problems if version == python_version else ()
+    return json.loads(checked.stdout)
 
 
 def _listed_by_git(folder: Path) -> tuple[set[str], set[str]] | None:

@@ -15,6 +15,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,9 +35,15 @@ HASH_FILE = "package_hash.txt"
 PACKAGE_VARIABLE = "ASSISTANT_PACKAGE"
 """Environment variable: path of a prebuilt zip to deploy, so that every environment gets the same bytes."""
 SITE_PACKAGES = ".python_packages/lib/site-packages"
-# Azure also offers 3.13 and 3.14, which need another major version of azure-functions (2.x).
-SUPPORTED_PYTHON = ("3.11", "3.12")
-DEFAULT_PYTHON = "3.12"
+PYTHON_ENDS = {
+    "3.11": date(2027, 10, 31),
+    "3.12": date(2028, 10, 31),
+    "3.13": date(2029, 10, 31),
+    "3.14": date(2029, 4, 30),
+}
+"""The last day of Azure's support (Docs: Supported languages in Azure Functions, 2026-11)."""
+SUPPORTED_PYTHON = tuple(PYTHON_ENDS)
+DEFAULT_PYTHON = "3.13"
 PUSH_AGAIN_VARIABLE = "ASSISTANT_PUSH_AGAIN"
 """Environment variable: if set, `up` pushes the package even if the state has it already. After a failed
 deployment the state has the previous package, but new instances may start from another one."""
@@ -98,11 +105,12 @@ def build_package(python_version: str, *, root: Path = PROJECT_ROOT, out: Path =
     return package
 
 
-def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> Package:
-    """Load a prebuilt zip, which a pipeline passes from one environment to the next.
+def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT) -> tuple[Package, str]:
+    """A prebuilt zip, which a pipeline passes from one environment to the next, and its Python version.
 
-    It is copied to GIVEN_FOLDER, so that the state does not contain a path of one machine. Raises
-    PackageError if it is not an unchanged zip of `build_package`, or was built for another Python.
+    That is `python_version` if its wheels work with every version. The zip is copied to GIVEN_FOLDER, so that
+    the state does not contain a path of one machine. Raises PackageError if it is not an unchanged zip of
+    `build_package`.
     """
     data = read_file(path)
     actual_hash = content_hash(io.BytesIO(data))
@@ -112,9 +120,10 @@ def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
     problems: list[str] = []
     if recorded_hash != actual_hash:
         problems.append(f"its content hash is {actual_hash}, and {HASH_FILE} in it says {recorded_hash}")
-    if other_versions := target_pythons(io.BytesIO(data)) - {python_version}:
-        versions = ", ".join(sorted(other_versions))
-        problems.append(f"it was built for Python {versions}, and pythonVersion is {python_version}")
+    built_for = target_pythons(io.BytesIO(data)) or {python_version}
+    if len(built_for) > 1 or not built_for <= PYTHON_ENDS.keys():
+        versions, supported = ", ".join(sorted(built_for)), ", ".join(SUPPORTED_PYTHON)
+        problems.append(f"it was built for Python {versions}, and must be for one of {supported}")
     if problems:
         raise PackageError(
             f"{path} ({PACKAGE_VARIABLE}) cannot be deployed: {'; '.join(problems)}. "
@@ -124,7 +133,8 @@ def load_prebuilt(path: Path, python_version: str, *, root: Path = PROJECT_ROOT)
     copy = root / GIVEN_FOLDER / f"{actual_hash}.zip"
     if not copy.is_file() or copy.read_bytes() != data:
         whole_file.write(copy, data)
-    return Package(_relative(copy, root), actual_hash, len(data))
+    (built_version,) = built_for
+    return Package(_relative(copy, root), actual_hash, len(data)), built_version
 
 
 def content_hash(package: Path | BinaryIO) -> str:

@@ -29,4 +29,4 @@ def syntax_problems(sources: dict[str, str]) -> list[tuple[str, int, str, str]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps([VERSION, syntax_problems(json.load(sys.stdin))]))
+    sys.stdout.write(json.dumps(syntax_problems(json.load(sys.stdin))))

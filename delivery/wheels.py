@@ -135,27 +135,39 @@ def wheels_of(requirements: Sequence[Requirement], python_version: str, cache: P
         if digest in cached
     }
     missing = [requirement for requirement in requirements if requirement not in wheels]
-    environment = _pip_environment() if missing else {}
-    problems: list[str] = []
     if missing:
-        sys.stderr.write(f"Downloading {len(missing)} packages of the function app (once; about a minute).\n")
-    for number, requirement in enumerate(missing):
+        sys.stderr.write(f"Downloading {len(missing)} packages of the function app (once).\n")
         try:
-            wheels[requirement] = _download(requirement, python_version, cache, environment)
-        except WheelError as error:
-            if error.general:
-                # The other downloads would fail too, each after several retries.
-                others = [other.specifier for other in missing[number + 1 :]]
-                problems.append(", ".join([*others, str(error)]))
-                break
-            problems.append(str(error))
+            wheels |= _download_all(missing, python_version, cache)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             fix = "Free space" if full else "Make it writable for this user"
             raise PackageError(f"{cache} cannot be written: {error.strerror}. {fix}.") from error
-    if problems:
-        raise PackageError("\n".join(problems))
     return [wheels[requirement] for requirement in requirements]
+
+
+def _download_all(
+    requirements: Sequence[Requirement], python_version: str, cache: Path
+) -> dict[Requirement, Path]:
+    """In one run of pip, or in one for each requirement, to report every problem. Raises PackageError."""
+    environment = _pip_environment()
+    wheels: dict[Requirement, Path] = {}
+    problems: list[str] = []
+    singles = [[requirement] for requirement in requirements]
+    for group in (requirements, *singles) if len(singles) > 1 else singles:
+        try:
+            wheels |= _download(group, python_version, cache, environment)
+        except WheelError as error:
+            if error.general:
+                # The other downloads would fail too, each after several retries.
+                others = [other.specifier for other in requirements[requirements.index(group[0]) + 1 :]]
+                problems.append(", ".join([*others, str(error)]))
+                break
+            if len(group) == 1:
+                problems.append(str(error))
+        if len(wheels) == len(requirements):
+            return wheels
+    raise PackageError("\n".join(problems))
 
 
 def failure_of(output: str, requirement: Requirement, python_version: str, cache: Path) -> WheelError:
@@ -213,13 +225,18 @@ def source_variables(config: str) -> dict[str, str]:
 
 
 def _download(
-    requirement: Requirement, python_version: str, cache: Path, environment: Mapping[str, str]
-) -> Path:
+    requirements: Sequence[Requirement], python_version: str, cache: Path, environment: Mapping[str, str]
+) -> dict[Requirement, Path]:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
         lock = Path(folder, "requirements.txt")
-        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(requirement.hashes))
-        lock.write_text(f"{requirement.specifier} {hashes}\n")
+        lines = (
+            " ".join(
+                [requirement.specifier, *(f"--hash=sha256:{digest}" for digest in sorted(requirement.hashes))]
+            )
+            for requirement in requirements
+        )
+        lock.write_text("\n".join(lines))
         version = python_version.replace(".", "")
         finished = subprocess.run(
             [
@@ -237,17 +254,22 @@ def _download(
             check=False,
         )
         output = f"{finished.stdout}\n{finished.stderr}"
-        wheels = list(Path(folder).glob("*.whl"))
-        if finished.returncode or len(wheels) != 1:
-            raise failure_of(output, requirement, python_version, cache)
-        if hashlib.sha256(read_file(wheels[0])).hexdigest() not in requirement.hashes:
-            raise WheelError(
-                f"{requirement.specifier}: {wheels[0].name} has a hash that {LOCK_FILE} does not list."
-            )
-        if notice := yanked(output, requirement):
+        digests = {
+            hashlib.sha256(read_file(wheel)).hexdigest(): wheel for wheel in Path(folder).glob("*.whl")
+        }
+        wheels = {
+            requirement: digests[digest]
+            for requirement in requirements
+            for digest in requirement.hashes & digests.keys()
+        }
+        if finished.returncode or len(wheels) != len(requirements):
+            raise failure_of(output, requirements[0], python_version, cache)
+        if notice := yanked(output, requirements[0]):
+            if len(requirements) > 1:
+                raise WheelError(notice)  # which of them it is, a run for each shows
             sys.stderr.write(f"{notice}\n")
         # A concurrent build may do the same: each writes the same bytes to the same file name.
-        return wheels[0].replace(cache / wheels[0].name)
+        return {requirement: wheel.replace(cache / wheel.name) for requirement, wheel in wheels.items()}
 
 
 def yanked(output: str, requirement: Requirement) -> str:

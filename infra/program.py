@@ -1,6 +1,7 @@
 """The Pulumi program of the stack: settings, components and exports."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
@@ -20,7 +21,7 @@ from infra.dynamic.purged_account import PurgedAccount
 from infra.dynamic.replacement_guard import guarded, replacement_guard
 from infra.names import names
 from infra.roles import Scope
-from infra.settings import read
+from infra.settings import python_warnings, read, today
 from infra.stacks import own_tags
 
 
@@ -29,10 +30,14 @@ def main() -> None:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     try:
         prebuilt = os.environ.get(PACKAGE_VARIABLE)
-        python_version = settings.host.python_version
-        package = load_prebuilt(Path(prebuilt), python_version) if prebuilt else build_package(python_version)
+        wanted = settings.host.python_version
+        package, python_version = (
+            load_prebuilt(Path(prebuilt), wanted) if prebuilt else (build_package(wanted), wanted)
+        )
     except PackageError as error:
         raise pulumi.RunError(str(error)) from error  # Pulumi prints it without a traceback
+    for warning in python_warnings(wanted, python_version, today()):
+        pulumi.warn(warning)
     subscription_id = authorization.get_client_config().subscription_id
     name = names(subscription_id, project, stack, settings.name_suffix, settings.model.location)
     tags = {**settings.tags, **own_tags(project, stack)}
@@ -75,7 +80,7 @@ def main() -> None:
     host = FunctionHost(
         "function-host",
         place=place,
-        host=settings.host,
+        host=replace(settings.host, python_version=python_version),
         identity=identity,
         storage=storage,
         app_settings=app_settings(
@@ -90,7 +95,7 @@ def main() -> None:
         site_host=host.site_host,
         package_path=package.path,
         package_hash=package.content_hash,
-        python_version=settings.host.python_version,
+        python_version=python_version,
         opts=pulumi.ResourceOptions(parent=host, depends_on=[*host.publishing, *roles.assignments]),
     )
     DeletionGuard("deletion-guard", protected=protect, opts=pulumi.ResourceOptions(depends_on=[code, *locks]))

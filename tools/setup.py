@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROJECT = Path(__file__).resolve().parent.parent
-# azure-functions 1.26 ends at 3.12; 3.10 has been out of support since October 2026.
-SUPPORTED = ((3, 11), (3, 12))
+SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))  # 3.10 has been out of support since October 2026.
 PYTHON_INPUTS = ("requirements-dev.txt",)
 POLICY_INPUTS = ("policy/requirements.txt",)
 STAMP = ".setup-digest"
@@ -56,10 +55,11 @@ def fail(text: str) -> NoReturn:
 def check_python() -> None:
     running = sys.version_info[:2]
     if running not in SUPPORTED:
-        wanted = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+        wanted = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         fail(
-            f"Python {running[0]}.{running[1]} at {sys.executable} is not supported: {wanted} is required.\n"
-            "Install one of them, then run: make setup PYTHON=python3.12"
+            f"Python {running[0]}.{running[1]} at {sys.executable} is not supported: "
+            f"one of {wanted} is required.\n"
+            "Install one of them, then run `make setup` again, or name it: make setup PYTHON=/PATH/TO/python3"
         )
 
 

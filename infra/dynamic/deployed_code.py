@@ -70,6 +70,15 @@ class DeployedCodeProvider(Provider):
         # resources are replaced too. The new site has the same id, and needs the code.
         if _news["site_id"] != _olds["site_id"]:
             return DiffResult(changes=True, replaces=["site_id"])
+        before, after = _olds.get("python_version"), _news["python_version"]
+        if before and before != after:
+            # Azure cannot change the Python version and the package in one step.
+            say(
+                f"The function app changes from Python {before} to {after} first, and gets the package for "
+                f"{after} after that. In between, usually for less than two minutes, it runs the package for "
+                f"{before}: if a compiled library fails to import, every request gets 404. If `up` fails in "
+                "between, run it again, or `python -m ops rollback`, which restores both."
+            )
         if os.environ.get(PUSH_AGAIN_VARIABLE):
             return DiffResult(changes=True)
         # A preview that updates the site does not know its hosts, which then stay as they are.

@@ -1,7 +1,7 @@
 """The stack's settings: declared once (declarations.py), read once, checked before the first resource."""
 
 from infra.settings.declarations import SETTINGS, HostSettings, LogSettings, ModelSettings, Settings
-from infra.settings.reading import parse, python_version_of, read
+from infra.settings.reading import parse, python_version_of, python_warnings, read, today
 from infra.settings.schema import InvalidSettingsError, Problem, app_settings_of
 
 __all__ = [
@@ -15,5 +15,7 @@ __all__ = [
     "app_settings_of",
     "parse",
     "python_version_of",
+    "python_warnings",
     "read",
+    "today",
 ]

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pulumi
 import yaml
 
-from delivery.package import DEFAULT_PYTHON, PROJECT_ROOT
+from delivery.package import DEFAULT_PYTHON, PACKAGE_VARIABLE, PROJECT_ROOT, PYTHON_ENDS
 from infra.settings.combinations import combined_problems
 from infra.settings.declarations import SETTINGS, Settings
 from infra.settings.schema import InvalidSettingsError, Problem, build, read_values
@@ -46,6 +46,23 @@ def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
     """
     project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     return read_stack_file(_stack_file(stack, root), project).config.get("pythonVersion", DEFAULT_PYTHON)
+
+
+def python_warnings(wanted: str, built_for: str, today: date) -> list[str]:
+    """Warnings about `pythonVersion` and the Python that the package was built for. Pure."""
+    warnings: list[str] = []
+    if built_for != wanted:
+        warnings.append(
+            f"The package of {PACKAGE_VARIABLE} was built for Python {built_for}, so the function app runs "
+            f"on it instead of on pythonVersion {wanted}."
+        )
+    end = PYTHON_ENDS[built_for]
+    if today + timedelta(days=365) >= end:
+        warnings.append(
+            f"Azure's support of Python {built_for} ends on {end}. To change to {DEFAULT_PYTHON}: "
+            f"pulumi config set pythonVersion {DEFAULT_PYTHON}"
+        )
+    return warnings
 
 
 def parse(

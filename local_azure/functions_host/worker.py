@@ -20,7 +20,9 @@ import struct
 import sys
 import threading
 import traceback
+import types
 import typing
+from collections.abc import Mapping
 
 HEADER = struct.Struct("!II")
 SCRIPT = "function_app"
@@ -44,8 +46,8 @@ class Datum:
         self.type = type
 
 
-class LoadError(Exception):
-    """A function does not match its bindings."""
+class FunctionLoadError(RuntimeError):
+    """A function does not match its bindings. The name and the messages are those of Azure's worker."""
 
 
 class Function(typing.NamedTuple):
@@ -53,10 +55,10 @@ class Function(typing.NamedTuple):
     handler: typing.Callable[..., typing.Any]
     bindings: list[Message]
     takes_context: bool
-
-    @property
-    def trigger(self) -> Message:
-        return next(binding for binding in self.bindings if binding["type"].lower().endswith("trigger"))
+    kinds: Mapping[str, str]
+    """Types of the bindings by their name; `generic`, which has no converter, for text or bytes."""
+    returns: bool
+    """It has a binding for a return value: `$return`, or one that azure.functions has no converter for."""
 
     @property
     def inputs(self) -> list[Message]:
@@ -108,7 +110,7 @@ class Worker:
             logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO
         )
         logger.addHandler(LogHandler(self))
-        self.send(self._index())
+        self.send(self.index())
         self._indexed = True
         asyncio.run(self._serve())
 
@@ -153,14 +155,17 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _index(self) -> Message:
+    def index(self) -> Message:
+        """Imports the app: its functions, or the error."""
         try:
             sys.path[:0] = [os.path.join(self._root, PACKAGES), self._root]  # noqa: PTH118 # as above
             if not os.path.isfile(os.path.join(self._root, SCRIPT + ".py")):  # noqa: PTH113, PTH118 # as above
-                raise LoadError(f"{SCRIPT}.py is missing at the root of the zip: there are no functions.")
+                raise FileNotFoundError(
+                    f"{SCRIPT}.py is missing at the root of the zip: there are no functions."
+                )
             self._library = importlib.import_module("azure.functions")
             functions = load_functions(importlib.import_module(SCRIPT), self._library)
-        except BaseException as error:  # noqa: BLE001 # the app's import may raise anything
+        except Exception as error:  # noqa: BLE001 # the app's import may raise anything
             trace = "".join(traceback.format_exception(error))
             return {"kind": "indexed", "functions": [], "error": describe(error), "traceback": trace}
         self._functions = {function.name: function for function in functions}
@@ -184,11 +189,15 @@ class Worker:
             }
             arguments = {**outs, **self._decode(function, message, body)}
             if function.takes_context:
-                arguments["context"] = make_context(self._library, message["id"], function.name, self._root)
+                arguments["context"] = make_context(self._library, message["id"], function)
             returned = await self._call(function, message["id"], arguments)
+            if returned is not None and not function.returns:
+                raise RuntimeError(
+                    f"function {function.name!r} without a $return binding returned a non-None value"
+                )
             response["outputs"], response["response"], content = self._encode(function, outs, returned)
             response["returned"] = self._encode_returned(function, returned)
-        except BaseException as error:  # noqa: BLE001 # a handler may raise anything, SystemExit too
+        except Exception as error:  # noqa: BLE001 # as in Azure's worker, which SystemExit ends
             response |= {
                 "ok": False,
                 "error": f"{type(error).__name__}: {error}",
@@ -214,7 +223,7 @@ class Worker:
     def _decode(self, function: Function, message: Message, body: bytes) -> Message:
         arguments: Message = {}
         for binding in function.inputs:
-            converter = self._library.get_binding_registry().get(binding["type"])
+            converter = self._library.get_binding_registry().get(function.kinds[binding["name"]])
             if binding["type"].lower() == "httptrigger":
                 datum = http_datum(message["http"], body)
             else:
@@ -233,13 +242,15 @@ class Worker:
         for binding in function.outputs:
             name = binding["name"]
             value = returned if name == "$return" else outs[name].get()
-            converter = self._library.get_binding_registry().get(binding["type"])
+            converter = self._library.get_binding_registry().get(function.kinds[name])
             if binding["type"].lower() == "http":
                 if name == "$return" or value is not None:
                     response, content = encode_http(converter, value)
             elif value is not None:
                 datum = (
-                    generic_datum(value) if converter is None else converter.encode(value, expected_type=None)
+                    generic_datum(value, function.kinds[name])
+                    if converter is None
+                    else converter.encode(value, expected_type=None)
                 )
                 outputs[name] = {"type": datum.type, "value": datum.value}
                 if datum.type == "bytes":
@@ -247,9 +258,9 @@ class Worker:
         return outputs, response, content
 
     def _encode_returned(self, function: Function, returned: typing.Any) -> Message | None:
-        """The return value goes to the trigger's extension if there is no converter, as for a skill."""
-        kind = function.trigger["type"]
-        return None if self._library.get_binding_registry().get(kind) is not None else encode_return(returned)
+        """The return value goes to the trigger's extension if there is no `$return`, as for a skill."""
+        outputs = [binding["name"] for binding in function.outputs]
+        return None if "$return" in outputs else encode_return(returned, function.bindings[-1]["type"])
 
 
 class LogHandler(logging.Handler):
@@ -268,29 +279,27 @@ class LogHandler(logging.Handler):
 
 def describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, ModuleNotFoundError):
-        text += (
-            ". Cannot find module. Please check the requirements.txt file for the missing module. For more "
-            "info, please refer the troubleshooting guide: https://aka.ms/functions-modulenotfound"
+    if isinstance(error, ImportError):
+        text = (
+            f"{text.rstrip('.')}. Cannot find module. Please check the requirements.txt file for the missing "
+            "module. For more info, please refer the troubleshooting guide: "
+            f"https://aka.ms/functions-modulenotfound. Current sys.path: {' '.join(sys.path)}"
         )
     return text
 
 
 def load_functions(module: typing.Any, library: typing.Any) -> list[Function]:
-    """The functions of the module's FunctionApp. Raises LoadError and the errors of azure.functions."""
+    """The functions of the module's FunctionApp. Raises FunctionLoadError and what azure.functions raises."""
     names: Message = module.__dict__
     apps: list[typing.Any] = [
         value for value in names.values() if isinstance(value, library.FunctionRegister)
     ]
-    if len(apps) != 1:
-        raise LoadError(
-            f"{'More than one' if apps else 'Could not find a'} top level function app instance "
-            f"in {SCRIPT}.py; there must be exactly one FunctionApp."
-        )
-    functions = [_function(function, library) for function in apps[0].get_functions()]
-    if not functions:
-        raise LoadError(f"The FunctionApp in {SCRIPT}.py has no functions.")
-    return functions
+    if not apps:
+        raise ValueError(f"Could not find top level function app instances in {SCRIPT}.py.")
+    if len(apps) > 1:
+        name = type(apps[0]).__name__
+        raise ValueError(f"More than one {name} or other top level function app instances are defined.")
+    return [_function(function, library) for function in apps[0].get_functions()]
 
 
 def _function(source: typing.Any, library: typing.Any) -> Function:
@@ -299,54 +308,102 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
     bindings: list[Message] = [json.loads(text) for text in source.get_raw_bindings()]
     bound = {binding["name"]: binding for binding in bindings if binding["name"] != "$return"}
     parameters = dict(inspect.signature(handler).parameters)
+    annotations = typing.get_type_hints(handler)
     takes_context = "context" in parameters and "context" not in bound
     if takes_context:
         del parameters["context"]
-    problem = None
-    if missing := set(bound) - set(parameters):
-        problem = f"the following parameters are declared in bindings but not in Python: {sorted(missing)}"
+    annotation = annotations.get("context")
+    if takes_context and annotation and getattr(annotation, "__name__", None) != "Context":
+        problem = (
+            f'the "context" parameter is expected to be of type azure.functions.Context, got "{annotation!r}"'
+        )
     elif unbound := set(parameters) - set(bound):
         problem = (
-            f"the following parameters are declared in Python but not in the function definition: "
-            f"{sorted(unbound)}"
+            "the following parameters are declared in Python but not in the function definition "
+            f"(function.json or function decorators):  {unbound!r}"
+        )
+    elif missing := set(bound) - set(parameters):
+        problem = (
+            "Extra parameters in binding definition — the following parameters are declared as bindings but "
+            f"are not present in Python: {missing!r}"
         )
     else:
-        annotations = typing.get_type_hints(handler)
-        problems = (
+        problems = [
             _annotation_problem(annotations[parameter], bound[parameter], library)
             for parameter in parameters
             if parameter in annotations
-        )
+        ]
+        returned = next((binding["type"] for binding in bindings if binding["name"] == "$return"), None)
+        if returned and "return" in annotations:
+            problems.append(_return_problem(annotations["return"], returned, library))
         problem = next(filter(None, problems), None)
     if problem:
-        raise LoadError(f"cannot load the {name} function: {problem}")
-    return Function(name, handler, bindings, takes_context)
+        raise FunctionLoadError(f"cannot load the {name} function: {problem}")
+    returns = any(
+        binding["name"] == "$return" or _has_implicit_output(binding["type"], library) for binding in bindings
+    )
+    kinds = {
+        binding["name"]: _kind(annotations.get(binding["name"]), binding, library) for binding in bindings
+    }
+    return Function(name, handler, bindings, takes_context, kinds, returns)
+
+
+def _has_implicit_output(kind: str, library: typing.Any) -> bool:
+    converter = library.get_binding_registry().get(kind)
+    return converter is None or getattr(converter, "has_implicit_output", lambda: False)()
+
+
+def _kind(annotation: typing.Any, binding: Message, library: typing.Any) -> str:
+    if typing.get_origin(annotation) is library.Out:
+        (annotation,) = typing.get_args(annotation)
+    is_plain = annotation in (str, bytes) and not _has_implicit_output(binding["type"], library)
+    return "generic" if is_plain else binding["type"]
 
 
 def _annotation_problem(annotation: typing.Any, binding: Message, library: typing.Any) -> str | None:
-    parameter, kind = binding["name"], binding["type"]
+    parameter = binding["name"]
     is_out = (typing.get_origin(annotation) or annotation) is library.Out
-    if is_out != (binding["direction"].upper() == "OUT"):
-        return (
-            f"binding {parameter} is declared to have the {binding['direction'].lower()!r} direction, but "
-            f"its annotation in Python is {'' if is_out else 'not '}a subclass of azure.functions.Out"
-        )
+    declared = annotation
     if is_out:
-        return None
+        if len(typing.get_args(annotation)) != 1:
+            return f"binding {parameter} has invalid Out annotation {annotation!r}"
+        (annotation,) = typing.get_args(annotation)
     if not isinstance(annotation, type):
-        return f"binding {parameter} has invalid non-type annotation {annotation!r}"
-    converter = library.get_binding_registry().get(kind)
-    fits = (
-        issubclass(annotation, (str, bytes))
-        if converter is None
-        else converter.check_input_type_annotation(annotation)
-    )
-    if fits:
+        return f"binding {parameter} has invalid non-type annotation {declared!r}"
+    if binding["direction"] == "OUT" and not is_out:
+        return (
+            f'binding {parameter} is declared to have the "out" direction, but its annotation in Python is '
+            "not a subclass of azure.functions.Out"
+        )
+    if binding["direction"] != "OUT" and is_out:
+        return (
+            f'binding {parameter} is declared to have the "in" direction in the binding decorator, but its '
+            "annotation is azure.functions.Out in Python"
+        )
+    if _fits(annotation, _kind(annotation, binding, library), library, is_output=is_out):
         return None
     return (
-        f'type of {parameter} binding in function.json "{kind}" does not match its Python annotation '
-        f'"{annotation.__name__}"'
+        f'binding type "{parameter!r}" and dataType "{binding["type"]}" in the binding decorator do not '
+        f"match the corresponding function parameter's Python type annotation {annotation.__name__}"
     )
+
+
+def _return_problem(annotation: typing.Any, kind: str, library: typing.Any) -> str | None:
+    if typing.get_origin(annotation) is library.Out:
+        return "return annotation should not be azure.functions.Out"
+    if not isinstance(annotation, type):
+        return f"has invalid non-type return annotation {annotation!r}"
+    if _fits(annotation, kind, library, is_output=True):
+        return None
+    return f'Python return annotation "{annotation.__name__}" does not match binding type "{kind}"'
+
+
+def _fits(annotation: typing.Any, kind: str, library: typing.Any, *, is_output: bool) -> bool:
+    converter = library.get_binding_registry().get(kind)
+    if converter is None:
+        return issubclass(annotation, (str, bytes, bytearray) if is_output else (str, bytes))
+    check = converter.check_output_type_annotation if is_output else converter.check_input_type_annotation
+    return check(annotation)
 
 
 def http_datum(http: Message, body: bytes) -> Datum:
@@ -356,24 +413,31 @@ def http_datum(http: Message, body: bytes) -> Datum:
     return Datum({**value, "body": Datum(body, "bytes")}, "http")
 
 
-def generic_datum(value: typing.Any) -> Datum:
-    """Encodes the output of a binding type that azure.functions has no converter for."""
+def generic_datum(value: typing.Any, kind: str) -> Datum:
+    """Encodes the value of an output binding of a type that azure.functions has no converter for."""
     if isinstance(value, str):
         return Datum(value, "string")
     if isinstance(value, (bytes, bytearray)):
         return Datum(bytes(value), "bytes")
     if isinstance(value, (dict, list)):
         return Datum(json.dumps(value), "json")
-    raise TypeError(f'unable to encode outgoing TypedData: unsupported Python type "{type(value).__name__}"')
+    if isinstance(value, (int, float)):
+        # Azure's worker tests for int before bool. It sends a number, which the host writes as JSON.
+        return Datum(json.dumps(int(value) if isinstance(value, int) else value), "json")
+    raise _unsupported(value, kind)
 
 
-def encode_return(value: typing.Any) -> Message | None:
+def _unsupported(value: typing.Any, kind: str) -> TypeError:
+    name = type(value).__name__
+    return TypeError(
+        f'unable to encode outgoing TypedData: unsupported type "{kind}" for Python type "{name}"'
+    )
+
+
+def encode_return(value: typing.Any, kind: str) -> Message | None:
     if value is None:
         return None
-    if isinstance(value, (int, float)):
-        # Azure's worker tests for int before bool.
-        return {"type": "json", "value": json.dumps(int(value) if isinstance(value, int) else value)}
-    datum = generic_datum(value)
+    datum = generic_datum(value, kind)
     if datum.type == "bytes":
         return {"type": "string", "value": base64.b64encode(datum.value).decode()}
     return {"type": datum.type, "value": datum.value}
@@ -383,10 +447,7 @@ def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, byte
     try:
         datum = converter.encode(value, expected_type=None)
     except NotImplementedError:
-        raise TypeError(
-            f'unable to encode outgoing TypedData: unsupported type "{converter}" for Python type '
-            f'"{type(value).__name__}"'
-        ) from None
+        raise _unsupported(value, "http") from None
     if datum.type == "string":
         return {"type": "string"}, datum.value.encode("utf-8")
     http = datum.value
@@ -413,14 +474,14 @@ def make_out(library: typing.Any) -> typing.Any:
     return Out()
 
 
-def make_context(library: typing.Any, invocation_id: str, function_name: str, directory: str) -> typing.Any:
+def make_context(library: typing.Any, invocation_id: str, function: Function) -> typing.Any:
     values = {
         "invocation_id": invocation_id,
-        "function_name": function_name,
-        "function_directory": directory,
+        "function_name": function.name,
+        "function_directory": os.path.dirname(inspect.getfile(function.handler)),  # noqa: PTH120 # as above
         "thread_local_storage": _thread,
-        "trace_context": None,
-        "retry_context": None,
+        "trace_context": types.SimpleNamespace(trace_parent="", trace_state="", attributes={}),
+        "retry_context": types.SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
     }
     return type("Context", (library.Context,), values)()
 

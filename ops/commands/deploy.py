@@ -78,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
         package = archive.fetch(package_hash, PACKAGES)
     else:
         package, package_hash = package_of(arguments.package, stack)
-    releasing.refuse_other_python(package, package_hash, stack)
     history = releases.history()
     commit = arguments.commit or releasing.commit_of(history, package_hash)
     previous = previous_good_release(history, package_hash)

@@ -31,7 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     _print_history(history, running)
     target = target_of(history, arguments.to, running, arguments.stack)
     package = releases.archive.fetch(target.package_hash, PACKAGES)
-    releasing.refuse_other_python(package, target.package_hash, arguments.stack)
     if arguments.dry_run:
         say(f"would deploy package {target.package_hash} (commit {target.commit or 'unknown'}) again")
         return Code.DONE

@@ -3,10 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from delivery.package import target_pythons
-from infra.settings import python_version_of
 from ops.azure import Azure
 from ops.engine import Pulumi, environments
 from ops.git import head_commit
@@ -74,20 +71,6 @@ def commit_of(history: list[Release], package_hash: str, environment: Mapping[st
     """The commit of a package in the stack's list, or else the current commit; empty if neither is known."""
     known = next((release.commit for release in history if release.package_hash == package_hash), "")
     return known or environment.get("GITHUB_SHA", "") or head_commit()
-
-
-def refuse_other_python(package: Path, package_hash: str, stack: str) -> None:
-    """Raises OpsError where the stack's Python is another than the package's: before anything is changed."""
-    wanted, made = python_version_of(stack), target_pythons(package)
-    if made - {wanted}:
-        version = ", ".join(sorted(made))
-        raise OpsError(
-            f"package {package_hash} was made for Python {version}, and pythonVersion of stack {stack} is "
-            f"{wanted}: nothing was changed. To use this package: "
-            f"{as_typed(f'pulumi config set pythonVersion {version} --stack {stack}')}. "
-            f"To build one for {wanted}: python -m infra.package --stack {stack} --out FILE, "
-            f"{as_typed(f'python -m ops deploy --stack {stack} --package FILE')}"
-        )
 
 
 def refuse_data_loss(lost: list[str], allowed: frozenset[str]) -> None:

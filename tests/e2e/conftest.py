@@ -2,7 +2,8 @@
 
 A real stack where `E2E_ASSISTANTS_URL` is set (with `E2E_FUNCTION_KEY` and
 `E2E_TABLE_ENDPOINT`; rows are then read by whoever signs in by ARM_*, or by
-DefaultAzureCredential without these), else a local Azure of their own.
+DefaultAzureCredential without these), else a local Azure of their own, whose app runs on the Python of
+`E2E_PYTHON`.
 """
 
 import json
@@ -18,6 +19,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableClient
 from azure.identity import DefaultAzureCredential
 
+from delivery.package import DEFAULT_PYTHON
 from ops.azure import Azure
 from tests.workspace import Answer, RunnerWorkspace, Workspace, send, workspace
 from tools.pulumi.cli import find
@@ -66,6 +68,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         stack = clone if find(os.environ) else RunnerWorkspace(clone.root, clone.environment)
         # So many requests and tokens that no test is refused for another one.
         stack.config("modelCapacity", 5000)
+        stack.config("pythonVersion", os.environ.get("E2E_PYTHON", DEFAULT_PYTHON))
         stack.up()
         yield stack
 

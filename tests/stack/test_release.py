@@ -75,6 +75,11 @@ class Releases:
         answer = self.stack.request("GET", f"{outputs['functionAppUrl']}/api/health")
         return str(answer.json()["package"])
 
+    def python(self) -> str:
+        """The Python version that the site is set to."""
+        (site,) = (each for each in self.stack.arm()["resources"] if each["type"] == "Microsoft.Web/sites")
+        return site["properties"]["functionAppConfig"]["runtime"]["version"]
+
     def results(self) -> list[str]:
         """Of the stack's list, newest first."""
         path = self.stack.root / ".build" / "archive" / "releases" / "assistant" / f"{STACK}.json"
@@ -83,9 +88,10 @@ class Releases:
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
-    """With one good release, `first`."""
+    """With one good release, `first`, on Python 3.12."""
     with workspace(tmp_path_factory.mktemp("release")) as clone:
         releases = Releases(clone)
+        clone.config("pythonVersion", "3.12")
         releases.code("first")
         output = releases.run("deploy")
         assert "a rollback is not possible" in output
@@ -135,16 +141,24 @@ def test_code_that_cannot_run_gives_way_to_the_one_before(releases: Releases, fi
 def test_a_rollback_goes_back_stays_when_the_stack_is_mended_and_the_next_deploy_goes_forward_again(
     releases: Releases, first: str
 ) -> None:
+    """Also over a change of the app's Python, and with the conversations."""
+    assert releases.stack.put("kept").status == 202
     releases.code("second")
+    releases.stack.config("pythonVersion", "3.13")
+    preview = releases.stack.pulumi("preview").stdout
+    assert "from Python 3.12 to 3.13 first" in preview
     releases.run("deploy")
     second = releases.runs()
-    assert second != first
+    assert (second != first, releases.python()) == (True, "3.13")
 
     assert first in releases.run("rollback", "--dry-run")
     assert releases.runs() == second
 
-    releases.run("rollback")
-    assert releases.runs() == first
+    told = releases.run("rollback")
+    assert "built for Python 3.12, so the function app runs on it instead of on pythonVersion 3.13" in told
+    assert (releases.runs(), releases.python()) == (first, "3.12")
+    assert "kept" in releases.stack.run("rows", "ChatState").stdout
+    releases.stack.config("pythonVersion", "3.12")
     assert "no good release to roll back to" in releases.run("rollback", code=1)
     assert releases.runs() == first
 

@@ -85,7 +85,7 @@ def write_app(folder: Path, function_app: str) -> Path:
     return folder
 
 
-def package(files: Mapping[str, str], *, with_libraries: bool = True) -> bytes:
+def package(files: Mapping[str, str | bytes], *, with_libraries: bool = True) -> bytes:
     """A zip with the files and the libraries."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -296,7 +296,7 @@ class TestSite:
         wait_for(lambda: self.scm(target).json()["complete"], f"end of {target}", DEADLINE)
         return self.scm(target).json()
 
-    def deploy(self, files: Mapping[str, str]) -> dict[str, Any]:
+    def deploy(self, files: Mapping[str, str | bytes]) -> dict[str, Any]:
         return self.outcome(self.publish(package({"host.json": host_json(), **files})))
 
     def start(self, function_app: str, **files: str) -> "TestSite":

@@ -3,6 +3,7 @@
 import io
 import shutil
 import sys
+import sysconfig
 import threading
 import uuid
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import markupsafe
 import psutil
 import pytest
 from azure.storage.blob import ContainerClient
@@ -28,6 +30,7 @@ from local_azure.tests.functions_host.harness import (
     package,
     until,
 )
+from tools.interpreters import find_interpreter
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 WEBSITE_CONTRIBUTOR = "de139f84-1756-47ae-9be6-808fbbe84772"
@@ -379,5 +382,37 @@ def test_a_python_that_is_not_there_is_replaced_with_a_notice(site: TestSite) ->
     for text in (notice, outcome["status_text"], broken["status_text"]):
         assert "uv python install 3.99" in text
     assert notice in site.log
+    site.python = ""
+    site.configure()
+
+
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHER = next((v for v in ("3.11", "3.12", "3.13", "3.14") if v != OWN and find_interpreter(v)), None)
+
+
+@pytest.mark.skipif(OTHER is None, reason="the machine has one version of Python only")
+def test_a_compiled_package_fails_on_another_python_until_the_new_package_is_there(
+    site: TestSite,
+) -> None:
+    """As on Azure after a change of the site's version, which rebuilds nothing."""
+    folder = ".python_packages/lib/site-packages"
+    library = Path(markupsafe.__file__).with_name(f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}")
+    tag = OWN.replace(".", "")
+    compiled: dict[str, str | bytes] = {
+        f"{folder}/markupsafe/{library.name}": library.read_bytes(),
+        f"{folder}/markupsafe-3.dist-info/WHEEL": f"Tag: cp{tag}-cp{tag}-any\n",
+    }
+    source = f"from markupsafe import _speedups\n{app('compiled')}"
+    assert site.deploy({"function_app.py": source, **compiled})["status"] == 4
+    assert version(site) == "compiled"
+    site.python = str(OTHER)
+    site.configure()
+    assert site.send("GET", "/api/version").status == 404
+    assert "cannot import name '_speedups'" in str(site.host_status["errors"])
+    assert site.host_status["notices"] == [
+        f"Not compiled for Python {OTHER}, and may fail to import: markupsafe 3."
+    ]
+    assert site.deploy(code("for the other"))["status"] == 4
+    assert version(site) == "for the other"
     site.python = ""
     site.configure()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from delivery.package import (
+    DEFAULT_PYTHON,
     HASH_FILE,
     PROJECT_ROOT,
     Package,
@@ -20,6 +21,7 @@ from delivery.package import (
     zip_bytes,
 )
 from tests.unit.delivery.sample_project import OWN_PYTHON, WHEEL, WHEEL_FILES, cache, project, write
+from tools.interpreters import find_interpreter
 
 DEMO = zip_bytes(WHEEL_FILES)
 MISSING = {WHEEL: DEMO, "other-2.0-py3-none-any.whl": b"x"}
@@ -167,12 +169,18 @@ def test_importing_the_packager_imports_no_sdk() -> None:
 # The real app. Its wheels come from the project's own cache, which `make` fills; only this fixture downloads.
 
 
+@pytest.fixture(scope="session", params=["3.12", DEFAULT_PYTHON])
+def python_version(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def real() -> Package:
-    return build_package("3.12", out=Path(".build/test/function_app.zip"))
+def real(python_version: str) -> Package:
+    return build_package(python_version, out=Path(f".build/test/python{python_version}.zip"))
 
 
-def test_the_package_runs_from_nothing_but_itself(real: Package, tmp_path: Path) -> None:
+def test_the_package_runs_from_nothing_but_itself(real: Package, python_version: str, tmp_path: Path) -> None:
+    interpreter = find_interpreter(python_version) or pytest.skip(f"there is no Python {python_version}")
     with zipfile.ZipFile(PROJECT_ROOT / real.path) as archive:
         archive.extractall(tmp_path)
     code = (
@@ -182,7 +190,7 @@ def test_the_package_runs_from_nothing_but_itself(real: Package, tmp_path: Path)
         "print(health(f.HttpRequest('GET', '/', body=b'')).get_body().decode());"
         "print(f.__file__)"
     )
-    output = subprocess.check_output([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, text=True)
+    output = subprocess.check_output([interpreter, "-I", "-S", "-c", code], cwd=tmp_path, text=True)
     health, library = output.splitlines()
     assert json.loads(health) == {"status": "ok", "package": real.content_hash}
     assert Path(library).is_relative_to(tmp_path / ".python_packages")
@@ -198,9 +206,11 @@ def test_the_package_has_nothing_private_or_stale(real: Package) -> None:
     assert stale + private == []
 
 
-def test_the_command_prints_path_hash_size_and_files(real: Package, tmp_path: Path) -> None:
+def test_the_command_prints_path_hash_size_and_files(
+    real: Package, python_version: str, tmp_path: Path
+) -> None:
     out = tmp_path / "app.zip"
-    command = [sys.executable, "-m", "infra.package", "--python", "3.12", "--out", str(out)]
+    command = [sys.executable, "-m", "infra.package", "--python", python_version, "--out", str(out)]
     output = subprocess.check_output(command, cwd=PROJECT_ROOT, text=True)
     assert str(out) in output
     assert real.content_hash in output

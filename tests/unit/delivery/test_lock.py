@@ -15,9 +15,9 @@ HASH = f"--hash=sha256:{'0' * 64}"
     ("marker", "versions"),
     [
         ("python_full_version < '3.13'", {"3.11", "3.12"}),
-        ("python_version >= '3.13'", set[str]()),
+        ("python_version >= '3.13'", {"3.13", "3.14"}),
         ("python_version == '3.12'", {"3.12"}),
-        ("python_full_version != '3.12.*'", {"3.11"}),
+        ("python_full_version != '3.12.*'", {"3.11", "3.13", "3.14"}),
         ("python_version > '3.9' and python_version < '3.12'", {"3.11"}),
         ("sys_platform == 'win32' or python_version == '3.11'", {"3.11"}),
         ("sys_platform == 'linux' and platform_machine == 'x86_64'", set(SUPPORTED_PYTHON)),
@@ -27,7 +27,7 @@ HASH = f"--hash=sha256:{'0' * 64}"
         ("platform_release != '' or platform_version != ''", set[str]()),
         ("sys_platform ~= '1.0'", None),
         ("__import__('os').system('true') == 0", None),
-        ("python_version ~= '3.11'", {"3.11", "3.12"}),
+        ("python_version ~= '3.12'", {"3.12", "3.13", "3.14"}),
     ],
 )
 def test_markers_are_evaluated_for_the_packaged_python(marker: str, versions: set[str] | None) -> None:
@@ -58,9 +58,12 @@ def test_a_lock_line_without_a_pinned_requirement_is_refused(line: str, message:
 @pytest.mark.parametrize("python_version", SUPPORTED_PYTHON)
 def test_the_lock_is_for_every_supported_python(python_version: str) -> None:
     lock = (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
-    pinned = [requirement.specifier.partition("==")[0] for requirement in parse_lock(lock, python_version)]
+    pinned = dict(requirement.specifier.split("==") for requirement in parse_lock(lock, python_version))
     # What the app imports, and one library with code for one Python version only.
-    assert {"azure-functions", "azure-data-tables", "markupsafe"} <= set(pinned)
+    assert {"azure-functions", "azure-data-tables", "markupsafe"} <= pinned.keys()
+    before_3_13 = python_version in ("3.11", "3.12")
+    assert pinned["azure-functions"][0] == ("1" if before_3_13 else "2")
+    assert ("azure-functions-runtime" in pinned) is not before_3_13
 
 
 def test_the_lock_names_no_registry() -> None:

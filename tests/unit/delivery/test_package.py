@@ -132,7 +132,7 @@ def test_a_damaged_package_is_built_again(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_python_that_is_not_supported_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match=r"'2.7'.*3.11, 3.12"):
+    with pytest.raises(PackageError, match=r"'2.7'.*3.11, 3.12, 3.13, 3.14"):
         build_package("2.7", root=project(tmp_path))
 
 
@@ -226,7 +226,8 @@ def prebuilt(folder: Path, **entries: bytes) -> Path:
 
 def test_a_prebuilt_package_is_copied_unchanged_to_a_file_named_by_its_hash(tmp_path: Path) -> None:
     path = prebuilt(tmp_path)
-    loaded = load_prebuilt(path, "3.12", root=tmp_path)
+    loaded, python_version = load_prebuilt(path, "3.12", root=tmp_path)
+    assert python_version == "3.12"
     assert loaded.content_hash == content_hash(path)
     assert loaded.path == f".build/packages/{loaded.content_hash}.zip"
     assert (tmp_path / loaded.path).read_bytes() == path.read_bytes()
@@ -246,12 +247,21 @@ def test_a_prebuilt_package_that_was_changed_is_refused(tmp_path: Path, recorded
         load_prebuilt(path, "3.12", root=tmp_path)
 
 
-def test_a_prebuilt_package_for_another_python_is_refused(tmp_path: Path) -> None:
-    tag = b"Wheel-Version: 1.0\nTag: cp311-cp311-manylinux2014_x86_64\n"
-    path = prebuilt(tmp_path, **{"p/m.dist-info/WHEEL": tag})
-    with pytest.raises(PackageError, match=r"built for Python 3.11, and pythonVersion is 3.12"):
-        load_prebuilt(path, "3.12", root=tmp_path)
-    assert load_prebuilt(path, "3.11", root=tmp_path)
+def for_pythons(folder: Path, *minors: int) -> Path:
+    tags = (f"Tag: cp3{minor}-cp3{minor}-manylinux2014_x86_64\n" for minor in minors)
+    return prebuilt(folder, **{f"p{tag[7:10]}.dist-info/WHEEL": tag.encode() for tag in tags})
+
+
+def test_a_prebuilt_package_decides_about_the_python_that_it_runs_on(tmp_path: Path) -> None:
+    assert load_prebuilt(for_pythons(tmp_path, 11), "3.12", root=tmp_path)[1] == "3.11"
+
+
+@pytest.mark.parametrize("minors", [(10,), (11, 12)])
+def test_a_prebuilt_package_for_no_supported_python_is_refused(
+    tmp_path: Path, minors: tuple[int, ...]
+) -> None:
+    with pytest.raises(PackageError, match=r"was built for Python 3.1.*, and must be for one of 3.11, 3.12"):
+        load_prebuilt(for_pythons(tmp_path, *minors), "3.12", root=tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"no zip"])

@@ -79,6 +79,13 @@ def test_a_new_package_updates_and_a_new_site_replaces(
     assert (diff.changes, diff.replaces) == (changes, replaces)
 
 
+def test_a_preview_says_what_a_change_of_the_python_version_means(capsys: pytest.CaptureFixture[str]) -> None:
+    provider().diff(SITE_ID, INPUTS, {**INPUTS, "python_version": "3.13"})
+    message = capsys.readouterr().err
+    assert "from Python 3.12 to 3.13 first" in message
+    assert "run it again, or `python -m ops rollback`" in message
+
+
 def test_the_same_package_is_pushed_again_if_the_variable_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISTANT_PUSH_AGAIN", "1")
     assert provider().diff(SITE_ID, INPUTS, INPUTS).changes

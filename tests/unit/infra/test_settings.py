@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pulumi.runtime import set_all_config
 
-from infra.settings import SETTINGS, InvalidSettingsError, Problem, Settings, parse, reading
+from infra.settings import SETTINGS, InvalidSettingsError, Problem, Settings, parse, python_warnings, reading
 from infra.settings.models import CHAT_MODELS, ChatModel
 from infra.settings.regions import MODEL_REGIONS, REGIONS
 from infra.settings.rules import OWN_TAGS
@@ -78,7 +78,7 @@ RANGES = {
 }
 CHOICES: dict[str, tuple[object, ...]] = {
     "instanceMemoryMB": (512, 2048, 4096),
-    "pythonVersion": ("3.11", "3.12"),
+    "pythonVersion": ("3.11", "3.14"),
     "httpAuthLevel": ("function", "anonymous"),
     "logRetentionDays": (30, 60, 90, 120, 180, 270, 365, 550, 730),
     "modelSku": ("GlobalStandard", "DataZoneStandard"),
@@ -127,7 +127,7 @@ REFUSED: list[tuple[str, str, list[object]]] = [
     ),
     ("modelIsReasoning", "must be true for gpt-5.4-mini", [False]),
     ("modelIsReasoning", "true or false", ["yes"]),
-    ("pythonVersion", "must be one of 3.11, 3.12", ["3.10", "3.13"]),
+    ("pythonVersion", "must be one of 3.11, 3.12, 3.13, 3.14", ["3.10", "3.15"]),
     ("instanceMemoryMB", "must be one of 512, 2048, 4096", [1024]),
     ("alwaysReady", "map of scale group", ["http"]),
     ("alwaysReady", "lower case", [{"HTTP": 1}]),
@@ -425,3 +425,21 @@ def test_an_unknown_key_is_reported_although_only_the_language_host_has_it(
     with pytest.raises(InvalidSettingsError) as raised:
         reading.read()
     assert [problem.key for problem in raised.value.problems] == ["lokation"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "built_for", "today", "warnings"),
+    [
+        ("3.13", "3.13", date(2026, 12, 1), []),
+        ("3.11", "3.11", date(2026, 10, 30), []),
+        ("3.11", "3.11", date(2026, 10, 31), ["3.11 ends on 2027-10-31.*pythonVersion 3.13"]),
+        ("3.13", "3.12", date(2026, 12, 1), ["runs on it instead of on pythonVersion 3.13"]),
+        ("3.13", "3.11", date(2026, 12, 1), ["built for Python 3.11", "support of Python 3.11"]),
+    ],
+)
+def test_a_python_near_its_end_or_unlike_the_setting_is_a_warning(
+    wanted: str, built_for: str, today: date, warnings: list[str]
+) -> None:
+    actual = python_warnings(wanted, built_for, today)
+    assert len(actual) == len(warnings)
+    assert all(re.search(pattern, text) for pattern, text in zip(warnings, actual, strict=True))

@@ -390,13 +390,16 @@ def test_the_exports_are_exactly_these(run_stack: RunStack) -> None:
 def test_a_prebuilt_package_is_deployed_if_the_variable_names_one(
     run_stack: RunStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(path: Path, python_version: str) -> Package:
-        return Package(f"copy of {path} for {python_version}", "f" * 64, 1)
+    def load(path: Path, _python_version: str) -> tuple[Package, str]:
+        return Package(f"copy of {path}", "f" * 64, 1), "3.12"
 
     monkeypatch.setattr(program, "load_prebuilt", load)
     monkeypatch.setenv("ASSISTANT_PACKAGE", "given.zip")
-    code = run_stack()["deployed-code"].inputs
-    assert (code["package_path"], code["package_hash"]) == ("copy of given.zip for 3.12", "f" * 64)
+    run = run_stack({"pythonVersion": "3.13"})
+    code = run["deployed-code"].inputs
+    assert (code["package_path"], code["package_hash"]) == ("copy of given.zip", "f" * 64)
+    runtime = run["function-app"].inputs["functionAppConfig"]["runtime"]
+    assert (code["python_version"], runtime["version"]) == ("3.12", "3.12")
 
 
 def test_a_package_that_cannot_be_built_is_an_error_without_a_traceback(

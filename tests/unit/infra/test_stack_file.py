@@ -100,10 +100,10 @@ SETS_3_11 = 'config:\n  assistant:pythonVersion: "3.11"\n'
         ("dev", "Pulumi.dev.yaml", f"\ufeff{SETS_3_11}", "3.11"),
         ("dev", "Pulumi.dev.yaml", SETS_3_11.replace('"', ""), "3.11"),
         ("pr-7", "Pulumi.pr.yaml", SETS_3_11, "3.11"),
-        ("pr-7", "Pulumi.pr-7.yaml", SETS_3_11, "3.12"),
-        ("dev", "Pulumi.dev.yaml", "encryptionsalt: v1:x\n", "3.12"),
-        ("dev", "Pulumi.dev.yaml", "", "3.12"),
-        ("dev", "Pulumi.prod.yaml", SETS_3_11, "3.12"),
+        ("pr-7", "Pulumi.pr-7.yaml", SETS_3_11, "3.13"),
+        ("dev", "Pulumi.dev.yaml", "encryptionsalt: v1:x\n", "3.13"),
+        ("dev", "Pulumi.dev.yaml", "", "3.13"),
+        ("dev", "Pulumi.prod.yaml", SETS_3_11, "3.13"),
     ],
 )
 def test_a_package_is_built_for_the_python_of_the_stacks_file(

@@ -1,23 +1,38 @@
 """What `make setup` checks before it installs anything: it runs on whatever Python the machine has."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from delivery.package import SUPPORTED_PYTHON
 from tools import setup
 
 PROJECT = setup.PROJECT
 
 
-@pytest.mark.parametrize("version", [(3, 10), (3, 13), (2, 7)])
+@pytest.mark.parametrize("version", [(3, 10), (3, 15), (2, 7)])
 def test_an_unsupported_python_is_named_with_the_command_that_helps(
     version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setup.sys, "version_info", (*version, 0))
 
-    with pytest.raises(SystemExit, match=rf"Python {version[0]}\.{version[1]} at (.|\n)* make setup PYTHON="):
+    named = rf"Python {version[0]}\.{version[1]} at .* one of 3\.11, 3\.12, 3\.13, 3\.14 is required"
+    with pytest.raises(SystemExit, match=rf"{named}(.|\n)* make setup PYTHON="):
         setup.check_python()
+
+
+def test_every_place_names_the_supported_pythons() -> None:
+    versions = [f"{major}.{minor}" for major, minor in setup.SUPPORTED]
+    assert versions == list(SUPPORTED_PYTHON)
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={versions[0]},<3.{setup.SUPPORTED[-1][1] + 1}"
+    assert [text.split(" :: ")[2] for text in project["classifiers"] if ":: Python :: " in text] == versions
+    assert f"for v in {' '.join(reversed(versions))}; do" in (PROJECT / "Makefile").read_text()
+    assert (
+        f"You need Python {', '.join(versions[:-1])} or {versions[-1]}" in (PROJECT / "README.md").read_text()
+    )
 
 
 def test_an_installation_is_repeated_when_it_was_interrupted_or_its_inputs_changed(
