@@ -104,7 +104,7 @@ function takeKeyFromAddress() {
 const isHeaderValue = (text) => /^[!-~]*$/.test(text);
 
 async function connect() {
-  state.notice = null;
+  Object.assign(state, { notice: null, next: "" });
   draw();
   try {
     await loadPage();
@@ -194,19 +194,18 @@ function summarize({ id, totalMessages, totalTokens }, lastUpdatedAt) {
 
 // Conversations
 
-function show(id, { focus = true } = {}) {
+function show(id) {
   Object.assign(state, { open: id, view: "chat" });
   const conversation = conversationOf(id);
   conversation.isNews = false;
   draw();
   at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   // The keyboard of a phone would cover the conversation.
-  if (focus) (isCoarse() || conversation.phase === "gone" ? at("title") : at("message")).focus();
-  if (id) load(conversation);
+  (isCoarse() || conversation.phase === "gone" ? at("title") : at("message")).focus();
+  return id ? load(conversation) : undefined;
 }
 
 async function load(conversation) {
-  if (conversation.phase === "gone") return;
   if (conversation.phase === "unread") conversation.phase = "loading";
   try {
     adopt(conversation, await readConversation(conversation.id));
@@ -237,10 +236,11 @@ function gone(conversation, error) {
 
 async function create() {
   const conversation = current();
+  if (!canSend(conversation)) return;
   const message = conversation.draft.trim() ? conversation.draft : "";
   const name = at("name").value.trim();
-  const problem =
-    tooLong(at("instructions").value, "instructions") || (message && tooLong(message, "message"));
+  const instructions = at("instructions").value || undefined;
+  const problem = tooLong(at("instructions").value, "system prompt") || tooLong(message, "message");
   if (problem || (!name && !message)) {
     conversation.notice = { text: problem || "Write a message, or give the assistant a name.", action: "" };
     draw();
@@ -250,10 +250,10 @@ async function create() {
   draw();
   let id = ID.test(name) ? name : idFrom(name || message);
   try {
-    await createAssistant(id, at("instructions").value).catch((error) => {
+    await createAssistant(id, instructions).catch((error) => {
       if (error.status !== 412 || name) throw error;
       id = idFrom(message, crypto.randomUUID().slice(0, 4));
-      return createAssistant(id, at("instructions").value);
+      return createAssistant(id, instructions);
     });
   } catch (error) {
     conversation.phase = "new";
@@ -261,13 +261,13 @@ async function create() {
     draw();
     return;
   }
-  Object.assign(conversation, { phase: "new", draft: "" });
+  // What was typed meanwhile stays.
+  Object.assign(conversation, { phase: "new", draft: conversation.draft === message ? "" : conversation.draft });
   at("name").value = at("instructions").value = "";
   const created = conversationOf(id);
   Object.assign(created, { ...newConversation(id), draft: message });
   summarize(created, new Date().toISOString());
-  if (state.open === "") show(id);
-  await load(created);
+  await (state.open === "" ? show(id) : load(created));
   at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   if (message && created.phase === "ready") send(created);
 }
@@ -291,7 +291,7 @@ async function remove({ id }) {
 
 async function startOver({ id }) {
   const conversation = conversationOf(id);
-  const instructions = instructionsOf(conversation);
+  const instructions = conversation.hidden ? undefined : (instructionsOf(conversation) ?? "");
   conversation.notice = null;
   draw();
   try {
@@ -513,7 +513,7 @@ onSubmit("connect", () => {
     return;
   }
   sessionStorage.setItem("key", key);
-  Object.assign(state, { next: "", assistants: new Map() });
+  state.assistants = new Map();
   connect();
 });
 onSubmit("send", submit);
