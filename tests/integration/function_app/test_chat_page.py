@@ -294,6 +294,8 @@ def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, te
         {"role": "Assistant", "content": text, "toolCalls": [call(text[:80], text, text[:80])]},
         {"role": "Tool", "content": text, "toolCallId": text[:80]},
         (text[:80], text),
+        ("Skill", text),
+        ("Assistant", ""),
     )
     chat.open_assistant()
     chat.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -304,6 +306,7 @@ def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, te
     )
     assert texts == [text, text]
     assert text in chat.log.locator(".fold pre").evaluate_all("all => all.map(e => e.textContent)")
+    expect(chat.log.locator("li").last).to_contain_text("(empty)")
     assert chat.page.title() == "Assistants"
     inert = ":is(img, script, style, iframe, svg, object, embed, form, [onclick], [onload], [onerror])"
     assert chat.log.locator(inert).count() == 0

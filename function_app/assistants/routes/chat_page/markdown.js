@@ -107,10 +107,12 @@ function table(token, depth) {
 function codeBlock(token) {
   const copy = make("button", { type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(token.text).then(
-      () => (copy.textContent = "Copied"),
-      () => (copy.textContent = "Not allowed"),
+    // Without HTTPS there is no clipboard, and a person may forbid it.
+    const copied = await navigator.clipboard?.writeText(token.text).then(
+      () => true,
+      () => false,
     );
+    copy.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => (copy.textContent = "Copy"), 2000);
   });
   const language = make("span", {}, token.lang?.split(/\s/)[0] ?? "");

@@ -31,18 +31,19 @@ export function entriesOf(messages) {
   const entries = [];
   const calls = new Map();
   for (const message of messages) {
-    const kind = roleOf(message);
+    const role = roleOf(message);
+    const kind = role === "system" || role === "user" ? role : "assistant";
     const key = `${message.number}`;
-    const { content: text, createdAt } = message;
-    if (kind === "tool") {
+    const { content: text, createdAt, toolCalls = [] } = message;
+    if (role === "tool") {
       const [name, result] = resultOf(text);
       const call = calls.get(message.toolCallId) ?? { key, kind: "skill", name, arguments: "", createdAt };
       if (!calls.delete(message.toolCallId)) entries.push(call);
       Object.assign(call, { result, failed: result.startsWith(FAILED), key: `${call.key} ${key}` });
       continue;
     }
-    if (text) entries.push({ key, kind, text, createdAt });
-    (message.toolCalls ?? []).forEach((call, index) => {
+    if (text || !toolCalls.length) entries.push({ key, kind, text: text || "(empty)", createdAt });
+    toolCalls.forEach((call, index) => {
       const entry = { key: `${key}.${index}`, kind: "skill", name: String(call.functionName), createdAt };
       entry.arguments = String(call.functionArguments ?? "");
       calls.set(call.id, entry);
