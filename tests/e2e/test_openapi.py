@@ -69,12 +69,6 @@ EXPLAINED = {
         r"message=.{3000}",
         "Got more than 8190 bytes when reading",
     ),
-    "A totalMessages is valid, and the conversation has another number": (
-        "ST202",
-        412,
-        "/messages",
-        "is not the totalMessages of the request",
-    ),
     "If-None-Match: * is valid, and the assistant exists": ("ST202", 412, "", "forbids replacing it"),
 }
 

@@ -91,9 +91,9 @@ export async function readConversation(id) {
 // The state with at most one message, and with `lockedUntil` while another request writes the assistant.
 export const readState = (id) => call("GET", `${path(id)}?limit=1&includeLock=true`);
 
-// An existing conversation is kept (412), unless `replace` is set.
+// An existing conversation is kept (412), unless `replace` is set. Without `instructions`: the app's default.
 export function createAssistant(id, instructions, { replace = false } = {}) {
-  const body = instructions ? { instructions } : undefined;
+  const body = instructions === undefined ? undefined : { instructions };
   return call("PUT", path(id), { body, headers: replace ? {} : { "if-none-match": "*" } });
 }
 

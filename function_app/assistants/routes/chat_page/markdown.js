@@ -6,8 +6,24 @@ import { make } from "./elements.js";
 const LINKS = ["http:", "https:", "mailto:"];
 const MAX_DEPTH = 12;
 const ENTITIES = {
-  amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", copy: "©", deg: "°", euro: "€",
-  hellip: "…", mdash: "—", ndash: "–", laquo: "«", raquo: "»", larr: "←", rarr: "→", times: "×", bull: "•",
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: "\u00a0",
+  copy: "©",
+  deg: "°",
+  euro: "€",
+  hellip: "…",
+  mdash: "—",
+  ndash: "–",
+  laquo: "«",
+  raquo: "»",
+  larr: "←",
+  rarr: "→",
+  times: "×",
+  bull: "•",
 };
 const SIMPLE = { paragraph: "p", blockquote: "blockquote", strong: "strong", em: "em", del: "del" };
 
@@ -68,24 +84,35 @@ function list(token, depth) {
   return token.ordered ? make("ol", { start: Number(token.start) || 1 }, ...items) : make("ul", {}, ...items);
 }
 
-const checkbox = (checked) => make("span", { role: "img", ariaLabel: checked ? "done" : "open" }, checked ? "☑ " : "☐ ");
+const checkbox = (checked) =>
+  make("span", { role: "img", ariaLabel: checked ? "done" : "open" }, checked ? "☑ " : "☐ ");
 
 function table(token, depth) {
   const row = (cells, tag) =>
-    make("tr", {}, ...cells.map((cell) => make(tag, { align: cell.align ?? "" }, ...elements(cell.tokens, depth))));
+    make(
+      "tr",
+      {},
+      ...cells.map((cell) => make(tag, { align: cell.align ?? "" }, ...elements(cell.tokens, depth))),
+    );
   const head = make("thead", {}, row(token.header, "th"));
   const body = make("tbody", {}, ...token.rows.map((cells) => row(cells, "td")));
   // It scrolls, so the keyboard has to reach it.
-  return make("div", { className: "table", tabIndex: 0, role: "group", ariaLabel: "Table" }, make("table", {}, head, body));
+  return make(
+    "div",
+    { className: "table", tabIndex: 0, role: "group", ariaLabel: "Table" },
+    make("table", {}, head, body),
+  );
 }
 
 function codeBlock(token) {
   const copy = make("button", { type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(token.text).then(
-      () => (copy.textContent = "Copied"),
-      () => (copy.textContent = "Not allowed"),
+    // Without HTTPS there is no clipboard, and a person may forbid it.
+    const copied = await navigator.clipboard?.writeText(token.text).then(
+      () => true,
+      () => false,
     );
+    copy.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => (copy.textContent = "Copy"), 2000);
   });
   const language = make("span", {}, token.lang?.split(/\s/)[0] ?? "");
@@ -97,7 +124,11 @@ function link(address, content) {
   const url = URL.parse?.(decoded(address)) ?? null;
   if (!url || !LINKS.includes(url.protocol)) return make("span", {}, ...content);
   // The title names the address, whatever the text of the link claims.
-  return make("a", { href: url.href, title: url.href, target: "_blank", rel: "noopener noreferrer nofollow" }, ...content);
+  return make(
+    "a",
+    { href: url.href, title: url.href, target: "_blank", rel: "noopener noreferrer nofollow" },
+    ...content,
+  );
 }
 
 // The lexer leaves character references, which HTML would decode.

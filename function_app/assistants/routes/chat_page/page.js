@@ -13,9 +13,26 @@
 // Only GET decides between "stored" and "not sent": the message is there; or it is absent while nobody writes
 // the assistant. A message carries the number of messages before it, so that the API stores a copy of it only
 // once, even if the page was wrong. `pending` survives a reload of the page (waiting), like every draft.
-import { ApiError, createAssistant, deleteAssistant, listAssistants, postMessage, readConversation, readState } from "./api.js";
+import {
+  ApiError,
+  createAssistant,
+  deleteAssistant,
+  listAssistants,
+  postMessage,
+  readConversation,
+  readState,
+} from "./api.js";
 import { at } from "./elements.js";
-import { MAX_UNITS, explain, idFrom, instructionsOf, isBusy, isStored, newConversation, plural } from "./model.js";
+import {
+  MAX_UNITS,
+  explain,
+  idFrom,
+  instructionsOf,
+  isBusy,
+  isStored,
+  newConversation,
+  plural,
+} from "./model.js";
 import { canSend, isAtEnd, render, renderProgress } from "./view.js";
 
 const LOADED_BY_ITSELF = 500; // assistants; more on request
@@ -87,12 +104,12 @@ function takeKeyFromAddress() {
 const isHeaderValue = (text) => /^[!-~]*$/.test(text);
 
 async function connect() {
-  state.notice = null;
+  Object.assign(state, { notice: null, next: "" });
   draw();
   try {
     await loadPage();
   } catch (error) {
-    refused(error, (notice) => (state.notice = notice), "list");
+    refused(error, state, "list");
     if (state.access === "checking") state.access = "needed";
     if (state.access === "needed") state.view = "list";
     draw();
@@ -103,18 +120,19 @@ async function connect() {
   at("access").open = false;
   draw();
   if (hadFocus) at("new").focus();
-  for (const conversation of state.conversations.values()) if (conversation.pending?.phase === "waiting") lookUp(conversation, "waiting");
+  for (const conversation of state.conversations.values())
+    if (conversation.pending?.phase === "waiting") lookUp(conversation, "waiting");
   if (state.open) await load(current());
   await loadMore(LOADED_BY_ITSELF - state.assistants.size);
 }
 
-// A key that is refused is asked for; any other problem becomes a notice.
-function refused(error, setNotice, doing, id) {
-  if (error.status !== 401) return setNotice({ ...explain(error, doing, id), doing, id });
-  const isFirst = state.access === "checking" && !sessionStorage.getItem("key");
+// The problem becomes the notice of `place`, the list or a conversation; a key that is refused is asked for.
+function refused(error, place, doing, id) {
+  place.notice = { ...explain(error, doing, id), doing, id };
+  if (error.status !== 401) return;
+  if (state.access === "checking" && !sessionStorage.getItem("key")) place.notice = null; // nobody gave one yet
   state.access = "needed";
   askForKey();
-  setNotice(isFirst ? null : { ...explain(error, doing, id), doing, id });
 }
 
 function askForKey() {
@@ -140,7 +158,7 @@ async function loadMore(count) {
       draw();
     }
   } catch (error) {
-    refused(error, (notice) => (state.notice = notice), "list");
+    refused(error, state, "list");
     draw();
   }
 }
@@ -158,38 +176,43 @@ async function find(text) {
     for (const assistant of page.assistants) state.assistants.set(assistant.assistantId, assistant);
     if (state.search === text) state.searchedAll = !page.continuationToken;
   } catch (error) {
-    refused(error, (notice) => (state.notice = notice), "list");
+    refused(error, state, "list");
   }
   draw();
 }
 
 function summarize({ id, totalMessages, totalTokens }, lastUpdatedAt) {
   const known = state.assistants.get(id);
-  state.assistants.set(id, { ...known, assistantId: id, totalMessages, totalTokens, lastUpdatedAt: lastUpdatedAt ?? known?.lastUpdatedAt });
+  state.assistants.set(id, {
+    ...known,
+    assistantId: id,
+    totalMessages,
+    totalTokens,
+    lastUpdatedAt: lastUpdatedAt ?? known?.lastUpdatedAt,
+  });
 }
 
 // Conversations
 
-function show(id, { focus = true } = {}) {
+function show(id) {
   Object.assign(state, { open: id, view: "chat" });
   const conversation = conversationOf(id);
   conversation.isNews = false;
   draw();
   at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   // The keyboard of a phone would cover the conversation.
-  if (focus) (isCoarse() || conversation.phase === "gone" ? at("title") : at("message")).focus();
-  if (id) load(conversation);
+  (isCoarse() || conversation.phase === "gone" ? at("title") : at("message")).focus();
+  return id ? load(conversation) : undefined;
 }
 
 async function load(conversation) {
-  if (conversation.phase === "gone") return;
   if (conversation.phase === "unread") conversation.phase = "loading";
   try {
     adopt(conversation, await readConversation(conversation.id));
   } catch (error) {
     if (conversation.phase === "loading") conversation.phase = "unread";
     if (error.status === 404) gone(conversation, error);
-    else refused(error, (notice) => (conversation.notice = notice), "open", conversation.id);
+    else refused(error, conversation, "open", conversation.id);
   }
   draw();
 }
@@ -213,9 +236,11 @@ function gone(conversation, error) {
 
 async function create() {
   const conversation = current();
+  if (!canSend(conversation)) return;
   const message = conversation.draft.trim() ? conversation.draft : "";
   const name = at("name").value.trim();
-  const problem = tooLong(at("instructions").value, "instructions") || (message && tooLong(message, "message"));
+  const instructions = at("instructions").value || undefined;
+  const problem = tooLong(at("instructions").value, "system prompt") || tooLong(message, "message");
   if (problem || (!name && !message)) {
     conversation.notice = { text: problem || "Write a message, or give the assistant a name.", action: "" };
     draw();
@@ -225,24 +250,24 @@ async function create() {
   draw();
   let id = ID.test(name) ? name : idFrom(name || message);
   try {
-    await createAssistant(id, at("instructions").value).catch((error) => {
+    await createAssistant(id, instructions).catch((error) => {
       if (error.status !== 412 || name) throw error;
       id = idFrom(message, crypto.randomUUID().slice(0, 4));
-      return createAssistant(id, at("instructions").value);
+      return createAssistant(id, instructions);
     });
   } catch (error) {
     conversation.phase = "new";
-    refused(error, (notice) => (conversation.notice = notice), "create", id);
+    refused(error, conversation, "create", id);
     draw();
     return;
   }
-  Object.assign(conversation, { phase: "new", draft: "" });
+  // What was typed meanwhile stays.
+  Object.assign(conversation, { phase: "new", draft: conversation.draft === message ? "" : conversation.draft });
   at("name").value = at("instructions").value = "";
   const created = conversationOf(id);
   Object.assign(created, { ...newConversation(id), draft: message });
   summarize(created, new Date().toISOString());
-  if (state.open === "") show(id);
-  await load(created);
+  await (state.open === "" ? show(id) : load(created));
   at("assistants").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   if (message && created.phase === "ready") send(created);
 }
@@ -252,7 +277,7 @@ async function remove({ id }) {
   try {
     await deleteAssistant(id);
   } catch (error) {
-    refused(error, (notice) => (conversation.notice = notice), "delete", id);
+    refused(error, conversation, "delete", id);
     draw();
     return;
   }
@@ -266,13 +291,13 @@ async function remove({ id }) {
 
 async function startOver({ id }) {
   const conversation = conversationOf(id);
-  const instructions = instructionsOf(conversation);
+  const instructions = conversation.hidden ? undefined : (instructionsOf(conversation) ?? "");
   conversation.notice = null;
   draw();
   try {
     await createAssistant(id, instructions, { replace: true });
   } catch (error) {
-    refused(error, (notice) => (conversation.notice = notice), "replace", id);
+    refused(error, conversation, "replace", id);
     draw();
     return;
   }
@@ -305,7 +330,11 @@ function send(conversation) {
     return;
   }
   const { totalMessages } = conversation;
-  Object.assign(conversation, { draft: "", notice: null, pending: { text, totalMessages, since: Date.now() } });
+  Object.assign(conversation, {
+    draft: "",
+    notice: null,
+    pending: { text, totalMessages, since: Date.now() },
+  });
   if (conversation === current()) at("scroller").scrollTop = at("scroller").scrollHeight; // and follow what comes
   attempt(conversation);
 }
@@ -316,7 +345,11 @@ async function attempt(conversation) {
   draw();
   announce("Sent. Waiting for the reply.");
   try {
-    const { messages, totalMessages, totalTokens } = await postMessage(conversation.id, pending.text, pending.totalMessages);
+    const { messages, totalMessages, totalTokens } = await postMessage(
+      conversation.id,
+      pending.text,
+      pending.totalMessages,
+    );
     if (conversation.pending !== pending) return; // GET has found it meanwhile
     conversation.messages.push(...messages);
     Object.assign(conversation, { totalMessages, totalTokens });
@@ -332,9 +365,14 @@ function failed(conversation, error) {
   const { pending } = conversation;
   if (error.status === 404) gone(conversation, error);
   // 412: the conversation has changed since it was read, perhaps by this very message.
-  else if (error.messageStored !== false || error.status === 412) lookUp(conversation, error.status ? "waiting" : "checking", error);
+  else if (error.messageStored !== false || error.status === 412)
+    lookUp(conversation, error.status ? "waiting" : "checking", error);
   else if (isBusy(error) && !pending.retried) {
-    Object.assign(pending, { phase: "retrying", retried: true, retryAt: Date.now() + error.retryAfter * 1000 });
+    Object.assign(pending, {
+      phase: "retrying",
+      retried: true,
+      retryAt: Date.now() + error.retryAfter * 1000,
+    });
     announce(`The model is busy. Trying again in ${plural(error.retryAfter, "second")}.`);
     setTimeout(() => pending === conversation.pending && attempt(conversation), error.retryAfter * 1000);
   } else notSent(conversation, error);
@@ -351,12 +389,15 @@ async function lookUp(conversation, phase, cause) {
       if (totalMessages !== pending.totalMessages || conversation.phase !== "ready")
         adopt(conversation, await readConversation(conversation.id), cause);
       pending.phase = phase;
-      if (conversation.pending === pending && !lockedUntil && Date.now() - pending.since > ARRIVES_WITHIN) notSent(conversation, cause);
+      if (conversation.pending === pending && !lockedUntil && Date.now() - pending.since > ARRIVES_WITHIN)
+        notSent(conversation, cause);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) gone(conversation, error);
-      else if (error.status === 401) return (pending.phase = "waiting"), refused(error, (notice) => (state.notice = notice), "list");
-      else if (error.status === 0) pending.phase = navigator.onLine ? "checking" : "offline";
+      else if (error.status === 401) {
+        pending.phase = "waiting"; // until there is a key
+        return refused(error, state, "list");
+      } else if (error.status === 0) pending.phase = navigator.onLine ? "checking" : "offline";
     }
     draw();
     if (conversation.pending === pending) await pause(wait);
@@ -367,13 +408,26 @@ function stored(conversation, cause) {
   conversation.pending = null;
   summarize(conversation, conversation.messages.at(-1)?.createdAt);
   conversation.isNews = conversation.id !== state.open;
-  announce(conversation.isNews ? `New reply from ${conversation.id}.` : `The reply is there. ${plural(conversation.totalTokens, "token")}.`);
-  if (cause?.messageStored) conversation.notice = { ...explain(cause, "open"), text: "Your message is stored, but the app reported a problem.", action: "" };
+  announce(
+    conversation.isNews
+      ? `New reply from ${conversation.id}.`
+      : `The reply is there. ${plural(conversation.totalTokens, "token")}.`,
+  );
+  if (cause?.messageStored)
+    conversation.notice = {
+      ...explain(cause, "open"),
+      text: "Your message is stored, but the app reported a problem.",
+      action: "",
+    };
 }
 
 function takeBack(conversation) {
   const { pending, draft } = conversation;
-  if (pending) Object.assign(conversation, { pending: null, draft: draft ? `${pending.text}\n\n${draft}` : pending.text });
+  if (pending)
+    Object.assign(conversation, {
+      pending: null,
+      draft: draft ? `${pending.text}\n\n${draft}` : pending.text,
+    });
 }
 
 function notSent(conversation, cause) {
@@ -381,10 +435,20 @@ function notSent(conversation, cause) {
   const { id } = conversation;
   if (!cause || cause.status === 0 || cause.messageStored === null) {
     const why = cause ? "There was no reply, and it is not stored" : "It is not stored";
-    conversation.notice = { text: `Not sent. ${why}: send it again.`, action: "", detail: cause && explain(cause, "send").detail };
+    conversation.notice = {
+      text: `Not sent. ${why}: send it again.`,
+      action: "",
+      detail: cause && explain(cause, "send").detail,
+    };
   } else if (cause.status === 412)
-    conversation.notice = { text: "Not sent: somebody else has written here. Read it, and send again.", action: "" };
-  else refused(cause, (notice) => (conversation.notice = notice && { ...notice, text: `Not sent. ${notice.text}` }), "send", id);
+    conversation.notice = {
+      text: "Not sent: somebody else has written here. Read it, and send again.",
+      action: "",
+    };
+  else {
+    refused(cause, conversation, "send", id);
+    conversation.notice.text = `Not sent. ${conversation.notice.text}`;
+  }
   conversation.notBefore = cause?.retryAfter ? Date.now() + cause.retryAfter * 1000 : 0;
 }
 
@@ -395,7 +459,7 @@ function act(action, { id, doing }) {
   if (action === "open") return show(id);
   if (action === "key") return askForKey();
   if (action === "new") return show("");
-  if (action === "replace") return confirmed(`Start ${id} over?`, `${plural(conversation.totalMessages, "message")} will be deleted permanently. The instructions stay${conversation.hidden ? " only if they are the app's default" : ""}.`, "Start over", () => startOver({ id }));
+  if (action === "replace") return askToStartOver(conversation);
   if (doing === "list") {
     state.notice = null;
     if (action === "again") connect();
@@ -408,6 +472,12 @@ function act(action, { id, doing }) {
     at("message").focus();
   }
   draw();
+}
+
+function askToStartOver(conversation) {
+  const stay = conversation.hidden ? "The instructions become the app's default." : "The instructions stay.";
+  const lost = `${plural(conversation.totalMessages, "message")} will be deleted permanently. ${stay}`;
+  confirmed(`Start ${conversation.id} over?`, lost, "Start over", () => startOver(conversation));
 }
 
 let confirmedAction = null;
@@ -434,12 +504,16 @@ onSubmit("connect", () => {
   const key = at("key").value.trim();
   if (!isHeaderValue(key)) {
     // The message of fetch is not helpful.
-    state.notice = { text: "This is not a function key: it contains characters that no key has. Copy it again.", action: "", doing: "list" };
+    state.notice = {
+      text: "This is not a function key: it contains characters that no key has. Copy it again.",
+      action: "",
+      doing: "list",
+    };
     draw();
     return;
   }
   sessionStorage.setItem("key", key);
-  Object.assign(state, { next: "", assistants: new Map() });
+  state.assistants = new Map();
   connect();
 });
 onSubmit("send", submit);
@@ -478,7 +552,12 @@ onClick("cancel", () => {
 });
 onClick("delete", () => {
   const { id, totalMessages } = current();
-  confirmed(`Delete ${id}?`, `Its ${plural(totalMessages, "message")} will be deleted permanently.`, "Delete it", () => remove({ id }));
+  confirmed(
+    `Delete ${id}?`,
+    `Its ${plural(totalMessages, "message")} will be deleted permanently.`,
+    "Delete it",
+    () => remove({ id }),
+  );
 });
 onClick("confirm-no", () => at("confirm").close());
 onClick("confirm-yes", () => {

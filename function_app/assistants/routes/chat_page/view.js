@@ -4,7 +4,13 @@ import { markdown } from "./markdown.js";
 import { byLastUse, entriesOf, plural, shortTime, skillTitle } from "./model.js";
 
 const AT_END = 48; // pixels from the end at which a reader still follows the conversation
-const LABELS = { again: "Try again", key: "Enter the key", new: "New assistant", open: "Open it", replace: "Start over" };
+const LABELS = {
+  again: "Try again",
+  key: "Enter the key",
+  new: "New assistant",
+  open: "Open it",
+  replace: "Start over",
+};
 
 const setText = (element, text) => element.textContent === text || (element.textContent = text);
 
@@ -32,15 +38,32 @@ function renderNotice(box, notice, act) {
     return element;
   };
   const buttons = notice.action ? [button(LABELS[notice.action], notice.action)] : [];
-  box.replaceChildren(make("div", { className: "row" }, make("p", { dir: "auto" }, notice.text), ...buttons, button("Dismiss", "dismiss")));
+  box.replaceChildren(
+    make(
+      "div",
+      { className: "row" },
+      make("p", { dir: "auto" }, notice.text),
+      ...buttons,
+      button("Dismiss", "dismiss"),
+    ),
+  );
   if (notice.detail)
-    box.append(make("details", {}, make("summary", {}, "Details"), make("div", { className: "text", dir: "auto" }, notice.detail)));
+    box.append(
+      make(
+        "details",
+        {},
+        make("summary", {}, "Details"),
+        make("div", { className: "text", dir: "auto" }, notice.detail),
+      ),
+    );
 }
 
 // The list
 
 function renderList({ assistants, conversations, open, search, complete, searchedAll, searchProblem }, act) {
-  const listed = [...assistants.values()].filter(({ assistantId }) => assistantId.startsWith(search)).sort(byLastUse);
+  const listed = [...assistants.values()]
+    .filter(({ assistantId }) => assistantId.startsWith(search))
+    .sort(byLastUse);
   const entries = listed.map((assistant) => {
     const id = assistant.assistantId;
     const build = () => {
@@ -61,7 +84,10 @@ function renderList({ assistants, conversations, open, search, complete, searche
     return { key: id, build, update };
   });
   reconcile(at("assistants"), entries);
-  setText(at("count"), searchProblem || countText(listed.length, assistants.size, search, search ? searchedAll : complete));
+  setText(
+    at("count"),
+    searchProblem || countText(listed.length, assistants.size, search, search ? searchedAll : complete),
+  );
   at("more").hidden = Boolean(search) || complete;
 }
 
@@ -79,7 +105,9 @@ function renderConversation({ conversations, open, access }, act) {
   const conversation = conversations.get(open);
   const scroller = at("scroller");
   const isOther = drawn !== conversation;
-  const follows = isOther ? conversation.scroll === null : scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END;
+  const follows = isOther
+    ? conversation.scroll === null
+    : scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END;
   const isNew = conversation.id === "";
   const log = at("log");
   if (isOther) log.ariaLive = "off"; // only what is added later is announced
@@ -88,9 +116,16 @@ function renderConversation({ conversations, open, access }, act) {
   setText(at("facts"), factsOf(conversation));
   at("delete").hidden = isNew || conversation.phase === "gone";
   at("start").hidden = !isNew || access !== "granted";
-  const entries = entriesOf(conversation.messages).map((entry) => ({ key: entry.key, build: () => drawEntry(entry) }));
+  const entries = entriesOf(conversation.messages).map((entry) => ({
+    key: entry.key,
+    build: () => drawEntry(entry),
+  }));
   const { pending } = conversation;
-  if (pending) entries.push({ key: `pending ${pending.since}`, build: () => drawEntry({ kind: "user", text: pending.text }) });
+  if (pending)
+    entries.push({
+      key: `pending ${pending.since}`,
+      build: () => drawEntry({ kind: "user", text: pending.text }),
+    });
   if (isOther) at("messages").replaceChildren();
   const before = at("messages").childElementCount;
   reconcile(at("messages"), entries);
@@ -120,7 +155,8 @@ function showEnd(scroller, last) {
   scroller.scrollTop = Math.min(start, scroller.scrollHeight);
 }
 
-export const isAtEnd = (scroller) => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END;
+export const isAtEnd = (scroller) =>
+  scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END;
 
 export function canSend({ phase, pending, notBefore = 0 }) {
   return (phase === "ready" || phase === "new") && !pending && Date.now() >= notBefore;
@@ -164,12 +200,19 @@ function drawEntry(entry) {
   if (kind === "system") return fold("Instructions", "", plain(text));
   const element = make("li", { className: kind === "user" ? "user" : "assistant", title });
   element.append(make("span", { className: "unseen" }, kind === "user" ? "You: " : "Assistant: "));
-  element.append(kind === "assistant" ? make("div", { className: "markdown", dir: "auto" }, ...markdown(text)) : plain(text));
+  element.append(
+    kind === "assistant"
+      ? make("div", { className: "markdown", dir: "auto" }, ...markdown(text))
+      : plain(text),
+  );
   return element;
 }
 
 function drawSkill(skill) {
-  const parts = [["Arguments", skill.arguments], ["Result", skill.result]].filter(([, text]) => text);
+  const parts = [
+    ["Arguments", skill.arguments],
+    ["Result", skill.result],
+  ].filter(([, text]) => text);
   const content = parts.flatMap(([name, text]) => [make("h3", {}, name), make("pre", { dir: "auto" }, text)]);
   return fold(skillTitle(skill), skill.failed || skill.result === undefined ? "failed" : "", ...content);
 }
@@ -177,6 +220,11 @@ function drawSkill(skill) {
 const plain = (text) => make("div", { className: "text", dir: "auto" }, text);
 
 function fold(title, className, ...content) {
-  const details = make("details", { className: `fold ${className}` }, make("summary", { dir: "auto" }, title), make("div", {}, ...content));
+  const details = make(
+    "details",
+    { className: `fold ${className}` },
+    make("summary", { dir: "auto" }, title),
+    make("div", {}, ...content),
+  );
   return make("li", {}, details);
 }
