@@ -59,7 +59,7 @@ def test_a_report_from_local_azure_names_the_commands_for_azure(
     made = preview.preview
     monkeypatch.setattr(preview, "preview", lambda head, *rest: heads.append(head) or made(head, *rest))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
-    run_preview(Completed(0, DOCUMENT, ""))
+    run_preview(Completed(0, DOCUMENT, ""), "--commit", HEAD)
 
     assert typed.as_typed("pulumi up", heads[0].environment) == "pulumi up"
 
