@@ -172,9 +172,7 @@ class Publisher:
                 drift, up = as_typed("python -m ops drift --stack STACK"), as_typed("pulumi up --refresh")
                 listed = "" if drift == up else f"`{drift}` lists it, and "
                 lines.append(f"{MISSING} {listed}`{up}` creates it again.")
-            elif (
-                self._accepted and PACKAGE_VARIABLE not in os.environ
-            ):  # `ops` deploys the previous one itself
+            elif PACKAGE_VARIABLE not in os.environ:  # `ops` sets it, and deploys the previous one itself
                 back = as_typed(f"{PUSH_AGAIN_VARIABLE}=1 pulumi up")
                 lines.append(f"To go back to the previous package, run `{back}` with its code.")
             raise DeploymentError("\n".join(lines)) from error

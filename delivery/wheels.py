@@ -101,7 +101,7 @@ _FAILURES = (
     _Failure(
         r"(none of the wheel's tags|Link requires a different Python|No sources permitted).*/FILE[-.]\D",
         "no wheel for CPython {version} on Linux x86_64 was found, only other files. Choose another Python"
-        " with `pulumi config set pythonVersion`, or in function_app/requirements.in a version that has one"
+        " with the setting pythonVersion, or in function_app/requirements.in a version that has one"
         " and run `make lock`",
     ),
     _Failure(

@@ -38,7 +38,7 @@ def pulumi_environment(home: Home, run: Run, inherited: Mapping[str, str]) -> di
     return {
         **kept,
         **_OFFLINE,
-        typed.VARIABLE: typed.LOCAL_AZURE,
+        typed.VARIABLE: inherited.get(typed.VARIABLE, typed.LOCAL_AZURE),
         "PULUMI_HOME": str(home.pulumi_home),
         "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

@@ -25,6 +25,7 @@ from ops.release import releasing
 from ops.release.archive import previous_good_release
 from ops.release.pulumi_stack import changes, data_lost
 from ops.release.release import PACKAGES, Code
+from tools.pulumi.typed import as_typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,10 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.again:
         package_hash = environment.recorded_package()
         if not package_hash:
-            raise OpsError(
-                f"stack {stack} has no package yet. "
-                f"To deploy one: python -m ops deploy --stack {stack} --hash HASH"
-            )
+            command = as_typed(f"python -m ops deploy --stack {stack} --hash HASH")
+            raise OpsError(f"stack {stack} has no package yet. To deploy one: {command}")
     if package_hash is not None:
         package = archive.fetch(package_hash, PACKAGES)
     else:

@@ -31,6 +31,7 @@ from ops.output import OpsError, note, say
 from ops.preview import plan
 from ops.preview.render import comment, text
 from ops.preview.report import Report, write
+from tools.pulumi import typed
 
 _SUMMARY_BYTES = 1_000_000
 """GitHub accepts 1 MiB of summary from a step."""
@@ -60,11 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     stacks: list[str] = arguments.stack or environments(PROJECT)
-    base = None if arguments.against is None else _base(arguments.against, os.environ)
+    environment = {
+        **os.environ,
+        typed.VARIABLE: "",
+    }  # the report is about stacks in Azure, wherever it is made
+    base = None if arguments.against is None else _base(arguments.against, environment)
     commit = arguments.commit or _commit(os.environ)
     reports: list[Report] = []
     for stack in stacks:
-        report = preview(Pulumi(), base, stack, commit)
+        report = preview(Pulumi(environment=environment), base, stack, commit)
         reports.append(report)
         note(f"{stack}: {write(report, arguments.out)}")
     say(text(reports))

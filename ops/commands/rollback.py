@@ -53,10 +53,8 @@ def target_of(history: list[Release], wanted: str | None, running: str, stack: s
     for release in history:
         if release.package_hash == wanted and release.result in ("good", "rolled back"):
             return release
-    raise OpsError(
-        f"package {wanted} was never good on stack {stack}. "
-        f"To deploy it anyway: python -m ops deploy --stack {stack} --hash {wanted}"
-    )
+    command = as_typed(f"python -m ops deploy --stack {stack} --hash {wanted}")
+    raise OpsError(f"package {wanted} was never good on stack {stack}. To deploy it anyway: {command}")
 
 
 def _print_history(history: list[Release], running: str) -> None:

@@ -126,11 +126,10 @@ def _add_next_step(outcome: Outcome, add_line: Callable[..., None]) -> None:
         up = as_typed(f"pulumi up --refresh --stack {outcome.stack}")
         add_line("next: {} lists what is missing in Azure; every package fails without it", drift)
         if outcome.can_roll_back:
-            add_line("then: {} creates it and deploys the package of the stack", f"{deploy} --again")
-        add_line(
-            f"{'or' if outcome.can_roll_back else 'then'}: {{}} creates it, with the code of this checkout",
-            up,
-        )
+            again = f"{deploy} --again"
+            add_line("then: {} creates it by {}, with the package that the stack has", again, up)
+        else:
+            add_line("then: {} creates it, with the code of this checkout", up)
     elif outcome.code == Code.BROKEN and outcome.can_roll_back:
         add_line("next: {} deploys the newest good release; see docs/runbook.md", roll_back)
     elif outcome.code == Code.BROKEN:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 VARIABLE = "ASSISTANT_STARTED_BY"
 LOCAL_AZURE, RUNNER = "local_azure", "runner"
-"""Values of the variable; it is not set where a user calls `pulumi` or `python -m ops` directly."""
+"""Values of the variable; not set or empty where `pulumi` and `python -m ops` work as they are."""
 
 _PYTHON = ".venv/bin/python -m"
 _STACK = re.compile(r" --stack \S+")

@@ -17,6 +17,7 @@ from local_azure.home import Home
 from local_azure.run_state import Run
 from local_azure.runner.record import Entry, Record, record_file
 from local_azure.tests.cli.conftest import COMMAND, DEADLINE, bad, calls, cli, environment, good, state_file
+from tools.pulumi import typed
 from tools.pulumi.cli import find
 
 RUN = Run(pid=1, started=0.0, provider_port=1111, gateway_port=2222)
@@ -125,12 +126,14 @@ def test_the_environment_names_this_local_azure_and_nothing_else(tmp_path: Path)
     }
     made = pulumi_environment(home, RUN, inherited)
     assert "real" not in made.values()
+    assert pulumi_environment(home, RUN, {typed.VARIABLE: ""})[typed.VARIABLE] == "", "ops preview sets it"
     expected = {
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy:1",
         "NO_PROXY": "internal,127.0.0.1,localhost,::1",
         "PULUMI_BACKEND_URL": home.backend.as_uri(),
         "PULUMI_DEBUG_PROVIDERS": "azure-native:1111",
+        typed.VARIABLE: typed.LOCAL_AZURE,
         "PULUMI_HOME": str(home.pulumi_home),
         "PULUMI_STACK": "mine",
         "ARM_USE_MSI": "true",

@@ -15,6 +15,7 @@ from ops.output import OpsError
 from ops.preview.report import Report, read
 from ops.state import TABLE
 from tests.github_events import EVENTS, HEAD
+from tools.pulumi import typed
 
 STATE = {"deployment": {"resources": [{"urn": f"urn:pulumi:dev::assistant::{TABLE}::chat-state"}]}}
 DOCUMENT = json.dumps({"steps": [], "changeSummary": {"same": 1}})
@@ -48,6 +49,19 @@ def test_a_preview_is_written_to_its_file_the_log_and_the_summary(
     assert [(resource.op, resource.name) for resource in report.resources] == [("same", "chat-state")]
     assert capsys.readouterr().out == "dev: nothing changes\n"
     assert "| `dev` | 0 | 0 | 0 | 0 | 1 | nothing changes |" in (tmp_path / "summary.md").read_text()
+
+
+def test_a_report_from_local_azure_names_the_commands_for_azure(
+    run_preview: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(typed.VARIABLE, typed.LOCAL_AZURE)
+    heads: list[Pulumi] = []
+    made = preview.preview
+    monkeypatch.setattr(preview, "preview", lambda head, *rest: heads.append(head) or made(head, *rest))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+    run_preview(Completed(0, DOCUMENT, ""), "--commit", HEAD)
+
+    assert typed.as_typed("pulumi up", heads[0].environment) == "pulumi up"
 
 
 @pytest.mark.parametrize(
