@@ -419,8 +419,9 @@ async def run(config: HostConfig) -> None:
     host.save_record()
     host.start_timers()
     log.info(
-        "Job host started for %s: functions %s",
+        "Job host started for %s with Python %s: functions %s",
         config.deployment or "a site without code",
+        config.python,
         ", ".join(host.record.functions) or "(none)",
     )
     warming = asyncio.create_task(host.warm_up())
