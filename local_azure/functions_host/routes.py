@@ -75,25 +75,30 @@ def without_constraints(route: Route) -> Route:
     return replace(route, template=segments)
 
 
+def names(template: Template) -> list[str]:
+    return [part.name for segment in template for part in segment if isinstance(part, Parameter)]
+
+
 def match(template: Template, path: str) -> dict[str, str] | None:
     """Route values for a decoded path such as `/api/assistants/a`, or None."""
-    trimmed = path.removeprefix("/").removesuffix("/")
-    segments = trimmed.split("/") if trimmed else []
-    if path.endswith("//") or "" in segments:
-        return None
+    rest = path.removeprefix("/")
+    segments = rest.removesuffix("/").split("/") if rest else []
     values: dict[str, str] = {}
     for at, expected in enumerate(template):
-        rest = segments[at:]
+        segment = segments[at] if at < len(segments) else None
         only = expected[0] if len(expected) == 1 else None
+        if segment == "":
+            return None
         if isinstance(only, Parameter) and only.catch_all:
-            _set_value(values, only, "/".join(rest))
+            # With all that follows: empty segments and a trailing slash.
+            _set_value(values, only, "/".join(rest.split("/")[at:]))
             return values if _accepted(expected, values) else None
-        if not rest:
+        if segment is None:
             if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
                 return None
             _set_value(values, only, "")
         else:
-            segment_values = _match_segment(expected, rest[0])
+            segment_values = _match_segment(expected, segment)
             if segment_values is None:
                 return None
             values.update(segment_values)
@@ -153,9 +158,9 @@ def parse(text: str) -> Template:
             f"as the host puts the route prefix and a '/' before it."
         )
     segments = tuple(_parse_segments(text))
-    names = [part.name for segment in segments for part in segment if isinstance(part, Parameter)]
-    for at, name in enumerate(names):
-        if name.lower() in map(str.lower, names[:at]):
+    parameters = names(segments)
+    for at, name in enumerate(parameters):
+        if name.lower() in map(str.lower, parameters[:at]):
             raise TemplateError(
                 f"The route parameter name '{name}' appears more than one time in the route "
                 f"template '{text}'."

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
-from werkzeug.datastructures import Headers
 
 FOLDER = Path(os.environ["RECORDING"])
 """`answer.json`: what the functions answer; `invoked.jsonl`: a line for each call."""
@@ -20,23 +19,6 @@ FUNCTIONS: dict[str, list[dict[str, Any]]] = json.loads(
 STORAGE = {"chatStorageConnectionSetting": "AzureWebJobsStorage", "collectionName": "ChatState"}
 
 app = func.FunctionApp()
-
-
-class BareHeaders(Headers):
-    """Headers to which azure.functions adds no Content-Type."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-
-class Response(func.HttpResponse):
-    def __init__(self, body: str, status: Any, headers: dict[str, str]) -> None:
-        super().__init__(body, status_code=status)
-        self._bare = BareHeaders(list(headers.items()))
-
-    @property
-    def headers(self) -> Headers:
-        return self._bare
 
 
 def text_or_bytes(content: bytes) -> dict[str, str]:
@@ -67,7 +49,7 @@ def call_of(function: str, values: dict[str, Any]) -> dict[str, Any]:
 
 def output_of(answer: dict[str, Any], request: func.HttpRequest) -> Any:
     if "requests" not in answer:
-        create = {"id": request.route_params["assistantId"], "instructions": "Be brief.", **STORAGE}
+        create = {"id": ":".join(request.route_params.values()), "instructions": "Be brief.", **STORAGE}
         return json.dumps(create).encode()
     [(kind, text)] = answer["requests"].items()
     return {"bytes": text.encode(), "string": text}[kind] if kind != "json" else json.loads(text)
@@ -88,7 +70,8 @@ def run(function: str, values: dict[str, Any]) -> Any:
         [(kind, content)] = answer["ret"].items()
         if kind == "json":
             return content
-        return Response(content["body"], content["status"], content.get("headers", {}))
+        headers = content.get("headers", {})
+        return func.HttpResponse(content["body"], status_code=content["status"], headers=headers)
     if "about" in values:
         return '["buy milk"]'
     if "state" in values:

@@ -8,9 +8,9 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +33,8 @@ _MASKS = (
     (re.compile(r'("(?:createdAt|lastUpdatedAt)":)"(?!0001)[^"]*"'), r'\1"<now>"'),
     (re.compile(r'("exists":true,.*?"totalMessages":)\d+(,"totalTokens":)\d+'), r"\1<n>\2<n>"),
 )
+_MESSAGES = re.compile(r'"recentMessages":\[\{"content":"Be brief.*\]')
+_UNRECORDED_POSTS = re.compile(r'"recentMessages":\[\{"content":"Be brief.*"evil".*\]')
 _FRAMING = frozenset({"server", "date", "transfer-encoding", "connection", "content-length"})
 """Headers of a response that are the HTTP server's own. Local Azure sends a length, Kestrel sends chunks."""
 
@@ -44,11 +46,20 @@ _FAILURES: Mapping[str, Sequence[Reply]] = {
     # The waits are in the recordings of the extension; here they would only take time.
     **{
         f"model/{name}": [Reply(int(name[:3]), {}, headers={"Retry-After": "0"})] * 4
-        for name in ("408-forever", "429-forever", "429-no-retry-after", "500-forever", "503-forever", "504-forever")
+        for name in (
+            "408-forever",
+            "429-forever",
+            "429-no-retry-after",
+            "500-forever",
+            "503-forever",
+            "504-forever",
+        )
     },
-    "model/429-once": [Reply(429, {}, headers={"Retry-After": "0"}), says("ok")],
+    "model/429-once": [Reply(429, {}, headers={"Retry-After": "0"}), says("hi there")],
     "model/no-json": [Reply(200, b"<html>")],
-    "model/empty-choices": [Reply(200, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})],
+    "model/empty-choices": [
+        Reply(200, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+    ],
     "http/body-1MB-message": [says("ok")],
     "rpc-request/client-leaves-model": [says("late")],
 }
@@ -102,11 +113,13 @@ class Replay:
             self._site.send("GET", "/api/assistants/nobody?timestampUTC=2000-01-01T00:00:00Z", headers=key)
             return
         azure.run(azure.storage.create_table(azure.account, "ChatState"))
-        texts = json.dumps([case["then"] for case in group])
-        for assistant in dict.fromkeys(["a1", *re.findall(r'\\"id\\":\\"(.*?)\\",\\"exists\\":true', texts)]):
-            name = json.loads(f'"{assistant}"')
-            answer = self._site.send("PUT", f"/api/assistants/{quote(name, safe='')}", b"{}", headers=key)
-            assert answer.status == 202 or "/" in name, (name, answer)
+        responses = [then for case in group for then in _responses(case)]
+        bodies = " ".join(response["body"] for response in responses)
+        for assistant in dict.fromkeys(["a1", *re.findall(r'"id":"([^"]*)","exists":true', bodies)]):
+            answer = self._site.send(
+                "PUT", f"/api/assistants/{quote(assistant, safe='')}", b"{}", headers=key
+            )
+            assert answer.status == 202, (assistant, answer)
 
     def _answer(self, case: Record) -> None:
         (self._folder / "invoked.jsonl").unlink(missing_ok=True)
@@ -128,11 +141,14 @@ class Replay:
             outcomes = [self._leave(case)]
         else:
             outcomes = [self._send(case["name"], request)]
-        expected = then if isinstance(then, list) else [then]
+        expected = _responses(case)
         lines: list[str] = []
         by_status = partial(sorted, key=lambda response: str(response["status"]))
         for left, outcome in zip(by_status(expected), by_status(map(_response, outcomes)), strict=True):
-            lines += _compare("then", left, _like(left, self._unkeyed(outcome)))
+            lines += _compare("then", left, _like(left, self._masked(outcome)))
+        if "http" in case.get("worker_answers", {}).get("ret", {}):
+            # azure.functions adds a Content-Type where the recorded function had none.
+            lines = [line for line in lines if not line.startswith("then.headers.content-type: '(absent)'")]
         if "interim" in case and outcomes[0].interim is not case["interim"][0].startswith("HTTP/1.1 100"):
             lines.append(f"interim: {case['interim'][0]!r}, here 100 Continue: {outcomes[0].interim}")
         lines += self._compare_calls(case)
@@ -157,7 +173,7 @@ class Replay:
         ]
 
     def _compare_calls(self, case: Record) -> list[str]:
-        calls: list[Record] = json.loads(self._unkeyed(json.dumps(self._invoked())))
+        calls: list[Record] = self._masked(self._invoked())
         recorded: list[Record] = case["invoked"]
         names = [call["function"] for call in recorded], [call["function"] for call in calls]
         if names[0] != names[1] and sorted(names[0]) != sorted(names[1])[: len(names[0])]:
@@ -166,23 +182,18 @@ class Replay:
         for left, right in zip(recorded, calls, strict=False):
             for name in ("request", "inputs"):
                 if name in left:
-                    expected = left[name]
-                    if name == "request":
-                        url = expected["url"].replace("http://", "https://").replace(
-                            "127.0.0.1:<port>", self._site.hosts.default
-                        )
-                        expected = {**expected, "url": url}
-                    actual = _like(expected, _without_connection(right.get(name)))
-                    lines += _compare(f"{left['function']}.{name}", expected, actual)
+                    actual = _like(left[name], _as_recorded(right.get(name)))
+                    lines += _compare(f"{left['function']}.{name}", _as_recorded(left[name]), actual)
             if "request" in left and "metadata" in left:
                 lines += _compare("metadata", *_metadata(left))
         return lines
 
-    def _unkeyed(self, value: Any) -> Any:
-        text = json.dumps(value) if not isinstance(value, str) else value
+    def _masked(self, value: Any) -> Any:
+        """The value with the names of the keys and of the address."""
+        text = json.dumps(value).replace(f"https://{self._site.hosts.default}", "http://127.0.0.1:<port>")
         for name, key in self._keys.items():
             text = text.replace(key, name)
-        return text if isinstance(value, str) else json.loads(text)
+        return json.loads(text)
 
     # Requests
 
@@ -191,14 +202,22 @@ class Replay:
         return re.sub("|".join(map(re.escape, names)), lambda name: self._keys[name[0]], text)
 
     def _send_together(self, request: Record) -> list[Outcome]:
-        def both_asked() -> None:
-            until(lambda: len(self._model.requests) == 2, "both posts to have reached the model")
+        """The second one asks the model first and is answered first, as in the recording."""
 
-        for reply in self._model.replies:
-            reply.before = both_asked
+        def count(number: int) -> None:
+            until(lambda: len(self._model.requests) == number, "posts to have reached the model")
+
+        def second_is_written() -> None:
+            until(lambda: len(self._site.azure.rows("two")) > 2, "the rows of the second post")
+
+        early, late = self._model.replies
+        early.before, late.before = partial(count, 2), second_is_written
         with ThreadPoolExecutor(2) as pool:
-            requests = [{**request, "target": target} for target in request["target"]]
-            return list(pool.map(partial(self._send, ""), requests))
+            sent: list[Future[Outcome]] = []
+            for number, target in enumerate(reversed(request["target"]), start=1):
+                sent.append(pool.submit(self._send, "", {**request, "target": target}))
+                count(number)
+            return [future.result() for future in sent]
 
     def _leave(self, case: Record) -> Outcome:
         """Leaves when the function runs or the model is asked, and waits for what the host then does."""
@@ -249,12 +268,16 @@ class Replay:
         return "\r\n".join([*lines, "", ""]).encode(), _body(request)
 
 
+def _responses(case: Record) -> list[Record]:
+    then = case["then"]
+    return then if isinstance(then, list) else [then]
+
+
 def _replies(case: Record) -> Sequence[Reply]:
     """The answers that the model must have given."""
     if case["name"] in _FAILURES or "model" not in case:
         return _FAILURES.get(case["name"], ())
-    then = case["then"][-1] if isinstance(case["then"], list) else case["then"]
-    state: Record = json.loads(then["body"].replace("<n>", "0") or "{}")
+    state: Record = json.loads(_responses(case)[-1]["body"].replace("<n>", "0") or "{}")
     replies = [
         says(
             message["content"],
@@ -265,7 +288,7 @@ def _replies(case: Record) -> Sequence[Reply]:
         )
         for message in state.get("recentMessages", [])
     ]
-    return replies * (len(case["model"]) // max(len(replies), 1))
+    return [replace(reply) for reply in replies * (len(case["model"]) // max(len(replies), 1))]
 
 
 def _last_message(body: Mapping[str, Any]) -> list[str]:
@@ -280,7 +303,7 @@ def _body(request: Record) -> Iterable[bytes]:
     large = re.fullmatch(r"(\d+) MB.*", body)
     headers = dict(request["headers"])
     if "1 MB" in body and not large:
-        return [json.dumps({"message": "x" * (int(headers["Content-Length"]) - 15)}).encode()]
+        return [json.dumps({"message": "x" * (1 << 20)}, separators=(",", ":")).encode()]
     if not large:
         return [body.encode()]
     part = b"x" * _MEGABYTE
@@ -310,7 +333,9 @@ def _parse(received: bytes, method: str) -> Outcome:
 
     response = http.client.HTTPResponse(cast("socket.socket", Socket()), method=method)
     response.begin()
-    headers = [(name, value.encode("latin-1").decode("utf-8", "replace")) for name, value in response.getheaders()]
+    headers = [
+        (name, value.encode("latin-1").decode("utf-8", "replace")) for name, value in response.getheaders()
+    ]
     return Outcome(response.status, headers, response.read(), interim)
 
 
@@ -326,19 +351,21 @@ def _response(outcome: Outcome) -> Record:
 
 
 def _like(recorded: Any, local: Any) -> Any:
-    """What local Azure did, with the masks and the shortened texts of the recording."""
+    """What local Azure did, with the masks and the shortened texts of the recording.
+
+    The messages of a conversation to which cases wrote that are not in the recording are those of the recording.
+    """
     match recorded, local:
         case dict(), dict():
-            return {
-                name: _like(recorded.get(name), value) for name, value in cast("Record", local).items()
-            }
-        case list(), list() if recorded and not isinstance(recorded[0], dict):
-            return [_like(left, right) for left, right in zip(recorded, local, strict=False)] + local[len(recorded) :]
+            return {name: _like(recorded.get(name), value) for name, value in cast("Record", local).items()}
         case list(), list():
-            return [_like(left, right) for left, right in zip(recorded, local, strict=False)] + local[len(recorded) :]
+            pairs = zip(cast("list[Any]", recorded), cast("list[Any]", local), strict=False)
+            return [*(_like(left, right) for left, right in pairs), *local[len(recorded) :]]
         case str(), str():
             for pattern, replacement in _MASKS:
                 local = pattern.sub(replacement, local)
+            if seen := _UNRECORDED_POSTS.search(recorded):
+                local = _MESSAGES.sub(lambda _: seen[0], local)
             if (length := _SHORTENED.fullmatch(recorded)) is not None and len(local) > _HEAD + _TAIL:
                 digest = hashlib.sha256(local.encode()).hexdigest()[: len(length[3])]
                 return f"{local[:_HEAD]}…<{len(local)} characters, sha256 {digest}>…{local[-_TAIL:]}"
@@ -347,13 +374,14 @@ def _like(recorded: Any, local: Any) -> Any:
             return local
 
 
-def _without_connection(request: Any) -> Any:
+def _as_recorded(request: Any) -> Any:
+    """A request without the headers of its connection; azure.functions shows every method in upper case."""
     if not isinstance(request, dict) or "headers" not in request:
         return request
     members = cast("Record", request)
-    left_out = {"host", "connection"}
+    left_out = {"host", "connection", "transfer-encoding"}
     headers = {name: value for name, value in members["headers"].items() if name.lower() not in left_out}
-    return {**members, "headers": headers}
+    return {**members, "headers": headers, "method": members["method"].upper()}
 
 
 def _metadata(call: Record) -> tuple[Record, Record]:
@@ -362,13 +390,14 @@ def _metadata(call: Record) -> tuple[Record, Record]:
     body = request.get("body", {})
     content = body["text"].encode() if "text" in body else base64.b64decode(body.get("base64", ""))
     _, query = request_target.split(request["url"].partition("<port>")[2])
-    data = binding_data.of_request(
-        content, request_target.query_pairs(query), request["headers"], request["params"]
-    )
-    local = {name: value for name, value in data.items() if name not in ("headers", "sys")}
+    names = re.findall(r"\{\*?(\w+)", FUNCTIONS[call["function"]][0]["route"])
+    route = {**dict.fromkeys(names), **request["params"]}
+    data = binding_data.of_request(content, request_target.query_pairs(query), request["headers"], route)
+    left_out = ("headers", "sys", "$sys", "req")  # req is the trigger's own name
+    local = {name: value for name, value in data.items() if name not in left_out}
     recorded: Record = {}
     for name, value in call["metadata"].items():
-        if name not in ("$sys", "sys"):
+        if name not in left_out:
             recorded[name.lower()] = json.loads(value["json"]) if "json" in value else value["string"]
     return recorded, local
 
@@ -399,7 +428,5 @@ def _compare(path: str, recorded: Any, local: Any) -> list[str]:
 
 
 def _headers_by_name(response: Record) -> Record:
-    headers = {
-        name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING
-    }
+    headers = {name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING}
     return {**response, "headers": headers}
