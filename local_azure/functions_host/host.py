@@ -141,8 +141,6 @@ class Host:
             indexed.functions, self.settings.route_prefix, loaded_bundle, self._configuration
         )
         self._routes = self.table.routes
-        if self.config.raw_routes:
-            self._routes = tuple(map(routes.without_constraints, self._routes))
         self._skills.register(self.table.enabled(SkillTrigger, self._configuration))
         errors += self.table.errors
         for error in errors:
