@@ -76,13 +76,10 @@ class _Connection(RequestHandler):
         )
 
     def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """A bad request gets its status without a body."""
+        del request, message
         if isinstance(exc, HttpProcessingError):
             status = exc.code
         response = web.Response(status=status, headers={"Server": SERVER})

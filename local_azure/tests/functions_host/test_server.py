@@ -1,4 +1,4 @@
-"""Which connections a host that ends has to wait for."""
+"""Bad requests, and which connections a host that ends has to wait for."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,8 +17,8 @@ DEADLINE = 30.0
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Server, int]]:
     monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", DEADLINE)
 
-    async def handle(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="heard")
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=f"heard {request.headers.get('X-Content-Length')}")
 
     server = Server(handle)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
@@ -56,4 +56,36 @@ async def test_a_connection_that_was_opened_in_advance_is_not_waited_for(
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     await asyncio.to_thread(wait_for, lambda: len(server.connections) == 1, "the connection", DEADLINE)
     assert not server.awaits_requests()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nBad Name: x", "400"),
+        ("GET / HTTP/2.0\r\nHost: a", "505"),
+        ("nonsense", "400"),
+        ("GET http://b/ HTTP/1.1\r\nHost: a", "400"),
+        ("GET http://a/ HTTP/1.1\r\nHost: a", "200"),
+    ],
+)
+async def test_a_bad_request_gets_a_status_without_a_body(
+    served: tuple[Server, int], lines: str, status: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(f"{lines}\r\nConnection: close\r\n\r\n".encode())
+    response = (await asyncio.wait_for(reader.read(), DEADLINE)).decode()
+    assert response.split(" ")[1] == status
+    assert response.endswith("\r\n\r\n") is (status != "200")
+    writer.close()
+
+
+async def test_the_length_of_a_body_in_chunks_gets_another_name(served: tuple[Server, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"no chunk\r\n")
+    assert await asyncio.wait_for(reader.readuntil(b"heard 9"), DEADLINE)
     writer.close()

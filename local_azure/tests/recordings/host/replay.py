@@ -7,7 +7,7 @@ import io
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -353,7 +353,7 @@ def _response(outcome: Outcome) -> Record:
 def _like(recorded: Any, local: Any) -> Any:
     """What local Azure did, with the masks and the shortened texts of the recording.
 
-    The messages of a conversation to which cases wrote that are not in the recording are those of the recording.
+    Where cases that were not recorded wrote to a conversation, its messages are those of the recording.
     """
     match recorded, local:
         case dict(), dict():
