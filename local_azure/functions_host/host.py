@@ -46,7 +46,7 @@ from local_azure.functions_host.host_json import HostJson, HostJsonError
 from local_azure.functions_host.invoker import Invocation, InvocationError, Invoker, NotReadyError
 from local_azure.functions_host.key_storage import KeyStorage
 from local_azure.functions_host.responses import Response
-from local_azure.functions_host.server import SERVER, Server
+from local_azure.functions_host.server import SERVER, FunctionResponse, Server
 from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.status import HostRecord
 from local_azure.functions_host.timers import TimerListener, TimerTrigger
@@ -212,7 +212,7 @@ class Host:
         except Exception:
             logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
             response = Response(500)
-        sent = web.Response(status=response.status, body=response.body or None)
+        sent = FunctionResponse(status=response.status, body=response.body or None)
         for name, value in response.headers:
             if name.lower() == "content-type":
                 sent.headers["Content-Type"] = value

@@ -78,6 +78,6 @@ def _checked(headers: list[tuple[str, str]], body: bytes) -> tuple[tuple[str, st
         if name.lower() == "content-length" and value != str(len(body)):
             raise BadResponseError(f"Content-Length is {value!r}, and the body has {len(body)} bytes")
         # The server sets these itself.
-        if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+        if name.lower() not in ("content-length", "connection"):
             kept.append((name, value))
     return tuple(kept)

@@ -6,7 +6,7 @@ trailing slash is ignored, an empty segment matches nothing.
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -27,8 +27,7 @@ class Parameter:
     catch_all: bool = False
 
 
-Part = str | Parameter
-Segment = tuple[Part, ...]
+Segment = str | Parameter
 Template = tuple[Segment, ...]
 
 
@@ -66,7 +65,7 @@ def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
 
 
 def names(template: Template) -> list[str]:
-    return [part.name for segment in template for part in segment if isinstance(part, Parameter)]
+    return [segment.name for segment in template if isinstance(segment, Parameter)]
 
 
 def match(template: Template, path: str) -> dict[str, str] | None:
@@ -75,62 +74,26 @@ def match(template: Template, path: str) -> dict[str, str] | None:
     segments = rest.removesuffix("/").split("/") if rest else []
     values: dict[str, str] = {}
     for at, expected in enumerate(template):
-        segment = segments[at] if at < len(segments) else None
-        only = expected[0] if len(expected) == 1 else None
-        if segment == "":
+        text = segments[at] if at < len(segments) else None
+        if text == "":
             return None
-        if isinstance(only, Parameter) and only.catch_all:
+        if isinstance(expected, str):
+            if text is None or text.upper() != expected.upper():
+                return None
+            continue
+        if expected.catch_all:
             # With all that follows: empty segments and a trailing slash.
-            _set_value(values, only, "/".join(rest.split("/")[at:]))
-            return values if _accepted(expected, values) else None
-        if segment is None:
-            if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
-                return None
-            _set_value(values, only, "")
-        else:
-            segment_values = _match_segment(expected, segment)
-            if segment_values is None:
-                return None
-            values.update(segment_values)
-        if not _accepted(expected, values):
+            text = "/".join(rest.split("/")[at:]) or None
+        if text is None:
+            text = expected.default
+        if text is None and not (expected.optional or expected.catch_all):
             return None
-    return values if len(segments) <= len(template) else None
-
-
-def _set_value(values: dict[str, str], parameter: Parameter, text: str) -> None:
-    if text or parameter.default is not None:
-        values[parameter.name] = text or parameter.default or ""
-
-
-def _accepted(segment: Segment, values: Mapping[str, str]) -> bool:
-    return all(
-        constraint(values[part.name])
-        for part in segment
-        if isinstance(part, Parameter) and part.name in values
-        for constraint in part.constraints
-    )
-
-
-def _match_segment(segment: Segment, text: str) -> dict[str, str] | None:
-    if len(segment) == 1:
-        part = segment[0]
-        if isinstance(part, Parameter):
-            return {part.name: text}
-        return {} if part.upper() == text.upper() else None
-    return _match_complex(segment, text)
-
-
-def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
-    """A segment such as `{name}.{extension?}`; the last parameter gets the shortest value."""
-    parameters = [part for part in segment if isinstance(part, Parameter)]
-    pattern = "".join("(.+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
-    matched = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
-    if matched is not None:
-        return {part.name: value for part, value in zip(parameters, matched.groups(), strict=True)}
-    last = segment[-1]
-    if isinstance(last, Parameter) and last.optional and segment[-2] == ".":
-        return _match_segment(segment[:-2], text)
-    return None
+        if text is not None:
+            if not all(constraint(text) for constraint in expected.constraints):
+                return None
+            values[expected.name] = text
+    is_open = bool(template) and isinstance(template[-1], Parameter) and template[-1].catch_all
+    return values if is_open or len(segments) <= len(template) else None
 
 
 _TOKEN = re.compile(
@@ -147,75 +110,59 @@ def parse(text: str) -> Template:
             f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
             f"as the host puts the route prefix and a '/' before it."
         )
-    segments = tuple(_parse_segments(text))
-    parameters = names(segments)
+    template = tuple(_segment(segment, text) for segment in _split(text))
+    parameters = names(template)
     for at, name in enumerate(parameters):
         if name.lower() in map(str.lower, parameters[:at]):
             raise TemplateError(
                 f"The route parameter name '{name}' appears more than one time in the route "
                 f"template '{text}'."
             )
-    for segment in segments[:-1]:
-        if any(isinstance(part, Parameter) and part.catch_all for part in segment):
-            raise TemplateError(
-                f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
-            )
-    return segments
+    if any(isinstance(segment, Parameter) and segment.catch_all for segment in template[:-1]):
+        raise TemplateError(
+            f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
+        )
+    return template
 
 
-def _parse_segments(template: str) -> Iterator[Segment]:
-    parts: list[Part] = []
+def _split(template: str) -> list[list[re.Match[str]]]:
+    """The tokens of each segment."""
+    segments: list[list[re.Match[str]]] = [[]] if template else []
     for token in _TOKEN.finditer(template):
         if token["separator"]:
-            yield _checked_segment(parts, template)
-            parts = []
-        elif token["parameter"] is not None:
-            if parts and isinstance(parts[-1], Parameter):
-                raise TemplateError(
-                    f"A path segment of the route template '{template}' cannot contain two consecutive "
-                    f"parameters. They must be separated by a '/' or by a literal string."
-                )
-            parts.append(_parse_parameter(_unescape(token["parameter"]), template))
-        elif token["literal"]:
-            if "?" in token["literal"]:
-                raise TemplateError(
-                    f"The literal section '{token['literal']}' of the route template '{template}' is invalid."
-                )
-            parts.append(_unescape(token["literal"]))
+            segments.append([])
         else:
-            raise TemplateError(
-                f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
-                f"character has a matching '}}' character, and that braces in a regular expression are "
-                f"doubled."
-            )
-    if parts:
-        yield _checked_segment(parts, template)
+            segments[-1].append(token)
+    return segments[:-1] if segments and not segments[-1] else segments
 
 
-def _unescape(text: str) -> str:
-    return text.replace("}}", "}").replace("{{", "{")
-
-
-def _checked_segment(parts: Sequence[Part], template: str) -> Segment:
-    if not parts:
+def _segment(tokens: Sequence[re.Match[str]], template: str) -> Segment:
+    if not tokens:
         raise TemplateError(
             f"The route template separator character '/' cannot appear consecutively in '{template}'. "
             f"It must be separated by either a parameter or a literal value."
         )
-    for at, part in enumerate(parts):
-        if not isinstance(part, Parameter) or len(parts) == 1:
-            continue
-        if part.catch_all:
-            raise TemplateError(
-                f"A path segment of the route template '{template}' that contains more than one section "
-                f"cannot contain a catch-all parameter."
-            )
-        if part.optional and (at != len(parts) - 1 or parts[at - 1] != "."):
-            raise TemplateError(
-                f"In the route template '{template}' the optional parameter '{part.name}' must be at the "
-                f"end of its segment, preceded by a period."
-            )
-    return tuple(parts)
+    if any(token.lastgroup is None for token in tokens):
+        raise TemplateError(
+            f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
+            f"character has a matching '}}' character, and that braces in a regular expression are doubled."
+        )
+    if len(tokens) > 1:
+        raise TemplateError(
+            f"Local Azure does not have segments of several parts, as in the route template '{template}'. "
+            f"A segment is a parameter or a literal."
+        )
+    if tokens[0]["parameter"] is not None:
+        return _parse_parameter(_unescape(tokens[0]["parameter"]), template)
+    if "?" in tokens[0]["literal"]:
+        raise TemplateError(
+            f"The literal section '{tokens[0]['literal']}' of the route template '{template}' is invalid."
+        )
+    return _unescape(tokens[0]["literal"])
+
+
+def _unescape(text: str) -> str:
+    return text.replace("}}", "}").replace("{{", "{")
 
 
 def _parse_parameter(text: str, template: str) -> Parameter:

@@ -62,6 +62,16 @@ class Server(web.Server):
         return await self._handler(request)
 
 
+class FunctionResponse(web.Response):
+    """A function's own Transfer-Encoding goes with its body as it is, and without a length."""
+
+    async def _write_headers(self) -> None:
+        if "Transfer-Encoding" in self.headers:
+            self.headers.pop("Content-Length", None)
+            self.force_close()
+        await super()._write_headers()
+
+
 class _Connection(RequestHandler):
     def __init__(self, server: Server) -> None:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from local_azure.functions_host import server as module
-from local_azure.functions_host.server import Server
+from local_azure.functions_host.server import FunctionResponse, Server
 from tests.polling import wait_for
 
 DEADLINE = 30.0
@@ -18,7 +18,9 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Server,
     monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", DEADLINE)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text=f"heard {request.headers.get('X-Content-Length')}")
+        length = request.headers.get("X-Content-Length")
+        headers = {"Transfer-Encoding": "chunked"} if request.path == "/own" else {}
+        return FunctionResponse(text=f"heard {length}", headers=headers)
 
     server = Server(handle)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
@@ -88,4 +90,16 @@ async def test_the_length_of_a_body_in_chunks_gets_another_name(served: tuple[Se
     writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n")
     writer.write(b"no chunk\r\n")
     assert await asyncio.wait_for(reader.readuntil(b"heard 9"), DEADLINE)
+    writer.close()
+
+
+async def test_a_transfer_encoding_of_the_function_goes_with_its_body_as_it_is(
+    served: tuple[Server, int],
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = await asyncio.wait_for(reader.read(), DEADLINE)
+    assert b"Transfer-Encoding: chunked" in response
+    assert b"Content-Length" not in response
+    assert response.endswith(b"\r\n\r\nheard None")
     writer.close()
