@@ -1,6 +1,7 @@
 """Binding data of an HTTP request (HttpTriggerAttributeBindingProvider of the WebJobs SDK)."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 
 from local_azure.functions_host.bindings import dotnet
@@ -18,21 +19,30 @@ class Query(dict[str, str]):
 
 
 def of_request(
-    body: bytes, query: Sequence[tuple[str, str]], headers: Mapping[str, str], route: Mapping[str, str]
+    body: bytes,
+    query: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+    route: Mapping[str, str | None],
 ) -> BindingData:
     """The members of a JSON body, overridden by the query (except `code`), overridden by the route values.
 
     `Query` and `Headers` are added unless the request itself has a value of that name:
-    a body `{"Query": {"message": "x"}}` replaces the whole query.
+    a body `{"Query": {"message": "x"}}` replaces the whole query. An optional route parameter without a value
+    (None) hides a member or parameter of its name.
     """
-    data: dict[str, object] = _of_body(body)
+    # The host parses only what begins and ends like an object (recording body/comment).
+    text = body.removeprefix(BOM_UTF8).strip()
+    data: dict[str, object] = _of_body(body) if (text[:1], text[-1:]) == (b"{", b"}") else {}
     # The last of several values counts, and an empty value is a value.
     spelling: dict[str, str] = {}
     values = Query()
     for name, value in query:
         values[spelling.setdefault(name.lower(), name)] = value
     data.update({name.lower(): value for name, value in values.items() if name.lower() != "code"})
-    data.update({name.lower(): value for name, value in route.items()})
+    for name, value in route.items():
+        data.pop(name.lower(), None)
+        if value is not None:
+            data[name.lower()] = value
     data.setdefault("query", values)
     data.setdefault("headers", dict(headers))
     return data

@@ -46,7 +46,7 @@ from local_azure.functions_host.host_json import HostJson, HostJsonError
 from local_azure.functions_host.invoker import Invocation, InvocationError, Invoker, NotReadyError
 from local_azure.functions_host.key_storage import KeyStorage
 from local_azure.functions_host.responses import Response
-from local_azure.functions_host.server import Server
+from local_azure.functions_host.server import SERVER, FunctionResponse, Server
 from local_azure.functions_host.skills import Skills, SkillTrigger
 from local_azure.functions_host.status import HostRecord
 from local_azure.functions_host.timers import TimerListener, TimerTrigger
@@ -58,6 +58,12 @@ T = TypeVar("T")
 
 BODY_LIMIT = 104_857_600
 """Bytes; `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` changes it."""
+
+BODY_GRACE_PERIOD = 5.0
+"""Seconds in which a request body may arrive slower than at BODY_RATE (Kestrel's MinRequestBodyDataRate)."""
+
+BODY_RATE = 240
+"""Bytes a second."""
 
 HTTP_TIMEOUT = 230.0
 """Seconds that Azure's front end waits for a response (Docs: Functions scale and hosting)."""
@@ -71,6 +77,8 @@ _HOMEPAGE = (
     b"<p>It runs on local Azure, on this machine.</p></body></html>"
 )
 
+
+_JSON = (("Content-Type", "application/json; charset=utf-8"),)
 
 _NOT_RUNNING = Response(
     503, (("Content-Type", "text/plain; charset=utf-8"),), b"Function host is not running."
@@ -91,6 +99,7 @@ class Host:
         self._environment = environment
         self._configuration = Configuration(environment)
         self._keys = keys.load_or_create(Path(config.keys_file))
+        self._levels: dict[str, keys.Level] = {}
         self._key_storage = KeyStorage(self._configuration)
         self._skills = Skills(self._run_skill)
         self._assistants = assistant_service.AssistantService(self._configuration, self._skills)
@@ -132,8 +141,6 @@ class Host:
             indexed.functions, self.settings.route_prefix, loaded_bundle, self._configuration
         )
         self._routes = self.table.routes
-        if self.config.raw_routes:
-            self._routes = tuple(map(routes.without_constraints, self._routes))
         self._skills.register(self.table.enabled(SkillTrigger, self._configuration))
         errors += self.table.errors
         for error in errors:
@@ -205,13 +212,13 @@ class Host:
         except Exception:
             logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
             response = Response(500)
-        sent = web.Response(status=response.status, body=response.body or None)
+        sent = FunctionResponse(status=response.status, body=response.body or None)
         for name, value in response.headers:
             if name.lower() == "content-type":
                 sent.headers["Content-Type"] = value
             else:
                 sent.headers.add(name, value)
-        sent.headers["Server"] = "local-azure"
+        sent.headers["Server"] = SERVER
         sent.headers.update(cors.response_headers(self.config.cors, request.headers))
         return sent
 
@@ -233,8 +240,8 @@ class Host:
         if match is None:
             return Response(404)
         level = match.route.auth_level
-        if level != "anonymous" and (refusal := await self._authorize(key, level)):
-            return replace(refusal, headers=())
+        if level != "anonymous" and (refusal := await self._refusal(key, level, match.route.function)):
+            return refusal
         if self._configuration.is_disabled(match.route.function):
             return Response(404)
         return await self._execute(request, match, path, raw_query, query)
@@ -260,7 +267,8 @@ class Host:
         }
 
         def data() -> binding_data.BindingData:
-            return binding_data.of_request(body, query, http["headers"], http["params"])
+            route = {**dict.fromkeys(routes.names(match.route.template)), **match.values}
+            return binding_data.of_request(body, query, http["headers"], route)
 
         invocation = Invocation(data, http, body, client_disconnected=lambda: request.transport is None)
         task = self._start(self._invoke(match.route.function, invocation))
@@ -277,13 +285,18 @@ class Host:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # pyright: ignore[reportUnknownMemberType] # aiohttp leaves the buffer's type open
         # A body without Content-Length (chunked) is not passed to the worker, but its header is
         # (Azure/azure-functions-host #4926; recorded with host 4.1037).
+        body = bytearray()
+        started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(HTTP_TIMEOUT):
-                return await request.content.readexactly(length) if length > 0 else b""
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return Response(400)  # the client has disconnected
-        except TimeoutError:
-            return Response(408)
+            while len(body) < length:
+                async with asyncio.timeout_at(started + max(BODY_GRACE_PERIOD, len(body) / BODY_RATE)):
+                    body += await request.content.readany()
+                if request.content.at_eof() and len(body) < length:
+                    raise ConnectionError("the client has disconnected in its body")
+        except (ConnectionError, TimeoutError) as error:
+            log.error("The request body cannot be read: %s", error or "it arrives too slowly")
+            return Response(500)
+        return bytes(body)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Runs as a task, which neither the front end's timeout nor a client that disconnects cancels."""
@@ -314,25 +327,46 @@ class Host:
         if path == "/admin/host/ping" and request.method in ("GET", "POST"):
             return Response(200, (("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")))
         if path == "/admin/host/status" and request.method == "GET":
-            if refusal := await self._authorize(key, "admin"):
+            if refusal := await self._refusal(key, "admin"):
                 return refusal
-            content = json.dumps(status.host_status(self.record)).encode()
-            return Response(200, (("Content-Type", "application/json; charset=utf-8"),), content)
+            return Response(200, _JSON, json.dumps(status.host_status(self.record)).encode())
         name = path.removeprefix("/admin/functions/")
+        if name != path and name.endswith("/keys") and request.method == "GET":
+            return await self._refusal(key, "admin") or self._function_keys(request, name[: -len("/keys")])
         if name != path and "/" not in name and request.method == "POST":
-            if refusal := await self._authorize(key, "admin"):
+            if refusal := await self._refusal(key, "admin"):
                 return refusal
             return await self._invoke_manually(request, name)
         return Response(404)
 
-    async def _authorize(self, key: str | None, auth_level: str) -> Response | None:
+    def _function_keys(self, request: web.BaseRequest, name: str) -> Response:
+        names = [function for function in self.table.functions if function.lower() == name]
+        if not names:
+            return Response(404)
+        href = f"https://{request.host}/admin/functions/{names[0]}/keys"
+        default = {"name": "default", "value": self._keys.of_function(name)}
+        content = {"keys": [default], "links": [{"rel": "self", "href": href}]}
+        return Response(200, _JSON, json.dumps(content, separators=(",", ":")).encode())
+
+    async def _refusal(self, key: str | None, level: str, function: str | None = None) -> Response | None:
         """The error response to a key that does not give access to the level, else None.
 
         The host reads its keys only if the request has one (AuthenticationLevelHandler.cs).
         """
-        if key and not await self._key_storage.readable():
-            return Response(500)
-        return None if self._keys.authorize(key, auth_level) else _UNAUTHORIZED
+        given: keys.Level = "anonymous"
+        if key:
+            if not await self._key_storage.readable():
+                return Response(500)
+            # A key that was right once is accepted in any case (recordings cold/lower-key-after).
+            cached = f"{key}{function or ''}".upper()
+            given = self._levels.get(cached) or self._keys.level(key, function)
+            if given != "anonymous":
+                self._levels[cached] = given
+        if given in ("admin", level):
+            return None
+        if function is not None:
+            return Response(401)
+        return _UNAUTHORIZED if given == "anonymous" else Response(403)
 
     async def _invoke_manually(self, request: web.BaseRequest, name: str) -> Response:
         """Responds 202 at once, also for a disabled function; the outcome is in the log."""

@@ -27,8 +27,6 @@ class HostConfig:
     python: str
     notices: tuple[str, ...] = ()
     cors: Cors = field(default_factory=Cors)
-    raw_routes: bool = False
-    """Route constraints are ignored (LOCAL_AZURE_RAW_ROUTES)."""
 
 
 def write(file: Path, config: HostConfig) -> None:

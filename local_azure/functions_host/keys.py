@@ -1,13 +1,16 @@
 """The host keys of a function app, created once per site in a file that only its owner can read."""
 
+import base64
 import hmac
 import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from local_azure import whole_file
+
+Level = Literal["anonymous", "function", "admin"]
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,19 @@ class HostKeys:
     master: str
     default: str
 
-    def authorize(self, key: str | None, auth_level: str) -> bool:
-        """Whether the key gives access to the level `anonymous`, `function` or `admin` (any case)."""
-        level = auth_level.lower()
-        if level == "anonymous":
-            return True
-        if key is None:
-            return False
+    def of_function(self, function: str) -> str:
+        """The key of one function, whose name ignores case."""
+        digest = hmac.digest(self.master.encode(), function.lower().encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).decode()
+
+    def level(self, key: str, function: str | None) -> Level:
+        """The level that the key gives access to, for a function or for the admin API (None)."""
         given = key.encode("utf-8", "replace")
-        is_master = hmac.compare_digest(given, self.master.encode())
-        is_function = hmac.compare_digest(given, self.default.encode())
-        return is_master or (level == "function" and is_function)
+        if hmac.compare_digest(given, self.master.encode()):
+            return "admin"
+        function_keys = [self.default, *([self.of_function(function)] if function else [])]
+        is_function_key = any(hmac.compare_digest(given, other.encode()) for other in function_keys)
+        return "function" if is_function_key else "anonymous"
 
 
 def load_or_create(file: Path) -> HostKeys:

@@ -1,9 +1,13 @@
 """Converts a worker's HTTP output to an HTTP response, as the host's HttpBinding does."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t -~]*")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ def convert(response: Mapping[str, Any] | None, content: bytes) -> Response:
         return _from_text(content)
     headers = [(str(name), str(value)) for name, value in response["headers"].items()]
     headers += [("Set-Cookie", str(cookie)) for cookie in response["cookies"]]
-    return Response(_status(response["status"]), _checked(headers), content)
+    return Response(_status(response["status"]), _checked(headers, content), content)
 
 
 def _from_text(content: bytes) -> Response:
@@ -44,29 +48,36 @@ def _from_text(content: bytes) -> Response:
     if "body" not in members:
         return Response(200, (("Content-Type", "text/plain; charset=utf-8"),), content)
     body = members["body"]
-    text = body if isinstance(body, str) else json.dumps(body)
+    content = (body if isinstance(body, str) else json.dumps(body)).encode()
     headers = cast("dict[str, Any]", members.get("headers") or {})
     listed = [(name, str(value)) for name, value in headers.items()]
     if "content-type" not in {name.lower() for name in headers}:
         kind = "text/plain" if isinstance(body, str) else "application/json"
         listed.append(("Content-Type", f"{kind}; charset=utf-8"))
     status = members.get("status", members.get("statuscode", 200))
-    return Response(_status(status), _checked(listed), text.encode())
+    return Response(_status(status), _checked(listed, content), content)
 
 
 def _status(value: object) -> int:
-    text = str(value)
-    if not text.isdigit() or not 100 <= int(text) <= 999:
+    """200 for a text that is no number."""
+    try:
+        status = int(str(value))
+    except ValueError:
+        return 200
+    if not 100 <= status <= 999:
         raise BadResponseError(f"status {value!r} is not an HTTP status")
-    return int(text)
+    return status
 
 
-def _checked(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _checked(headers: list[tuple[str, str]], body: bytes) -> tuple[tuple[str, str], ...]:
+    """The headers that Kestrel sends. Raises BadResponseError for one that it refuses."""
     kept: list[tuple[str, str]] = []
     for name, value in headers:
-        if any(character in "\r\n\0" for character in name + value):
-            raise BadResponseError(f"header {name!r} contains a line break")
+        if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise BadResponseError(f"header {name!r} contains a control character or one beyond ASCII")
+        if name.lower() == "content-length" and value != str(len(body)):
+            raise BadResponseError(f"Content-Length is {value!r}, and the body has {len(body)} bytes")
         # The server sets these itself.
-        if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+        if name.lower() not in ("content-length", "connection"):
             kept.append((name, value))
     return tuple(kept)

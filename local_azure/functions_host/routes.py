@@ -5,10 +5,9 @@ trailing slash is ignored, an empty segment matches nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 
 class TemplateError(ValueError):
@@ -28,8 +27,7 @@ class Parameter:
     catch_all: bool = False
 
 
-Part = str | Parameter
-Segment = tuple[Part, ...]
+Segment = str | Parameter
 Template = tuple[Segment, ...]
 
 
@@ -66,76 +64,36 @@ def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
     return None
 
 
-def without_constraints(route: Route) -> Route:
-    """The route with parameters that match every value."""
-    segments = tuple(
-        tuple(replace(part, constraints=()) if isinstance(part, Parameter) else part for part in segment)
-        for segment in route.template
-    )
-    return replace(route, template=segments)
+def names(template: Template) -> list[str]:
+    return [segment.name for segment in template if isinstance(segment, Parameter)]
 
 
 def match(template: Template, path: str) -> dict[str, str] | None:
     """Route values for a decoded path such as `/api/assistants/a`, or None."""
-    trimmed = path.removeprefix("/").removesuffix("/")
-    segments = trimmed.split("/") if trimmed else []
-    if path.endswith("//") or "" in segments:
-        return None
+    rest = path.removeprefix("/")
+    segments = rest.removesuffix("/").split("/") if rest else []
     values: dict[str, str] = {}
     for at, expected in enumerate(template):
-        rest = segments[at:]
-        only = expected[0] if len(expected) == 1 else None
-        if isinstance(only, Parameter) and only.catch_all:
-            _set_value(values, only, "/".join(rest))
-            return values if _accepted(expected, values) else None
-        if not rest:
-            if not isinstance(only, Parameter) or not (only.optional or only.default is not None):
-                return None
-            _set_value(values, only, "")
-        else:
-            segment_values = _match_segment(expected, rest[0])
-            if segment_values is None:
-                return None
-            values.update(segment_values)
-        if not _accepted(expected, values):
+        text = segments[at] if at < len(segments) else None
+        if text == "":
             return None
-    return values if len(segments) <= len(template) else None
-
-
-def _set_value(values: dict[str, str], parameter: Parameter, text: str) -> None:
-    if text or parameter.default is not None:
-        values[parameter.name] = text or parameter.default or ""
-
-
-def _accepted(segment: Segment, values: Mapping[str, str]) -> bool:
-    return all(
-        constraint(values[part.name])
-        for part in segment
-        if isinstance(part, Parameter) and part.name in values
-        for constraint in part.constraints
-    )
-
-
-def _match_segment(segment: Segment, text: str) -> dict[str, str] | None:
-    if len(segment) == 1:
-        part = segment[0]
-        if isinstance(part, Parameter):
-            return {part.name: text}
-        return {} if part.upper() == text.upper() else None
-    return _match_complex(segment, text)
-
-
-def _match_complex(segment: Segment, text: str) -> dict[str, str] | None:
-    """A segment such as `{name}.{extension?}`; the last parameter gets the shortest value."""
-    parameters = [part for part in segment if isinstance(part, Parameter)]
-    pattern = "".join("(.+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
-    matched = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
-    if matched is not None:
-        return {part.name: value for part, value in zip(parameters, matched.groups(), strict=True)}
-    last = segment[-1]
-    if isinstance(last, Parameter) and last.optional and segment[-2] == ".":
-        return _match_segment(segment[:-2], text)
-    return None
+        if isinstance(expected, str):
+            if text is None or text.upper() != expected.upper():
+                return None
+            continue
+        if expected.catch_all:
+            # With all that follows: empty segments and a trailing slash.
+            text = "/".join(rest.split("/")[at:]) or None
+        if text is None:
+            text = expected.default
+        if text is None and not (expected.optional or expected.catch_all):
+            return None
+        if text is not None:
+            if not all(constraint(text) for constraint in expected.constraints):
+                return None
+            values[expected.name] = text
+    is_open = bool(template) and isinstance(template[-1], Parameter) and template[-1].catch_all
+    return values if is_open or len(segments) <= len(template) else None
 
 
 _TOKEN = re.compile(
@@ -152,75 +110,59 @@ def parse(text: str) -> Template:
             f"The route template '{text}' is not valid: it cannot start with '{text[0]}', "
             f"as the host puts the route prefix and a '/' before it."
         )
-    segments = tuple(_parse_segments(text))
-    names = [part.name for segment in segments for part in segment if isinstance(part, Parameter)]
-    for at, name in enumerate(names):
-        if name.lower() in map(str.lower, names[:at]):
+    template = tuple(_segment(segment, text) for segment in _split(text))
+    parameters = names(template)
+    for at, name in enumerate(parameters):
+        if name.lower() in map(str.lower, parameters[:at]):
             raise TemplateError(
                 f"The route parameter name '{name}' appears more than one time in the route "
                 f"template '{text}'."
             )
-    for segment in segments[:-1]:
-        if any(isinstance(part, Parameter) and part.catch_all for part in segment):
-            raise TemplateError(
-                f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
-            )
-    return segments
+    if any(isinstance(segment, Parameter) and segment.catch_all for segment in template[:-1]):
+        raise TemplateError(
+            f"A catch-all parameter can only appear as the last segment of the route template '{text}'."
+        )
+    return template
 
 
-def _parse_segments(template: str) -> Iterator[Segment]:
-    parts: list[Part] = []
+def _split(template: str) -> list[list[re.Match[str]]]:
+    """The tokens of each segment."""
+    segments: list[list[re.Match[str]]] = [[]] if template else []
     for token in _TOKEN.finditer(template):
         if token["separator"]:
-            yield _checked_segment(parts, template)
-            parts = []
-        elif token["parameter"] is not None:
-            if parts and isinstance(parts[-1], Parameter):
-                raise TemplateError(
-                    f"A path segment of the route template '{template}' cannot contain two consecutive "
-                    f"parameters. They must be separated by a '/' or by a literal string."
-                )
-            parts.append(_parse_parameter(_unescape(token["parameter"]), template))
-        elif token["literal"]:
-            if "?" in token["literal"]:
-                raise TemplateError(
-                    f"The literal section '{token['literal']}' of the route template '{template}' is invalid."
-                )
-            parts.append(_unescape(token["literal"]))
+            segments.append([])
         else:
-            raise TemplateError(
-                f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
-                f"character has a matching '}}' character, and that braces in a regular expression are "
-                f"doubled."
-            )
-    if parts:
-        yield _checked_segment(parts, template)
+            segments[-1].append(token)
+    return segments[:-1] if segments and not segments[-1] else segments
 
 
-def _unescape(text: str) -> str:
-    return text.replace("}}", "}").replace("{{", "{")
-
-
-def _checked_segment(parts: Sequence[Part], template: str) -> Segment:
-    if not parts:
+def _segment(tokens: Sequence[re.Match[str]], template: str) -> Segment:
+    if not tokens:
         raise TemplateError(
             f"The route template separator character '/' cannot appear consecutively in '{template}'. "
             f"It must be separated by either a parameter or a literal value."
         )
-    for at, part in enumerate(parts):
-        if not isinstance(part, Parameter) or len(parts) == 1:
-            continue
-        if part.catch_all:
-            raise TemplateError(
-                f"A path segment of the route template '{template}' that contains more than one section "
-                f"cannot contain a catch-all parameter."
-            )
-        if part.optional and (at != len(parts) - 1 or parts[at - 1] != "."):
-            raise TemplateError(
-                f"In the route template '{template}' the optional parameter '{part.name}' must be at the "
-                f"end of its segment, preceded by a period."
-            )
-    return tuple(parts)
+    if any(token.lastgroup is None for token in tokens):
+        raise TemplateError(
+            f"There is an incomplete parameter in the route template '{template}'. Check that each '{{' "
+            f"character has a matching '}}' character, and that braces in a regular expression are doubled."
+        )
+    if len(tokens) > 1:
+        raise TemplateError(
+            f"Local Azure does not have segments of several parts, as in the route template '{template}'. "
+            f"A segment is a parameter or a literal."
+        )
+    if tokens[0]["parameter"] is not None:
+        return _parse_parameter(_unescape(tokens[0]["parameter"]), template)
+    if "?" in tokens[0]["literal"]:
+        raise TemplateError(
+            f"The literal section '{tokens[0]['literal']}' of the route template '{template}' is invalid."
+        )
+    return _unescape(tokens[0]["literal"])
+
+
+def _unescape(text: str) -> str:
+    return text.replace("}}", "}").replace("{{", "{")
 
 
 def _parse_parameter(text: str, template: str) -> Parameter:
@@ -267,8 +209,8 @@ def _constraint(text: str, template: str) -> Constraint:
     factory = _CONSTRAINTS.get(name.lower())
     if factory is None:
         raise TemplateError(
-            f"The constraint reference '{name}' in the route template '{template}' could not be resolved "
-            f"to a type. ASP.NET has: {', '.join(_CONSTRAINTS)}."
+            f"Local Azure does not have the constraint '{name}' of the route template '{template}'. "
+            f"It has: {', '.join(_CONSTRAINTS)}."
         )
     try:
         return factory(arguments)
@@ -280,53 +222,24 @@ def _constraint(text: str, template: str) -> Constraint:
 
 _Factory = Callable[[str | None], Constraint]
 
-_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
-_NUMBER = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
-_NON_FINITE = ("nan", "infinity", "-infinity")
-_GUID = re.compile(
-    r"\s*([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
-    r"|\([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\))\s*",
-    re.IGNORECASE,
-)
-
-
-def _plain(accepts: Constraint) -> _Factory:
-    def make(arguments: str | None) -> Constraint:
-        if arguments:
-            raise ValueError("it takes no arguments")
-        return accepts
-
-    return make
-
 
 def _length(value: str) -> int:
     """The length in UTF-16 code units, as .NET counts."""
     return len(value.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _long(value: str) -> int | None:
-    number = int(value) if _INTEGER.fullmatch(value) else None
-    return number if number is not None and -(2**63) <= number < 2**63 else None
-
-
-def _bounds(measure: Callable[[str], int | None], kind: str) -> _Factory:
+def _bounds(kind: str) -> _Factory:
     """`kind`: `low`, `high` or `both`; `length(5)` is both with one number."""
 
     def make(arguments: str | None) -> Constraint:
         numbers = [int(part) for part in (arguments or "").split(",")]
         if len(numbers) > (2 if kind == "both" else 1):
             raise ValueError("too many arguments")
-        low = numbers[0] if kind != "high" else -(2**63)
-        high = numbers[-1] if kind != "low" else 2**63
+        low = numbers[0] if kind != "high" else 0
+        high = numbers[-1] if kind != "low" else sys.maxsize
         if low > high:
             raise ValueError(f"{low} is more than {high}")
-
-        def accepts(value: str) -> bool:
-            size = measure(value)
-            return size is not None and low <= size <= high
-
-        return accepts
+        return lambda value: low <= _length(value) <= high
 
     return make
 
@@ -345,45 +258,9 @@ def _regex(arguments: str | None) -> Constraint:
     return lambda value: pattern.search(value) is not None
 
 
-def _is_double(value: str) -> bool:
-    return _NUMBER.fullmatch(value) is not None or value.strip().lower() in _NON_FINITE
-
-
-def _is_datetime(value: str) -> bool:
-    text = value.strip()
-    with suppress(ValueError):
-        datetime.fromisoformat(text)
-        return True
-    for date_format in ("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m-%d-%Y"):
-        with suppress(ValueError):
-            datetime.strptime(text, date_format)  # noqa: DTZ007 # only whether it parses
-            return True
-    return False
-
-
-def _is_file(value: str) -> bool:
-    last = value.rsplit("/", 1)[-1]
-    return "." in last and not last.endswith(".")
-
-
 _CONSTRAINTS: Mapping[str, _Factory] = {
-    "int": _plain(lambda value: (number := _long(value)) is not None and -(2**31) <= number < 2**31),
-    "bool": _plain(lambda value: value.strip().lower() in ("true", "false")),
-    "datetime": _plain(_is_datetime),
-    "decimal": _plain(lambda value: _NUMBER.fullmatch(value) is not None and "e" not in value.lower()),
-    "double": _plain(_is_double),
-    "float": _plain(_is_double),
-    "guid": _plain(lambda value: _GUID.fullmatch(value) is not None),
-    "long": _plain(lambda value: _long(value) is not None),
-    "minlength": _bounds(_length, "low"),
-    "maxlength": _bounds(_length, "high"),
-    "length": _bounds(_length, "both"),
-    "min": _bounds(_long, "low"),
-    "max": _bounds(_long, "high"),
-    "range": _bounds(_long, "both"),
-    "alpha": _plain(lambda value: re.search(r"^[A-Za-z]*$", value) is not None),
+    "minlength": _bounds("low"),
+    "maxlength": _bounds("high"),
+    "length": _bounds("both"),
     "regex": _regex,
-    "required": _plain(lambda value: value != ""),
-    "file": _plain(_is_file),
-    "nonfile": _plain(lambda value: not _is_file(value)),
 }

@@ -1,19 +1,38 @@
-"""An aiohttp server that tracks accepted connections without a request."""
+"""The HTTP server of the host: aiohttp with what Kestrel accepts, refuses and limits."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, web
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
+
+SERVER = "local-azure"
 
 FIRST_REQUEST_TIMEOUT = 2.0
 """Seconds within which an accepted connection is expected to send its first request."""
 
+LINE_LIMIT = 8_192
+"""Bytes of a request line."""
+
+HEADERS_LIMIT = 32_768
+"""Bytes of all header lines."""
+
+HEADER_COUNT_LIMIT = 100
+
+LINGERING_TIME = 1.0
+"""Seconds in which the rest of a body is read that was refused."""
+
 
 class Server(web.Server):
+    """Tracks accepted connections without a request."""
+
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
-        # Kestrel does not decompress a body; aiohttp would, and rejects one that is not compressed.
-        super().__init__(self._handle, access_log=None, auto_decompress=False)
+        super().__init__(self._handle)
         self._handler = handler
         self._accepted: dict[object, float] = {}
 
@@ -23,7 +42,7 @@ class Server(web.Server):
         return any(now - since < FIRST_REQUEST_TIMEOUT for since in self._accepted.values())
 
     def __call__(self) -> Any:
-        protocol = super().__call__()  # before the TLS handshake
+        protocol = _Connection(self)  # before the TLS handshake
         now = time.monotonic()
         # A connection whose TLS handshake fails is not reported, and a pooled one may stay idle for long.
         self._accepted = {
@@ -41,3 +60,80 @@ class Server(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._accepted.pop(request.protocol, None)
         return await self._handler(request)
+
+
+class FunctionResponse(web.Response):
+    """A function's own Transfer-Encoding goes with its body as it is, and without a length."""
+
+    async def _write_headers(self) -> None:
+        if "Transfer-Encoding" in self.headers:
+            self.headers.pop("Content-Length", None)
+            self.force_close()
+        await super()._write_headers()
+
+
+class _Connection(RequestHandler):
+    def __init__(self, server: Server) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, access_log=None, lingering_time=LINGERING_TIME)
+        self._parser = _Parser(
+            self,
+            loop,
+            max_line_size=LINE_LIMIT - len("\r\n"),
+            max_field_size=HEADERS_LIMIT,
+            # Kestrel does not decompress a body; aiohttp would, and rejects one that is not compressed.
+            auto_decompress=False,
+        )
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """A bad request gets its status without a body."""
+        del request, message
+        if isinstance(exc, HttpProcessingError):
+            status = exc.code
+        response = web.Response(status=status, headers={"Server": SERVER})
+        response.force_close()
+        return response
+
+
+class _Parser(HttpRequestParserPy):
+    """Reports a request whose chunks are invalid, too: the host reads none."""
+
+    _head: RawRequestMessage | None = None
+
+    def feed_data(self, data: bytes, *separators: Any) -> Any:
+        self._head = None
+        try:
+            return super().feed_data(data, *separators)
+        except HttpProcessingError as error:
+            if self._payload_parser is None:
+                if isinstance(error, LineTooLong):
+                    raise HttpProcessingError(code=431 if self._lines else 414) from error
+                raise
+        except ValueError as error:
+            raise BadHttpMessage(str(error)) from error
+        self._payload_parser, self._upgraded = None, True  # what follows is not read
+        return [(self._head, EMPTY_PAYLOAD)] if self._head else [], True, b""
+
+    def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
+        headers = [line for line in lines[1:] if line]
+        if len(headers) > HEADER_COUNT_LIMIT or sum(len(line) + 2 for line in headers) > HEADERS_LIMIT:
+            raise HttpProcessingError(code=431)
+        if not lines[0].isascii():
+            raise BadHttpMessage("The request line is not ASCII")
+        names = [line.partition(b":")[0].lower() for line in headers]
+        if b"transfer-encoding" in names:
+            # The length does not count; the function sees it under another name.
+            headers = [
+                b"X-" + line if name == b"content-length" else line
+                for name, line in zip(names, headers, strict=True)
+            ]
+        message = super().parse_message([lines[0], *headers, b""])
+        if message.version not in ((1, 0), (1, 1)):
+            raise HttpProcessingError(code=505)
+        authority = urlsplit(message.path).netloc if "://" in message.path.partition("?")[0] else ""
+        if authority and not message.path.startswith("/") and authority != message.headers.get("Host"):
+            raise BadHttpMessage("The target and Host name different hosts")
+        self._head = message
+        return message

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import socket
 import sys
@@ -54,14 +53,6 @@ T = TypeVar("T")
 
 HOST_START_TIMEOUT = 150.0
 """Seconds for a host to start; indexing alone may take 120."""
-
-RAW_ROUTES_VARIABLE = "LOCAL_AZURE_RAW_ROUTES"
-"""`1` in the environment of local Azure disables the route constraints of every site."""
-
-_RAW_ROUTES_NOTICE = (
-    f"{RAW_ROUTES_VARIABLE} is 1: route constraints are disabled, and any id reaches the bindings. "
-    f"Restart local Azure without it to enable them."
-)
 
 _PROJECT = Path(local_azure.__file__).parents[1]
 
@@ -286,9 +277,6 @@ class Site:
         settings = {**environment.app_settings(site), **variables}
         # A proxy in the app settings cannot reach the services of local Azure on this machine.
         settings |= without_proxy(settings)
-        # Read from the daemon's environment: no app setting can disable the constraints.
-        raw_routes = os.environ.get(RAW_ROUTES_VARIABLE) == "1"
-        notices = tuple(text for text in (notice, _RAW_ROUTES_NOTICE if raw_routes else None) if text)
         keys.load_or_create(self._keys_file)
         config = HostConfig(
             site=self.name,
@@ -301,9 +289,8 @@ class Site:
             certificate=str(platform.tls.certificate_file),
             certificate_key=str(platform.tls.key_file),
             python=python,
-            notices=notices,
+            notices=(notice,) if notice else (),
             cors=_cors(site),
-            raw_routes=raw_routes,
         )
         return _Launch(config, settings)
 

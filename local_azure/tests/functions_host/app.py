@@ -25,16 +25,8 @@ def Seen(req: func.HttpRequest) -> func.HttpResponse:
 def Any(req: func.HttpRequest) -> str:
     return "any"
 
-@app.route(route="status")
-def Status(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(status_code=int(req.params["code"]))
-
-@app.route(route="keyed/{n:int?}", auth_level=func.AuthLevel.FUNCTION)
+@app.route(route="keyed", auth_level=func.AuthLevel.FUNCTION)
 def Keyed(req: func.HttpRequest) -> str:
-    return "open"
-
-@app.route(route="ruled", auth_level=func.AuthLevel.ADMIN)
-def Ruled(req: func.HttpRequest) -> str:
     return "open"
 
 @app.route(route="off")
@@ -43,8 +35,6 @@ def Off(req: func.HttpRequest) -> str:
 
 @app.route(route="fails")
 def Fails(req: func.HttpRequest) -> str:
-    if req.params.get("die"):
-        os._exit(5)
     raise ValueError("a secret of the handler")
 
 @app.route(route="misnamed")

@@ -14,9 +14,10 @@ from local_azure.runtime.tls import Tls
 @dataclass
 class Reply:
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | bytes
     before: Callable[[], object] | None = None
     """Called when the request has arrived and before it is answered."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def says(content: str | None, *calls: tuple[str, str, str], tokens: int = 10, **more: Any) -> Reply:
@@ -67,8 +68,10 @@ def scripted_model(tls: Tls) -> Generator[ScriptedModel]:
                 reply = model.replies.pop(0) if model.replies else refuses(418, "the script is at its end")
             if reply.before is not None:
                 reply.before()
-            content = json.dumps(reply.body).encode()
+            content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Content-Type", "application/json")
             self.end_headers()

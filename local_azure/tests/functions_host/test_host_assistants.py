@@ -2,9 +2,7 @@
 
 import json
 import re
-import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -20,23 +18,12 @@ from local_azure.runtime.ports import Ports
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
 from local_azure.tests.functions_host import app
-from local_azure.tests.functions_host.harness import GROUP, Answer, LocalAzure, TestSite, send, until
+from local_azure.tests.functions_host.harness import GROUP, Answer, LocalAzure, TestSite, send
 from local_azure.tests.functions_host.model import Reply, ScriptedModel, refuses, says
 
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 START = "2000-01-01T00:00:00Z"
-INJECTION = "x' or PartitionKey eq 'victim"
 CREATED = [("System", "Be nice")]
-
-
-@pytest.fixture(scope="module")
-def raw_site(local_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
-    """The same app without its route constraints."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCAL_AZURE_RAW_ROUTES", "1")
-        site = app.new_site(local_azure, model.endpoint)
-    yield site
-    site.delete()
 
 
 def create(site: TestSite, assistant: str) -> None:
@@ -173,25 +160,6 @@ def test_a_late_reply_is_written_after_a_deletion(site: TestSite, model: Scripte
     assert (rows[-1]["Exists"], rows[-1]["TotalMessages"]) == (True, 3)
 
 
-def test_a_post_without_its_client_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
-    """Recording rpc-request/client-leaves-model."""
-    create(site, "left")
-    runs = site.log.count("handler of Post runs")
-    with site.connect() as connection:
-
-        def leave() -> None:
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(1024):
-                pass  # the host has noticed when it closes its side
-
-        model.script(says("late", before=leave))
-        head = f"POST /api/assistants/left?message=hi HTTP/1.1\r\nHost: {site.hosts.default}\r\n"
-        connection.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
-        until(lambda: len(contents(site, "left")) == 3, "rows of the post")
-    site.wait_for_log("the client disconnected")
-    assert site.log.count("handler of Post runs") == runs
-
-
 def test_a_post_without_its_worker_writes_its_rows(site: TestSite, model: ScriptedModel) -> None:
     create(site, "died")
 
@@ -306,36 +274,6 @@ def test_a_timestamp_is_decoded_twice(site: TestSite, target: str, reason: str |
 # Section 9 of the facts: what the extension does when nobody guards it
 
 
-def test_hazard_1_a_filter_reads_rows_of_another(raw_site: TestSite, model: ScriptedModel) -> None:
-    create(raw_site, "victim")
-    state = state_of(raw_site, INJECTION)
-    assert state["exists"] is True
-    assert state["recentMessages"][0]["content"] == "Be nice"
-    # A post sends it all to the model, and fails only when it writes into two partitions.
-    model.script(says("leaked"))
-    assert post(raw_site, INJECTION).status == 500
-    assert model.requests[0].body["messages"][0]["content"] == "Be nice"
-    assert contents(raw_site, "victim") == CREATED
-
-
-def test_hazard_1_a_filter_deletes_rows_of_another(raw_site: TestSite) -> None:
-    create(raw_site, "victim")
-    # The insert that follows may work or not; the victim's rows are gone by then.
-    raw_site.send("PUT", f"/api/assistants/{quote(INJECTION)}")
-    assert raw_site.azure.rows("victim") == []
-
-
-def test_hazard_2_a_quote_in_the_id_fails(raw_site: TestSite) -> None:
-    assert raw_site.send("PUT", "/api/assistants/it's").status == 500
-    assert query(raw_site, "it's").status == 500
-    assert post(raw_site, "it's").status == 500
-
-
-def test_raw_routes_are_a_notice_of_the_status(raw_site: TestSite, site: TestSite) -> None:
-    assert any("LOCAL_AZURE_RAW_ROUTES" in notice for notice in raw_site.host_status["notices"])
-    assert "notices" not in site.host_status
-
-
 def test_hazard_6_cut_arguments_cannot_be_read_again(site: TestSite, model: ScriptedModel) -> None:
     assert (
         talk(
@@ -370,21 +308,6 @@ def test_hazard_8_too_many_rows_are_lost(site: TestSite, model: ScriptedModel) -
     assert talk(site, model, "many", says(None, *calls), says("Done.")).status == 500
     assert site.log.count("remembered 'many rows'") == 97
     assert contents(site, "many") == CREATED
-
-
-def test_hazard_9_simultaneous_posts_collide(site: TestSite, model: ScriptedModel) -> None:
-    create(site, "collide")
-
-    def both_asked() -> None:
-        until(lambda: len(model.requests) == 2, "both posts to have reached the model")
-
-    model.script(says("one", before=both_asked), says("two", before=both_asked))
-    with ThreadPoolExecutor(2) as pool:
-        responses = list(pool.map(partial(post, site, "collide"), ("first", "second")))
-    assert sorted(response.status for response in responses) == [200, 500]
-    assert len(model.requests) == 2
-    assert len(contents(site, "collide")) == 3
-    until(lambda: "EntityAlreadyExists" in site.log or "already exists" in site.log, "reason in the log")
 
 
 def test_hazard_10_a_create_during_a_post_leaves_a_wrong_count(site: TestSite, model: ScriptedModel) -> None:

@@ -12,7 +12,7 @@ def http(**changes: Any) -> dict[str, Any]:
 
 def test_status_headers_and_cookies_are_passed_on() -> None:
     response = responses.convert(
-        http(status="202", headers={"a": "b", "Content-Length": "9"}, cookies=["c=d", "e=f"]), b"x"
+        http(status="202", headers={"a": "b", "Content-Length": "1"}, cookies=["c=d", "e=f"]), b"x"
     )
     assert response == Response(202, (("a", "b"), ("Set-Cookie", "c=d"), ("Set-Cookie", "e=f")), b"x")
 
@@ -37,7 +37,16 @@ def test_a_returned_text_that_describes_a_response_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "response", [http(status="abc"), http(status="42"), http(headers={"a": "b\r\nc: d"})]
+    "response",
+    [
+        http(status="42"),
+        http(status="1000"),
+        http(headers={"a": "b\r\nc: d"}),
+        http(headers={"a": "ü"}),
+        http(headers={"a b": "c"}),
+        http(headers={"Content-Length": "1"}),
+        http(headers={"Content-Length": "x"}),
+    ],
 )
 def test_a_response_that_cannot_be_sent_fails(response: dict[str, Any]) -> None:
     with pytest.raises(BadResponseError):

@@ -14,28 +14,20 @@ def match(template: str, path: str) -> dict[str, str] | None:
     ("template", "path", "values"),
     [
         ("api/hello", "/api/hello", {}),
-        ("api/hello", "/API/Hello", {}),
-        ("api/hello", "/api/hello/", {}),
         ("api/hello", "/api/hello//", None),
         ("api/hello", "//api/hello", None),
         ("api/hello", "/api//hello", None),
         ("api/hello", "/api/hell", None),
         ("api/hello", "/api/hello/more", None),
-        ("api/hello", "/api", None),
         ("", "/", {}),
-        ("{id}", "/a b", {"id": "a b"}),
         ("a/{id}", "/a/", None),
         ("a/{id?}", "/a", {}),
-        ("a/{id?}", "/a/b", {"id": "b"}),
         ("a/{id=b}", "/a", {"id": "b"}),
-        ("a/{id:int=5}", "/a/7", {"id": "7"}),
-        ("a/{id:int:min(3)=5}", "/a", {"id": "5"}),
+        ("a/{id:length(1)=5}", "/a/7", {"id": "7"}),
+        ("a/{id:length(1):minlength(1)=5}", "/a", {"id": "5"}),
         ("a/{id:regex(^a=b$)}", "/a/a=b", {"id": "a=b"}),
-        ("a/{*rest}", "/a/b/c", {"rest": "b/c"}),
-        ("a/{**rest}", "/a", {}),
-        ("{name}.{extension}", "/a.b.c", {"name": "a.b", "extension": "c"}),
-        ("{name}.{extension?}", "/a", {"name": "a"}),
-        ("v{version}-x", "/V12-x", {"version": "12"}),
+        ("a/{*rest}", "/a/b/c/", {"rest": "b/c/"}),
+        ("a/{*rest}", "/a//b", None),
         ("a{{b}}", "/a{b}", {}),
     ],
 )
@@ -46,32 +38,17 @@ def test_a_path_matches_a_template(template: str, path: str, values: dict[str, s
 @pytest.mark.parametrize(
     ("constraint", "good", "bad"),
     [
-        ("int", ["5", "-5", " 5 ", "2147483647"], ["2147483648", "5.0", "x"]),
-        ("long", ["9223372036854775807"], ["9223372036854775808"]),
-        ("bool", ["true", "FALSE"], ["1", "yes"]),
-        ("guid", ["0f8fad5b-d9cb-469f-a165-70867728950e", "0F8FAD5BD9CB469FA16570867728950E"], ["0f8fad5b"]),
-        ("datetime", ["2026-11-23", "2026-11-23T10:00:00Z", "11-23-2026"], ["yesterday"]),
-        ("decimal", ["1.5", "-1"], ["1e5", "x"]),
-        ("double", ["1e5", "1.5"], ["x"]),
-        ("float", ["1e5"], ["x"]),
         ("minlength(2)", ["ab"], ["a"]),
         ("maxlength(2)", ["ab"], ["abc", "a\U0001f600"]),
         ("length(2)", ["ab"], ["a", "abc"]),
         ("length(2,3)", ["ab", "abc"], ["a", "abcd"]),
-        ("min(3)", ["3", "9"], ["2", "x"]),
-        ("max(3)", ["3"], ["4"]),
-        ("range(2,4)", ["2", "4"], ["1", "5"]),
-        ("alpha", ["abC"], ["a1"]),
         ("regex(^a+$)", ["aa", "AA", "a\n"], ["b", "ab"]),
         ("regex(b)", ["abc"], ["ac"]),
         ("regex(^(a|b)(c)$)", ["ac", "bc"], ["c"]),
         ("regex(^a{{2}}$)", ["aa"], ["a", "aaa"]),
         (r"regex(^a\z)", ["a"], ["a\n"]),
-        ("required", ["a"], []),
-        ("file", ["a.txt"], ["a", "a."]),
-        ("nonfile", ["a"], ["a.txt"]),
-        ("INT", ["5"], ["x"]),
-        ("int:min(3):max(5)", ["4"], ["2", "6", "x"]),
+        ("MAXLENGTH(2)", ["ab"], ["abc"]),
+        ("minlength(2):regex(^a)", ["ab"], ["a", "ba"]),
     ],
 )
 def test_an_inline_constraint_decides(constraint: str, good: list[str], bad: list[str]) -> None:
@@ -92,8 +69,29 @@ def test_the_id_constraint_lets_good_ids_and_a_last_newline_through() -> None:
 
 
 REFUSED = [
-    *("/a", "a//b", "{a", "a}b", "{a}}", "{a}{b}", "{a}/{A}", "{*a}/b", "x{*a}", "{a?}b", "{}", "{***a}"),
-    *("{a:unknown}", "{a:int(5)}", "{a:length(5,2)}", "{a:length(1,2,3)}", "{a:regex([)}", "{a:regex(a{2})}"),
+    *(
+        "/a",
+        "a//b",
+        "{a",
+        "a}b",
+        "{a}}",
+        "{a}{b}",
+        "{a}.{b}",
+        "{a}/{A}",
+        "{*a}/b",
+        "x{*a}",
+        "{a?}b",
+        "{}",
+        "{***a}",
+    ),
+    *(
+        "{a:unknown}",
+        "{a:minlength(x)}",
+        "{a:length(5,2)}",
+        "{a:length(1,2,3)}",
+        "{a:regex([)}",
+        "{a:regex(a{2})}",
+    ),
     *("{a:regex}", "{*a?}", "a?b", "{a=b?}"),
 ]
 
@@ -116,12 +114,6 @@ def test_the_first_function_in_order_wins_and_another_method_goes_on() -> None:
     ]
     matches = [routes.find(table, method, "/a/b") for method in ("put", "GET", "HEAD")]
     assert [match and match.route.function for match in matches] == ["Put", "Literal", "Any"]
-
-
-def test_head_and_options_are_not_implied() -> None:
-    table = [Route("Get", routes.parse("a"), frozenset({"GET"}))]
-    assert routes.find(table, "HEAD", "/a") is None
-    assert routes.find(table, "OPTIONS", "/a") is None
 
 
 def test_the_prefix_comes_before_the_route_and_may_be_empty() -> None:

@@ -1,4 +1,4 @@
-"""Which connections a host that ends has to wait for."""
+"""Bad requests, and which connections a host that ends has to wait for."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from local_azure.functions_host import server as module
-from local_azure.functions_host.server import Server
+from local_azure.functions_host.server import FunctionResponse, Server
 from tests.polling import wait_for
 
 DEADLINE = 30.0
@@ -17,8 +17,10 @@ DEADLINE = 30.0
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Server, int]]:
     monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", DEADLINE)
 
-    async def handle(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="heard")
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        length = request.headers.get("X-Content-Length")
+        headers = {"Transfer-Encoding": "chunked"} if request.path == "/own" else {}
+        return FunctionResponse(text=f"heard {length}", headers=headers)
 
     server = Server(handle)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
@@ -56,4 +58,48 @@ async def test_a_connection_that_was_opened_in_advance_is_not_waited_for(
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     await asyncio.to_thread(wait_for, lambda: len(server.connections) == 1, "the connection", DEADLINE)
     assert not server.awaits_requests()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nBad Name: x", "400"),
+        ("GET / HTTP/2.0\r\nHost: a", "505"),
+        ("nonsense", "400"),
+        ("GET http://b/ HTTP/1.1\r\nHost: a", "400"),
+        ("GET http://a/ HTTP/1.1\r\nHost: a", "200"),
+    ],
+)
+async def test_a_bad_request_gets_a_status_without_a_body(
+    served: tuple[Server, int], lines: str, status: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(f"{lines}\r\nConnection: close\r\n\r\n".encode())
+    response = (await asyncio.wait_for(reader.read(), DEADLINE)).decode()
+    assert response.split(" ")[1] == status
+    assert response.endswith("\r\n\r\n") is (status != "200")
+    writer.close()
+
+
+async def test_the_length_of_a_body_in_chunks_gets_another_name(served: tuple[Server, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"no chunk\r\n")
+    assert await asyncio.wait_for(reader.readuntil(b"heard 9"), DEADLINE)
+    writer.close()
+
+
+async def test_a_transfer_encoding_of_the_function_goes_with_its_body_as_it_is(
+    served: tuple[Server, int],
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = await asyncio.wait_for(reader.read(), DEADLINE)
+    assert b"Transfer-Encoding: chunked" in response
+    assert b"Content-Length" not in response
+    assert response.endswith(b"\r\n\r\nheard None")
     writer.close()
