@@ -12,7 +12,6 @@ from local_azure.core.store import Resource
 from local_azure.services.children import parent_of, provision_alone
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
-    DEPLOYMENT_SKUS,
     MODELS,
     RAI_POLICIES,
     Model,
@@ -104,7 +103,7 @@ async def _delete_account(azure: Azure, resource: Resource) -> None:
 
 def refuse_deployment(deployment: Resource, previous: Resource | None, day: str) -> Model:
     """The model of the deployment. Raises ArmError 400 for what Azure rejects. `day` is today, yyyy-mm-dd."""
-    properties, sku = deployment.get("properties", {}), deployment.get("sku", {})
+    properties = deployment.get("properties", {})
     model_id = properties.get("model", {})
     name, version, form = model_id.get("name"), model_id.get("version"), model_id.get("format")
     described = f"Format: {form}, Name: {name}, Version: {version or '(default)'}"
@@ -128,17 +127,6 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
             f"The model '{described}' is {stage.lower()} and takes no new deployments "
             f"(retirement: {model.retires}).",
         )
-    if sku.get("name") not in DEPLOYMENT_SKUS:
-        raise ArmError(
-            400,
-            "InvalidResourceProperties",
-            f"The specified SKU '{sku.get('name')}' for model '{name} {model.version}' is not supported; "
-            f"one of {', '.join(DEPLOYMENT_SKUS)}.",
-        )
-    capacity = sku.get("capacity", 1)
-    if capacity < 1:
-        text = f"sku.capacity is {capacity}; it is at least 1 (thousand tokens per minute)."
-        raise ArmError(400, "InvalidCapacity", text)
     policy = properties.get("raiPolicyName")
     if policy is not None and policy not in RAI_POLICIES:
         raise ArmError(

@@ -235,6 +235,8 @@ def test_two_children_that_are_written_at_once_conflict(
 def test_an_assignment_is_unique_names_the_type_of_its_principal_and_never_changes(cloud: Cloud) -> None:
     principal = cloud.create_stack()[stack.IDENTITY].get("properties", {})["principalId"]
     inputs = stack.assignment_inputs(principalId=principal)
+    assert "UnmatchedPrincipalType" in cloud.refusal(stack.ASSIGNMENT, inputs)
+    del inputs["principalType"]
     assert "PrincipalNotFound" in cloud.refusal(stack.ASSIGNMENT, inputs)
     inputs["principalType"] = "ServicePrincipal"
     assignment = cloud.create(stack.ASSIGNMENT, inputs)
