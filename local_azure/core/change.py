@@ -7,6 +7,7 @@ from local_azure.core import ids
 from local_azure.core.resource import Azure
 from local_azure.core.store import Resource
 from local_azure.frontends.pulumi.diff import normal_location
+from local_azure.quotas import DEFAULTS
 from local_azure.services.children import parent_of
 
 
@@ -67,7 +68,7 @@ class Change:
     def sku_member(self, name: str, default: Any = None) -> Any:
         return (self.resource.get("sku") or self.at("sku", {})).get(name, default)
 
-    def quota(self, name: str, region: str, default: int) -> int:
+    def quota(self, name: str, region: str) -> int:
         """The limit that is set for the region, or else for all regions, or else the default."""
         quotas = self.azure.quotas()
-        return quotas.get(f"{region}/{name}", quotas.get(name, default))
+        return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))

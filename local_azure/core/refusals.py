@@ -15,6 +15,7 @@ from local_azure.core.regions import FLEX_CONSUMPTION, UNPAIRED, ZONED, regions_
 from local_azure.core.resource import Azure
 from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
+from local_azure.quotas import FLEX_MEMORY
 from local_azure.services.children import parent_of
 from local_azure.services.cognitiveservices import models
 
@@ -43,7 +44,6 @@ _RETIRED_PRICING = {"Free", "Standard", "Premium", "PerNode", "Standalone"}
 _RESERVATIONS_GB = (100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 25_000, 50_000)
 _SUBNET = r"(?i)(/[^/]+){4}/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+"
 _DELEGATION = "Microsoft.App/environments"
-FLEX_MEMORY, FLEX_MEMORY_MB = "FlexConsumption.MemoryMB", 512_000
 
 
 Rule: TypeAlias = tuple[str, str, Callable[[Change], object], str]
@@ -114,7 +114,7 @@ def _over_quota(change: Change) -> str | None:
     if model is None:
         return None
     quota = models.quota_name(model.name, change.sku)
-    limit = change.quota(quota, region, models.default_quota(model.name, change.sku))
+    limit = change.quota(quota, region)
     counted = [
         other
         for other in change.others(DEPLOYMENT)
@@ -180,7 +180,7 @@ def _ready_memory(change: Change) -> int:
 def _over_memory(change: Change) -> str | None:
     used = sum(_ready_memory(site) for site in change.others(SITE) if site.region == change.region)
     own, before = _ready_memory(change), _ready_memory(change.was) if change.before else 0
-    limit = change.quota(FLEX_MEMORY, change.region, FLEX_MEMORY_MB)
+    limit = change.quota(FLEX_MEMORY, change.region)
     if own <= before or own + used <= limit:
         return None
     return f"{own} MB beside {used} MB of other apps, and the quota is {limit} MB"
