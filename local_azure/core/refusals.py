@@ -39,12 +39,12 @@ KIND_SKUS = {
     "FileStorage": (*_PREMIUM, "PremiumV2_LRS", "PremiumV2_ZRS", *_PROVISIONED),
 }
 _WITH_ENDPOINT = {SITE, STORAGE, ACCOUNT, VAULT}
+_ENCRYPTED = "encryption.requireInfrastructureEncryption"
 _UPGRADES = {("Storage", "StorageV2"), ("BlobStorage", "StorageV2")}
 _RETIRED_PRICING = {"Free", "Standard", "Premium", "PerNode", "Standalone"}
 _RESERVATIONS_GB = (100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 25_000, 50_000)
 _SUBNET = r"(?i)(/[^/]+){4}/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+"
 _DELEGATION = "Microsoft.App/environments"
-
 
 Rule: TypeAlias = tuple[str, str, Callable[[Change], object], str]
 """Type, code, condition, text. A true value of the condition is an offence, and `{found}` in the text."""
@@ -67,11 +67,14 @@ def _apply(rules: Iterable[Rule], change: Change) -> None:
 
 
 def _unavailable(change: Change) -> str | None:
-    available = regions_of(change.type)
-    if "location" not in change.resource or change.region in available:
+    regions = regions_of(change.type)
+    if "location" not in change.resource or change.region in regions:
         return None
-    suggestion = nearest(change.region, available)
-    return f"{suggestion} List of available regions is '{','.join(sorted(available))}'."
+    return f"{nearest(change.region, regions)} List of available regions is '{','.join(sorted(regions))}'."
+
+
+def _moved(change: Change) -> bool:
+    return "" not in (change.region, change.was.region) and change.region != change.was.region
 
 
 def _lacks_redundancy(change: Change) -> bool:
@@ -81,14 +84,12 @@ def _lacks_redundancy(change: Change) -> bool:
 
 
 def _encryption(change: Change) -> str | None:
-    path = "encryption.requireInfrastructureEncryption"
-    wanted = change.at(path)
-    return str(wanted) if change.before and wanted not in (None, change.was.at(path, False)) else None
+    wanted = change.at(_ENCRYPTED)
+    return str(wanted) if change.before and wanted not in (None, change.was.at(_ENCRYPTED, False)) else None
 
 
 def _model(change: Change) -> models.Model | None:
-    model = change.at("model", {})
-    return models.find_model(str(model.get("name")), model.get("version"))
+    return models.find_model(change.at("model.name", ""), change.at("model.version"))
 
 
 def _not_offered(change: Change) -> str | None:
@@ -96,9 +97,10 @@ def _not_offered(change: Change) -> str | None:
     regions = models.offers(model.name).get(change.sku, ()) if model else ()
     if model is None or region in regions:
         return None
+    name, version = model.name, model.version
     if not regions:
-        return f"of account deployment is not supported by the model '{model.name}' version: {model.version}"
-    return f"for model '{model.name} {model.version}' is not supported in this region '{region}'"
+        return f"of account deployment is not supported by the model '{name}' version: '{version}'"
+    return f"for model '{name} {version}' is not supported in this region '{region}'"
 
 
 def _capacity_range(change: Change) -> str | None:
@@ -150,8 +152,7 @@ def _setting_names(change: Change) -> str:
 def _unassigned_identity(change: Change) -> str | None:
     identity = str(change.at("keyVaultReferenceIdentity", "SystemAssigned"))
     assigned = change.resource.get("identity", {}).get("userAssignedIdentities", {})
-    usable = identity.lower() == "systemassigned" or any(ids.same(identity, other) for other in assigned)
-    return None if usable else identity
+    return None if ids.key(identity) in ("systemassigned", *map(ids.key, assigned)) else identity
 
 
 def _subnet(change: Change) -> str | None:
@@ -199,10 +200,10 @@ WRITES: tuple[Rule, ...] = (
     (ANY, "LocationNotAvailableForResourceType", _unavailable,
         "The provided location '{change.resource[location]}' is not available for resource type "
         "'{change.type}'.{found}"),
-    (GROUP, "InvalidResourceGroupLocation", lambda change: change.region != change.was.region,
+    (GROUP, "InvalidResourceGroupLocation", _moved,
         "Invalid resource group location '{change.region}'. The Resource group already exists in location "
         "'{change.was.region}'."),
-    (ANY, "InvalidResourceLocation", lambda change: change.region != (change.was.region or change.region),
+    (ANY, "InvalidResourceLocation", _moved,
         "The resource '{change.name}' already exists in location '{change.was.region}'. A resource with the "
         "same name cannot be created in location '{change.region}'. Please select a new resource name."),
     (ANY, "ReservedResourceName",  # azure-dev#7745
@@ -229,10 +230,9 @@ WRITES: tuple[Rule, ...] = (
         "Values for request parameters are invalid: sku (from {change.was.sku} to {change.sku} it takes a "
         "conversion, `az storage account migration start`)."),
     (STORAGE, "InvalidRequestPropertyValue", _encryption,
-        "The value '{found}' is not allowed for property encryption.requireInfrastructureEncryption."),
+        f"The value '{{found}}' is not allowed for property {_ENCRYPTED}."),
     (STORAGE, "FeatureNotSupportedForAccount",
-        lambda change: change.kind in ("Storage", "BlobStorage")
-        and change.at("encryption.requireInfrastructureEncryption"),
+        lambda change: change.kind in ("Storage", "BlobStorage") and change.at(_ENCRYPTED),
         "Infrastructure encryption is not supported for the account."),
     (STORAGE, "AccountPropertyIsInvalid",
         lambda change: change.kind == "BlobStorage" and change.at("accessTier") is None,
@@ -298,4 +298,3 @@ DELETES: tuple[Rule, ...] = (
         "Cannot delete resource while nested resources exist. Some existing nested resource IDs include: "
         "{found}. Please delete all nested resources before deleting this resource."),
 )
-# fmt: on
