@@ -175,7 +175,6 @@ TYPES = (
         api_version=_API_VERSION,
         path=_ACCOUNT,
         autoname=AutoName.RANDOM,
-        replace_on=("properties.customSubDomainName",),
         check=string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64),
         validate=_validate_account,
         complete=_complete_account,

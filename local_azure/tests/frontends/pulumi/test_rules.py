@@ -60,7 +60,7 @@ def test_names_and_enums_are_checked_in_a_preview(
 @pytest.mark.parametrize(
     ("token", "old", "new", "replaces"),
     [
-        (stack.OPENAI, stack.openai_inputs(), stack.openai_inputs(subdomain="b"), True),
+        (stack.OPENAI, stack.openai_inputs(), stack.openai_inputs(subdomain="b"), False),
         (stack.ASSIGNMENT, {"principalId": "a"}, {"principalId": "b"}, True),
         (stack.PLAN, stack.plan_inputs(), stack.plan_inputs(reserved=False), True),
         (stack.SITE, {"kind": "functionapp,linux"}, {"kind": "functionapp"}, True),
