@@ -1,6 +1,8 @@
 """What Azure refuses, with its code and at its moment, beside what it accepts: one row a variant."""
 
+import json
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ OTHER_GUID = "7f1a9c1e-6a0e-5b7e-9b1e-0d6e0c5a7d11"
 GROUP_LOCATION, TYPE_LOCATION = "LocationNotAvailableForResourceGroup", "LocationNotAvailableForResourceType"
 KIND_SKU, NO_REDUNDANCY = "InvalidValuesForRequestParameters", "RedundancyConfigurationNotAvailableInRegion"
 PROPERTIES, CAPACITY = "InvalidResourceProperties", "InvalidCapacity"
-SKUS = [sku.value for sku in SkuName]
 NO_FEATURE, RESERVED = "FeatureNotSupportedForAccount", "ReservedResourceName"
 
 
@@ -69,321 +70,147 @@ def site(**config: Any) -> Inputs:
     return stack.site_inputs(siteConfig={"minTlsVersion": "1.2", **config})
 
 
+def encrypted(infrastructure: bool | None) -> Inputs:
+    wanted = {"encryption": {"requireInfrastructureEncryption": infrastructure}}
+    return {} if infrastructure is None else wanted
+
+
 def settings(*names: str) -> Inputs:
     return site(appSettings=[{"name": name, "value": "1"} for name in names])
 
 
-def ready(count: int, memory: int, **groups: int) -> Inputs:
-    named = [{"name": name, "instanceCount": number} for name, number in {"http": count, **groups}.items()]
+def ready(count: int, memory: int, blob: int = 0) -> Inputs:
+    named = [{"name": name, "instanceCount": number} for name, number in (("http", count), ("blob", blob))]
     scale = {"alwaysReady": named, "instanceMemoryMB": memory, "maximumInstanceCount": 1000}
     return stack.site_inputs(functionAppConfig={**stack.storage_inputs(), "scaleAndConcurrency": scale})
-
-
-def subnet(name: str) -> Inputs:
-    return stack.site_inputs(virtualNetworkSubnetId=f"{NETWORK}/net/subnets/{name}")
 
 
 def origins(*allowed: str, credentials: bool) -> Inputs:
     return site(cors={"allowedOrigins": list(allowed), "supportCredentials": credentials})
 
 
+def rows(
+    what: str, token: str, inputs: Callable[[str], Inputs], outcomes: Mapping[str, str]
+) -> list[tuple[str, str, Inputs, str]]:
+    """A row for each of the words, by outcome, that `|` separates."""
+    return [
+        (f"{what}: {words}", token, inputs(words), outcome)
+        for outcome, listed in outcomes.items()
+        for words in listed.split("|")
+    ]
+
+
+def model_deployment(words: str) -> Inputs:
+    model, sku, capacity = words.split()
+    return deployment(sku, int(capacity), model)
+
+
+STANDARD, ZONAL = "Standard_LRS Standard_GRS Standard_RAGRS", "Standard_ZRS Standard_GZRS Standard_RAGZRS"
+KIND_SKUS = {
+    "StorageV2": f"{STANDARD} {ZONAL} Premium_LRS",
+    "Storage": f"{STANDARD} Premium_LRS",
+    "BlobStorage": STANDARD,
+    "BlockBlobStorage": "Premium_LRS Premium_ZRS",
+    "FileStorage": "Premium_LRS Premium_ZRS PremiumV2_LRS PremiumV2_ZRS StandardV2_LRS StandardV2_GRS "
+    "StandardV2_ZRS StandardV2_GZRS",
+}
+# fmt: off
 NEW: list[tuple[str, str, Inputs, str]] = [
+    *rows("group", stack.GROUP, lambda location: stack.group_inputs("new", location=location),
+        {GROUP_LOCATION: "global|francesouth|moon", ACCEPTED: "East US 2|newzealandnorth"}),
+    *rows("storage", stack.ACCOUNT, lambda location: storage(location=location),
+        {TYPE_LOCATION: "global|southafricawest|jioindiawest|moon", ACCEPTED: "westindia|West US 3"}),
+    *rows("account", stack.OPENAI, lambda words: openai(*words.split()),
+        {"InvalidApiSetId": "global OpenAI|westus2 OpenAI|northeurope OpenAI|global AIServices|"
+         "eastus2 Cognition",
+         TYPE_LOCATION: "ukwest OpenAI|westindia OpenAI|moon OpenAI",
+         ACCEPTED: "swedencentral OpenAI|switzerlandwest OpenAI|westus2 AIServices"}),
+    *rows("workspace", stack.WORKSPACE, lambda location: workspace(location=location),
+        {TYPE_LOCATION: "global|westindia", ACCEPTED: "westcentralus"}),
+    *rows("component", stack.COMPONENT, component,
+        {TYPE_LOCATION: "global|westcentralus", ACCEPTED: "canadaeast"}),
+    *rows("plan", stack.PLAN, lambda location: stack.plan_inputs("new", location=location),
+        {TYPE_LOCATION: "global|canadaeast|qatarcentral", ACCEPTED: "ukwest"}),
+    *rows("zone redundant plan", stack.PLAN,
+        lambda location: stack.plan_inputs("new", location=location, zoneRedundant=True),
+        {"BadRequest": "westus|northcentralus|ukwest", ACCEPTED: "eastus2"}),
+    *rows("identity", stack.IDENTITY, lambda location: {**stack.identity_inputs("new"), "location": location},
+        {TYPE_LOCATION: "global", ACCEPTED: "northeurope"}),
+    *rows("vault", stack.VAULT, lambda location: {**stack.vault_inputs("kv-new"), "location": location},
+        {TYPE_LOCATION: "global"}),
+    *rows("redundancy", stack.ACCOUNT, lambda words: storage(*words.split()),
+        {NO_REDUNDANCY: "StorageV2 Standard_ZRS westus|StorageV2 Standard_GZRS northcentralus|"
+         "StorageV2 Standard_RAGZRS canadaeast|StorageV2 Standard_GZRS italynorth|"
+         "StorageV2 Standard_GRS polandcentral|StorageV2 Standard_RAGRS spaincentral|"
+         "BlockBlobStorage Premium_ZRS westus",
+         ACCEPTED: "StorageV2 Standard_ZRS italynorth|StorageV2 Standard_GRS westus|"
+         "StorageV2 Standard_RAGZRS swedencentral",
+         PREVIEW: "StorageV3 Standard_LRS|StorageV2 Standard_XRS"}),
     *(
-        (f"group in {location}", stack.GROUP, stack.group_inputs("new", location=location), expected)
-        for location, expected in (
-            ("global", GROUP_LOCATION),
-            ("francesouth", GROUP_LOCATION),
-            ("moon", GROUP_LOCATION),
-            ("East US 2", ACCEPTED),
-            ("newzealandnorth", ACCEPTED),
-        )
+        (f"{kind} {sku.value}", stack.ACCOUNT, storage(kind, sku.value), expected)
+        for kind, accepted in KIND_SKUS.items()
+        for sku in SkuName
+        for expected in [ACCEPTED if sku.value in accepted.split() else KIND_SKU]
     ),
-    *(
-        (f"storage in {location}", stack.ACCOUNT, storage(location=location), expected)
-        for location, expected in (
-            ("global", TYPE_LOCATION),
-            ("southafricawest", TYPE_LOCATION),
-            ("jioindiawest", TYPE_LOCATION),
-            ("westindia", ACCEPTED),
-            ("West US 3", ACCEPTED),
-        )
-    ),
-    *(
-        (f"{kind} account in {location}", stack.OPENAI, openai(location, kind), expected)
-        for kind, location, expected in (
-            ("OpenAI", "global", "InvalidApiSetId"),
-            ("OpenAI", "westus2", "InvalidApiSetId"),
-            ("OpenAI", "northeurope", "InvalidApiSetId"),
-            ("OpenAI", "ukwest", TYPE_LOCATION),
-            ("OpenAI", "westindia", TYPE_LOCATION),
-            ("OpenAI", "moon", TYPE_LOCATION),
-            ("OpenAI", "Sweden Central", ACCEPTED),
-            ("OpenAI", "switzerlandwest", ACCEPTED),
-            ("AIServices", "global", "InvalidApiSetId"),
-            ("AIServices", "westus2", ACCEPTED),
-            ("Cognition", "eastus2", "InvalidApiSetId"),
-        )
-    ),
-    *(
-        (f"workspace in {location}", stack.WORKSPACE, workspace(location=location), expected)
-        for location, expected in (
-            ("global", TYPE_LOCATION),
-            ("westindia", TYPE_LOCATION),
-            ("westcentralus", ACCEPTED),
-        )
-    ),
-    *(
-        (f"component in {location}", stack.COMPONENT, component(location), expected)
-        for location, expected in (
-            ("global", TYPE_LOCATION),
-            ("westcentralus", TYPE_LOCATION),
-            ("canadaeast", ACCEPTED),
-        )
-    ),
-    *(
-        (f"plan in {location}", stack.PLAN, stack.plan_inputs("new", location=location), expected)
-        for location, expected in (
-            ("global", TYPE_LOCATION),
-            ("canadaeast", TYPE_LOCATION),
-            ("qatarcentral", TYPE_LOCATION),
-            ("ukwest", ACCEPTED),
-        )
-    ),
-    (
-        "identity in global",
-        stack.IDENTITY,
-        {**stack.identity_inputs("new"), "location": "global"},
-        TYPE_LOCATION,
-    ),
-    ("vault in global", stack.VAULT, {**stack.vault_inputs("kv-new"), "location": "global"}, TYPE_LOCATION),
-    *(
-        (
-            f"zone redundant plan in {location}",
-            stack.PLAN,
-            stack.plan_inputs("new", location=location, zoneRedundant=True),
-            expected,
-        )
-        for location, expected in (
-            ("westus", "BadRequest"),
-            ("northcentralus", "BadRequest"),
-            ("eastus2", ACCEPTED),
-        )
-    ),
-    *(
-        (f"{sku} in {location}", stack.ACCOUNT, storage("StorageV2", sku, location), expected)
-        for sku, location, expected in (
-            ("Standard_ZRS", "westus", NO_REDUNDANCY),
-            ("Standard_GZRS", "northcentralus", NO_REDUNDANCY),
-            ("Standard_RAGZRS", "canadaeast", NO_REDUNDANCY),
-            ("Standard_GZRS", "italynorth", NO_REDUNDANCY),
-            ("Standard_GRS", "polandcentral", NO_REDUNDANCY),
-            ("Standard_RAGRS", "spaincentral", NO_REDUNDANCY),
-            ("Standard_ZRS", "italynorth", ACCEPTED),
-            ("Standard_GRS", "westus", ACCEPTED),
-            ("Standard_RAGZRS", "swedencentral", ACCEPTED),
-        )
-    ),
-    (
-        "BlockBlobStorage Premium_ZRS in westus",
-        stack.ACCOUNT,
-        storage("BlockBlobStorage", "Premium_ZRS", "westus"),
-        NO_REDUNDANCY,
-    ),
-    *(
-        (
-            f"{kind} {sku}",
-            stack.ACCOUNT,
-            storage(kind, sku),
-            ACCEPTED if sku in accepted.split() else KIND_SKU,
-        )
-        for kind, accepted in (
-            (
-                "StorageV2",
-                "Standard_LRS Standard_GRS Standard_RAGRS Standard_ZRS Standard_GZRS Standard_RAGZRS "
-                "Premium_LRS",
-            ),
-            ("Storage", "Standard_LRS Standard_GRS Standard_RAGRS Premium_LRS"),
-            ("BlobStorage", "Standard_LRS Standard_GRS Standard_RAGRS"),
-            ("BlockBlobStorage", "Premium_LRS Premium_ZRS"),
-            (
-                "FileStorage",
-                "Premium_LRS Premium_ZRS StandardV2_LRS StandardV2_GRS StandardV2_ZRS StandardV2_GZRS "
-                "PremiumV2_LRS PremiumV2_ZRS",
-            ),
-        )
-        for sku in SKUS
-    ),
-    ("unknown kind", stack.ACCOUNT, storage("StorageV3"), PREVIEW),
-    ("unknown SKU", stack.ACCOUNT, storage(sku="Standard_XRS"), PREVIEW),
-    (
-        "infrastructure encryption of v1",
-        stack.ACCOUNT,
-        {**storage("Storage"), "encryption": {"requireInfrastructureEncryption": True}},
-        NO_FEATURE,
-    ),
-    (
-        "infrastructure encryption of v2",
-        stack.ACCOUNT,
-        {**storage(), "encryption": {"requireInfrastructureEncryption": True}},
-        ACCEPTED,
-    ),
-    *(
-        (f"{model} as {sku} with {capacity}", stack.DEPLOYMENT, deployment(sku, capacity, model), expected)
-        for model, sku, capacity, expected in (
-            ("gpt-5.4-mini", "Standard", 10, PROPERTIES),
-            ("gpt-5.4-mini", "GlobalProvisionedManaged", 15, PROPERTIES),
-            ("gpt-5.4-mini", "DeveloperTier", 1, PROPERTIES),
-            ("gpt-5.4-mini", "Fast", 1, PROPERTIES),
-            ("gpt-5.4-mini", "DataZoneStandard", 10, ACCEPTED),
-            ("gpt-5.4-mini", "GlobalBatch", 1000, ACCEPTED),
-            ("gpt-4.1", "Standard", 10, ACCEPTED),
-            ("gpt-5.4-mini", "GlobalStandard", 0, CAPACITY),
-            ("gpt-5.4-mini", "GlobalStandard", 1000, ACCEPTED),
-            ("gpt-5.4-mini", "GlobalStandard", 1001, "InsufficientQuota"),
-            ("gpt-5.4-mini", "DataZoneStandard", 301, "InsufficientQuota"),
-            ("gpt-5-nano", "GlobalStandard", 5000, ACCEPTED),
-            ("gpt-4.1", "GlobalProvisionedManaged", 10, CAPACITY),
-            ("gpt-4.1", "GlobalProvisionedManaged", 17, CAPACITY),
-            ("gpt-4.1", "GlobalProvisionedManaged", 15, ACCEPTED),
-            ("gpt-4.1", "DataZoneProvisionedManaged", 14, CAPACITY),
-            ("gpt-4.1", "ProvisionedManaged", 25, CAPACITY),
-            ("gpt-4.1", "ProvisionedManaged", 50, ACCEPTED),
-            ("gpt-4.1", "ProvisionedManaged", 150, "InsufficientQuota"),
-            ("gpt-5-mini", "ProvisionedManaged", 25, ACCEPTED),
-        )
-    ),
-    (
-        "a subdomain that another account has",
-        stack.OPENAI,
-        stack.openai_inputs("new-ai", "Assistant-AI"),
-        "CustomDomainInUse",
-    ),
-    (
-        "a subdomain that a deleted account has",
-        stack.OPENAI,
-        stack.openai_inputs("new-ai", "deleted-ai"),
-        "CustomDomainInUse",
-    ),
-    ("an account without a subdomain", stack.OPENAI, {**openai(), "properties": {}}, ACCEPTED),
-    *(
-        (f"a {kind} for a user", stack.ASSIGNMENT, stack.assignment_inputs(principalType=kind), expected)
-        for kind, expected in (
-            ("ServicePrincipal", "UnmatchedPrincipalType"),
-            ("Group", "UnmatchedPrincipalType"),
-            ("Robot", PREVIEW),
-            ("User", ACCEPTED),
-        )
-    ),
-    (
-        "an assignment with the name of another, at another scope",
-        stack.ASSIGNMENT,
-        stack.assignment_inputs(stack.ACCOUNT_ID, roleAssignmentName=OTHER_GUID.upper()),
-        "RoleAssignmentUpdateNotPermitted",
-    ),
-    *(
-        (f"app setting {name!r}", stack.SITE, settings(name), expected)
-        for name, expected in (
-            ("my-setting", "BadRequest"),
-            ("my setting", "BadRequest"),
-            (" A", "BadRequest"),
-            ("AzureWebJobs.my-function.Disabled", "BadRequest"),
-            ("AzureWebJobsStorage__clientId", ACCEPTED),
-            ("AzureWebJobs.create.Disabled", ACCEPTED),
-        )
-    ),
+    *rows("infrastructure encryption", stack.ACCOUNT, lambda kind: {**storage(kind), **encrypted(True)},
+        {NO_FEATURE: "Storage|BlobStorage", ACCEPTED: "StorageV2"}),
+    *rows("deployment", stack.DEPLOYMENT, model_deployment,
+        {PROPERTIES: "gpt-5.4-mini Standard 10|gpt-5.4-mini GlobalProvisionedManaged 15|"
+         "gpt-5.4-mini DeveloperTier 1|gpt-5.4-mini Fast 1",
+         CAPACITY: "gpt-5.4-mini GlobalStandard 0|gpt-4.1 GlobalProvisionedManaged 10|"
+         "gpt-4.1 GlobalProvisionedManaged 17|gpt-4.1 DataZoneProvisionedManaged 14|"
+         "gpt-4.1 ProvisionedManaged 25",
+         "InsufficientQuota": "gpt-5.4-mini GlobalStandard 1001|gpt-5.4-mini DataZoneStandard 301|"
+         "gpt-4.1 ProvisionedManaged 150",
+         ACCEPTED: "gpt-5.4-mini GlobalStandard 1000|gpt-5.4-mini DataZoneStandard 10|"
+         "gpt-5.4-mini GlobalBatch 1000|gpt-4.1 Standard 10|gpt-5-nano GlobalStandard 5000|"
+         "gpt-4.1 GlobalProvisionedManaged 15|gpt-4.1 ProvisionedManaged 50|"
+         "gpt-5-mini ProvisionedManaged 25"}),
+    *rows("subdomain", stack.OPENAI, lambda subdomain: stack.openai_inputs("new-ai", subdomain),
+        {"CustomDomainInUse": "Assistant-AI|deleted-ai", ACCEPTED: "free-ai"}),
+    ("no subdomain", stack.OPENAI, {**openai(), "properties": {}}, ACCEPTED),
+    *rows("type of a user", stack.ASSIGNMENT, lambda kind: stack.assignment_inputs(principalType=kind),
+        {"UnmatchedPrincipalType": "ServicePrincipal|Group", PREVIEW: "Robot", ACCEPTED: "User"}),
+    *rows("assignment at another scope than the first", stack.ASSIGNMENT,
+        lambda name: stack.assignment_inputs(stack.ACCOUNT_ID, roleAssignmentName=name),
+        {"RoleAssignmentUpdateNotPermitted": OTHER_GUID.upper(),
+         ACCEPTED: OTHER_GUID.replace("7f", "8f")}),
+    *rows("app setting", stack.SITE, lambda name: settings("B", name),
+        {"BadRequest": "my-setting|my setting| A|AzureWebJobs.my-function.Disabled|café",
+         ACCEPTED: "AzureWebJobsStorage__clientId|AzureWebJobs.create.Disabled"}),
     ("origin * with credentials", stack.SITE, origins("*", credentials=True), "BadRequest"),
     ("origin * without credentials", stack.SITE, origins("*", credentials=False), ACCEPTED),
     ("an origin with credentials", stack.SITE, origins("https://a.example", credentials=True), ACCEPTED),
-    *(
-        (
-            f"Key Vault identity {identity}",
-            stack.SITE,
-            stack.site_inputs(keyVaultReferenceIdentity=identity),
-            expected,
-        )
-        for identity, expected in (
-            (f"{stack.IDENTITY_ID}x", "BadRequest"),
-            ("app-id", "BadRequest"),
-            (stack.IDENTITY_ID.upper(), ACCEPTED),
-            ("SystemAssigned", ACCEPTED),
-        )
-    ),
-    ("a subnet's name for its id", stack.SITE, stack.site_inputs(virtualNetworkSubnetId="app"), "BadRequest"),
-    (
-        "a network for a subnet",
-        stack.SITE,
-        stack.site_inputs(virtualNetworkSubnetId=f"{NETWORK}/net"),
-        "BadRequest",
-    ),
-    ("missing subnet", stack.SITE, subnet("absent"), "BadRequest"),
-    ("subnet without delegation", stack.SITE, subnet("plain"), "BadRequest"),
-    ("subnet with an underscore", stack.SITE, subnet("snet_app"), "BadRequest"),
-    ("delegated subnet", stack.SITE, subnet("app"), ACCEPTED),
-    ("delegated subnet inside its network", stack.SITE, subnet("inline"), ACCEPTED),
-    ("ready memory over the quota", stack.SITE, ready(200, 2048, blob=51), "BadRequest"),
-    ("ready memory of 4 GB over the quota", stack.SITE, ready(126, 4096), "BadRequest"),
-    ("ready memory of the quota", stack.SITE, ready(250, 2048), ACCEPTED),
-    *(
-        (f"an app named {name}", stack.SITE, stack.site_inputs(name=name), expected)
-        for name, expected in (
-            ("azure", RESERVED),
-            ("Xbox", RESERVED),
-            ("my-microsoft-app", RESERVED),
-            ("windows-app", RESERVED),
-            ("login-app", RESERVED),
-            ("app-login", ACCEPTED),
-            ("azure-app", ACCEPTED),
-            ("office-hours", ACCEPTED),
-        )
-    ),
-    (
-        "a storage account named loginstorage",
-        stack.ACCOUNT,
-        {**storage(), "accountName": "loginstorage"},
-        RESERVED,
-    ),
-    *(
-        (f"workspace with {sku}", stack.WORKSPACE, workspace(sku), expected)
-        for sku, expected in (
-            ("Free", "BadRequest"),
-            ("Standard", "BadRequest"),
-            ("Premium", "BadRequest"),
-            ("CapacityReservation", "BadRequest"),
-            ("PerGB2018", ACCEPTED),
-            ("Cheap", PREVIEW),
-        )
-    ),
-    *(
-        (
-            f"workspace that reserves {level} GB",
-            stack.WORKSPACE,
-            workspace("CapacityReservation", capacityReservationLevel=level),
-            expected,
-        )
-        for level, expected in ((150, "BadRequest"), (100, ACCEPTED))
-    ),
-    *(
-        (f"component with mode {mode}", stack.COMPONENT, component(ingestionMode=mode), expected)
-        for mode, expected in (
-            ("ApplicationInsights", "BadRequest"),
-            ("ApplicationInsightsWithDiagnosticSettings", "BadRequest"),
-            ("LogAnalytics", ACCEPTED),
-            ("Classic", PREVIEW),
-        )
-    ),
-    *(
-        (f"tag {name}", token, inputs | {"tags": {name: "x"}}, expected)
-        for token, inputs in ((stack.GROUP, stack.group_inputs("new")), (stack.ACCOUNT, storage()))
-        for name, expected in (
-            ("azureOwner", "InvalidTagName"),
-            ("Microsoft.owner", "InvalidTagName"),
-            ("WINDOWS", "InvalidTagName"),
-            ("azd-env-name", ACCEPTED),
-            ("my-azure", ACCEPTED),
-            ("hidden-title", ACCEPTED),
-        )
-    ),
+    *rows("Key Vault identity", stack.SITE,
+        lambda identity: stack.site_inputs(keyVaultReferenceIdentity=identity),
+        {"BadRequest": f"{stack.IDENTITY_ID}x|app-id",
+         ACCEPTED: f"{stack.IDENTITY_ID.upper()}|SystemAssigned"}),
+    *rows("subnet", stack.SITE, lambda subnet: stack.site_inputs(virtualNetworkSubnetId=subnet),
+        {"BadRequest": f"app|{NETWORK}/net|{NETWORK}/net/subnets/absent|{NETWORK}/net/subnets/plain|"
+         f"{NETWORK}/net/subnets/snet_app|{NETWORK}/absent/subnets/app",
+         ACCEPTED: f"{NETWORK}/net/subnets/app|{NETWORK}/net/subnets/inline"}),
+    *rows("ready instances", stack.SITE, lambda words: ready(*map(int, words.split())),
+        {"BadRequest": "200 2048 51|126 4096", ACCEPTED: "250 2048|200 2048 50"}),
+    *rows("app", stack.SITE, lambda name: stack.site_inputs(name=name),
+        {RESERVED: "azure|Xbox|my-microsoft-app|windows-app|login-app",
+         ACCEPTED: "app-login|azure-app|office-hours"}),
+    *rows("storage named", stack.ACCOUNT, stack.account_inputs,
+        {RESERVED: "loginstorage", ACCEPTED: "storagelogin"}),
+    *rows("workspace of SKU", stack.WORKSPACE, workspace,
+        {"BadRequest": "Free|Standard|Premium|CapacityReservation", PREVIEW: "Cheap", ACCEPTED: "PerGB2018"}),
+    *rows("workspace that reserves GB", stack.WORKSPACE,
+        lambda level: workspace("CapacityReservation", capacityReservationLevel=int(level)),
+        {"BadRequest": "150", ACCEPTED: "100"}),
+    *rows("ingestion mode", stack.COMPONENT, lambda mode: component(ingestionMode=mode),
+        {"BadRequest": "ApplicationInsights|ApplicationInsightsWithDiagnosticSettings",
+         PREVIEW: "Classic",
+         ACCEPTED: "LogAnalytics"}),
+    *rows("tag", stack.GROUP, lambda name: stack.group_inputs("new", tags={name: "x"}),
+        {"InvalidTagName": "azureOwner|Microsoft.owner|WINDOWS",
+         ACCEPTED: "azd-env-name|my-azure|hidden-title"}),
+    ("tag of an account", stack.ACCOUNT, {**storage(), "tags": {"Windows11": "x"}}, "InvalidTagName"),
 ]
+# fmt: on
 
 
 def put(cloud: Cloud, kind: str, resource_id: str, **properties: Any) -> None:
@@ -432,7 +259,7 @@ def outcome(cloud: Cloud, token: str, inputs: Inputs, *, update: bool = False) -
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "expected"), [row[1:] for row in NEW], ids=[row[0].replace("/", "|") for row in NEW]
+    ("token", "inputs", "expected"), [row[1:] for row in NEW], ids=[row[0] for row in NEW]
 )
 def test_a_new_resource_is_accepted_or_refused_as_on_azure(
     world: Cloud, token: str, inputs: Inputs, expected: str
@@ -443,88 +270,51 @@ def test_a_new_resource_is_accepted_or_refused_as_on_azure(
         assert (world.store.list(), world.services.exists) == (before, services)
 
 
-def encrypted(twice: bool | None) -> Inputs:
-    return {} if twice is None else {"encryption": {"requireInfrastructureEncryption": twice}}
+def changes(
+    token: str, inputs: Callable[[str], Inputs], outcomes: Mapping[str, str]
+) -> list[tuple[str, Inputs, Inputs, str]]:
+    """As `rows`, of `old>new`."""
+    return [
+        (token, inputs(pair.partition(">")[0]), inputs(pair.partition(">")[2]), outcome)
+        for outcome, listed in outcomes.items()
+        for pair in listed.split("|")
+    ]
 
 
-@pytest.mark.parametrize(
-    ("token", "old", "new", "expected"),
-    [
-        *(
-            (stack.ACCOUNT, storage(old, "Standard_LRS"), storage(new, "Standard_LRS"), expected)
-            for old, new, expected in (
-                ("StorageV2", "Storage", KIND_SKU),
-                ("StorageV2", "BlobStorage", KIND_SKU),
-                ("Storage", "StorageV2", ACCEPTED),
-                ("BlobStorage", "StorageV2", ACCEPTED),
-            )
-        ),
-        *(
-            (stack.ACCOUNT, storage(sku=old), storage(sku=new), expected)
-            for old, new, expected in (
-                ("Standard_LRS", "Standard_ZRS", KIND_SKU),
-                ("Standard_ZRS", "Standard_LRS", KIND_SKU),
-                ("Standard_GRS", "Standard_GZRS", KIND_SKU),
-                ("Standard_RAGZRS", "Standard_RAGRS", KIND_SKU),
-                ("Standard_LRS", "Premium_LRS", "StorageAccountTypeCannotBeChanged"),
-                ("Standard_LRS", "Standard_GRS", ACCEPTED),
-                ("Standard_RAGRS", "Standard_LRS", ACCEPTED),
-                ("Standard_ZRS", "Standard_GZRS", ACCEPTED),
-            )
-        ),
-        (
-            stack.ACCOUNT,
-            storage("FileStorage", "Premium_LRS"),
-            storage("FileStorage", "Premium_ZRS"),
-            KIND_SKU,
-        ),
-        *(
-            (stack.ACCOUNT, {**storage(), **encrypted(old)}, {**storage(), **encrypted(new)}, expected)
-            for old, new, expected in (
-                (None, True, "InvalidRequestPropertyValue"),
-                (False, True, "InvalidRequestPropertyValue"),
-                (True, False, "InvalidRequestPropertyValue"),
-                (True, True, ACCEPTED),
-                (None, False, ACCEPTED),
-            )
-        ),
-        (stack.OPENAI, openai(), {**openai(), "properties": {}}, "BadRequest"),
-        (stack.OPENAI, openai(), {**stack.openai_inputs("new-ai", "other")}, "BadRequest"),
-        (stack.OPENAI, openai(), {**stack.openai_inputs("new-ai", "New-AI")}, ACCEPTED),
-        (stack.OPENAI, {**openai(), "properties": {}}, openai(), ACCEPTED),
-        (stack.DEPLOYMENT, deployment(capacity=900), deployment(capacity=1000), ACCEPTED),
-        (stack.DEPLOYMENT, deployment(capacity=900), deployment(capacity=1001), "InsufficientQuota"),
-        (stack.ASSIGNMENT, stack.assignment_inputs(), stack.assignment_inputs(description="x"), ACCEPTED),
-        (
-            stack.ASSIGNMENT,
-            stack.assignment_inputs(),
-            stack.assignment_inputs(guid=stack.BLOB_OWNER),
-            "RoleAssignmentUpdateNotPermitted",
-        ),
-        (stack.SITE, ready(250, 2048), ready(251, 2048), "BadRequest"),
-        (stack.SITE, ready(250, 2048), ready(250, 512), ACCEPTED),
-        (stack.SITE, settings("A"), settings("A", "b-c"), "BadRequest"),
-        (stack.WORKSPACE, workspace(), workspace("Free"), "BadRequest"),
-        (
-            stack.GROUP,
-            stack.group_inputs("new"),
-            stack.group_inputs("new", location="westus"),
-            "InvalidResourceGroupLocation",
-        ),
-        (
-            stack.IDENTITY,
-            stack.identity_inputs("new"),
-            {**stack.identity_inputs("new"), "location": "East US 2"},
-            ACCEPTED,
-        ),
-        (
-            stack.IDENTITY,
-            stack.identity_inputs("new"),
-            {**stack.identity_inputs("new"), "location": "westus"},
-            "InvalidResourceLocation",
-        ),
-    ],
-)
+# fmt: off
+CHANGED: list[tuple[str, Inputs, Inputs, str]] = [
+    *changes(stack.ACCOUNT, storage,
+        {KIND_SKU: "StorageV2>Storage|StorageV2>BlobStorage",
+         ACCEPTED: "Storage>StorageV2|BlobStorage>StorageV2"}),
+    *changes(stack.ACCOUNT, lambda sku: storage(sku=sku),
+        {KIND_SKU: "Standard_LRS>Standard_ZRS|Standard_ZRS>Standard_LRS|Standard_GRS>Standard_GZRS|"
+         "Standard_RAGZRS>Standard_RAGRS",
+         "StorageAccountTypeCannotBeChanged": "Standard_LRS>Premium_LRS",
+         ACCEPTED: "Standard_LRS>Standard_GRS|Standard_RAGRS>Standard_LRS|Standard_ZRS>Standard_GZRS"}),
+    *changes(stack.ACCOUNT, lambda wanted: {**storage(), **encrypted(json.loads(wanted))},
+        {"InvalidRequestPropertyValue": "null>true|false>true|true>false",
+         ACCEPTED: "true>true|null>false|true>null"}),
+    *changes(stack.OPENAI,
+        lambda name: {**openai(), "properties": {"customSubDomainName": name} if name else {}},
+        {"BadRequest": "new-ai>|new-ai>other", ACCEPTED: "new-ai>New-AI|>new-ai"}),
+    *changes(stack.DEPLOYMENT, lambda capacity: deployment(capacity=int(capacity)),
+        {"InsufficientQuota": "900>1001", ACCEPTED: "900>1000"}),
+    *changes(stack.ASSIGNMENT, lambda guid: stack.assignment_inputs(guid=guid),
+        {"RoleAssignmentUpdateNotPermitted": f"{stack.TABLE_CONTRIBUTOR}>{stack.BLOB_OWNER}",
+         ACCEPTED: f"{stack.BLOB_OWNER}>{stack.BLOB_OWNER}"}),
+    *changes(stack.SITE, lambda words: ready(*map(int, words.split())),
+        {"BadRequest": "250 2048>251 2048", ACCEPTED: "250 2048>250 512"}),
+    *changes(stack.SITE, settings, {"BadRequest": "A>b-c", ACCEPTED: "A>B"}),
+    *changes(stack.WORKSPACE, workspace, {"BadRequest": "PerGB2018>Free"}),
+    *changes(stack.GROUP, lambda location: stack.group_inputs("new", location=location),
+        {"InvalidResourceGroupLocation": "eastus2>westus", ACCEPTED: "eastus2>East US 2"}),
+    *changes(stack.IDENTITY, lambda location: {**stack.identity_inputs("new"), "location": location},
+        {"InvalidResourceLocation": "eastus2>westus", ACCEPTED: "eastus2>East US 2"}),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("token", "old", "new", "expected"), CHANGED)
 def test_a_change_is_accepted_or_refused_as_on_azure(
     world: Cloud, token: str, old: Inputs, new: Inputs, expected: str
 ) -> None:
