@@ -212,7 +212,7 @@ WRITES: tuple[Rule, ...] = (
 
     # storage: terraform-provider-azurerm#8089, Esri/arcgis-gitops#160, azure-docs#47207
     (STORAGE, "InvalidValuesForRequestParameters",
-        lambda change: change.sku not in KIND_SKUS[change.kind] and ", ".join(KIND_SKUS[change.kind]),
+        lambda change: change.sku not in (skus := KIND_SKUS[change.kind]) and ", ".join(skus),
         "Values for request parameters are invalid: kind, sku. For more information, see - "
         "https://aka.ms/storageaccounttypes (kind {change.kind}: {found})"),
     (STORAGE, "RedundancyConfigurationNotAvailableInRegion", _lacks_redundancy,

@@ -63,7 +63,8 @@ def _validate_account(azure: Azure, account: Resource, _previous: Resource | Non
                 409,
                 "CustomDomainInUse",
                 f"Please pick a different name. The subdomain name '{subdomain}' is not available as it's "
-                f"already used by a resource.",
+                f"already used by a resource. If the resource using the name was deleted in the last 48 "
+                f"hours, you may need to purge the deleted resource.",
             )
 
 
