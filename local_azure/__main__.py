@@ -12,6 +12,8 @@ from local_azure.loopback import without_proxy
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage] # argparse names no public type
 
+_QUOTA = "OpenAI.GlobalStandard.gpt-5.4-mini"
+
 _EPILOG = f"""\
 examples:
   python -m local_azure pulumi up          bring the stack up on local Azure
@@ -20,6 +22,7 @@ examples:
   python -m local_azure status             what runs, and where
   python -m local_azure rows ChatState     the rows of a table
   python -m local_azure model requests     the requests to its chat model
+  python -m local_azure quota              its quotas; `quota --help`: how to set them
   python -m local_azure reset              remove all of it
 
 All files are in .local, or in the folder that {ENVIRONMENT_VARIABLE} names.
@@ -72,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument("table", metavar="TABLE")
     rows.add_argument("--account", metavar="NAME", help="storage account (default: the only one)")
     rows.add_argument("--partition", metavar="KEY", help="only the rows with this PartitionKey")
+
+    quota = _add(
+        commands, "quota", "quota", "show or set the quotas of the subscription", f"quota {_QUOTA} 50"
+    )
+    quota.add_argument("name", nargs="?", metavar="NAME", help="one quota (default: list all)")
+    quota.add_argument("limit", nargs="?", metavar="LIMIT", help="its new limit; `default` restores it")
+    quota.add_argument("--region", metavar="REGION", help="in this region only, as eastus2")
 
     _add_model(commands)
     _add_runner(commands)

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from local_azure import run_state
+from local_azure import quotas, run_state
 from local_azure.core.errors import ArmError, DamagedStoreError
 from local_azure.core.resource import Azure
 from local_azure.core.store import Resource, Store
@@ -83,7 +83,8 @@ class Daemon:
         self._gateway_port: int = self._gateway_socket.getsockname()[1]
         gateway_url = f"https://{ADDRESS}:{self._gateway_port}"
         self._sites = Sites(home, self._store, tokens, tls, self._ports, gateway_url)
-        self._azure = Azure(self._store, Services(self._storage, self._sites, self._models))
+        services = Services(self._storage, self._sites, self._models)
+        self._azure = Azure(self._store, services, quotas=lambda: quotas.read(home.quotas_file))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set. Raises StartError."""

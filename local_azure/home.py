@@ -98,6 +98,8 @@ class Home:
     sites = _Below("sites")
     model_file = _Below("model.json")
     """The model server that answers chat requests; absent: local Azure's stand-in does."""
+    quotas_file = _Below("quotas.json")
+    """Quotas that are not at their default."""
     backend = _Below("state")
     """The folder of Pulumi's `file://` backend."""
     pulumi_home = _Below("pulumi")

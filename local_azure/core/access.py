@@ -284,6 +284,16 @@ def _roles_at(store: Store, principal_id: str, scope: str) -> Iterator[RoleDefin
                 yield role
 
 
+def principal_type(store: Store, principal_id: str) -> str | None:
+    """`User` for the developer, `ServicePrincipal` for a managed identity, None for an unknown id."""
+    if principal_id.lower() == DEVELOPER_PRINCIPAL_ID:
+        return "User"
+    if identity_by_principal_id(store, principal_id) is not None:
+        return "ServicePrincipal"
+    system_assigned = (resource.get("identity", {}).get("principalId", "") for resource in store.list())
+    return "ServicePrincipal" if principal_id.lower() in map(str.lower, system_assigned) else None
+
+
 def identity_by_principal_id(store: Store, principal_id: str) -> Resource | None:
     """The user-assigned identity with that `properties.principalId`."""
     for identity in store.list(IDENTITY_TYPE):

@@ -1,4 +1,4 @@
-"""azure-native's automatic names, for resources that the program does not name."""
+"""azure-native's automatic names, and the names that Azure reserves."""
 
 import hashlib
 import secrets
@@ -6,6 +6,23 @@ import uuid
 from enum import Enum
 
 _SUFFIX_DIGITS = 8
+
+# Docs: Resolve errors for reserved resource names.
+_RESERVED = frozenset(
+    {
+        "access", "app_browsers", "app_code", "app_data", "app_globalresources", "app_localresources",
+        "app_themes", "app_webreferences", "azure", "bing", "bizspark", "biztalk", "cortana", "directx",
+        "dotnet", "dynamics", "excel", "exchange", "forefront", "groove", "hololens", "hyperv", "kinect",
+        "lync", "msdn", "o365", "office", "office365", "onedrive", "onenote", "outlook", "powerpoint",
+        "sharepoint", "skype", "visio", "visualstudio", "web.config", "xbox",
+    }
+)  # fmt: skip
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no resource with an endpoint may have the name, a word of Microsoft's."""
+    name = name.lower()
+    return name in _RESERVED or name.startswith("login") or "microsoft" in name or "windows" in name
 
 
 class AutoName(Enum):

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from local_azure.core import ids, schema
+from local_azure.core import ids, refusals, schema
 from local_azure.core.errors import ArmError
-from local_azure.core.regions import check_location
 from local_azure.core.resource import ENVELOPE, Azure, Inputs, ResourceType, body_to_inputs, to_arm
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.core.tags import refuse_tags
@@ -141,6 +140,7 @@ def refuse_delete(azure: Azure, resource: Resource, kinds: Mapping[str, Resource
         refuse_locked_delete(azure.store, resource["id"])
     if ids.key(resource["id"]) in azure.deleting:
         raise _being_deleted(resource["name"])
+    refusals.refuse_delete(azure, resource)
     if kind is not None:
         kind.refuse_delete(azure, resource)
 
@@ -175,8 +175,8 @@ async def _put(azure: Azure, kind: ResourceType, resource: Resource) -> Resource
     previous = azure.store.get(resource_id)
     require_parents(azure, resource_id)
     refuse_locked_write(azure.store, resource_id)
-    check_location(resource, previous)
     refuse_tags(resource)
+    refusals.refuse(azure, resource, previous)
     kind.validate(azure, resource, previous)
     kind.complete(azure, resource, previous)
     azure.store.put(resource)

@@ -1,47 +1,72 @@
-"""Azure regions, for resources that name one (Docs: List of Azure regions)."""
+"""Azure's regions, and what each of them has; refreshed by hand.
 
-from local_azure.core import ids
-from local_azure.core.errors import ArmError
-from local_azure.core.schema import nearest
-from local_azure.core.store import Resource
-from local_azure.frontends.pulumi.diff import normal_location
-
-REGIONS = frozenset(
-    {
-        "australiacentral", "australiacentral2", "australiaeast", "australiasoutheast", "austriaeast",
-        "belgiumcentral", "brazilsouth", "brazilsoutheast", "canadacentral", "canadaeast", "centralindia",
-        "centralus", "chilecentral", "denmarkeast", "eastasia", "eastus", "eastus2", "francecentral",
-        "francesouth", "germanynorth", "germanywestcentral", "indonesiacentral", "israelcentral",
-        "italynorth", "japaneast", "japanwest", "jioindiacentral", "jioindiawest", "koreacentral",
-        "koreasouth", "malaysiawest", "mexicocentral", "newzealandnorth", "northcentralus",
-        "northeurope", "norwayeast",
-        "norwaywest", "polandcentral", "qatarcentral", "southafricanorth", "southafricawest",
-        "southcentralus", "southindia", "southeastasia", "spaincentral", "swedencentral", "swedensouth",
-        "switzerlandnorth", "switzerlandwest", "uaecentral", "uaenorth", "uksouth", "ukwest",
-        "westcentralus", "westeurope", "westindia", "westus", "westus2", "westus3",
-    }
-)  # fmt: skip
+Docs: List of Azure regions (zones, pairs, restricted access). Flex Consumption: the regions that
+Azure-Samples/functions-quickstart-python-http-azd allows. The rest: the lists in Azure's own refusals.
+"""
 
 
-def check_location(resource: Resource, previous: Resource | None) -> None:
-    """Raises ArmError 400 for a location that is no Azure region, 409 for a change of location."""
-    location = resource.get("location")
-    if location is None:
-        return
-    is_group = resource["type"] == ids.RESOURCE_GROUP_TYPE
-    if normal_location(location) not in REGIONS | {"global"}:
-        raise ArmError(
-            400,
-            "LocationNotAvailableForResourceGroup" if is_group else "LocationNotAvailableForResourceType",
-            f"The provided location '{location}' is not available for resource type '{resource['type']}'."
-            f"{nearest(normal_location(location), REGIONS)} List of available regions is "
-            f"'{','.join(sorted(REGIONS))}'.",
-        )
-    before = (previous or {}).get("location")
-    if before is not None and normal_location(before) != normal_location(location):
-        raise ArmError(
-            409,
-            "InvalidResourceGroupLocation" if is_group else "InvalidResourceLocation",
-            f"The resource '{resource['name']}' already exists in location '{before}'; it cannot be created "
-            f"in location '{location}'. Select another name, or delete it first.",
-        )
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ZONED = words(
+    "australiaeast austriaeast belgiumcentral brazilsouth canadacentral centralindia centralus chilecentral "
+    "denmarkeast eastasia eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral "
+    "italynorth japaneast japanwest koreacentral malaysiawest mexicocentral newzealandnorth northeurope "
+    "norwayeast polandcentral qatarcentral southafricanorth southcentralus southeastasia spaincentral "
+    "swedencentral switzerlandnorth uaenorth uksouth westeurope westus2 westus3"
+)
+"""With availability zones."""
+
+RESTRICTED = words(
+    "australiacentral2 brazilsoutheast francesouth germanynorth jioindiacentral jioindiawest koreasouth "
+    "norwaywest southafricawest swedensouth switzerlandwest uaecentral"
+)
+"""Only for subscriptions that were given access."""
+
+REGIONS = (
+    ZONED
+    | RESTRICTED
+    | words(
+        "australiacentral australiasoutheast canadaeast northcentralus southindia ukwest westcentralus "
+        "westindia westus"
+    )
+)
+UNPAIRED = words(
+    "austriaeast belgiumcentral chilecentral denmarkeast indonesiacentral israelcentral italynorth "
+    "malaysiawest mexicocentral newzealandnorth polandcentral qatarcentral spaincentral"
+)
+"""Without a second region, to which geo-redundant storage replicates."""
+
+FLEX_CONSUMPTION = words(
+    "australiaeast australiasoutheast brazilsouth canadacentral centralindia centralus eastasia eastus "
+    "eastus2 francecentral germanywestcentral italynorth japaneast koreacentral northcentralus northeurope "
+    "norwayeast southafricanorth southcentralus southeastasia southindia spaincentral swedencentral uaenorth "
+    "uksouth ukwest westcentralus westeurope westus westus2 westus3"
+)
+
+COGNITIVE_SERVICES = (REGIONS | {"global"}) - words(
+    "australiacentral australiacentral2 brazilsoutheast chilecentral francesouth germanynorth koreasouth "
+    "norwaywest southafricawest swedensouth uaecentral ukwest westindia"
+)
+
+OF_TYPE = {
+    "microsoft.resources/resourcegroups": REGIONS - RESTRICTED,
+    "microsoft.storage/storageaccounts": REGIONS - RESTRICTED,
+    "microsoft.cognitiveservices/accounts": COGNITIVE_SERVICES,
+    "microsoft.operationalinsights/workspaces": REGIONS - words("swedensouth westindia"),
+    "microsoft.insights/components": REGIONS - words("francesouth swedensouth westcentralus westindia"),
+    "microsoft.web/serverfarms": FLEX_CONSUMPTION,
+    "microsoft.web/sites": FLEX_CONSUMPTION,
+    "microsoft.managedidentity/userassignedidentities": REGIONS,
+    "microsoft.keyvault/vaults": REGIONS,
+    "microsoft.network/virtualnetworks": REGIONS,
+    "microsoft.network/privateendpoints": REGIONS,
+    "microsoft.network/privatednszones": words("global"),
+    "microsoft.network/privatednszones/virtualnetworklinks": words("global"),
+}
+"""By type in lower case. Of any other type, all regions and `global`."""
+
+
+def regions_of(resource_type: str) -> frozenset[str]:
+    return OF_TYPE.get(resource_type.lower(), REGIONS | {"global"})

@@ -13,6 +13,7 @@ STORAGE_TYPE, STORAGE_NAME_LENGTH = "Microsoft.Storage/storageAccounts", 128
 _FORBIDDEN = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
 # Azure's own links between resources: `hidden-link:/subscriptions/…`.
 _EXEMPT = ("hidden-", "link:")
+_RESERVED_PREFIXES = ("microsoft", "azure", "windows")
 
 
 def refuse_tags(resource: Resource) -> None:
@@ -35,6 +36,11 @@ def refuse_tags(resource: Resource) -> None:
             [name for name in tags if not 1 <= len(name) <= longest],
             "The tag names {} are empty or exceed the maximum length. Maximum allowed length for tag name - "
             f"'{longest}' characters.",
+        ),
+        (
+            "InvalidTagName",
+            [name for name in tags if name.lower().startswith(_RESERVED_PREFIXES)],
+            f"The tag names {{}} have a prefix that is reserved: {', '.join(_RESERVED_PREFIXES)}.",
         ),
         (
             "InvalidTagValueLength",

@@ -273,7 +273,9 @@ def test_a_stack_whose_half_was_deleted_by_hand_is_taken_down(
     azure = at.azure(monkeypatch)
     outputs = json.loads(at.pulumi("pr-15", "stack", "output", "--json").stdout)
     group = outputs["resourceGroupName"]
-    azure.cognitive.accounts.begin_delete(group, outputs["openaiAccountName"]).result()
+    account = outputs["openaiAccountName"]
+    azure.cognitive.deployments.begin_delete(group, account, "gpt-5.4-mini").result()
+    azure.cognitive.accounts.begin_delete(group, account).result()
     azure.web.web_apps.delete(group, outputs["functionAppName"])
 
     at.ops("test-stack", "down", "--pr", "15")

@@ -102,6 +102,7 @@ def test_up_of_an_unchanged_stack_changes_nothing_and_a_stack_from_before_only_r
 
 def test_an_account_that_was_deleted_in_the_portal_is_made_again(stack: Workspace) -> None:
     account = stack.outputs()["openaiAccountName"]
+    stack.run("portal", "delete", f"accounts/{account}/deployments/gpt-5.4-mini")
     stack.run("portal", "delete", f"accounts/{account}")
 
     stack.up("--refresh")

@@ -34,16 +34,6 @@ def _client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
     }
 
 
-def _principal_type(store: Store, principal_id: str) -> str | None:
-    """`User` for the developer, `ServicePrincipal` for a managed identity, None for an unknown id."""
-    if principal_id.lower() == DEVELOPER_PRINCIPAL_ID:
-        return "User"
-    if access.identity_by_principal_id(store, principal_id) is not None:
-        return "ServicePrincipal"
-    system_assigned = (resource.get("identity", {}).get("principalId", "") for resource in store.list())
-    return "ServicePrincipal" if principal_id.lower() in map(str.lower, system_assigned) else None
-
-
 def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource | None) -> None:
     store, properties = azure.store, assignment.get("properties", {})
     name, principal = assignment["name"], properties["principalId"]
@@ -61,7 +51,7 @@ def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource 
         )
     _validate_scope(store, role.guid, ids.parse(assignment["id"])[0])
     _validate_condition(properties)
-    actual = _principal_type(store, principal)
+    actual = access.principal_type(store, principal)
     # Azure looks a principal up in the directory, which lacks a new identity for minutes, unless the
     # request has its principalType (an#1010). Here every identity is that new.
     if actual is None or (actual == "ServicePrincipal" and properties.get("principalType") != actual):

@@ -12,7 +12,6 @@ from local_azure.core.store import Resource
 from local_azure.services.children import parent_of, provision_alone
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
-    DEPLOYMENT_SKUS,
     MODELS,
     RAI_POLICIES,
     Model,
@@ -64,7 +63,8 @@ def _validate_account(azure: Azure, account: Resource, _previous: Resource | Non
                 409,
                 "CustomDomainInUse",
                 f"Please pick a different name. The subdomain name '{subdomain}' is not available as it's "
-                f"already used by a resource.",
+                f"already used by a resource. If the resource using the name was deleted in the last 48 "
+                f"hours, you may need to purge the deleted resource.",
             )
 
 
@@ -104,7 +104,7 @@ async def _delete_account(azure: Azure, resource: Resource) -> None:
 
 def refuse_deployment(deployment: Resource, previous: Resource | None, day: str) -> Model:
     """The model of the deployment. Raises ArmError 400 for what Azure rejects. `day` is today, yyyy-mm-dd."""
-    properties, sku = deployment.get("properties", {}), deployment.get("sku", {})
+    properties = deployment.get("properties", {})
     model_id = properties.get("model", {})
     name, version, form = model_id.get("name"), model_id.get("version"), model_id.get("format")
     described = f"Format: {form}, Name: {name}, Version: {version or '(default)'}"
@@ -128,17 +128,6 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
             f"The model '{described}' is {stage.lower()} and takes no new deployments "
             f"(retirement: {model.retires}).",
         )
-    if sku.get("name") not in DEPLOYMENT_SKUS:
-        raise ArmError(
-            400,
-            "InvalidResourceProperties",
-            f"The specified SKU '{sku.get('name')}' for model '{name} {model.version}' is not supported; "
-            f"one of {', '.join(DEPLOYMENT_SKUS)}.",
-        )
-    capacity = sku.get("capacity", 1)
-    if capacity < 1:
-        text = f"sku.capacity is {capacity}; it is at least 1 (thousand tokens per minute)."
-        raise ArmError(400, "InvalidCapacity", text)
     policy = properties.get("raiPolicyName")
     if policy is not None and policy not in RAI_POLICIES:
         raise ArmError(
@@ -187,7 +176,6 @@ TYPES = (
         api_version=_API_VERSION,
         path=_ACCOUNT,
         autoname=AutoName.RANDOM,
-        replace_on=("properties.customSubDomainName",),
         check=string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64),
         validate=_validate_account,
         complete=_complete_account,

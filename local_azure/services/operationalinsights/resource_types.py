@@ -12,19 +12,15 @@ from local_azure.services.managedidentity.resource_types import complete_identit
 
 WORKSPACE_TYPE = "Microsoft.OperationalInsights/workspaces"
 
-_FREE_RETENTION_DAYS = 7
 _MIN_DAILY_CAP_GB = 0.023
 _NO_CAP = -1
 
 
 def _validate(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     properties = resource.get("properties", {})
-    sku = properties.get("sku", resource.get("sku", {})).get("name", "PerGB2018")
-    shortest, longest = (_FREE_RETENTION_DAYS, _FREE_RETENTION_DAYS) if sku == "Free" else (30, 730)
-    days = properties.get("retentionInDays", shortest)
-    if not shortest <= days <= longest:
-        text = f"retentionInDays is {days}; with sku {sku} it is {shortest} to {longest}."
-        raise ArmError(400, "InvalidParameter", text)
+    days = properties.get("retentionInDays", 30)
+    if not 30 <= days <= 730:
+        raise ArmError(400, "InvalidParameter", f"retentionInDays is {days}; it is 30 to 730.")
     cap = properties.get("workspaceCapping", {}).get("dailyQuotaGb", _NO_CAP)
     if cap != _NO_CAP and cap < _MIN_DAILY_CAP_GB:
         text = f"workspaceCapping.dailyQuotaGb is {cap}; it is at least {_MIN_DAILY_CAP_GB}, or -1 (no cap)."
@@ -37,7 +33,7 @@ def _complete(azure: Azure, resource: Resource, previous: Resource | None) -> No
     given = resource.get("properties", {})
     sku = {**resource.pop("sku", given.get("sku", {"name": "PerGB2018"}))}
     resource["properties"] = {
-        "retentionInDays": _FREE_RETENTION_DAYS if sku.get("name") == "Free" else 30,
+        "retentionInDays": 30,
         "publicNetworkAccessForIngestion": "Enabled",
         "publicNetworkAccessForQuery": "Enabled",
         **given,

@@ -36,19 +36,11 @@ def find_container(store: Store, url: str) -> Resource | None:
     return None
 
 
-def _validate_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
+def _validate_account(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
     for other in azure.store.list(ACCOUNT_TYPE):
         if other["name"].lower() == resource["name"].lower() and not ids.same(other["id"], resource["id"]):
             text = f"The storage account named {resource['name']} is already taken."
             raise ArmError(409, "StorageAccountAlreadyTaken", text)
-    if resource.get("kind") == "BlobStorage" and "accessTier" not in resource.get("properties", {}):
-        text = "Account property accessTier is required for the request: kind BlobStorage has no default."
-        raise ArmError(400, "AccountPropertyIsInvalid", text)
-    if previous is not None:
-        before, after = _tier(previous), _tier(resource)
-        if before != after:
-            text = f"The storage account's SKU cannot change from {before} to {after} performance."
-            raise ArmError(409, "StorageAccountTypeCannotBeChanged", text)
 
 
 def _tier(account: Resource) -> str:

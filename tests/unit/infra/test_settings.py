@@ -12,9 +12,11 @@ from pulumi.runtime import set_all_config
 
 from infra.settings import SETTINGS, InvalidSettingsError, Problem, Settings, parse, python_warnings, reading
 from infra.settings.models import CHAT_MODELS, ChatModel
-from infra.settings.regions import MODEL_REGIONS, REGIONS
+from infra.settings.regions import FLEX_REGIONS, MODEL_ACCOUNT_REGIONS, MODEL_REGIONS, REGIONS
 from infra.settings.rules import OWN_TAGS
 from infra.stacks import PULL_REQUEST_TAG
+from local_azure.core.regions import FLEX_CONSUMPTION
+from local_azure.services.cognitiveservices.models import ACCOUNT_REGIONS, offers
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT
 
@@ -301,6 +303,12 @@ def test_the_table_of_model_regions_has_known_models_and_regions() -> None:
     assert MODEL_REGIONS.keys() <= {model.name for model in CHAT_MODELS}
     for skus in MODEL_REGIONS.values():
         assert all(regions and regions <= REGIONS for regions in skus.values())
+
+
+def test_local_azure_has_the_regions_of_the_settings() -> None:
+    assert (FLEX_CONSUMPTION, ACCOUNT_REGIONS["OpenAI"]) == (FLEX_REGIONS, MODEL_ACCOUNT_REGIONS)
+    for model, skus in MODEL_REGIONS.items():
+        assert skus.items() <= offers(model).items()
 
 
 def test_all_problems_are_in_one_message_with_commands_to_paste() -> None:

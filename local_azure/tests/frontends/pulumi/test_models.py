@@ -41,8 +41,6 @@ def test_the_version_has_a_default() -> None:
         (deployment("gpt-5.4-mimi"), None, TODAY, "Did you mean 'gpt-5.4-mini'?"),
         (deployment(version="2020-01-01"), None, TODAY, "DeploymentModelNotSupported"),
         (deployment(form="openai"), None, TODAY, "DeploymentModelNotSupported"),
-        (deployment(sku="Fast"), None, TODAY, "InvalidResourceProperties"),
-        (deployment(capacity=0), None, TODAY, "InvalidCapacity"),
         (deployment(policy="None"), None, TODAY, "InvalidResourceProperties"),
         (deployment("gpt-4o-mini", "2024-07-18"), None, TODAY, "ServiceModelDeprecated"),
         # A retired model is refused even where it is deployed.

@@ -1,0 +1,74 @@
+"""A change of a resource, as the rules for it see it."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from local_azure.core import ids
+from local_azure.core.resource import Azure
+from local_azure.core.store import Resource
+from local_azure.frontends.pulumi.diff import normal_location
+from local_azure.quotas import DEFAULTS
+from local_azure.services.children import parent_of
+
+
+@dataclass(frozen=True)
+class Change:
+    """A request to write or delete `resource`; `before` is the stored one."""
+
+    azure: Azure
+    resource: Resource
+    before: Resource | None = None
+
+    def at(self, path: str, default: Any = None) -> Any:
+        """The member of `properties` at a path."""
+        value: Any = self.resource.get("properties")
+        for name in path.split("."):
+            value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+        return default if value is None else value
+
+    @property
+    def was(self) -> "Change":
+        return Change(self.azure, self.before or self.resource)
+
+    @property
+    def parent(self) -> "Change":
+        return Change(self.azure, self.azure.store.require(parent_of(self.resource["id"])))
+
+    @property
+    def kind(self) -> str:
+        return self.resource.get("kind", "")
+
+    @property
+    def sku(self) -> str:
+        return self.sku_member("name", "")
+
+    @property
+    def capacity(self) -> int:
+        return self.sku_member("capacity", 1)
+
+    @property
+    def region(self) -> str:
+        return normal_location(self.resource.get("location", ""))
+
+    @property
+    def name(self) -> str:
+        return self.resource["name"]
+
+    @property
+    def type(self) -> str:
+        return self.resource["type"]
+
+    def others(self, resource_type: str) -> "list[Change]":
+        """The stored resources of a type, without this one."""
+        stored = self.azure.store.list(resource_type)
+        return [
+            Change(self.azure, other) for other in stored if not ids.same(other["id"], self.resource["id"])
+        ]
+
+    def sku_member(self, name: str, default: Any = None) -> Any:
+        return (self.resource.get("sku") or self.at("sku", {})).get(name, default)
+
+    def quota(self, name: str, region: str) -> int:
+        """The limit that is set for the region, or else for all regions, or else the default."""
+        quotas = self.azure.quotas()
+        return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))
