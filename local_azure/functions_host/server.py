@@ -75,7 +75,8 @@ class FunctionResponse(web.Response):
 class _Connection(RequestHandler):
     def __init__(self, server: Server) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, access_log=None, lingering_time=LINGERING_TIME)
+        super().__init__(server, loop=loop, lingering_time=LINGERING_TIME)
+        self.access_logger, self._logging_enabled = None, False
         self._parser = _Parser(
             self,
             loop,
@@ -102,10 +103,10 @@ class _Parser(HttpRequestParserPy):
 
     _head: RawRequestMessage | None = None
 
-    def feed_data(self, data: bytes, *separators: Any) -> Any:
+    def feed_data(self, data: bytes, *arguments: Any, **options: Any) -> Any:
         self._head = None
         try:
-            return super().feed_data(data, *separators)
+            return super().feed_data(data, *arguments, **options)
         except HttpProcessingError as error:
             if self._payload_parser is None:
                 if isinstance(error, LineTooLong):

@@ -1,7 +1,6 @@
 """Sends the request of a recorded case to the Functions host of local Azure and compares what happens."""
 
 import base64
-import hashlib
 import http.client
 import io
 import json
@@ -19,22 +18,13 @@ from urllib.parse import quote
 from local_azure.functions_host import binding_data, request_target
 from local_azure.tests.functions_host.harness import TestSite, until
 from local_azure.tests.functions_host.model import Reply, ScriptedModel, says
-
-Record = dict[str, Any]
+from local_azure.tests.recordings.host.comparison import SHORTENED, Record, differences
 
 FOLDER = Path(__file__).parent
 APP = {name: (FOLDER / name).read_text() for name in ("function_app.py", "functions.json")}
 FUNCTIONS: Mapping[str, Any] = json.loads(APP["functions.json"])
 
-_SHORTENED = re.compile(r"(.*?)…<(\d+) characters, sha256 (\w+)>…(.*)", re.DOTALL)
-_HEAD, _TAIL = 80, 40
 _MEGABYTE = 1 << 20
-_MASKS = (
-    (re.compile(r'("(?:createdAt|lastUpdatedAt)":)"(?!0001)[^"]*"'), r'\1"<now>"'),
-    (re.compile(r'("exists":true,.*?"totalMessages":)\d+(,"totalTokens":)\d+'), r"\1<n>\2<n>"),
-)
-_MESSAGES = re.compile(r'"recentMessages":\[\{"content":"Be brief.*\]')
-_UNRECORDED_POSTS = re.compile(r'"recentMessages":\[\{"content":"Be brief.*"evil".*\]')
 _FRAMING = frozenset({"server", "date", "transfer-encoding", "connection", "content-length"})
 """Headers of a response that are the HTTP server's own. Local Azure sends a length, Kestrel sends chunks."""
 
@@ -98,7 +88,7 @@ class Replay:
         lower = {name.lower(): key.lower() for name, key in self._keys.items()}
         self._keys = {**lower, **cased, **self._keys}
 
-    def differences(self, group: Sequence[Record]) -> dict[str, list[str]]:
+    def run(self, group: Sequence[Record]) -> dict[str, list[str]]:
         """What differs, by the name of the case."""
         self._reset(group)
         return {case["name"]: self._run(case) for case in group}
@@ -141,11 +131,10 @@ class Replay:
             outcomes = [self._leave(case)]
         else:
             outcomes = [self._send(case["name"], request)]
-        expected = _responses(case)
         lines: list[str] = []
-        by_status = partial(sorted, key=lambda response: str(response["status"]))
-        for left, outcome in zip(by_status(expected), by_status(map(_response, outcomes)), strict=True):
-            lines += _compare("then", left, _like(left, self._masked(outcome)))
+        recorded, local = sorted(_responses(case), key=_status), sorted(map(_response, outcomes), key=_status)
+        for left, right in zip(recorded, local, strict=True):
+            lines += differences("then", _without_framing(left), _without_framing(self._masked(right)))
         if "http" in case.get("worker_answers", {}).get("ret", {}):
             # azure.functions adds a Content-Type where the recorded function had none.
             lines = [line for line in lines if not line.startswith("then.headers.content-type: '(absent)'")]
@@ -154,9 +143,9 @@ class Replay:
         lines += self._compare_calls(case)
         model = [_last_message(sent.body) for sent in self._model.requests]
         recorded_model: list[list[str]] = case.get("model", [])
-        lines += _compare("model", sorted(recorded_model), _like(sorted(recorded_model), sorted(model)))
+        lines += differences("model", sorted(recorded_model), sorted(model))
         if "rows" in case:
-            lines += _compare("rows", case["rows"], self._rows(case["rows"]))
+            lines += differences("rows", case["rows"], self._rows(case["rows"]))
         return lines
 
     def _rows(self, recorded: Sequence[Record]) -> list[Record]:
@@ -182,10 +171,10 @@ class Replay:
         for left, right in zip(recorded, calls, strict=False):
             for name in ("request", "inputs"):
                 if name in left:
-                    actual = _like(left[name], _as_recorded(right.get(name)))
-                    lines += _compare(f"{left['function']}.{name}", _as_recorded(left[name]), actual)
+                    values = (_as_recorded(side.get(name)) for side in (left, right))
+                    lines += differences(f"{left['function']}.{name}", *values)
             if "request" in left and "metadata" in left:
-                lines += _compare("metadata", *_metadata(left))
+                lines += differences("metadata", *_metadata(left))
         return lines
 
     def _masked(self, value: Any) -> Any:
@@ -270,7 +259,16 @@ class Replay:
 
 def _responses(case: Record) -> list[Record]:
     then = case["then"]
-    return then if isinstance(then, list) else [then]
+    return cast("list[Record]", then if isinstance(then, list) else [then])
+
+
+def _status(response: Record) -> str:
+    return str(response["status"])
+
+
+def _without_framing(response: Record) -> Record:
+    headers = {name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING}
+    return {**response, "headers": headers}
 
 
 def _replies(case: Record) -> Sequence[Reply]:
@@ -314,7 +312,7 @@ def _body(request: Record) -> Iterable[bytes]:
 
 
 def _whole(text: str) -> str:
-    shortened = _SHORTENED.fullmatch(text)
+    shortened = SHORTENED.fullmatch(text)
     if shortened is None:
         return text
     head, length, _, tail = shortened.groups()
@@ -347,38 +345,11 @@ def _response(outcome: Outcome) -> Record:
     }
 
 
-# Comparison
-
-
-def _like(recorded: Any, local: Any) -> Any:
-    """What local Azure did, with the masks and the shortened texts of the recording.
-
-    Where cases that were not recorded wrote to a conversation, its messages are those of the recording.
-    """
-    match recorded, local:
-        case dict(), dict():
-            return {name: _like(recorded.get(name), value) for name, value in cast("Record", local).items()}
-        case list(), list():
-            pairs = zip(cast("list[Any]", recorded), cast("list[Any]", local), strict=False)
-            return [*(_like(left, right) for left, right in pairs), *local[len(recorded) :]]
-        case str(), str():
-            for pattern, replacement in _MASKS:
-                local = pattern.sub(replacement, local)
-            if seen := _UNRECORDED_POSTS.search(recorded):
-                local = _MESSAGES.sub(lambda _: seen[0], local)
-            if (length := _SHORTENED.fullmatch(recorded)) is not None and len(local) > _HEAD + _TAIL:
-                digest = hashlib.sha256(local.encode()).hexdigest()[: len(length[3])]
-                return f"{local[:_HEAD]}…<{len(local)} characters, sha256 {digest}>…{local[-_TAIL:]}"
-            return local
-        case _:
-            return local
-
-
 def _as_recorded(request: Any) -> Any:
     """A request without the headers of its connection; azure.functions shows every method in upper case."""
-    if not isinstance(request, dict) or "headers" not in request:
+    if request is None or "headers" not in request:
         return request
-    members = cast("Record", request)
+    members: Record = request
     left_out = {"host", "connection", "transfer-encoding"}
     headers = {name: value for name, value in members["headers"].items() if name.lower() not in left_out}
     return {**members, "headers": headers, "method": members["method"].upper()}
@@ -400,33 +371,3 @@ def _metadata(call: Record) -> tuple[Record, Record]:
         if name not in left_out:
             recorded[name.lower()] = json.loads(value["json"]) if "json" in value else value["string"]
     return recorded, local
-
-
-def _compare(path: str, recorded: Any, local: Any) -> list[str]:
-    """A line for each place where the two differ."""
-    match recorded, local:
-        case dict(), dict():
-            if path == "then":
-                recorded, local = _headers_by_name(recorded), _headers_by_name(local)
-            return [
-                line
-                for name in dict.fromkeys([*recorded, *local])
-                for line in _compare(
-                    f"{path}.{name}", recorded.get(name, "(absent)"), local.get(name, "(absent)")
-                )
-            ]
-        case list(), list() if len(cast("list[Any]", recorded)) == len(cast("list[Any]", local)):
-            return [
-                line
-                for at, (left, right) in enumerate(zip(recorded, local, strict=True))
-                for line in _compare(f"{path}[{at}]", left, right)
-            ]
-        case _ if recorded != local:
-            return [f"{path}: {recorded!r}\n  here {local!r}"]
-        case _:
-            return []
-
-
-def _headers_by_name(response: Record) -> Record:
-    headers = {name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING}
-    return {**response, "headers": headers}
