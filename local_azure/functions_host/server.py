@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import EMPTY_PAYLOAD, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
@@ -90,7 +90,8 @@ class _Connection(RequestHandler):
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """A bad request gets its status without a body."""
-        del request, message
+        del message
+        request._version = HttpVersion11  # aiohttp would answer in HTTP/1.0
         if isinstance(exc, HttpProcessingError):
             status = exc.code
         response = web.Response(status=status, headers={"Server": SERVER})
@@ -133,6 +134,9 @@ class _Parser(HttpRequestParserPy):
         message = super().parse_message([lines[0], *headers, b""])
         if message.version not in ((1, 0), (1, 1)):
             raise HttpProcessingError(code=505)
+        has_length = b"content-length" in names or b"transfer-encoding" in names
+        if message.version == (1, 0) and message.method in ("POST", "PUT") and not has_length:
+            raise BadHttpMessage("A body in HTTP/1.0 has no length")
         authority = urlsplit(message.path).netloc if "://" in message.path.partition("?")[0] else ""
         if authority and not message.path.startswith("/") and authority != message.headers.get("Host"):
             raise BadHttpMessage("The target and Host name different hosts")
