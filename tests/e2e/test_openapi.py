@@ -64,7 +64,7 @@ EXPLAINED = {
     ),
     "The host leaves empty values of a query out": ("ST201", 200, rf"[?&]{PARAMETER}=(&|$)", ""),
     "The request line is longer than the host accepts (8 KiB); a longer message needs a body": (
-        "ST202",
+        "ST201 ST202",
         414,
         r"message=.{3000}",
         "^$",
