@@ -213,11 +213,7 @@ class Host:
             logging.getLogger("Microsoft.AspNetCore.Server").exception("The request failed")
             response = Response(500)
         sent = FunctionResponse(status=response.status, body=response.body or None)
-        for name, value in response.headers:
-            if name.lower() == "content-type":
-                sent.headers["Content-Type"] = value
-            else:
-                sent.headers.add(name, value)
+        sent.headers.extend(response.headers)
         sent.headers["Server"] = SERVER
         sent.headers.update(cors.response_headers(self.config.cors, request.headers))
         return sent

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+_INTEGER = re.compile(r"\s*[+-]?\d{1,9}\s*", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\t -~]*")
 
@@ -60,10 +61,7 @@ def _from_text(content: bytes) -> Response:
 
 def _status(value: object) -> int:
     """200 for a text that is no number."""
-    try:
-        status = int(str(value))
-    except ValueError:
-        return 200
+    status = int(str(value)) if _INTEGER.fullmatch(str(value)) else 200
     if not 100 <= status <= 999:
         raise BadResponseError(f"status {value!r} is not an HTTP status")
     return status

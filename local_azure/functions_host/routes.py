@@ -5,7 +5,6 @@ trailing slash is ignored, an empty segment matches nothing.
 """
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -220,28 +219,14 @@ def _constraint(text: str, template: str) -> Constraint:
         ) from error
 
 
-_Factory = Callable[[str | None], Constraint]
-
-
 def _length(value: str) -> int:
     """The length in UTF-16 code units, as .NET counts."""
     return len(value.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _bounds(kind: str) -> _Factory:
-    """`kind`: `low`, `high` or `both`; `length(5)` is both with one number."""
-
-    def make(arguments: str | None) -> Constraint:
-        numbers = [int(part) for part in (arguments or "").split(",")]
-        if len(numbers) > (2 if kind == "both" else 1):
-            raise ValueError("too many arguments")
-        low = numbers[0] if kind != "high" else 0
-        high = numbers[-1] if kind != "low" else sys.maxsize
-        if low > high:
-            raise ValueError(f"{low} is more than {high}")
-        return lambda value: low <= _length(value) <= high
-
-    return make
+def _maxlength(arguments: str | None) -> Constraint:
+    limit = int(arguments or "")
+    return lambda value: _length(value) <= limit
 
 
 def _regex(arguments: str | None) -> Constraint:
@@ -258,9 +243,4 @@ def _regex(arguments: str | None) -> Constraint:
     return lambda value: pattern.search(value) is not None
 
 
-_CONSTRAINTS: Mapping[str, _Factory] = {
-    "minlength": _bounds("low"),
-    "maxlength": _bounds("high"),
-    "length": _bounds("both"),
-    "regex": _regex,
-}
+_CONSTRAINTS: Mapping[str, Callable[[str | None], Constraint]] = {"maxlength": _maxlength, "regex": _regex}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import EMPTY_PAYLOAD, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
@@ -75,7 +75,8 @@ class FunctionResponse(web.Response):
 class _Connection(RequestHandler):
     def __init__(self, server: Server) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, access_log=None, lingering_time=LINGERING_TIME)
+        super().__init__(server, loop=loop, lingering_time=LINGERING_TIME)
+        self.access_logger, self._logging_enabled = None, False
         self._parser = _Parser(
             self,
             loop,
@@ -89,7 +90,8 @@ class _Connection(RequestHandler):
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """A bad request gets its status without a body."""
-        del request, message
+        del message
+        request._version = HttpVersion11  # aiohttp would answer in HTTP/1.0
         if isinstance(exc, HttpProcessingError):
             status = exc.code
         response = web.Response(status=status, headers={"Server": SERVER})
@@ -102,10 +104,10 @@ class _Parser(HttpRequestParserPy):
 
     _head: RawRequestMessage | None = None
 
-    def feed_data(self, data: bytes, *separators: Any) -> Any:
+    def feed_data(self, data: bytes, *arguments: Any, **options: Any) -> Any:
         self._head = None
         try:
-            return super().feed_data(data, *separators)
+            return super().feed_data(data, *arguments, **options)
         except HttpProcessingError as error:
             if self._payload_parser is None:
                 if isinstance(error, LineTooLong):
@@ -132,6 +134,9 @@ class _Parser(HttpRequestParserPy):
         message = super().parse_message([lines[0], *headers, b""])
         if message.version not in ((1, 0), (1, 1)):
             raise HttpProcessingError(code=505)
+        has_length = b"content-length" in names or b"transfer-encoding" in names
+        if message.version == (1, 0) and message.method in ("POST", "PUT") and not has_length:
+            raise BadHttpMessage("A body in HTTP/1.0 has no length")
         authority = urlsplit(message.path).netloc if "://" in message.path.partition("?")[0] else ""
         if authority and not message.path.startswith("/") and authority != message.headers.get("Host"):
             raise BadHttpMessage("The target and Host name different hosts")

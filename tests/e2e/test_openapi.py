@@ -64,10 +64,10 @@ EXPLAINED = {
     ),
     "The host leaves empty values of a query out": ("ST201", 200, rf"[?&]{PARAMETER}=(&|$)", ""),
     "The request line is longer than the host accepts (8 KiB); a longer message needs a body": (
-        "ST105 ST202",
-        400,
+        "ST201 ST202",
+        414,
         r"message=.{3000}",
-        "Got more than 8190 bytes when reading",
+        "^$",
     ),
     "If-None-Match: * is valid, and the assistant exists": ("ST202", 412, "", "forbids replacing it"),
 }

@@ -187,6 +187,7 @@ def _post_as_text() -> Json:
         "responses": {
             "200": _content("The reply, which may be empty", "text/plain", _STRING),
             "400": _problem("The id or the message is invalid.", "InvalidRequest"),
+            "414": {"description": "The request line is longer than 8 KiB: use postMessage. No body."},
             **_BODY_FAILURES,
             **_POST_FAILURES,
         },

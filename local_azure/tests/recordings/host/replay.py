@@ -1,7 +1,6 @@
 """Sends the request of a recorded case to the Functions host of local Azure and compares what happens."""
 
 import base64
-import hashlib
 import http.client
 import io
 import json
@@ -10,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,46 +18,20 @@ from urllib.parse import quote
 from local_azure.functions_host import binding_data, request_target
 from local_azure.tests.functions_host.harness import TestSite, until
 from local_azure.tests.functions_host.model import Reply, ScriptedModel, says
-
-Record = dict[str, Any]
+from local_azure.tests.recordings.host.comparison import SHORTENED, Record, differences
 
 FOLDER = Path(__file__).parent
 APP = {name: (FOLDER / name).read_text() for name in ("function_app.py", "functions.json")}
 FUNCTIONS: Mapping[str, Any] = json.loads(APP["functions.json"])
 
-_SHORTENED = re.compile(r"(.*?)…<(\d+) characters, sha256 (\w+)>…(.*)", re.DOTALL)
-_HEAD, _TAIL = 80, 40
 _MEGABYTE = 1 << 20
-_MASKS = (
-    (re.compile(r'("(?:createdAt|lastUpdatedAt)":)"(?!0001)[^"]*"'), r'\1"<now>"'),
-    (re.compile(r'("exists":true,.*?"totalMessages":)\d+(,"totalTokens":)\d+'), r"\1<n>\2<n>"),
-)
-_MESSAGES = re.compile(r'"recentMessages":\[\{"content":"Be brief.*\]')
-_UNRECORDED_POSTS = re.compile(r'"recentMessages":\[\{"content":"Be brief.*"evil".*\]')
 _FRAMING = frozenset({"server", "date", "transfer-encoding", "connection", "content-length"})
 """Headers of a response that are the HTTP server's own. Local Azure sends a length, Kestrel sends chunks."""
 
-_FAILURES: Mapping[str, Sequence[Reply]] = {
-    **{
-        f"model/{status}": [Reply(status, {"error": {"code": str(status), "message": "no"}})]
-        for status in (400, 401, 403, 409, 422)
-    },
-    # The waits are in the recordings of the extension; here they would only take time.
-    **{
-        f"model/{name}": [Reply(int(name[:3]), {}, headers={"Retry-After": "0"})] * 4
-        for name in (
-            "408-forever",
-            "429-forever",
-            "429-no-retry-after",
-            "500-forever",
-            "503-forever",
-            "504-forever",
-        )
-    },
-    "model/429-once": [Reply(429, {}, headers={"Retry-After": "0"}), says("hi there")],
+_REPLIES: Mapping[str, Sequence[Reply]] = {
     "model/no-json": [Reply(200, b"<html>")],
     "model/empty-choices": [
-        Reply(200, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+        Reply(200, {"choices": [], "usage": {"total_tokens": 1, "completion_tokens": 1}})
     ],
     "http/body-1MB-message": [says("ok")],
     "rpc-request/client-leaves-model": [says("late")],
@@ -70,15 +43,6 @@ def groups() -> dict[str, list[Record]]:
     """The cases of each group in their order; `cold` needs a host that has seen no key."""
     files = sorted(FOLDER.glob("*.json"), key=lambda file: (file.stem != "cold", file.stem))
     return {file.stem: json.loads(file.read_text()) for file in files if file.stem != "functions"}
-
-
-@dataclass
-class Outcome:
-    status: int | None
-    headers: list[tuple[str, str]]
-    body: bytes
-    interim: bool = False
-    """Whether `100 Continue` came first."""
 
 
 class Replay:
@@ -98,7 +62,7 @@ class Replay:
         lower = {name.lower(): key.lower() for name, key in self._keys.items()}
         self._keys = {**lower, **cased, **self._keys}
 
-    def differences(self, group: Sequence[Record]) -> dict[str, list[str]]:
+    def run(self, group: Sequence[Record]) -> dict[str, list[str]]:
         """What differs, by the name of the case."""
         self._reset(group)
         return {case["name"]: self._run(case) for case in group}
@@ -136,27 +100,27 @@ class Replay:
         request, then = case["request"], case["then"]
         self._model.script(*_replies(case))
         if isinstance(then, list):
-            outcomes = self._send_together(request)
+            responses = self._send_together(request)
         elif then["status"] is None:
-            outcomes = [self._leave(case)]
+            responses = [self._leave(case)]
         else:
-            outcomes = [self._send(case["name"], request)]
-        expected = _responses(case)
+            responses = [self._send(case["name"], request)]
         lines: list[str] = []
-        by_status = partial(sorted, key=lambda response: str(response["status"]))
-        for left, outcome in zip(by_status(expected), by_status(map(_response, outcomes)), strict=True):
-            lines += _compare("then", left, _like(left, self._masked(outcome)))
+        for left, right in zip(
+            sorted(_responses(case), key=_status), sorted(responses, key=_status), strict=True
+        ):
+            continued = "100 Continue" in str(case.get("interim"))
+            recorded = {**left, "continued": True} if continued else left
+            lines += differences("then", _without_framing(recorded), _without_framing(self._masked(right)))
         if "http" in case.get("worker_answers", {}).get("ret", {}):
             # azure.functions adds a Content-Type where the recorded function had none.
             lines = [line for line in lines if not line.startswith("then.headers.content-type: '(absent)'")]
-        if "interim" in case and outcomes[0].interim is not case["interim"][0].startswith("HTTP/1.1 100"):
-            lines.append(f"interim: {case['interim'][0]!r}, here 100 Continue: {outcomes[0].interim}")
         lines += self._compare_calls(case)
         model = [_last_message(sent.body) for sent in self._model.requests]
         recorded_model: list[list[str]] = case.get("model", [])
-        lines += _compare("model", sorted(recorded_model), _like(sorted(recorded_model), sorted(model)))
+        lines += differences("model", sorted(recorded_model), sorted(model))
         if "rows" in case:
-            lines += _compare("rows", case["rows"], self._rows(case["rows"]))
+            lines += differences("rows", case["rows"], self._rows(case["rows"]))
         return lines
 
     def _rows(self, recorded: Sequence[Record]) -> list[Record]:
@@ -176,16 +140,16 @@ class Replay:
         calls: list[Record] = self._masked(self._invoked())
         recorded: list[Record] = case["invoked"]
         names = [call["function"] for call in recorded], [call["function"] for call in calls]
-        if names[0] != names[1] and sorted(names[0]) != sorted(names[1])[: len(names[0])]:
+        if names[0] != names[1]:
             return [f"invoked: {names[0]}, here {names[1]}"]
         lines: list[str] = []
         for left, right in zip(recorded, calls, strict=False):
             for name in ("request", "inputs"):
                 if name in left:
-                    actual = _like(left[name], _as_recorded(right.get(name)))
-                    lines += _compare(f"{left['function']}.{name}", _as_recorded(left[name]), actual)
+                    values = (_as_recorded(side.get(name)) for side in (left, right))
+                    lines += differences(f"{left['function']}.{name}", *values)
             if "request" in left and "metadata" in left:
-                lines += _compare("metadata", *_metadata(left))
+                lines += differences("metadata", *_metadata(left))
         return lines
 
     def _masked(self, value: Any) -> Any:
@@ -201,7 +165,7 @@ class Replay:
         names = sorted(self._keys, key=len, reverse=True)
         return re.sub("|".join(map(re.escape, names)), lambda name: self._keys[name[0]], text)
 
-    def _send_together(self, request: Record) -> list[Outcome]:
+    def _send_together(self, request: Record) -> list[Record]:
         """The second one asks the model first and is answered first, as in the recording."""
 
         def count(number: int) -> None:
@@ -213,13 +177,13 @@ class Replay:
         early, late = self._model.replies
         early.before, late.before = partial(count, 2), second_is_written
         with ThreadPoolExecutor(2) as pool:
-            sent: list[Future[Outcome]] = []
+            sent: list[Future[Record]] = []
             for number, target in enumerate(reversed(request["target"]), start=1):
                 sent.append(pool.submit(self._send, "", {**request, "target": target}))
                 count(number)
             return [future.result() for future in sent]
 
-    def _leave(self, case: Record) -> Outcome:
+    def _leave(self, case: Record) -> Record:
         """Leaves when the function runs or the model is asked, and waits for what the host then does."""
         with self._site.connect() as connection:
 
@@ -237,9 +201,9 @@ class Replay:
                     until(lambda: self._rows(case["rows"]) == case["rows"], "rows")
             else:
                 until(self._invoked, "a call")
-        return Outcome(None, [], b"<client left>")
+        return {"status": None, "headers": [], "body": "<client left>"}
 
-    def _send(self, name: str, request: Record) -> Outcome:
+    def _send(self, name: str, request: Record) -> Record:
         head, body = self._message(name, request)
         received = b""
         with self._site.connect() as connection:
@@ -270,13 +234,27 @@ class Replay:
 
 def _responses(case: Record) -> list[Record]:
     then = case["then"]
-    return then if isinstance(then, list) else [then]
+    return cast("list[Record]", then if isinstance(then, list) else [then])
+
+
+def _status(response: Record) -> str:
+    return str(response["status"])
+
+
+def _without_framing(response: Record) -> Record:
+    headers = {name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING}
+    return {**response, "headers": headers}
 
 
 def _replies(case: Record) -> Sequence[Reply]:
     """The answers that the model must have given."""
-    if case["name"] in _FAILURES or "model" not in case:
-        return _FAILURES.get(case["name"], ())
+    name, asked = case["name"], len(case.get("model", ()))
+    if name in _REPLIES or not asked:
+        return _REPLIES.get(name, ())
+    if failure := re.match(r"model/(\d{3})", name):
+        # The waits are in the recordings of the extension; here they would only take time.
+        failures = [Reply(int(failure[1]), {}, headers={"Retry-After": "0"})] * asked
+        return [*failures[:-1], says("hi there")] if name.endswith("-once") else failures
     state: Record = json.loads(_responses(case)[-1]["body"].replace("<n>", "0") or "{}")
     replies = [
         says(
@@ -288,7 +266,7 @@ def _replies(case: Record) -> Sequence[Reply]:
         )
         for message in state.get("recentMessages", [])
     ]
-    return [replace(reply) for reply in replies * (len(case["model"]) // max(len(replies), 1))]
+    return [replace(reply) for reply in replies * (asked // max(len(replies), 1))]
 
 
 def _last_message(body: Mapping[str, Any]) -> list[str]:
@@ -303,82 +281,48 @@ def _body(request: Record) -> Iterable[bytes]:
     large = re.fullmatch(r"(\d+) MB.*", body)
     headers = dict(request["headers"])
     if "1 MB" in body and not large:
-        return [json.dumps({"message": "x" * (1 << 20)}, separators=(",", ":")).encode()]
+        return [json.dumps({"message": "x" * _MEGABYTE}, separators=(",", ":")).encode()]
     if not large:
         return [body.encode()]
-    part = b"x" * _MEGABYTE
-    if "Transfer-Encoding" in headers:
-        part = b"%x\r\n%s\r\n" % (len(part), part)
-    end = [b"0\r\n\r\n"] if "Transfer-Encoding" in headers else []
-    return [*([part] * int(large[1])), *end]
+    parts = [b"x" * _MEGABYTE] * int(large[1])
+    if "Transfer-Encoding" not in headers:
+        return parts
+    return [*(b"%x\r\n%s\r\n" % (_MEGABYTE, part) for part in parts), b"0\r\n\r\n"]
 
 
 def _whole(text: str) -> str:
-    shortened = _SHORTENED.fullmatch(text)
+    shortened = SHORTENED.fullmatch(text)
     if shortened is None:
         return text
     head, length, _, tail = shortened.groups()
     return head + tail[0] * (int(length) - len(head) - len(tail)) + tail
 
 
-def _parse(received: bytes, method: str) -> Outcome:
-    interim = received.startswith(b"HTTP/1.1 100")
-    final = received.partition(b"\r\n\r\n")[2] if interim else received
-    if not final:
-        return Outcome(None, [], b"")
+def _parse(received: bytes, method: str) -> Record:
+    """`continued`: whether `100 Continue` came first; not there if it did not."""
+    continued = received.startswith(b"HTTP/1.1 100")
+    content = io.BytesIO(received.partition(b"\r\n\r\n")[2] if continued else received)
 
     class Socket:
         def makefile(self, *_: object) -> io.BytesIO:
-            return io.BytesIO(final)
+            return content
 
     response = http.client.HTTPResponse(cast("socket.socket", Socket()), method=method)
     response.begin()
-    headers = [
-        (name, value.encode("latin-1").decode("utf-8", "replace")) for name, value in response.getheaders()
-    ]
-    return Outcome(response.status, headers, response.read(), interim)
-
-
-def _response(outcome: Outcome) -> Record:
+    body = response.read().decode("utf-8", "replace")
     return {
-        "status": outcome.status,
-        "headers": [list(header) for header in outcome.headers],
-        "body": outcome.body.decode("utf-8", "replace"),
+        "status": response.status,
+        "headers": response.getheaders(),
+        "body": body,
+        **({"continued": True} if continued else {}),
     }
-
-
-# Comparison
-
-
-def _like(recorded: Any, local: Any) -> Any:
-    """What local Azure did, with the masks and the shortened texts of the recording.
-
-    Where cases that were not recorded wrote to a conversation, its messages are those of the recording.
-    """
-    match recorded, local:
-        case dict(), dict():
-            return {name: _like(recorded.get(name), value) for name, value in cast("Record", local).items()}
-        case list(), list():
-            pairs = zip(cast("list[Any]", recorded), cast("list[Any]", local), strict=False)
-            return [*(_like(left, right) for left, right in pairs), *local[len(recorded) :]]
-        case str(), str():
-            for pattern, replacement in _MASKS:
-                local = pattern.sub(replacement, local)
-            if seen := _UNRECORDED_POSTS.search(recorded):
-                local = _MESSAGES.sub(lambda _: seen[0], local)
-            if (length := _SHORTENED.fullmatch(recorded)) is not None and len(local) > _HEAD + _TAIL:
-                digest = hashlib.sha256(local.encode()).hexdigest()[: len(length[3])]
-                return f"{local[:_HEAD]}…<{len(local)} characters, sha256 {digest}>…{local[-_TAIL:]}"
-            return local
-        case _:
-            return local
 
 
 def _as_recorded(request: Any) -> Any:
     """A request without the headers of its connection; azure.functions shows every method in upper case."""
-    if not isinstance(request, dict) or "headers" not in request:
+    if request is None or "headers" not in request:
         return request
-    members = cast("Record", request)
+    members: Record = request
     left_out = {"host", "connection", "transfer-encoding"}
     headers = {name: value for name, value in members["headers"].items() if name.lower() not in left_out}
     return {**members, "headers": headers, "method": members["method"].upper()}
@@ -400,33 +344,3 @@ def _metadata(call: Record) -> tuple[Record, Record]:
         if name not in left_out:
             recorded[name.lower()] = json.loads(value["json"]) if "json" in value else value["string"]
     return recorded, local
-
-
-def _compare(path: str, recorded: Any, local: Any) -> list[str]:
-    """A line for each place where the two differ."""
-    match recorded, local:
-        case dict(), dict():
-            if path == "then":
-                recorded, local = _headers_by_name(recorded), _headers_by_name(local)
-            return [
-                line
-                for name in dict.fromkeys([*recorded, *local])
-                for line in _compare(
-                    f"{path}.{name}", recorded.get(name, "(absent)"), local.get(name, "(absent)")
-                )
-            ]
-        case list(), list() if len(cast("list[Any]", recorded)) == len(cast("list[Any]", local)):
-            return [
-                line
-                for at, (left, right) in enumerate(zip(recorded, local, strict=True))
-                for line in _compare(f"{path}[{at}]", left, right)
-            ]
-        case _ if recorded != local:
-            return [f"{path}: {recorded!r}\n  here {local!r}"]
-        case _:
-            return []
-
-
-def _headers_by_name(response: Record) -> Record:
-    headers = {name.lower(): value for name, value in response["headers"] if name.lower() not in _FRAMING}
-    return {**response, "headers": headers}

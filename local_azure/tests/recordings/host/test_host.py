@@ -31,8 +31,13 @@ def differences(
         AI__endpoint=model.endpoint, AI__key="key", CHAT_MODEL_DEPLOYMENT_NAME="chat", RECORDING=str(folder)
     )
     site.start(replay.APP["function_app.py"], **{"functions.json": replay.APP["functions.json"]})
-    run = Replay(site, model, folder)
-    yield cache(lambda group: run.differences(GROUPS[group]))
+    replayed = Replay(site, model, folder)
+
+    @cache
+    def run(group: str) -> dict[str, list[str]]:
+        return replayed.run(GROUPS[group])
+
+    yield run
     site.delete()
 
 
