@@ -11,7 +11,7 @@ from local_azure.functions_host.bindings import dotnet
 from local_azure.functions_host.bindings.dotnet import Instant
 from local_azure.functions_host.bindings.errors import BindingError
 
-Value = str | int | bool | tuple[str, EdmType]
+Value = str | int | bool | tuple[str, EdmType] | None
 Row = dict[str, Value]
 
 STATE_ROW_KEY = "state"
@@ -20,17 +20,20 @@ MESSAGE_PREFIX = "msg-"
 
 @dataclass(frozen=True)
 class ToolCall:
-    """`arguments` is the text of the model, which need not be valid JSON."""
+    """`arguments` is the text of the model, which need not be valid JSON; None for what it left out."""
 
-    id: str
-    function_name: str
-    arguments: str
+    id: str | None
+    function_name: str | None
+    arguments: str | None
+    more: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Other members of the model's JSON, which go back to the model in this post and are not stored."""
+    more_of_function: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True)
 class Message:
     content: str | None
-    role: str
+    role: str | None
     """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 write lower case."""
     created_at: Instant
     name: str | None = None
@@ -40,7 +43,7 @@ class Message:
 
 @dataclass
 class State:
-    partition_key: str
+    partition_key: str | None
     exists: bool
     created_at: Instant
     last_updated_at: Instant
@@ -59,8 +62,8 @@ def message_row_key(number: int) -> str:
     return f"{MESSAGE_PREFIX}{number:04X}"
 
 
-def message_row(partition_key: str, number: int, message: Message) -> Row:
-    row: dict[str, Value | None] = {
+def message_row(partition_key: str | None, number: int, message: Message) -> Row:
+    row: Row = {
         "PartitionKey": partition_key,
         "RowKey": message_row_key(number),
         "Content": message.content,
@@ -69,7 +72,7 @@ def message_row(partition_key: str, number: int, message: Message) -> Row:
         "CreatedAt": _date(message.created_at),
         "ToolCalls": tool_calls_text(message.tool_calls),
     }
-    return {name: value for name, value in row.items() if value is not None}
+    return row
 
 
 def state_row(state: State) -> Row:
@@ -84,11 +87,11 @@ def state_row(state: State) -> Row:
     }
 
 
-def initial_rows(partition_key: str, instructions: str | None) -> list[Row]:
+def initial_rows(partition_key: str | None, instructions: str | None) -> list[Row]:
     """The rows of a new assistant: the system message, unless it is blank, then the state."""
     messages = (
         [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
-        if instructions and instructions.strip()
+        if not dotnet.is_blank(instructions)
         else []
     )
     state = State(partition_key, True, dotnet.now(), dotnet.now(), len(messages), 0)
@@ -96,7 +99,9 @@ def initial_rows(partition_key: str, instructions: str | None) -> list[Row]:
 
 
 def tool_calls_text(calls: Sequence[ToolCall]) -> str:
-    """The ToolCalls property: empty, or JSON as System.Text.Json writes it."""
+    """The ToolCalls property: empty, or JSON as System.Text.Json writes it. Raises BindingError."""
+    if any(call.arguments is None for call in calls):
+        raise BindingError("A tool call of the model has no arguments: it cannot be stored.")
     quoted = dotnet.system_text
     elements = [
         f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
@@ -112,6 +117,8 @@ def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
         return ()
     try:
         calls = dotnet.strict_json(text)
+        if calls is None:
+            return ()
         if not isinstance(calls, list):
             raise ValueError("it is not an array")
         return tuple(_tool_call(call) for call in cast("list[object]", calls))
@@ -127,26 +134,20 @@ def _tool_call(element: object) -> ToolCall:
     if not isinstance(element, dict):
         raise ValueError("a tool call is not an object")
     members = cast("dict[str, object]", element)
-    texts: list[str] = []
-    for name in ("id", "functionName", "functionArguments"):
-        value = members.get(name, "")
-        if not isinstance(value, str):
-            raise ValueError(f"{name!r} of a tool call is not a string")
-        texts.append(value)
-    call = ToolCall(texts[0], texts[1], texts[2].strip(" \t\r\n"))
-    dotnet.strict_json(call.arguments)
-    if not call.function_name:
-        raise ValueError("'functionName' of a tool call is empty")
+    texts = [
+        dotnet.utf8(members.get(name, "")) for name in ("id", "functionName", "functionArguments", "kind")
+    ]
+    if not all(texts[:3]):
+        raise ValueError("'id', 'functionName' or 'functionArguments' of a tool call is null or empty")
+    call = ToolCall(texts[0], texts[1], str(texts[2]).strip(" \t\r\n"))
+    dotnet.strict_json(call.arguments or "")
     return call
 
 
 def read_message(entity: Mapping[str, Any]) -> Message:
-    role = _string(entity, "Role")
-    if role is None:
-        raise BindingError(f"Row {entity['RowKey']!r} has no Role.")
     return Message(
         content=_string(entity, "Content"),
-        role=role,
+        role=_string(entity, "Role"),
         created_at=_instant(entity, "CreatedAt"),
         name=_string(entity, "Name"),
         tool_calls=parse_tool_calls(_string(entity, "ToolCalls")),
@@ -156,7 +157,7 @@ def read_message(entity: Mapping[str, Any]) -> Message:
 def read_state(entity: Mapping[str, Any]) -> State:
     return State(
         partition_key=str(entity["PartitionKey"]),
-        exists=entity.get("Exists") is True,
+        exists=_boolean(entity, "Exists"),
         created_at=_instant(entity, "CreatedAt"),
         last_updated_at=_instant(entity, "LastUpdatedAt"),
         total_messages=_int32(entity, "TotalMessages"),
@@ -174,6 +175,13 @@ def _string(entity: Mapping[str, Any], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise _wrong_type(entity, name, "String")
+
+
+def _boolean(entity: Mapping[str, Any], name: str) -> bool:
+    value: object = entity.get(name)
+    if value is None or isinstance(value, bool):
+        return value is True
+    raise _wrong_type(entity, name, "Boolean")
 
 
 def _instant(entity: Mapping[str, Any], name: str) -> Instant:
