@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from local_azure.runtime.ports import ADDRESS
 
@@ -81,7 +82,7 @@ def entity_of(content: Mapping[str, Any]) -> Record:
 
 
 class TableService:
-    """Forwards to Azurite with a token of its own."""
+    """Forwards to Azurite: with the token, or else with the authorization that a request has."""
 
     def __init__(
         self, azurite: str, account: str, token: str, session: aiohttp.ClientSession, log: Log
@@ -90,8 +91,9 @@ class TableService:
         self._azurite = azurite
         self._account = account
         self._session = session
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._headers = {
-            "Authorization": f"Bearer {token}",
+            **self._authorization,
             "x-ms-version": "2024-11-04",
             "Accept": "application/json;odata=fullmetadata",
         }
@@ -153,9 +155,10 @@ class TableService:
         if fault is not None and fault.get("cut") != "after":
             self.log.add(record)
             return _cut(request) if "cut" in fault else _storage_error(fault)
-        headers = {**request.headers, "Authorization": self._headers["Authorization"]}
-        url = f"{self._azurite}{request.raw_path}"
-        async with self._session.request(request.method, url, data=body, headers=headers) as upstream:
+        headers = {**request.headers, **self._authorization}
+        # As it came, since its authorization may be a signature.
+        url = URL(f"{self._azurite}{request.raw_path}", encoded=True)
+        async with self._session.request(request.method, url, data=body or None, headers=headers) as upstream:
             content = await upstream.read()
             code = _ERROR_CODE.search(content)
             if code is not None:
