@@ -28,7 +28,7 @@ SUCCESS = "The function call succeeded. Let the user know that you completed the
 FAILURE = "The function call failed. Let the user know and ask if they'd like you to try again"
 
 _FLOAT = re.compile(
-    r"\s*[+-]?(?:(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|infinity|nan)[\s\0]*", re.ASCII | re.IGNORECASE
+    r"\s*[+-]?(?:(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|infinity|nan)\s*", re.ASCII | re.IGNORECASE
 )
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
@@ -62,21 +62,22 @@ def validate(request: PostRequest) -> None:
 
 def model_options(request: PostRequest) -> dict[str, Any]:
     """`temperature`, `top_p` and `max_tokens`; a reasoning model gets `top_p` only. Raises BindingError."""
-    texts = {"top_p": request.top_p}
-    if not request.is_reasoning_model:
-        texts["temperature"] = request.temperature
-    options: dict[str, Any] = {
-        name: _single(name, text) for name, text in texts.items() if text and _FLOAT.fullmatch(text)
-    }
-    limit = request.max_tokens
-    if not request.is_reasoning_model and limit and _INTEGER.fullmatch(limit) and _is_int32(int(limit)):
+    temperature = None if request.is_reasoning_model else request.temperature
+    options: dict[str, Any] = {}
+    for name, value in (("top_p", request.top_p), ("temperature", temperature)):
+        # .NET skips NUL at the end of a number.
+        text = (value or "").rstrip("\0")
+        if _FLOAT.fullmatch(text):
+            options[name] = _single(name, text)
+    limit = (request.max_tokens or "").rstrip("\0")
+    if not request.is_reasoning_model and _INTEGER.fullmatch(limit) and _is_int32(int(limit)):
         # Not max_completion_tokens: the extension's version of the SDK sends the old name.
         options["max_tokens"] = int(limit)
     return options
 
 
 def _single(name: str, text: str) -> Raw:
-    number = float(text.replace(",", "").strip("\0 \t\n\v\f\r"))
+    number = float(text.replace(",", ""))
     try:
         if math.isfinite(number):
             return Raw(dotnet.single(number))
@@ -105,10 +106,16 @@ def chat_message(message: Message) -> dict[str, Any]:
     return {"role": role, "content": message.content, **identity}
 
 
-def _chat_call(call: ToolCall) -> dict[str, Any]:
-    if call.function_name is not None and call.arguments is None:
-        raise BindingError(f"The call of {call.function_name!r} has no arguments: it cannot be sent again.")
-    function = {"name": call.function_name, "arguments": call.arguments, **call.more_of_function}
+def _chat_call(call: ToolCall | None) -> dict[str, Any] | None:
+    if call is None:
+        return None
+    function: dict[str, Any] | None = None
+    if call.more_of_function is not None:
+        if call.arguments is None:
+            raise BindingError(
+                f"The call of {call.function_name!r} has no arguments: it cannot be sent again."
+            )
+        function = {"name": call.function_name, "arguments": call.arguments, **call.more_of_function}
     return {"id": call.id, "type": "function", "function": function, **call.more}
 
 
@@ -129,7 +136,10 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
     state.total_messages = len(conversation.messages)
     state.last_updated_at = dotnet.now()
     # A PATCH without If-Match inserts or merges: the state row is written even if it was deleted.
-    operations = [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})]
+    operations: list[tuple[Any, ...]] = [
+        *(("create", rows.message_row(assistant_id, number, message)) for number, message in turn.added),
+        ("upsert", rows.state_row(state), {"mode": "merge"}),
+    ]
     await table.submit_transaction(operations)
     recent = [
         message
@@ -143,18 +153,18 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
 
 
 class _Turn:
-    """The messages that one post adds, and the transaction that inserts them."""
+    """The messages that one post adds. Their rows are made at the end, which may fail (`tool_calls_text`)."""
 
     def __init__(self, assistant_id: str, conversation: Conversation) -> None:
         self.assistant_id = assistant_id
         self.conversation = conversation
-        self.batch: list[tuple[Any, ...]] = []
+        self.added: list[tuple[int, Message]] = []
 
     def add(self, message: Message) -> None:
         state = self.conversation.state
         state.total_messages += 1
         self.conversation.messages.append(message)
-        self.batch.append(("create", rows.message_row(self.assistant_id, state.total_messages, message)))
+        self.added.append((state.total_messages, message))
 
 
 async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
@@ -172,17 +182,18 @@ async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete
             )
             turn.add(Message(completion.content, "Assistant", dotnet.now(), tool_calls=completion.tool_calls))
         turn.conversation.state.total_tokens = completion.total_tokens
-        if not completion.tool_calls:
+        calls = [call for call in completion.tool_calls if call is not None]
+        if not calls:
             return
-        if len(turn.batch) > CALL_LIMIT:
+        if len(turn.added) > CALL_LIMIT:
             log.warning(
                 "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d.",
                 turn.assistant_id,
-                len(completion.tool_calls),
+                len(calls),
                 CALL_LIMIT,
             )
             return
-        for call in completion.tool_calls:
+        for call in calls:
             output = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
             content = f"Function Name: '{call.function_name or ''}' and Function Result: '{output}'"
             turn.add(Message(content, "Tool", dotnet.now(), name=call.id))

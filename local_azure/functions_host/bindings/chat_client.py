@@ -16,6 +16,9 @@ from local_azure.functions_host.bindings.rows import ToolCall
 API_VERSION = "2024-10-21"
 """What Azure.AI.OpenAI 2.1.0 sends."""
 
+_SUCCESS = 200
+"""The only status that the SDK takes for one."""
+
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 
@@ -27,7 +30,8 @@ Authorization = Callable[[], Awaitable[dict[str, str]]]
 class Completion:
     content: str
     """Empty where the model returned only tool calls."""
-    tool_calls: tuple[ToolCall, ...]
+    tool_calls: tuple[ToolCall | None, ...]
+    """None where the model wrote null."""
     total_tokens: int
     output_tokens: int
 
@@ -70,7 +74,7 @@ class ChatClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise BindingError(f"Retry failed after {len(retries.BACKOFF) + 1} tries: {reason}") from error
-        if 200 <= response.status < 300:
+        if response.status == _SUCCESS:
             return parse_completion(response.content)
         raise BindingError(_failure(response))
 
@@ -114,106 +118,67 @@ def _delay(backoff: float, headers: Mapping[str, str]) -> float:
     return backoff if requested is None else requested
 
 
-Read = Callable[[object], Any]
+_TEXT = {"type": ["string", "null"]}
+_INTEGER = {"type": "integer"}
+_INT32 = {**_INTEGER, "minimum": -(2**31), "maximum": 2**31 - 1}
 
 
-def _nullable(read: Read) -> Read:
-    return lambda value: None if value is None else read(value)
+def _object(kind: object = ("object", "null"), **properties: object) -> dict[str, object]:
+    return {"type": kind, "properties": properties}
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a string")  # JSON of another shape
-    return dotnet.utf8(value) or ""
+def _one_of(*names: str) -> dict[str, object]:
+    return {"type": "string", "pattern": rf"(?i)\A({'|'.join(names)})\Z"}
 
 
-def _int32(value: object) -> int:
-    if type(value) is not int or not -(2**31) <= value < 2**31:
-        raise ValueError(f"{value!r} is not a 32-bit integer")
-    return value
+def _array(items: object, kind: object = "array") -> dict[str, object]:
+    return {"type": kind, "items": items}
 
 
-def _int64(value: object) -> int:
-    if type(value) is not int:
-        raise ValueError(f"{value!r} is not an integer")
-    return value
-
-
-def _one_of(*names: str) -> Read:
-    def read(value: object) -> str:
-        if _text(value).lower() not in names:
-            raise ValueError(f"{value!r} is none of {', '.join(names)}")
-        return _text(value)
-
-    return read
-
-
-def _array(read: Read) -> Read:
-    def elements(value: object) -> list[Any]:
-        if not isinstance(value, list):
-            raise ValueError(f"{value!r} is not an array")  # JSON of another shape
-        return [read(element) for element in cast("list[object]", value)]
-
-    return elements
-
-
-def _object(**members: Read) -> Read:
-    """Unknown members are kept as they are."""
-
-    def read(value: object) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise ValueError(f"{value!r} is not an object")  # JSON of another shape
-        given = cast("dict[str, object]", value)
-        return {name: members[name](member) if name in members else member for name, member in given.items()}
-
-    return read
-
-
-_FUNCTION = _nullable(_object(name=dotnet.utf8, arguments=_text))
+_FUNCTION = _object(name=_TEXT, arguments={"type": "string"})
+_MESSAGE = _object(
+    role=_one_of("system", "user", "assistant", "tool", "function"),
+    content=_TEXT,
+    refusal=_TEXT,
+    function_call=_FUNCTION,
+    tool_calls=_array(_object(id=_TEXT, type=_one_of("function"), function=_FUNCTION), ("array", "null")),
+)
+_CHOICE = _object(
+    index=_INT32,
+    finish_reason=_one_of("stop", "length", "tool_calls", "content_filter", "function_call"),
+    logprobs=_object(),
+    message=_MESSAGE,
+)
 _COMPLETION = _object(
-    id=dotnet.utf8,
-    object=_text,
-    created=_int64,
-    model=dotnet.utf8,
-    system_fingerprint=dotnet.utf8,
-    service_tier=_nullable(_text),
-    choices=_array(
-        _nullable(
-            _object(
-                index=_int32,
-                finish_reason=_one_of("stop", "length", "tool_calls", "content_filter", "function_call"),
-                logprobs=_nullable(_object()),
-                message=_nullable(
-                    _object(
-                        role=_one_of("system", "user", "assistant", "tool", "function"),
-                        content=dotnet.utf8,
-                        refusal=dotnet.utf8,
-                        function_call=_FUNCTION,
-                        tool_calls=_nullable(
-                            _array(_object(id=dotnet.utf8, type=_one_of("function"), function=_FUNCTION))
-                        ),
-                    )
-                ),
-            )
-        )
-    ),
-    usage=_nullable(
-        _object(
-            total_tokens=_int32,
-            prompt_tokens=_int32,
-            completion_tokens=_int32,
-            prompt_tokens_details=_nullable(_object()),
-            completion_tokens_details=_nullable(_object()),
-        )
+    "object",
+    id=_TEXT,
+    object={"type": "string"},
+    created=_INTEGER,
+    model=_TEXT,
+    system_fingerprint=_TEXT,
+    service_tier=_TEXT,
+    choices=_array(_CHOICE),
+    usage=_object(
+        total_tokens=_INT32,
+        prompt_tokens=_INT32,
+        completion_tokens=_INT32,
+        prompt_tokens_details=_object(audio_tokens=_INT32, cached_tokens=_INT32),
+        completion_tokens_details=_object(audio_tokens=_INT32, reasoning_tokens=_INT32),
     ),
 )
-"""The members that OpenAI 2.1.0 reads, of the first choice and of the others."""
+"""The members that OpenAI 2.1.0 reads, of the first choice and of the others (Draft 4: 3.0 is no integer)."""
 
 
 def parse_completion(content: bytes) -> Completion:
     """Raises BindingError where the SDK or the extension fails to read the response."""
+    import jsonschema  # noqa: PLC0415 # it takes 100 ms, and a host without a post starts faster
+
     try:
-        completion: dict[str, Any] = _COMPLETION(dotnet.strict_json(content.decode()))
+        completion: Any = dotnet.strict_json(content.decode())
+        validator: Any = jsonschema.Draft4Validator(_COMPLETION)
+        validator.validate(completion)
+        # Half a surrogate pair fails here.
+        dotnet.newtonsoft(completion).encode()
         message: dict[str, Any] = completion["choices"][0]["message"]
         usage: dict[str, Any] = completion["usage"]
         return Completion(
@@ -222,15 +187,20 @@ def parse_completion(content: bytes) -> Completion:
             usage.get("total_tokens", 0),
             usage.get("completion_tokens", 0),
         )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (jsonschema.ValidationError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise BindingError(
-            f"The model's response is not a chat completion: {type(error).__name__}: {error}"
+            f"The model's response is not a chat completion: "
+            f"{type(error).__name__}: {getattr(error, 'message', error)}"
         ) from error
 
 
-def _tool_call(call: Mapping[str, Any]) -> ToolCall:
-    function: Mapping[str, Any] = call.get("function") or {}
+def _tool_call(call: Mapping[str, Any] | None) -> ToolCall | None:
+    if call is None:
+        return None
     more = {name: value for name, value in call.items() if name not in ("id", "type", "function")}
+    function: Mapping[str, Any] | None = call.get("function")
+    if function is None:
+        return ToolCall(call.get("id"), None, None, more, None)
     more_of_function = {name: value for name, value in function.items() if name not in ("name", "arguments")}
     return ToolCall(call.get("id"), function.get("name"), function.get("arguments"), more, more_of_function)
 

@@ -48,7 +48,9 @@ def model_endpoint(configuration: Configuration, connection: str) -> tuple[str, 
     section = connection if connection and configuration.has_section(connection) else ""
 
     def setting(name: str, fallback: str) -> str | None:
-        return (configuration.get(f"{section}__{name}") if section else None) or configuration.get(fallback)
+        value = configuration.get(f"{section}__{name}") if section else None
+        # An empty value of the section is one.
+        return configuration.get(fallback) if value is None else value
 
     endpoint, key = setting("endpoint", "AZURE_OPENAI_ENDPOINT"), setting("key", "AZURE_OPENAI_KEY")
     if not endpoint:

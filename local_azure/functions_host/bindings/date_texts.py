@@ -8,13 +8,27 @@ from local_azure.functions_host.bindings.dotnet import NEVER, Instant
 
 _SEPARATOR = r"\s*[-/.]\s*"
 _MONTH, _DAY = r"(?P<month>\d\d?)", r"(?P<day>\d\d?)"
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_YEAR = r"(?P<year>\d{4}|\d\d)"
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _names(group: str, names: tuple[str, ...]) -> str:
+    """Whole or the first three letters."""
+    return f"(?P<{group}>{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in names)})"
+
+
+_NAME = _names("name", _MONTHS)
 _DATES = (
     rf"(?P<year>\d{{4}}){_SEPARATOR}{_MONTH}(?:{_SEPARATOR}{_DAY})?",
-    rf"{_MONTH}{_SEPARATOR}{_DAY}(?:{_SEPARATOR}(?P<year>\d{{4}}|\d\d))?",
+    rf"{_MONTH}{_SEPARATOR}{_DAY}(?:{_SEPARATOR}{_YEAR})?",
     rf"{_MONTH}{_SEPARATOR}(?P<year>\d{{4}})",
-    rf"(?:(?P<weekday>{'|'.join(_WEEKDAYS)}),\s*)?{_DAY}\s+(?P<name>{'|'.join(_MONTHS)})\s+(?P<year>\d{{4}})",
+    rf"{_DAY}[\s-]+{_NAME}(?:[\s,-]+{_YEAR})?",
+    rf"{_NAME}\s+{_DAY}(?:[\s,]+{_YEAR})?",
+    rf"{_NAME}[\s,]+(?P<year>\d{{4}})",
 )
 _TIME = (
     r"(?P<hour>\d\d?)(?:\s*:\s*(?P<minute>\d\d?)(?:\s*:\s*(?P<second>\d\d?)(?:\.(?P<fraction>\d+))?)?"
@@ -23,7 +37,13 @@ _TIME = (
 )
 _PATTERNS = [
     re.compile(rf"\s*{pattern}[\s\0]*", re.ASCII | re.IGNORECASE)
-    for pattern in (*(rf"{date}(?:(?:\s*T\s*|\s+){_TIME})?" for date in _DATES), _TIME)
+    for pattern in (
+        *(
+            rf"(?:{_names('weekday', _WEEKDAYS)}[\s,]+)?{date}(?:(?:\s*(?P<iso>T)\s*|\s+){_TIME})?"
+            for date in _DATES
+        ),
+        _TIME,
+    )
 ]
 _LATEST_TWO_DIGIT_YEAR = 49
 _HALF_DAY = 12
@@ -32,7 +52,7 @@ _WIDEST_OFFSET = timedelta(hours=14)
 
 
 def parse(text: str) -> Instant | None:
-    """None where .NET does not parse the text. Of dates with the name of a month, RFC 1123 only."""
+    """None where .NET does not parse the text."""
     # Python's \s with re.ASCII does not cover U+00A0.
     matches = (pattern.fullmatch(text.replace("\xa0", " ")) for pattern in _PATTERNS)
     match = next((match for match in matches if match is not None), None)
@@ -66,11 +86,15 @@ def _date(part: dict[str, str | None]) -> datetime:
     year = int(part["year"] or today.year)
     if len(part["year"] or "") == 2:  # digits
         year += 2000 if year <= _LATEST_TWO_DIGIT_YEAR else 1900
-    month = int(part.get("month") or _MONTHS.index(str(part["name"]).lower()) + 1)
+    month = int(part.get("month") or _index(part["name"], _MONTHS) + 1)
     date = datetime(year, month, int(part.get("day") or 1))  # noqa: DTZ001 # local time is UTC
-    if part.get("weekday") and _WEEKDAYS[date.weekday()] != str(part["weekday"]).lower():
+    if part.get("weekday") and _index(part["weekday"], _WEEKDAYS) != date.weekday():
         raise ValueError("not the day of the week of this date")
     return date
+
+
+def _index(name: str | None, names: tuple[str, ...]) -> int:
+    return [known[:3] for known in names].index(str(name)[:3].lower())
 
 
 def _hour(part: dict[str, str | None]) -> int:
@@ -81,8 +105,8 @@ def _hour(part: dict[str, str | None]) -> int:
 
 
 def _offset(part: dict[str, str | None]) -> timedelta:
-    if part["zone"] and part["zone"].upper() == "GMT" and not part.get("name"):
-        raise ValueError("GMT after a date in digits")
+    if part["zone"] and part["zone"].upper() == "GMT" and part.get("iso"):
+        raise ValueError("GMT in a date of ISO 8601")
     offset = timedelta(hours=int(part["hours"] or 0), minutes=int(part["minutes"] or 0))
     if offset > _WIDEST_OFFSET:
         raise ValueError("an offset of more than 14 hours")

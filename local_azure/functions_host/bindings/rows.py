@@ -27,7 +27,8 @@ class ToolCall:
     arguments: str | None
     more: Mapping[str, object] = field(default_factory=dict[str, object])
     """Other members of the model's JSON, which go back to the model in this post and are not stored."""
-    more_of_function: Mapping[str, object] = field(default_factory=dict[str, object])
+    more_of_function: Mapping[str, object] | None = field(default_factory=dict[str, object])
+    """None where the call has no function."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Message:
     created_at: Instant
     name: str | None = None
     """Of a Tool message: the id of the tool call."""
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCall | None, ...] = ()
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Conversation:
 
 def message_row_key(number: int) -> str:
     """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
-    return f"{MESSAGE_PREFIX}{number:04X}"
+    return f"{MESSAGE_PREFIX}{number & 0xFFFF_FFFF:04X}"
 
 
 def message_row(partition_key: str | None, number: int, message: Message) -> Row:
@@ -98,16 +99,16 @@ def initial_rows(partition_key: str | None, instructions: str | None) -> list[Ro
     return [*messages, state_row(state)]
 
 
-def tool_calls_text(calls: Sequence[ToolCall]) -> str:
+def tool_calls_text(calls: Sequence[ToolCall | None]) -> str:
     """The ToolCalls property: empty, or JSON as System.Text.Json writes it. Raises BindingError."""
-    if any(call.arguments is None for call in calls):
-        raise BindingError("A tool call of the model has no arguments: it cannot be stored.")
-    quoted = dotnet.system_text
-    elements = [
-        f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
-        f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
-        for call in calls
-    ]
+    quoted, elements = dotnet.system_text, list[str]()
+    for call in calls:
+        if call is None or call.arguments is None:
+            raise BindingError("A tool call of the model is null or has no arguments: it cannot be stored.")
+        elements.append(
+            f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
+            f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
+        )
     return f"[{','.join(elements)}]" if elements else ""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.functions_host.bindings import assistant_post, chat_client, retries
+from local_azure.functions_host.bindings import assistant_post, chat_client, retries, rows
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.rows import Message, ToolCall
@@ -56,7 +56,9 @@ def test_a_call_without_its_function_is_taken_and_cannot_be_stored() -> None:
         "usage": {},
     }
     completion = chat_client.parse_completion(json.dumps(answer).encode())
-    assert completion.tool_calls == (ToolCall("c", None, None),)
+    assert completion.tool_calls == (ToolCall("c", None, None, {}, None),)
+    with pytest.raises(BindingError, match="cannot be stored"):
+        rows.tool_calls_text(completion.tool_calls)
 
 
 def test_a_call_without_arguments_cannot_be_sent_again() -> None:

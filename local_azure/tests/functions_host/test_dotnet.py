@@ -29,6 +29,8 @@ def test_a_single_has_the_digits_that_tell_it_apart(value: float, expected: str)
     ("text", "expected"),
     [
         ("Tue, 01 Aug 2023 10:00:00 GMT", "2023-08-01T10:00:00.0000000Z"),
+        ("1 August 2023", "2023-08-01T00:00:00.0000000Z"),
+        ("Aug 1, 2023 2 PM", "2023-08-01T14:00:00.0000000Z"),
         ("Mon, 01 Aug 2023 10:00:00 GMT", None),
         ("2023-08-01T00:00:00.99999999Z", "2023-08-01T00:00:01.0000000Z"),
         ("8/1/2023 13:00 AM", None),
