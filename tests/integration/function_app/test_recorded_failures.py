@@ -3,13 +3,12 @@
 import asyncio
 import json
 import re
-import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from assistants.settings import CHAT_STATE_TABLE
 
 from local_azure.functions_host.bindings import connections
@@ -23,11 +22,10 @@ from tests.host_requests import DONE, FAILED, Api, body_of
 from tests.integration.function_app.rows import conversation
 
 SCENARIOS = replay.scenarios()
-AI = {"AI__key": "key"}
 
 
 class Extension:
-    """Answers a call of the bound function, and writes what a PUT asks for."""
+    """Does what a post and a PUT ask for, with the answers and the faults of a step. Called from a thread."""
 
     def __init__(self, service: AssistantService, tables: TableService, model: Model) -> None:
         self._service = service
@@ -36,7 +34,6 @@ class Extension:
         self._loop = asyncio.get_running_loop()
 
     def use(self, step: Record) -> None:
-        """The answers and faults of the next call."""
         self._tables.start(step.get("faults", ()))
         self._model.start(step.get("answers", ()))
 
@@ -52,57 +49,40 @@ class Extension:
         return asyncio.run_coroutine_threadsafe(work, self._loop).exception(60) is None
 
 
-@asynccontextmanager
-async def running_extension(connection: dict[str, str]) -> AsyncGenerator[Extension]:
+@pytest_asyncio.fixture
+async def extension(
+    connection_string: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Extension]:
+    connection = dict(re.findall(r"(\w+)=([^;]+)", connection_string))
+
+    def key(_configuration: Configuration, _section: str) -> replay.StorageKey:
+        return replay.StorageKey(connection["AccountName"], connection["AccountKey"])
+
     async def run_skill(_function: str, _parameter: str, _argument: str | None) -> str:
         return '"done"'
 
+    monkeypatch.setattr(connections, "credential", key)
     clock, account = Clock(), connection["AccountName"]
     endpoint = connection["TableEndpoint"].removesuffix(f"/{account}")
     async with aiohttp.ClientSession() as session:
         tables, model = TableService(endpoint, account, "", session, Log(clock)), Model(Log(clock))
         async with serve(tables) as tables_url, serve(model) as model_url:
             settings = {
-                **AI,
                 "AI__endpoint": model_url,
+                "AI__key": "key",
                 "Storage__tableServiceUri": f"{tables_url}/{account}",
             }
             skills = Skills(run_skill)
             skills.register({"GetWeather": SkillTrigger("city", "GetWeather", "Weather")})
             service = AssistantService(Configuration(settings), skills, sleep=clock.sleep)
-            yield Extension(service, tables, model)
+            extension = Extension(service, tables, model)
+
+            def write(assistant_id: str, message: str) -> None:
+                api.run.outcome = DONE if extension.post(assistant_id, message) else FAILED
+
+            api.run.write = write
+            yield extension
             await service.close()
-
-
-@pytest.fixture
-def extension(connection_string: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
-    connection = dict(re.findall(r"(\w+)=([^;]+)", connection_string))
-
-    def key(_configuration: Configuration, _section: str) -> replay.StorageKey:
-        return replay.StorageKey(connection["AccountName"], connection["AccountKey"])
-
-    monkeypatch.setattr(connections, "credential", key)
-    started, ended, extensions = threading.Event(), asyncio.Event(), list[Extension]()
-
-    async def run() -> None:
-        async with running_extension(connection) as running:
-            extensions.append(running)
-            started.set()
-            await ended.wait()
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert started.wait(30)
-
-    def write(assistant_id: str, message: str) -> None:
-        api.run.outcome = DONE if extensions[0].post(assistant_id, message) else FAILED
-
-    api.run.write = write
-    yield extensions[0]
-    loop.call_soon_threadsafe(ended.set)
-    thread.join(30)
-    loop.close()
 
 
 def post_of(scenario: str) -> Record:
@@ -129,13 +109,13 @@ GOOD = post_of("post/plain")
         ("failures/mixed", True),
     ],
 )
-def test_a_post_says_whether_it_is_stored_and_the_next_one_works(
+async def test_a_post_says_whether_it_is_stored_and_the_next_one_works(
     api: Api, extension: Extension, scenario: str, stored: bool
 ) -> None:
     conversation(api.tables, "a")
     extension.use(post_of(scenario))
 
-    response = api.post("Hello")
+    response = await asyncio.to_thread(api.post, "Hello")
 
     expected = (200, None) if stored else (503, "10")
     assert (response.status_code, response.headers.get("Retry-After")) == expected
@@ -143,7 +123,7 @@ def test_a_post_says_whether_it_is_stored_and_the_next_one_works(
     contents = [message["content"] for message in body_of(api.get())["messages"]]
     assert ("Hello" in contents) is stored
     extension.use(GOOD)
-    assert body_of(api.post("Again"))["reply"] == "Hi there"
+    assert body_of(await asyncio.to_thread(api.post, "Again"))["reply"] == "Hi there"
 
 
 @pytest.mark.parametrize(
@@ -156,23 +136,23 @@ def test_a_post_says_whether_it_is_stored_and_the_next_one_works(
         "tools/call-name-missing",
     ],
 )
-def test_after_such_a_call_the_conversation_ends_and_a_put_starts_a_new_one(
+async def test_after_such_a_call_the_conversation_ends_and_a_put_starts_a_new_one(
     api: Api, extension: Extension, scenario: str
 ) -> None:
     conversation(api.tables, "a")
     extension.use(post_of(scenario))
-    api.post("Hello")
+    await asyncio.to_thread(api.post, "Hello")
     extension.use(GOOD)
 
-    response = api.post("Again")
+    response = await asyncio.to_thread(api.post, "Again")
 
     assert (response.status_code, response.headers.get("Retry-After")) == (409, None)
     assert body_of(response)["messageStored"] is False
     assert api.get().status_code == 200
     assert api.put().status_code == 202
-    assert extension.create(api.create_requests[-1])
+    assert await asyncio.to_thread(extension.create, api.create_requests[-1])
     extension.use(GOOD)
-    assert body_of(api.post("Again"))["reply"] == "Hi there"
+    assert body_of(await asyncio.to_thread(api.post, "Again"))["reply"] == "Hi there"
 
 
 @pytest.mark.parametrize(
@@ -184,13 +164,13 @@ def test_after_such_a_call_the_conversation_ends_and_a_put_starts_a_new_one(
         ({"op": "batch", "cut": "after"}, 404, (409, "5")),
     ],
 )
-def test_a_put_that_failed_half_way_can_be_sent_again(
+async def test_a_put_that_failed_half_way_can_be_sent_again(
     api: Api, extension: Extension, fault: Record, found: int, repeated: tuple[int, str | None]
 ) -> None:
     conversation(api.tables, "a", "Hi")
     assert api.put().status_code == 202
     extension.use({"faults": [fault]})
-    assert not extension.create(api.create_requests[-1])
+    assert not await asyncio.to_thread(extension.create, api.create_requests[-1])
 
     assert api.get().status_code == found
     response = api.put()
