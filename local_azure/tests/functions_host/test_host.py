@@ -19,7 +19,6 @@ from local_azure.tests.functions_host.harness import (
     until,
 )
 
-
 # The assistantCreate output
 
 
