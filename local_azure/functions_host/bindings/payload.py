@@ -6,15 +6,12 @@ from dataclasses import dataclass, fields
 from typing import Literal, cast
 
 from local_azure.functions_host.bindings import dotnet, newtonsoft
+from local_azure.functions_host.bindings.errors import BindingError
 
 Kind = Literal["string", "json", "bytes"]
 
 DEFAULT_INSTRUCTIONS = "You are a helpful assistant."
 DEFAULT_COLLECTION = "ChatState"
-
-
-class PayloadError(ValueError):
-    """A value that is not an AssistantCreateRequest: the invocation fails with 500."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +33,12 @@ _PROPERTIES = property_names(AssistantCreateRequest)
 
 
 def requests_from(kind: Kind, value: str | bytes) -> Iterator[AssistantCreateRequest]:
-    """One request, or one per element of a JSON array, each read when its turn comes. Raises PayloadError."""
+    """One request, or one per element of a JSON array, each read when its turn comes. Raises BindingError."""
     try:
         for text in _texts(kind, value):
             yield _request(newtonsoft.parse(text, dates=False, literals=True))
     except ValueError as error:
-        raise PayloadError(f"Invalid assistant create request: {error}") from error
+        raise BindingError(f"Invalid assistant create request: {error}") from error
 
 
 def _texts(kind: Kind, value: str | bytes) -> Iterator[str]:

@@ -1,9 +1,8 @@
 """The rows of one assistant in table storage, with the types and the property order of the extension's."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from azure.data.tables import EdmType
 
@@ -13,6 +12,7 @@ from local_azure.functions_host.bindings.errors import BindingError
 
 Value = str | int | bool | tuple[str, EdmType] | None
 Row = dict[str, Value]
+T = TypeVar("T")
 
 STATE_ROW_KEY = "state"
 MESSAGE_PREFIX = "msg-"
@@ -147,42 +147,28 @@ def _tool_call(element: object) -> ToolCall:
 
 def read_message(entity: Mapping[str, Any]) -> Message:
     return Message(
-        content=_string(entity, "Content"),
-        role=_string(entity, "Role"),
+        content=_value(entity, "Content", str),
+        role=_value(entity, "Role", str),
         created_at=_instant(entity, "CreatedAt"),
-        name=_string(entity, "Name"),
-        tool_calls=parse_tool_calls(_string(entity, "ToolCalls")),
+        name=_value(entity, "Name", str),
+        tool_calls=parse_tool_calls(_value(entity, "ToolCalls", str)),
     )
 
 
 def read_state(entity: Mapping[str, Any]) -> State:
     return State(
         partition_key=str(entity["PartitionKey"]),
-        exists=_boolean(entity, "Exists"),
+        exists=_value(entity, "Exists", bool) or False,
         created_at=_instant(entity, "CreatedAt"),
         last_updated_at=_instant(entity, "LastUpdatedAt"),
-        total_messages=_int32(entity, "TotalMessages"),
-        total_tokens=_int32(entity, "TotalTokens"),
+        total_messages=_value(entity, "TotalMessages", int) or 0,
+        total_tokens=_value(entity, "TotalTokens", int) or 0,
     )
 
 
 def _date(moment: Instant) -> tuple[str, EdmType]:
     # A datetime object would be written with six digits.
     return moment, EdmType.DATETIME
-
-
-def _string(entity: Mapping[str, Any], name: str) -> str | None:
-    value: object = entity.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _wrong_type(entity, name, "String")
-
-
-def _boolean(entity: Mapping[str, Any], name: str) -> bool:
-    value: object = entity.get(name)
-    if value is None or isinstance(value, bool):
-        return value is True
-    raise _wrong_type(entity, name, "Boolean")
 
 
 def _instant(entity: Mapping[str, Any], name: str) -> Instant:
@@ -195,13 +181,12 @@ def _instant(entity: Mapping[str, Any], name: str) -> Instant:
     return dotnet.instant(text)
 
 
-def _int32(entity: Mapping[str, Any], name: str) -> int:
+def _value(entity: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    """An Int64 is no `int`: the SDK gives it as EntityProperty. Raises BindingError."""
     value: object = entity.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, int) and not isinstance(value, bool) and -math.pow(2, 31) <= value < math.pow(2, 31):
+    if value is None or type(value) is kind:
         return value
-    raise _wrong_type(entity, name, "Int32")
+    raise _wrong_type(entity, name, kind.__name__)
 
 
 def _wrong_type(entity: Mapping[str, Any], name: str, expected: str) -> BindingError:
