@@ -130,7 +130,7 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
         return assistant_state(assistant_id, None, ())
     log.info("[%s] Received message: %s", assistant_id, request.user_message)
     turn = _Turn(assistant_id, conversation)
-    turn.add(Message(request.user_message, "User", dotnet.now()))
+    turn.add(Message(dotnet.well_formed(request.user_message or ""), "User", dotnet.now()))
     await _converse(turn, model_options(request), complete, skills)
     state = conversation.state
     state.total_messages = len(conversation.messages)
