@@ -63,10 +63,14 @@ class Replay:
         self._skill_calls: list[list[str | None]] = []
         self._seeded: dict[str, Record] = {}
         self._instants = Instants()
+        self._settings = _settings({**COMMON["settings"], **scenario.get("settings", {})}, *urls)
+        self._clock = clock
+        self._service = self._new_host()
+
+    def _new_host(self) -> AssistantService:
         skills = Skills(self._run_skill)
-        skills.register(_triggers(scenario.get("skills", ())))
-        settings = _settings({**COMMON["settings"], **scenario.get("settings", {})}, *urls)
-        self._service = AssistantService(Configuration(settings), skills, sleep=clock.sleep)
+        skills.register(_triggers(self._scenario.get("skills", ())))
+        return AssistantService(Configuration(self._settings), skills, sleep=self._clock.sleep)
 
     async def differences(self) -> list[str]:
         found: list[str] = []
@@ -75,6 +79,9 @@ class Replay:
                 label = f"step {number} ({step['do']})"
                 if step["do"] == "seed":
                     await self._seed(step)
+                elif step["do"] == "restart":
+                    await self._service.close()
+                    self._service = self._new_host()
                 else:
                     local = comparison.abbreviated(await self._step(step))
                     found += comparison.differences(step["then"], local, label, self._instants)

@@ -246,6 +246,7 @@ class Model:
         path = request.raw_path.partition("?")[0]
         self.log.add({"path": path, "query": dict(request.query), "body": body})
         answer: Record = self.answers.pop(0) if self.answers else {"status": _NO_ANSWER_LEFT, "body": ""}
+        await self.log.clock.sleep(answer.get("sleep", 0))
         cut = answer.get("cut")
         if cut in ("before", "reset"):
             return _cut(request)
