@@ -21,8 +21,11 @@ _CONSTANTS: dict[str, object] = {
     "-Infinity": float("-inf"),
 }
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", **{same: same for same in "\\\"'/"}}
-_BLANKS = re.compile(rf"(?:[{WHITE_SPACE}]+|/\*.*?\*/|//[^\r\n]*)*", re.DOTALL)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"' r"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_SPACES = re.compile(rf"[\0{WHITE_SPACE}]*")
+_BLANKS = re.compile(rf"(?:[\0{WHITE_SPACE}]+|/\*.*?\*/|//[^\r\n]*)*", re.DOTALL)
+_QUOTED = {
+    quote: re.compile(rf"{quote}([^{quote}\\]*(?:\\.[^{quote}\\]*)*){quote}", re.DOTALL) for quote in "\"'"
+}
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _NAME = re.compile(r"[\w$]+")
 _NUMBER = re.compile(r"[-.\d][-+.\da-fA-FxX]*", re.ASCII)
@@ -116,7 +119,9 @@ class _Reader:
         self._enter(depth)
         while (character := self.skip_blanks()) != "}":
             name = self._string() if character in ('"', "'") else self._match(_NAME, "no name of a member")[0]
-            if self.skip_blanks() != ":":
+            # No comment stands before the colon.
+            self._match(_SPACES)
+            if self.text[self.at : self.at + 1] != ":":
                 self.fail("no colon after the name of a member")
             self.at += 1
             members[name] = self.value(depth)
@@ -146,8 +151,7 @@ class _Reader:
             self.fail("no comma after a value")
 
     def _string(self) -> str:
-        match = self._match(_QUOTED, "unterminated string")
-        text = match[1] if match[1] is not None else match[2]
+        text = self._match(_QUOTED[self.text[self.at]], "unterminated string")[1]
         text = _ESCAPE.sub(self._unescape, text) if "\\" in text else text
         # Escapes of a surrogate pair are one character, half a pair is replaced.
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -64,7 +64,7 @@ def test_strict_json_ends_where_that_of_dotnet_does(text: str) -> None:
     [
         ("[1,,'a',]", [1, newtonsoft.UNDEFINED, "a"]),
         ("{a$:0x1F,'b':010,}", {"a$": 31, "b": 8}),
-        ("/**/-.5 // end", -0.5),
+        ("/**/-.5\0// end", -0.5),
         ('"\\ud83d\\ude00\\ud83d"', "\U0001f600\ufffd"),
         ('{"a":1,"a":2}', {"a": 2}),
         (nested(64), None),
@@ -78,7 +78,23 @@ def test_json_beyond_the_standard_is_read(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[1", "[1}", "{a}", "{a:}", "'a", "+1", "1e", "08", "0x", "[1 2]", "1 2", '"\\x41"', "/*"),
+        *(
+            "",
+            "[1",
+            "[1}",
+            "{a}",
+            "{a:}",
+            "'a",
+            "+1",
+            "1e",
+            "08",
+            "0x",
+            "[1 2]",
+            "1 2",
+            '"\\x41"',
+            "/*",
+            '{"a"/**/:1}',
+        ),
         *("9" * 381, nested(65), "\ufeff1", "\x1c1"),
     ],
 )
