@@ -37,15 +37,19 @@ def is_readable_json(text: str) -> bool:
         raise ValueError(constant)
 
     try:
-        return _depth(json.loads(text, parse_constant=refuse)) <= _JSON_DEPTH
+        # Objects become lists, which keep the values of equal names. A float may have any number of digits.
+        content = json.loads(text, parse_constant=refuse, parse_int=float, object_pairs_hook=_values)
+        return _depth(content) <= _JSON_DEPTH
     except (ValueError, RecursionError):
         return False
 
 
+def _values(members: list[tuple[str, object]]) -> list[object]:
+    return [value for _, value in members]
+
+
 def _depth(value: object) -> int:
     """The nesting depth of arrays and objects."""
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=0)
     if isinstance(value, list):
         return 1 + max(map(_depth, cast("list[object]", value)), default=0)
     return 0

@@ -1,17 +1,13 @@
 """Binding data of an HTTP request (HttpTriggerAttributeBindingProvider of the WebJobs SDK)."""
 
-import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 
-from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings import newtonsoft
+from local_azure.functions_host.bindings.newtonsoft import JsonObject
 
 BindingData = Mapping[str, object]
 """By name in lower case; values are strings, or objects of a JSON body."""
-
-
-class JsonObject(dict[str, object]):
-    """An object of a JSON body, as Newtonsoft.Json parses it: strings that look like dates are dates."""
 
 
 class Query(dict[str, str]):
@@ -51,9 +47,7 @@ def of_request(
 def _of_body(body: bytes) -> dict[str, object]:
     """Empty for a body that is not a JSON object; only an expression that needs a member fails then."""
     try:
-        text = body.decode("utf-8-sig", "replace")
-        dotnet.check_depth(text)
-        parsed: object = json.loads(text, object_hook=JsonObject)
+        parsed: object = newtonsoft.parse(body.decode("utf-8-sig", "replace"))
     except ValueError:
         return {}
     if not isinstance(parsed, JsonObject):
@@ -62,7 +56,7 @@ def _of_body(body: bytes) -> dict[str, object]:
     for name, value in parsed.items():
         # An array gives no value, as null gives none (recordings body/message-array and -null).
         if not isinstance(value, list):
-            member = value if isinstance(value, JsonObject) else dotnet.token_text(value)
+            member = value if isinstance(value, JsonObject) else newtonsoft.token_text(value)
             if member is not None:
                 data[name.lower()] = member
     return data

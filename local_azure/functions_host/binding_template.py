@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from local_azure.functions_host.binding_data import BindingData, JsonObject, Query
-from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings import newtonsoft
 from local_azure.functions_host.bindings.errors import BindingError
 
 _TOKEN = re.compile(
@@ -105,7 +105,7 @@ def _member(value: object, name: str) -> object:
         for member_name, member in cast("Mapping[str, object]", value).items():
             if member_name.lower() == name.lower():
                 if isinstance(value, JsonObject) and not isinstance(member, (dict, list)):
-                    return dotnet.token_text(member) or ""
+                    return newtonsoft.token_text(member) or ""
                 return cast("object", member)
     raise BindingError(f"Error while accessing '{name}': property doesn't exist.")
 

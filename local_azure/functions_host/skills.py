@@ -1,13 +1,14 @@
 """The functions that a model may call, in one registry for all assistants as in AssistantSkillManager."""
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings import dotnet, newtonsoft
+from local_azure.functions_host.bindings.dotnet import Raw
 from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.newtonsoft import JsonObject
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.AssistantSkillManager")
 
@@ -46,8 +47,10 @@ class Skills:
         """The tools of a chat completion request. Raises BindingError for an invalid schema."""
         return [_tool(trigger) for _, trigger in self._skills.values()]
 
-    async def invoke(self, name: str, arguments: str) -> str | None:
+    async def invoke(self, name: str | None, arguments: str | None) -> str | None:
         """The return value as JSON. Raises BindingError and the errors of the invocation."""
+        if name is None:
+            raise BindingError("The function call must have a name")
         if name.lower() not in self._skills:
             raise BindingError(f"No skill registered with name '{name}'")
         function, trigger = self._skills[name.lower()]
@@ -63,16 +66,17 @@ def _tool(trigger: SkillTrigger) -> dict[str, Any]:
     parameters: object = {"type": "object", "properties": {trigger.parameter: {"type": "string"}}}
     if trigger.parameters_json is not None:
         try:
-            parameters = json.loads(trigger.parameters_json)
+            dotnet.strict_json(trigger.parameters_json)
         except ValueError as error:
             raise BindingError(
                 f"parameterDescriptionJson of the skill {trigger.skill!r} is not JSON: {error}"
             ) from error
+        parameters = Raw(trigger.parameters_json)
     function = {"name": trigger.skill, "description": trigger.description, "parameters": parameters}
     return {"type": "function", "function": function}
 
 
-def argument_of(arguments: str, parameter: str) -> str | None:
+def argument_of(arguments: str | None, parameter: str) -> str | None:
     """The member of the arguments that the function takes, as a string.
 
     An ISO date-time becomes `MM/dd/yyyy HH:mm:ss`, as Newtonsoft.Json parses it. Raises BindingError if the
@@ -81,10 +85,9 @@ def argument_of(arguments: str, parameter: str) -> str | None:
     if not arguments:
         return None
     try:
-        dotnet.check_depth(arguments)
-        parsed: object = json.loads(arguments, strict=False)
-        if not isinstance(parsed, dict):
+        parsed = newtonsoft.parse(arguments)
+        if not isinstance(parsed, JsonObject):
             raise ValueError("it is not a JSON object")
-        return dotnet.token_text(cast("dict[str, object]", parsed).get(parameter))
+        return newtonsoft.token_text(parsed.get(parameter))
     except ValueError as error:
         raise BindingError(f"The arguments {arguments!r} are invalid: {error}") from error

@@ -446,7 +446,10 @@ def _schemas() -> Json:
         ),
         "ToolCall": _object(
             {
-                **dict.fromkeys(("id", "functionName", "kind"), _STRING),
+                # Recording tools/call-name-missing.
+                "id": {"type": ["string", "null"]},
+                "functionName": {"type": ["string", "null"]},
+                "kind": _STRING,
                 "functionArguments": {**_STRING, "description": "As written by the model, usually JSON"},
             }
         ),

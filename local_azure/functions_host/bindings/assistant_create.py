@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any
 
 from local_azure.functions_host.bindings import rows
-from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
 from local_azure.functions_host.bindings.table import Table, partition_filter
 
@@ -40,8 +39,6 @@ async def create_assistant(table: Table, request: AssistantCreateRequest) -> Non
             await delete_batch()
         batch.append(("delete", {name: entity[name] for name in ("PartitionKey", "RowKey")}))
     await delete_batch()
-    if partition_key is None:
-        raise BindingError("Value cannot be null. (Parameter 'PartitionKey'): the payload's id is null.")
     await table.submit_transaction(
         [("create", row) for row in rows.initial_rows(partition_key, request.instructions)]
     )

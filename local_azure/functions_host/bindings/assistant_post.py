@@ -1,6 +1,7 @@
 """The `assistantPost` input binding: user message, model, skills, and one transaction with all new rows."""
 
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from local_azure.functions_host.bindings import dotnet, rows
 from local_azure.functions_host.bindings.assistant_state import assistant_state
 from local_azure.functions_host.bindings.chat_client import Completion
+from local_azure.functions_host.bindings.dotnet import Raw
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.rows import Conversation, Message, ToolCall
@@ -21,12 +23,13 @@ BINDING_TYPE = "assistantpost"
 CALL_LIMIT = 50
 """After so many new rows in one post the extension ignores the model's tool calls."""
 
-TRANSACTION_LIMIT = 100
 DEFAULT_CHAT_MODEL = "gpt-3.5-turbo"
 SUCCESS = "The function call succeeded. Let the user know that you completed the action."
 FAILURE = "The function call failed. Let the user know and ask if they'd like you to try again"
 
-_FLOAT = re.compile(r"\s*[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_FLOAT = re.compile(
+    r"\s*[+-]?(?:(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|infinity|nan)\s*", re.ASCII | re.IGNORECASE
+)
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
 
@@ -58,41 +61,62 @@ def validate(request: PostRequest) -> None:
 
 
 def model_options(request: PostRequest) -> dict[str, Any]:
-    """`temperature`, `top_p` and `max_tokens`; a reasoning model gets `top_p` only."""
+    """`temperature`, `top_p` and `max_tokens`; a reasoning model gets `top_p` only. Raises BindingError."""
+    temperature = None if request.is_reasoning_model else request.temperature
     options: dict[str, Any] = {}
-    top_p, temperature = _float(request.top_p), _float(request.temperature)
-    if temperature is not None and not request.is_reasoning_model:
-        options["temperature"] = temperature
-    if top_p is not None:
-        options["top_p"] = top_p
-    if not request.is_reasoning_model and request.max_tokens and _INTEGER.fullmatch(request.max_tokens):
+    for name, value in (("top_p", request.top_p), ("temperature", temperature)):
+        # .NET skips NUL at the end of a number.
+        text = (value or "").rstrip("\0")
+        if _FLOAT.fullmatch(text):
+            options[name] = _single(name, text)
+    limit = (request.max_tokens or "").rstrip("\0")
+    if not request.is_reasoning_model and _INTEGER.fullmatch(limit) and _is_int32(int(limit)):
         # Not max_completion_tokens: the extension's version of the SDK sends the old name.
-        options["max_tokens"] = int(request.max_tokens)
+        options["max_tokens"] = int(limit)
     return options
 
 
-def _float(text: str | None) -> float | None:
-    return float(text.replace(",", "")) if text and _FLOAT.fullmatch(text) else None
+def _single(name: str, text: str) -> Raw:
+    number = float(text.replace(",", ""))
+    try:
+        if math.isfinite(number):
+            return Raw(dotnet.single(number))
+    except OverflowError:
+        pass
+    raise BindingError(f"{name} is {text!r}: a number that is not finite cannot be written as JSON.")
+
+
+def _is_int32(number: int) -> bool:
+    return -(2**31) <= number < 2**31
 
 
 def chat_message(message: Message) -> dict[str, Any]:
-    match message.role.lower():
-        case "user" | "system" as role:
-            return {"role": role, "content": message.content}
-        case "assistant":
-            if message.tool_calls:
-                # The extension sends either the tool calls or the content.
-                return {"role": "assistant", "tool_calls": [_chat_call(call) for call in message.tool_calls]}
-            return {"role": "assistant", "content": message.content}
-        case "tool":
-            return {"role": "tool", "content": message.content, "tool_call_id": message.name}
-        case _:
-            raise BindingError(f"Unknown chat role '{message.role}'")
+    """Raises BindingError for a message that the classes of the SDK refuse."""
+    role = (message.role or "").lower()
+    if role == "assistant" and message.tool_calls:
+        # The extension sends either the tool calls or the content.
+        return {"role": role, "tool_calls": [_chat_call(call) for call in message.tool_calls]}
+    if role not in ("user", "system", "assistant", "tool"):
+        raise BindingError(f"Unknown chat role '{message.role}'")
+    if message.content is None or (role == "tool" and not message.name):
+        raise BindingError(
+            f"Value cannot be null: a message with the role {role} lacks its content or its name."
+        )
+    identity = {"tool_call_id": message.name} if role == "tool" else {}
+    return {"role": role, "content": message.content, **identity}
 
 
-def _chat_call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.function_name, "arguments": call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
+def _chat_call(call: ToolCall | None) -> dict[str, Any] | None:
+    if call is None:
+        return None
+    function: dict[str, Any] | None = None
+    if call.more_of_function is not None:
+        if call.arguments is None:
+            raise BindingError(
+                f"The call of {call.function_name!r} has no arguments: it cannot be sent again."
+            )
+        function = {"name": call.function_name, "arguments": call.arguments, **call.more_of_function}
+    return {"id": call.id, "type": "function", "function": function, **call.more}
 
 
 async def post_message(table: Table, request: PostRequest, complete: Complete, skills: Skills) -> str:
@@ -106,19 +130,16 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
         return assistant_state(assistant_id, None, ())
     log.info("[%s] Received message: %s", assistant_id, request.user_message)
     turn = _Turn(assistant_id, conversation)
-    turn.add(Message(request.user_message, "User", dotnet.now()))
+    turn.add(Message(dotnet.well_formed(request.user_message or ""), "User", dotnet.now()))
     await _converse(turn, model_options(request), complete, skills)
     state = conversation.state
     state.total_messages = len(conversation.messages)
     state.last_updated_at = dotnet.now()
     # A PATCH without If-Match inserts or merges: the state row is written even if it was deleted.
-    operations = [*turn.batch, ("upsert", rows.state_row(state), {"mode": "merge"})]
-    if len(operations) > TRANSACTION_LIMIT:
-        # Azure rejects such a batch; Azurite may not.
-        raise BindingError(
-            f"InvalidInput: the transaction has {len(operations)} operations, the limit is "
-            f"{TRANSACTION_LIMIT}. The model and the skills have run, but no message is stored."
-        )
+    operations: list[tuple[Any, ...]] = [
+        *(("create", rows.message_row(assistant_id, number, message)) for number, message in turn.added),
+        ("upsert", rows.state_row(state), {"mode": "merge"}),
+    ]
     await table.submit_transaction(operations)
     recent = [
         message
@@ -132,18 +153,18 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
 
 
 class _Turn:
-    """The messages that one post adds, and the transaction that inserts them."""
+    """The messages that one post adds. Their rows are made at the end, which may fail (`tool_calls_text`)."""
 
     def __init__(self, assistant_id: str, conversation: Conversation) -> None:
         self.assistant_id = assistant_id
         self.conversation = conversation
-        self.batch: list[tuple[Any, ...]] = []
+        self.added: list[tuple[int, Message]] = []
 
     def add(self, message: Message) -> None:
         state = self.conversation.state
         state.total_messages += 1
         self.conversation.messages.append(message)
-        self.batch.append(("create", rows.message_row(self.assistant_id, state.total_messages, message)))
+        self.added.append((state.total_messages, message))
 
 
 async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
@@ -151,7 +172,7 @@ async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete
     while True:
         body = {"messages": [chat_message(message) for message in turn.conversation.messages], **settings}
         completion = await complete({**body, "tools": tools} if tools else body)
-        if completion.content.strip() or completion.tool_calls:
+        if not dotnet.is_blank(completion.content) or completion.tool_calls:
             log.info(
                 "[%s] Got LLM response consisting of %d tokens: [%s] && %d ToolCalls",
                 turn.assistant_id,
@@ -161,19 +182,20 @@ async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete
             )
             turn.add(Message(completion.content, "Assistant", dotnet.now(), tool_calls=completion.tool_calls))
         turn.conversation.state.total_tokens = completion.total_tokens
-        if not completion.tool_calls:
+        calls = [call for call in completion.tool_calls if call is not None]
+        if not calls:
             return
-        if len(turn.batch) > CALL_LIMIT:
+        if len(turn.added) > CALL_LIMIT:
             log.warning(
                 "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d.",
                 turn.assistant_id,
-                len(completion.tool_calls),
+                len(calls),
                 CALL_LIMIT,
             )
             return
-        for call in completion.tool_calls:
+        for call in calls:
             output = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
-            content = f"Function Name: '{call.function_name}' and Function Result: '{output}'"
+            content = f"Function Name: '{call.function_name or ''}' and Function Result: '{output}'"
             turn.add(Message(content, "Tool", dotnet.now(), name=call.id))
 
 
@@ -194,4 +216,4 @@ async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
     log.info(
         "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, output
     )
-    return output if output and output.strip() else SUCCESS
+    return SUCCESS if output is None or dotnet.is_blank(output) else output

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings import date_texts
 from local_azure.functions_host.bindings.assistant_state import assistant_state
 from local_azure.functions_host.bindings.dotnet import Instant
 from local_azure.functions_host.bindings.errors import BindingError
@@ -28,7 +28,7 @@ class QueryRequest:
 
 def parse_timestamp(text: str) -> Instant:
     """Decodes the text again, as the extension does; the host has already decoded `+` as a space."""
-    moment = dotnet.parse_date(unquote(text))
+    moment = date_texts.parse(unquote(text))
     if moment is None:
         raise BindingError(f"Invalid timestamp '{text}'")
     return moment

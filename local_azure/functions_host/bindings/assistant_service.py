@@ -4,6 +4,7 @@ The first table client is used for every later setting and collection, and the f
 connection for every later model.
 """
 
+import asyncio
 import logging
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from local_azure.functions_host.bindings import (
     assistant_create,
     assistant_post,
     assistant_query,
+    chat_client,
     connections,
     payload,
 )
@@ -21,6 +23,7 @@ from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.chat_client import ChatClient
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
+from local_azure.functions_host.bindings.retries import Sleep
 from local_azure.functions_host.bindings.table import Table
 from local_azure.functions_host.configuration import Configuration
 from local_azure.functions_host.skills import Skills
@@ -31,8 +34,10 @@ log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.De
 class AssistantService:
     """A singleton of the host process, as in the extension."""
 
-    def __init__(self, configuration: Configuration, skills: Skills) -> None:
+    def __init__(self, configuration: Configuration, skills: Skills, sleep: Sleep = asyncio.sleep) -> None:
+        """`sleep` waits before a request to the storage or the model is sent again."""
         self._configuration = configuration
+        self._sleep = sleep
         self._skills = skills
         self._table: Table | None = None
         self._first: tuple[str | None, str | None] = (None, None)
@@ -98,8 +103,12 @@ class AssistantService:
         # Imported here, as it takes 200 ms: a host without these bindings starts faster.
         from azure.data.tables.aio import TableClient  # noqa: PLC0415
 
-        credential = self._credential(section)
-        client = TableClient(service_uri, collection, credential=credential, retry_total=3)
+        from local_azure.functions_host.bindings.table_transport import RetryingTransport  # noqa: PLC0415
+
+        credential, transport = self._credential(section), RetryingTransport(self._sleep)
+        client = TableClient(
+            service_uri, collection, credential=credential, retry_total=0, transport=transport
+        )
         self._closing.insert(0, client)
         return cast("Table", client)
 
@@ -123,32 +132,13 @@ class AssistantService:
         return client
 
     def _connect_chat(self, connection: str, model: str) -> ChatClient:
-        setting = self._configuration.get
-        if setting("OPENAI_API_KEY"):
-            raise BindingError(
-                "App setting OPENAI_API_KEY is set: on Azure the extension would send every prompt to "
-                "api.openai.com, whatever the connection is. Local Azure sends no request to the internet: "
-                "remove the setting."
-            )
-        has_section = bool(connection) and self._configuration.has_section(connection)
-        endpoint = (setting(f"{connection}__endpoint") if has_section else None) or setting(
-            "AZURE_OPENAI_ENDPOINT"
-        )
-        if not endpoint:
-            raise BindingError(
-                f"Configuration section '{connection}' is missing required 'Endpoint' and/or 'Key' values. "
-                f"Set {connection or 'NAME'}__endpoint and name the connection, or AZURE_OPENAI_ENDPOINT."
-            )
+        endpoint, key, section = connections.model_endpoint(self._configuration, connection)
         if not model:
             raise BindingError("Value cannot be an empty string. (Parameter 'model'): chatModel is empty.")
-        key = (setting(f"{connection}__key") if has_section else None) or setting("AZURE_OPENAI_KEY")
-        if not key and not endpoint.lower().startswith("https://"):
-            raise BindingError(
-                f"Bearer token authentication is not permitted for non TLS protected (https) endpoints: "
-                f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
-            )
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
-        credential = None if key else self._credential(connection if has_section else "")
+        authorization = (
+            chat_client.api_key(key) if key else chat_client.bearer_token(self._credential(section))
+        )
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return ChatClient(self._session, endpoint, model, key, credential)
+        return ChatClient(self._session, endpoint, model, authorization, self._sleep)

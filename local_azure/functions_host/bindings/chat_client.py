@@ -1,138 +1,214 @@
 """Chat completion requests as Azure.AI.OpenAI 2.1.0 sends them, the client of the extension."""
 
-import asyncio
-import logging
-import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
+from local_azure.functions_host.bindings import dotnet, retries
 from local_azure.functions_host.bindings.errors import BindingError
+from local_azure.functions_host.bindings.retries import Sleep
 from local_azure.functions_host.bindings.rows import ToolCall
-
-log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.OpenAIClientFactory")
 
 API_VERSION = "2024-10-21"
 """What Azure.AI.OpenAI 2.1.0 sends."""
 
+_SUCCESS = 200
+"""The only status that the SDK takes for one."""
+
 SCOPE = "https://cognitiveservices.azure.com/.default"
-ATTEMPT_TIMEOUT = 100.0
-"""Seconds for one attempt (`NetworkTimeout` of System.ClientModel)."""
 
-RETRIABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-BACKOFF = (0.8, 1.6, 3.2)
-"""Seconds before the second, third and fourth attempt (recordings failures/…-for-ever)."""
 
-DELAY_LIMIT = 4_294_967.294
-"""Seconds that `Task.Delay` of .NET can wait; a longer wait fails at once."""
+Authorization = Callable[[], Awaitable[dict[str, str]]]
+"""The headers that authorize a request."""
 
 
 @dataclass(frozen=True)
 class Completion:
     content: str
     """Empty where the model returned only tool calls."""
-    tool_calls: tuple[ToolCall, ...]
+    tool_calls: tuple[ToolCall | None, ...]
+    """None where the model wrote null."""
     total_tokens: int
     output_tokens: int
 
 
+@dataclass(frozen=True)
+class _Response:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
 class ChatClient:
-    """Client of one model deployment, which authenticates by an API key or else by the credential."""
+    """Client of one model deployment."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, endpoint: str, deployment: str, key: str | None, credential: Any
+        self,
+        session: aiohttp.ClientSession,
+        endpoint: str,
+        deployment: str,
+        authorization: Authorization,
+        sleep: Sleep,
     ) -> None:
         self.deployment = deployment
         self._session = session
-        self._url = (
-            f"{endpoint.rstrip('/')}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
-            f"?api-version={API_VERSION}"
-        )
-        self._key = key
-        self._credential = credential
+        self._url = _completions_url(endpoint, deployment)
+        self._authorization = authorization
+        self._sleep = sleep
 
     async def complete(self, request: Mapping[str, Any]) -> Completion:
         """Raises BindingError with the service's error message when no attempt succeeds."""
-        body = {**request, "model": self.deployment}
-        for delay in (*BACKOFF, None):
-            try:
-                status, requested_delay, content = await self._send(body)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                if delay is None:
-                    reason = str(error) or type(error).__name__
-                    raise BindingError(f"Retry failed after {len(BACKOFF) + 1} tries: {reason}") from error
-                await asyncio.sleep(delay)
-                continue
-            if 200 <= status < 300:
-                return parse_completion(content)
-            if delay is None or status not in RETRIABLE_STATUSES:
-                raise BindingError(_failure(status, content))
-            if requested_delay is not None and requested_delay > DELAY_LIMIT:
-                raise BindingError(
-                    f"The retry delay of the service is longer than .NET can wait: {requested_delay} s"
-                )
-            log.debug("The model returned status %d; the request is retried", status)
-            await asyncio.sleep(delay if requested_delay is None else requested_delay)
-        raise AssertionError
+        body = dotnet.newtonsoft({**request, "model": self.deployment}).encode()
+        try:
+            response = await retries.send(
+                lambda: self._send(body),
+                lambda response: (response.status, response.headers),
+                broken=(aiohttp.ClientError, TimeoutError),
+                delay=_delay,
+                sleep=self._sleep,
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise BindingError(f"Retry failed after {len(retries.BACKOFF) + 1} tries: {reason}") from error
+        if response.status == _SUCCESS:
+            return parse_completion(response.content)
+        raise BindingError(_failure(response))
 
-    async def _send(self, body: Mapping[str, Any]) -> tuple[int, float | None, object]:
-        headers = {"api-key": self._key} if self._key else await self._bearer_token()
-        limit = aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT)
+    async def _send(self, body: bytes) -> _Response:
+        headers = {**await self._authorization(), "Content-Type": "application/json"}
+        limit = aiohttp.ClientTimeout(total=retries.ATTEMPT_TIMEOUT)
         async with self._session.post(
-            self._url, json=body, headers=headers, timeout=limit, allow_redirects=False
+            self._url, data=body, headers=headers, timeout=limit, allow_redirects=False
         ) as response:
-            try:
-                content: object = await response.json(content_type=None)
-            except ValueError:
-                content = None
-            return response.status, retry_after(response.headers), content
+            return _Response(response.status, response.headers, await response.read())
 
-    async def _bearer_token(self) -> dict[str, str]:
-        token = await self._credential.get_token(SCOPE)
+
+def api_key(key: str) -> Authorization:
+    async def headers() -> dict[str, str]:
+        return {"api-key": key}
+
+    return headers
+
+
+def bearer_token(credential: Any) -> Authorization:
+    async def headers() -> dict[str, str]:
+        token = await credential.get_token(SCOPE)
         return {"Authorization": f"Bearer {token.token}"}
 
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The retry delay in seconds of a response, given as a number or a date."""
-    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
-        with suppress(KeyError, ValueError):
-            seconds = float(headers[name]) * unit
-            if math.isfinite(seconds):
-                return max(0.0, seconds)
-    with suppress(KeyError, ValueError):
-        moment = parsedate_to_datetime(headers["Retry-After"]).astimezone(UTC)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-    return None
+    return headers
 
 
-def parse_completion(content: object) -> Completion:
-    """Raises BindingError where the SDK fails to read the response: no choice, no usage."""
+def _completions_url(endpoint: str, deployment: str) -> URL:
+    """Raises BindingError for an endpoint that is no absolute URL."""
+    base = URL(endpoint.strip())
+    if not base.absolute:
+        raise BindingError(f"Invalid URI: the endpoint of the model is {endpoint!r}.")
+    # System.Uri resolves the deployments `.` and `..`, but keeps every escaped character.
+    path = f"{base.raw_path.rstrip('/')}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
+    segments = path.replace("/deployments/../", "/").replace("/deployments/./", "/deployments/")
+    return URL(f"{base.origin()}{segments}?api-version={API_VERSION}", encoded=True)
+
+
+def _delay(backoff: float, headers: Mapping[str, str]) -> float:
+    requested = retries.retry_after(headers)
+    return backoff if requested is None else requested
+
+
+_TEXT = {"type": ["string", "null"]}
+_INTEGER = {"type": "integer"}
+_INT32 = {**_INTEGER, "minimum": -(2**31), "maximum": 2**31 - 1}
+
+
+def _object(kind: object = ("object", "null"), **properties: object) -> dict[str, object]:
+    return {"type": kind, "properties": properties}
+
+
+def _one_of(*names: str) -> dict[str, object]:
+    return {"type": "string", "pattern": rf"(?i)\A({'|'.join(names)})\Z"}
+
+
+def _array(items: object, kind: object = "array") -> dict[str, object]:
+    return {"type": kind, "items": items}
+
+
+_FUNCTION = _object(name=_TEXT, arguments={"type": "string"})
+_MESSAGE = _object(
+    role=_one_of("system", "user", "assistant", "tool", "function"),
+    content=_TEXT,
+    refusal=_TEXT,
+    function_call=_FUNCTION,
+    tool_calls=_array(_object(id=_TEXT, type=_one_of("function"), function=_FUNCTION), ("array", "null")),
+)
+_CHOICE = _object(
+    index=_INT32,
+    finish_reason=_one_of("stop", "length", "tool_calls", "content_filter", "function_call"),
+    logprobs=_object(),
+    message=_MESSAGE,
+)
+_COMPLETION = _object(
+    "object",
+    id=_TEXT,
+    object={"type": "string"},
+    created=_INTEGER,
+    model=_TEXT,
+    system_fingerprint=_TEXT,
+    service_tier=_TEXT,
+    choices=_array(_CHOICE),
+    usage=_object(
+        total_tokens=_INT32,
+        prompt_tokens=_INT32,
+        completion_tokens=_INT32,
+        prompt_tokens_details=_object(audio_tokens=_INT32, cached_tokens=_INT32),
+        completion_tokens_details=_object(audio_tokens=_INT32, reasoning_tokens=_INT32),
+    ),
+)
+"""The members that OpenAI 2.1.0 reads, of the first choice and of the others (Draft 4: 3.0 is no integer)."""
+
+
+def parse_completion(content: bytes) -> Completion:
+    """Raises BindingError where the SDK or the extension fails to read the response."""
+    import jsonschema  # noqa: PLC0415 # it takes 100 ms, and a host without a post starts faster
+
     try:
-        whole = cast("dict[str, Any]", content)
-        message: dict[str, Any] = whole["choices"][0]["message"]
-        usage: dict[str, Any] = whole["usage"]
-        calls = tuple(
-            ToolCall(str(call["id"]), str(call["function"]["name"]), str(call["function"]["arguments"]))
-            for call in message.get("tool_calls") or ()
+        completion: Any = dotnet.strict_json(content.decode())
+        validator: Any = jsonschema.Draft4Validator(_COMPLETION)
+        validator.validate(completion)
+        # Half a surrogate pair fails here.
+        dotnet.newtonsoft(completion).encode()
+        message: dict[str, Any] = completion["choices"][0]["message"]
+        usage: dict[str, Any] = completion["usage"]
+        return Completion(
+            message.get("content") or "",
+            tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
+            usage.get("total_tokens", 0),
+            usage.get("completion_tokens", 0),
         )
-        text = str(message.get("content") or "")
-        return Completion(text, calls, int(usage["total_tokens"]), int(usage["completion_tokens"]))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (jsonschema.ValidationError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise BindingError(
-            f"The model's response is not a chat completion: {type(error).__name__}: {error}"
+            f"The model's response is not a chat completion: "
+            f"{type(error).__name__}: {getattr(error, 'message', error)}"
         ) from error
 
 
-def _failure(status: int, content: object) -> str:
-    error: object = cast("dict[str, Any]", content).get("error") if isinstance(content, dict) else None
-    if not isinstance(error, dict):
-        return f"Service request failed. Status: {status}"
-    members = cast("dict[str, Any]", error)
-    kind = ": ".join(str(members[name]) for name in ("type", "code") if members.get(name))
-    return f"HTTP {status} ({kind})\n{members.get('message', '')}"
+def _tool_call(call: Mapping[str, Any] | None) -> ToolCall | None:
+    if call is None:
+        return None
+    more = {name: value for name, value in call.items() if name not in ("id", "type", "function")}
+    function: Mapping[str, Any] | None = call.get("function")
+    if function is None:
+        return ToolCall(call.get("id"), None, None, more, None)
+    more_of_function = {name: value for name, value in function.items() if name not in ("name", "arguments")}
+    return ToolCall(call.get("id"), function.get("name"), function.get("arguments"), more, more_of_function)
+
+
+def _failure(response: _Response) -> str:
+    try:
+        error: Any = cast("dict[str, Any]", dotnet.strict_json(response.content.decode()))["error"]
+        kind = ": ".join(str(error[name]) for name in ("type", "code") if error.get(name))
+        return f"HTTP {response.status} ({kind})\n{error.get('message', '')}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"Service request failed. Status: {response.status}"

@@ -34,6 +34,38 @@ def table_service_uri(configuration: Configuration, setting: str | None) -> str:
     )
 
 
+def model_endpoint(configuration: Configuration, connection: str) -> tuple[str, str | None, str]:
+    """The endpoint of the model, its API key if there is one, and the section with the identity.
+
+    Raises BindingError.
+    """
+    if configuration.get("OPENAI_API_KEY"):
+        raise BindingError(
+            "App setting OPENAI_API_KEY is set: on Azure the extension would send every prompt to "
+            "api.openai.com, whatever the connection is. Local Azure sends no request to the internet: "
+            "remove the setting."
+        )
+    section = connection if connection and configuration.has_section(connection) else ""
+
+    def setting(name: str, fallback: str) -> str | None:
+        value = configuration.get(f"{section}__{name}") if section else None
+        # An empty value of the section is one.
+        return configuration.get(fallback) if value is None else value
+
+    endpoint, key = setting("endpoint", "AZURE_OPENAI_ENDPOINT"), setting("key", "AZURE_OPENAI_KEY")
+    if not endpoint:
+        raise BindingError(
+            f"Configuration section '{connection}' is missing required 'Endpoint' and/or 'Key' values. "
+            f"Set {connection or 'NAME'}__endpoint and name the connection, or AZURE_OPENAI_ENDPOINT."
+        )
+    if not key and not endpoint.lower().startswith("https://"):
+        raise BindingError(
+            f"Bearer token authentication is not permitted for non TLS protected (https) endpoints: "
+            f"{connection or 'AZURE_OPENAI'} names {endpoint!r}."
+        )
+    return endpoint, key, section
+
+
 def credential(configuration: Configuration, section: str) -> Any:
     """The credential of a connection section, as Microsoft.Extensions.Azure creates it. Raises BindingError.
 

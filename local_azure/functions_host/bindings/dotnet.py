@@ -1,12 +1,13 @@
-"""JSON, dates and numbers as .NET reads and writes them in rows and in binding values."""
+"""JSON, instants and numbers as .NET reads and writes them in rows and in binding values."""
 
 import json
 import math
 import re
+import struct
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import cast
 
 Instant = str
@@ -15,15 +16,14 @@ Instant = str
 NEVER: Instant = "0001-01-01T00:00:00.0000000Z"
 """`default(DateTime)`."""
 
-ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-"""A string that Newtonsoft.Json parses as a date where it reads JSON without a target type."""
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""`char.IsWhiteSpace`, for a character class of a pattern; Python counts U+001C to U+001F, too."""
 
 DEPTH_LIMIT = 64
 """Nesting levels that Newtonsoft.Json and System.Text.Json read."""
 
-_MICROSOFT_DATE = re.compile(r"/Date\((-?\d{1,13})\)/", re.ASCII)
-"""Milliseconds since 1970 (13 digits: years 1653 to 2286); Newtonsoft.Json parses it as a date, too."""
-
+_STORED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?Z?", re.ASCII)
+_INTEGER_DIGITS = 20
 _BRACKET = re.compile(r"[\[{\]}]")
 _JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
@@ -37,6 +37,18 @@ _SYSTEM_TEXT = {
 _NEWTONSOFT_TABLE = str.maketrans(_NEWTONSOFT)
 _SYSTEM_TEXT_TABLE = str.maketrans(_SYSTEM_TEXT)
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_BLANK = re.compile(f"[{WHITE_SPACE}]*")
+
+
+class Raw(str):
+    """JSON that is written as it is."""
+
+    __slots__ = ()
+
+
+def is_blank(text: str | None) -> bool:
+    """`string.IsNullOrWhiteSpace`."""
+    return not text or _BLANK.fullmatch(text) is not None
 
 
 def newtonsoft(value: object) -> str:
@@ -46,6 +58,8 @@ def newtonsoft(value: object) -> str:
         return f"{{{','.join(f'{newtonsoft(name)}:{newtonsoft(member)}' for name, member in members)}}}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{','.join(newtonsoft(element) for element in cast('Sequence[object]', value))}]"
+    if isinstance(value, Raw):
+        return value
     if isinstance(value, str):
         return f'"{value.translate(_NEWTONSOFT_TABLE)}"'
     if isinstance(value, float):
@@ -53,13 +67,15 @@ def newtonsoft(value: object) -> str:
     return json.dumps(value)
 
 
-def system_text(value: str) -> str:
+def system_text(value: str | None) -> str:
     """A string as `System.Text.Json` writes it by default: HTML and non-ASCII characters are escaped."""
 
     def escape(match: re.Match[str]) -> str:
         units = match.group().encode("utf-16-be", "surrogatepass")
         return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
 
+    if value is None:
+        return "null"
     return f'"{_NON_ASCII.sub(escape, value.translate(_SYSTEM_TEXT_TABLE))}"'
 
 
@@ -74,7 +90,28 @@ def number(value: float) -> str:
     """A double in the invariant culture: `1.0` stays `1.0` in JSON, exponents are `E+20`."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return re.sub(r"e([+-])(\d+)", lambda match: f"E{match[1]}{match[2]}", repr(value))
+    text = _shortest(repr(value), digits=17)
+    return text if "." in text or "E" in text else f"{text}.0"
+
+
+def single(value: float) -> str:
+    """A single-precision number in the invariant culture: `1`, `0.7`, `1E+20`. Raises OverflowError."""
+    bits = struct.pack("<f", value)
+    nearest: float = struct.unpack("<f", bits)[0]
+    texts = (f"{nearest:.{precision}g}" for precision in range(1, 10))
+    return _shortest(next(text for text in texts if struct.pack("<f", float(text)) == bits), digits=9)
+
+
+def _shortest(text: str, digits: int) -> str:
+    """A finite number as .NET writes it: with an exponent if it has more `digits` before the point."""
+    sign, significant, exponent = Decimal(text).normalize().as_tuple()
+    number, point = "".join(map(str, significant)), len(significant) + int(exponent)
+    if not -4 < point <= digits:  # 0.0001 has no exponent
+        mantissa = f"{number[0]}.{number[1:]}".removesuffix(".")
+        return f"{'-' * sign}{mantissa}E{point - 1:+03}"
+    number = number.rjust(len(number) - min(point - 1, 0), "0")
+    whole, fraction = number[: max(point, 1)].ljust(point, "0"), number[max(point, 1) :]
+    return f"{'-' * sign}{whole}.{fraction}".removesuffix(".")
 
 
 def check_depth(text: str) -> None:
@@ -87,45 +124,26 @@ def check_depth(text: str) -> None:
 
 
 def strict_json(text: str) -> object:
-    """Parses JSON as System.Text.Json does, numbers as floats. Raises ValueError."""
+    """Parses JSON as System.Text.Json does. Raises ValueError."""
     check_depth(text)
-    return json.loads(text, parse_int=float, parse_constant=_reject_constant)
+    return json.loads(text, parse_int=_number, parse_constant=_reject_constant)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < _INTEGER_DIGITS else float(digits)
+
+
+def utf8(value: object) -> str | None:
+    """`JsonElement.GetString`. Raises ValueError for another type and for half a surrogate pair."""
+    if not isinstance(value, str | None):
+        raise ValueError(f"{value!r} is not a string")  # JSON of another shape
+    if value is not None:
+        value.encode()
+    return value
 
 
 def _reject_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
-
-
-def token_text(token: object) -> str | None:
-    """`(string)token` of a parsed JSON value, where an ISO date-time is a date. Raises ValueError."""
-    if token is None:
-        return None
-    if isinstance(token, bool):
-        return "True" if token else "False"
-    if isinstance(token, float):
-        return number(token).removesuffix(".0")
-    if isinstance(token, str):
-        milliseconds = _MICROSOFT_DATE.fullmatch(token)
-        if milliseconds is not None:
-            return _invariant(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds[1])))
-        match = ISO.fullmatch(token)
-        return token if match is None else _invariant_date(token, match)
-    if isinstance(token, int):
-        return str(token)
-    raise ValueError(f"Can not convert {'Array' if isinstance(token, list) else 'Object'} to String.")
-
-
-def _invariant_date(token: str, match: re.Match[str]) -> str:
-    try:
-        moment = datetime.fromisoformat(match[1] + (match[3] if match[3] and match[3] != "Z" else ""))
-    except ValueError:
-        return token
-    # .NET converts an offset to local time, which on Azure is UTC.
-    return _invariant(moment.astimezone(UTC) if moment.tzinfo else moment)
-
-
-def _invariant(moment: datetime) -> str:
-    return f"{moment.month:02}/{moment.day:02}/{moment.year:04} {moment:%H:%M:%S}"
 
 
 def now() -> Instant:
@@ -140,62 +158,12 @@ def instant_of(nanoseconds: int) -> Instant:
 
 def instant(text: str) -> Instant:
     """A date of table storage (`…Z`, any number of digits) as Instant. Raises ValueError."""
-    match = ISO.fullmatch(text)
+    match = _STORED.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a date-time of table storage")
     return f"{match[1]}.{(match[2] or '').ljust(7, '0')}Z"
 
 
 def newtonsoft_date(moment: Instant) -> str:
-    """Without trailing zeros of the fraction; `default(DateTime)` has no kind, and so no `Z`."""
-    if moment == NEVER:
-        return "0001-01-01T00:00:00"
+    """Without trailing zeros of the fraction."""
     return f"{moment.removesuffix('Z').rstrip('0').removesuffix('.')}Z"
-
-
-_DATE_FORMS = (
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-    "%Y-%m-%dT%H:%M",
-    "%m/%d/%Y",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %I:%M %p",
-    "%m/%d/%Y %I:%M:%S %p",
-)
-_LONG = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?\s?(Z|[+-]\d\d:?\d\d)?",
-    re.ASCII | re.IGNORECASE,
-)
-
-
-def parse_date(text: str) -> Instant | None:
-    """`DateTime.TryParse(…).ToUniversalTime()` where local time is UTC; None where it does not parse.
-
-    Covers the formats that people and programs send, not every one that .NET accepts.
-    """
-    text = text.strip()
-    if not text.isascii():
-        return None
-    match = _LONG.fullmatch(text)
-    try:
-        if match is not None:
-            day, clock, fraction, zone = match.groups()
-            moment = datetime.fromisoformat(f"{day}T{clock}")
-            if zone and zone.upper() != "Z":
-                hours, minutes = int(zone[1:3]), int(zone[-2:])
-                offset = timedelta(hours=hours, minutes=minutes)
-                moment += offset if zone[0] == "-" else -offset
-            return f"{moment.isoformat()}.{(fraction or '').ljust(7, '0')}Z"
-    except (ValueError, OverflowError):
-        return None
-    for form in _DATE_FORMS:
-        try:
-            return f"{datetime.strptime(text, form).isoformat()}.0000000Z"  # noqa: DTZ007 # local is UTC
-        except ValueError:
-            continue
-    try:
-        parsed = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return f"{parsed.replace(tzinfo=None).isoformat()}.0000000Z" if text.endswith("GMT") else None

@@ -1,9 +1,8 @@
 """The rows of one assistant in table storage, with the types and the property order of the extension's."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from azure.data.tables import EdmType
 
@@ -11,8 +10,9 @@ from local_azure.functions_host.bindings import dotnet
 from local_azure.functions_host.bindings.dotnet import Instant
 from local_azure.functions_host.bindings.errors import BindingError
 
-Value = str | int | bool | tuple[str, EdmType]
+Value = str | int | bool | tuple[str, EdmType] | None
 Row = dict[str, Value]
+T = TypeVar("T")
 
 STATE_ROW_KEY = "state"
 MESSAGE_PREFIX = "msg-"
@@ -20,27 +20,31 @@ MESSAGE_PREFIX = "msg-"
 
 @dataclass(frozen=True)
 class ToolCall:
-    """`arguments` is the text of the model, which need not be valid JSON."""
+    """`arguments` is the text of the model, which need not be valid JSON; None for what it left out."""
 
-    id: str
-    function_name: str
-    arguments: str
+    id: str | None
+    function_name: str | None
+    arguments: str | None
+    more: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Other members of the model's JSON, which go back to the model in this post and are not stored."""
+    more_of_function: Mapping[str, object] | None = field(default_factory=dict[str, object])
+    """None where the call has no function."""
 
 
 @dataclass(frozen=True)
 class Message:
     content: str | None
-    role: str
+    role: str | None
     """`System`, `User`, `Assistant` or `Tool`; versions up to 0.18 write lower case."""
     created_at: Instant
     name: str | None = None
     """Of a Tool message: the id of the tool call."""
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCall | None, ...] = ()
 
 
 @dataclass
 class State:
-    partition_key: str
+    partition_key: str | None
     exists: bool
     created_at: Instant
     last_updated_at: Instant
@@ -56,11 +60,11 @@ class Conversation:
 
 def message_row_key(number: int) -> str:
     """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
-    return f"{MESSAGE_PREFIX}{number:04X}"
+    return f"{MESSAGE_PREFIX}{number & 0xFFFF_FFFF:04X}"
 
 
-def message_row(partition_key: str, number: int, message: Message) -> Row:
-    row: dict[str, Value | None] = {
+def message_row(partition_key: str | None, number: int, message: Message) -> Row:
+    row: Row = {
         "PartitionKey": partition_key,
         "RowKey": message_row_key(number),
         "Content": message.content,
@@ -69,7 +73,7 @@ def message_row(partition_key: str, number: int, message: Message) -> Row:
         "CreatedAt": _date(message.created_at),
         "ToolCalls": tool_calls_text(message.tool_calls),
     }
-    return {name: value for name, value in row.items() if value is not None}
+    return row
 
 
 def state_row(state: State) -> Row:
@@ -84,25 +88,27 @@ def state_row(state: State) -> Row:
     }
 
 
-def initial_rows(partition_key: str, instructions: str | None) -> list[Row]:
+def initial_rows(partition_key: str | None, instructions: str | None) -> list[Row]:
     """The rows of a new assistant: the system message, unless it is blank, then the state."""
     messages = (
         [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
-        if instructions and instructions.strip()
+        if not dotnet.is_blank(instructions)
         else []
     )
     state = State(partition_key, True, dotnet.now(), dotnet.now(), len(messages), 0)
     return [*messages, state_row(state)]
 
 
-def tool_calls_text(calls: Sequence[ToolCall]) -> str:
-    """The ToolCalls property: empty, or JSON as System.Text.Json writes it."""
-    quoted = dotnet.system_text
-    elements = [
-        f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
-        f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
-        for call in calls
-    ]
+def tool_calls_text(calls: Sequence[ToolCall | None]) -> str:
+    """The ToolCalls property: empty, or JSON as System.Text.Json writes it. Raises BindingError."""
+    quoted, elements = dotnet.system_text, list[str]()
+    for call in calls:
+        if call is None or call.arguments is None:
+            raise BindingError("A tool call of the model is null or has no arguments: it cannot be stored.")
+        elements.append(
+            f'{{"id":{quoted(call.id)},"functionName":{quoted(call.function_name)},'
+            f'"functionArguments":{quoted(call.arguments)},"kind":"Function"}}'
+        )
     return f"[{','.join(elements)}]" if elements else ""
 
 
@@ -112,6 +118,8 @@ def parse_tool_calls(text: str | None) -> tuple[ToolCall, ...]:
         return ()
     try:
         calls = dotnet.strict_json(text)
+        if calls is None:
+            return ()
         if not isinstance(calls, list):
             raise ValueError("it is not an array")
         return tuple(_tool_call(call) for call in cast("list[object]", calls))
@@ -127,53 +135,40 @@ def _tool_call(element: object) -> ToolCall:
     if not isinstance(element, dict):
         raise ValueError("a tool call is not an object")
     members = cast("dict[str, object]", element)
-    texts: list[str] = []
-    for name in ("id", "functionName", "functionArguments"):
-        value = members.get(name, "")
-        if not isinstance(value, str):
-            raise ValueError(f"{name!r} of a tool call is not a string")
-        texts.append(value)
-    call = ToolCall(texts[0], texts[1], texts[2].strip(" \t\r\n"))
-    dotnet.strict_json(call.arguments)
-    if not call.function_name:
-        raise ValueError("'functionName' of a tool call is empty")
+    texts = [
+        dotnet.utf8(members.get(name, "")) for name in ("id", "functionName", "functionArguments", "kind")
+    ]
+    if not all(texts[:3]):
+        raise ValueError("'id', 'functionName' or 'functionArguments' of a tool call is null or empty")
+    call = ToolCall(texts[0], texts[1], str(texts[2]).strip(" \t\r\n"))
+    dotnet.strict_json(call.arguments or "")
     return call
 
 
 def read_message(entity: Mapping[str, Any]) -> Message:
-    role = _string(entity, "Role")
-    if role is None:
-        raise BindingError(f"Row {entity['RowKey']!r} has no Role.")
     return Message(
-        content=_string(entity, "Content"),
-        role=role,
+        content=_value(entity, "Content", str),
+        role=_value(entity, "Role", str),
         created_at=_instant(entity, "CreatedAt"),
-        name=_string(entity, "Name"),
-        tool_calls=parse_tool_calls(_string(entity, "ToolCalls")),
+        name=_value(entity, "Name", str),
+        tool_calls=parse_tool_calls(_value(entity, "ToolCalls", str)),
     )
 
 
 def read_state(entity: Mapping[str, Any]) -> State:
     return State(
         partition_key=str(entity["PartitionKey"]),
-        exists=entity.get("Exists") is True,
+        exists=_value(entity, "Exists", bool) or False,
         created_at=_instant(entity, "CreatedAt"),
         last_updated_at=_instant(entity, "LastUpdatedAt"),
-        total_messages=_int32(entity, "TotalMessages"),
-        total_tokens=_int32(entity, "TotalTokens"),
+        total_messages=_value(entity, "TotalMessages", int) or 0,
+        total_tokens=_value(entity, "TotalTokens", int) or 0,
     )
 
 
 def _date(moment: Instant) -> tuple[str, EdmType]:
     # A datetime object would be written with six digits.
     return moment, EdmType.DATETIME
-
-
-def _string(entity: Mapping[str, Any], name: str) -> str | None:
-    value: object = entity.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _wrong_type(entity, name, "String")
 
 
 def _instant(entity: Mapping[str, Any], name: str) -> Instant:
@@ -186,13 +181,12 @@ def _instant(entity: Mapping[str, Any], name: str) -> Instant:
     return dotnet.instant(text)
 
 
-def _int32(entity: Mapping[str, Any], name: str) -> int:
+def _value(entity: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    """An Int64 is no `int`: the SDK gives it as EntityProperty. Raises BindingError."""
     value: object = entity.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, int) and not isinstance(value, bool) and -math.pow(2, 31) <= value < math.pow(2, 31):
+    if value is None or type(value) is kind:
         return value
-    raise _wrong_type(entity, name, "Int32")
+    raise _wrong_type(entity, name, kind.__name__)
 
 
 def _wrong_type(entity: Mapping[str, Any], name: str, expected: str) -> BindingError:

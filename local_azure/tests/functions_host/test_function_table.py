@@ -98,7 +98,7 @@ def test_enabled_skills_are_tools_of_the_model() -> None:
     skills = Skills(never)
     skills.register(table.enabled(SkillTrigger, settings))
     default_schema = {"type": "object", "properties": {"task": {"type": "string"}}}
-    tools = [("AddTodo", "Create a to-do", default_schema), ("Give", "Give back", schema)]
+    tools = [("AddTodo", "Create a to-do", default_schema), ("Give", "Give back", json.dumps(schema))]
     assert skills.tools() == [
         {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
         for name, description, parameters in tools

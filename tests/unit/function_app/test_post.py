@@ -156,6 +156,8 @@ def test_the_key_that_the_host_used_is_sent_with_the_call(
         ('{"a":' * 64 + "1" + "}" * 64, True),
         ('{"a":' * 65 + "1" + "}" * 65, False),
         ("[" * 100_000, False),
+        ('{"a":' + "[" * 64 + "]" * 64 + ',"a":1}', False),
+        ("9" * 5000, True),
         ("NaN", False),
         ('{"a":-Infinity}', False),
         ("", False),
