@@ -82,7 +82,7 @@ def run(function: str, values: dict[str, Any]) -> Any:
 
 
 def add(function: str, bindings: list[dict[str, Any]]) -> None:
-    def handler(**values: Any) -> Any:
+    def handler(**values: Any):  # the worker takes no annotation Any for an output of HTTP
         return run(function, values)
 
     names = [binding["name"] for binding in bindings if binding["name"] != "$return"]
