@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
@@ -84,6 +84,8 @@ class _Connection(RequestHandler):
             max_field_size=HEADERS_LIMIT,
             # Kestrel does not decompress a body; aiohttp would, and rejects one that is not compressed.
             auto_decompress=False,
+            payload_exception=web.RequestPayloadError,
+            max_msg_queue_size=self._max_msg_queue_size,
         )
 
     def handle_error(
@@ -94,6 +96,8 @@ class _Connection(RequestHandler):
         request._version = HttpVersion11  # aiohttp would answer in HTTP/1.0
         if isinstance(exc, HttpProcessingError):
             status = exc.code
+        else:
+            self.log_exception("The request failed", exc_info=exc)
         response = web.Response(status=status, headers={"Server": SERVER})
         response.force_close()
         return response
@@ -116,7 +120,10 @@ class _Parser(HttpRequestParserPy):
         except ValueError as error:
             raise BadHttpMessage(str(error)) from error
         self._payload_parser, self._upgraded = None, True  # what follows is not read
-        return [(self._head, EMPTY_PAYLOAD)] if self._head else [], True, b""
+        if self._head is None:
+            cast("RequestHandler", self.protocol).close()
+            return [], True, b""
+        return [(self._head._replace(should_close=True), EMPTY_PAYLOAD)], True, b""
 
     def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
         headers = [line for line in lines[1:] if line]
@@ -140,5 +147,5 @@ class _Parser(HttpRequestParserPy):
         authority = urlsplit(message.path).netloc if "://" in message.path.partition("?")[0] else ""
         if authority and not message.path.startswith("/") and authority != message.headers.get("Host"):
             raise BadHttpMessage("The target and Host name different hosts")
-        self._head = message
-        return message
+        self._head = message._replace(upgrade=False)  # no function switches protocols
+        return self._head

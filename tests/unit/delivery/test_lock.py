@@ -66,6 +66,19 @@ def test_the_lock_is_for_every_supported_python(python_version: str) -> None:
     assert ("azure-functions-runtime" in pinned) is not before_3_13
 
 
+@pytest.mark.parametrize("python_version", SUPPORTED_PYTHON)
+def test_the_tests_run_on_the_libraries_of_the_app(python_version: str) -> None:
+    app, tools = (
+        {
+            requirement
+            for requirement in parse_lock((PROJECT_ROOT / lock).read_text(), python_version)
+            if requirement.specifier.startswith("azure-")
+        }
+        for lock in ("function_app/requirements.txt", "requirements-dev.txt")
+    )
+    assert app <= tools, "one of the locks is older: run `make lock`"
+
+
 def test_the_lock_names_no_registry() -> None:
     assert "://" not in (PROJECT_ROOT / "function_app" / "requirements.txt").read_text()
 
