@@ -37,6 +37,11 @@ def guarded(names: Names, location: str, openai_location: str) -> dict[str, str]
     }
 
 
+def recorded_names(inputs: Mapping[str, Any]) -> list[str]:
+    """What a guard in a state guards, each as `REPLACE_VARIABLE` takes it."""
+    return [str(inputs[key]) for key in _LOST if key in inputs]
+
+
 def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> str:
     """Why the change is refused; empty if it is allowed. `allowed` is the value of `REPLACE_VARIABLE`.
 

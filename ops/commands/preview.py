@@ -19,10 +19,13 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE, recorded_names
+from ops import state
 from ops.engine import PROJECT, Pulumi, PulumiError
 from ops.git import head_commit
 from ops.github import summary
@@ -92,14 +95,14 @@ def preview(head: Pulumi, base: Pulumi | None, stack: str, commit: str) -> Repor
             _bring_up(base, head, stack)
         with nullcontext() if base is None else _restored(head.folder / f"Pulumi.{stack}.yaml"):
             note(f"{stack}: previewing")
-            done = head.run("preview", "--stack", stack, "--json", may_fail=True)
-        # The report of a failed preview has no diagram, so it needs no state.
-        state = None if done.code else head.export(stack)
+            exported = head.export(stack)
+            deployed = next((update.config for update in head.history(stack) if update.succeeded), None)
+            done = _allowing(head, exported).run("preview", "--stack", stack, "--json", may_fail=True)
     except PulumiError as error:
         return plan.failed(report, str(error))
     document = _document(done.stdout)
     if document is not None:
-        filled = plan.report(report, document, state, lambda path: _size(head.folder / path))
+        filled = plan.report(report, document, exported, lambda path: _size(head.folder / path), deployed)
         if not done.code or filled.failures:
             return filled
     message = done.stderr.strip() or ("" if document else done.stdout.strip())
@@ -116,6 +119,15 @@ def _bring_up(base: Pulumi, head: Pulumi, stack: str) -> None:
         if exists:
             note(f"{stack}: deploying the base to local Azure")
             base.run("up", "--stack", stack, "--yes", "--skip-preview")
+
+
+def _allowing(pulumi: Pulumi, exported: dict[str, Any]) -> Pulumi:
+    """Pulumi for a preview, which may show every replacement since it replaces nothing."""
+    entries = state.entries(exported)
+    guards = (entry for entry in entries if state.type_and_name(entry["urn"])[0] == state.REPLACEMENT_GUARD)
+    names = (name for guard in guards for name in recorded_names(guard.get("inputs") or {}))
+    allowed = ",".join(dict.fromkeys(names))
+    return replace(pulumi, environment={**pulumi.environment, REPLACE_VARIABLE: allowed})
 
 
 def _size(file: Path) -> int | None:

@@ -27,6 +27,7 @@ Preview = Callable[..., tuple[int, Report]]
 @pytest.fixture
 def run_preview(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Preview:
     monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
+    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
     for name in ("GITHUB_EVENT_PATH", "GITHUB_EVENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
@@ -46,8 +47,8 @@ def test_a_preview_is_written_to_its_file_the_log_and_the_summary(
     assert code == 0
     assert (report.commit, report.basis, report.failures) == (HEAD, "deployed", ())
     assert [(resource.op, resource.name) for resource in report.resources] == [("same", "chat-state")]
-    assert capsys.readouterr().out == "dev: nothing changes\n"
-    assert "| `dev` | 0 | 0 | 0 | 0 | 1 | nothing changes |" in (tmp_path / "summary.md").read_text()
+    assert capsys.readouterr().out == "dev: nothing changes\n\ndev: nothing changes.\n"
+    assert "**`dev`: nothing changes.**" in (tmp_path / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,7 @@ def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
     monkeypatch.setattr(Pulumi, "run", run)
     monkeypatch.setattr(Pulumi, "make_stack", make_stack)
     monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
+    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
     files = [
         tmp_path / name for name in ("head/Pulumi.dev.yaml", "head/Pulumi.new.yaml", "base/Pulumi.dev.yaml")
     ]
