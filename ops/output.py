@@ -1,6 +1,9 @@
 """Output of the commands: results to standard output, progress and errors to standard error."""
 
+import os
 import sys
+
+LOST = "DATA WILL BE LOST"
 
 
 class OpsError(Exception):
@@ -20,6 +23,11 @@ def note(text: str) -> None:
     """Print progress or an error to standard error, so that standard output can be piped."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def is_coloured() -> bool:
+    """Whether standard output is a terminal, and nobody has turned colours off (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def is_confirmed(question: str, stack: str, refusal: str) -> bool:

@@ -6,6 +6,7 @@ replaced together with the resource group, and the group depends on the guard.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from infra.names import Names, short_hash
 
 REPLACE_VARIABLE = "ASSISTANT_REPLACE"
 """Environment variable: resources that this run may replace, as `NAME@REGION`, separated by commas."""
+
+_PROTECTED = "The stack is protected."
 
 _LOST = {
     "resource_group": "everything in it: all conversations, the logs, the app's host name and function keys, "
@@ -42,6 +45,19 @@ def recorded_names(inputs: Mapping[str, Any]) -> list[str]:
     return [str(inputs[key]) for key in _LOST if key in inputs]
 
 
+def allowing(messages: str) -> tuple[str, list[str]]:
+    """From messages with a `refusal`: the value that allows the replacement, and what is lost with it.
+
+    Both are empty if there is no refusal, or if the stack is protected, which no value changes.
+    """
+    value = re.search(rf"{REPLACE_VARIABLE}=([\w.,@-]+) pulumi up", messages)
+    if value is None or _PROTECTED in messages:
+        return "", []
+    return value[1], [
+        f"{key.replace('_', ' ')} ({lost})" for key, lost in _LOST.items() if f"with it: {lost}" in messages
+    ]
+
+
 def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> str:
     """Why the change is refused; empty if it is allowed. `allowed` is the value of `REPLACE_VARIABLE`.
 
@@ -63,7 +79,7 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
     )
     if olds["protected"]:
         lines += [
-            "The stack is protected. To allow it, first run with the values of the last `pulumi up`:",
+            f"{_PROTECTED} To allow it, first run with the values of the last `pulumi up`:",
             f"  pulumi config set deletionProtection false --stack {stack}",
             f"  pulumi up --stack {stack}",
         ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ops import words
+from ops.output import LOST
 from ops.preview.report import Change, Op, Package, Report, Resource, Value
 from ops.preview.warnings import consequences
 from ops.state import DEPLOYED_CODE, GROUP
@@ -15,7 +16,6 @@ from ops.state import DEPLOYED_CODE, GROUP
 CHANGING: tuple[Op, ...] = ("create", "import", "update", "replace", "delete")
 DANGEROUS = frozenset[Op]({"replace", "delete"})
 _WITHOUT_TEXT = {"absent": "not set", "unknown": "known after `up`", "hidden": "kept secret"}
-LOST = "DATA WILL BE LOST"
 _SENTENCES, _EFFECTS, _NAMES, _VALUES = 8, 4, 4, 2
 """A longer paragraph is not read: the list of changes has the rest."""
 

@@ -139,7 +139,6 @@ def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
 @pytest.mark.parametrize(
     "words",
     [
-        ["preview", "--stack", "dev"],
         ["comment", "--pr", "7"],
         ["comment", "--reports", "x"],
         ["comment", "--reports", "x", "--pr", "7", "--event", "x"],

@@ -134,14 +134,20 @@ def test_a_stack_whose_time_is_over_is_taken_down_and_one_on_its_last_night_is_a
 
 
 def test_a_push_while_the_sweep_runs_keeps_the_stack(aged: World) -> None:
-    tear_down = aged.ops
-    newer = [{"kind": "update", "result": "succeeded", "endTime": datetime.now(UTC).isoformat()}]
-    histories = iter([aged.cli.histories["pr-10"], newer])
-    aged.cli.histories = type("Pushed", (dict,), {"get": lambda _, *__: next(histories, newer)})()
+    newer = {"kind": "update", "result": "succeeded", "endTime": datetime.now(UTC).isoformat()}
+    reads: list[int] = []
+
+    def pull_request(number: int) -> object:
+        reads.append(number)
+        if len(reads) > 1:  # the push is between the list and the removal
+            aged.cli.histories["pr-10"].insert(0, newer)
+        return aged.github.pulls[number]
+
+    aged.patch.setattr(aged.github, "pull_request", pull_request)
     for number in (11, 12, 13):
         del aged.cli.states[f"pr-{number}"]
 
-    code, output, _ = tear_down("sweep", "--json")
+    code, output, _ = aged.ops("sweep", "--json")
 
     (item,) = json.loads(output)["items"]
     assert (code, item["result"], item["resultWhy"]) == (0, "left", "pull request #10 is open; 2 days left")
