@@ -87,18 +87,19 @@ def with_causes(
                 other for other in above if other not in minor and _explains(resources[other], resources[key])
             )
             cause = next(causing, "")
-            causes[key] = cause and (cause_of(cause) or cause)
+            root = cause and (cause_of(cause) or cause)
+            causes[key] = root if root != key else ""
         return causes[key]
 
     for key in resources:
         cause_of(key)
     roots = [resource for key, resource in resources.items() if not causes[key] and key not in minor]
-    for key in minor:
-        resource = resources[key]
-        similar = (
-            root.key for root in roots if root.op == resource.op or _settings(root) & _settings(resource)
-        )
-        causes[key] = causes[key] or next(similar, roots[0].key if roots else "")
+    for resource in (resources[key] for key in minor if not causes[key]):
+
+        def distance(root: Resource, resource: Resource = resource) -> tuple[bool, bool]:
+            return not _settings(root) & _settings(resource), root.op != resource.op
+
+        causes[resource.key] = min(roots, key=distance).key if roots else ""
     return {key: replace(resource, cause=causes[key]) for key, resource in resources.items()}
 
 

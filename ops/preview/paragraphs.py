@@ -90,10 +90,12 @@ def package_text(package: Package, style: Style) -> str:
 
 
 def followers(report: Report) -> dict[str, list[Resource]]:
-    """The resources that change with another one, by the key of that one."""
+    """The resources that change with another one, by the key of that one, which changes for itself."""
+    causes = {resource.key: resource.cause for resource in report.changed}
     by_cause: dict[str, list[Resource]] = {}
     for resource in report.changed:
-        if resource.cause:
+        # Of a fork, the chain may be endless: what has no root is one.
+        if resource.cause in causes and causes[resource.cause] not in causes:
             by_cause.setdefault(resource.cause, []).append(resource)
     return by_cause
 
@@ -105,13 +107,18 @@ def roots(report: Report) -> list[Resource]:
     """
     if report.failures:
         return []
-    keys = {resource.key for resource in report.changed}
+    by_cause = followers(report)
+    following = {resource.key for listed in by_cause.values() for resource in listed}
     own = [
         resource
         for resource in report.changed
-        if resource.cause not in keys and not (report.package and resource.type == DEPLOYED_CODE)
+        if resource.key not in following and (resource.key in by_cause or not _is_code(report, resource))
     ]
     return sorted(own, key=lambda resource: (not loses_data(resource), resource.op not in DANGEROUS))
+
+
+def _is_code(report: Report, resource: Resource) -> bool:
+    return report.package is not None and resource.type == DEPLOYED_CODE and resource.op == "update"
 
 
 def _title(report: Report) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from ops.preview.mermaid import flowchart
 from ops.preview.paragraphs import roots
 from ops.preview.render import comment, text
 from ops.preview.report import Change, Failure, Op, Package, Report, Resource, Value
-from ops.state import GROUP, MODEL_ACCOUNT, SITE, STORAGE_ACCOUNT, TABLE
+from ops.state import DEPLOYED_CODE, GROUP, MODEL_ACCOUNT, SITE, STORAGE_ACCOUNT, TABLE
 from tests.gfm import parsed
 
 ROOM = PART_LIMITS["preview"]
@@ -89,6 +89,19 @@ def test_a_diagram_counts_changed_resources_above_its_limit() -> None:
     diagram = flowchart(report(*(resource("create", name=f"c{number}") for number in range(61))))
     assert diagram.count("<br/>") == 60
     assert 'rest["1 more, some of which change"]:::unchanged' in diagram
+
+
+def test_a_report_of_a_fork_cannot_hide_a_change_behind_another_one() -> None:
+    first, second, lone = (resource("delete", TABLE, name) for name in ("a", "b", "c"))
+    in_a_circle = (
+        replace(first, cause=second.key),
+        replace(second, cause=first.key),
+        replace(lone, cause="x"),
+    )
+    code = resource("delete", DEPLOYED_CODE, "code")
+    markdown = rendered(report(*in_a_circle, code, package=PACKAGE))
+    for name in ("table `a`", "table `b`", "table `c`", "deployed code `code`"):
+        assert f"- **delete** {name}" in markdown
 
 
 # --- limits ----------------------------------------------------------------------------------------------
