@@ -21,7 +21,9 @@ def causes(*resources: Resource, above: dict[str, list[str]], minor: tuple[str, 
     by_key = {resource.key: resource for resource in resources}
     dependencies = {f"t::{name}": {f"t::{other}" for other in others} for name, others in above.items()}
     caused = with_causes(by_key, dependencies, {f"t::{name}" for name in minor})
-    return {one.name: one.cause.removeprefix("t::") for one in caused.values() if one.cause}
+    return {
+        resource.name: resource.cause.removeprefix("t::") for resource in caused.values() if resource.cause
+    }
 
 
 @pytest.mark.parametrize("op", ["create", "replace", "delete"])

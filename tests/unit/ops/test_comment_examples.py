@@ -87,7 +87,7 @@ def report(
 ) -> Report:
     """The report of a preview with these steps. `settings`: old and new text of each changed setting."""
     changed = settings or {}
-    ops = [one["op"] for one in steps]
+    ops = [listed["op"] for listed in steps]
     document = {
         "config": {f"assistant:{key}": new for key, (_, new) in changed.items()},
         "steps": list(steps),

@@ -10,14 +10,15 @@ SCALE = "functionAppConfig.scaleAndConcurrency."
 ORIGINS = "siteConfig.cors.allowedOrigins"
 
 
+def value(text: str) -> Value:
+    return Value("text", text) if text else Value("absent")
+
+
 def warnings(type_: str, *changes: tuple[str, str, str], op: Op = "update") -> list[str]:
     """The texts for changes of JSON values; an empty text is an absent value."""
-    listed = [
-        Change(path, *(Value("text", text) if text else Value("absent") for text in (old, new)))
-        for path, old, new in changes
-    ]
+    listed = [Change(path, value(old), value(new)) for path, old, new in changes]
     resource = Resource(op, type_, "one", changes=tuple(listed))
-    return [text.format(value) for _, text, value in consequences(resource)]
+    return [text.format(new) for _, text, new in consequences(resource)]
 
 
 @pytest.mark.parametrize(
