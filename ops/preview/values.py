@@ -64,9 +64,19 @@ def _value(path: Path, value: object) -> Value:
     text = json.dumps(value, ensure_ascii=False)
     if BLINDED in text or _SPECIAL in text or _SECRET_TEXT.search(text):
         return Value("hidden")
-    if isinstance(value, str) and value and any(_SECRET_NAME.search(str(part)) for part in path):
+    if _has_secret_name(path, value):
         return Value("hidden")
     return Value("text", text)
+
+
+def _has_secret_name(path: Path, value: object) -> bool:
+    """Whether the value, or a text in it, is that of a secret."""
+    if isinstance(value, dict):
+        members = cast("_Members", value)
+        return any(_has_secret_name((*path, str(name)), member) for name, member in members.items())
+    if isinstance(value, list):
+        return any(_has_secret_name(path, member) for member in cast("list[Any]", value))
+    return isinstance(value, str) and bool(value) and any(_SECRET_NAME.search(str(part)) for part in path)
 
 
 def leaves(path: Path, old: object, new: object) -> Iterator[tuple[Path, object, object]]:

@@ -91,5 +91,16 @@ def test_settings_are_compared_by_their_values_without_secrets() -> None:
         Change("was", Value("hidden"), Value("text", '"text"')),
     )
     assert changed_settings({}, current, "p") == ()  # nothing is known of the last `up`
-    secret = changed_settings({"p:apiKey": "a"}, {"p:apiKey": "b"}, "p")
-    assert secret == (Change("apiKey", Value("hidden"), Value("hidden")),)
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("apiKey", "abc", "abd"),
+        ("tags", '{"apiKey": "abc"}', '{"apiKey": "abc", "a": "x", "password": "y"}'),
+        ("origins", '["https://user:abc@a.example"]', '[{"password": "abc"}]'),
+    ],
+)
+def test_no_secret_of_a_setting_is_shown(key: str, old: str, new: str) -> None:
+    changed = changed_settings({f"p:{key}": old}, {f"p:{key}": new}, "p")
+    assert changed == (Change(key, Value("hidden"), Value("hidden")),)
