@@ -14,6 +14,7 @@ from local_azure.home import ENVIRONMENT_VARIABLE
 from ops.__main__ import main
 from ops.commands import local as module
 from ops.commands.local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
+from ops.output import is_coloured
 from tests.unit.ops.world import returns
 
 OUTPUTS = {
@@ -143,6 +144,17 @@ def test_data_is_lost_only_after_the_user_has_typed_the_stacks_name(
     output = capsys.readouterr().out
     assert "\nlocal: DATA WILL BE LOST: resource group (everything in it: all conversations, " in output
     assert ("Nothing was changed.\n" in output) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+def test_colours_are_for_terminals_and_can_be_turned_off(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool, no_color: str, coloured: bool
+) -> None:
+    monkeypatch.setattr("ops.output.sys.stdout", SimpleNamespace(isatty=returns(terminal)))
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert is_coloured() is coloured
 
 
 def test_without_a_terminal_no_data_is_lost_and_the_variable_that_allows_it_is_named(
