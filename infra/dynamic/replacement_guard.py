@@ -50,7 +50,7 @@ def allowing(messages: str) -> tuple[str, list[str]]:
 
     Both are empty if there is no refusal, or if the stack is protected, which no value changes.
     """
-    value = re.search(rf"{REPLACE_VARIABLE}=([\w.,@-]+) pulumi up", messages)
+    value = re.search(rf"{REPLACE_VARIABLE}=([\w.,@-]+) ", messages)
     if value is None or _PROTECTED in messages:
         return "", []
     return value[1], [
