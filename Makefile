@@ -35,8 +35,8 @@ pulumi: setup ## Make the Pulumi CLI available and print its path; where needed,
 local: setup ## Bring the whole stack up on local Azure and create an assistant
 	@$(RUN) -m ops local
 
-preview: setup ## Show what `make local` would change
-	@$(RUN) -m local_azure pulumi preview --stack local --diff
+preview: setup ## Show what `make local` would change, and what would be lost
+	@$(RUN) -m local_azure exec -- $(RUN) -m ops preview --stack local
 
 down: setup ## Take the local stack down and stop local Azure; its data goes with it
 	@$(RUN) -m ops local --down

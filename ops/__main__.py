@@ -12,7 +12,7 @@ from ops.output import OpsError, TerminatedError, note
 
 COMMANDS = {
     "local": "bring the stack up on local Azure and create an assistant, or destroy it",
-    "preview": "write what `pulumi up` would change to files for `comment`",
+    "preview": "show what `pulumi up` would change, and what would be lost",
     "comment": "write the previews to one comment of a pull request",
     "test-stack": "deploy and test the stack of a pull request, or destroy it",
     "sweep": "remove the leftovers of closed pull requests",

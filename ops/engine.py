@@ -32,6 +32,8 @@ SECRETS_PROVIDER_VARIABLE = "PULUMI_SECRETS_PROVIDER"
 NO_SUCH_STACK, CHANGES_FOUND = 6, 7
 """Exit codes of the CLI (pulumi/pulumi sdk/go/common/util/cmdutil/exit.go)."""
 
+_HISTORY = 20
+"""The newest entries of a history that are read; each is a file beside the state."""
 
 _ALWAYS = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -74,6 +76,15 @@ class StackSummary:
     name: str
     resources: int | None
     updated: datetime | None
+
+
+@dataclass(frozen=True)
+class Update:
+    """An `up` in the history of a stack. `config`: full key to its text, None for a secret."""
+
+    ended: datetime
+    succeeded: bool
+    config: Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -229,9 +240,28 @@ class Pulumi:
         """The outputs of the stack; empty if the stack was never deployed."""
         return json.loads(self.run("stack", "output", "--stack", stack, "--json").stdout)
 
+    def history(self, stack: str) -> list[Update]:
+        """The last `up`s of the stack, the newest first; empty if there was none."""
+        listed: list[dict[str, Any]] = json.loads(
+            self.run("stack", "history", "--stack", stack, "--json", "--page-size", str(_HISTORY)).stdout
+        )
+        return [
+            Update(
+                datetime.fromisoformat(entry["endTime"]),
+                entry["result"] == "succeeded",
+                _config(entry.get("config") or {}),
+            )
+            for entry in listed
+            if entry["kind"] == "update" and entry.get("endTime")
+        ]
+
     def export(self, stack: str) -> dict[str, Any]:
         """The state, secrets encrypted: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
+
+
+def _config(settings: dict[str, dict[str, Any]]) -> dict[str, str | None]:
+    return {key: setting.get("value") for key, setting in settings.items()}
 
 
 def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:

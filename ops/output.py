@@ -1,7 +1,10 @@
 """Output of the commands: results to standard output, progress and errors to standard error."""
 
+import os
 import sys
 from collections.abc import Callable
+
+LOST = "DATA WILL BE LOST"
 
 
 class OpsError(Exception):
@@ -33,6 +36,11 @@ def check_all(*checks: Callable[[], object]) -> None:
             problems.append(str(error))
     if problems:
         raise OpsError("\n  ".join(["these are missing:", *problems] if problems[1:] else problems))
+
+
+def is_coloured() -> bool:
+    """Whether standard output is a terminal, and nobody has turned colours off (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def is_confirmed(question: str, stack: str, refusal: str) -> bool:

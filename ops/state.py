@@ -11,12 +11,15 @@ STACK = "pulumi:pulumi:Stack"
 GROUP = "azure-native:resources:ResourceGroup"
 SITE = "azure-native:web:WebApp"
 MODEL_ACCOUNT = "azure-native:cognitiveservices:Account"
+MODEL_DEPLOYMENT = "azure-native:cognitiveservices:Deployment"
+LOG_WORKSPACE = "azure-native:operationalinsights:Workspace"
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
 TABLE = "azure-native:storage:Table"
 ROLE_ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 DEPLOYED_CODE = "pulumi-python:dynamic/infra:DeployedCode"
 PURGED_ACCOUNT = "pulumi-python:dynamic/infra:PurgedAccount"
 GUARD = "pulumi-python:dynamic/infra:DeletionGuard"
+REPLACEMENT_GUARD = "pulumi-python:dynamic/infra:ReplacementGuard"
 
 
 @dataclass(frozen=True)

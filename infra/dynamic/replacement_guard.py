@@ -6,6 +6,7 @@ replaced together with the resource group, and the group depends on the guard.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from tools.pulumi.typed import as_typed
 
 REPLACE_VARIABLE = "ASSISTANT_REPLACE"
 """Environment variable: resources that this run may replace, as `NAME@REGION`, separated by commas."""
+
+_PROTECTED = "The stack is protected."
 
 _LOST = {
     "resource_group": "everything in it: all conversations, the logs, the app's host name and function keys, "
@@ -36,6 +39,24 @@ def guarded(names: Names, location: str, openai_location: str) -> dict[str, str]
         "storage_account": f"{names.storage_account}@{location}",
         "model_account": f"{names.openai_account}@{openai_location}",
     }
+
+
+def recorded_names(inputs: Mapping[str, Any]) -> list[str]:
+    """What a guard in a state guards, each as `REPLACE_VARIABLE` takes it."""
+    return [str(inputs[key]) for key in _LOST if key in inputs]
+
+
+def allowing(messages: str) -> tuple[str, list[str]]:
+    """From messages with a `refusal`: the value that allows the replacement, and what is lost with it.
+
+    Both are empty if there is no refusal, or if the stack is protected, which no value changes.
+    """
+    value = re.search(rf"{REPLACE_VARIABLE}=([\w.,@-]+) ", messages)
+    if value is None or _PROTECTED in messages:
+        return "", []
+    return value[1], [
+        f"{key.replace('_', ' ')} ({lost})" for key, lost in _LOST.items() if f"with it: {lost}" in messages
+    ]
 
 
 def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> str:
@@ -59,7 +80,7 @@ def refusal(olds: Mapping[str, Any], news: Mapping[str, Any], allowed: str) -> s
     )
     if olds["protected"]:
         lines += [
-            "The stack is protected. To allow it, first run with the values of the last deployment:",
+            f"{_PROTECTED} To allow it, first run with the values of the last deployment:",
             f"  {as_typed(f'pulumi config set deletionProtection false --stack {stack}')}",
             f"  {as_typed(f'pulumi up --stack {stack}')}",
         ]

@@ -220,6 +220,14 @@ class Settings:
         "Suffix that gives every resource another name (as when a name is soft-deleted)",
         change=REPLACES_ALL,
     )
+    test_stack_hours: int = setting(
+        "testStackHours",
+        72,
+        rules.integer(0, 8760, "hours"),
+        "Time from its last `up` until the nightly sweep takes down the stack of a pull request; 0 means not "
+        "before the pull request is closed. Other stacks ignore it",
+        change="none",
+    )
 
 
 SETTINGS = settings_of(Settings)

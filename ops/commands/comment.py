@@ -17,7 +17,7 @@ from ops.github.events import PullRequestEvent, WorkflowRunEvent, event
 from ops.github.github import GitHub, PullRequest
 from ops.github.summary import run_url
 from ops.output import OpsError, note, say
-from ops.preview.comment import PART_LIMITS, update_part
+from ops.preview.comment import PART_LIMITS, update_parts
 from ops.preview.render import comment
 from ops.preview.report import Report, read_all
 
@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         # preview.yml compares these on local Azure only. Their own code wrote the report, and could omit the
         # warning about this.
         reports = tuple(replace(report, basis="base") for report in reports)
-    update_part(github, pull_request.number, PART, comment(reports, room=PART_LIMITS[PART], run_url=url))
+    markdown = comment(reports, room=PART_LIMITS[PART], run_url=url)
+    update_parts(github, pull_request.number, {PART: markdown})
     note(f"The preview was written to the comment of pull request {pull_request.number}.")
     return 0
 

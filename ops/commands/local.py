@@ -1,7 +1,8 @@
 """Bring the stack up on local Azure, create an assistant and print its rows: `make local`.
 
-Every step is a command that can also be typed; each is printed before it runs. With `--down`, destroy the
-stack: `make down`. Both use the Pulumi CLI, or the minimal runner if there is none.
+Every step is a command that can also be typed; each is printed before it runs. Where a change would lose
+data, it asks first; without a terminal it changes nothing, and names the variable that allows the loss. With
+`--down`, destroy the stack: `make down`. Both use the Pulumi CLI, or the minimal runner if there is none.
 
 exit codes: that of the step that failed
 """
@@ -12,6 +13,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -26,7 +28,7 @@ import yaml
 from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home
 from local_azure.runner.record import runner_resources
-from ops.output import note, say
+from ops.output import LOST, is_coloured, is_confirmed, note, say
 from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,16 +47,27 @@ class StepError(Exception):
 
 
 def title(text: str) -> None:
-    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    bold = ("\033[1m", "\033[0m") if is_coloured() else ("", "")
     say(f"\n{bold[0]}{text}{bold[1]}")
 
 
-def run_local_azure(*arguments: str, quiet: bool = False) -> str:
+def run_local_azure(
+    *arguments: str,
+    quiet: bool = False,
+    unprinted: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run `python -m local_azure ARGUMENTS`; its output if `quiet`, else empty. Raises StepError."""
     command = [*LOCAL_AZURE, *arguments]
     if not quiet:
         say(f"$ {shlex.join(command)}")
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE if quiet else None, text=True)
+    process = subprocess.Popen(
+        [*command, *unprinted],
+        cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE if quiet else None,
+        text=True,
+    )
     try:
         output, _ = process.communicate()
     except KeyboardInterrupt:
@@ -164,13 +177,47 @@ def run(arguments: argparse.Namespace) -> int:
         return error.code
 
 
+def run_up(chosen: Way) -> bool:
+    """Whether the stack is up; False if the user keeps data that would be lost. Raises StepError, OpsError.
+
+    The program refuses the loss before anything is changed (infra.dynamic.replacement_guard), so nothing is
+    computed to know it, and the minimal runner refuses every replacement.
+    """
+    if chosen is RUNNER:
+        run_local_azure(*chosen.up)
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events"
+        try:
+            # The CLI has this option only with this variable; its output remains that of a terminal.
+            more = ("--event-log", str(events))
+            run_local_azure(*chosen.up, unprinted=more, environment={"PULUMI_DEBUG_COMMANDS": "true"})
+        except StepError:
+            from infra.dynamic import replacement_guard as guard  # noqa: PLC0415 # takes a second
+
+            allowed, lost = guard.allowing(events.read_text(encoding="utf-8") if events.exists() else "")
+            if not allowed:
+                raise
+        else:
+            return True
+    red = ("\033[1;31m", "\033[0m") if is_coloured() else ("", "")
+    say(f"\n{red[0]}{STACK}: {LOST}: {', '.join(lost)}.{red[1]}")
+    refusal = f"without a terminal, this allows the loss: {guard.REPLACE_VARIABLE}={allowed} make local"
+    if not is_confirmed(f"To lose it, type the stack's name, {STACK}: ", STACK, refusal):
+        return False
+    run_local_azure(*chosen.up, environment={guard.REPLACE_VARIABLE: allowed})
+    return True
+
+
 def bring_up(chosen: Way) -> int:
     """Raises StepError."""
     start = time.monotonic()
     title("1. The stack, on local Azure")
     if chosen is RUNNER:
         say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
-    run_local_azure(*chosen.up)
+    if not run_up(chosen):
+        say("Nothing was changed.")
+        return 1
     outputs: dict[str, Any] = json.loads(run_local_azure(*chosen.outputs, quiet=True))
 
     title("2. An assistant, over HTTP")

@@ -1,6 +1,7 @@
-"""Compute what `pulumi up` would change in each stack, and write it to report-STACK.json for `comment`.
+"""Show what `pulumi up` would change in each stack; --out writes it to report-STACK.json for `comment`.
 
-Prints a short text, and writes the full preview to the job's summary ($GITHUB_STEP_SUMMARY).
+Prints the changes and the words of the comment, and writes the full preview to the job's summary
+($GITHUB_STEP_SUMMARY).
 
 With --against, the program is not compared with the deployed stacks. Instead, the program of BASE_FOLDER, a
 checkout of the base, is first deployed to local Azure with the committed settings of each stack. This
@@ -19,17 +20,20 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.engine import NO_SUCH_STACK, PROJECT, Pulumi, environments
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE, recorded_names
+from ops import state
+from ops.engine import NO_SUCH_STACK, PROJECT, Pulumi, PulumiError, environments
 from ops.git import head_commit
 from ops.github import summary
 from ops.github.events import event
-from ops.output import OpsError, note, say
+from ops.output import OpsError, is_coloured, note, say
 from ops.preview import plan
-from ops.preview.render import comment, text
+from ops.preview.render import COLOURED, PLAIN, comment, text
 from ops.preview.report import Report, write
 from tools.pulumi import typed
 
@@ -47,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a stack to preview; may be repeated; default: every committed environment (Pulumi.NAME.yaml)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the reports")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the reports; default: none are written"
+    )
     parser.add_argument(
         "--against", type=Path, metavar="BASE_FOLDER", help="compare with this checkout, on local Azure"
     )
@@ -61,18 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     stacks: list[str] = arguments.stack or environments(PROJECT)
-    environment = {
-        **os.environ,
-        typed.VARIABLE: "",
-    }  # the report is about stacks in Azure, wherever it is made
+    environment = dict(os.environ)
+    if arguments.out is not None:
+        environment[typed.VARIABLE] = ""  # a report in a pull request is about stacks in Azure
     base = None if arguments.against is None else _base(arguments.against, environment)
     commit = arguments.commit or _commit(os.environ)
     reports: list[Report] = []
     for stack in stacks:
         report = preview(Pulumi(environment=environment), base, stack, commit)
         reports.append(report)
-        note(f"{stack}: {write(report, arguments.out)}")
-    say(text(reports))
+        if arguments.out is not None:
+            note(f"{stack}: {write(report, arguments.out)}")
+    say(text(reports, COLOURED if is_coloured() else PLAIN))
     summary.write(comment(reports, room=_SUMMARY_BYTES))
     if base is not None:
         note("The stacks remain on local Azure. To remove them: python -m local_azure reset --yes")
@@ -88,21 +94,30 @@ def preview(head: Pulumi, base: Pulumi | None, stack: str, commit: str) -> Repor
             _bring_up(base, head, stack)
         with nullcontext() if base is None else _restored(head.folder / f"Pulumi.{stack}.yaml"):
             note(f"{stack}: previewing")
-            done = head.run("preview", "--stack", stack, "--json", may_fail=True)
-            if done.code == NO_SUCH_STACK:
-                raise OpsError(f"there is no stack {stack!r}; {head.existing_stacks()}")
-        # The report of a failed preview has no diagram, so it needs no state.
-        state = None if done.code else head.export(stack)
-    except OpsError as error:
+            exported = _exported(head, stack)
+            deployed = next((update.config for update in head.history(stack) if update.succeeded), None)
+            done = _allowing(head, exported).run("preview", "--stack", stack, "--json", may_fail=True)
+    except PulumiError as error:
         return plan.failed(report, str(error))
     document = _document(done.stdout)
     if document is not None:
-        filled = plan.report(report, document, state, lambda path: _size(head.folder / path))
+        filled = plan.report(report, document, exported, lambda path: _size(head.folder / path), deployed)
         if not done.code or filled.failures:
             return filled
     message = done.stderr.strip() or ("" if document else done.stdout.strip())
     no_message = f"`pulumi preview` ended with exit code {done.code} and printed no error."
     return plan.failed(report, message or no_message)
+
+
+def _exported(pulumi: Pulumi, stack: str) -> dict[str, Any]:
+    """The state. On local Azure a stack that does not exist is created without resources."""
+    try:
+        return pulumi.export(stack)
+    except PulumiError as error:
+        if error.code != NO_SUCH_STACK or not _is_local(pulumi.environment):
+            raise
+    pulumi.make_stack(stack)
+    return {}
 
 
 def _bring_up(base: Pulumi, head: Pulumi, stack: str) -> None:
@@ -114,6 +129,15 @@ def _bring_up(base: Pulumi, head: Pulumi, stack: str) -> None:
         if exists:
             note(f"{stack}: deploying the base to local Azure")
             base.run("up", "--stack", stack, "--yes", "--skip-preview")
+
+
+def _allowing(pulumi: Pulumi, exported: dict[str, Any]) -> Pulumi:
+    """Pulumi for a preview, which may show every replacement since it replaces nothing."""
+    entries = state.entries(exported)
+    guards = (entry for entry in entries if state.type_and_name(entry["urn"])[0] == state.REPLACEMENT_GUARD)
+    names = (name for guard in guards for name in recorded_names(guard.get("inputs") or {}))
+    allowed = ",".join(dict.fromkeys(names))
+    return replace(pulumi, environment={**pulumi.environment, REPLACE_VARIABLE: allowed})
 
 
 def _size(file: Path) -> int | None:
@@ -139,13 +163,15 @@ def _restored(file: Path) -> Generator[None]:
             file.write_bytes(content)
 
 
+def _is_local(environment: Mapping[str, str]) -> bool:
+    host, backend = (environment.get(name, "") for name in ("ARM_METADATA_HOSTNAME", "PULUMI_BACKEND_URL"))
+    return backend.startswith("file://") and _LOCAL_AZURE.fullmatch(host) is not None
+
+
 def _base(folder: Path, environment: Mapping[str, str]) -> Pulumi:
     """Pulumi in the base's checkout. Raises OpsError if `up` would not use local Azure."""
     command = "python -m local_azure exec -- python -m ops preview --against …"
-    local = environment.get("PULUMI_BACKEND_URL", "").startswith("file://") and _LOCAL_AZURE.fullmatch(
-        environment.get("ARM_METADATA_HOSTNAME", "")
-    )
-    if not local:
+    if not _is_local(environment):
         raise OpsError(f"--against deploys stacks, so it runs on local Azure only: {command}")
     if not (folder / "Pulumi.yaml").is_file():
         raise OpsError(f"{folder} has no Pulumi.yaml: --against must be a checkout of the base")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from delivery.package import url_path
 from infra.stacks import ephemeral_stack, pull_request_of
@@ -23,14 +24,15 @@ from ops.github.markdown import fence, size
 from ops.github.summary import run_url
 from ops.locks.recovery import make, recover
 from ops.output import OpsError, note, say
-from ops.preview.comment import update_part
-from ops.preview.plan import clean
+from ops.preview.comment import update_parts
+from ops.preview.values import clean
 from ops.release.smoke import Target, target_of
+from ops.teardown.sweeping import KEEP_LABEL, test_stack_hours
 from ops.teardown.teardown import TearDown
 from tools.pulumi.typed import as_typed
 
 LABEL = "test-stack"
-PART = "test-stack"
+PART, END_PART = "test-stack", "test-stack-end"
 
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 _EXISTS = "cannot create already existing resource"
@@ -77,17 +79,17 @@ def _up(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None:
     if dry_run:
         say(f"Stack {stack} would be {'updated' if exists else 'created'} and tested.")
         return
-    update_part(github, number, PART, working(stack))
+    _write(github, number, working(stack))
     try:
         target = _bring_up(pulumi, stack, exists=exists)
     except StepError as error:
-        update_part(github, number, PART, failed(stack, error))
+        _write(github, number, failed(stack, error))
         note(
             f"The stack {stack} is kept for analysis. To destroy it: "
             f"{as_typed(f'python -m ops test-stack down --pr {number}')}"
         )
         raise
-    update_part(github, number, PART, ready(stack, target))
+    _write(github, number, ready(stack, target, test_stack_hours(pulumi.folder, pulumi.project)))
     say(f"Stack {stack} is ready: {target.url}{url_path('assistants')}")
 
 
@@ -101,9 +103,9 @@ def _down(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None
     try:
         TearDown.prepare(pulumi)(stack)
     except OpsError as error:
-        update_part(github, number, PART, left(stack, str(error)))
+        _write(github, number, left(stack, str(error)))
         raise
-    update_part(github, number, PART, destroyed(stack))
+    _write(github, number, destroyed(stack))
     say(f"Stack {stack} is destroyed; nothing of it is left.")
 
 
@@ -213,11 +215,16 @@ def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
 # The texts of the comment
 
 
+def _write(github: GitHub, number: int, markdown: str) -> None:
+    """What is said of the end of the stack is of the last `up`, so it is removed."""
+    update_parts(github, number, {PART: markdown, END_PART: ""})
+
+
 def working(stack: str) -> str:
     return f"### Test stack\n\n`{stack}` is being deployed{_in_run()}."
 
 
-def ready(stack: str, target: Target) -> str:
+def ready(stack: str, target: Target, hours: int) -> str:
     return f"""\
 ### Test stack
 
@@ -229,7 +236,11 @@ key=$(az functionapp keys list --resource-group {target.resource_group} --name {
 curl --request PUT {target.url}{url_path("assistants/hello")} --header "x-functions-key: $key"
 ```
 
-It is destroyed when this pull request is closed, or when its label `{LABEL}` is removed."""
+It is destroyed when this pull request is closed or its label `{LABEL}` is removed{_at_its_end(hours)}."""
+
+
+def _at_its_end(hours: int) -> str:
+    return f", or {hours} hours after its last `up` unless it has the label `{KEEP_LABEL}`" if hours else ""
 
 
 def failed(stack: str, error: StepError) -> str:
@@ -252,6 +263,21 @@ def left(stack: str, why: str) -> str:
 
 def destroyed(stack: str) -> str:
     return f"### Test stack\n\n`{stack}` is destroyed; nothing of it is left."
+
+
+def ending(stack: str, ends: datetime) -> str:
+    """`ends` is in UTC, as GitHub's schedule."""
+    return (
+        f"> The time of `{stack}` is over at {ends:%Y-%m-%d %H:%M} UTC: the next nightly sweep after that "
+        f"takes it down. A push brings the stack up again, and the label `{KEEP_LABEL}` keeps it."
+    )
+
+
+def ended(stack: str) -> str:
+    return (
+        f"### Test stack\n\nThe time of `{stack}` was over: it is destroyed, and nothing of it is left. "
+        f"The next push brings it up again; the label `{KEEP_LABEL}` then keeps it."
+    )
 
 
 def _in_run() -> str:

@@ -1,7 +1,12 @@
 """Remove the leftovers of closed pull requests: stacks, resource groups and soft-deleted model accounts.
 
+The stack of an open pull request is removed, too, when `testStackHours` (a setting in Pulumi.pr.yaml) have
+passed since its last `up`; its comment says so the night before. The label `keep` holds it, and the next
+push brings it back.
+
 All leftovers are listed first. Only those of a pull request's stack (pr-N) are removed, and only if GitHub
-reports the pull request as closed immediately before. Every other leftover is kept and reported.
+reports the pull request as closed, or its time is over, immediately before. Every other leftover is kept and
+reported.
 
 exit codes: 0 nothing is left to remove; 1 a leftover could not be removed; 3 there were more than --limit
 """
@@ -13,14 +18,27 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from infra.stacks import pull_request_of
+from ops.commands.pull_request_stack import END_PART, PART, ended, ending
 from ops.engine import Pulumi
 from ops.github import summary
 from ops.github.github import GitHub
 from ops.github.markdown import code
 from ops.locks.locks import LockedError
 from ops.output import OpsError, note, say
+from ops.preview.comment import update_parts
 from ops.teardown.leftovers import deleted_accounts, state_files, tagged_groups
-from ops.teardown.sweeping import Decision, age, decide, find
+from ops.teardown.sweeping import (
+    KEEP_LABEL,
+    Decision,
+    Leftover,
+    Status,
+    age,
+    decide,
+    ends_at,
+    find,
+    is_last_night,
+    test_stack_hours,
+)
 from ops.teardown.teardown import TearDown
 
 LIMIT = 10
@@ -54,14 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
         state_files=state_files(pulumi.files, pulumi.project),
         stack_files=[path.name for path in pulumi.folder.glob("Pulumi.pr-*.yaml")],
     )
-    statuses = {stack: _status(github, stack) for stack in {leftover.stack for leftover in leftovers}}
-    decisions = [decide(leftover, statuses[leftover.stack]) for leftover in leftovers]
+    hours = test_stack_hours(pulumi.folder, pulumi.project)
+    statuses = {leftover.stack: _status(pulumi, github, leftover, hours) for leftover in leftovers}
     now = datetime.now(UTC)
+    decisions = [decide(leftover, statuses[leftover.stack], now) for leftover in leftovers]
     if not arguments.json:
         rows = [(decision.action, *_cells(decision, now), _one_line(decision.why)) for decision in decisions]
         say(_table(("ACTION", "KIND", "NAME", "WHAT", "AGE", "WHY"), rows) if rows else _NOTHING)
     if not arguments.dry_run:
-        decisions = _remove_all(decisions, arguments.limit, github, tear_down)
+        _announce(github, [decision for decision in decisions if is_last_night(decision, now)])
+        decisions = _remove_all(decisions, arguments.limit, github, tear_down, hours)
     removals = [decision for decision in decisions if decision.outcome]
     if arguments.json:
         say(json.dumps({"items": [_json(decision) for decision in decisions]}, indent=2))
@@ -84,18 +104,36 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _status(github: GitHub, stack: str) -> str:
-    """The state of the stack's pull request, or the reason why it is unknown."""
-    number = pull_request_of(stack)
+def _status(pulumi: Pulumi, github: GitHub, leftover: Leftover, hours: int) -> Status:
+    number = pull_request_of(leftover.stack)
     try:
         pull_request = github.pull_request(number) if number else None
+        if pull_request is None:
+            return Status(f"GitHub knows no pull request #{number}")
+        state = pull_request.state
+        if state != "open" or leftover.kind != "stack":
+            return Status(state)
+        updates = pulumi.history(leftover.stack) if hours and KEEP_LABEL not in pull_request.labels else []
     except OpsError as error:
-        return str(error)
-    return pull_request.state if pull_request else f"GitHub knows no pull request #{number}"
+        return Status(str(error))
+    return Status(state, *ends_at(updates[0].ended if updates else None, hours, pull_request.labels))
+
+
+def _announce(github: GitHub, decisions: Sequence[Decision]) -> None:
+    """Say in the comments of the pull requests that the next sweep takes their stacks down."""
+    for decision in decisions:
+        stack, ends = decision.leftover.stack, decision.ends
+        number = pull_request_of(stack)
+        if number is None or ends is None:
+            continue
+        try:
+            update_parts(github, number, {END_PART: ending(stack, ends)})
+        except OpsError as error:  # the others are announced nevertheless, and the sweep goes on
+            note(f"error: {error}")
 
 
 def _remove_all(
-    decisions: Sequence[Decision], limit: int, github: GitHub, tear_down: TearDown
+    decisions: Sequence[Decision], limit: int, github: GitHub, tear_down: TearDown, hours: int
 ) -> list[Decision]:
     """Remove one leftover after the other; a failure does not stop the next removal."""
     removals: list[Decision] = []
@@ -109,14 +147,15 @@ def _remove_all(
         else:
             tried += 1
             note(f"Removing the {decision.leftover.kind} {decision.leftover.name}.")
-            removals.append(_remove(decision, github, tear_down))
+            removals.append(_remove(decision, github, tear_down, hours))
     return removals
 
 
-def _remove(decision: Decision, github: GitHub, tear_down: TearDown) -> Decision:
+def _remove(decision: Decision, github: GitHub, tear_down: TearDown, hours: int) -> Decision:
     stack = decision.leftover.stack
     # Minutes may have passed since the list was created.
-    current = decide(decision.leftover, _status(github, stack))
+    status = _status(tear_down.pulumi, github, decision.leftover, hours)
+    current = decide(decision.leftover, status, datetime.now(UTC))
     if current.action != "remove":
         return replace(decision, outcome="left", outcome_why=current.why)
     try:
@@ -126,6 +165,11 @@ def _remove(decision: Decision, github: GitHub, tear_down: TearDown) -> Decision
     except (OpsError, OSError) as error:
         note(f"error: {error}")
         return replace(decision, outcome="failed", outcome_why=str(error))
+    if current.ends is not None and (number := pull_request_of(stack)):
+        try:
+            update_parts(github, number, {PART: ended(stack), END_PART: ""})
+        except OpsError as error:  # the stack is gone in any case
+            note(f"error: {error}")
     return replace(decision, outcome="removed", outcome_why=decision.why)
 
 
@@ -156,6 +200,7 @@ def _json(decision: Decision) -> dict[str, str | None]:
         "since": leftover.since.isoformat() if leftover.since else None,
         "action": decision.action,
         "why": decision.why,
+        "ends": decision.ends.isoformat() if decision.ends else None,
         "result": decision.outcome or None,
         "resultWhy": decision.outcome_why or None,
     }

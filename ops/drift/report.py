@@ -157,7 +157,7 @@ def _headline(finding: Finding) -> str:
 
 
 def _lost(finding: Finding) -> str:
-    return lost_with(finding.type) if finding.kind == "gone" else ""
+    return ", ".join(lost_with(finding.type, finding.name)) if finding.kind == "gone" else ""
 
 
 def _change(change: Change, quote: Callable[[str], str]) -> str:

@@ -21,6 +21,11 @@ def visible(text: str) -> str:
     return "".join(char if _is_plain(char) else _escaped(char) for char in text)
 
 
+def printable(text: str) -> str:
+    """As `visible`, with backticks: messages contain commands."""
+    return "`".join(map(visible, text.split("`")))
+
+
 def _is_plain(char: str) -> bool:
     if char.isascii():
         return " " <= char <= "~" and char != "`"
@@ -50,8 +55,8 @@ def fence(text: str, lines: int, most: int) -> str:
 
     A long text keeps its first and last lines: a traceback has the error at its end.
     """
-    # Backticks are kept, because messages contain commands: the fence is longer than any run of them.
-    plain = ["`".join(map(visible, line.split("`"))) for line in re.split(r"\r\n|\r|\n", text)]
+    # The fence is longer than any run of backticks.
+    plain = [printable(line) for line in re.split(r"\r\n|\r|\n", text)]
     # An HTML comment at the beginning of a line separates the parts of our comment (ops/preview/comment.py).
     visible_lines = [cut(f" {line}" if line.startswith("<!--") else line, most) for line in plain]
     if len(visible_lines) > lines:

@@ -1,6 +1,7 @@
-"""Updates one part of the comment of a pull request and keeps the other parts."""
+"""Updates parts of the comment of a pull request and keeps the other parts."""
 
 import re
+from collections.abc import Mapping
 
 from ops.github.github import GitHub
 from ops.github.markdown import size
@@ -8,7 +9,7 @@ from ops.output import OpsError
 
 MARKER = "<!-- assistants-on-azure -->"
 
-PART_LIMITS = {"preview": 58_000, "test-stack": 7_000}
+PART_LIMITS = {"preview": 57_000, "test-stack": 7_000, "test-stack-end": 1_000}
 """The parts in their order in the comment, and their maximum sizes in UTF-8 bytes.
 
 The sum, with the lines around the parts, is below GitHub's limit (ops.github.github.BODY_LIMIT).
@@ -20,20 +21,22 @@ _PART = re.compile(
 )
 
 
-def update_part(github: GitHub, number: int, part: str, markdown: str) -> None:
-    """Write a part of the pull request's comment, which is created if missing. Empty text removes the part.
+def update_parts(github: GitHub, number: int, parts: Mapping[str, str]) -> None:
+    """Write parts of the pull request's comment, which is created if missing. Empty text removes a part.
 
     Two jobs may write at the same time, and GitHub has no conditional update. So the comment is read after
     the write, and written again if another job has replaced it.
     """
-    text = markdown.strip("\n")
-    _check(part, text)
+    texts = {part: markdown.strip("\n") for part, markdown in parts.items()}
+    for part, text in texts.items():
+        _check(part, text)
     for _ in range(_TRIES):
-        github.upsert_comment(number, MARKER, lambda texts: _with(texts, part, text))
-        if _merged(github.comments(number, MARKER)).get(part, "") == text:
+        github.upsert_comment(number, MARKER, lambda written: _with(written, texts))
+        merged = _merged(github.comments(number, MARKER))
+        if all(merged.get(part, "") == text for part, text in texts.items()):
             return
     raise OpsError(
-        f"the part {part} of the comment on #{number} was overwritten {_TRIES} times: run this again"
+        f"{' and '.join(texts)} in the comment on #{number} was overwritten {_TRIES} times: run this again"
     )
 
 
@@ -48,14 +51,14 @@ def _check(part: str, text: str) -> None:
         raise OpsError(f"the part {part} of a comment contains a line that separates parts")
 
 
-def _with(texts: tuple[str, ...], part: str, text: str) -> str:
-    parts = {**_merged(texts), part: text}
-    written = [
-        f"<!-- part: {name} -->\n{parts[name]}\n<!-- end of {name} -->"
+def _with(written: tuple[str, ...], parts: Mapping[str, str]) -> str:
+    merged = {**_merged(written), **parts}
+    written_parts = [
+        f"<!-- part: {name} -->\n{merged[name]}\n<!-- end of {name} -->"
         for name in PART_LIMITS
-        if parts.get(name)
+        if merged.get(name)
     ]
-    return "\n\n".join([MARKER, *written]) if written else ""
+    return "\n\n".join([MARKER, *written_parts]) if written_parts else ""
 
 
 def _merged(texts: tuple[str, ...]) -> dict[str, str]:

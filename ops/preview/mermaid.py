@@ -5,10 +5,11 @@ character is a Mermaid entity (`#35;`), so that no name is interpreted as syntax
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ops import words
 from ops.github.markdown import cut, visible
+from ops.preview.paragraphs import followers, roots
 from ops.preview.report import Op, Report, Resource
 
 # The colours of GitHub's diffs. The text colour is set for the dark theme.
@@ -26,33 +27,52 @@ _NODES = 60
 
 
 def flowchart(report: Report) -> str:
-    """The fenced block; empty if nothing changes."""
-    if not report.changed:
+    """The fenced block; empty if nothing changes.
+
+    Drawn are the resources that change for themselves, with their parents and children. What changes with one
+    of them is one box, and so is the rest.
+    """
+    changed, with_them = roots(report), followers(report)
+    if not changed:
         return ""
-    drawn = _chosen(report.resources)
+    neighbours = _neighbours(changed, report)
+    drawn = [*changed, *neighbours][:_NODES]
+    by_key = {resource.key: resource for resource in drawn}
     ids = {resource.key: f"n{number}" for number, resource in enumerate(drawn)}
     lines = ["flowchart LR", f'  stack(["stack {_label(report.stack)}"])']
     lines += [f"  {ids[resource.key]}{_node(resource)}" for resource in drawn]
     lines += [f"  {ids.get(resource.parent, 'stack')} --> {ids[resource.key]}" for resource in drawn]
-    used = [_LOOKS[op] for op in _LOOKS if any(resource.op == op for resource in drawn)]
+    for key, node in ids.items():
+        if more := len(with_them.get(key, ())):
+            look = _LOOKS[by_key[key].op][0]
+            lines += [f'  {node}m["{more} more with it"]:::{look}', f"  {node} -.-> {node}m"]
+    listed = {resource.key for resource in drawn} | {more.key for more in report.changed if more.cause in ids}
+    rest = sum(resource.key not in listed for resource in report.resources)
+    if rest:
+        lines.append(f'  rest["{rest} more, {_rest(report, listed)}"]:::{_LOOKS["same"][0]}')
+    used = {resource.op for resource in drawn}
+    looks = [look for op, look in _LOOKS.items() if op in used or (op == "same" and rest)]
     lines += ["  subgraph legend", "    direction LR"]
-    lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(used)]
-    lines += ["  end", *(f"  classDef {name} {style}" for name, style in used)]
-    if left_out := len(report.resources) - len(drawn):
-        lines.append(f'  more["and {left_out} more"]:::{used[-1][0]}')
+    lines += [f'    l{number}["{name}"]:::{name}' for number, (name, _) in enumerate(looks)]
+    lines += ["  end", *(f"  classDef {name} {style}" for name, style in looks)]
     return "\n".join(["```mermaid", *lines, "```"])
 
 
-def _chosen(resources: Sequence[Resource]) -> list[Resource]:
-    """Changed resources and their parents first, then unchanged resources. Each key appears once."""
-    by_key = {resource.key: resource for resource in reversed(resources)}
-    chosen = {resource.key: resource for resource in resources if resource.op != "same"}
-    for resource in list(chosen.values()):
-        while (parent := by_key.get(resource.parent)) and parent.key not in chosen:
-            chosen[parent.key] = resource = parent  # noqa: PLW2901 # continues with the parent
-    for resource in resources:
-        chosen.setdefault(resource.key, resource)
-    return list(chosen.values())[:_NODES]
+def _neighbours(changed: Sequence[Resource], report: Report) -> list[Resource]:
+    """The parents and the children of the changed resources, without what changes with them."""
+    keys, parents = {resource.key for resource in changed}, {resource.parent for resource in changed}
+    near = {
+        resource.key: resource
+        for resource in report.resources
+        if resource.key not in keys
+        and (resource.key in parents or (resource.parent in keys and resource.op == "same"))
+    }
+    return list(near.values())
+
+
+def _rest(report: Report, listed: Collection[str]) -> str:
+    is_changed = any(resource.key not in listed for resource in report.changed)
+    return "some of which change" if is_changed else "unchanged"
 
 
 def _node(resource: Resource) -> str:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ops.output import OpsError
 
-VERSION = 1
+VERSION = 2
 
 Op = Literal["create", "update", "replace", "delete", "import", "same"]
 ValueKind = Literal["text", "absent", "unknown", "hidden"]
@@ -37,12 +37,16 @@ class Value:
 
 @dataclass(frozen=True)
 class Change:
-    """`path` is the path of a property, for example `properties.sku.name`, or the name of an app setting."""
+    """A property, app setting or setting of the stack: `path` is `properties.sku.name`, or the name.
+
+    `follows` is the changed setting of the stack that a property or an app setting follows from, if known.
+    """
 
     path: str
     old: Value
     new: Value
-    setting: bool = False
+    app_setting: bool = False
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Resource:
     """`type` is Pulumi's token, `name` the logical name, `parent` the key of the parent or empty.
 
     `reasons` are the properties that require a replacement; `left_out` counts changes above the limit.
+    `cause` is the key of the changed resource that this one changes with; empty if it changes for itself.
     """
 
     op: Op
@@ -59,6 +64,7 @@ class Resource:
     reasons: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     left_out: int = 0
+    cause: str = ""
 
     @property
     def key(self) -> str:
@@ -84,7 +90,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """`basis` is what the program is compared with: the deployed stack, or the base on local Azure."""
+    """`basis` is what the program is compared with: the deployed stack, or the base on local Azure.
+
+    `settings` are the changed settings of the stack, compared with its last successful `up`.
+    """
 
     stack: str
     commit: str
@@ -94,6 +103,7 @@ class Report:
     resources: tuple[Resource, ...] = ()
     package: Package | None = None
     failures: tuple[Failure, ...] = ()
+    settings: tuple[Change, ...] = ()
 
     @property
     def changed(self) -> tuple[Resource, ...]:
@@ -152,6 +162,7 @@ def read(path: Path) -> Report:
 
 def _report(content: dict[str, Any]) -> Report:
     members = {name: content[name] for name in content if name != "version"}
+    members["settings"] = _changes(content["settings"])
     members["resources"] = tuple(map(_resource, content["resources"]))
     members["package"] = content["package"] and Package(**content["package"])
     members["failures"] = tuple(Failure(**failure) for failure in content["failures"])
@@ -160,11 +171,15 @@ def _report(content: dict[str, Any]) -> Report:
 
 def _resource(content: dict[str, Any]) -> Resource:
     members: dict[str, Any] = {**content, "reasons": tuple(content["reasons"])}
-    members["changes"] = tuple(
-        Change(change["path"], Value(**change["old"]), Value(**change["new"]), change["setting"])
-        for change in content["changes"]
-    )
+    members["changes"] = _changes(content["changes"])
     return Resource(**members)
+
+
+def _changes(content: list[dict[str, Any]]) -> tuple[Change, ...]:
+    members: list[dict[str, Any]] = [
+        {**change, **{name: Value(**change[name]) for name in ("old", "new")}} for change in content
+    ]
+    return tuple(Change(**change) for change in members)
 
 
 def _place(report: Report) -> tuple[int, str]:
@@ -194,7 +209,13 @@ def _number(most: int) -> dict[str, object]:
 
 
 _VALUE = _object(kind={"enum": list(get_args(ValueKind))}, text=_text(TEXT_CHARS))
-_CHANGE = _object(path=_text(NAME_CHARS), old=_VALUE, new=_VALUE, setting={"type": "boolean"})
+_CHANGE = _object(
+    path=_text(NAME_CHARS),
+    old=_VALUE,
+    new=_VALUE,
+    app_setting={"type": "boolean"},
+    follows=_text(NAME_CHARS),
+)
 _RESOURCE = _object(
     op={"enum": list(get_args(Op))},
     type=_text(NAME_CHARS),
@@ -203,6 +224,7 @@ _RESOURCE = _object(
     reasons=_list(_text(NAME_CHARS), CHANGES),
     changes=_list(_CHANGE, CHANGES),
     left_out=_number(10**6),
+    cause=_text(2 * NAME_CHARS + 2),
 )
 _HASH = _text(64, r"^([0-9a-f]{64})?\Z")
 _PACKAGE = _object(old_hash=_HASH, new_hash=_HASH, size={"anyOf": [_number(10**12), {"type": "null"}]})
@@ -218,6 +240,7 @@ _VALIDATOR: Any = Draft202012Validator(
             "propertyNames": {"enum": list(get_args(Op))},
             "additionalProperties": _number(10**6),
         },
+        settings=_list(_CHANGE, CHANGES),
         resources=_list(_RESOURCE, RESOURCES),
         package={"anyOf": [_PACKAGE, {"type": "null"}]},
         failures=_list(_object(resource=_text(NAME_CHARS), message=_text(MESSAGE_CHARS)), FAILURES),

@@ -105,4 +105,4 @@ def data_lost(preview: Mapping[str, Any]) -> list[str]:
     going = [
         type_and_name(step["urn"]) for step in steps if "delete" in step["op"] or "replace" in step["op"]
     ]
-    return list(dict.fromkeys(name for type_, name in going if lost_with(type_)))
+    return list(dict.fromkeys(name for type_, name in going if lost_with(type_, name)))

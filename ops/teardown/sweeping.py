@@ -1,19 +1,30 @@
 """Decides which leftovers of test stacks may be removed, with a reason for each. Pure functions.
 
-Only leftovers of a pull request (infra.stacks.pull_request_of) are considered, and they are removed only
-if GitHub reports the pull request as closed.
+Only leftovers of a pull request (infra.stacks.pull_request_of) are considered. They are removed only if
+GitHub reports the pull request as closed, or as open while the time of its stack (`testStackHours`) is over.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal, get_args
 
-from infra.stacks import pull_request_of
+from infra.settings import SETTINGS
+from infra.settings.rules import InvalidValueError
+from infra.settings.stack_config import read_stack_file
+from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 from ops.engine import StackSummary
+from ops.output import OpsError
 from ops.teardown.leftovers import DeletedAccount, Group, Naming
 
 Kind = Literal["stack", "resource group", "deleted model account", "state files", "stack file"]
+
+KEEP_LABEL = "keep"
+"""The label of a pull request whose stack is taken down only when the pull request is closed."""
+
+_NIGHT = timedelta(hours=25)
+"""From one nightly sweep to the end of the next one, which GitHub may start late."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -40,6 +51,8 @@ class Decision:
     why: str
     outcome: Literal["", "removed", "left", "failed", "beyond the limit"] = ""
     outcome_why: str = ""
+    ends: datetime | None = None
+    """When the time of the stack of an open pull request is over."""
 
 
 def find(
@@ -90,18 +103,62 @@ def _group(group: Group, naming: Naming) -> Leftover:
     return Leftover("resource group", group.name, group.stack, f"tagged {group.stack}", suspicious=doubt)
 
 
-def decide(leftover: Leftover, status: str) -> Decision:
-    """`status` is the state of the pull request (open, closed or merged), or why it is unknown."""
+def test_stack_hours(folder: Path, project: str) -> int:
+    """The setting of the checkout; 0 if the stacks of open pull requests do not end. Raises OpsError."""
+    declared = SETTINGS["testStackHours"]
+    text = read_stack_file(folder / EPHEMERAL_CONFIG, project).config.get(declared.key, str(declared.default))
+    try:
+        return declared.rule.parse(text)
+    except InvalidValueError as error:
+        raise OpsError(f"{EPHEMERAL_CONFIG}: {declared.key} is {text!r}, and {error.rule}") from error
+
+
+@dataclass(frozen=True)
+class Status:
+    """Of a pull request: its state (open, closed or merged), or why it is unknown.
+
+    `ends` is when the time of its stack is over; None if that does not end, for the reason in `kept`.
+    """
+
+    state: str
+    ends: datetime | None = None
+    kept: str = ""
+
+
+def ends_at(last_up: datetime | None, hours: int, labels: Collection[str]) -> tuple[datetime | None, str]:
+    """`Status.ends` and `Status.kept` of an open pull request."""
+    if KEEP_LABEL in labels:
+        return None, f"it has the label `{KEEP_LABEL}`"
+    if not hours:
+        return None, "testStackHours is 0"
+    if last_up is None:
+        return None, "no `up` is in its history"
+    return last_up + timedelta(hours=hours), ""
+
+
+def decide(leftover: Leftover, status: Status, now: datetime) -> Decision:
     number = pull_request_of(leftover.stack)
     if number is None:  # a safeguard for every caller
         return Decision(leftover, "keep", f"{leftover.stack} is not the stack of a pull request")
     if leftover.suspicious:
         return Decision(leftover, "suspicious", leftover.suspicious)
-    if status in ("closed", "merged"):
-        return Decision(leftover, "remove", f"pull request #{number} is {status}")
-    if status == "open":
-        return Decision(leftover, "keep", f"pull request #{number} is open")
-    return Decision(leftover, "unknown", status)
+    if status.state in ("closed", "merged"):
+        return Decision(leftover, "remove", f"pull request #{number} is {status.state}")
+    if status.state != "open":
+        return Decision(leftover, "unknown", status.state)
+    open_ = f"pull request #{number} is open"
+    if leftover.kind != "stack" or status.ends is None:
+        return Decision(leftover, "keep", f"{open_}; {status.kept}" if status.kept else open_)
+    if status.ends <= now:
+        return Decision(
+            leftover, "remove", f"its time ended at {status.ends:%Y-%m-%d %H:%M} UTC", ends=status.ends
+        )
+    return Decision(leftover, "keep", f"{open_}; {age(now, status.ends)} left", ends=status.ends)
+
+
+def is_last_night(decision: Decision, now: datetime) -> bool:
+    """Whether the next nightly sweep takes down the stack of an open pull request."""
+    return decision.action == "keep" and decision.ends is not None and decision.ends <= now + _NIGHT
 
 
 def age(since: datetime | None, now: datetime) -> str:

@@ -59,8 +59,9 @@ def test_a_new_stack_is_all_created(shared_stack: Workspace, tmp_path: Path) -> 
     assert {resource.op for resource in report.resources} == {"create"}
     assert report.counts == {"create": len(report.resources) + 1}  # and the stack itself
     comment = ops(shared_stack, "comment", "--reports", str(tmp_path), "--pr", "7", "--dry-run")
-    assert "- **create** storage account `storage-account`\n" in comment
-    assert '  - app setting `HTTP_AUTH_LEVEL`: `"function"`\n' in comment
+    assert "**`fresh`:** Resource group `group` is created, and with it " in comment
+    assert "- **create** resource group `group`\n" in comment
+    assert "  - with it: create storage account `storage-account`\n" in comment
     assert "LOST" not in comment
 
 
@@ -73,6 +74,9 @@ def test_a_changed_setting_is_listed_by_its_name_and_hostile_tags_stay_text(
     report, comment = preview(stack, tmp_path)
 
     assert "update" in {resource.op for resource in report.changed if resource.name == "function-app"}
+    paragraph = comment.partition("<details>")[0]
+    assert 'Setting `httpAuthLevel` changes from `"function"` to `"anonymous"`' in paragraph
+    assert "everybody may call the API, without a key" in paragraph
     heading = "- **update** function app `function-app`"
     setting = '  - app setting `HTTP_AUTH_LEVEL`: `"function"` → `"anonymous"`\n'
     assert setting in comment[comment.index(heading) :]
@@ -95,28 +99,30 @@ def test_changed_code_is_told_by_hash_and_size(stack: Workspace, tmp_path: Path)
     assert [resource.name for resource in report.changed] == ["deployed-code"]
 
 
-def test_a_replacement_that_nobody_allowed_fails_the_preview_with_what_would_be_lost(
+def test_a_replacement_is_one_root_with_the_setting_that_is_its_reason_and_what_is_lost(
     stack: Workspace, tmp_path: Path
 ) -> None:
-    stack.config("location", "swedencentral")
-    _, comment = preview(stack, tmp_path, 1)
-    assert f"### The preview of `{STACK}` failed" in comment
-    for lost in ("conversations", "host name", "quota", "ASSISTANT_REPLACE=rg-"):
-        assert lost in comment
+    stack.config("nameSuffix", "b2")
+    report, comment = preview(stack, tmp_path)
+    assert [resource.name for resource in report.changed if not resource.cause] == ["group"]
+    paragraph = comment.partition("<details>")[0]
+    for text in ("DATA WILL BE LOST: all conversations,", "host name", "quota"):
+        assert text in paragraph
+    assert 'Setting `nameSuffix` changes from `""` to `"b2"`: resource group `group` is replaced' in paragraph
 
 
 def test_a_resource_that_goes_is_told_on_top(stack: Workspace, tmp_path: Path) -> None:
     edit(stack.root / "infra" / "program.py", '    DeletionGuard("', '    dict(name="')
     report, comment = preview(stack, tmp_path)
     assert [(resource.op, resource.name) for resource in report.changed] == [("delete", "deletion-guard")]
-    assert "- `local`: deletion guard `deletion-guard` is deleted.\n" in comment[: comment.index("<details>")]
+    assert "Deletion guard `deletion-guard` is deleted." in comment[: comment.index("<details>")]
 
 
 def test_a_program_that_fails_is_told_with_its_last_words(stack: Workspace, tmp_path: Path) -> None:
     (stack.root / "__main__.py").write_text('raise RuntimeError("no such thing: @octocat `x`")\n')
     report, comment = preview(stack, tmp_path, 1)
     assert "RuntimeError: no such thing: @octocat `x`\n" in comment
-    assert f"### The preview of `{STACK}` failed" in comment
+    assert f"**`{STACK}`: the preview failed.**" in comment
     assert report.failures
 
 

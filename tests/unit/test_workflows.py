@@ -33,7 +33,7 @@ PERMISSIONS = {
     "preview/azure": {"contents": READ, "id-token": WRITE},
     "preview/local": {"contents": READ},
     "rollback/rollback": {"actions": READ, "contents": READ, "id-token": WRITE},
-    "sweep/sweep": {"actions": READ, "contents": READ, "id-token": WRITE, "pull-requests": READ},
+    "sweep/sweep": {"actions": READ, "contents": READ, "id-token": WRITE, "pull-requests": WRITE},
     "test/test": {"contents": READ},
     "test-stack/up": {"actions": READ, "contents": READ, "id-token": WRITE, "pull-requests": WRITE},
     "test-stack/down": {"actions": READ, "contents": READ, "id-token": WRITE, "pull-requests": WRITE},

@@ -6,7 +6,7 @@ import pytest
 
 from ops.__main__ import main
 from ops.github.github import GitHub
-from ops.preview.comment import update_part
+from ops.preview.comment import update_parts
 from ops.preview.report import Change, Report, Resource, Value, write
 from tests.github_events import BRANCH, EVENTS, FORK, HEAD
 from tests.github_server import FakeGitHub
@@ -21,7 +21,7 @@ Comment = Callable[..., tuple[int, str]]
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
     folder = tmp_path / "reports"
-    changes = (Change("A", Value("absent"), Value("text", '"@octocat"'), setting=True),)
+    changes = (Change("A", Value("absent"), Value("text", '"@octocat"'), app_setting=True),)
     resource = Resource("update", "azure-native:web:WebApp", "function-app", changes=changes)
     for stack in ("dev", "prod"):
         write(Report(stack, HEAD, "2026-11-25T10:00:00Z", "deployed", {"update": 1}, (resource,)), folder)
@@ -54,7 +54,7 @@ def test_the_preview_is_written_to_its_part_and_updated(
     fake_github: FakeGitHub, repository: GitHub, reports: Path, comment: Comment
 ) -> None:
     fake_github.add_pull_request(7, sha=HEAD)
-    update_part(repository, 7, "test-stack", "address")
+    update_parts(repository, 7, {"test-stack": "address"})
     assert comment("pull_request")[0] == 0
     (body,) = fake_github.bodies(7)
     assert 'app setting `A`: not set → `"@octocat"`' in body
@@ -63,7 +63,7 @@ def test_the_preview_is_written_to_its_part_and_updated(
     (comment_id,) = fake_github.comments
     write(Report("dev", HEAD, "2026-11-25T11:00:00Z", "deployed"), reports)
     assert comment("pull_request")[0] == 0
-    assert "| `dev` | 0 | 0 | 0 | 0 | 0 | nothing changes |" in fake_github.comments[comment_id]["body"]
+    assert "`dev`: nothing changes." in fake_github.comments[comment_id]["body"]
     assert "address" in fake_github.comments[comment_id]["body"]
 
 

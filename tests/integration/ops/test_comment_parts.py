@@ -4,7 +4,7 @@ import pytest
 
 from ops.github.github import BODY_LIMIT, GitHub
 from ops.output import OpsError
-from ops.preview.comment import MARKER, PART_LIMITS, update_part
+from ops.preview.comment import MARKER, PART_LIMITS, update_parts
 from tests.github_server import REPOSITORY, TOKEN, FakeGitHub
 
 
@@ -14,18 +14,18 @@ def pull_request(fake_github: FakeGitHub) -> None:
 
 
 def test_parts_share_one_comment_and_are_independent(fake_github: FakeGitHub, repository: GitHub) -> None:
-    update_part(repository, 7, "test-stack", "address")
-    update_part(repository, 7, "preview", "counts\n")
-    update_part(repository, 7, "test-stack", "other\n\naddress")
+    update_parts(repository, 7, {"test-stack": "address"})
+    update_parts(repository, 7, {"preview": "counts\n"})
+    update_parts(repository, 7, {"test-stack": "other\n\naddress"})
     preview = "<!-- part: preview -->\ncounts\n<!-- end of preview -->"
     test_stack = "<!-- part: test-stack -->\nother\n\naddress\n<!-- end of test-stack -->"
     assert fake_github.bodies(7) == [f"{MARKER}\n\n{preview}\n\n{test_stack}"]
     before = fake_github.writes()
-    update_part(repository, 7, "preview", "counts\n")
+    update_parts(repository, 7, {"preview": "counts\n"})
     assert fake_github.writes() == before
-    update_part(repository, 7, "test-stack", "")
+    update_parts(repository, 7, {"test-stack": ""})
     assert fake_github.bodies(7) == [f"{MARKER}\n\n{preview}"]
-    update_part(repository, 7, "preview", "")
+    update_parts(repository, 7, {"preview": ""})
     assert fake_github.bodies(7) == []
 
 
@@ -35,11 +35,11 @@ def test_two_comments_of_jobs_at_the_same_time_become_one(
     def other_job(request: str) -> None:
         if request == "POST /issues/7/comments":
             fake_github.before_write = None
-            update_part(repository, 7, "test-stack", "address")
+            update_parts(repository, 7, {"test-stack": "address"})
 
     fake_github.before_write = other_job
-    update_part(repository, 7, "preview", "counts")
-    update_part(repository, 7, "preview", "new counts")
+    update_parts(repository, 7, {"preview": "counts"})
+    update_parts(repository, 7, {"preview": "new counts"})
     (body,) = fake_github.bodies(7)
     assert "address" in body
     assert "new counts" in body
@@ -49,7 +49,7 @@ def test_two_comments_of_jobs_at_the_same_time_become_one(
 def test_a_part_that_another_job_has_overwritten_is_written_again(
     fake_github: FakeGitHub, repository: GitHub, times: int, is_written: bool
 ) -> None:
-    update_part(repository, 7, "test-stack", "old address")
+    update_parts(repository, 7, {"test-stack": "old address"})
     (stale,) = fake_github.bodies(7)
     (comment,) = fake_github.comments.values()
 
@@ -66,7 +66,7 @@ def test_a_part_that_another_job_has_overwritten_is_written_again(
 
     slow = Slow(TOKEN, REPOSITORY, fake_github.url, pace=0)
     with nullcontext() if is_written else pytest.raises(OpsError, match="#7 was overwritten 3 times"):
-        update_part(slow, 7, "preview", "counts")
+        update_parts(slow, 7, {"preview": "counts"})
     assert ("counts" in comment["body"]) is is_written
     assert f"address {times}" in comment["body"]
 
@@ -75,7 +75,7 @@ def test_a_part_that_another_job_has_overwritten_is_written_again(
     ("part", "markdown", "message"),
     [
         ("other", "text", "no part 'other'"),
-        ("preview", "é" * 29_001, "58002 bytes"),
+        ("preview", "é" * 28_501, "57002 bytes"),
         ("preview", "a\n<!-- end of preview -->", "separates parts"),
         ("preview", "<!-- part: test-stack -->\nb", "separates parts"),
     ],
@@ -84,12 +84,12 @@ def test_a_part_that_does_not_fit_into_the_comment_is_refused(
     fake_github: FakeGitHub, repository: GitHub, part: str, markdown: str, message: str
 ) -> None:
     with pytest.raises(OpsError, match=message):
-        update_part(repository, 7, part, markdown)
+        update_parts(repository, 7, {part: markdown})
     assert not fake_github.writes()
 
 
 def test_all_parts_at_their_limit_fit_into_one_comment(fake_github: FakeGitHub, repository: GitHub) -> None:
     for part, limit in PART_LIMITS.items():
-        update_part(repository, 7, part, "x" * limit)
+        update_parts(repository, 7, {part: "x" * limit})
     (body,) = fake_github.bodies(7)
     assert len(body.encode()) <= BODY_LIMIT

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from infra.dynamic.replacement_guard import REPLACE_VARIABLE, ReplacementGuardProvider, guarded, refusal
+from infra.dynamic.replacement_guard import (
+    REPLACE_VARIABLE,
+    ReplacementGuardProvider,
+    allowing,
+    guarded,
+    recorded_names,
+    refusal,
+)
 from infra.names import names
 from tests.unit.infra.conftest import RunStack
 from tests.unit.infra.recording import ROOT, SUBSCRIPTION_ID
@@ -63,6 +70,25 @@ def test_a_protected_stack_is_refused_with_the_commands_that_end_the_protection_
     assert message.index("deletionProtection false") < message.index(REPLACE_VARIABLE)
     # In the same run, the lock on the storage account would still exist when the group is deleted.
     assert refusal(inputs(protected=True), inputs("westus3", protected=False), GROUP) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "value", "lost"),
+    [
+        (refusal(inputs(), inputs(suffix="b2"), ""), GROUP, ["resource group"]),
+        (refusal(inputs(), inputs(openai="westus3"), ""), MODEL, ["model account"]),
+        (refusal(inputs(protected=True), inputs("westus3"), ""), "", []),
+        ("error: the model has no quota", "", []),
+    ],
+)
+def test_a_refusal_says_what_allows_the_replacement(message: str, value: str, lost: list[str]) -> None:
+    allowed, listed = allowing(f"up\n{message}\n")
+    assert (allowed, [text.partition(" (")[0] for text in listed]) == (value, lost)
+
+
+def test_all_that_a_guard_records_is_allowed_by_its_names() -> None:
+    allowed = ",".join(recorded_names(inputs()))
+    assert refusal(inputs(), inputs("westus3", "westus3", "b2"), allowed) == ""
 
 
 def test_the_provider_reads_the_variable_in_check(monkeypatch: pytest.MonkeyPatch) -> None:

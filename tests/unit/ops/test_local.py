@@ -4,14 +4,17 @@ import json
 import shlex
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE, refusal
 from local_azure import __main__ as local_azure
 from local_azure.home import ENVIRONMENT_VARIABLE
 from ops.__main__ import main
 from ops.commands import local as module
 from ops.commands.local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
+from ops.output import is_coloured
 from tests.unit.ops.world import returns
 
 OUTPUTS = {
@@ -75,15 +78,24 @@ def test_the_stack_stays_with_what_made_it_and_a_new_one_takes_the_cli_where_the
     assert way(has_cli=has_cli, cli_made_it=cli_made_it, runner_made_it=runner_made_it) is expected
 
 
+OLD = {"resource_group": "rg-a@eastus2", "protected": False}
+REFUSAL = refusal(OLD, {**OLD, "resource_group": "rg-b@eastus2", "stack": "local"}, "")
+
+
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands of local_azure that `local` runs. The CLI is installed, and there is no stack."""
     commands: list[str] = []
 
     class Process:
-        def __init__(self, command: list[str], **_options: object) -> None:
-            commands.append(" ".join(command[3:]))
-            self.returncode = 7 if "up" in command and {"fails", "interrupted"} & {*commands} else 0
+        def __init__(self, command: list[str], *, env: dict[str, str], **_options: object) -> None:
+            words, _, events = " ".join(command[3:]).partition(" --event-log ")
+            allowed = env.get(REPLACE_VARIABLE)
+            commands.append(f"{words} {allowed}" if allowed else words)
+            losing = "loses" in commands and not allowed
+            self.returncode = 7 if events and (losing or {"fails", "interrupted"} & {*commands}) else 0
+            if events and losing:
+                Path(events).write_text(json.dumps({"diagnosticEvent": {"message": REFUSAL}}))
 
         def communicate(self) -> tuple[str, None]:
             if "interrupted" in commands:
@@ -144,6 +156,47 @@ def test_the_key_is_in_the_pages_address_only_on_a_terminal(
     monkeypatch.setattr(module.sys.stdout, "isatty", lambda: is_terminal, raising=False)
     address = module.page_address("https://127.0.0.1:20000/api/chat", "a+b/c==")
     assert address == ("https://127.0.0.1:20000/api/chat#key=a%2Bb%2Fc%3D%3D" if is_terminal else None)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("local", 0), ("yes", 1), ("", 1)])
+def test_data_is_lost_only_after_the_user_has_typed_the_stacks_name(
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    code: int,
+) -> None:
+    steps.append("loses")
+    monkeypatch.setattr("ops.output.sys.stdin", SimpleNamespace(isatty=returns(True)))
+    monkeypatch.setattr("builtins.input", returns(answer))
+
+    assert main(["local"]) == code
+
+    assert steps[1:3] == ([UP, f"{UP} rg-a@eastus2"] if code == 0 else [UP])
+    output = capsys.readouterr().out
+    assert "\nlocal: DATA WILL BE LOST: resource group (everything in it: all conversations, " in output
+    assert ("Nothing was changed.\n" in output) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+def test_colours_are_for_terminals_and_can_be_turned_off(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool, no_color: str, coloured: bool
+) -> None:
+    monkeypatch.setattr("ops.output.sys.stdout", SimpleNamespace(isatty=returns(terminal)))
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert is_coloured() is coloured
+
+
+def test_without_a_terminal_no_data_is_lost_and_the_variable_that_allows_it_is_named(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps.append("loses")
+    monkeypatch.setattr("ops.output.sys.stdin", SimpleNamespace(isatty=returns(False)))
+
+    assert (main(["local"]), steps[1:]) == (1, [UP])
+    assert "this allows the loss: ASSISTANT_REPLACE=rg-a@eastus2 make local\n" in capsys.readouterr().err
 
 
 def test_an_app_that_does_not_answer_202_shows_its_log(

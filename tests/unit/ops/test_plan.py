@@ -57,10 +57,10 @@ def changes(old: dict[str, Any], new: dict[str, Any], kind: str = SITE, **more: 
     return resource.changes
 
 
-def change(path: str, old: str | None, new: str | None, *, setting: bool = False) -> Change:
+def change(path: str, old: str | None, new: str | None, *, app_setting: bool = False) -> Change:
     """A change of JSON texts; None is an absent value."""
     values = [ABSENT if value is None else Value("text", value) for value in (old, new)]
-    return Change(path, values[0], values[1], setting)
+    return Change(path, values[0], values[1], app_setting)
 
 
 def app_settings(*settings: tuple[str, str]) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def app_settings(*settings: tuple[str, str]) -> dict[str, Any]:
             app_settings(("A", "1"), ("B", "2"), ("C", "3")),
             app_settings(("D", "4"), ("C", "3"), ("B", "5")),
             [
-                change("A", '"1"', None, setting=True),
-                change("B", '"2"', '"5"', setting=True),
-                change("D", None, '"4"', setting=True),
+                change("A", '"1"', None, app_setting=True),
+                change("B", '"2"', '"5"', app_setting=True),
+                change("D", None, '"4"', app_setting=True),
             ],
         ),
         (

@@ -8,12 +8,13 @@ from unittest.mock import Mock
 
 import pytest
 
+from infra.dynamic.replacement_guard import REPLACE_VARIABLE
 from ops.__main__ import main
 from ops.commands import preview
-from ops.engine import Completed, Pulumi, PulumiError
+from ops.engine import NO_SUCH_STACK, Completed, Pulumi, PulumiError
 from ops.output import OpsError
 from ops.preview.report import Report, read
-from ops.state import TABLE
+from ops.state import REPLACEMENT_GUARD, TABLE
 from tests.github_events import EVENTS, HEAD
 from tools.pulumi import typed
 
@@ -28,6 +29,7 @@ Preview = Callable[..., tuple[int, Report]]
 @pytest.fixture
 def run_preview(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Preview:
     monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
+    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
     for name in ("GITHUB_EVENT_PATH", "GITHUB_EVENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
@@ -47,8 +49,8 @@ def test_a_preview_is_written_to_its_file_the_log_and_the_summary(
     assert code == 0
     assert (report.commit, report.basis, report.failures) == (HEAD, "deployed", ())
     assert [(resource.op, resource.name) for resource in report.resources] == [("same", "chat-state")]
-    assert capsys.readouterr().out == "dev: nothing changes\n"
-    assert "| `dev` | 0 | 0 | 0 | 0 | 1 | nothing changes |" in (tmp_path / "summary.md").read_text()
+    assert capsys.readouterr().out == "dev: nothing changes\n\ndev: nothing changes.\n"
+    assert "**`dev`: nothing changes.**" in (tmp_path / "summary.md").read_text()
 
 
 def test_a_report_from_local_azure_names_the_commands_for_azure(
@@ -94,6 +96,58 @@ def test_a_state_that_cannot_be_exported_is_a_failed_preview(
     assert report.failures[0].message.endswith("error: no access")
 
 
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the CLI runs, a preview with the replacements that it may show; there is no stack `new`."""
+    started: list[str] = []
+
+    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
+        verb = words[1] if words[0] == "stack" else words[0]
+        allowed = f" {pulumi.environment[REPLACE_VARIABLE]}" if verb == "preview" else ""
+        started.append(f"{verb}{allowed}")
+        if verb == "export" and "new" in words:
+            raise PulumiError(words, NO_SUCH_STACK, "no stack named 'new' found")
+        state = {
+            "deployment": {"resources": [{"urn": f"{URN}{REPLACEMENT_GUARD}::guard", "inputs": GUARDED}]}
+        }
+        entry = {"endTime": "2026-11-25T10:00:00Z", "config": {"assistant:location": {"value": "eastus2"}}}
+        failed = {**entry, "kind": "update", "result": "failed", "config": {}}
+        history = [failed, {**entry, "kind": "update", "result": "succeeded"}]
+        document = {
+            "steps": [{"op": "same", "urn": f"{URN}{TABLE}::t"}],
+            "config": {"assistant:location": "westus3"},
+        }
+        answers = {"export": state, "history": history, "preview": document, "ls": []}
+        return Completed(0, json.dumps(answers.get(verb)), "")
+
+    monkeypatch.setattr(Pulumi, "run", run)
+    return started
+
+
+LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
+URN = "urn:pulumi:dev::assistant::"
+GUARDED = {"resource_group": "rg-a@eastus2", "model_account": "oai-a@eastus2", "protected": False}
+
+
+def test_a_preview_shows_every_replacement_and_the_settings_since_the_last_successful_up(
+    commands: list[str],
+) -> None:
+    report = preview.preview(Pulumi(environment={}), None, "dev", "")
+    assert commands == ["export", "history", "preview rg-a@eastus2,oai-a@eastus2"]
+    (setting,) = report.settings
+    assert (setting.path, setting.old.text, setting.new.text) == ("location", '"eastus2"', '"westus3"')
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_stack_that_does_not_exist_is_created_on_local_azure_only(
+    commands: list[str], is_local: bool, tmp_path: Path
+) -> None:
+    local = {**LOCAL, "PULUMI_BACKEND_URL": tmp_path.as_uri()}
+    report = preview.preview(Pulumi(environment=local if is_local else {}), None, "new", "")
+    assert commands == (["export", "ls", "init", "history", "preview "] if is_local else ["export"])
+    assert bool(report.failures) is not is_local
+
+
 def test_the_commit_is_the_head_of_the_pull_request(
     run_preview: Preview, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -137,6 +191,7 @@ def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
     monkeypatch.setattr(Pulumi, "run", run)
     monkeypatch.setattr(Pulumi, "make_stack", make_stack)
     monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
+    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
     files = [
         tmp_path / name for name in ("head/Pulumi.dev.yaml", "head/Pulumi.new.yaml", "base/Pulumi.dev.yaml")
     ]
@@ -151,7 +206,6 @@ def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
 @pytest.mark.parametrize(
     "words",
     [
-        ["preview", "--stack", "dev"],
         ["comment", "--pr", "7"],
         ["comment", "--reports", "x"],
         ["comment", "--reports", "x", "--pr", "7", "--event", "x"],
@@ -161,9 +215,6 @@ def test_missing_and_contradictory_options_are_wrong_usage(words: list[str]) -> 
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-
-
-LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ REPORT = Report(
     made=MADE,
     basis="deployed",
     counts={"update": 1, "same": 2},
+    settings=(Change("httpAuthLevel", Value("text", '"function"'), Value("hidden")),),
     resources=(
         Resource(
             "update",
@@ -35,8 +36,9 @@ REPORT = Report(
             "function-app",
             "assistant:functionHost:FunctionHost::function-host",
             ("siteConfig",),
-            (Change("A", Value("absent"), Value("text", '"x"'), setting=True),),
+            (Change("A", Value("absent"), Value("text", '"x"'), app_setting=True, follows="b"),),
             left_out=3,
+            cause="t::n",
         ),
         Resource("same", "azure-native:storage:Table", "chat-state"),
     ),
@@ -67,7 +69,7 @@ def test_changes_that_make_the_file_too_large_are_counted_instead(tmp_path: Path
 
 
 WRONG_MEMBERS: list[tuple[tuple[str | int, ...], object]] = [
-    (("version",), 2),
+    (("version",), 1),
     (("version",), True),
     (("extra",), 1),
     (("stack",), "../dev"),
@@ -82,13 +84,15 @@ WRONG_MEMBERS: list[tuple[tuple[str | int, ...], object]] = [
     (("counts", "update"), "1"),
     (("resources",), {}),
     (("resources",), [{}]),
+    (("settings", 0, "path"), None),
     (("resources", 0, "op"), "destroy"),
+    (("resources", 0, "cause"), 1),
     (("resources", 0, "name"), "n" * (NAME_CHARS + 1)),
     (("resources", 0, "more"), ""),
     (("resources", 0, "changes", 0, "old", "kind"), "html"),
     (("resources", 0, "changes", 0, "new", "text"), "t" * (TEXT_CHARS + 1)),
     (("resources", 0, "changes", 0, "new", "text"), None),
-    (("resources", 0, "changes", 0, "setting"), "yes"),
+    (("resources", 0, "changes", 0, "app_setting"), "yes"),
     (("resources", 0, "changes"), [None] * (CHANGES + 1)),
     (("package", "new_hash"), "b" * 63),
     (("package", "size"), 1.5),

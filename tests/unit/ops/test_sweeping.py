@@ -8,8 +8,20 @@ import pytest
 
 from infra.names import names
 from ops.engine import StackSummary
+from ops.output import OpsError
 from ops.teardown.leftovers import DeletedAccount, Group, Naming
-from ops.teardown.sweeping import Leftover, age, decide, find
+from ops.teardown.sweeping import (
+    Leftover,
+    Status,
+    age,
+    decide,
+    ends_at,
+    find,
+    is_last_night,
+)
+from ops.teardown.sweeping import (
+    test_stack_hours as hours_of,
+)
 from tests.unit.ops.world import SUBSCRIPTION
 
 NAMING = Naming(SUBSCRIPTION, "assistant", ("", "x"))
@@ -52,7 +64,7 @@ def test_each_kind_is_removed_when_its_stack_is_gone_and_stacks_are_first_by_num
         ("state files", "pr-4", "history, backups or claims"),
         ("stack file", "Pulumi.pr-5.yaml", "in this folder"),
     ]
-    assert {decide(leftover, "closed").action for leftover in leftovers} == {"remove"}
+    assert {decide(leftover, Status("closed"), NOW).action for leftover in leftovers} == {"remove"}
 
 
 @pytest.mark.parametrize(
@@ -80,16 +92,58 @@ def test_a_stack_that_is_no_pull_requests_is_not_even_listed(name: str) -> None:
     ],
 )
 def test_only_a_leftover_of_a_closed_pull_request_is_removed(status: str, action: str, why: str) -> None:
-    decision = decide(Leftover("stack", "pr-1", "pr-1", ""), status)
+    decision = decide(Leftover("stack", "pr-1", "pr-1", ""), Status(status), NOW)
 
     assert (decision.action, decision.why) == (action, why)
-    assert decide(Leftover("stack", "prod", "prod", ""), status).action == "keep"
+    assert decide(Leftover("stack", "prod", "prod", ""), Status(status), NOW).action == "keep"
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "hours", "labels", "action", "why", "announced"),
+    [
+        (1, 72, [], "keep", "2 days left", False),
+        (46, 72, [], "keep", "1 day left", False),
+        (48, 72, [], "keep", "1 day left", True),
+        (71, 72, [], "keep", "1 hour left", True),
+        (72, 72, [], "remove", "its time ended at 2026-11-25 03:00 UTC", False),
+        (75, 72, [], "remove", "its time ended at 2026-11-25 00:00 UTC", False),
+        (75, 72, ["keep"], "keep", "it has the label `keep`", False),
+        (75, 0, [], "keep", "testStackHours is 0", False),
+        (None, 72, [], "keep", "no `up` is in its history", False),
+    ],
+)
+def test_the_stack_of_an_open_pull_request_ends_hours_after_its_last_up(
+    *, hours_ago: int | None, hours: int, labels: list[str], action: str, why: str, announced: bool
+) -> None:
+    last_up = None if hours_ago is None else NOW - timedelta(hours=hours_ago)
+    status = Status("open", *ends_at(last_up, hours, labels))
+
+    decision = decide(Leftover("stack", "pr-1", "pr-1", ""), status, NOW)
+
+    assert decision.action == action
+    assert decision.why.endswith(why)
+    assert is_last_night(decision, NOW) is announced
+    closed = replace(status, state="closed")
+    assert decide(Leftover("stack", "pr-1", "pr-1", ""), closed, NOW).action == "remove"
+    assert decide(Leftover("resource group", "rg", "pr-1", ""), status, NOW).action == "keep"
+
+
+@pytest.mark.parametrize(("config", "hours"), [("{}", 72), ("{assistant:testStackHours: 24}", 24)])
+def test_the_hours_are_those_of_the_checkout(tmp_path: Path, config: str, hours: int) -> None:
+    (tmp_path / "Pulumi.pr.yaml").write_text(f"config: {config}\n")
+    assert hours_of(tmp_path, "assistant") == hours
+
+
+def test_hours_that_are_no_number_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.pr.yaml").write_text("config: {testStackHours: soon}\n")
+    with pytest.raises(OpsError, match=r"testStackHours is 'soon', and must be"):
+        hours_of(tmp_path, "assistant")
 
 
 def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None:
     (copied,) = find(NAMING, groups=[replace(group_of("pr-1"), name="rg-somebodys-own")])
 
-    decision = decide(copied, "closed")
+    decision = decide(copied, Status("closed"), NOW)
 
     assert decision.action == "suspicious"
     assert group_of("pr-1").name in decision.why

@@ -49,6 +49,7 @@ class Cli:
 
     states: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     preview: dict[str, Any] = field(default_factory=dict[str, Any])
     deployed: dict[str, Any] = field(default_factory=exported)
     """The state after `up`."""
@@ -71,7 +72,9 @@ class Cli:
     def changes(self) -> list[str]:
         """The commands that change a stack."""
         return [
-            command for command in self.commands if not re.match(r"stack (ls|export|output)|preview", command)
+            command
+            for command in self.commands
+            if not re.match(r"stack (ls|export|output|history)|preview", command)
         ]
 
     def environments_of(self, verb: str) -> list[Mapping[str, str]]:
@@ -87,6 +90,8 @@ class Cli:
                 return json.dumps(self.states[stack])
             case "output":
                 return json.dumps(self.outputs)
+            case "history":
+                return json.dumps(self.histories.get(stack, []))
             case "preview":
                 return json.dumps(self.preview)
             case "rm":

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,81 @@ def test_a_dry_run_only_lists(swept: World) -> None:
 
 def test_a_pull_request_that_was_opened_again_or_is_unknown_keeps_its_leftovers(swept: World) -> None:
     answers = iter(["closed", "open"])
-    swept.github.pulls[1] = type("Reopened", (), {"state": property(lambda _: next(answers))})()
+    swept.github.pulls[1] = type(
+        "Reopened", (), {"state": property(lambda _: next(answers)), "labels": frozenset({"keep"})}
+    )()
     swept.github.pulls[2] = OpsError("GitHub answered 500")
     del swept.github.pulls[3]
 
     assert outcomes(swept) == (
         0,
-        [("pr-1", "left", "pull request #1 is open"), ("pr-2", "unknown", ""), ("pr-3", "unknown", "")],
+        [
+            ("pr-1", "left", "pull request #1 is open; it has the label `keep`"),
+            ("pr-2", "unknown", ""),
+            ("pr-3", "unknown", ""),
+        ],
     )
+
+
+@pytest.fixture
+def aged(world: World) -> World:
+    """Stacks of open pull requests, each with the hours since its last `up` and a label."""
+    for number, hours, label in ((10, 80, "a"), (11, 60, "a"), (12, 2, "a"), (13, 80, "keep")):
+        world.cli.states[f"pr-{number}"] = exported()
+        world.github.add(number, labels=frozenset({label}))
+        ended = datetime.now(UTC) - timedelta(hours=hours)
+        world.cli.histories[f"pr-{number}"] = [
+            {"kind": "refresh", "result": "succeeded", "endTime": datetime.now(UTC).isoformat()},
+            {"kind": "update", "result": "failed", "endTime": ended.isoformat()},
+        ]
+    return world
+
+
+def test_a_dry_run_shows_the_time_that_is_left_of_each_stack(aged: World) -> None:
+    code, output, _ = aged.ops("sweep", "--dry-run")
+
+    assert (code, aged.cli.changes(), aged.github.written) == (0, [], [])
+    for line in (
+        "pr-11  empty  ?    pull request #11 is open; 11 hours left",
+        "pr-12  empty  ?    pull request #12 is open; 2 days left",
+        "pr-13  empty  ?    pull request #13 is open; it has the label `keep`",
+    ):
+        assert f"{line}\n" in output
+    assert "remove  stack  pr-10  empty  ?    its time ended at " in output
+
+
+def test_a_stack_whose_time_is_over_is_taken_down_and_one_on_its_last_night_is_announced(aged: World) -> None:
+    assert outcomes(aged)[0] == 0
+
+    assert sorted(aged.cli.states) == ["pr-11", "pr-12", "pr-13"]
+    assert "The time of `pr-10` was over: it is destroyed" in aged.github.texts[10]
+    assert "> The time of `pr-11` is over at " in aged.github.texts[11]
+    assert aged.github.texts.keys() == {10, 11}
+
+    aged.patch.setattr("ops.commands.pull_request_stack.run_tests", returns(None))
+    assert aged.ops("test-stack", "down", "--pr", "11")[0] == 0
+    assert "is over" not in aged.github.texts[11]
+
+
+def test_a_push_while_the_sweep_runs_keeps_the_stack(aged: World) -> None:
+    newer = {"kind": "update", "result": "succeeded", "endTime": datetime.now(UTC).isoformat()}
+    reads: list[int] = []
+
+    def pull_request(number: int) -> object:
+        reads.append(number)
+        if len(reads) > 1:  # the push is between the list and the removal
+            aged.cli.histories["pr-10"].insert(0, newer)
+        return aged.github.pulls[number]
+
+    aged.patch.setattr(aged.github, "pull_request", pull_request)
+    for number in (11, 12, 13):
+        del aged.cli.states[f"pr-{number}"]
+
+    code, output, _ = aged.ops("sweep", "--json")
+
+    (item,) = json.loads(output)["items"]
+    assert (code, item["result"], item["resultWhy"]) == (0, "left", "pull request #10 is open; 2 days left")
+    assert "pr-10" in aged.cli.states
 
 
 @pytest.mark.parametrize(("alive", "code", "outcome"), [(True, 0, "left"), (False, 1, "failed")])
