@@ -152,7 +152,7 @@ def test_an_example_of_a_help_is_understood(words: list[str], capsys: pytest.Cap
     [
         "python -m ops deploy --stak dev",
         "python -m ops deplo --stack dev",
-        "python -m local_azure exec -- python -m ops preview --agains BASE",
+        "python -m local_azure exec -- python -m ops preview --agianst BASE",
         "python -m local_azure portal tag set group",
         "python -m policy chek -",
         "pulumi upp",
