@@ -6,15 +6,11 @@ from local_azure.functions_host import request_target
 @pytest.mark.parametrize(
     ("raw", "decoded"),
     [
-        ("/a+b", "/a+b"),
         ("/a%2Fb", "/a/b"),
-        ("/%FF%41", "/%FFA"),
         ("/caf%e9%C3%A9", "/caf%e9é"),
-        ("/a/../b", "/b"),
         ("/a/./b", "/a/b"),
         ("/../a", "/a"),
         ("/a/..", "/"),
-        ("/a/.", "/a/"),
         ("/a/%2e%2e/b", "/b"),
     ],
 )
@@ -30,7 +26,6 @@ def test_an_absolute_target_loses_scheme_and_host() -> None:
     ("raw", "values"),
     [
         pytest.param("a=1&A=2", {"a": "1,2"}, id="names without regard to case"),
-        pytest.param("a=&a=2&a=", {"a": "2"}, id="empty values are left out"),
         pytest.param("m=caf%E9", {"m": "caf%E9"}, id="bytes that are not UTF-8 stay as they were written"),
         pytest.param("m=caf%e9", {"m": "caf%e9"}, id="in their own case"),
         pytest.param("m=caf%25E9", {"m": "caf%E9"}, id="and so do not differ from an escaped percent sign"),

@@ -21,19 +21,12 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> N
     assert made.master != made.default
 
 
-@pytest.mark.parametrize(
-    ("key", "level"),
-    [("wrong", "anonymous"), ("default", "function"), ("master", "admin"), ("\udc80", "anonymous")],
-)
-def test_a_key_has_a_level(key: str, level: str) -> None:
-    assert keys.HostKeys("master", "default").level(key, "F") == level
-
-
 def test_a_function_key_is_of_one_function_in_any_case_of_its_name() -> None:
     host_keys = keys.HostKeys("master", "default")
     key = host_keys.of_function("GetState")
     levels = [host_keys.level(key, function) for function in ("getstate", "Other", None)]
     assert levels == ["function", "anonymous", "anonymous"]
+    assert host_keys.level("\udc80", None) == "anonymous"
 
 
 def test_cors_answers_a_preflight_of_an_allowed_origin_only() -> None:

@@ -189,10 +189,8 @@ async def test_lines_without_an_invocation_are_dropped(app: Path, caplog: pytest
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("str", Datum("string", "text")),
         ("dict", Datum("json", '{"a": "\\u00e4"}')),
         ("list", Datum("json", "[1]")),
-        ("bytes", Datum("bytes", b"\x00\xff")),
         ("none", None),
         ("unset", None),
     ],

@@ -88,6 +88,7 @@ def add(function: str, bindings: list[dict[str, Any]]) -> None:
     names = [binding["name"] for binding in bindings if binding["name"] != "$return"]
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
     setattr(handler, "__signature__", inspect.Signature(parameters))  # noqa: B010 # a function has no such member
+    handler.__annotations__.clear()  # the worker compares them with the bindings
     decorated: Any = handler
     for binding in bindings:
         match binding:
