@@ -6,6 +6,11 @@ from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
 from local_azure.frontends.pulumi.diff import normal_location
 
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 REGIONS = frozenset(
     {
         "australiacentral", "australiacentral2", "australiaeast", "australiasoutheast", "austriaeast",

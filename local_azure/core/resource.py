@@ -35,7 +35,8 @@ class Azure:
 
     `busy` holds the keys (`ids.key`) of resources with a running operation that excludes others, `deleting`
     those of resource groups that are being deleted. `now` returns the time in UTC. `provisioning_seconds` is
-    the least duration of an exclusive operation: on Azure two that start together always conflict.
+    the least duration of an exclusive operation: on Azure two that start together always conflict. `quotas`
+    returns those that are not at their default, by name or `region/name`.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Azure:
     deleting: set[str] = field(default_factory=set[str])
     now: Callable[[], datetime] = clock.utc
     provisioning_seconds: float = 0.3
+    quotas: Callable[[], Mapping[str, int]] = dict[str, int]
 
 
 def no_problems(_inputs: Inputs) -> Iterable[Problem]:

@@ -1,6 +1,6 @@
 """Every resource type and function that local Azure has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from local_azure.core.derived_types import derived, types_of
 from local_azure.core.known_types import ROWS, known
@@ -52,6 +52,12 @@ def find_type(token: str) -> ResourceType:
         return TYPES.get(token) or derived(token)
     except LookupError as error:
         raise UnknownTokenError(str(error)) from error
+
+
+def limits(tokens: Iterable[str]) -> list[str]:
+    """What local Azure does not do for the types, as warnings. Tokens of other packages are left out."""
+    kinds = (find_type(token) for token in sorted({*tokens}) if token.startswith("azure-native:"))
+    return [kind.limits for kind in kinds if kind.limits]
 
 
 def find_arm_type(arm_type: str) -> ResourceType | None:

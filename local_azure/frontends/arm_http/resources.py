@@ -46,25 +46,41 @@ def _is_listed(resource: Resource) -> bool:
     return resource["type"] != ids.RESOURCE_GROUP_TYPE and ids.is_tracked(resource["id"])
 
 
-async def list_of_type(call: Call) -> web.Response:
-    """`…/providers/Microsoft.Web/sites` of the subscription or of a group."""
-    kind = kind_of(f"{call.names['namespace']}/{call.names['type']}")
-    scope = call.path[: call.path.lower().rindex(ids.PROVIDERS)]
-    if "group" in call.names:
-        call.azure.store.require(scope)
+async def get(call: Call) -> web.Response:
+    """A resource, or the list of a type in a subscription, in a group, at a scope or below a parent."""
+    if listed := ids.collection(call.path):
+        return _list(call, *listed)
+    call.require(action_of(_type(call), "read"), call.path)
+    return response(public(call, _implied(call) or call.azure.store.require(call.path)))
+
+
+def _list(call: Call, container: str, resource_type: str) -> web.Response:
+    kind = kind_of(resource_type)
+    parent = container.rpartition("/")[0].rpartition("/")[0] if container.endswith("/default") else container
+    if ids.type_of(parent) != ids.SUBSCRIPTION_TYPE:
+        call.azure.store.require(parent)
     read = action_of(kind.arm_type, "read")
-    resources = call.azure.store.list(kind.arm_type, under=scope)
+    resources = call.azure.store.list(kind.arm_type, under=container)
     return page(call, [public(call, resource) for resource in resources if call.may(read, resource["id"])])
 
 
-async def get(call: Call) -> web.Response:
-    call.require(action_of(_type(call), "read"), call.path)
-    return response(public(call, call.azure.store.require(call.path)))
+def _implied(call: Call) -> Resource | None:
+    """A resource that exists with its parent, with Azure's defaults where nothing was written to it."""
+    scope, resource_type, names = ids.parse(call.path)
+    kind = BY_ARM_TYPE.get(resource_type.lower())
+    exists = len(names) > 1 and (names[-1] == "default" or (kind is not None and kind.singleton))
+    if not exists or call.azure.store.get(call.path):
+        return None
+    parents = names[: len(names) - 1]
+    call.azure.store.require(ids.build(scope, resource_type.rpartition("/")[0], *parents))
+    properties = dict(kind.defaults) if kind else {}
+    return Resource(id=call.path, name=names[-1], type=resource_type, properties=properties)
 
 
 async def check_existence(call: Call) -> web.Response:
     call.require(action_of(_type(call), "read"), call.path)
-    return response(status=204 if call.azure.store.get(call.path) else 404)
+    exists = call.azure.store.get(call.path) or _implied(call)
+    return response(status=204 if exists else 404)
 
 
 async def create_or_update(call: Call) -> web.Response:

@@ -1,7 +1,10 @@
 """Chat models that Azure OpenAI deploys (Docs: Model retirement schedule, updated 2026-09-02)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from local_azure.core.regions import words
 
 Stage = Literal["GA", "Legacy", "Deprecated"]
 
@@ -72,17 +75,123 @@ MODELS: tuple[Model, ...] = (
     Model("gpt-5.6-terra", "2026-07-09", "GA", "2028-01-11", _5_2),
 )
 
-DEPLOYMENT_SKUS = (
-    "Standard",
-    "GlobalStandard",
-    "DataZoneStandard",
-    "GlobalBatch",
-    "DataZoneBatch",
-    "ProvisionedManaged",
-    "GlobalProvisionedManaged",
-    "DataZoneProvisionedManaged",
-    "DeveloperTier",
+# Docs: Azure OpenAI model region tables (azure-ai-docs, model-matrix, dated 2026-04-30).
+_US_ZONE = words("centralus eastus eastus2 northcentralus southcentralus westus westus3")
+_EU_ZONE = words(
+    "francecentral germanywestcentral italynorth polandcentral spaincentral swedencentral westeurope"
 )
+_ZONES = _US_ZONE | _EU_ZONE
+_SOME = _ZONES | words(
+    "australiaeast brazilsouth canadaeast japaneast koreacentral norwayeast southafricanorth southindia "
+    "switzerlandnorth uaenorth uksouth"
+)
+_MOST = _SOME | words("southeastasia")
+_ALL = _MOST | words("canadacentral switzerlandwest")
+_STANDARD = words("eastus eastus2 northcentralus southcentralus swedencentral westus westus3")
+_5_5 = words("eastus2 polandcentral southcentralus swedencentral")
+
+ACCOUNT_REGIONS: Mapping[str, frozenset[str]] = {
+    "OpenAI": _ALL,
+    "AIServices": _ALL
+    | words("centralindia eastasia japanwest northeurope qatarcentral westcentralus westus2"),
+}
+"""By kind of account."""
+
+_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "gpt-4o": {
+        "GlobalStandard": _SOME,
+        "DataZoneStandard": _ZONES,
+        "Standard": _STANDARD
+        | words(
+            "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia "
+            "switzerlandnorth uksouth"
+        ),
+    },
+    "gpt-4.1": {
+        "GlobalStandard": _MOST,
+        "DataZoneStandard": _ZONES,
+        "Standard": _STANDARD | words("switzerlandnorth"),
+    },
+    "gpt-4.1-mini": {
+        "GlobalStandard": _MOST,
+        "DataZoneStandard": _ZONES,
+        "Standard": _STANDARD
+        | words(
+            "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
+        ),
+    },
+    "gpt-5": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
+    "gpt-5-mini": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
+    "gpt-5-nano": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
+    "gpt-5.1": {
+        "GlobalStandard": _ALL,
+        "DataZoneStandard": _US_ZONE | words("francecentral swedencentral"),
+        "Standard": _US_ZONE | words("swedencentral"),
+    },
+    "gpt-5.2": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.4": {"GlobalStandard": _ALL, "DataZoneStandard": _ZONES},
+    "gpt-5.4-mini": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.4-nano": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
+    "gpt-5.5": {"GlobalStandard": _5_5, "DataZoneStandard": _5_5},
+}
+_UNLISTED: Mapping[str, frozenset[str]] = dict.fromkeys(
+    ("GlobalStandard", "DataZoneStandard", "Standard"), _ALL
+)
+"""For a model that is newer than the source."""
+
+# Docs: Provisioned throughput, table of models (2026-03-20).
+_NOT_PROVISIONED = ("gpt-4o-mini", "gpt-5-nano", "gpt-5.4-mini", "gpt-5.4-nano")
+_SMALL = ("gpt-4.1-mini", "gpt-4.1-nano", "gpt-5-mini")
+
+# Docs: Quota tier 1 (2026-08-20), in thousand tokens a minute; "" is any other model. 100 PTU are assumed.
+_QUOTAS: Mapping[str, Mapping[str, int]] = {
+    "GlobalStandard": {
+        "": 1000,
+        **dict.fromkeys(("gpt-4.1-mini", "gpt-4.1-nano", "gpt-5-nano", "gpt-5.4-nano"), 5000),
+    },
+    "DataZoneStandard": {
+        "": 300,
+        **dict.fromkeys(("gpt-4.1-mini", "gpt-4.1-nano", "gpt-5-nano", "gpt-5.4-nano"), 2000),
+        **dict.fromkeys(("gpt-5.5", "gpt-5.6-luna", "gpt-5.6-sol", "gpt-5.6-terra"), 333),
+    },
+    "Standard": {"": 300, "gpt-4.1-mini": 6000},
+}
+
+
+def offers(model: str) -> Mapping[str, frozenset[str]]:
+    """The SKUs of deployments of a model, and the regions of each. DeveloperTier is for fine-tuned models."""
+    standard = _REGIONS.get(model, _UNLISTED)
+    everywhere, zones = standard["GlobalStandard"], standard["DataZoneStandard"]
+    provisioned: Mapping[str, frozenset[str]] = {
+        "GlobalProvisionedManaged": everywhere,
+        "DataZoneProvisionedManaged": zones,
+        "ProvisionedManaged": _ALL,
+    }
+    offered = {**standard, "GlobalBatch": everywhere, "DataZoneBatch": zones}
+    return offered if model in _NOT_PROVISIONED else {**offered, **provisioned}
+
+
+def capacity_step(model: str, sku: str) -> tuple[int, int]:
+    """The least capacity of a deployment, and the step from there."""
+    if not sku.endswith("ProvisionedManaged"):
+        return 1, 1
+    if sku != "ProvisionedManaged":
+        return 15, 5
+    return (25, 25) if model in _SMALL else (50, 50)
+
+
+def default_quota(model: str, sku: str) -> int:
+    """The capacity of all deployments in one region together."""
+    if sku.endswith("Batch"):
+        return 1_000_000
+    quotas = _QUOTAS.get(sku, {"": 100})
+    return quotas.get(model, quotas[""])
+
+
+def quota_name(model: str, sku: str) -> str:
+    """The name of the usage in Azure's lists of a region. Provisioned capacity is of any model."""
+    return f"OpenAI.{sku}" if sku.endswith("ProvisionedManaged") else f"OpenAI.{sku}.{model}"
+
 
 RAI_POLICIES = ("Microsoft.Default", "Microsoft.DefaultV2")
 

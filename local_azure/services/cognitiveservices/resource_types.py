@@ -12,11 +12,11 @@ from local_azure.core.store import Resource
 from local_azure.services.children import parent_of, provision_alone
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
-    DEPLOYMENT_SKUS,
     MODELS,
     RAI_POLICIES,
     Model,
     find_model,
+    offers,
 )
 
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
@@ -121,12 +121,12 @@ def refuse_deployment(deployment: Resource, previous: Resource | None, day: str)
             f"The model '{described}' is {stage.lower()} and takes no new deployments "
             f"(retirement: {model.retires}).",
         )
-    if sku.get("name") not in DEPLOYMENT_SKUS:
+    if sku.get("name") not in offers(model.name):
         raise ArmError(
             400,
             "InvalidResourceProperties",
             f"The specified SKU '{sku.get('name')}' for model '{name} {model.version}' is not supported; "
-            f"one of {', '.join(DEPLOYMENT_SKUS)}.",
+            f"one of {', '.join(offers(model.name))}.",
         )
     capacity = sku.get("capacity", 1)
     if capacity < 1:

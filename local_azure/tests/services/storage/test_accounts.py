@@ -181,9 +181,11 @@ async def test_a_second_creation_or_deletion_changes_nothing(world: World) -> No
     assert (await in_thread(table.get_entity, "p", "kept"))["RowKey"] == "kept"
     for _ in range(2):
         await world.accounts.create(ACCOUNT_ID, "container", "twice")
+        await world.accounts.create(ACCOUNT_ID, "queue", "twice")
     for _ in range(2):
         await world.accounts.delete(ACCOUNT_ID, "table", "Twice")
         await world.accounts.delete(ACCOUNT_ID, "container", "twice")
+        await world.accounts.delete(ACCOUNT_ID, "queue", "twice")
     with pytest.raises(ResourceNotFoundError):
         await in_thread(table.get_entity, "p", "kept")
 
