@@ -66,15 +66,14 @@ def _list(call: Call, container: str, resource_type: str) -> web.Response:
 
 def _implied(call: Call) -> Resource | None:
     """A resource that exists with its parent, with Azure's defaults where nothing was written to it."""
-    scope, resource_type, names = ids.parse(call.path)
+    scope, resource_type, (*parents, name) = ids.parse(call.path)
     kind = BY_ARM_TYPE.get(resource_type.lower())
-    exists = len(names) > 1 and (names[-1] == "default" or (kind is not None and kind.singleton))
+    exists = parents and (name == "default" or (kind is not None and kind.singleton))
     if not exists or call.azure.store.get(call.path):
         return None
-    parents = names[: len(names) - 1]
     call.azure.store.require(ids.build(scope, resource_type.rpartition("/")[0], *parents))
     properties = dict(kind.defaults) if kind else {}
-    return Resource(id=call.path, name=names[-1], type=resource_type, properties=properties)
+    return Resource(id=call.path, name=name, type=resource_type, properties=properties)
 
 
 async def check_existence(call: Call) -> web.Response:
