@@ -159,14 +159,10 @@ class ResourceType(Behaviour):
         """What local Azure does not do for this type, as a warning; empty for a type with behaviour."""
         if not self.schema_only:
             return ""
-        text = (
-            f"{self.pulumi_type}: local Azure checks its inputs against the SDK's schema, and nothing else."
-        )
+        text = f"{self.pulumi_type}: local Azure checks its inputs against the SDK's schema only."
         if self.by_rule:
-            replacing = ", ".join(self.replacing)
-            text += (
-                f" It does not know the type: it makes the id by rule ({self.path}), and {replacing} replace."
-            )
+            path = self.path.rpartition(ids.PROVIDERS)[2]
+            text += f" Its id is made by rule ({path}); {', '.join(self.replacing)} replace it."
         return text
 
     def problems(self, inputs: Inputs) -> Iterator[Problem]:
