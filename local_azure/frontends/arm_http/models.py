@@ -1,16 +1,13 @@
-"""Microsoft.CognitiveServices: the models and usages of a region, model accounts, soft-deleted accounts."""
+"""Microsoft.CognitiveServices: models, usages, keys, soft-deleted accounts."""
 
 from collections import Counter
 
 from aiohttp import web
 
-from local_azure.core import ids
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import delete, refuse_delete
 from local_azure.frontends.arm_http.call import Call, accepted, page, response, secret
 from local_azure.frontends.pulumi.diff import normal_location
 from local_azure.services.authorization.locks import refuse_locked_write
-from local_azure.services.catalogue import BY_ARM_TYPE
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     MODELS,
@@ -22,15 +19,6 @@ from local_azure.services.cognitiveservices.models import (
 from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 
 _DEPLOYMENT_TYPE = f"{ACCOUNT_TYPE}/deployments"
-
-
-async def begin_delete(call: Call) -> web.Response:
-    account = call.azure.store.get(call.path)
-    if account is None:
-        call.azure.store.require(ids.resource_group_of(call.path) or call.path)
-        return response(status=204)
-    refuse_delete(call.azure, account, BY_ARM_TYPE)
-    return accepted(call, account["id"], lambda: delete(call.azure, account["id"], BY_ARM_TYPE))
 
 
 async def list_models(call: Call) -> web.Response:

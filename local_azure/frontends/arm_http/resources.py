@@ -1,13 +1,14 @@
-"""GET, HEAD, PUT, PATCH and DELETE on the id of any resource, and lists of resources."""
+"""GET, HEAD, PUT, PATCH and DELETE on the id of any resource or group, and lists of them."""
 
 from aiohttp import web
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
-from local_azure.core.operations import delete, patch, put
+from local_azure.core.operations import delete, patch, put, refuse_delete
 from local_azure.core.store import Resource
 from local_azure.frontends.arm_http.call import (
     Call,
+    accepted,
     action_of,
     body_of,
     kind_of,
@@ -19,8 +20,19 @@ from local_azure.frontends.arm_http.call import (
 )
 from local_azure.frontends.arm_http.filters import read_filter
 from local_azure.services.catalogue import BY_ARM_TYPE
+from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 
+_DELETED_LATER = frozenset({ids.RESOURCE_GROUP_TYPE.lower(), ACCOUNT_TYPE.lower()})
+"""Types whose deletion Azure accepts with 202."""
 _MEMBERS = ("resourceType", "resourceGroup", "location", "name")
+
+
+async def list_groups(call: Call) -> web.Response:
+    """The groups that the caller may read: a role on a group is enough to list it."""
+    matches = read_filter(call.query.get("$filter"), ())
+    read = action_of(ids.RESOURCE_GROUP_TYPE, "read")
+    groups = [group for group in call.azure.store.list(ids.RESOURCE_GROUP_TYPE) if matches(group)]
+    return page(call, [public(call, group) for group in groups if call.may(read, group["id"])])
 
 
 async def list_all(call: Call) -> web.Response:
@@ -85,6 +97,8 @@ async def check_existence(call: Call) -> web.Response:
 async def create_or_update(call: Call) -> web.Response:
     kind = kind_of(_type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
+    if kind.arm_type == ids.RESOURCE_GROUP_TYPE and not call.body.get("location"):
+        raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
     before = call.azure.store.get(call.path)
     # An existing resource keeps the case of its id.
     body = body_of(call, before["id"] if before else call.path, kind.arm_type)
@@ -100,15 +114,20 @@ async def update(call: Call) -> web.Response:
 
 
 async def remove(call: Call) -> web.Response:
-    kind = _type(call)
-    call.require(action_of(kind, "delete"), call.path)
-    if call.azure.store.get(call.path) is None:
-        group = ids.resource_group_of(call.path)
-        if group is not None:
+    """A lock at the resource, or below it, refuses before the first deletion."""
+    resource_type = _type(call)
+    call.require(action_of(resource_type, "delete"), call.path)
+    resource = call.azure.store.get(call.path)
+    if resource is None:
+        if group := ids.resource_group_of(call.path):
             call.azure.store.require(group)
         return response(status=204)
-    await delete(call.azure, call.path, BY_ARM_TYPE)
-    return response()
+    if resource_type.lower() not in _DELETED_LATER:
+        await delete(call.azure, call.path, BY_ARM_TYPE)
+        return response()
+    if not call.operations.has(resource["id"]):
+        refuse_delete(call.azure, resource, BY_ARM_TYPE)
+    return accepted(call, resource["id"], lambda: delete(call.azure, resource["id"], BY_ARM_TYPE))
 
 
 def _type(call: Call) -> str:

@@ -10,7 +10,6 @@ from aiohttp import web
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
 from local_azure.frontends.arm_http import (
     authorization,
-    groups,
     models,
     resources,
     sites,
@@ -77,11 +76,8 @@ ROUTES = (
         Route("POST", f"{_SUB}/providers/{path}", handler, f"{path}/action")
         for path, handler in subscription.NAME_CHECKS
     ),
-    # groups
-    Route("GET", f"{_SUB}/resourceGroups", groups.list_all),
-    Route("PUT", _GROUP, groups.create_or_update, action_of(groups.TYPE, "write")),
-    Route("DELETE", _GROUP, groups.begin_delete, action_of(groups.TYPE, "delete")),
-    # resources of any type
+    # groups, and resources of any type
+    Route("GET", f"{_SUB}/resourceGroups", resources.list_groups),
     Route("GET", f"{_SUB}/resources", resources.list_all),
     Route("GET", f"{_GROUP}/resources", resources.list_all),
     # tags
@@ -114,7 +110,6 @@ ROUTES = (
     ),
     Route("GET", _DELETED, models.get_deleted, f"{_DELETED_ACTION}/read"),
     Route("DELETE", _DELETED, models.begin_purge, f"{_DELETED_ACTION}/delete"),
-    Route("DELETE", _ACCOUNT, models.begin_delete, f"{_MODELS}/accounts/delete"),
     # storage accounts
     Route(
         "POST", f"{_STORAGE}/listKeys", storage.list_keys, "Microsoft.Storage/storageAccounts/listKeys/action"
