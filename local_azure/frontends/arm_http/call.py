@@ -63,7 +63,10 @@ def action_of(resource_type: str, verb: str) -> str:
 
 
 def kind_of(resource_type: str) -> ResourceType:
-    """Raises ArmError 404 for a type that the azure-native SDK does not have."""
+    """Raises ArmError 404 for a type that the azure-native SDK does not have.
+
+    It may import a module of the SDK, which takes seconds: in a thread, for a type that a request names.
+    """
     kind = find_arm_type(resource_type)
     if kind is None:
         namespace, _, rest = resource_type.partition("/")

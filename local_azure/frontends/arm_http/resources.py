@@ -1,5 +1,7 @@
 """GET, HEAD, PUT, PATCH and DELETE on the id of any resource or group, and lists of them."""
 
+import asyncio
+
 from aiohttp import web
 
 from local_azure.core import ids
@@ -24,12 +26,11 @@ from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 
 _DELETED_LATER = frozenset({ids.RESOURCE_GROUP_TYPE.lower(), ACCOUNT_TYPE.lower()})
 """Types whose deletion Azure accepts with 202."""
-_MEMBERS = ("resourceType", "resourceGroup", "location", "name")
 
 
 async def list_groups(call: Call) -> web.Response:
     """The groups that the caller may read: a role on a group is enough to list it."""
-    matches = read_filter(call.query.get("$filter"), ())
+    matches = read_filter(call.query.get("$filter"), groups=True)
     read = action_of(ids.RESOURCE_GROUP_TYPE, "read")
     groups = [group for group in call.azure.store.list(ids.RESOURCE_GROUP_TYPE) if matches(group)]
     return page(call, [public(call, group) for group in groups if call.may(read, group["id"])])
@@ -40,7 +41,7 @@ async def list_all(call: Call) -> web.Response:
     under = ids.subscription(call.names["subscription"])
     if "group" in call.names:
         under = call.azure.store.require(call.path.rpartition("/")[0])["id"]
-    matches = read_filter(call.query.get("$filter"), _MEMBERS)
+    matches = read_filter(call.query.get("$filter"))
     return page(
         call,
         [
@@ -61,13 +62,13 @@ def _is_listed(resource: Resource) -> bool:
 async def get(call: Call) -> web.Response:
     """A resource, or the list of a type in a subscription, in a group, at a scope or below a parent."""
     if listed := ids.collection(call.path):
-        return _list(call, *listed)
+        return await _list(call, *listed)
     call.require(action_of(_type(call), "read"), call.path)
     return response(public(call, _implied(call) or call.azure.store.require(call.path)))
 
 
-def _list(call: Call, container: str, resource_type: str) -> web.Response:
-    kind = kind_of(resource_type)
+async def _list(call: Call, container: str, resource_type: str) -> web.Response:
+    kind = await asyncio.to_thread(kind_of, resource_type)
     parent = container.rpartition("/")[0].rpartition("/")[0] if container.endswith("/default") else container
     if ids.type_of(parent) != ids.SUBSCRIPTION_TYPE:
         call.azure.store.require(parent)
@@ -95,7 +96,7 @@ async def check_existence(call: Call) -> web.Response:
 
 
 async def create_or_update(call: Call) -> web.Response:
-    kind = kind_of(_type(call))
+    kind = await asyncio.to_thread(kind_of, _type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     if kind.arm_type == ids.RESOURCE_GROUP_TYPE and not call.body.get("location"):
         raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
@@ -107,7 +108,7 @@ async def create_or_update(call: Call) -> web.Response:
 
 
 async def update(call: Call) -> web.Response:
-    kind = kind_of(_type(call))
+    kind = await asyncio.to_thread(kind_of, _type(call))
     call.require(action_of(kind.arm_type, "write"), call.path)
     body_of(call, call.path, kind.arm_type)
     return response(public(call, await stored(patch(call.azure, kind, call.path, call.body))))
