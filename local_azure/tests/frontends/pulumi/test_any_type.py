@@ -33,7 +33,10 @@ class Case(NamedTuple):
 
 NETWORK = "network:VirtualNetwork"
 NETWORK_INPUTS = {**RG, "virtualNetworkName": "vnet", "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
-ZONE = ("privatedns:PrivateZone", {**RG, "privateZoneName": "privatelink.blob.core.windows.net"})
+ZONE = (
+    "privatedns:PrivateZone",
+    {**RG, "privateZoneName": "privatelink.blob.core.windows.net", "location": "global"},
+)
 ENDPOINT = (
     "network:PrivateEndpoint",
     {**RG, "privateEndpointName": "pe", "subnet": {"id": f"{NETWORK_ID}/x"}},
@@ -89,7 +92,6 @@ CASES = (
         {
             **ZONE[1],
             "virtualNetworkLinkName": "link",
-            "location": "global",
             "virtualNetwork": {"id": NETWORK_ID},
         },
         f"{ZONE_ID}/virtualNetworkLinks/link",
