@@ -73,8 +73,9 @@ format: setup ## Format the code and fix what ruff can fix
 	@$(RUN) -m ruff check --fix $(CODE)
 	@$(RUN) -m ruff format $(CODE)
 
-settings: setup ## Write Pulumi.yaml's config and docs/settings.md from the declared settings
+settings: setup ## Write Pulumi.yaml's config and docs/settings.md, and the policy's list of types without tags
 	@$(RUN) -m infra.settings.generate
+	@$(RUN) -m policy.types_without_tags
 
 lock: setup ## Write the lock files from the .in files
 	@for l in requirements requirements-dev function_app/requirements policy/requirements tools/pulumi/go/requirements; do \

@@ -5,7 +5,7 @@ Every `open_*` call is safe to repeat and returns when the endpoint answers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,16 @@ class SiteHosts:
     scm: str
 
 
+StorageChild = Literal["container", "queue", "table"]
+
+
 class StorageService(Protocol):
     """Storage accounts. `account_id` is the ARM id of the account."""
 
     async def open_account(self, account_id: str) -> StorageEndpoints: ...
     async def delete_account(self, account_id: str) -> None: ...
-    async def create_table(self, account_id: str, table: str) -> None: ...
-    async def delete_table(self, account_id: str, table: str) -> None: ...
-    async def create_container(self, account_id: str, container: str) -> None: ...
-    async def delete_container(self, account_id: str, container: str) -> None: ...
+    async def create(self, account_id: str, kind: StorageChild, name: str) -> None: ...
+    async def delete(self, account_id: str, kind: StorageChild, name: str) -> None: ...
 
 
 class SiteService(Protocol):

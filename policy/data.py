@@ -3,6 +3,7 @@
 import re
 
 from delivery.refused_settings import REFUSED_SETTINGS
+from policy.types_without_tags import types_without_tags
 
 STORAGE_ACCOUNT = "azure-native:storage:StorageAccount"
 BLOB_CONTAINER = "azure-native:storage:BlobContainer"
@@ -29,26 +30,11 @@ LOCKS = frozenset(
 
 REQUIRED_TAGS = ("project", "stack", "environment")
 
-TAGLESS = frozenset(
-    {
-        # Azure has no tags for these: they are part of a resource that has tags.
-        BLOB_CONTAINER,
-        TABLE,
-        SCM_LOGIN,
-        FTP_LOGIN,
-        SITE_SETTINGS,
-        SITE_CONNECTIONS,
-        ROLE_ASSIGNMENT,
-        *LOCKS,
-        ROLE_DEFINITION,
-        "azure-native:storage:BlobServiceProperties",
-        "azure-native:storage:ManagementPolicy",
-        "azure-native:managedidentity:FederatedIdentityCredential",
-        # May have tags, but is part of an account that has them.
-        "azure-native:cognitiveservices:Deployment",
-    }
-)
-"""Types of azure-native that have no tags; all other types must have them."""
+TAGLESS = types_without_tags() | {
+    # May have tags, but is part of an account that has them.
+    "azure-native:cognitiveservices:Deployment",
+}
+"""Types of azure-native that need no tags; all other types must have them."""
 
 PLACEHOLDER = re.compile(
     r"(?i)\s*|[<{\[].*[>}\]]|x{3,}|\?+|\.{3}|-+|todo\b.*|tbd|tba|n/?a|none|null|undefined|unknown|fixme\b.*"

@@ -63,6 +63,19 @@ def parse(resource_id: str) -> tuple[str, str, tuple[str, ...]]:
     )
 
 
+def collection(path: str) -> tuple[str, str] | None:
+    """(container, type) of the path of a list, as `…/sites/app` and `Microsoft.Web/sites/slots`.
+
+    The container is the parent, or the scope of a top-level type; None for any other path.
+    """
+    text = path.rstrip("/")
+    at = text.lower().rfind(PROVIDERS)
+    namespace, *rest = text[at + len(PROVIDERS) :].split("/")
+    if at < 0 or len(rest) % 2 == 0 or not all((namespace, *rest)):
+        return None
+    return text[:at] if len(rest) == 1 else text.rpartition("/")[0], "/".join((namespace, *rest[0::2]))
+
+
 def type_of(resource_id: str) -> str:
     """`Microsoft.Storage/storageAccounts/tableServices/tables`, in the id's own case."""
     return parse(resource_id)[1]

@@ -3,9 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from local_azure.core import ids, refusals, schema
+from local_azure.core import ids, refusals
 from local_azure.core.errors import ArmError
-from local_azure.core.resource import ENVELOPE, Azure, Inputs, ResourceType, body_to_inputs, to_arm
+from local_azure.core.resource import (
+    ENVELOPE,
+    Azure,
+    Inputs,
+    ResourceType,
+    body_to_inputs,
+    complete,
+    merged,
+    to_arm,
+)
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.core.tags import refuse_tags
 from local_azure.services.authorization.locks import (
@@ -55,7 +64,7 @@ async def patch(azure: Azure, kind: ResourceType, resource_id: str, changes: Map
     Raises ArmError, StartFailedError.
     """
     previous = azure.store.require(resource_id)
-    changed: Resource = _merged(previous, changes)
+    changed: Resource = merged(previous, changes)
     if "tags" in changes:
         changed["tags"] = dict(changes["tags"] or {})
     _check_body(kind, changed, changes)
@@ -81,8 +90,7 @@ def _check_body(kind: ResourceType, body: Resource, given: Mapping[str, Any]) ->
         for path in _paths(given)
         if path not in settable
     ]
-    problems = (*schema.check(inputs, kind.schema.inputs), *kind.check(inputs))
-    reasons += [problem.reason for problem in problems]
+    reasons += [problem.reason for problem in kind.problems(inputs)]
     if reasons:
         raise ArmError(
             400, "InvalidRequestContent", f"The request content was invalid: {'; '.join(reasons)}."
@@ -101,14 +109,6 @@ def _leaves(value: Any, path: str) -> Iterator[str]:
             yield from _leaves(member, f"{path}.{name}")
     elif value not in ({}, [], None):
         yield path
-
-
-def _merged(old: Any, new: Any) -> Any:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        before, after = cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new)
-        merged = {name: _merged(before.get(name), value) for name, value in after.items()}
-        return {name: value for name, value in {**before, **merged}.items() if value is not None}
-    return new
 
 
 async def delete(azure: Azure, resource_id: str, kinds: Mapping[str, ResourceType]) -> None:
@@ -178,7 +178,7 @@ async def _put(azure: Azure, kind: ResourceType, resource: Resource) -> Resource
     refuse_tags(resource)
     refusals.refuse(azure, resource, previous)
     kind.validate(azure, resource, previous)
-    kind.complete(azure, resource, previous)
+    complete(azure, kind, resource, previous)
     azure.store.put(resource)
     try:
         await kind.apply(azure, resource)
@@ -215,14 +215,14 @@ def require_parents(azure: Azure, resource_id: str) -> None:
         store.require(group)
     if ids.PROVIDERS in scope:
         store.require(scope)
-    if len(names) > 1:
-        namespace, top, *rest = resource_type.split("/")
-        parent = ids.build(scope, f"{namespace}/{top}", names[0])
-        if store.get(parent) is None:
+    namespace, *types = resource_type.split("/")
+    for depth in range(1, len(names)):
+        parent = ids.build(scope, "/".join((namespace, *types[:depth])), *names[:depth])
+        if names[depth - 1].lower() != "default" and store.get(parent) is None:
             raise ArmError(
                 404,
                 "ParentResourceNotFound",
-                f"Failed to perform 'write' on resource(s) of type '{'/'.join((top, *rest))}', because the "
+                f"Failed to perform 'write' on resource(s) of type '{'/'.join(types)}', because the "
                 f"parent resource '{parent}' could not be found.",
             )
 

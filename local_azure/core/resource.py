@@ -5,10 +5,12 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, cast
 
 from local_azure.core import clock, ids, schema
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
+from local_azure.core.identity import complete_identity
 from local_azure.core.naming import AutoName
 from local_azure.core.schema import ListOf, MapOf, ObjectRef, Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
@@ -17,9 +19,14 @@ from local_azure.frontends.pulumi.values import UNKNOWN
 
 Inputs = dict[str, Any]
 
-ENVELOPE = ("location", "tags", "sku", "kind", "identity")
+ENVELOPE = ("location", "tags", "sku", "kind", "identity", "zones", "plan", "managedBy", "extendedLocation")
+IN_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/"
 _SUBSCRIPTION = "subscriptionId"
-_SCOPE = "scope"
+SCOPES = frozenset({"scope", "resourceUri"})
+"""Inputs that hold the id of the resource that an extension resource belongs to."""
+_STATE = "provisioningState"
+_NAMED_BY_GUID = frozenset({ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE})
+_ANY_NAME, _ANY_NAME_RULE = r"[^<>%&\\?/#\x00-\x1f]{1,260}", r"1 to 260 characters other than <>%&\?/#"
 
 
 @dataclass(frozen=True)
@@ -52,18 +59,15 @@ async def nothing_to_do(_azure: Azure, _resource: Resource) -> None: ...
 
 
 @dataclass(frozen=True)
-class ResourceType:
-    """An azure-native resource type.
+class Behaviour:
+    """What a resource type does beyond its schema.
 
-    pulumi_type    `azure-native:storage:StorageAccount`
-    path           the ARM id, with the inputs that are its names in braces; a change of one replaces
-    autoname       how the last name in the path is made by default; None: the program has to give it
-    replace_on     paths of further inputs whose change replaces
     renames        input name to the name in ARM's `properties`, where they differ
-    singleton      exists with its parent: create is an update, delete a reset
-    check          rules on the inputs alone, which the real provider checks at preview (names, ranges)
+    defaults       Azure's defaults of ARM's `properties`, objects inside included
+    once           members of ARM's `properties` that are made on creation and then kept
+    check          rules on the inputs alone, which the real provider checks at preview (ranges)
     validate       (azure, resource, previous) raises ArmError for what Azure refuses
-    complete       (azure, resource, previous) adds Azure's defaults, ids and endpoints to `resource`
+    complete       (azure, resource, previous) adds to `resource` what depends on its inputs
     apply          creates or updates it in the services; may add to `resource`
     start          the last step; the resource exists even if it fails
     remove         deletes it from the services; safe to repeat
@@ -71,13 +75,9 @@ class ResourceType:
     shape          (resource, outputs) corrects outputs where Azure's response differs from the resource
     """
 
-    pulumi_type: str
-    api_version: str
-    path: str
-    autoname: AutoName | None = None
-    replace_on: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict[str, str])
-    singleton: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    once: Mapping[str, Callable[[], str]] = field(default_factory=dict[str, Callable[[], str]])
     check: Callable[[Inputs], Iterable[Problem]] = no_problems
     validate: Callable[[Azure, Resource, Resource | None], None] = accept
     complete: Callable[[Azure, Resource, Resource | None], None] = accept
@@ -87,30 +87,101 @@ class ResourceType:
     refuse_delete: Callable[[Azure, Resource], None] = lambda _azure, _resource: None
     shape: Callable[[Resource, Inputs], None] = lambda _resource, _outputs: None
 
-    @property
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType(Behaviour):
+    """An azure-native resource type.
+
+    pulumi_type    `azure-native:storage:StorageAccount`
+    path           the ARM id, with the inputs that are its names in braces; a change of one replaces
+    name_pattern   what the last name in the path looks like, and the rule in words, as after "it takes"
+    replace_on     paths of further inputs whose change replaces
+    singleton      exists with its parent: create is an update, delete a reset
+    schema_only    nothing but the schema is checked, and outputs that only Azure computes are missing
+    by_rule        the path was made by rule, not taken from a row
+    """
+
+    pulumi_type: str
+    path: str
+    name_pattern: str = ""
+    name_rule: str = ""
+    replace_on: tuple[str, ...] = ()
+    singleton: bool = False
+    schema_only: bool = False
+    by_rule: bool = False
+
+    @cached_property
     def path_inputs(self) -> tuple[str, ...]:
         return tuple(name for name in re.findall(r"\{(\w+)\}", self.path) if name != _SUBSCRIPTION)
 
     @property
     def name_input(self) -> str:
-        return self.path_inputs[-1]
+        return self.path_inputs[-1] if self.path_inputs else ""
 
-    @property
+    @cached_property
     def arm_type(self) -> str:
-        return ids.type_of(re.sub(r"\{(\w+)\}", "x", self.path.replace("{scope}", "")))
+        return ids.type_of(re.sub(r"\{(\w+)\}", "x", re.sub(r"^\{\w+\}", "", self.path)))
 
     @property
     def schema(self) -> schema.ResourceSchema:
         return schema.resource_schema(self.pulumi_type)
 
     @property
+    def api_version(self) -> str:
+        return self.schema.api_version
+
+    @property
+    def autoname(self) -> AutoName | None:
+        """How the last name in the path is made by default; None: the program has to give it."""
+        own = self.schema.inputs.get(self.name_input)
+        if own is None or own.required:
+            return None
+        if self.name_pattern == AutoName.DEFAULT.value:
+            return AutoName.DEFAULT
+        if self.arm_type in _NAMED_BY_GUID:
+            return AutoName.UUID
+        return AutoName.RANDOM if self.arm_type.count("/") == 1 else AutoName.COPY
+
+    @property
     def replacing(self) -> tuple[str, ...]:
         location = ("location",) if "location" in self.schema.inputs else ()
         return (*self.path_inputs, *location, *self.replace_on)
 
+    @cached_property
+    def has_provisioning_state(self) -> bool:
+        outputs = self.schema.outputs
+        inner = outputs.get("properties")
+        nested = inner and isinstance(inner.kind, ObjectRef) and schema.object_type(inner.kind)
+        return _STATE in {*outputs, *(nested or ())}
+
+    @property
+    def limits(self) -> str:
+        """What local Azure does not do for this type, as a warning; empty for a type with behaviour."""
+        if not self.schema_only:
+            return ""
+        text = f"{self.pulumi_type}: local Azure checks its inputs against the SDK's schema only."
+        if self.by_rule:
+            path = self.path.rpartition(ids.PROVIDERS)[2]
+            text += f" Its id is made by rule ({path}); {', '.join(self.replacing)} replace it."
+        return text
+
+    def problems(self, inputs: Inputs) -> Iterator[Problem]:
+        """What the provider refuses at preview: differences from the SDK's types, and broken rules."""
+        yield from schema.check(inputs, self.schema.inputs)
+        pattern, rule = self.name_pattern or _ANY_NAME, self.name_rule or _ANY_NAME_RULE
+        for name in self.path_inputs:
+            value = inputs.get(name)
+            own = name == self.name_input and self.path.endswith("}")
+            if not isinstance(value, str) or name in SCOPES:
+                continue
+            if not re.fullmatch(pattern if own else _ANY_NAME, value):
+                text = f"'{name}' is {value!r} ({len(value)} characters); it takes "
+                yield Problem(name, text + (rule if own else _ANY_NAME_RULE))
+        yield from self.check(inputs)
+
     def id_of(self, inputs: Inputs) -> str:
         names = {
-            name: inputs[name].rstrip("/") if name == _SCOPE else inputs[name] for name in self.path_inputs
+            name: inputs[name].rstrip("/") if name in SCOPES else inputs[name] for name in self.path_inputs
         }
         return self.path.format(**{_SUBSCRIPTION: SUBSCRIPTION_ID}, **names)
 
@@ -122,8 +193,30 @@ class ResourceType:
 
 @cache
 def _path_pattern(path: str) -> re.Pattern[str]:
-    pattern = re.escape(path).replace(r"\{subscriptionId\}", "[^/]+").replace(r"\{scope\}", "(?P<scope>.*)")
+    pattern = re.sub(r"^\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(path)).replace(
+        r"\{subscriptionId\}", "[^/]+"
+    )
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern), re.IGNORECASE)
+
+
+def complete(azure: Azure, kind: ResourceType, resource: Resource, previous: Resource | None) -> None:
+    """Adds what Azure adds to `resource`: ids of identities, defaults, state. Raises ArmError 400."""
+    complete_identity(azure.store, resource, previous)
+    before = (previous or {}).get("properties", {})
+    given = merged(kind.defaults, resource.get("properties", {}))
+    kept = {name: before.get(name) or make() for name, make in kind.once.items()}
+    state = {_STATE: "Succeeded"} if kind.has_provisioning_state else {}
+    resource["properties"] = {**given, **kept, **state}
+    kind.complete(azure, resource, previous)
+
+
+def merged(old: Any, new: Any) -> Any:
+    """ARM's merge of JSON: objects are merged, null removes a member, any other value replaces."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        before, after = cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new)
+        combined = {name: merged(before.get(name), value) for name, value in after.items()}
+        return {name: value for name, value in {**before, **combined}.items() if value is not None}
+    return new
 
 
 def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
@@ -282,17 +375,3 @@ def _identity_to_arm(identity: dict[str, Any]) -> dict[str, Any]:
 def _identity_to_sdk(identity: dict[str, Any]) -> dict[str, Any]:
     assigned = identity.get("userAssignedIdentities")
     return {**identity, "userAssignedIdentities": list(assigned)} if assigned else dict(identity)
-
-
-def string_rule(
-    name: str, pattern: str, rule: str, *, minimum: int = 1, maximum: int = 1000
-) -> Callable[[Inputs], Iterator[Problem]]:
-    """A `ResourceType.check` for one top-level string: its length, its pattern, and the rule in words."""
-    compiled = re.compile(pattern)
-
-    def check(inputs: Inputs) -> Iterator[Problem]:
-        value = inputs.get(name)
-        if isinstance(value, str) and not (minimum <= len(value) <= maximum and compiled.fullmatch(value)):
-            yield Problem(name, f"'{name}' is {value!r} ({len(value)} characters); {rule}")
-
-    return check

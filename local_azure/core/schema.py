@@ -6,6 +6,7 @@ A module of the SDK is imported when its schema is needed: the whole SDK is 356 
 import difflib
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Awaitable, Mapping, Sequence
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, ForwardRef, cast
+
+from pulumi import CustomResource
 
 from local_azure.frontends.pulumi.values import UNKNOWN
 
@@ -69,7 +72,14 @@ class Anything:
     pass
 
 
-Kind = Scalar | Choice | ListOf | MapOf | ObjectRef | Anything
+@dataclass(frozen=True)
+class OneOf:
+    """One of several nested types; each has a member with a fixed value that tells which one it is."""
+
+    types: tuple[ObjectRef, ...]
+
+
+Kind = OneOf | Scalar | Choice | ListOf | MapOf | ObjectRef | Anything
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class ResourceSchema:
+    api_version: str
     inputs: Mapping[str, Property]
     outputs: Mapping[str, Property]
 
@@ -99,15 +110,38 @@ def resource_schema(token: str) -> ResourceSchema:
     Raises LookupError for a token that the SDK does not have.
     """
     _, module_name, class_name = token.split(":")
-    try:
-        module = importlib.import_module(f"pulumi_azure_native.{module_name}")
-        resource: type = getattr(module, class_name)
-        arguments: type = getattr(module, f"{class_name}Args")
-    except (ImportError, AttributeError) as error:
-        raise LookupError(f"the azure-native SDK has no type {token}") from error
+    if class_name not in resource_classes(module_name):
+        near = nearest(
+            token, [f"azure-native:{module_name}:{name}" for name in resource_classes(module_name)]
+        )
+        raise LookupError(f"the azure-native SDK has no resource type {token}.{near}")
+    module = importlib.import_module(f"pulumi_azure_native.{module_name}")
+    resource: type = getattr(module, class_name)
+    # `VirtualNetworkArgs` is a nested type, which some resource has as an input; the resource's own inputs
+    # have another name then.
+    arguments = getattr(module, f"{class_name}InitArgs", None) or getattr(module, f"{class_name}Args")
+    documented = " ".join(overload.__doc__ or "" for overload in typing.get_overloads(resource.__init__))
+    version = re.search(r"API version ([\w-]+)", documented)
     return ResourceSchema(
+        api_version=version[1] if version else "",
         inputs=_properties(arguments, f"{module.__name__}._inputs"),
         outputs=_properties(resource, f"{module.__name__}.outputs"),
+    )
+
+
+@cache
+def resource_classes(module_name: str) -> frozenset[str]:
+    """The resource types of a module of the SDK (`storage`) by name; none for a module that it lacks."""
+    try:
+        module = importlib.import_module(f"pulumi_azure_native.{module_name}")
+    except ImportError:
+        return frozenset()
+    hasattr(module, "Any")  # the SDK loads a module when its first attribute is read; `dir` reads none
+    members = {name: getattr(module, name) for name in dir(module)}
+    return frozenset(
+        name
+        for name, member in members.items()
+        if isinstance(member, type) and issubclass(member, CustomResource)
     )
 
 
@@ -170,9 +204,26 @@ def _check_value(value: object, kind: Kind, path: str) -> list[Problem]:
             return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
         case ObjectRef() if isinstance(value, dict):
             return _check_object(cast("dict[str, Any]", value), object_type(kind), path)
+        case OneOf() if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            fixed = {ref: _fixed_members(ref) for ref in kind.types}
+            for ref, values in fixed.items():
+                if all(members.get(name) in {text, UNKNOWN} for name, text in values.items()):
+                    return _check_object(members, object_type(ref), path)
+            allowed = " or ".join(str(values) for values in fixed.values())
+            return [Problem(path, f"'{path}' has none of the types that are possible: {allowed}")]
         case _:
             reason = f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}"
             return [Problem(path, reason)]
+
+
+def _fixed_members(ref: ObjectRef) -> dict[str, str]:
+    kinds = {name: definition.kind for name, definition in object_type(ref).items()}
+    return {
+        name: kind.values[0]
+        for name, kind in kinds.items()
+        if isinstance(kind, Choice) and len(kind.values) == 1
+    }
 
 
 def _is_scalar(value: object, kind: str) -> bool:
@@ -203,8 +254,10 @@ def _properties(cls: type, module: str) -> dict[str, Property]:
                 wire_name = getattr(member.fget, "_pulumi_name", python_name)
                 annotation = member.fget.__annotations__.get("return")
                 choices = _alternatives(annotation)
+                fixed = re.search(r"Expected value is '([^']+)'", member.fget.__doc__ or "")
                 properties[wire_name] = Property(
-                    kind=_kind(choices, module), required=type(None) not in choices and annotation is not None
+                    kind=Choice((fixed[1],)) if fixed else _kind(choices, module),
+                    required=type(None) not in choices and annotation is not None,
                 )
     return properties
 
@@ -227,6 +280,7 @@ def _alternatives(annotation: object) -> list[Any]:
 
 def _kind(alternatives: list[Any], module: str) -> Kind:
     strings = False
+    references: list[ObjectRef] = []
     for alternative in alternatives:
         if alternative is type(None):
             continue
@@ -240,7 +294,12 @@ def _kind(alternatives: list[Any], module: str) -> Kind:
         elif alternative in {bool, int, float}:
             return Scalar({bool: "boolean", int: "integer", float: "number"}[alternative])
         elif isinstance(alternative, ForwardRef):
-            return _named(alternative.__forward_arg__, module)
+            named = _named(alternative.__forward_arg__, module)
+            if not isinstance(named, ObjectRef):
+                return named
+            references.append(named)
+    if references:
+        return references[0] if len(references) == 1 else OneOf(tuple(references))
     return Scalar("string") if strings else Anything()
 
 

@@ -125,7 +125,7 @@ def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entr
 
 def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, *, changed: bool) -> Entry:
     """Creates or updates a resource. It is recorded first, so that the next run completes a killed one."""
-    kind = catalogue.TYPES.get(type_of(urn))
+    kind = catalogue.find_type(type_of(urn)) if type_of(urn).startswith(AZURE) else None
     if not (changed or kind):
         return new
     arm_id = old.id or (kind.id_of(new.inputs) if kind else "")

@@ -1,17 +1,24 @@
-"""Microsoft.Authorization: the role assignments and locks of a scope."""
+"""Microsoft.Authorization: the role definitions, role assignments and locks of a scope."""
 
 import re
 
 from aiohttp import web
 
 from local_azure.core import ids
-from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
+from local_azure.core.access import (
+    BUILT_IN_ROLES,
+    ROLE_ASSIGNMENT_TYPE,
+    ROLE_DEFINITION_TYPE,
+    RoleDefinition,
+    custom_role_resource,
+)
 from local_azure.core.errors import ArmError
-from local_azure.core.store import Resource
-from local_azure.frontends.arm_http.call import Call, page
+from local_azure.core.store import SUBSCRIPTION_ID, Resource
+from local_azure.frontends.arm_http.call import Call, page, response
 from local_azure.services.authorization.locks import LOCK_TYPE
 
 _PRINCIPAL = re.compile(r"(?:principalId|assignedTo\(\)) eq '([^']*)'|assignedTo\('([^']*)'\)", re.IGNORECASE)
+_COMPARISON = re.compile(r"(roleName|type) eq '([^']*)'", re.IGNORECASE)
 
 
 async def list_role_assignments(call: Call) -> web.Response:
@@ -32,6 +39,68 @@ async def list_role_assignments(call: Call) -> web.Response:
             f"The filter '{text}' is not supported; atScope() or principalId eq 'ID' is.",
         )
     return page(call, assignments)
+
+
+async def list_role_definitions(call: Call) -> web.Response:
+    """Built-in roles and the custom ones of the scope; `$filter`: `roleName eq 'NAME'`, `type eq 'TYPE'`."""
+    scope, text = call.names["scope"], call.query.get("$filter", "")
+    wanted = {name.lower(): value.lower() for name, value in _COMPARISON.findall(text)}
+    if text and not wanted and "atscope" not in text.lower():
+        raise ArmError(
+            400, "UnsupportedQuery", f"The filter '{text}' is not supported; roleName eq 'NAME' is."
+        )
+    custom = [
+        role
+        for role in call.azure.store.list(ROLE_DEFINITION_TYPE)
+        if any(
+            ids.is_at_or_below(scope, assignable) or ids.is_at_or_below(assignable, scope)
+            for assignable in role.get("properties", {})["assignableScopes"]
+        )
+    ]
+    roles = [*map(_built_in, BUILT_IN_ROLES), *custom]
+    return page(
+        call,
+        [
+            role
+            for role in roles
+            if all(
+                str(role.get("properties", {})[name]).lower() == wanted[key]
+                for key, name in (("rolename", "roleName"), ("type", "type"))
+                if key in wanted
+            )
+        ],
+    )
+
+
+async def get_role_definition(call: Call) -> web.Response:
+    guid = call.path.rpartition("/")[2].lower()
+    built_in = next((role for role in BUILT_IN_ROLES if role.guid == guid), None)
+    custom = custom_role_resource(call.azure.store, guid)
+    if not (built_in or custom):
+        raise ArmError(
+            404, "RoleDefinitionDoesNotExist", f"There is no role definition with the ID '{guid}'."
+        )
+    return response(_built_in(built_in) if built_in else custom)
+
+
+def _built_in(role: RoleDefinition) -> Resource:
+    permissions = {
+        "actions": role.actions,
+        "notActions": role.not_actions,
+        "dataActions": role.data_actions,
+        "notDataActions": role.not_data_actions,
+    }
+    return Resource(
+        id=ids.build(ids.subscription(SUBSCRIPTION_ID), ROLE_DEFINITION_TYPE, role.guid),
+        name=role.guid,
+        type=ROLE_DEFINITION_TYPE,
+        properties={
+            "roleName": role.name,
+            "type": "BuiltInRole",
+            "assignableScopes": ["/"],
+            "permissions": [permissions],
+        },
+    )
 
 
 async def list_locks(call: Call) -> web.Response:

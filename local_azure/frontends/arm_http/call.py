@@ -2,8 +2,10 @@
 
 import json
 import uuid
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha512
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -16,7 +18,7 @@ from local_azure.core.operations import StartFailedError
 from local_azure.core.resource import ENVELOPE, Azure, ResourceType
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.arm_http.async_operations import AsyncOperations
-from local_azure.services.catalogue import BY_ARM_TYPE
+from local_azure.services.catalogue import find_arm_type
 
 PAGE = 1000
 """Resources on a page of a list."""
@@ -61,15 +63,17 @@ def action_of(resource_type: str, verb: str) -> str:
 
 
 def kind_of(resource_type: str) -> ResourceType:
-    """Raises ArmError 404 for a type that local Azure does not have."""
-    kind = BY_ARM_TYPE.get(resource_type.lower())
+    """Raises ArmError 404 for a type that the azure-native SDK does not have.
+
+    It may import a module of the SDK, which takes seconds: in a thread, for a type that a request names.
+    """
+    kind = find_arm_type(resource_type)
     if kind is None:
         namespace, _, rest = resource_type.partition("/")
         raise ArmError(
             404,
             "InvalidResourceType",
-            f"The resource type '{rest}' could not be found in the namespace '{namespace}'. Local Azure has: "
-            f"{', '.join(sorted(known.arm_type for known in BY_ARM_TYPE.values()))}.",
+            f"The resource type '{rest}' could not be found in the namespace '{namespace}'.",
         )
     return kind
 
@@ -155,6 +159,11 @@ def public(call: Call, resource: Resource) -> dict[str, Any]:
     elif site_config := body.get("properties", {}).get("siteConfig"):
         site_config["appSettings"] = None
     return body
+
+
+def secret(resource_id: str, number: int) -> str:
+    """A key in the form of Azure's, which opens nothing."""
+    return b64encode(sha512(f"{ids.key(resource_id)} {number}".encode()).digest()).decode()
 
 
 def summary(resource: Resource) -> dict[str, Any]:

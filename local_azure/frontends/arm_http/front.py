@@ -13,7 +13,7 @@ from local_azure.frontends.arm_http.async_operations import AsyncOperations
 from local_azure.frontends.arm_http.call import Call, error_response, response
 from local_azure.frontends.arm_http.routes import ROUTES, Route
 
-_WITH_BODY = frozenset({"PUT", "PATCH"})
+_WITH_BODY = frozenset({"PUT", "PATCH", "POST"})
 
 
 class Arm:

@@ -1,21 +1,102 @@
-"""Microsoft.CognitiveServices: deleting model accounts, and soft-deleted accounts."""
+"""Microsoft.CognitiveServices: models, usages, keys, soft-deleted accounts."""
+
+from collections import Counter
 
 from aiohttp import web
 
-from local_azure.core import ids
-from local_azure.core.operations import delete, refuse_delete
-from local_azure.frontends.arm_http.call import Call, accepted, page, response
-from local_azure.services.catalogue import BY_ARM_TYPE
+from local_azure.core.errors import ArmError
+from local_azure.frontends.arm_http.call import Call, accepted, page, response, secret
+from local_azure.frontends.pulumi.diff import normal_location
+from local_azure.services.authorization.locks import refuse_locked_write
 from local_azure.services.cognitiveservices import deleted
+from local_azure.services.cognitiveservices.models import (
+    MODELS,
+    capacity_step,
+    default_quota,
+    offers,
+    quota_name,
+)
+from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
+
+_DEPLOYMENT_TYPE = f"{ACCOUNT_TYPE}/deployments"
 
 
-async def begin_delete(call: Call) -> web.Response:
-    account = call.azure.store.get(call.path)
-    if account is None:
-        call.azure.store.require(ids.resource_group_of(call.path) or call.path)
-        return response(status=204)
-    refuse_delete(call.azure, account, BY_ARM_TYPE)
-    return accepted(call, account["id"], lambda: delete(call.azure, account["id"], BY_ARM_TYPE))
+async def list_models(call: Call) -> web.Response:
+    """The models of a region, or without their envelope those of an account."""
+    region = _region(call)
+    today = call.azure.now().date().isoformat()
+    models = [
+        {
+            "format": "OpenAI",
+            "name": model.name,
+            "version": model.version,
+            "lifecycleStatus": {"GA": "GenerallyAvailable"}.get(model.stage, model.stage),
+            "capabilities": {"chatCompletion": "true"},
+            "deprecation": {"inference": f"{model.retires}T00:00:00Z"},
+            "maxCapacity": max(default_quota(model.name, sku) for sku in skus),
+            "skus": [
+                {
+                    "name": sku,
+                    "usageName": quota_name(model.name, sku),
+                    "capacity": {
+                        "default": capacity_step(model.name, sku)[0],
+                        "minimum": capacity_step(model.name, sku)[0],
+                        "maximum": default_quota(model.name, sku),
+                    },
+                }
+                for sku in skus
+            ],
+        }
+        for model in MODELS
+        if model.stage_on(today) != "Retired"
+        and (skus := [sku for sku, regions in offers(model.name).items() if region in regions])
+    ]
+    if "account" in call.names:
+        return page(call, models)
+    return page(call, [{"kind": "OpenAI", "skuName": "S0", "model": model} for model in models])
+
+
+async def list_usages(call: Call) -> web.Response:
+    """The quotas of a region, with the capacity of the deployments that use them."""
+    region, used = _region(call), Counter[str]()
+    for deployment in call.azure.store.list(_DEPLOYMENT_TYPE):
+        account = call.azure.store.require(deployment["id"].rpartition("/deployments/")[0])
+        if normal_location(account.get("location", "")) == region:
+            sku, model = deployment.get("sku", {}), deployment.get("properties", {})["model"]
+            used[quota_name(model["name"], sku["name"])] += sku["capacity"]
+    limits = {
+        quota_name(model.name, sku): default_quota(model.name, sku)
+        for model in MODELS
+        for sku, regions in offers(model.name).items()
+        if region in regions
+    }
+    changed = call.azure.quotas()
+    return page(
+        call,
+        [
+            {
+                "name": {"value": name, "localizedValue": name},
+                "currentValue": used[name],
+                "limit": changed.get(f"{region}/{name}", changed.get(name, limit)),
+                "unit": "Count",
+            }
+            for name, limit in limits.items()
+        ],
+    )
+
+
+def _region(call: Call) -> str:
+    if "location" in call.names:
+        return normal_location(call.names["location"])
+    return normal_location(call.azure.store.require(call.path.rpartition("/")[0]).get("location", ""))
+
+
+async def list_keys(call: Call) -> web.Response:
+    account = call.azure.store.require(call.path.rpartition("/")[0])
+    refuse_locked_write(call.azure.store, account["id"])
+    if account.get("properties", {}).get("disableLocalAuth"):
+        raise ArmError(400, "BadRequest", "Failed to list key. disableLocalAuth is set to be true")
+    return response({"key1": secret(account["id"], 1), "key2": secret(account["id"], 2)})
 
 
 async def list_deleted(call: Call) -> web.Response:

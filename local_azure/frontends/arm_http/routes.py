@@ -1,34 +1,24 @@
 """The routes of ARM's HTTP API, and the action that a role has to allow for each."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from aiohttp import web
 
-from local_azure.core import ids
-from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
-from local_azure.frontends.arm_http import authorization, groups, models, resources, sites, tags
+from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
+from local_azure.frontends.arm_http import (
+    authorization,
+    models,
+    resources,
+    sites,
+    storage,
+    subscription,
+    tags,
+)
 from local_azure.frontends.arm_http.call import Call, action_of, response
 from local_azure.services.authorization.locks import LOCK_TYPE
-
-_SUBSCRIPTION: Mapping[str, Any] = {
-    "id": ids.subscription(SUBSCRIPTION_ID),
-    "subscriptionId": SUBSCRIPTION_ID,
-    "tenantId": TENANT_ID,
-    "displayName": "Local Azure",
-    "state": "Enabled",
-    "authorizationSource": "RoleBased",
-    "managedByTenants": [],
-    "owner": DEVELOPER_PRINCIPAL_ID,
-}
-
-
-async def _subscription(_call: Call) -> web.Response:
-    return response(_SUBSCRIPTION)
 
 
 async def _operation_result(call: Call) -> web.Response:
@@ -66,17 +56,28 @@ _DELETED = (
     "/deletedAccounts/{account}"
 )
 _MODELS = "Microsoft.CognitiveServices"
+_ACCOUNT = f"{_GROUP}/providers/{_MODELS}/accounts/{{account}}"
+_STORAGE = f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/{{account}}"
+_REGION = f"{_SUB}/providers/{_MODELS}/locations/{{location}}"
 _DELETED_ACTION = f"{_MODELS}/locations/resourceGroups/deletedAccounts"
+_ROLES = f"{{scope}}/providers/{ROLE_DEFINITION_TYPE}"
+_READ = "Microsoft.Resources/subscriptions"
 
 # The first match counts.
 ROUTES = (
-    Route("GET", _SUB, _subscription, "Microsoft.Resources/subscriptions/read"),
+    # the subscription
+    Route("GET", "/subscriptions", subscription.list_all),
+    Route("GET", _SUB, subscription.get, f"{_READ}/read"),
+    Route("GET", f"{_SUB}/locations", subscription.list_locations, f"{_READ}/locations/read"),
+    Route("GET", f"{_SUB}/providers", subscription.list_providers, f"{_READ}/providers/read"),
+    Route("GET", f"{_SUB}/providers/{{namespace}}", subscription.get_provider, f"{_READ}/providers/read"),
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),
-    # groups
-    Route("GET", f"{_SUB}/resourceGroups", groups.list_all),
-    Route("PUT", _GROUP, groups.create_or_update, action_of(groups.TYPE, "write")),
-    Route("DELETE", _GROUP, groups.begin_delete, action_of(groups.TYPE, "delete")),
-    # resources of any type
+    *(
+        Route("POST", f"{_SUB}/providers/{path}", handler, f"{path}/action")
+        for path, handler in subscription.NAME_CHECKS
+    ),
+    # groups, and resources of any type
+    Route("GET", f"{_SUB}/resourceGroups", resources.list_groups),
     Route("GET", f"{_SUB}/resources", resources.list_all),
     Route("GET", f"{_GROUP}/resources", resources.list_all),
     # tags
@@ -89,10 +90,18 @@ ROUTES = (
         Route("GET", f"{{scope}}/providers/{resource_type}", handler, action_of(resource_type, "read"))
         for resource_type, handler in (
             (ROLE_ASSIGNMENT_TYPE, authorization.list_role_assignments),
+            (ROLE_DEFINITION_TYPE, authorization.list_role_definitions),
             (LOCK_TYPE, authorization.list_locks),
         )
     ),
+    Route("GET", f"{_ROLES}/{{role}}", authorization.get_role_definition),
+    Route("GET", f"/providers/{ROLE_DEFINITION_TYPE}/{{role}}", authorization.get_role_definition),
     # model accounts
+    Route("GET", f"{_REGION}/models", models.list_models, f"{_MODELS}/locations/models/read"),
+    Route("GET", f"{_REGION}/usages", models.list_usages, f"{_MODELS}/locations/usages/read"),
+    Route("GET", f"{_ACCOUNT}/models", models.list_models, f"{_MODELS}/accounts/models/read"),
+    Route("GET", f"{_ACCOUNT}/usages", models.list_usages, f"{_MODELS}/accounts/usages/read"),
+    Route("POST", f"{_ACCOUNT}/listKeys", models.list_keys, f"{_MODELS}/accounts/listKeys/action"),
     Route(
         "GET",
         f"{_SUB}/providers/{_MODELS}/deletedAccounts",
@@ -101,17 +110,18 @@ ROUTES = (
     ),
     Route("GET", _DELETED, models.get_deleted, f"{_DELETED_ACTION}/read"),
     Route("DELETE", _DELETED, models.begin_purge, f"{_DELETED_ACTION}/delete"),
+    # storage accounts
     Route(
-        "DELETE",
-        f"{_GROUP}/providers/{_MODELS}/accounts/{{account}}",
-        models.begin_delete,
-        f"{_MODELS}/accounts/delete",
+        "POST", f"{_STORAGE}/listKeys", storage.list_keys, "Microsoft.Storage/storageAccounts/listKeys/action"
     ),
     # function apps
     *(
         Route(method, f"{{site}}/{rest}", handler, f"Microsoft.Web/sites/{action}")
         for method, rest, handler, action in (
-            ("POST", "config/appsettings/list", sites.list_app_settings, "config/list/action"),
+            ("GET", "config", sites.list_configurations, "config/read"),
+            ("GET", "config/web", sites.get_configuration, "config/read"),
+            ("PATCH", "config/web", sites.update_configuration, "config/write"),
+            ("POST", "config/{settings}/list", sites.list_settings, "config/list/action"),
             ("PUT", "config/appsettings", sites.update_app_settings, "config/write"),
             ("GET", "functions", sites.list_functions, "functions/read"),
             ("GET", "hostruntime/admin/host/status", sites.host_status, "hostruntime/host/read"),
@@ -120,9 +130,7 @@ ROUTES = (
             ("POST", "host/default/sync", sites.synchronise_triggers, "host/sync/action"),
         )
     ),
-    # any resource, and any type's list
-    Route("GET", f"{_SUB}/providers/{{namespace}}/{{type}}", resources.list_of_type),
-    Route("GET", f"{_GROUP}/providers/{{namespace}}/{{type}}", resources.list_of_type),
+    # any resource, and the list of any type
     Route("GET", "{scope}", resources.get),
     Route("HEAD", "{scope}", resources.check_existence),
     Route("PUT", "{scope}", resources.create_or_update),

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 import grpc
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from typing_extensions import override
 
@@ -22,11 +23,10 @@ from local_azure.core.resource import (
     preview_outputs,
     refreshed_inputs,
     to_inputs,
-    to_outputs,
 )
 from local_azure.core.schema import Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
-from local_azure.frontends.pulumi import guard, values
+from local_azure.frontends.pulumi import absent, guard, values
 from local_azure.frontends.pulumi.diff import differences
 from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
@@ -34,7 +34,8 @@ from local_azure.services import catalogue
 # The old outputs that azure-native keeps in the preview of an update; all others are unknown.
 _STABLE_OUTPUTS = ("name", "location")
 _VERSION = "3.29.0"
-_REMEMBERED_CONNECTIONS = 256
+_REMEMBERED = 256
+_LOG_SECONDS = 5.0
 _NO_LOCATION = (
     "missing required property 'location'. Either set it explicitly or configure it with "
     "'pulumi config set azure-native:location <value>'."
@@ -46,6 +47,8 @@ _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -59,6 +62,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._azure = azure
         self._locations: dict[str, str | None] = {}
         """By peer address."""
+        self._engines: dict[str, str] = {}
+        """The addresses of the engines, by peer address."""
+        self._warned: dict[tuple[str, str], None] = {}
+        """Engine and type."""
         self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
         """URN and inputs of new resources by id, until another call shows that the engine recorded them."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -101,11 +108,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: pb.ProviderHandshakeRequest, context: Context
     ) -> pb.ProviderHandshakeResponse:
         await _guard(request.engine_address, context)
+        _remember(self._engines, context.peer(), request.engine_address)
         return pb.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     @override
     async def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> Empty:
         await _guard(request.address, context)
+        _remember(self._engines, context.peer(), request.address)
         return Empty()
 
     @override
@@ -138,9 +147,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         location = values.decode(request.args).get("location") or request.variables.get(
             "azure-native:config:location"
         )
-        while len(self._locations) >= _REMEMBERED_CONNECTIONS:
-            del self._locations[next(iter(self._locations))]
-        self._locations[context.peer()] = location if isinstance(location, str) else None
+        _remember(self._locations, context.peer(), location if isinstance(location, str) else None)
         return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @override
@@ -149,10 +156,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = values.decode(request.news)
         configured = self._locations.get(context.peer())
         self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
-        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs)]
+        problems = [*kind.problems(inputs), *absent.problems(inputs)]
         if "location" in kind.schema.inputs and "location" not in inputs:
             problems.append(Problem("location", _NO_LOCATION))
         failures = [pb.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems]
+        await self._warn(kind, request.urn, context)
         return pb.CheckResponse(inputs=values.encode(inputs), failures=failures)
 
     @override
@@ -194,7 +202,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return await (operations.update if repeated else operations.create)(self._azure, kind, inputs)
 
         resource = await self._put(context, kind, inputs, create)
-        return pb.CreateResponse(id=resource["id"], properties=values.encode(to_outputs(kind, resource)))
+        return pb.CreateResponse(id=resource["id"], properties=values.encode(absent.outputs(kind, resource)))
 
     @override
     async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
@@ -208,7 +216,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         resource = await self._put(
             context, kind, inputs, lambda: operations.update(self._azure, kind, inputs)
         )
-        return pb.UpdateResponse(properties=values.encode(to_outputs(kind, resource)))
+        return pb.UpdateResponse(properties=values.encode(absent.outputs(kind, resource)))
 
     @override
     async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
@@ -226,7 +234,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, outputs = values.decode(request.inputs), values.decode(request.properties)
         return pb.ReadResponse(
             id=resource["id"],
-            properties=values.encode(to_outputs(kind, resource)),
+            properties=values.encode(absent.outputs(kind, resource)),
             inputs=values.encode(
                 refreshed_inputs(kind, resource, inputs, outputs) if inputs else to_inputs(kind, resource)
             ),
@@ -265,6 +273,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def GetMapping(self, request: pb.GetMappingRequest, context: Context) -> pb.GetMappingResponse:
         return pb.GetMappingResponse()
+
+    async def _warn(self, kind: ResourceType, urn: str, context: Context) -> None:
+        """Has the engine print, once for a type, what local Azure does not do for it."""
+        engine = self._engines.get(context.peer())
+        if engine is None or not kind.limits or (engine, kind.pulumi_type) in self._warned:
+            return
+        _remember(self._warned, (engine, kind.pulumi_type), None)
+        request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=kind.limits, urn=urn)
+        with suppress(grpc.RpcError):  # an engine that has ended needs no warning
+            async with grpc.aio.insecure_channel(engine) as channel:
+                stub: Any = engine_pb2_grpc.EngineStub(channel)
+                await stub.Log(request, timeout=_LOG_SECONDS)
 
     def _add_defaults(
         self,
@@ -319,10 +339,17 @@ async def _guard(engine_address: str, context: Context) -> None:
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
 
 
+def _remember(entries: dict[K, V], key: K, value: V) -> None:
+    while len(entries) >= _REMEMBERED:
+        del entries[next(iter(entries))]
+    entries[key] = value
+
+
 async def _kind(urn: str, context: Context) -> ResourceType:
     token = urn.split("::")[2].rpartition("$")[2]
     try:
-        return catalogue.find_type(token)
+        # In a thread: the SDK's larger modules take seconds to import.
+        return await asyncio.to_thread(catalogue.find_type, token)
     except catalogue.UnknownTokenError as error:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
 
@@ -350,7 +377,7 @@ async def _abort_with_init_failure(
     """The engine then keeps the resource in its state as failed, and the next `up` updates it."""
     detail = pb.ErrorResourceInitFailed(
         id=error.resource["id"],
-        properties=values.encode(to_outputs(kind, error.resource)),
+        properties=values.encode(absent.outputs(kind, error.resource)),
         inputs=values.encode(inputs),
         reasons=[str(error)],
     )

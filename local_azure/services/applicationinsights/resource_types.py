@@ -1,16 +1,14 @@
 """Microsoft.Insights: Application Insights components."""
 
 import uuid
-from typing import Any
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, ResourceType, string_rule
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import TENANT_ID, Resource
 from local_azure.services.operationalinsights.resource_types import WORKSPACE_TYPE
 
-COMPONENT_TYPE = "Microsoft.Insights/components"
 _RETENTION_DAYS = (30, 60, 90, 120, 180, 270, 365, 550, 730)
 
 # ARM's own names start with a capital, some with an underscore; azure-native's do not.
@@ -60,43 +58,34 @@ def _validate(azure: Azure, resource: Resource, _previous: Resource | None) -> N
         raise ArmError(400, "InvalidParameter", text)
 
 
-def _complete(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    before: dict[str, Any] = (previous or {}).get("properties", {})
-    key = before.get("InstrumentationKey") or str(uuid.uuid4())
-    app_id = before.get("AppId") or str(uuid.uuid4())
-    region = resource.get("location", "")
-    resource["properties"] = {
-        "RetentionInDays": 90,
-        "DisableIpMasking": False,
-        "DisableLocalAuth": False,
-        **resource.get("properties", {}),
-        "AppId": app_id,
-        "ApplicationId": ids.name_of(resource["id"]),
-        "ConnectionString": f"InstrumentationKey={key};"
+def _complete(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    properties, region = resource.setdefault("properties", {}), resource.get("location", "")
+    properties["ApplicationId"] = ids.name_of(resource["id"])
+    properties["ConnectionString"] = (
+        f"InstrumentationKey={properties['InstrumentationKey']};"
         f"IngestionEndpoint=https://{region}-0.in.applicationinsights.azure.com/;"
-        f"LiveEndpoint=https://{region}.livediagnostics.monitor.azure.com/;ApplicationId={app_id}",
-        "CreationDate": before.get("CreationDate") or clock.now(),
-        "InstrumentationKey": key,
-        "TenantId": TENANT_ID,
-        "provisioningState": "Succeeded",
-    }
+        f"LiveEndpoint=https://{region}.livediagnostics.monitor.azure.com/;ApplicationId={properties['AppId']}"
+    )
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:applicationinsights:Component",
-        api_version="2020-02-02",
-        path="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-        f"/providers/{COMPONENT_TYPE}/{{resourceName}}",
-        autoname=AutoName.RANDOM,
-        renames=_RENAMES,
-        check=string_rule(
-            "resourceName",
-            r"[^%&\\?/#<>:+\x00-\x1f]*[^%&\\?/#<>:+\x00-\x1f .]",
-            "a component's name takes at most 260 characters, no %&\\?/#<>:+ and no space or period last",
-            maximum=260,
+    known(
+        "applicationinsights:Component",
+        Behaviour(
+            renames=_RENAMES,
+            validate=_validate,
+            defaults={
+                "RetentionInDays": 90,
+                "DisableIpMasking": False,
+                "DisableLocalAuth": False,
+                "TenantId": TENANT_ID,
+            },
+            once={
+                "InstrumentationKey": lambda: str(uuid.uuid4()),
+                "AppId": lambda: str(uuid.uuid4()),
+                "CreationDate": clock.now,
+            },
+            complete=_complete,
         ),
-        validate=_validate,
-        complete=_complete,
     ),
 )

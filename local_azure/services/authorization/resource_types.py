@@ -8,21 +8,13 @@ from typing import Any
 
 from local_azure.core import access, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour, Inputs
 from local_azure.core.schema import Problem
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource, Store
-from local_azure.services.authorization.locks import LOCK_TYPE
 
 # The application id of the Azure CLI: getClientConfig returns it for a person signed in with `az login`.
 _CLI_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
-
-_lock_name = string_rule(
-    "lockName",
-    r"[\w.()-]*[\w()-]",
-    "it takes letters, digits, and -_.() , not a period at the end, at most 90",
-    maximum=90,
-)
 
 
 def _client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
@@ -222,7 +214,6 @@ def _refuse_assigned(azure: Azure, resource: Resource) -> None:
 
 
 def _check_lock(inputs: Inputs) -> Iterator[Problem]:
-    yield from _lock_name(inputs)
     notes: Any = inputs.get("notes", "")
     if isinstance(notes, str) and len(notes) > 512:
         yield Problem("notes", f"'notes' has {len(notes)} characters; at most 512")
@@ -231,32 +222,23 @@ def _check_lock(inputs: Inputs) -> Iterator[Problem]:
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:authorization:RoleAssignment",
-        api_version="2022-04-01",
-        path=f"{{scope}}/providers/{access.ROLE_ASSIGNMENT_TYPE}/{{roleAssignmentName}}",
-        autoname=AutoName.UUID,
-        replace_on=("principalId",),
-        validate=_validate_assignment,
-        complete=_complete_assignment,
+    known(
+        "authorization:RoleAssignment",
+        Behaviour(
+            validate=_validate_assignment,
+            complete=_complete_assignment,
+        ),
     ),
-    ResourceType(
-        pulumi_type="azure-native:authorization:RoleDefinition",
-        api_version="2022-05-01-preview",
-        path=f"{{scope}}/providers/{access.ROLE_DEFINITION_TYPE}/{{roleDefinitionId}}",
-        autoname=AutoName.UUID,
-        renames={"roleType": "type"},
-        validate=_validate_role_definition,
-        complete=_complete_role_definition,
-        refuse_delete=_refuse_assigned,
+    known(
+        "authorization:RoleDefinition",
+        Behaviour(
+            renames={"roleType": "type"},
+            validate=_validate_role_definition,
+            complete=_complete_role_definition,
+            refuse_delete=_refuse_assigned,
+        ),
     ),
-    ResourceType(
-        pulumi_type="azure-native:authorization:ManagementLockByScope",
-        api_version="2020-05-01",
-        path=f"{{scope}}/providers/{LOCK_TYPE}/{{lockName}}",
-        autoname=AutoName.RANDOM,
-        check=_check_lock,
-    ),
+    known("authorization:ManagementLockByScope", Behaviour(check=_check_lock)),
 )
 
 FUNCTIONS = {"azure-native:authorization:getClientConfig": _client_config}

@@ -1,12 +1,12 @@
 """Microsoft.CognitiveServices: Azure OpenAI accounts and model deployments."""
 
 import re
-from typing import Any
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, ResourceType, string_rule
+from local_azure.core.identity import complete_identity
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
 from local_azure.services.children import parent_of, provision_alone
@@ -17,17 +17,9 @@ from local_azure.services.cognitiveservices.models import (
     Model,
     find_model,
 )
-from local_azure.services.managedidentity.resource_types import complete_identity
 
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
-_ACCOUNT = (
-    "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-    f"/providers/{ACCOUNT_TYPE}/{{accountName}}"
-)
-_API_VERSION = "2025-06-01"
 _KINDS = ("OpenAI", "AIServices")
-_RULE = "takes 2 to 64 letters, digits, and -_. and starts with a letter or digit"
-_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 
 def _validate_account(azure: Azure, account: Resource, _previous: Resource | None) -> None:
@@ -72,18 +64,19 @@ def _complete_account(azure: Azure, resource: Resource, previous: Resource | Non
     soft_deleted = deleted.to_restore(azure, resource)
     if soft_deleted is not None:
         resource.update(deleted.restored(resource, soft_deleted))
-    complete_identity(azure.store, resource, previous or soft_deleted)
-    before: dict[str, Any] = (previous or soft_deleted or {}).get("properties", {})
-    given = {name: value for name, value in resource.get("properties", {}).items() if name != "restore"}
+        complete_identity(azure.store, resource, soft_deleted)
+    before = (previous or {}).get("properties", {})
+    properties = resource.setdefault("properties", {})
+    properties.pop("restore", None)
+    properties.setdefault("dateCreated", before.get("dateCreated") or clock.text(azure.now()))
     resource["properties"] = {
         "disableLocalAuth": False,
         "publicNetworkAccess": "Enabled",
-        **given,
-        "dateCreated": before.get("dateCreated") or clock.text(azure.now()),
-        "endpoint": (previous or {}).get("properties", {}).get("endpoint")
-        or f"https://{resource.get('location', '')}.api.cognitive.microsoft.com/",
         "isMigrated": False,
         "privateEndpointConnections": [],
+        **properties,
+        "endpoint": before.get("endpoint")
+        or f"https://{resource.get('location', '')}.api.cognitive.microsoft.com/",
         "provisioningState": "Succeeded",
     }
 
@@ -153,43 +146,34 @@ def _validate_deployment(azure: Azure, resource: Resource, previous: Resource | 
 
 def _complete_deployment(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
     model = refuse_deployment(resource, previous, clock.today())
-    given = resource.get("properties", {})
-    sku = {"capacity": 1, **resource.get("sku", {})}
-    resource["sku"] = sku
-    resource["properties"] = {
-        "versionUpgradeOption": "OnceNewDefaultVersionAvailable",
-        "raiPolicyName": "Microsoft.DefaultV2",
-        **given,
-        "model": {**given.get("model", {}), "version": model.version},
-        "capabilities": {"chatCompletion": "true", "assistants": "true"},
-        "currentCapacity": sku["capacity"],
-        "provisioningState": "Succeeded",
-        "rateLimits": [
-            {"key": "token", "renewalPeriod": 60, "count": sku["capacity"] * 1000},
-        ],
-    }
+    capacity = resource.setdefault("sku", {}).setdefault("capacity", 1)
+    properties = resource.setdefault("properties", {})
+    properties["model"] = {**properties.get("model", {}), "version": model.version}
+    properties["currentCapacity"] = capacity
+    properties["rateLimits"] = [{"key": "token", "renewalPeriod": 60, "count": capacity * 1000}]
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:cognitiveservices:Account",
-        api_version=_API_VERSION,
-        path=_ACCOUNT,
-        autoname=AutoName.RANDOM,
-        check=string_rule("accountName", _PATTERN, f"an account's name {_RULE}", minimum=2, maximum=64),
-        validate=_validate_account,
-        complete=_complete_account,
-        apply=_open_account,
-        remove=_delete_account,
+    known(
+        "cognitiveservices:Account",
+        Behaviour(
+            validate=_validate_account,
+            complete=_complete_account,
+            apply=_open_account,
+            remove=_delete_account,
+        ),
     ),
-    ResourceType(
-        pulumi_type="azure-native:cognitiveservices:Deployment",
-        api_version=_API_VERSION,
-        path=f"{_ACCOUNT}/deployments/{{deploymentName}}",
-        autoname=AutoName.COPY,
-        check=string_rule("deploymentName", _PATTERN, f"a deployment's name {_RULE}", minimum=2, maximum=64),
-        validate=_validate_deployment,
-        complete=_complete_deployment,
-        apply=lambda azure, deployment: provision_alone(azure, deployment["id"]),
+    known(
+        "cognitiveservices:Deployment",
+        Behaviour(
+            validate=_validate_deployment,
+            defaults={
+                "versionUpgradeOption": "OnceNewDefaultVersionAvailable",
+                "raiPolicyName": "Microsoft.DefaultV2",
+                "capabilities": {"chatCompletion": "true", "assistants": "true"},
+            },
+            complete=_complete_deployment,
+            apply=lambda azure, deployment: provision_alone(azure, deployment["id"]),
+        ),
     ),
 )

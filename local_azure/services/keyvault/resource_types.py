@@ -6,41 +6,19 @@ from typing import Any
 
 from local_azure.core import access, clock, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource
 from local_azure.services.children import parent_of
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DELETED_VAULT_TYPE = "Microsoft.KeyVault/locations/deletedVaults"
 KEY_TYPE = f"{VAULT_TYPE}/keys"
-_VAULT = (
-    "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-    f"/providers/{VAULT_TYPE}/{{vaultName}}"
-)
-_API_VERSION = "2024-11-01"
 _DELETE_KEY = f"{KEY_TYPE}/delete"
 
 RETENTION_DAYS = range(7, 91)
 RSA_SIZES = (2048, 3072, 4096)
 _EC_OPERATIONS = ("sign", "verify", "import", "release")
-
-_vault_name = string_rule(
-    "vaultName",
-    r"[A-Za-z](-?[A-Za-z0-9])*",
-    "a vault's name takes 3 to 24 letters, digits and single hyphens; it starts with a letter and ends with "
-    "a letter or digit",
-    minimum=3,
-    maximum=24,
-)
-_key_name = string_rule(
-    "keyName", r"[A-Za-z0-9-]*", "a key's name takes 1 to 127 letters, digits and hyphens", maximum=127
-)
-
-
-def _check_key(inputs: Inputs) -> list[Problem]:
-    return [*_vault_name(inputs), *_key_name(inputs)]
 
 
 def _validate_vault(azure: Azure, vault: Resource, previous: Resource | None) -> None:
@@ -112,16 +90,11 @@ def _refuse_taken_name(azure: Azure, vault: Resource) -> None:
 
 def _complete_vault(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
     before: dict[str, Any] = (previous or {}).get("properties", {})
-    given = {name: value for name, value in resource.get("properties", {}).items() if name != "createMode"}
-    resource["properties"] = {
-        "accessPolicies": [],
-        "enableRbacAuthorization": False,
-        "enabledForDeployment": False,
-        "publicNetworkAccess": "Enabled",
-        "softDeleteRetentionInDays": before.get("softDeleteRetentionInDays", 90),
-        **given,
+    properties = resource.setdefault("properties", {})
+    properties.pop("createMode", None)
+    properties.setdefault("softDeleteRetentionInDays", before.get("softDeleteRetentionInDays", 90))
+    properties |= {
         "enableSoftDelete": True,
-        "provisioningState": "Succeeded",
         "vaultUri": f"https://{resource['name'].lower()}.vault.azure.net/",
     }
 
@@ -215,24 +188,26 @@ def _refuse_key_delete(azure: Azure, resource: Resource) -> None:
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:keyvault:Vault",
-        api_version=_API_VERSION,
-        path=_VAULT,
-        autoname=AutoName.RANDOM,
-        check=_vault_name,
-        validate=_validate_vault,
-        complete=_complete_vault,
-        remove=_soft_delete_vault,
+    known(
+        "keyvault:Vault",
+        Behaviour(
+            validate=_validate_vault,
+            defaults={
+                "accessPolicies": [],
+                "enableRbacAuthorization": False,
+                "enabledForDeployment": False,
+                "publicNetworkAccess": "Enabled",
+            },
+            complete=_complete_vault,
+            remove=_soft_delete_vault,
+        ),
     ),
-    ResourceType(
-        pulumi_type="azure-native:keyvault:Key",
-        api_version=_API_VERSION,
-        path=f"{_VAULT}/keys/{{keyName}}",
-        autoname=AutoName.COPY,
-        check=_check_key,
-        validate=_validate_key,
-        complete=_complete_key,
-        refuse_delete=_refuse_key_delete,
+    known(
+        "keyvault:Key",
+        Behaviour(
+            validate=_validate_key,
+            complete=_complete_key,
+            refuse_delete=_refuse_key_delete,
+        ),
     ),
 )

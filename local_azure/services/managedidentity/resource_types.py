@@ -1,4 +1,4 @@
-"""Microsoft.ManagedIdentity: user-assigned identities and their federated credentials; `identity` members."""
+"""Microsoft.ManagedIdentity: user-assigned identities and their federated credentials."""
 
 import re
 import uuid
@@ -6,87 +6,14 @@ import uuid
 from local_azure.core import ids
 from local_azure.core.access import IDENTITY_TYPE
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
-from local_azure.core.store import TENANT_ID, Resource, Store
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
+from local_azure.core.store import TENANT_ID, Resource
 from local_azure.services.children import parent_of, provision_alone
 
 FEDERATED_TYPE = f"{IDENTITY_TYPE}/federatedIdentityCredentials"
 MAX_FEDERATED = 20
 """Federated credentials of one identity (Docs: Workload identity federation, important considerations)."""
-
-_IDENTITY = (
-    "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-    f"/providers/{IDENTITY_TYPE}/{{resourceName}}"
-)
-_name = string_rule(
-    "resourceName",
-    r"[A-Za-z0-9][A-Za-z0-9_-]*",
-    "an identity's name takes 3 to 128 letters, digits, - and _ and starts with a letter or digit",
-    minimum=3,
-    maximum=128,
-)
-
-
-def complete_identity(store: Store, resource: Resource, previous: Resource | None) -> None:
-    """Adds the ids that Azure gives to the resource's `identity`.
-
-    Raises ArmError 400 for a user-assigned identity that does not exist, or a type that contradicts the list.
-    """
-    identity = resource.get("identity")
-    if identity is None:
-        return
-    kinds = {part.strip() for part in identity.get("type", "None").split(",")}
-    assigned = identity.get("userAssignedIdentities", {})
-    if ("UserAssigned" in kinds) != bool(assigned):
-        raise ArmError(
-            400,
-            "InvalidIdentityValues" if assigned else "UserAssignedIdentityRequired",
-            f"identity.type is '{identity.get('type')}' and userAssignedIdentities has {len(assigned)} "
-            f"members; UserAssigned goes with at least one of them, and only UserAssigned does.",
-        )
-    completed: dict[str, dict[str, str]] = {}
-    for identity_id in assigned:
-        user_assigned = store.get(identity_id)
-        if user_assigned is None or user_assigned["type"] != IDENTITY_TYPE:
-            raise ArmError(
-                400,
-                "FailedIdentityOperation",
-                f"Identity operation for resource '{resource['id']}' failed with error 'Failed to perform "
-                f"resource identity operation. Status: 'BadRequest'. Response: 'Resource '{identity_id}' "
-                f"was not found.''",
-            )
-        properties = user_assigned.get("properties", {})
-        completed[user_assigned["id"]] = {name: properties[name] for name in ("clientId", "principalId")}
-    if completed:
-        identity["userAssignedIdentities"] = completed
-    if "SystemAssigned" in kinds:
-        before = (previous or {}).get("identity", {})
-        identity["principalId"] = before.get("principalId") or str(uuid.uuid4())
-        identity["tenantId"] = TENANT_ID
-
-
-def _complete(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    before = (previous or {}).get("properties", {})
-    resource["properties"] = {
-        "tenantId": TENANT_ID,
-        "principalId": before.get("principalId") or str(uuid.uuid4()),
-        "clientId": before.get("clientId") or str(uuid.uuid4()),
-    }
-
-
-_federated_name = string_rule(
-    "federatedIdentityCredentialResourceName",
-    r"[A-Za-z0-9][A-Za-z0-9_-]*",
-    "a federated credential's name takes 3 to 120 letters, digits, - and _ and starts with a letter or digit",
-    minimum=3,
-    maximum=120,
-)
-
-
-def _check_federated(inputs: Inputs) -> list[Problem]:
-    return [*_name(inputs), *_federated_name(inputs)]
 
 
 def _validate_federated(azure: Azure, credential: Resource, _previous: Resource | None) -> None:
@@ -132,21 +59,18 @@ def _validate_federated(azure: Azure, credential: Resource, _previous: Resource 
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:managedidentity:UserAssignedIdentity",
-        api_version="2023-01-31",
-        path=_IDENTITY,
-        autoname=AutoName.RANDOM,
-        check=_name,
-        complete=_complete,
+    known(
+        "managedidentity:UserAssignedIdentity",
+        Behaviour(
+            defaults={"tenantId": TENANT_ID},
+            once={"principalId": lambda: str(uuid.uuid4()), "clientId": lambda: str(uuid.uuid4())},
+        ),
     ),
-    ResourceType(
-        pulumi_type="azure-native:managedidentity:FederatedIdentityCredential",
-        api_version="2023-01-31",
-        path=f"{_IDENTITY}/federatedIdentityCredentials/{{federatedIdentityCredentialResourceName}}",
-        autoname=AutoName.COPY,
-        check=_check_federated,
-        validate=_validate_federated,
-        apply=lambda azure, credential: provision_alone(azure, credential["id"]),
+    known(
+        "managedidentity:FederatedIdentityCredential",
+        Behaviour(
+            validate=_validate_federated,
+            apply=lambda azure, credential: provision_alone(azure, credential["id"]),
+        ),
     ),
 )

@@ -1,14 +1,12 @@
 """Microsoft.OperationalInsights: Log Analytics workspaces."""
 
 import uuid
-from typing import Any
 
 from local_azure.core import clock
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, ResourceType, string_rule
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import Resource
-from local_azure.services.managedidentity.resource_types import complete_identity
 
 WORKSPACE_TYPE = "Microsoft.OperationalInsights/workspaces"
 
@@ -27,48 +25,26 @@ def _validate(_azure: Azure, resource: Resource, _previous: Resource | None) -> 
         raise ArmError(400, "InvalidParameter", text)
 
 
-def _complete(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    complete_identity(azure.store, resource, previous)
-    before: dict[str, Any] = (previous or {}).get("properties", {})
-    given = resource.get("properties", {})
-    sku = {**resource.pop("sku", given.get("sku", {"name": "PerGB2018"}))}
-    resource["properties"] = {
-        "retentionInDays": 30,
-        "publicNetworkAccessForIngestion": "Enabled",
-        "publicNetworkAccessForQuery": "Enabled",
-        **given,
-        "sku": sku,
-        "features": {
-            "enableLogAccessUsingOnlyResourcePermissions": True,
-            **given.get("features", {}),
-        },
-        "workspaceCapping": {
-            "dataIngestionStatus": "RespectQuota",
-            "dailyQuotaGb": _NO_CAP,
-            **given.get("workspaceCapping", {}),
-        },
-        "customerId": before.get("customerId") or str(uuid.uuid4()),
-        "createdDate": before.get("createdDate") or clock.now(),
-        "modifiedDate": clock.now(),
-        "provisioningState": "Succeeded",
-    }
+def _complete(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
+    properties = resource.setdefault("properties", {})
+    sku = {**resource.pop("sku", properties.get("sku", {"name": "PerGB2018"}))}
+    properties |= {"sku": sku, "modifiedDate": clock.now()}
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:operationalinsights:Workspace",
-        api_version="2023-09-01",
-        path="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-        f"/providers/{WORKSPACE_TYPE}/{{workspaceName}}",
-        autoname=AutoName.RANDOM,
-        check=string_rule(
-            "workspaceName",
-            r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
-            "a workspace's name takes 4 to 63 letters, digits and hyphens, no hyphen first or last",
-            minimum=4,
-            maximum=63,
+    known(
+        "operationalinsights:Workspace",
+        Behaviour(
+            validate=_validate,
+            defaults={
+                "retentionInDays": 30,
+                "publicNetworkAccessForIngestion": "Enabled",
+                "publicNetworkAccessForQuery": "Enabled",
+                "features": {"enableLogAccessUsingOnlyResourcePermissions": True},
+                "workspaceCapping": {"dataIngestionStatus": "RespectQuota", "dailyQuotaGb": _NO_CAP},
+            },
+            once={"customerId": lambda: str(uuid.uuid4()), "createdDate": clock.now},
+            complete=_complete,
         ),
-        validate=_validate,
-        complete=_complete,
     ),
 )

@@ -11,7 +11,7 @@ from aiohttp import web
 from local_azure.core.ids import key, name_of
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Store
 from local_azure.core.tokens import STORAGE_AUDIENCES, Tokens
-from local_azure.dataplane import StorageEndpoints
+from local_azure.dataplane import StorageChild, StorageEndpoints
 from local_azure.home import Home
 from local_azure.runtime.ports import ADDRESS, Ports
 from local_azure.runtime.processes import ProcessError
@@ -76,20 +76,17 @@ class StorageAccounts:
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(shutil.rmtree, self._home.storage / name)
 
-    async def create_table(self, account_id: str, table: str) -> None:
-        content, accepted = {"TableName": table}, (201, 204, _CONFLICT)
-        await self._request(account_id, "table", "POST", "/Tables", content=content, accepted=accepted)
+    async def create(self, account_id: str, kind: StorageChild, name: str) -> None:
+        """Creates a container, a queue or a table, unless the account has it."""
+        if kind == "table":
+            content, accepted = {"TableName": name}, (201, 204, _CONFLICT)
+            await self._request(account_id, "table", "POST", "/Tables", content=content, accepted=accepted)
+        else:
+            await self._request(account_id, *_address(kind, "PUT", name), accepted=(201, 204, _CONFLICT))
 
-    async def delete_table(self, account_id: str, table: str) -> None:
-        await self._request(account_id, "table", "DELETE", f"/Tables('{table}')", accepted=(204, _NOT_FOUND))
-
-    async def create_container(self, account_id: str, container: str) -> None:
-        path = f"/{container}?restype=container"
-        await self._request(account_id, "blob", "PUT", path, accepted=(201, _CONFLICT))
-
-    async def delete_container(self, account_id: str, container: str) -> None:
-        path = f"/{container}?restype=container"
-        await self._request(account_id, "blob", "DELETE", path, accepted=(202, _NOT_FOUND))
+    async def delete(self, account_id: str, kind: StorageChild, name: str) -> None:
+        address = _address(kind, "DELETE", name)
+        await self._request(account_id, *address, accepted=(202, 204, _NOT_FOUND))
 
     def states(self) -> list[AccountState]:
         return [
@@ -180,6 +177,13 @@ class StorageAccounts:
                     f"storage account {account.name} answered {answer.status} to {method} {path}: "
                     f"{(await answer.text())[:500]}"
                 )
+
+
+def _address(kind: StorageChild, method: str, name: str) -> tuple[Service, str, str]:
+    """The service, the method and the path of a request on a child of an account."""
+    if kind == "container":
+        return "blob", method, f"/{name}?restype=container"
+    return ("queue", method, f"/{name}") if kind == "queue" else ("table", method, f"/Tables('{name}')")
 
 
 def _port_name(account: str, service: Service) -> str:

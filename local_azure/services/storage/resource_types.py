@@ -1,29 +1,20 @@
-"""Microsoft.Storage: accounts, tables, blob containers, the blob service's properties, lifecycle rules."""
+"""Microsoft.Storage: accounts with their containers, queues, tables, service properties, lifecycle rules."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
-from local_azure.core.schema import Problem
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import Resource, Store
+from local_azure.dataplane import StorageChild
 from local_azure.services.children import parent_of
-from local_azure.services.managedidentity.resource_types import complete_identity
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 CONTAINER_TYPE = f"{ACCOUNT_TYPE}/blobServices/containers"
-_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-_ACCOUNT = f"{_GROUP}/providers/{ACCOUNT_TYPE}/{{accountName}}"
-_API_VERSION = "2024-01-01"
-
-
-def _in_account(resource: Resource) -> tuple[str, str]:
-    """The id of its storage account, and its name."""
-    return parent_of(resource["id"]), resource["name"]
+_NONE = Behaviour()
 
 
 def find_container(store: Store, url: str) -> Resource | None:
@@ -47,34 +38,12 @@ def _tier(account: Resource) -> str:
     return str(account.get("sku", {}).get("name", "")).split("_", maxsplit=1)[0]
 
 
-def _complete_account(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    complete_identity(azure.store, resource, previous)
-    before: dict[str, Any] = (previous or {}).get("properties", {})
+def _complete_account(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
     resource.setdefault("sku", {})["tier"] = _tier(resource)
-    resource["properties"] = {
-        "accessTier": "Hot",
-        "allowBlobPublicAccess": False,
-        "supportsHttpsTrafficOnly": True,
-        "minimumTlsVersion": "TLS1_0",
-        "networkAcls": {
-            "bypass": "AzureServices",
-            "defaultAction": "Allow",
-            "ipRules": [],
-            "virtualNetworkRules": [],
-        },
-        "encryption": {
-            "keySource": "Microsoft.Storage",
-            "services": {name: {"enabled": True, "keyType": "Account"} for name in ("blob", "file")},
-        },
-        **resource.get("properties", {}),
-        "creationTime": before.get("creationTime") or clock.now(),
-        "primaryLocation": resource.get("location", ""),
-        "privateEndpointConnections": [],
-        "provisioningState": "Succeeded",
-        "statusOfPrimary": "available",
-    }
-    if "primaryEndpoints" in before:
-        resource["properties"]["primaryEndpoints"] = before["primaryEndpoints"]
+    properties = resource.setdefault("properties", {})
+    properties["primaryLocation"] = resource.get("location", "")
+    if endpoints := (previous or {}).get("properties", {}).get("primaryEndpoints"):
+        properties["primaryEndpoints"] = endpoints
 
 
 async def _open_account(azure: Azure, resource: Resource) -> None:
@@ -94,21 +63,21 @@ def _validate_container(azure: Azure, resource: Resource, _previous: Resource | 
         raise ArmError(409, "PublicAccessNotPermitted", text)
 
 
-def _complete_container(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    before: dict[str, Any] = (previous or {}).get("properties", {})
-    resource["properties"] = {
+_CONTAINER = Behaviour(
+    validate=_validate_container,
+    defaults={
         "publicAccess": "None",
         "defaultEncryptionScope": "$account-encryption-key",
         "denyEncryptionScopeOverride": False,
-        **resource.get("properties", {}),
         "deleted": False,
         "hasImmutabilityPolicy": False,
         "hasLegalHold": False,
-        "lastModifiedTime": before.get("lastModifiedTime") or clock.now(),
         "leaseState": "Available",
         "leaseStatus": "Unlocked",
         "remainingRetentionDays": 0,
-    }
+    },
+    once={"lastModifiedTime": clock.now},
+)
 
 
 def _validate_blob_service(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -140,82 +109,55 @@ def _validate_management_policy(_azure: Azure, resource: Resource, _previous: Re
     raise ArmError(400, "InvalidRequestPropertyValue", f"The management policy is not valid: {reason}.")
 
 
-def _default_name(name: str) -> Callable[[Inputs], Iterable[Problem]]:
-    return string_rule(name, "default", "its only value is 'default'")
+def _kept_in(kind: StorageChild, behaviour: Behaviour = _NONE) -> Behaviour:
+    """Creates and deletes a child of an account in the account's data plane, too."""
+
+    async def create(azure: Azure, child: Resource) -> None:
+        await azure.services.storage.create(parent_of(child["id"]), kind, child["name"])
+
+    async def delete(azure: Azure, child: Resource) -> None:
+        await azure.services.storage.delete(parent_of(child["id"]), kind, child["name"])
+
+    return replace(behaviour, apply=create, remove=delete)
 
 
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:storage:StorageAccount",
-        api_version=_API_VERSION,
-        path=_ACCOUNT,
-        autoname=AutoName.RANDOM,
-        replace_on=("isHnsEnabled",),
-        renames={
-            "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly",
-            "enableNfsV3": "isNfsV3Enabled",
-            "networkRuleSet": "networkAcls",
-        },
-        check=string_rule(
-            "accountName",
-            r"[a-z0-9]*",
-            "a storage account's name takes 3 to 24 lower-case letters and digits",
-            minimum=3,
-            maximum=24,
+    known(
+        "storage:StorageAccount",
+        Behaviour(
+            renames={
+                "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly",
+                "enableNfsV3": "isNfsV3Enabled",
+                "networkRuleSet": "networkAcls",
+            },
+            validate=_validate_account,
+            defaults={
+                "accessTier": "Hot",
+                "allowBlobPublicAccess": False,
+                "supportsHttpsTrafficOnly": True,
+                "minimumTlsVersion": "TLS1_0",
+                "networkAcls": {
+                    "bypass": "AzureServices",
+                    "defaultAction": "Allow",
+                    "ipRules": [],
+                    "virtualNetworkRules": [],
+                },
+                "encryption": {
+                    "keySource": "Microsoft.Storage",
+                    "services": {name: {"enabled": True, "keyType": "Account"} for name in ("blob", "file")},
+                },
+                "privateEndpointConnections": [],
+                "statusOfPrimary": "available",
+            },
+            once={"creationTime": clock.now},
+            complete=_complete_account,
+            apply=_open_account,
+            remove=lambda azure, account: azure.services.storage.delete_account(account["id"]),
         ),
-        validate=_validate_account,
-        complete=_complete_account,
-        apply=_open_account,
-        remove=lambda azure, account: azure.services.storage.delete_account(account["id"]),
     ),
-    ResourceType(
-        pulumi_type="azure-native:storage:Table",
-        api_version=_API_VERSION,
-        path=f"{_ACCOUNT}/tableServices/default/tables/{{tableName}}",
-        autoname=AutoName.COPY,
-        check=string_rule(
-            "tableName",
-            r"[A-Za-z][A-Za-z0-9]*",
-            "a table's name takes 3 to 63 letters and digits and starts with a letter",
-            minimum=3,
-            maximum=63,
-        ),
-        complete=_complete_table,
-        apply=lambda azure, table: azure.services.storage.create_table(*_in_account(table)),
-        remove=lambda azure, table: azure.services.storage.delete_table(*_in_account(table)),
-    ),
-    ResourceType(
-        pulumi_type="azure-native:storage:BlobContainer",
-        api_version=_API_VERSION,
-        path=f"{_ACCOUNT}/blobServices/default/containers/{{containerName}}",
-        autoname=AutoName.COPY,
-        check=string_rule(
-            "containerName",
-            r"[a-z0-9]+(-[a-z0-9]+)*|\$root|\$web|\$logs",
-            "a container's name takes 3 to 63 lower-case letters, digits and single hyphens between them",
-            minimum=3,
-            maximum=63,
-        ),
-        validate=_validate_container,
-        complete=_complete_container,
-        apply=lambda azure, container: azure.services.storage.create_container(*_in_account(container)),
-        remove=lambda azure, container: azure.services.storage.delete_container(*_in_account(container)),
-    ),
-    ResourceType(
-        pulumi_type="azure-native:storage:BlobServiceProperties",
-        api_version=_API_VERSION,
-        path=f"{_ACCOUNT}/blobServices/{{blobServicesName}}",
-        autoname=AutoName.DEFAULT,
-        singleton=True,
-        check=_default_name("blobServicesName"),
-        validate=_validate_blob_service,
-    ),
-    ResourceType(
-        pulumi_type="azure-native:storage:ManagementPolicy",
-        api_version=_API_VERSION,
-        path=f"{_ACCOUNT}/managementPolicies/{{managementPolicyName}}",
-        autoname=AutoName.DEFAULT,
-        check=_default_name("managementPolicyName"),
-        validate=_validate_management_policy,
-    ),
+    known("storage:BlobContainer", _kept_in("container", _CONTAINER)),
+    known("storage:Queue", _kept_in("queue")),
+    known("storage:Table", _kept_in("table", Behaviour(complete=_complete_table))),
+    known("storage:BlobServiceProperties", Behaviour(validate=_validate_blob_service)),
+    known("storage:ManagementPolicy", Behaviour(validate=_validate_management_policy)),
 )

@@ -4,18 +4,15 @@ from typing import Any
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
-from local_azure.core.naming import AutoName
-from local_azure.core.resource import Azure, Inputs, ResourceType, string_rule
+from local_azure.core.known_types import known
+from local_azure.core.resource import Azure, Behaviour, Inputs
 from local_azure.core.store import Resource, Store
 from local_azure.frontends.pulumi.diff import normal_location
-from local_azure.services.managedidentity.resource_types import complete_identity
 from local_azure.services.storage.resource_types import find_container
 from local_azure.services.web import flex
 
 PLAN_TYPE = "Microsoft.Web/serverfarms"
 SITE_TYPE = "Microsoft.Web/sites"
-_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-_API_VERSION = "2025-05-01"
 _FLEX_SKU = "FC1"
 _FLEX_TIER = "FlexConsumption"
 
@@ -42,20 +39,13 @@ def _complete_plan(_azure: Azure, resource: Resource, _previous: Resource | None
     sku = resource.get("sku", {})
     resource["sku"] = {"tier": _FLEX_TIER, "size": _FLEX_SKU, "family": "FC", "capacity": 0, **sku}
     resource["kind"] = resource.get("kind", "functionapp")
-    resource["properties"] = {
-        "hyperV": False,
-        "isSpot": False,
-        "isXenon": False,
-        "perSiteScaling": False,
-        "zoneRedundant": False,
-        "elasticScaleEnabled": False,
-        **resource.get("properties", {}),
-        "geoRegion": resource.get("location", ""),
-        "provisioningState": "Succeeded",
-        "resourceGroup": _group_name(resource),
-        "status": "Ready",
-        "subscription": resource["id"].split("/")[2],
-    }
+    resource.setdefault("properties", {}).update(
+        {
+            "geoRegion": resource.get("location", ""),
+            "resourceGroup": _group_name(resource),
+            "subscription": resource["id"].split("/")[2],
+        }
+    )
 
 
 def _sites_on(store: Store, plan_id: str) -> list[Resource]:
@@ -159,31 +149,15 @@ def _validate_deployment_storage(store: Store, site: Resource) -> None:
         )
 
 
-def _complete_site(azure: Azure, resource: Resource, previous: Resource | None) -> None:
-    complete_identity(azure.store, resource, previous)
+def _complete_site(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
     before: dict[str, Any] = (previous or {}).get("properties", {})
-    given = resource.get("properties", {})
-    scale = {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}
-    config = given["functionAppConfig"]
-    resource["properties"] = {
-        "enabled": True,
-        "httpsOnly": False,
-        "keyVaultReferenceIdentity": "SystemAssigned",
-        "publicNetworkAccess": "Enabled",
-        **given,
-        "functionAppConfig": {
-            **config,
-            "scaleAndConcurrency": {**scale, **config.get("scaleAndConcurrency", {})},
-        },
-        "siteConfig": {"minTlsVersion": "1.2", "http20Enabled": False, **given.get("siteConfig", {})},
+    properties = resource.setdefault("properties", {})
+    properties |= {
         "reserved": True,
-        "availabilityState": "Normal",
         "lastModifiedTimeUtc": clock.now(),
         "repositorySiteName": resource["name"],
         "resourceGroup": _group_name(resource),
-        "sku": _FLEX_TIER,
-        "state": "Running" if given.get("enabled", True) else "Stopped",
-        "usageState": "Normal",
+        "state": "Running" if properties["enabled"] else "Stopped",
         **{name: before[name] for name in _HOST_MEMBERS if name in before},
     }
 
@@ -216,49 +190,48 @@ def _group_name(resource: Resource) -> str:
     return ids.name_of(ids.resource_group_of(resource["id"]) or "")
 
 
-def _publishing_policy(pulumi_type: str, name: str) -> ResourceType:
-    return ResourceType(
-        pulumi_type=pulumi_type,
-        api_version=_API_VERSION,
-        path=f"{_GROUP}/providers/{SITE_TYPE}/{{name}}/basicPublishingCredentialsPolicies/{name}",
-        singleton=True,
-    )
-
-
 TYPES = (
-    ResourceType(
-        pulumi_type="azure-native:web:AppServicePlan",
-        api_version=_API_VERSION,
-        path=f"{_GROUP}/providers/{PLAN_TYPE}/{{name}}",
-        autoname=AutoName.RANDOM,
-        replace_on=("reserved", "isXenon", "hyperV"),
-        check=string_rule(
-            "name", r"[\w-]+", "a plan's name takes 1 to 60 letters, digits, - and _", maximum=60
+    known(
+        "web:AppServicePlan",
+        Behaviour(
+            validate=_validate_plan,
+            defaults={
+                "hyperV": False,
+                "isSpot": False,
+                "isXenon": False,
+                "perSiteScaling": False,
+                "zoneRedundant": False,
+                "elasticScaleEnabled": False,
+                "status": "Ready",
+            },
+            complete=_complete_plan,
+            remove=_remove_plan,
         ),
-        validate=_validate_plan,
-        complete=_complete_plan,
-        remove=_remove_plan,
     ),
-    ResourceType(
-        pulumi_type="azure-native:web:WebApp",
-        api_version=_API_VERSION,
-        path=f"{_GROUP}/providers/{SITE_TYPE}/{{name}}",
-        autoname=AutoName.RANDOM,
-        replace_on=("kind", "reserved", "isXenon", "hyperV"),
-        check=string_rule(
-            "name",
-            r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]",
-            "an app's name takes 2 to 60 letters, digits and hyphens, no hyphen first or last",
-            minimum=2,
-            maximum=60,
+    known(
+        "web:WebApp",
+        Behaviour(
+            validate=_validate_site,
+            defaults={
+                "enabled": True,
+                "httpsOnly": False,
+                "keyVaultReferenceIdentity": "SystemAssigned",
+                "publicNetworkAccess": "Enabled",
+                "functionAppConfig": {
+                    "scaleAndConcurrency": {"instanceMemoryMB": 2048, "maximumInstanceCount": 100},
+                },
+                "siteConfig": {"minTlsVersion": "1.2", "http20Enabled": False},
+                "availabilityState": "Normal",
+                "sku": _FLEX_TIER,
+                "usageState": "Normal",
+            },
+            complete=_complete_site,
+            apply=_open_site,
+            start=lambda azure, site: azure.services.sites.configure_site(site["id"]),
+            remove=lambda azure, site: azure.services.sites.delete_site(site["id"]),
+            shape=_shape_site,
         ),
-        validate=_validate_site,
-        complete=_complete_site,
-        apply=_open_site,
-        start=lambda azure, site: azure.services.sites.configure_site(site["id"]),
-        remove=lambda azure, site: azure.services.sites.delete_site(site["id"]),
-        shape=_shape_site,
     ),
-    _publishing_policy("azure-native:web:WebAppScmAllowed", "scm"),
-    _publishing_policy("azure-native:web:WebAppFtpAllowed", "ftp"),
+    known("web:WebAppScmAllowed", Behaviour()),
+    known("web:WebAppFtpAllowed", Behaviour()),
 )

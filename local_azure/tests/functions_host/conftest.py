@@ -54,8 +54,8 @@ def running_azure(
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls.server_context()).start()
         endpoints = await storage.open_account(account)
-        await storage.create_container(account, "deployments")
-        await storage.create_table(account, CHAT_STATE)
+        await storage.create(account, "container", "deployments")
+        await storage.create(account, "table", CHAT_STATE)
         return LocalAzure(home, azure_loop, store, tokens, tls, storage, sites, account, endpoints)
 
     try:
@@ -68,8 +68,8 @@ def running_azure(
 def local_azure(running_azure: LocalAzure) -> Iterator[LocalAzure]:
     """Modules name their assistants alike."""
     yield running_azure
-    running_azure.run(running_azure.storage.delete_table(running_azure.account, CHAT_STATE))
-    running_azure.run(running_azure.storage.create_table(running_azure.account, CHAT_STATE))
+    running_azure.run(running_azure.storage.delete(running_azure.account, "table", CHAT_STATE))
+    running_azure.run(running_azure.storage.create(running_azure.account, "table", CHAT_STATE))
 
 
 @pytest.fixture

@@ -58,7 +58,8 @@ class FakeProvider:
 
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:  # noqa: N802
         inputs = values.decode(request.properties)
-        kind = catalogue.TYPES.get(type_of(request.urn))
+        token = type_of(request.urn)
+        kind = catalogue.find_type(token) if token.startswith("azure-native:") else None
         resource_id = kind.id_of(inputs) if kind else request.urn.rpartition("::")[2]
         if kind and resource_id in self.resources:
             raise ProviderError(f"cannot create already existing resource '{resource_id}'")

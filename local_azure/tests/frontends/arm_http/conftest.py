@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import requests
 from aiohttp import web
 from azure.core.credentials import AccessToken
 
@@ -72,6 +73,17 @@ class World(Cloud):
         properties = {"principalId": STRANGER, "scope": scope, "roleDefinitionId": stack.role(ROLES[role])}
         assignment = ids.build(scope, ROLE_ASSIGNMENT_TYPE, name)
         self.store.put(Resource(id=assignment, name=name, type=ROLE_ASSIGNMENT_TYPE, properties=properties))
+
+    def send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """A request of the developer, as the SDKs send it."""
+        token = self.clients.credential.get_token("https://management.azure.com/.default").token
+        return requests.request(
+            method,
+            f"{self.clients.cloud.endpoint}{path}{'&' if '?' in path else '?'}api-version=2022-04-01",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=20,
+        )
 
     def stranger(self) -> Clients:
         return Clients(SUBSCRIPTION_ID, Principal(self.tokens, STRANGER), self.clients.cloud)

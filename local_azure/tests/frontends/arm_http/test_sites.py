@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.web.models import StringDictionary
 
@@ -76,21 +75,9 @@ def test_a_read_only_lock_refuses_to_read_and_write_app_settings(world: World) -
             call(world)
 
 
-def send(world: World, method: str, path: str, body: Any = None) -> requests.Response:
-    """A request for which the SDKs have no operation."""
-    token = world.clients.credential.get_token("https://management.azure.com/.default").token
-    return requests.request(
-        method,
-        f"{world.clients.cloud.endpoint}{path}{'&' if '?' in path else '?'}api-version=2022-04-01",
-        json=body,
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=20,
-    )
-
-
 def listed(world: World, path: str, text: str = "") -> list[dict[str, Any]]:
     """`text` is the filter."""
-    return send(world, "GET", f"{path}?$filter={text}" if text else path).json()["value"]
+    return world.send("GET", f"{path}?$filter={text}" if text else path).json()["value"]
 
 
 def test_role_assignments_and_locks_are_listed_for_a_scope(world: World) -> None:
@@ -131,12 +118,12 @@ def test_a_request_that_arm_refuses(
 ) -> None:
     world.create(stack.GROUP, stack.group_inputs())
     world.create(stack.LOCK, stack.lock_inputs(GROUP_ID))
-    response = send(world, method, path, body)
+    response = world.send(method, path, body)
     assert (response.status_code, response.json()["error"]["code"]) == error
 
 
 def test_a_resource_is_put_by_its_id(world: World) -> None:
     world.create(stack.GROUP, stack.group_inputs())
     body = {"properties": {"level": "ReadOnly"}}
-    assert [send(world, "PUT", LOCK, body).status_code for _ in range(2)] == [201, 200]
+    assert [world.send("PUT", LOCK, body).status_code for _ in range(2)] == [201, 200]
     assert world.store.require(LOCK).get("properties") == {"level": "ReadOnly"}

@@ -12,11 +12,11 @@ import grpc.aio
 import pytest
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from local_azure.core import operations, schema
+from local_azure.core import operations
 from local_azure.core.errors import ArmError
 from local_azure.core.resource import Azure
 from local_azure.core.store import Resource, Store
-from local_azure.dataplane import Services, SiteHosts, StorageEndpoints
+from local_azure.dataplane import Services, SiteHosts, StorageChild, StorageEndpoints
 from local_azure.frontends.pulumi import values
 from local_azure.frontends.pulumi.server import Provider, serve
 from local_azure.services import catalogue
@@ -55,17 +55,11 @@ class FakeServices:
     async def delete_account(self, account_id: str) -> None:
         self.exists.discard(f"storage {_name(account_id)}")
 
-    async def create_table(self, account_id: str, table: str) -> None:
-        self.exists.add(f"table {_name(account_id)}/{table}")
+    async def create(self, account_id: str, kind: StorageChild, name: str) -> None:
+        self.exists.add(f"{kind} {_name(account_id)}/{name}")
 
-    async def delete_table(self, account_id: str, table: str) -> None:
-        self.exists.discard(f"table {_name(account_id)}/{table}")
-
-    async def create_container(self, account_id: str, container: str) -> None:
-        self.exists.add(f"container {_name(account_id)}/{container}")
-
-    async def delete_container(self, account_id: str, container: str) -> None:
-        self.exists.discard(f"container {_name(account_id)}/{container}")
+    async def delete(self, account_id: str, kind: StorageChild, name: str) -> None:
+        self.exists.discard(f"{kind} {_name(account_id)}/{name}")
 
     async def open_site(self, site_id: str) -> SiteHosts:
         self.exists.add(f"site {_name(site_id)}")
@@ -140,7 +134,7 @@ class Cloud:
         kind = catalogue.find_type(token)
         if "location" in kind.schema.inputs:
             inputs = {"location": "eastus2", **inputs}
-        problems = [*schema.check(inputs, kind.schema.inputs), *kind.check(inputs)]
+        problems = list(kind.problems(inputs))
         if problems:
             raise CheckError({problem.path: problem.reason for problem in problems})
         return self.run(operation(self.azure, kind, inputs))

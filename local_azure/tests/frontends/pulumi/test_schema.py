@@ -57,7 +57,7 @@ def test_an_integer_is_no_other_value(value: object, valid: bool) -> None:
 
 
 def test_a_type_that_the_sdk_lacks_is_a_lookup_error() -> None:
-    with pytest.raises(LookupError, match="no type azure-native:storage:Stable"):
+    with pytest.raises(LookupError, match="no resource type azure-native:storage:Stable"):
         resource_schema("azure-native:storage:Stable")
 
 

@@ -70,13 +70,13 @@ class Replay:
     def _reset(self, group: Sequence[Record]) -> None:
         """The table as it was before the group: `cold` had none, others had the assistants that exist."""
         azure = self._site.azure
-        azure.run(azure.storage.delete_table(azure.account, "ChatState"))
+        azure.run(azure.storage.delete(azure.account, "table", "ChatState"))
         key = {"x-functions-key": self._keys["HOSTKEY"]}
         self._answer({})
         if group[0]["name"].startswith("cold/"):
             self._site.send("GET", "/api/assistants/nobody?timestampUTC=2000-01-01T00:00:00Z", headers=key)
             return
-        azure.run(azure.storage.create_table(azure.account, "ChatState"))
+        azure.run(azure.storage.create(azure.account, "table", "ChatState"))
         responses = [then for case in group for then in _responses(case)]
         bodies = " ".join(response["body"] for response in responses)
         for assistant in dict.fromkeys(["a1", *re.findall(r'"id":"([^"]*)","exists":true', bodies)]):

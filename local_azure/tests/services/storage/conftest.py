@@ -86,8 +86,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     accounts = StorageAccounts(home, store, tokens, tls, ports)
     try:
         endpoints = await accounts.open_account(ACCOUNT_ID)
-        await accounts.create_table(ACCOUNT_ID, "ChatState")
-        await accounts.create_container(ACCOUNT_ID, "deploy")
+        await accounts.create(ACCOUNT_ID, "table", "ChatState")
+        await accounts.create(ACCOUNT_ID, "container", "deploy")
         yield World(home, tls, tokens, store, ports, accounts, endpoints)
     finally:
         await accounts.close()

@@ -175,15 +175,17 @@ async def test_large_blobs_are_forwarded_in_both_directions(world: World) -> Non
 
 async def test_a_second_creation_or_deletion_changes_nothing(world: World) -> None:
     table = world.tables(DEVELOPER_PRINCIPAL_ID).get_table_client("Twice")
-    await world.accounts.create_table(ACCOUNT_ID, "Twice")
+    await world.accounts.create(ACCOUNT_ID, "table", "Twice")
     await in_thread(table.upsert_entity, entity("kept"))
-    await world.accounts.create_table(ACCOUNT_ID, "Twice")
+    await world.accounts.create(ACCOUNT_ID, "table", "Twice")
     assert (await in_thread(table.get_entity, "p", "kept"))["RowKey"] == "kept"
     for _ in range(2):
-        await world.accounts.create_container(ACCOUNT_ID, "twice")
+        await world.accounts.create(ACCOUNT_ID, "container", "twice")
+        await world.accounts.create(ACCOUNT_ID, "queue", "twice")
     for _ in range(2):
-        await world.accounts.delete_table(ACCOUNT_ID, "Twice")
-        await world.accounts.delete_container(ACCOUNT_ID, "twice")
+        await world.accounts.delete(ACCOUNT_ID, "table", "Twice")
+        await world.accounts.delete(ACCOUNT_ID, "container", "twice")
+        await world.accounts.delete(ACCOUNT_ID, "queue", "twice")
     with pytest.raises(ResourceNotFoundError):
         await in_thread(table.get_entity, "p", "kept")
 
@@ -224,7 +226,7 @@ async def test_closing_and_opening_keeps_data_and_endpoints(world: World) -> Non
     )
     try:
         endpoints = await first.open_account(other)
-        await first.create_container(other, "kept")
+        await first.create(other, "container", "kept")
         await first.close()
         assert await second.open_account(other) == endpoints
         blobs = world.blobs(DEVELOPER_PRINCIPAL_ID, endpoints.blob)
