@@ -9,9 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _LIST = Path(__file__).with_suffix(".txt")
-_HEAD = (
-    "# From azure-native by `make settings`: each module with its types that have no tags.\n"
-)
+_HEAD = "# From azure-native by `make settings`: each module with its types that have no tags.\n"
 _TOKEN = re.compile(r"^ +'(azure-native:\w+:\w+)',$", re.MULTILINE)
 
 
