@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 from local_azure.core.derived_types import derived, types_of
 from local_azure.core.known_types import ROWS, known
-from local_azure.core.resource import Azure, Inputs, ResourceType, to_outputs
+from local_azure.core.resource import Azure, Inputs, ResourceType
 from local_azure.core.schema import nearest
+from local_azure.frontends.pulumi import absent
 from local_azure.services.applicationinsights import resource_types as applicationinsights
 from local_azure.services.authorization import resource_types as authorization
 from local_azure.services.cognitiveservices import resource_types as cognitiveservices
@@ -100,4 +101,4 @@ def call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
     if missing:
         raise UnknownTokenError(f"{token} needs {', '.join(missing)}")
     resource = azure.store.require(kind.id_of(arguments))
-    return {"id": resource["id"], **to_outputs(kind, resource)}
+    return {"id": resource["id"], **absent.outputs(kind, resource)}

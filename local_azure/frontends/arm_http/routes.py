@@ -72,9 +72,12 @@ ROUTES = (
     Route("GET", f"{_SUB}/providers", subscription.list_providers, f"{_READ}/providers/read"),
     Route("GET", f"{_SUB}/providers/{{namespace}}", subscription.get_provider, f"{_READ}/providers/read"),
     Route("GET", f"{_SUB}/operationresults/{{operation}}", _operation_result),
-    *(
-        Route("POST", f"{_SUB}/providers/{path}", handler, f"{path}/action")
-        for path, handler in subscription.NAME_CHECKS
+    Route("POST", f"{_SUB}/providers/{{namespace}}/checkNameAvailability", subscription.check_name),
+    Route(
+        "POST",
+        f"{_SUB}/providers/{_MODELS}/checkDomainAvailability",
+        subscription.check_subdomain,
+        f"{_MODELS}/checkDomainAvailability/action",
     ),
     # groups, and resources of any type
     Route("GET", f"{_SUB}/resourceGroups", resources.list_groups),

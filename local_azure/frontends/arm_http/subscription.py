@@ -1,7 +1,6 @@
 """What a subscription has besides resources: regions, resource providers, names that are free."""
 
 import re
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from local_azure.core import ids
 from local_azure.core.errors import ArmError
 from local_azure.core.known_types import known
 from local_azure.core.regions import REGIONS
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.arm_http.call import Call, page, response
 from local_azure.services.catalogue import BY_ARM_TYPE
 from local_azure.services.cognitiveservices import deleted
@@ -81,22 +80,29 @@ def _provider(namespace: str) -> dict[str, Any]:
     }
 
 
-async def check_storage_name(call: Call) -> web.Response:
-    name = _given(call, "name")
-    reason = _unavailable(call, "storage:StorageAccount", name, "AccountNameInvalid")
-    return response({"nameAvailable": not reason, **reason})
+_NAMED = {
+    "microsoft.keyvault": ("keyvault:Vault", "AccountNameInvalid"),
+    "microsoft.storage": ("storage:StorageAccount", "AccountNameInvalid"),
+    "microsoft.web": ("web:WebApp", "Invalid"),
+}
+"""By provider: the type whose names are unique, and the reason for a name that breaks its rule."""
 
 
-async def check_site_name(call: Call) -> web.Response:
-    name = _given(call, "name")
-    reason = _unavailable(call, "web:WebApp", name, "Invalid")
-    return response({"nameAvailable": not reason, **reason})
-
-
-async def check_vault_name(call: Call) -> web.Response:
-    name = _given(call, "name")
-    gone = call.azure.store.list(DELETED_VAULT_TYPE)
-    reason = _unavailable(call, "keyvault:Vault", name, "AccountNameInvalid", gone)
+async def check_name(call: Call) -> web.Response:
+    namespace, name = call.names["namespace"].lower(), _given(call, "name")
+    if namespace not in _NAMED:
+        raise ArmError(404, "InvalidResourceNamespace", f"'{namespace}' does not check names.")
+    type_name, invalid = _NAMED[namespace]
+    kind = known(type_name)
+    call.require(f"{kind.arm_type.partition('/')[0]}/checkNameAvailability/read", call.path)
+    gone = call.azure.store.list(DELETED_VAULT_TYPE) if type_name == "keyvault:Vault" else []
+    resources = [*call.azure.store.list(kind.arm_type), *gone]
+    reason: dict[str, str] = {}
+    if not re.fullmatch(kind.name_pattern, name):
+        text = f"'{name}' is not a valid name: it takes {kind.name_rule}."
+        reason = {"reason": invalid, "message": text}
+    elif name.lower() in {resource["name"].lower() for resource in resources}:
+        reason = {"reason": "AlreadyExists", "message": f"The name '{name}' is already taken."}
     return response({"nameAvailable": not reason, **reason})
 
 
@@ -114,24 +120,3 @@ def _given(call: Call, member: str) -> str:
     if not isinstance(value, str) or not value:
         raise ArmError(400, "InvalidRequestContent", f"The member '{member}' of the request is missing.")
     return value
-
-
-def _unavailable(
-    call: Call, token: str, name: str, invalid: str, others: Iterable[Resource] = ()
-) -> dict[str, str]:
-    """The reason and the message for a name that breaks its rule or is taken; empty for one that is free."""
-    kind = known(token)
-    if not re.fullmatch(kind.name_pattern, name):
-        return {"reason": invalid, "message": f"'{name}' is not a valid name: it takes {kind.name_rule}."}
-    resources = (*call.azure.store.list(kind.arm_type), *others)
-    if name.lower() in {resource["name"].lower() for resource in resources}:
-        return {"reason": "AlreadyExists", "message": f"The name '{name}' is already taken."}
-    return {}
-
-
-NAME_CHECKS: tuple[tuple[str, Callable[[Call], Any]], ...] = (
-    ("Microsoft.CognitiveServices/checkDomainAvailability", check_subdomain),
-    ("Microsoft.KeyVault/checkNameAvailability", check_vault_name),
-    ("Microsoft.Storage/checkNameAvailability", check_storage_name),
-    ("Microsoft.Web/checkNameAvailability", check_site_name),
-)

@@ -65,6 +65,7 @@ READS: tuple[tuple[str, str, Any, str, object], ...] = (
             ("Storage/checkNameAvailability", {"name": "Upper"}, "reason", "AccountNameInvalid"),
             ("Storage/checkNameAvailability", {"name": "free1"}, "nameAvailable", True),
             ("Storage/checkNameAvailability", {}, "error.code", "InvalidRequestContent"),
+            ("Other/checkNameAvailability", {"name": "x"}, "error.code", "InvalidResourceNamespace"),
             ("Web/checknameavailability", {"name": "ASSISTANT-app"}, "nameAvailable", False),
             ("KeyVault/checkNameAvailability", {"name": "kv-state"}, "reason", "AlreadyExists"),
             (

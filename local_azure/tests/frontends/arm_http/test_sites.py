@@ -120,10 +120,3 @@ def test_a_request_that_arm_refuses(
     world.create(stack.LOCK, stack.lock_inputs(GROUP_ID))
     response = world.send(method, path, body)
     assert (response.status_code, response.json()["error"]["code"]) == error
-
-
-def test_a_resource_is_put_by_its_id(world: World) -> None:
-    world.create(stack.GROUP, stack.group_inputs())
-    body = {"properties": {"level": "ReadOnly"}}
-    assert [world.send("PUT", LOCK, body).status_code for _ in range(2)] == [201, 200]
-    assert world.store.require(LOCK).get("properties") == {"level": "ReadOnly"}

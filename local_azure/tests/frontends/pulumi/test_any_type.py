@@ -307,7 +307,7 @@ async def test_functions_of_any_type_get_it_and_list_nothing(engine: Engine) -> 
     got = await engine.invoke(
         "azure-native:servicebus:getNamespace", resourceGroupName="rg", namespaceName="bus"
     )
-    assert got["id"] == bus.id
+    assert got == {"id": bus.id, **bus.outputs}
     keys = engine.invoke(
         "azure-native:servicebus:listNamespaceKeys", resourceGroupName="rg", namespaceName="bus"
     )
