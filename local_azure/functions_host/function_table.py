@@ -97,7 +97,8 @@ def _http_trigger(function: str, trigger: Mapping[str, Any], prefix: str) -> Rou
     route = str(trigger.get("route") or function)
     if route.strip("/").lower().startswith("admin"):
         raise ValueError("The specified route conflicts with one or more built in routes.")
-    template = routes.parse(routes.compose(prefix, route) if not route.startswith("/") else route)
+    # A route that begins with a slash is refused.
+    template = routes.parse(f"{prefix.strip('/')}/{route}".lstrip("/") if route[0] != "/" else route)
     methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
     auth_level = str(trigger.get("authLevel") or "function").lower()
     return Route(function, template, methods, auth_level)

@@ -47,12 +47,6 @@ class Match:
     values: Mapping[str, str]
 
 
-def compose(prefix: str, route: str) -> str:
-    """The template of a function: the route prefix of host.json and the trigger's route."""
-    prefix = prefix.strip("/")
-    return f"{prefix}/{route}" if prefix else route
-
-
 def find(routes: Sequence[Route], method: str, path: str) -> Match | None:
     """The first route that matches the method and the decoded path."""
     for route in routes:

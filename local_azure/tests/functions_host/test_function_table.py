@@ -122,6 +122,7 @@ def test_a_function_in_error_leaves_the_others_alone() -> None:
     assert len(table.errors) == 1
 
 
-def test_an_empty_route_is_the_function_name() -> None:
-    table = function_table.build([function("Hello", route="")], "api", PREVIEW, Configuration({}))
-    assert table.routes[0].template == routes.parse("api/Hello")
+@pytest.mark.parametrize(("prefix", "route"), [("api", "api/Hello"), ("/v1/", "v1/Hello"), ("", "Hello")])
+def test_an_empty_route_is_the_function_name_after_the_prefix(prefix: str, route: str) -> None:
+    table = function_table.build([function("Hello", route="")], prefix, PREVIEW, Configuration({}))
+    assert table.routes[0].template == routes.parse(route)

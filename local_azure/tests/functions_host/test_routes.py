@@ -112,9 +112,3 @@ def test_the_first_function_in_order_wins_and_another_method_goes_on() -> None:
     ]
     matches = [routes.find(table, method, "/a/b") for method in ("put", "GET", "HEAD")]
     assert [match and match.route.function for match in matches] == ["Put", "Literal", "Any"]
-
-
-def test_the_prefix_comes_before_the_route_and_may_be_empty() -> None:
-    assert routes.compose("api", "hello") == "api/hello"
-    assert routes.compose("", "hello") == "hello"
-    assert routes.compose("/v1/", "hello") == "v1/hello"
