@@ -19,7 +19,7 @@ from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note, say
 from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home
-from local_azure.runner.monitor import STACK, Monitor, connected, delete, type_of
+from local_azure.runner.monitor import STACK, Monitor, connected, delete
 from local_azure.runner.project import Project, read_project
 from local_azure.runner.record import Record, record_file
 from local_azure.services import catalogue
@@ -67,7 +67,7 @@ def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
                 monitor = Monitor(record, providers, checking=checking)
                 _run(project, monitor)
                 declared = monitor.declared
-                for limit in catalogue.limits(map(type_of, declared)) if checking else ():
+                for limit in catalogue.limits(declared) if checking else ():
                     note(f"warning: {limit}")
                 if monitor.problems:
                     raise CommandError("\n  ".join(["nothing was changed:", *monitor.problems]))

@@ -67,12 +67,8 @@ def connected(port: int, config: dict[str, str]) -> Generator[Providers]:
         yield providers
 
 
-def type_of(urn: str) -> str:
-    return urn.split("::")[2].rpartition("$")[2]
-
-
 def label(urn: str) -> str:  # `web:WebApp function-app`
-    return f"{type_of(urn).partition(':')[2]} {urn.rpartition('::')[2]}"
+    return f"{values.type_of(urn).partition(':')[2]} {urn.rpartition('::')[2]}"
 
 
 def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **fields: Any) -> Any:
@@ -83,7 +79,7 @@ def call(providers: Providers, method: str, urn: str, *, quiet: bool = False, **
     timer = Timer(2.0, note, [f"  . {label(urn)}  {method} goes on"])
     timer.start()
     try:
-        response = getattr(providers[type_of(urn).partition(":")[0]], method)(request)
+        response = getattr(providers[values.type_of(urn).partition(":")[0]], method)(request)
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             raise CommandError("its provider stopped: see `python -m local_azure logs`") from error
@@ -125,7 +121,7 @@ def plan(old: Entry, urn: str, request: Any, providers: Providers) -> tuple[Entr
 
 def put(record: Record, providers: Providers, urn: str, old: Entry, new: Entry, *, changed: bool) -> Entry:
     """Creates or updates a resource. It is recorded first, so that the next run completes a killed one."""
-    kind = catalogue.find_type(type_of(urn)) if type_of(urn).startswith(AZURE) else None
+    kind = catalogue.find_type(values.type_of(urn)) if values.type_of(urn).startswith(AZURE) else None
     if not (changed or kind):
         return new
     arm_id = old.id or (kind.id_of(new.inputs) if kind else "")

@@ -6,7 +6,7 @@ from local_azure.core.derived_types import derived, types_of
 from local_azure.core.known_types import ROWS, known
 from local_azure.core.resource import Azure, Inputs, ResourceType
 from local_azure.core.schema import nearest
-from local_azure.frontends.pulumi import absent
+from local_azure.frontends.pulumi import absent, values
 from local_azure.services.applicationinsights import resource_types as applicationinsights
 from local_azure.services.authorization import resource_types as authorization
 from local_azure.services.cognitiveservices import resource_types as cognitiveservices
@@ -55,9 +55,10 @@ def find_type(token: str) -> ResourceType:
         raise UnknownTokenError(str(error)) from error
 
 
-def limits(tokens: Iterable[str]) -> list[str]:
-    """What local Azure does not do for the types, as warnings. Tokens of other packages are left out."""
-    kinds = (find_type(token) for token in sorted({*tokens}) if token.startswith("azure-native:"))
+def limits(urns: Iterable[str]) -> list[str]:
+    """What local Azure does not do for the types of resources, as warnings. Other packages are left out."""
+    tokens = {values.type_of(urn) for urn in urns}
+    kinds = (find_type(token) for token in sorted(tokens) if token.startswith("azure-native:"))
     return [kind.limits for kind in kinds if kind.limits]
 
 

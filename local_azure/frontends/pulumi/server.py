@@ -346,7 +346,7 @@ def _remember(entries: dict[K, V], key: K, value: V) -> None:
 
 
 async def _kind(urn: str, context: Context) -> ResourceType:
-    token = urn.split("::")[2].rpartition("$")[2]
+    token = values.type_of(urn)
     try:
         # In a thread: the SDK's larger modules take seconds to import.
         return await asyncio.to_thread(catalogue.find_type, token)

@@ -58,6 +58,11 @@ def _decode(value: Any) -> Any:
     return None
 
 
+def type_of(urn: str) -> str:
+    """The type token in a URN, such as `azure-native:storage:Table`."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
 def _decode_special(struct: Struct) -> Any:
     signature = struct.fields[_SIGNATURE].string_value if _SIGNATURE in struct.fields else None
     if signature == _SECRET:

@@ -10,7 +10,7 @@ from pulumi.runtime.proto import provider_pb2, resource_pb2
 
 from local_azure.cli.output import CommandError
 from local_azure.frontends.pulumi import values
-from local_azure.runner.monitor import Monitor, Providers, delete, type_of
+from local_azure.runner.monitor import Monitor, Providers, delete
 from local_azure.runner.record import Record
 from local_azure.services import catalogue
 
@@ -48,7 +48,7 @@ class FakeProvider:
 
     def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:  # noqa: N802
         old, new = values.decode(request.old_inputs), values.decode(request.news)
-        if type_of(request.urn) == DYNAMIC:
+        if values.type_of(request.urn) == DYNAMIC:
             return provider_pb2.DiffResponse()
         changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         return provider_pb2.DiffResponse(
@@ -58,7 +58,7 @@ class FakeProvider:
 
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:  # noqa: N802
         inputs = values.decode(request.properties)
-        token = type_of(request.urn)
+        token = values.type_of(request.urn)
         kind = catalogue.find_type(token) if token.startswith("azure-native:") else None
         resource_id = kind.id_of(inputs) if kind else request.urn.rpartition("::")[2]
         if kind and resource_id in self.resources:
