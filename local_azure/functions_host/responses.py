@@ -24,6 +24,19 @@ class BadResponseError(ValueError):
     """An invalid status or header."""
 
 
+_KNOWN = {
+    name.lower(): name
+    for name in (
+        "Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods "
+        "Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age Age Allow Alt-Svc "
+        "Cache-Control Content-Encoding Content-Language Content-Location Content-MD5 Content-Range Content-Type "
+        "Date ETag Expires Last-Modified Location Pragma Proxy-Authenticate Retry-After Server Set-Cookie Trailer "
+        "Transfer-Encoding Upgrade Vary Via Warning WWW-Authenticate"
+    ).split()
+}
+"""Kestrel writes these names so, however the function wrote them; azure-functions 2 writes lower case."""
+
+
 def convert(response: Mapping[str, Any] | None, content: bytes) -> Response:
     """`response` is None for a function without an HTTP output (204). Raises BadResponseError."""
     if response is None:
@@ -77,5 +90,5 @@ def _checked(headers: list[tuple[str, str]], body: bytes) -> tuple[tuple[str, st
             raise BadResponseError(f"Content-Length is {value!r}, and the body has {len(body)} bytes")
         # The server sets these itself.
         if name.lower() not in ("content-length", "connection"):
-            kept.append((name, value))
+            kept.append((_KNOWN.get(name.lower(), name), value))
     return tuple(kept)

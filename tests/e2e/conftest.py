@@ -67,6 +67,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     with workspace(tmp_path_factory.mktemp("e2e")) as clone:
         stack = clone if find(os.environ) else RunnerWorkspace(clone.root, clone.environment)
         # So many requests and tokens that no test is refused for another one.
+        clone.run("quota", "OpenAI.GlobalStandard.gpt-5.4-mini", "5000")
         stack.config("modelCapacity", 5000)
         stack.config("pythonVersion", os.environ.get("E2E_PYTHON", DEFAULT_PYTHON))
         stack.up()
