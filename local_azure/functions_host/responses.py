@@ -24,16 +24,14 @@ class BadResponseError(ValueError):
     """An invalid status or header."""
 
 
-_KNOWN = {
-    name.lower(): name
-    for name in (
-        "Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods "
-        "Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age Age Allow Alt-Svc "
-        "Cache-Control Content-Encoding Content-Language Content-Location Content-MD5 Content-Range Content-Type "
-        "Date ETag Expires Last-Modified Location Pragma Proxy-Authenticate Retry-After Server Set-Cookie Trailer "
-        "Transfer-Encoding Upgrade Vary Via Warning WWW-Authenticate"
-    ).split()
-}
+_KESTREL = """
+    Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods
+    Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age Age Allow Alt-Svc
+    Cache-Control Content-Encoding Content-Language Content-Location Content-MD5 Content-Range Content-Type
+    Date ETag Expires Last-Modified Location Pragma Proxy-Authenticate Retry-After Server Set-Cookie Trailer
+    Transfer-Encoding Upgrade Vary Via Warning WWW-Authenticate
+"""
+_KNOWN = {name.lower(): name for name in _KESTREL.split()}
 """Kestrel writes these names so, however the function wrote them; azure-functions 2 writes lower case."""
 
 
