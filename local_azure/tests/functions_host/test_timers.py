@@ -192,7 +192,7 @@ def test_a_function_is_run_manually(site: TestSite, name: str, status: int, entr
 @pytest.mark.parametrize(
     ("key", "kind", "body", "status"),
     [
-        ("default", "application/json", b"{}", 401),
+        ("default", "application/json", b"{}", 403),
         ("wrong", "application/json", b"{}", 401),
         ("master", "application/json", b"", 400),
         ("master", "application/json", b"[]", 400),
