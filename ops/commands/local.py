@@ -238,7 +238,7 @@ def bring_up(chosen: Way) -> int:
     title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")
     say("\nTry it (from this folder):")
-    message = ("-H", "content-type: application/json", "-d", '{"message": "Add to my list: buy milk"}')
+    message = ("-H", "content-type: application/json", "-d", '{"message": "Add a todo: buy milk"}')
     say(f"  {curl_command(outputs, f'{ASSISTANT}/messages', *message)}")
     chat = outputs["assistantsUrl"].removesuffix("assistants") + "chat"
     if send("GET", chat, key)[0] != 404:  # the setting `chatPage`
