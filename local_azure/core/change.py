@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from local_azure.core import ids
+from local_azure.core.regions import normal_location
 from local_azure.core.resource import Azure
 from local_azure.core.store import Resource
-from local_azure.frontends.pulumi.diff import normal_location
 from local_azure.quotas import DEFAULTS
 from local_azure.services.children import parent_of
 

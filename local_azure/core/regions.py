@@ -70,3 +70,8 @@ OF_TYPE = {
 
 def regions_of(resource_type: str) -> frozenset[str]:
     return OF_TYPE.get(resource_type.lower(), REGIONS | {"global"})
+
+
+def normal_location(location: str) -> str:
+    """The region `westus2` for its display name `West US 2`, too."""
+    return location.replace(" ", "").lower()

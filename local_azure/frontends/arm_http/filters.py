@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
+from local_azure.core.regions import normal_location
 from local_azure.core.store import Resource
-from local_azure.frontends.pulumi.diff import normal_location
 
 _COMPARISON = r"\s*(\w+)\s+(eq|ne)\s+'((?:[^']|'')*)'\s*"
 _FILTER = re.compile(rf"{_COMPARISON}(?:and\b{_COMPARISON})*", re.IGNORECASE)

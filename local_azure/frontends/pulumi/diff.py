@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from local_azure.core.regions import normal_location
+
 # A list in azure-native and a map in Azure: order has no meaning, and ids are compared without case.
 _ID_SETS = frozenset({"userAssignedIdentities"})
 
@@ -64,8 +66,3 @@ def _value_changes(old: object, new: object, path: str) -> list[tuple[str, str]]
         changes += [(f"{path}[{n}]", "ADD") for n in range(common, len(after))]
         return changes
     return [(path, "UPDATE")]
-
-
-def normal_location(location: str) -> str:
-    """The region `westus2` for its display name `West US 2`, too."""
-    return location.replace(" ", "").lower()

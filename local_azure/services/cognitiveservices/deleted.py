@@ -9,9 +9,9 @@ from typing import cast
 
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
+from local_azure.core.regions import normal_location
 from local_azure.core.resource import Azure
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
-from local_azure.frontends.pulumi.diff import normal_location
 
 TYPE = "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts"
 RETENTION = timedelta(hours=48)

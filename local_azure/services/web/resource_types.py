@@ -5,9 +5,9 @@ from typing import Any
 from local_azure.core import clock, ids
 from local_azure.core.errors import ArmError
 from local_azure.core.known_types import known
+from local_azure.core.regions import normal_location
 from local_azure.core.resource import Azure, Behaviour, Inputs
 from local_azure.core.store import Resource, Store
-from local_azure.frontends.pulumi.diff import normal_location
 from local_azure.services.storage.resource_types import find_container
 from local_azure.services.web import flex
 
