@@ -24,7 +24,6 @@ from tests.unit.delivery.sample_project import OWN_PYTHON, WHEEL, WHEEL_FILES, c
 from tools.interpreters import find_interpreter
 
 DEMO = zip_bytes(WHEEL_FILES)
-MISSING = {WHEEL: DEMO, "other-2.0-py3-none-any.whl": b"x"}
 
 
 @pytest.fixture
@@ -69,36 +68,34 @@ EVIL = zip_bytes({**WHEEL_FILES, "demo/__init__.py": b"evil"})
     [
         (
             {"demo-1.0-cp310-cp310-manylinux2014_x86_64.whl": b""},
-            [f"demo==1.0: no wheel for CPython {OWN_PYTHON}"],
+            [f"no such wheel for CPython {OWN_PYTHON}", "requirement demo==1.0"],
         ),
-        ({WHEEL: EVIL}, ["demo==1.0: what the package index sent is not the file"]),
-        ({}, ["demo==1.0: the package index does not have it", "other==2.0: the package index does not"]),
+        ({WHEEL: EVIL}, ["is not the file that", "\n  pip: demo==1.0 from "]),
     ],
 )
-def test_every_wheel_that_cannot_be_downloaded_is_reported(
+def test_a_wheel_that_cannot_be_downloaded_is_named(
     tmp_path: Path, pip: pytest.MonkeyPatch, links: dict[str, bytes], messages: list[str]
 ) -> None:
     pip.setenv("PIP_FIND_LINKS", str(tmp_path))
     for name, data in links.items():
         write(tmp_path / name, data)
-    message = failure(project(tmp_path / "project", MISSING, cached=False))
+    message = failure(project(tmp_path / "project", cached=False))
     assert all(text in message for text in messages)
 
 
 def test_a_cached_wheel_that_was_changed_is_not_used(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
     pip.setenv("PIP_FIND_LINKS", str(tmp_path))
     write(cache(project(tmp_path)) / WHEEL, EVIL)
-    assert "demo==1.0: the package index does not have it" in failure(tmp_path)
+    assert "requirement demo==1.0" in failure(tmp_path)
 
 
-def test_without_a_network_one_download_fails_for_all_wheels(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
+def test_without_a_network_pips_messages_are_quoted(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
     pip.delenv("PIP_NO_INDEX")
     pip.setenv("PIP_RETRIES", "0")
     pip.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    first, *quoted = failure(project(tmp_path, MISSING, cached=False)).splitlines()
-    assert first.startswith("other==2.0, demo==1.0: the package index cannot be reached")
-    assert quoted
-    assert all(line.startswith(("  pip: ERROR: ", "  pip: WARNING: ", "  pip: Could not")) for line in quoted)
+    first, *quoted = failure(project(tmp_path, cached=False)).splitlines()
+    assert "the package index cannot be reached" in first
+    assert "Could not fetch URL http://127.0.0.1:9/simple/demo/" in quoted[0]
 
 
 @pytest.mark.parametrize("source", ["variables", "file"])
