@@ -25,6 +25,9 @@ _OTHER_UNKNOWNS = frozenset(
 _DELETIONS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace"})
 
 
+_EXPECTED = "it must be the output of `pulumi preview --json` or `pulumi stack export`"
+
+
 class DocumentError(ValueError):
     """The document cannot be checked; the message gives the reason and the command to run."""
 
@@ -45,7 +48,10 @@ def check(document: Mapping[str, Any]) -> Judgement:
     A preview omits unchanged resources unless it runs with --show-sames. Rules on the whole stack (a missing
     role assignment, a missing lock) are then not checked, and a note says so.
     """
-    resources, omitted = _resources(document)
+    try:
+        resources, omitted = _resources(document)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DocumentError(_EXPECTED) from error
     sound, notes = waivers.load(waivers.today())
     if omitted:
         notes.append(
@@ -59,44 +65,37 @@ def check(document: Mapping[str, Any]) -> Judgement:
 def _resources(document: Mapping[str, Any]) -> tuple[list[Resource], int]:
     """The resources after the update, and how many the document omits."""
     if "deployment" in document:
-        states = _list(_map(document["deployment"], "deployment").get("resources"), "deployment.resources")
+        states = document["deployment"].get("resources") or ()
         return [_resource(state) for state in states if not state.get("delete")], 0
     if "steps" not in document and "changeSummary" not in document:
-        raise DocumentError(
-            "it has neither steps nor a deployment: it must be the output of `pulumi preview --json` "
-            "or `pulumi stack export`"
-        )
-    for diagnostic in _list(document.get("diagnostics"), "diagnostics"):
+        raise DocumentError(_EXPECTED)
+    for diagnostic in document.get("diagnostics") or ():
         if diagnostic.get("severity") == "error":
             first = str(diagnostic.get("message", "")).strip().partition("\n")[0]
             raise DocumentError(f"the preview failed, so the document has only a part of the stack: {first}")
     by_urn: dict[str, Resource] = {}
     unchanged = 0
-    for step in _list(document.get("steps"), "steps"):
+    for step in document.get("steps") or ():
         state = step.get("newState")
         if step.get("op") in _DELETIONS or state is None:
             continue
-        resource = _resource(_map(state, "newState"))
+        resource = _resource(state)
         by_urn[resource.urn] = resource
         unchanged += step.get("op") == "same"
-    same = _map(document.get("changeSummary", {}), "changeSummary").get("same", 0)
-    if not isinstance(same, int):
-        raise DocumentError("changeSummary.same is not a number")
+    same: int = document.get("changeSummary", {}).get("same", 0)
     return list(by_urn.values()), max(0, same - unchanged)
 
 
 def _resource(state: Mapping[str, Any]) -> Resource:
     """The resource of a state entry (ResourceV3 of pulumi/pulumi sdk/go/common/apitype)."""
-    urn, type_ = state.get("urn"), state.get("type")
-    if not isinstance(urn, str) or not isinstance(type_, str):
-        raise DocumentError(f"it has a resource without a urn or a type: {str(dict(state))[:80]}")
+    urn: str = state["urn"]
     return Resource(
-        plain_type(type_),
+        plain_type(state["type"]),
         urn.rpartition("::")[2],
         urn,
-        _properties(state.get("inputs")),
+        plain(state.get("inputs") or {}),
         state.get("protect") is True,
-        _properties(state.get("outputs")),
+        plain(state.get("outputs") or {}),
     )
 
 
@@ -117,22 +116,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(element) for element in cast("list[Any]", value)]
     return value
-
-
-def _properties(value: Any) -> dict[str, Any]:
-    properties = plain(value or {})
-    return cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
-
-
-def _map(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise DocumentError(f"{name} is not an object")
-    return cast("Mapping[str, Any]", value)
-
-
-def _list(value: Any, name: str) -> list[Mapping[str, Any]]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise DocumentError(f"{name} is not a list")
-    return [_map(element, f"an element of {name}") for element in cast("list[Any]", value)]

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,44 +33,31 @@ def main(words: Sequence[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     check_parser = commands.add_parser("check", help="check the output of `preview --json` or `stack export`")
-    check_parser.add_argument(
-        "documents", nargs="+", metavar="PREVIEW.json", help="a file, or - for standard input"
-    )
-    check_parser.add_argument("--json", action="store_true", help="print the violations as a JSON list")
+    check_parser.add_argument("document", metavar="PREVIEW.json", help="a file, or - for standard input")
     commands.add_parser("rules", help="list the rules and their reasons")
     arguments = parser.parse_args(words)
     if arguments.command == "rules":
         for rule in RULES:
             sys.stdout.write(f"{rule.name}\n    {rule.title}\n    {rule.why}\n")
         return 0
-    return _check(arguments.documents, as_json=arguments.json)
+    return _check(arguments.document)
 
 
-def _check(names: Sequence[str], *, as_json: bool) -> int:
-    violations: list[dict[str, str]] = []
-    lines: list[str] = []
-    code = 0
-    for name in names:
-        try:
-            judgement = check(_read(name))
-        except DocumentError as error:
-            sys.stderr.write(f"error: {name} cannot be checked: {error}\n")
-            code = 2
-            continue
-        code = max(code, int(bool(judgement.violations)))
-        for text in judgement.notes:
-            sys.stderr.write(f"note: {name}: {text}\n")
-        violations += [asdict(violation) for violation in judgement.violations]
-        lines += [f"{violation.rule}: {violation}" for violation in judgement.violations]
-        lines += [
-            f"(advice) {violation.rule} is {waiver}. {violation}" for violation, waiver in judgement.waived
-        ]
-        counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
-        lines.append(f"{name}: {judgement.resources} resources, {counts}")
-    if as_json:
-        lines = [json.dumps(violations, indent=2)]
+def _check(name: str) -> int:
+    try:
+        judgement = check(_read(name))
+    except DocumentError as error:
+        sys.stderr.write(f"error: {name} cannot be checked: {error}\n")
+        return 2
+    sys.stderr.writelines(f"note: {name}: {note}\n" for note in judgement.notes)
+    counts = f"{len(judgement.violations)} violations, {len(judgement.waived)} waived"
+    lines = [
+        *(f"{violation.rule}: {violation}" for violation in judgement.violations),
+        *(f"(advice) {violation.rule} is {waiver}. {violation}" for violation, waiver in judgement.waived),
+        f"{name}: {judgement.resources} resources, {counts}",
+    ]
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return code
+    return 1 if judgement.violations else 0
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -75,17 +75,6 @@ def test_the_bootstrap_breaks_no_rule() -> None:
     assert judge(resources_of(run, "shared", "bootstrap")) == []
 
 
-def test_production_without_protection_breaks_a_rule(run_stack: RunStack) -> None:
-    run = run_stack({"tags": {"environment": "prod"}, "deletionProtection": False}, stack="prod")
-
-    violations = judge(resources_of(run, "prod"))
-
-    tables = {"chat-state", "todos", "leases"}
-    unprotected = {"group", "storage-account", "openai-account", *tables}
-    assert {violation.resource for violation in violations} == unprotected
-    assert {violation.rule for violation in violations} == {"protected-production"}
-
-
 def test_the_list_of_types_without_tags_is_that_of_the_sdk() -> None:
     listed = (ROOT / "policy" / "types_without_tags.txt").read_text(encoding="utf-8")
     assert listed == listing(), "run `make settings`"

@@ -207,14 +207,6 @@ def test_a_violation_is_one_line_and_contains_no_secret(value: str) -> None:
     assert str(violation).isprintable()
 
 
-def test_rules_of_the_stack_are_not_judged_where_resources_are_missing() -> None:
-    stack = valid_stack("prod", "prod")
-    without("openai-user", "no-scm-password")(stack)
-    whole = {violation.rule for violation in judge([*stack.values()])}
-    assert whole == {"publishing-is-closed", "exact-roles", "protected-production"}
-    assert judge([*stack.values()], complete=False) == []
-
-
 CONTAINER = "Microsoft.Storage/storageAccounts/it/blobServices/default/containers"
 
 
