@@ -142,20 +142,13 @@ def read() -> Settings:
     """The settings of the stack that runs now. Raises `InvalidSettingsError`."""
     raw, secret_keys = stack_config()
     path = Path(__file__).with_name(f"Pulumi.{pulumi.get_stack()}.yaml")
-    file = read_stack_file(path, pulumi.get_project())
-    return parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys, duplicates=file.duplicates)
+    read_stack_file(path, pulumi.get_project())  # raises if a key is there twice
+    return parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys)
 
 
-def parse(
-    raw: Mapping[str, str],
-    *,
-    stack: str = "shared",
-    secret_keys: Collection[str] = (),
-    duplicates: Sequence[Problem] = (),
-) -> Settings:
+def parse(raw: Mapping[str, str], *, stack: str = "shared", secret_keys: Collection[str] = ()) -> Settings:
     """Settings from the config of the project's own namespace. Pure. Raises `InvalidSettingsError`."""
     values, problems = read_values(SETTINGS, raw, secret_keys)
-    problems += duplicates
     if {"repository", "repositoryOwnerId", "repositoryId"} <= values.keys():
         problems += _id_problems(values["repositoryOwnerId"], values["repositoryId"])
     if problems:

@@ -1,6 +1,6 @@
 """Reads and checks the settings of a stack."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ import yaml
 from delivery.package import DEFAULT_PYTHON, PACKAGE_VARIABLE, PROJECT_ROOT, PYTHON_ENDS
 from infra.settings.combinations import combined_problems
 from infra.settings.declarations import SETTINGS, Settings
-from infra.settings.schema import InvalidSettingsError, Problem, build, read_values
+from infra.settings.schema import InvalidSettingsError, build, read_values
 from infra.settings.stack_config import read_stack_file, stack_config
 from infra.stacks import EPHEMERAL_CONFIG, pull_request_of
 
@@ -26,13 +26,13 @@ def read() -> Settings:
     raw, secret_keys = stack_config()
     stack = pulumi.get_stack()
     path = _stack_file(stack, PROJECT_ROOT)
-    file = read_stack_file(path, pulumi.get_project())
+    file_config = read_stack_file(path, pulumi.get_project())
     if pull_request_of(stack) is not None:
         if not path.is_file():
             raise pulumi.RunError(f"{path} is missing: restore it with `git checkout {path.name}`")
         # The stack's own config, in which the program sees only the defaults of Pulumi.yaml, counts less.
-        raw |= file.config
-    return parse(raw, today=today(), stack=stack, secret_keys=secret_keys, duplicates=file.duplicates)
+        raw |= file_config
+    return parse(raw, today=today(), stack=stack, secret_keys=secret_keys)
 
 
 def _stack_file(stack: str, root: Path) -> Path:
@@ -45,7 +45,7 @@ def python_version_of(stack: str, root: Path = PROJECT_ROOT) -> str:
     It is not checked here: the program does that, and before it the code that builds or loads a package.
     """
     project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    return read_stack_file(_stack_file(stack, root), project).config.get("pythonVersion", DEFAULT_PYTHON)
+    return read_stack_file(_stack_file(stack, root), project).get("pythonVersion", DEFAULT_PYTHON)
 
 
 def python_warnings(wanted: str, built_for: str, today: date) -> list[str]:
@@ -71,15 +71,13 @@ def parse(
     today: date,
     stack: str = "dev",
     secret_keys: Collection[str] = (),
-    duplicates: Sequence[Problem] = (),
 ) -> Settings:
     """Settings from the config of the project's own namespace, keys without it. Pure.
 
     Values are text as the engine passes them; arrays and objects are JSON. `today` decides which models have
-    retired; `duplicates` are problems of the stack's file. Raises `InvalidSettingsError` with every problem.
+    retired. Raises `InvalidSettingsError` with every problem.
     """
     values, problems = read_values(SETTINGS, raw, secret_keys)
-    problems += duplicates
     defaults, _ = read_values(SETTINGS, {})  # in place of invalid values, whose combinations are not checked
     settings = build(Settings, {**defaults, **values})
     model = replace(settings.model, location=settings.model.location or settings.location)

@@ -1,8 +1,6 @@
 """A stack's config as text: what the engine passes to the program, and what the stack's file has."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +8,6 @@ import pulumi
 import yaml
 from pulumi.runtime import get_config_env, is_config_secret
 from pulumi.runtime.config import CONFIG
-
-from infra.settings.schema import Problem
 
 _yaml: Any = yaml  # its types leave nodes unknown
 
@@ -30,23 +26,12 @@ def stack_config() -> tuple[dict[str, str], set[str]]:
     return raw, {name for name in raw if is_config_secret(namespace + name)}
 
 
-@dataclass(frozen=True)
-class StackFile:
-    """`config`: key, without the project's namespace, to text as the engine passes it.
-
-    `duplicates`: keys that are in the file twice.
-    """
-
-    config: Mapping[str, str]
-    duplicates: tuple[Problem, ...]
-
-
-def read_stack_file(path: Path, project: str) -> StackFile:
-    """Read a `Pulumi.STACK.yaml`, which is empty if there is no file. Raises `pulumi.RunError`.
+def read_stack_file(path: Path, project: str) -> dict[str, str]:
+    """The config of a `Pulumi.STACK.yaml`: key to text as the engine passes it; empty if there is no file.
 
     In the file a key may have the project's namespace or none: the CLI writes it, and the committed files do
-    without it, so that a project of another name can use them. YAML libraries differ on a duplicate key: one
-    refuses it, another uses the last value.
+    without it, so that a project of another name can use them. Raises `pulumi.RunError`, also if a key is
+    there in both forms, since the CLI then uses one of them at random.
     """
     try:
         root: yaml.Node | None = _yaml.compose(path.read_bytes(), yaml.SafeLoader)
@@ -56,13 +41,16 @@ def read_stack_file(path: Path, project: str) -> StackFile:
         message = f"{path} cannot be read: {error}. `git diff {path.name}` shows what was changed."
         raise pulumi.RunError(message) from error
     config = next((value for name, value in _members(root, path.name) if name.value == "config"), None)
-    members = _members(config, f"config of {path.name}")
-    for name, _ in members:
-        name.value = str(name.value).removeprefix(f"{project}:")
-    return StackFile(
-        {str(name.value): _text(value) for name, value in members},
-        tuple(_duplicates(root, path.name)) if root is not None else (),
-    )
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for name, value in _members(config, f"config of {path.name}"):
+        key, line = str(name.value).removeprefix(f"{project}:"), name.start_mark.line + 1
+        if key in values:
+            raise pulumi.RunError(
+                f"{key} is twice in {path.name}, in lines {lines[key]} and {line}: remove one of them"
+            )
+        values[key], lines[key] = _text(value), line
+    return values
 
 
 def _members(node: yaml.Node | None, what: str) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -80,19 +68,3 @@ def _text(node: yaml.Node) -> str:
         return "" if node.tag == "tag:yaml.org,2002:null" else str(node.value)
     loader: Any = yaml.SafeLoader("")
     return json.dumps(loader.construct_object(node, deep=True), default=str)
-
-
-def _duplicates(node: yaml.Node, file: str, path: str = "") -> Iterator[Problem]:
-    if isinstance(node, yaml.SequenceNode):
-        for index, element in enumerate(cast("list[yaml.Node]", node.value)):
-            yield from _duplicates(element, file, f"{path}[{index}]")
-    if not isinstance(node, yaml.MappingNode):
-        return
-    lines: dict[str, int] = {}
-    for name, value in _members(node, file):
-        key, line = f"{path}.{name.value}".removeprefix(".").removeprefix("config."), name.start_mark.line + 1
-        if key in lines:
-            rule = f"is twice in {file}, in lines {lines[key]} and {line}: remove one of them"
-            yield Problem(key, _text(value), rule, ())
-        lines[key] = line
-        yield from _duplicates(value, file, key)

@@ -66,7 +66,7 @@ class Naming:
     @classmethod
     def read(cls, subscription_id: str, project: str, folder: Path) -> "Naming":
         """Create it for the committed suffix and for none, because it may have been committed recently."""
-        config = read_stack_file(folder / EPHEMERAL_CONFIG, project).config
+        config = read_stack_file(folder / EPHEMERAL_CONFIG, project)
         committed = SETTINGS["nameSuffix"].rule.parse(config.get("nameSuffix", ""))
         return cls(subscription_id, project, tuple(dict.fromkeys((committed, ""))))
 

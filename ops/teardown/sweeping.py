@@ -106,7 +106,7 @@ def _group(group: Group, naming: Naming) -> Leftover:
 def test_stack_hours(folder: Path, project: str) -> int:
     """The setting of the checkout; 0 if the stacks of open pull requests do not end. Raises OpsError."""
     declared = SETTINGS["testStackHours"]
-    text = read_stack_file(folder / EPHEMERAL_CONFIG, project).config.get(declared.key, str(declared.default))
+    text = read_stack_file(folder / EPHEMERAL_CONFIG, project).get(declared.key, str(declared.default))
     try:
         return declared.rule.parse(text)
     except InvalidValueError as error:

@@ -53,12 +53,6 @@ def test_an_invalid_repository_is_refused_with_the_command_that_fixes_it(given: 
     assert problem_of("repository", repository=given).commands == (("set", "repository", fix),)
 
 
-def test_a_key_that_is_twice_in_the_stacks_file_is_refused() -> None:
-    duplicate = Problem("location", "eastus2", "is twice", ())
-    with pytest.raises(InvalidSettingsError, match="is twice"):
-        parse({"repository": "octo/assistants"}, duplicates=[duplicate])
-
-
 def test_an_id_needs_the_other_one() -> None:
     assert "gh api" in problem_of("repositoryId", repositoryOwnerId="12").rule
     assert ".owner.id" in problem_of("repositoryOwnerId", repositoryId="12").rule

@@ -1,14 +1,12 @@
 """What the program reads in a stack's file, in addition to the config that the engine passes."""
 
-import json
 from pathlib import Path
 
 import pulumi
 import pytest
 
-from infra.settings import InvalidSettingsError, python_version_of, reading
+from infra.settings import python_version_of, reading
 from infra.settings.stack_config import read_stack_file
-from tests.unit.infra.recording import ROOT
 
 
 def written(folder: Path, content: str) -> Path:
@@ -17,40 +15,21 @@ def written(folder: Path, content: str) -> Path:
     return path
 
 
-NESTED = "config:\n  a:location: west\n  a:tags:\n    owner: a\n    owner: b\n  location: east\n"
+def test_a_key_with_and_without_the_namespace_is_refused_with_both_lines(tmp_path: Path) -> None:
+    path = written(tmp_path, "config:\n  a:location: west\n  b:location: north\n  location: east\n")
+    with pytest.raises(pulumi.RunError, match=r"^location is twice in Pulumi\.dev\.yaml, in lines 2 and 4"):
+        read_stack_file(path, "a")
 
 
-@pytest.mark.parametrize(
-    ("content", "duplicates"),
-    [
-        (NESTED, [("tags.owner", "b", "4 and 5"), ("location", "east", "2 and 6")]),
-        ("config:\n  a:b: 1\nconfig:\n  a:c: 2\n", [("config", '{"a:c": 2}', "1 and 3")]),
-        ("config:\n  a:b: [{x: 1}, {x: 1, x: 2}]\n", [("b[1].x", "2", "2 and 2")]),
-        ("config:\n  a:b: [{x: 1}, {x: 2}]\n  a:c: {x: 1}\n  b:c: {x: 1}\n", []),
-    ],
-)
-def test_a_duplicate_key_is_named_with_the_file_and_both_lines(
-    tmp_path: Path, content: str, duplicates: list[tuple[str, str, str]]
-) -> None:
-    problems = read_stack_file(written(tmp_path, content), "a").duplicates
-    assert [(problem.key, problem.value, problem.rule, problem.commands) for problem in problems] == [
-        (key, value, f"is twice in Pulumi.dev.yaml, in lines {lines}: remove one of them", ())
-        for key, value, lines in duplicates
-    ]
-
-
-def test_the_program_reports_duplicates_with_all_other_problems(
+def test_the_program_reads_the_stacks_file_before_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(tmp_path, "config:\n  assistant:location: westus\n  assistant:location: eastus2\n")
+    written(tmp_path, "config:\n  assistant:location: westus\n  location: eastus2\n")
     monkeypatch.setattr(reading, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(pulumi, "get_project", lambda: "assistant")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"assistant:modelCapacity": "[1]"}))
-    with pytest.raises(InvalidSettingsError) as raised:
+    with pytest.raises(pulumi.RunError, match="lines 2 and 3"):
         reading.read()
-    assert "lines 2 and 3" in str(raised.value)
-    assert "pulumi config set --stack dev modelCapacity" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +46,7 @@ def test_the_program_reports_duplicates_with_all_other_problems(
     ],
 )
 def test_values_are_text_as_the_engine_passes_them(tmp_path: Path, value: str, text: str) -> None:
-    assert read_stack_file(written(tmp_path, f"config:\n  a:b: {value}\n"), "a").config == {"b": text}
+    assert read_stack_file(written(tmp_path, f"config:\n  a:b: {value}\n"), "a") == {"b": text}
 
 
 @pytest.mark.parametrize("content", ["config: 3\n", "- a\n", "config:\n  a: [\n", "\0"])
@@ -77,17 +56,8 @@ def test_a_file_that_is_no_stack_file_is_named_without_a_traceback(tmp_path: Pat
 
 
 def test_a_missing_or_empty_file_sets_nothing(tmp_path: Path) -> None:
-    assert read_stack_file(tmp_path / "Pulumi.none.yaml", "a").config == {}
-    assert read_stack_file(written(tmp_path, "# nothing\n"), "a").config == {}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "bootstrap").glob("Pulumi*.yaml")],
-    ids=lambda path: path.name,
-)
-def test_no_committed_file_has_a_duplicate_key(path: Path) -> None:
-    assert read_stack_file(path, "assistant").duplicates == ()
+    assert read_stack_file(tmp_path / "Pulumi.none.yaml", "a") == {}
+    assert read_stack_file(written(tmp_path, "# nothing\n"), "a") == {}
 
 
 SETS_3_11 = 'config:\n  assistant:pythonVersion: "3.11"\n'
