@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from itertools import repeat
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -97,15 +96,9 @@ class Answer:
         return cast(dict[str, Any], body) if isinstance(body, dict) else {}
 
     def retry_after(self) -> float:
-        """Seconds of the header Retry-After, else 0. A date is compared with the response's header Date."""
-        retry_after = self.headers.get("Retry-After", "")
-        if retry_after.isdecimal():
-            return float(retry_after)
-        try:
-            pause = parsedate_to_datetime(retry_after) - parsedate_to_datetime(self.headers["Date"])
-            return max(0.0, pause.total_seconds())
-        except (ValueError, KeyError, TypeError):
-            return 0.0
+        """Seconds of the header Retry-After, which Azure sends as a number; else 0."""
+        seconds = self.headers.get("Retry-After", "")
+        return float(seconds) if seconds.isdecimal() else 0.0
 
     def __str__(self) -> str:
         body = self.text.strip()[:2000]

@@ -102,7 +102,24 @@ def read_settings(config: Callable[[str], object], environment: Mapping[str, str
 
 def kind_of(settings: Mapping[str, str]) -> str:
     """The kind of credential. Raises SignInError if a setting that it needs is missing."""
-    kind = _chosen(settings)
+    use_oidc = _is_true(settings, "useOidc")
+    in_order_of_precedence = {
+        "default credential": _is_true(settings, "useDefaultAzureCredential"),
+        "client certificate": "clientCertificatePath" in settings,
+        "client secret": "clientSecret" in settings,
+        "OIDC token": use_oidc and "oidcToken" in settings,
+        "OIDC token file": use_oidc and "oidcTokenFilePath" in settings,
+        "OIDC token request": use_oidc and "oidcRequestUrl" in settings,
+        "OIDC": use_oidc,
+        "managed identity": _is_true(settings, "useMsi"),
+        "Azure CLI": True,
+    }
+    kind = next(kind for kind, is_selected in in_order_of_precedence.items() if is_selected)
+    if kind == "OIDC":
+        raise SignInError(
+            "ARM_USE_OIDC is true, but there is no token: set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH."
+            " In a GitHub workflow, `permissions: id-token: write` sets what ARM_USE_OIDC needs."
+        )
     needed = () if kind in _WITHOUT_APPLICATION else ("clientId", "tenantId")
     if kind == "OIDC token request":
         needed = (*needed, "oidcRequestToken")
@@ -110,29 +127,6 @@ def kind_of(settings: Mapping[str, str]) -> str:
         listed = " and ".join(f"{VARIABLES[key][0]} (or azure-native:{key})" for key in missing)
         raise SignInError(f"Signing in by {kind} also needs {listed}.")
     return kind
-
-
-def _chosen(settings: Mapping[str, str]) -> str:
-    if _is_true(settings, "useDefaultAzureCredential"):
-        return "default credential"
-    if "clientCertificatePath" in settings:
-        return "client certificate"
-    if "clientSecret" in settings:
-        return "client secret"
-    if _is_true(settings, "useOidc"):
-        if "oidcToken" in settings:
-            return "OIDC token"
-        if "oidcTokenFilePath" in settings:
-            return "OIDC token file"
-        if "oidcRequestUrl" in settings:
-            return "OIDC token request"
-        raise SignInError(
-            "ARM_USE_OIDC is true, but there is no token: set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH."
-            " In a GitHub workflow, `permissions: id-token: write` sets what ARM_USE_OIDC needs."
-        )
-    if _is_true(settings, "useMsi"):
-        return "managed identity"
-    return "Azure CLI"
 
 
 def credential(settings: Mapping[str, str], cloud: Cloud, session: Session) -> TokenCredential:

@@ -1,7 +1,4 @@
-"""One function app in Azure, played by a script of answers: as a transport of requests, without a socket.
-
-tests/integration/delivery/server.py serves the same script over TLS.
-"""
+"""One function app in Azure, played by a script of answers: as a transport of requests, without a socket."""
 
 import json
 import os

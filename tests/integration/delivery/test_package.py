@@ -98,10 +98,7 @@ def test_without_a_network_pips_messages_are_quoted(tmp_path: Path, pip: pytest.
     assert "Could not fetch URL http://127.0.0.1:9/simple/demo/" in quoted[0]
 
 
-@pytest.mark.parametrize("source", ["variables", "file"])
-def test_only_the_index_comes_from_pips_settings(
-    tmp_path: Path, pip: pytest.MonkeyPatch, source: str
-) -> None:
+def test_only_the_index_comes_from_pips_settings(tmp_path: Path, pip: pytest.MonkeyPatch) -> None:
     links, elsewhere = tmp_path / "links", tmp_path / "elsewhere"
     write(links / WHEEL, DEMO)
     settings = {
@@ -109,20 +106,16 @@ def test_only_the_index_comes_from_pips_settings(
         "no-index": "1",
         "target": str(elsewhere),
         "dest": str(elsewhere),
-        "platform": "win_amd64",
         "no-binary": ":all:",
         "require-virtualenv": "no",
         "constraint": str(tmp_path / "missing.txt"),
         "quiet": "3",
     }
-    if source == "variables":
-        for name, value in settings.items():
-            pip.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
-    else:
-        pip.delenv("PIP_NO_INDEX")
-        pip.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-        lines = ["[global]", *(f"{name} = {value}" for name, value in settings.items())]
-        (tmp_path / "pip.conf").write_text("\n".join(lines))
+    pip.delenv("PIP_NO_INDEX")
+    pip.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    lines = ["[global]", *(f"{name} = {value}" for name, value in settings.items())]
+    (tmp_path / "pip.conf").write_text("\n".join(lines))
+    pip.setenv("PIP_PLATFORM", "win_amd64")
     from_cache = build(project(tmp_path / "cached"))
     assert build(project(tmp_path / "project", cached=False)) == from_cache
     assert not elsewhere.exists()

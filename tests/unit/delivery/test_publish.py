@@ -163,18 +163,9 @@ def test_what_passes_by_itself_is_waited_for(
     assert bool(azure.requests(ASSISTANTS)) is (HOST_KEYS not in script)
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"Retry-After": "17"}, 17.0),
-        ({"Retry-After": "0"}, 1.0),
-        ({"Retry-After": "soon"}, 1.0),
-        ({"Retry-After": "Mon, 23 Nov 2026 09:00:20 GMT", "Date": "Mon, 23 Nov 2026 09:00:00 GMT"}, 20.0),
-        ({"Retry-After": "Mon, 23 Nov 2026 08:00:00 GMT", "Date": "Mon, 23 Nov 2026 09:00:00 GMT"}, 1.0),
-        ({"Retry-After": "Mon, 23 Nov 2026 09:00:20 GMT"}, 1.0),
-    ],
-)
-def test_retry_after_is_honored(bench: Bench, azure: Azure, headers: dict[str, str], seconds: float) -> None:
+@pytest.mark.parametrize(("retry_after", "seconds"), [("17", 17.0), ("0", 1.0), ("soon", 1.0)])
+def test_retry_after_is_honored(bench: Bench, azure: Azure, retry_after: str, seconds: float) -> None:
+    headers = {"Retry-After": retry_after}
     azure.answers(APP_SETTINGS, Reply(429, "", headers), Reply(200, {}))
     azure.answers(PUBLISH, Reply(503, "", headers), PUSHED)
     azure.answers(DEPLOYMENT, Reply(202, {"status": 1}, headers), Reply(200, {"status": 4}))
@@ -364,26 +355,20 @@ def test_an_error_that_goes_away_does_not_fail_the_deployment(bench: Bench, azur
     assert bench.time > 30
 
 
-def test_a_blob_role_that_takes_effect_after_five_minutes_only_delays_the_deployment(
+def test_a_role_that_takes_effect_after_five_minutes_only_delays_the_deployment(
     bench: Bench, azure: Azure
 ) -> None:
-    azure.computes(KEYED, lambda: Reply(500 if bench.time < 300 else 401))
-    # The other deadline starts again after the role.
+    azure.computes(KEYED, lambda: Reply(500 if bench.time < 150 else 401))
+    azure.computes(ASSISTANTS, lambda: NO_TABLE_ROLE if bench.time < 300 else Reply(200, {}))
+    # The other deadline starts again after the roles.
     azure.computes(FUNCTIONS, lambda: Reply(200, {"value": [{"name": "a"}] if bench.time > 540 else []}))
     azure.answers(HOST_STATUS, Reply(500))
     bench.publish()
     assert 540 < bench.time < 560
-    assert any("blob role or identity" in line for line in bench.lines)
+    lines = "\n".join(bench.lines)
+    assert "blob role or identity" in lines
+    assert "has not arrived yet" in lines
     assert azure.requests(KEYED)[0].headers["x-functions-key"]
-
-
-def test_a_table_role_that_takes_effect_after_five_minutes_only_delays_the_deployment(
-    bench: Bench, azure: Azure
-) -> None:
-    azure.computes(ASSISTANTS, lambda: NO_TABLE_ROLE if bench.time < 300 else Reply(200, {}))
-    bench.publish()
-    assert 300 <= bench.time < 310
-    assert any("has not arrived yet" in line for line in bench.lines)
     request = azure.requests(ASSISTANTS)[0]
     assert (request.headers["x-functions-key"], request.query) == ("h0st-key", {"limit": "1"})
 
@@ -428,7 +413,7 @@ def test_reports_that_the_site_is_gone(bench: Bench, azure: Azure) -> None:
     assert azure.requests(HEALTH) == []
 
 
-@pytest.mark.parametrize("status", [0, 401, 403, 500])
+@pytest.mark.parametrize("status", [0, 403])
 def test_an_error_of_arm_does_not_mean_that_the_site_is_gone(bench: Bench, azure: Azure, status: int) -> None:
     azure.answers(SITE, Reply(status, "reason"))
     with pytest.raises(DeploymentError, match="does not report whether"):
