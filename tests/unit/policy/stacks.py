@@ -1,24 +1,32 @@
-"""A small stack that breaks no rule, and changes to it."""
+"""The resources of the programs as the engine has them, and changes to those of the main program."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
+from unittest.mock import patch
 
+from infra import program
 from policy import data
-from policy.grants import GRANTS
-from policy.model import Resource
+from policy.model import UNKNOWN, Resource
+from tests.unit.infra.conftest import PACKAGE
+from tests.unit.infra.recording import ARM, Run, run_program
 
-SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
-ROLES = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
-GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-assistant-dev-abcdefgh"
-PRINCIPAL = "3200b507-377c-4f2b-a44d-8584dec1db3b"
+GROUP = f"{ARM}/resourceGroups/rg"
+ROLES = f"{ARM}/providers/Microsoft.Authorization/roleDefinitions"
+# The types of ARM that the ids of the mocks stand for.
+ARM_TYPES = {
+    data.STORAGE_ACCOUNT: "Microsoft.Storage/storageAccounts/{}",
+    data.MODEL_ACCOUNT: "Microsoft.CognitiveServices/accounts/it",
+    data.APP_INSIGHTS: "Microsoft.Insights/components/it",
+    data.BLOB_CONTAINER: "Microsoft.Storage/storageAccounts/it/blobServices/default/containers/it",
+    "azure-native:keyvault:Key": "Microsoft.KeyVault/vaults/it/keys/it",
+}
 
 Stack = dict[str, Resource]
+"""Logical name to resource."""
+
 Change = Callable[[Stack], None]
-
-
-def scope_of(arm_type: str) -> str:
-    return f"{GROUP}/providers/{arm_type}/it"
 
 
 def resource(
@@ -27,63 +35,47 @@ def resource(
     return Resource(type_, name, f"urn:pulumi:{stack}::{project}::{type_}::{name}", props)
 
 
+def resources_of(run: Run, stack: str, project: str = "assistant") -> Stack:
+    """The recorded resources; the mocks' ids as ARM's."""
+    ids = {
+        f"{ARM}/id-of-azure/{recorded.name}": f"{GROUP}/providers/"
+        + ARM_TYPES[recorded.type].format(recorded.inputs.get("accountName"))
+        for recorded in run.resources.values()
+        if recorded.type in ARM_TYPES
+    }
+
+    def as_in_engine(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: as_in_engine(member) for key, member in cast("Mapping[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [as_in_engine(element) for element in cast("list[Any]", value)]
+        if value == "connection-string-of-azure":
+            return UNKNOWN
+        return ids.get(value, value) if isinstance(value, str) else value
+
+    return {
+        name: replace(
+            resource(name, recorded.type, as_in_engine(recorded.inputs), stack=stack, project=project),
+            protect=recorded.protect,
+        )
+        for name, recorded in run.resources.items()
+    }
+
+
+@cache
+def _recorded(stack: str, environment: str, protected: bool) -> Run:
+    config = {"tags": {"environment": environment}, "deletionProtection": protected}
+    with patch.object(program, "build_package", return_value=PACKAGE):
+        return run_program(config, stack=stack)
+
+
 def valid_stack(stack: str = "dev", environment: str = "dev", *, protected: bool = False) -> Stack:
-    """Logical name to resource. `protected`: with `protect` and the lock."""
-    tags = {"project": "assistant", "stack": stack, "environment": environment}
-    if stack.startswith("pr-"):
-        tags["pullRequest"] = stack.removeprefix("pr-")
-    account = {
-        "accountName": "it",
-        "allowSharedKeyAccess": False,
-        "defaultToOAuthAuthentication": True,
-        "allowBlobPublicAccess": False,
-        "allowCrossTenantReplication": False,
-        "enableHttpsTrafficOnly": True,
-        "minimumTlsVersion": "TLS1_2",
-        "tags": tags,
-    }
-    storage = {"authentication": {"type": "UserAssignedIdentity"}}
-    site = {
-        "name": "func",
-        "httpsOnly": True,
-        "siteConfig": {"minTlsVersion": "1.2", "appSettings": [{"name": "HTTP_AUTH_LEVEL", "value": "x"}]},
-        "functionAppConfig": {"deployment": {"storage": storage}},
-        "tags": tags,
-    }
-    listed = [
-        ("group", data.RESOURCE_GROUP, {"tags": tags}),
-        ("storage-account", data.STORAGE_ACCOUNT, account),
-        ("chat-state", data.TABLE, {"tableName": "ChatState"}),
-        ("deployments", data.BLOB_CONTAINER, {"containerName": "deployments"}),
-        ("openai-account", data.MODEL_ACCOUNT, {"properties": {"disableLocalAuth": True}, "tags": tags}),
-        ("log-workspace", data.LOG_WORKSPACE, {"features": {"disableLocalAuth": True}, "tags": tags}),
-        ("app-insights", data.APP_INSIGHTS, {"disableLocalAuth": True, "tags": tags}),
-        ("function-app", data.SITE, site),
-        ("no-scm-password", data.SCM_LOGIN, {"name": "func", "allow": False}),
-        ("no-ftp-password", data.FTP_LOGIN, {"name": "func", "allow": False}),
-        ("app-identity", data.IDENTITY, {"tags": tags}),
-        ("vault", data.VAULT, {"properties": {"enableRbacAuthorization": True}, "tags": tags}),
-    ]
-    made = {name: resource(name, type_, props, stack=stack) for name, type_, props in listed}
-    made["app-identity"] = replace(made["app-identity"], outputs={"principalId": PRINCIPAL})
-    for grant in GRANTS["assistant"]:
-        role = {
-            "roleDefinitionId": f"{ROLES}/{grant.role_id}",
-            "scope": scope_of(grant.scope),
-            "principalId": PRINCIPAL,
-            "principalType": "ServicePrincipal",
-        }
-        made[grant.key] = resource(grant.key, data.ROLE_ASSIGNMENT, role, stack=stack)
-    if protected:
-        for name, unprotected in list(made.items()):
-            protect(name, on=unprotected.type in data.PROTECTED_IN_PRODUCTION)(made)
-        add(lock(stack))(made)
-    return made
-
-
-def lock(stack: str = "prod", **props: Any) -> Resource:
-    given = {"level": "CanNotDelete", "scope": scope_of("Microsoft.Storage/storageAccounts"), **props}
-    return resource("keep-data", "azure-native:authorization:ManagementLockByScope", given, stack=stack)
+    """The main program's stack and a vault, which break no rule. `protected`: with `protect` and the lock."""
+    made = resources_of(_recorded(stack, environment, protected), stack)
+    outputs = {"principalId": made["blob-owner"].props["principalId"]}
+    made["app-identity"] = replace(made["app-identity"], outputs=outputs)
+    vault = {"properties": {"enableRbacAuthorization": True}, "tags": made["group"].props["tags"]}
+    return {**made, "vault": resource("vault", data.VAULT, vault, stack=stack)}
 
 
 def put(name: str, path: str, value: Any) -> Change:

@@ -1,60 +1,19 @@
 """The rules hold for the resources of the programs, with every committed configuration."""
 
-from collections.abc import Mapping
-from typing import Any, cast
-
 import pytest
 import yaml
 
 from local_azure.services.web.flex import REJECTED_APP_SETTINGS
 from policy import data
 from policy.grants import GRANTS
-from policy.model import UNKNOWN, Resource
 from policy.rules import judge
 from policy.types_without_tags import listing
 from tests.unit.bootstrap.recording import run_bootstrap
 from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import ARM, ROOT, Run
+from tests.unit.infra.recording import ROOT
+from tests.unit.policy.stacks import resources_of
 
 STACK_FILES = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
-# The types of ARM that the ids of the mocks stand for.
-ARM_TYPES = {
-    data.STORAGE_ACCOUNT: "Microsoft.Storage/storageAccounts/{}",
-    data.MODEL_ACCOUNT: "Microsoft.CognitiveServices/accounts/it",
-    data.APP_INSIGHTS: "Microsoft.Insights/components/it",
-    data.BLOB_CONTAINER: "Microsoft.Storage/storageAccounts/it/blobServices/default/containers/it",
-    "azure-native:keyvault:Key": "Microsoft.KeyVault/vaults/it/keys/it",
-}
-
-
-def resources_of(run: Run, stack: str, project: str = "assistant") -> list[Resource]:
-    """The recorded resources as the engine has them; the mocks' ids as ARM's."""
-    ids = {
-        f"{ARM}/id-of-azure/{recorded.name}": f"{ARM}/resourceGroups/rg/providers/"
-        + ARM_TYPES[recorded.type].format(recorded.inputs.get("accountName"))
-        for recorded in run.resources.values()
-        if recorded.type in ARM_TYPES
-    }
-
-    def as_in_engine(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: as_in_engine(member) for key, member in cast("Mapping[str, Any]", value).items()}
-        if isinstance(value, list):
-            return [as_in_engine(element) for element in cast("list[Any]", value)]
-        if value == "connection-string-of-azure":
-            return UNKNOWN
-        return ids.get(value, value) if isinstance(value, str) else value
-
-    return [
-        Resource(
-            recorded.type,
-            recorded.name,
-            f"urn:pulumi:{stack}::{project}::{recorded.type}::{recorded.name}",
-            as_in_engine(recorded.inputs),
-            recorded.protect,
-        )
-        for recorded in run.resources.values()
-    ]
 
 
 @pytest.mark.parametrize("file_name", STACK_FILES)
@@ -66,13 +25,13 @@ def test_the_program_breaks_no_rule(run_stack: RunStack, file_name: str, preview
 
     run = run_stack(config, stack=stack, preview=preview)
 
-    assert judge(resources_of(run, stack)) == []
+    assert judge([*resources_of(run, stack).values()]) == []
 
 
 def test_the_bootstrap_breaks_no_rule() -> None:
     run = run_bootstrap({"tags": {"environment": "shared"}})
 
-    assert judge(resources_of(run, "shared", "bootstrap")) == []
+    assert judge([*resources_of(run, "shared", "bootstrap").values()]) == []
 
 
 def test_the_list_of_types_without_tags_is_that_of_the_sdk() -> None:
