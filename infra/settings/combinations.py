@@ -12,9 +12,6 @@ from infra.settings.schema import Problem
 
 MODELS_FILE, REGIONS_FILE = "infra/settings/models.py", "infra/settings/regions.py"
 
-REGIONAL_MEMORY_MB = 512_000
-"""Memory of all Flex Consumption instances of a subscription in one region."""
-
 
 def combined_problems(settings: Settings, today: date, invalid_keys: Collection[str]) -> list[Problem]:
     """Problems of combinations, without those of `invalid_keys` and of settings that have a problem already.
@@ -102,27 +99,19 @@ def _unlisted(region: str) -> str:
 
 
 def _ready_problems(settings: Settings, _today: date) -> list[Problem]:
-    groups, memory = settings.host.always_ready, settings.host.instance_memory_mb
-    maximum = settings.host.maximum_instance_count
-    ready, text = sum(groups.values()), json.dumps(groups)
-    remove = command("alwaysReady", None)
-    problems: list[Problem] = []
-    if ready > maximum:
-        rule = f"keeps {ready} instances ready, more than maximumInstanceCount = {maximum}"
-        fix = command("maximumInstanceCount", str(ready)) if ready <= 1000 else remove
-        problems.append(Problem("alwaysReady", text, rule, (fix,)))
-    if ready * memory > REGIONAL_MEMORY_MB:
-        rule = f"keeps {ready} x {memory} MB ready, more than the {REGIONAL_MEMORY_MB} MB of a region's quota"
-        smaller = next((size for size in (2048, 512) if ready * size <= REGIONAL_MEMORY_MB), None)
-        fix = command("instanceMemoryMB", str(smaller)) if smaller else remove
-        problems.append(Problem("alwaysReady", text, rule, (fix,)))
-    return problems
+    groups, maximum = settings.host.always_ready, settings.host.maximum_instance_count
+    ready = sum(groups.values())
+    if ready <= maximum:
+        return []
+    rule = f"keeps {ready} instances ready, more than maximumInstanceCount = {maximum}"
+    fix = command("maximumInstanceCount", str(ready)) if ready <= 1000 else command("alwaysReady", None)
+    return [Problem("alwaysReady", json.dumps(groups), rule, (fix,))]
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Settings, date], list[Problem]]], ...] = (
     (("modelName", "modelVersion", "modelIsReasoning"), _model_problems),
     (("location", "unlistedRegions"), _location_problems),
     (("location", "openaiLocation", "unlistedRegions", "modelName", "modelSku"), _model_region_problems),
-    (("alwaysReady", "maximumInstanceCount", "instanceMemoryMB"), _ready_problems),
+    (("alwaysReady", "maximumInstanceCount"), _ready_problems),
 )
 """Keys of a combination, and its check."""

@@ -81,19 +81,6 @@ def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(run_stack
 GPT_4_1 = {"modelName": "gpt-4.1-mini", "modelVersion": "2025-04-14", "modelIsReasoning": False}
 
 
-@pytest.mark.parametrize(
-    ("config", "resource", "key"),
-    [
-        (GPT_4_1, "chat-model", "deploymentName"),
-        ({"openaiLocation": "westus3"}, "openai-account", "accountName"),
-    ],
-)
-def test_another_model_or_region_of_the_model_has_another_name(
-    run_stack: RunStack, stack: Run, config: dict[str, object], resource: str, key: str
-) -> None:
-    assert run_stack(config)[resource].inputs[key] != stack[resource].inputs[key]
-
-
 # --- inputs --------------------------------------------------------------------------------------
 
 
@@ -134,6 +121,9 @@ def test_the_model_is_that_of_the_settings_in_its_own_region(run_stack: RunStack
     run = run_stack({"openaiLocation": "westus3", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
     account, deployment = run["openai-account"].inputs, run["chat-model"].inputs
     assert (account["location"], run["function-app"].inputs["location"]) == ("westus3", "eastus2")
+    # Another model, or another region of the account, is another name: docs/replacement.md.
+    assert account["accountName"] == names(SUBSCRIPTION_ID, "assistant", "dev", "", "westus3").openai_account
+    assert deployment["deploymentName"] == "gpt-5.4-mini"
     assert account["properties"] == {
         "customSubDomainName": account["accountName"],
         "disableLocalAuth": True,
