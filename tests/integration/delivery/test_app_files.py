@@ -111,11 +111,6 @@ def test_a_tracked_file_that_does_not_exist_is_named_with_the_commands(tracked: 
     assert app_files(tracked).keys() == set(APP)
 
 
-def test_a_change_that_is_not_committed_is_packaged(tracked: Path) -> None:
-    write(tracked, "host.json", text="changed")
-    assert app_files(tracked)["host.json"] == b"changed"
-
-
 def test_all_problems_are_reported_at_once(tracked: Path) -> None:
     git(tracked.parent, "rm", "--force", "function_app/host.json")
     write(tracked, "new.py")
@@ -137,11 +132,9 @@ def test_without_the_git_command_all_files_are_packaged(
     assert app_files(tracked).keys() == {*APP, "new.py"}
 
 
-def test_a_git_hook_that_builds_gets_the_same_files(
-    tracked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_git_hook_that_builds_gets_the_same_files(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", ".git")
-    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other-index"))
+    monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
     assert app_files(tracked).keys() == set(APP)
 
 

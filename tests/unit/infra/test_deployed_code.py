@@ -103,11 +103,6 @@ def test_creating_deploys_and_records_the_inputs_only(
     assert f"Package {HASH[:12]}: {contents}\n" in capsys.readouterr().err
 
 
-def test_updating_deploys(site: Azure) -> None:
-    assert provider().update(SITE_ID, {**INPUTS, "package_hash": "old"}, WITH_PROVIDER).outs == INPUTS
-    assert len(site.requests(PUBLISH)) == 1
-
-
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_the_state_names_the_provider_and_contains_none_of_its_code(name: str) -> None:
     provider_class: type[ResourceProvider] = getattr(dynamic, name)
@@ -117,13 +112,15 @@ def test_the_state_names_the_provider_and_contains_none_of_its_code(name: str) -
     assert not provider_class.serialize_as_secret_always
 
 
-def test_stack_config_signs_in_if_the_environment_does_not(
+def test_updating_deploys_signed_in_by_the_config_of_the_stack(
     site: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ARM_USE_MSI")
     monkeypatch.delenv("ARM_METADATA_HOSTNAME")
     config = {"azure-native:useMsi": "true", "azure-native:metadataHost": site.host}
-    assert provider(config).create(INPUTS).id == SITE_ID
+    updated = provider(config).update(SITE_ID, {**INPUTS, "package_hash": "old"}, WITH_PROVIDER)
+    assert updated.outs == INPUTS
+    assert len(site.requests(PUBLISH)) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,20 +143,19 @@ def test_another_package_than_the_planned_one_is_not_pushed(
     assert site.requests(PUBLISH) == []
 
 
-def test_a_failure_reaches_the_user_without_a_traceback(site: Azure) -> None:
+@pytest.mark.parametrize(
+    ("variable", "error", "message"),
+    [("ARM_X", DeploymentError, "The zip is broken"), ("ARM_CLIENT_SECRET", SignInError, "ARM_CLIENT_ID")],
+)
+def test_a_failure_reaches_the_user_without_a_traceback(
+    site: Azure, monkeypatch: pytest.MonkeyPatch, variable: str, error: type[Exception], message: str
+) -> None:
     site.answers(PUBLISH, Reply(400, "The zip is broken"))
-    with pytest.raises(DeploymentError, match="The zip is broken") as raised:
+    monkeypatch.setenv(variable, "s")  # a secret needs the application that it is for
+    with pytest.raises(error, match=message) as raised:
         provider().create(INPUTS)
     assert raised.value.__suppress_context__
     assert sys.tracebacklimit == 0
-
-
-@pytest.mark.usefixtures("site")
-def test_a_sign_in_that_fails_is_reported_without_a_traceback_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARM_CLIENT_SECRET", "s")
-    with pytest.raises(SignInError, match="ARM_CLIENT_ID") as raised:
-        provider().create(INPUTS)
-    assert raised.value.__suppress_context__
 
 
 @pytest.mark.usefixtures("site")

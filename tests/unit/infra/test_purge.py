@@ -51,17 +51,12 @@ def test_a_soft_deleted_account_is_purged_until_the_operation_ends(
 ) -> None:
     accept(deleted, Reply(204))
     delete()
-    assert len(deleted.requests(f"DELETE {DELETED}")) == 1
+    (request,) = deleted.requests(f"DELETE {DELETED}")
+    assert request.headers["Authorization"] == "Bearer tok3n"
     assert len(deleted.requests(f"GET {OPERATION}")) == 2
+    audiences = {request.query["resource"].rstrip("/") for request in deleted.requests(IDENTITY)}
+    assert audiences == {f"https://{deleted.host}"}  # of the stack's cloud
     assert "Purged the deleted model account oai" in capsys.readouterr().err
-
-
-def test_the_token_is_for_the_cloud_of_the_stack(deleted: Azure) -> None:
-    delete()
-    assert {request.query["resource"].rstrip("/") for request in deleted.requests(IDENTITY)} == {
-        f"https://{deleted.host}"
-    }
-    assert deleted.requests(f"DELETE {DELETED}")[0].headers["Authorization"] == "Bearer tok3n"
 
 
 def test_without_a_deleted_account_nothing_is_purged(
