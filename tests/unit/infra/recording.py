@@ -17,6 +17,8 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from delivery.package import Package
+from infra import program as infra_program
 from infra.settings import reading
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,6 +26,8 @@ PROJECT = "assistant"
 SUBSCRIPTION_ID = "11111111-2222-4333-8444-555555555555"
 TODAY = date(2026, 11, 25)
 """No model of these tests has retired yet."""
+PACKAGE = Package(path=".build/function_app.zip", content_hash="0123456789abcdef" * 4, size=1)
+"""The package that the program is given: a real build takes wheels from the network."""
 EMPTY: dict[str, Any] = {}
 ARM = f"/subscriptions/{SUBSCRIPTION_ID}"
 
@@ -203,7 +207,10 @@ def run_program(
             set_mocks(recorder.azure, project=project, stack=stack, preview=preview, monitor=recorder)
             # set_mocks makes a stack; the program shall have its own, as under the language host.
             set_root_resource(cast("Any", None))
-            with patch.object(reading, "today", lambda: TODAY):
+            with (
+                patch.object(reading, "today", return_value=TODAY),
+                patch.object(infra_program, "build_package", return_value=PACKAGE),
+            ):
                 loop.run_until_complete(run_in_stack(lambda: _run_file(ROOT / program)))
         return recorder.run
 

@@ -14,8 +14,7 @@ from infra.dynamic.replacement_guard import (
     refusal,
 )
 from infra.names import names
-from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import ROOT, SUBSCRIPTION_ID
+from tests.unit.infra.recording import ROOT, SUBSCRIPTION_ID, run_program
 
 
 def inputs(
@@ -111,19 +110,17 @@ def test_the_provider_records_the_guarded_resources() -> None:
     assert guard.diff("id", inputs(), inputs(protected=True)).changes
 
 
-def test_everything_in_azure_depends_on_the_guard(run_stack: RunStack) -> None:
-    run = run_stack()
+def test_everything_in_azure_depends_on_the_guard() -> None:
+    run = run_program()
     in_azure = {name for name, resource in run.resources.items() if resource.type.startswith("azure-native")}
     for name in in_azure - {"group"}:
         assert "group" in run.before(name)
     assert "replacement-guard" in run.before("group")
 
 
-def test_what_holds_data_depends_directly_on_a_guard_with_another_name_after_a_change(
-    run_stack: RunStack,
-) -> None:
+def test_what_holds_data_depends_directly_on_a_guard_with_another_name_after_a_change() -> None:
     """`--target` and `--exclude` cannot leave it out."""
-    runs = [run_stack(config) for config in ({}, {"modelCapacity": 7}, {"location": "westus3"})]
+    runs = [run_program(config) for config in ({}, {"modelCapacity": 7}, {"location": "westus3"})]
     for resource in ("group", "storage-account", "openai-account"):
         guards = [
             {name for name in run[resource].dependencies if name.startswith("replacement-guard-")}
@@ -133,8 +130,8 @@ def test_what_holds_data_depends_directly_on_a_guard_with_another_name_after_a_c
         assert guards[0] == guards[1] != guards[2]
 
 
-def test_the_documentation_lists_every_resource_that_is_deleted_first(run_stack: RunStack) -> None:
-    run = run_stack({"deletionProtection": True})
+def test_the_documentation_lists_every_resource_that_is_deleted_first() -> None:
+    run = run_program({"deletionProtection": True})
     deleted_first = {
         resource.type.rpartition(":")[2]
         for resource in run.resources.values()

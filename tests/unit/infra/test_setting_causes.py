@@ -9,8 +9,7 @@ import pytest
 from infra.settings import SETTINGS
 from ops.preview import plan
 from ops.preview.report import Report
-from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import Run
+from tests.unit.infra.recording import Run, run_program
 
 CHANGED: Mapping[str, Mapping[str, object]] = {
     "location": {"location": "westus3", "openaiLocation": "eastus2"},
@@ -62,8 +61,8 @@ def compared(old: Run, new: Run, config: Mapping[str, object]) -> Report:
 
 
 @pytest.mark.parametrize("key", CHANGED)
-def test_every_change_follows_a_changed_setting(run_stack: RunStack, key: str) -> None:
-    report = compared(run_stack(), run_stack(CHANGED[key]), CHANGED[key])
+def test_every_change_follows_a_changed_setting(key: str) -> None:
+    report = compared(run_program(), run_program(CHANGED[key]), CHANGED[key])
 
     followed = {change.follows for resource in report.changed for change in resource.changes}
     assert key in followed

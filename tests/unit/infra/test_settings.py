@@ -17,8 +17,7 @@ from infra.settings.rules import OWN_TAGS
 from infra.stacks import PULL_REQUEST_TAG
 from local_azure.core.regions import FLEX_CONSUMPTION
 from local_azure.services.cognitiveservices.models import ACCOUNT_REGIONS, offers
-from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import ROOT
+from tests.unit.infra.recording import ROOT, run_program
 
 TODAY = date(2026, 11, 23)
 STACK_FILES = {path.suffixes[0][1:]: path for path in ROOT.glob("Pulumi.*.yaml")}
@@ -365,17 +364,17 @@ def test_the_stack_files_have_valid_settings_and_only_prod_is_protected() -> Non
         assert parsed(config).deletion_protection is (stack == "prod")
 
 
-def test_the_stack_of_a_pull_request_gets_its_settings_from_the_committed_file(run_stack: RunStack) -> None:
+def test_the_stack_of_a_pull_request_gets_its_settings_from_the_committed_file() -> None:
     defaults = {key: setting.default for key, setting in SETTINGS.items()}
-    run = run_stack(defaults, stack="pr-7")
+    run = run_program(defaults, stack="pr-7")
     capacity = run["chat-model"].inputs["sku"]["capacity"]
     assert capacity == stack_config("pr")["modelCapacity"] != defaults["modelCapacity"]
     tags = {"project": "assistant", "stack": "pr-7", "environment": "pr", "pullRequest": "7"}
     assert run["group"].inputs["tags"] == tags
 
 
-def test_no_other_stack_gets_settings_from_the_file_of_pull_requests(run_stack: RunStack) -> None:
-    assert "environment" not in run_stack(stack="pr-x")["group"].inputs["tags"]
+def test_no_other_stack_gets_settings_from_the_file_of_pull_requests() -> None:
+    assert "environment" not in run_program(stack="pr-x")["group"].inputs["tags"]
 
 
 def test_a_problem_of_a_pull_requests_stack_is_fixed_in_its_file() -> None:
@@ -390,8 +389,8 @@ def test_pulumi_yaml_has_no_main_so_that_one_folder_has_the_virtualenv_and_the_p
     assert project["runtime"] == {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}}
 
 
-def test_resources_have_the_tags_of_the_settings_and_the_programs_own(run_stack: RunStack) -> None:
-    tags = run_stack({"tags": {"owner": "team"}})["storage-account"].inputs["tags"]
+def test_resources_have_the_tags_of_the_settings_and_the_programs_own() -> None:
+    tags = run_program({"tags": {"owner": "team"}})["storage-account"].inputs["tags"]
     assert tags == {"owner": "team", "project": "assistant", "stack": "dev"}
     assert tags.keys() - {"owner"} == set(OWN_TAGS) - {PULL_REQUEST_TAG}
 

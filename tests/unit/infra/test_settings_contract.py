@@ -12,8 +12,7 @@ from assistants.settings import MODEL_CONNECTION as APP_MODEL_CONNECTION
 from assistants.settings import STORAGE_CONNECTION as APP_STORAGE_CONNECTION
 
 from infra.app_settings import MODEL_CONNECTION, STORAGE_CONNECTION
-from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import ROOT
+from tests.unit.infra.recording import ROOT, run_program
 
 APP = ROOT / "function_app"
 
@@ -32,9 +31,9 @@ EVERY_OPTION = {"defaultInstructions": "Be brief.", "httpAuthLevel": "anonymous"
 
 
 @pytest.fixture
-def infra_settings(run_stack: RunStack) -> dict[str, str]:
+def infra_settings() -> dict[str, str]:
     """What infra sets when every optional setting is given."""
-    return run_stack(EVERY_OPTION).app_settings()
+    return run_program(EVERY_OPTION).app_settings()
 
 
 @pytest.fixture(scope="module")

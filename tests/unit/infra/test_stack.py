@@ -1,7 +1,6 @@
 """The whole program under Pulumi's mocks: its resources, their order and inputs, and its exports."""
 
 import re
-from functools import partial
 from pathlib import Path
 
 import pulumi
@@ -9,13 +8,12 @@ import pytest
 from pulumi_azure_native import cognitiveservices
 from pulumi_azure_native.web import outputs
 
-from delivery.package import Package, build_package
+from delivery.package import Package
 from infra import program
 from infra.components.function_host import repository_host
 from infra.names import names
 from infra.roles import assignment_name
-from tests.unit.infra.conftest import PACKAGE, RunStack
-from tests.unit.infra.recording import ARM, SUBSCRIPTION_ID, Run, run_program
+from tests.unit.infra.recording import ARM, PACKAGE, SUBSCRIPTION_ID, Run, run_program
 
 TREE = {
     "": {
@@ -36,8 +34,8 @@ def id_of(name: str) -> str:
 
 
 @pytest.fixture
-def stack(run_stack: RunStack) -> Run:
-    return run_stack()
+def stack() -> Run:
+    return run_program()
 
 
 # --- tree and order ------------------------------------------------------------------------------
@@ -51,8 +49,8 @@ def test_the_program_has_exactly_these_resources(stack: Run) -> None:
     assert tree == TREE
 
 
-def test_a_first_preview_has_the_names_of_the_update(run_stack: RunStack, stack: Run) -> None:
-    preview = run_stack(preview=True)
+def test_a_first_preview_has_the_names_of_the_update(stack: Run) -> None:
+    preview = run_program(preview=True)
     assert preview.resources.keys() == stack.resources.keys()
     keys = {"group": "resourceGroupName", "log-workspace": "workspaceName", "app-insights": "resourceName"}
     keys |= {"storage-account": "accountName", "openai-account": "accountName", "function-app": "name"}
@@ -68,8 +66,8 @@ def test_everything_that_the_code_needs_exists_before_it_is_deployed(stack: Run)
     assert "no-scm-password" in stack.before("no-ftp-password")  # both write the config of the site
 
 
-def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(run_stack: RunStack) -> None:
-    run = run_stack({"deletionProtection": True})
+def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced() -> None:
+    run = run_program({"deletionProtection": True})
     in_azure = [resource for resource in run.resources.values() if resource.type.startswith("azure-native:")]
     # A replacement of these has another name. False, not None: azure-native deletes a named resource first.
     renamed = {"openai-account", "chat-model", *TREE["roles"]}
@@ -117,8 +115,8 @@ def test_these_inputs_are_fixed(stack: Run) -> None:
     } == FIXED
 
 
-def test_the_model_is_that_of_the_settings_in_its_own_region(run_stack: RunStack) -> None:
-    run = run_stack({"openaiLocation": "westus3", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
+def test_the_model_is_that_of_the_settings_in_its_own_region() -> None:
+    run = run_program({"openaiLocation": "westus3", "modelCapacity": 7, "modelSku": "DataZoneStandard"})
     account, deployment = run["openai-account"].inputs, run["chat-model"].inputs
     assert (account["location"], run["function-app"].inputs["location"]) == ("westus3", "eastus2")
     # Another model, or another region of the account, is another name: docs/replacement.md.
@@ -138,8 +136,8 @@ def test_the_model_is_that_of_the_settings_in_its_own_region(run_stack: RunStack
 
 
 @pytest.mark.parametrize(("cap", "quota"), [(3, 3), (0, -1)])
-def test_logs_are_kept_as_set(run_stack: RunStack, cap: int, quota: int) -> None:
-    workspace = run_stack({"logRetentionDays": 90, "logDailyCapGB": cap})["log-workspace"].inputs
+def test_logs_are_kept_as_set(cap: int, quota: int) -> None:
+    workspace = run_program({"logRetentionDays": 90, "logDailyCapGB": cap})["log-workspace"].inputs
     assert (workspace["retentionInDays"], workspace["workspaceCapping"]) == (90, {"dailyQuotaGb": quota})
 
 
@@ -181,16 +179,16 @@ def test_an_assignment_name_is_a_guid_that_changes_with_each_part_but_not_with_c
 
 
 @pytest.mark.parametrize("origins", [["https://a.test"], []])
-def test_the_site_config_has_only_what_flex_accepts(run_stack: RunStack, origins: list[str]) -> None:
+def test_the_site_config_has_only_what_flex_accepts(origins: list[str]) -> None:
     """ARM refuses others with 51021; SiteConfigArgs would add netFrameworkVersion, which some regions refuse
     (#4168). An empty list removes an origin from the site."""
-    site_config = run_stack({"corsOrigins": origins})["function-app"].inputs["siteConfig"]
+    site_config = run_program({"corsOrigins": origins})["function-app"].inputs["siteConfig"]
     assert site_config.keys() == {"appSettings", "minTlsVersion", "cors"}
     assert site_config["cors"] == {"allowedOrigins": origins}
     assert site_config["minTlsVersion"] == "1.2"
 
 
-def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -> None:
+def test_the_site_is_described_by_its_function_app_config() -> None:
     config: dict[str, object] = {
         "pythonVersion": "3.11",
         "instanceMemoryMB": 512,
@@ -198,7 +196,7 @@ def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -
         "httpConcurrency": 3,
         "alwaysReady": {"http": 2},
     }
-    site = run_stack(config)["function-app"].inputs
+    site = run_program(config)["function-app"].inputs
     assert site["identity"] == {"type": "UserAssigned", "userAssignedIdentities": [id_of("app-identity")]}
     assert site["functionAppConfig"] == {
         "deployment": {
@@ -221,7 +219,7 @@ def test_the_site_is_described_by_its_function_app_config(run_stack: RunStack) -
     }
 
 
-def test_the_app_settings_are_exactly_these(run_stack: RunStack, stack: Run) -> None:
+def test_the_app_settings_are_exactly_these(stack: Run) -> None:
     config: dict[str, object] = {
         **GPT_4_1,
         "httpAuthLevel": "anonymous",
@@ -233,7 +231,7 @@ def test_the_app_settings_are_exactly_these(run_stack: RunStack, stack: Run) -> 
         "assistantRetentionDays": 90,
         "maxConversationMessages": 50,
     }
-    app_settings = run_stack(config).app_settings()
+    app_settings = run_program(config).app_settings()
     assert app_settings == {
         "AzureWebJobsStorage__credential": "managedidentity",
         "AzureWebJobsStorage__clientId": "client-id-of-azure",
@@ -264,19 +262,17 @@ def test_the_app_settings_are_exactly_these(run_stack: RunStack, stack: Run) -> 
 
 
 @pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AzureOpenAI__key"])
-def test_up_refuses_a_setting_that_replaces_the_identity(
-    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_up_refuses_a_setting_that_replaces_the_identity(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def with_key(*_settings: object, **_components: object) -> dict[str, str]:
         return {name: "x"}
 
     monkeypatch.setattr(program, "app_settings", with_key)
     with pytest.raises(pulumi.RunError, match=f"{name} .*infra/app_settings.py"):
-        run_stack()
+        run_program()
 
 
-def test_code_is_deployed_to_the_hosts_that_azure_names(run_stack: RunStack) -> None:
-    assert run_stack({"pythonVersion": "3.11"})["deployed-code"].inputs == {
+def test_code_is_deployed_to_the_hosts_that_azure_names() -> None:
+    assert run_program({"pythonVersion": "3.11"})["deployed-code"].inputs == {
         "site_id": id_of("function-app"),
         "scm_host": "scm.host-of-azure.test",
         "site_host": "site.host-of-azure.test",
@@ -308,8 +304,8 @@ def test_without_deletion_protection_nothing_is_protected_or_locked(stack: Run) 
     assert not stack.of_type("azure-native:authorization:ManagementLockByScope")
 
 
-def test_deletion_protection_protects_and_locks_the_conversations(run_stack: RunStack) -> None:
-    run = run_stack({"deletionProtection": True})
+def test_deletion_protection_protects_and_locks_the_conversations() -> None:
+    run = run_program({"deletionProtection": True})
     protected = {resource.name for resource in run.resources.values() if resource.protect}
     assert protected == {"group", "storage-account", "chat-state", "todos", "leases", "openai-account"}
     (lock,) = run.of_type("azure-native:authorization:ManagementLockByScope")
@@ -321,17 +317,15 @@ def test_deletion_protection_protects_and_locks_the_conversations(run_stack: Run
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_the_deletion_guard_depends_on_everything_so_that_it_is_deleted_first(
-    run_stack: RunStack, protected: bool
-) -> None:
-    run = run_stack({"deletionProtection": protected})
+def test_the_deletion_guard_depends_on_everything_so_that_it_is_deleted_first(protected: bool) -> None:
+    run = run_program({"deletionProtection": protected})
     assert run["deletion-guard"].inputs == {"protected": protected, "stack": "dev"}
     in_azure = {name for name, resource in run.resources.items() if resource.type.startswith("azure-native")}
     assert in_azure <= run.before("deletion-guard")
 
 
-def test_the_model_account_is_purged_after_it_is_deleted(run_stack: RunStack) -> None:
-    run = run_stack({"openaiLocation": "westus3"})
+def test_the_model_account_is_purged_after_it_is_deleted() -> None:
+    run = run_program({"openaiLocation": "westus3"})
     account, purged = run["openai-account"], run["purged-account"]
     # Of the account itself: a component's dependencies do not order the deletion of its replaced children.
     assert "purged-account" in account.dependencies
@@ -349,20 +343,20 @@ def test_the_model_account_is_purged_after_it_is_deleted(run_stack: RunStack) ->
     ("reason", "purges"), [("ResourceNotFound", True), ("ResourceGroupNotFound", True), ("Forbidden", False)]
 )
 def test_a_missing_account_is_purged_before_it_is_created(
-    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch, reason: str, purges: bool
+    monkeypatch: pytest.MonkeyPatch, reason: str, purges: bool
 ) -> None:
     def get_account(**_names: str) -> None:
         raise RuntimeError(f"invocation failed: {reason}")  # as the SDK does
 
     monkeypatch.setattr(cognitiveservices, "get_account", get_account)
-    assert bool(run_stack()["purged-account"].inputs["account_missing"]) is purges
+    assert bool(run_program()["purged-account"].inputs["account_missing"]) is purges
 
 
 # --- exports -------------------------------------------------------------------------------------
 
 
-def test_the_exports_are_exactly_these(run_stack: RunStack) -> None:
-    run = run_stack({"nameSuffix": "b2"}, stack="prod")
+def test_the_exports_are_exactly_these() -> None:
+    run = run_program({"nameSuffix": "b2"}, stack="prod")
     expected = names(SUBSCRIPTION_ID, "assistant", "prod", "b2", "eastus2")
     assert run.outputs == {
         "functionAppUrl": "https://site.host-of-azure.test",
@@ -377,25 +371,22 @@ def test_the_exports_are_exactly_these(run_stack: RunStack) -> None:
     assert run["function-app"].inputs["name"] == expected.function_app
 
 
-def test_a_prebuilt_package_is_deployed_if_the_variable_names_one(
-    run_stack: RunStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_prebuilt_package_is_deployed_if_the_variable_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(path: Path, _python_version: str) -> tuple[Package, str]:
         return Package(f"copy of {path}", "f" * 64, 1), "3.12"
 
     monkeypatch.setattr(program, "load_prebuilt", load)
     monkeypatch.setenv("ASSISTANT_PACKAGE", "given.zip")
-    run = run_stack({"pythonVersion": "3.13"})
+    run = run_program({"pythonVersion": "3.13"})
     code = run["deployed-code"].inputs
     assert (code["package_path"], code["package_hash"]) == ("copy of given.zip", "f" * 64)
     runtime = run["function-app"].inputs["functionAppConfig"]["runtime"]
     assert (code["python_version"], runtime["version"]) == ("3.12", "3.12")
 
 
-def test_a_package_that_cannot_be_built_is_an_error_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_package_that_cannot_be_deployed_is_an_error_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(program, "build_package", partial(build_package, root=tmp_path))
-    (tmp_path / "function_app").mkdir()
-    with pytest.raises(pulumi.RunError, match=r"function_app\.py and host\.json missing"):
+    monkeypatch.setenv("ASSISTANT_PACKAGE", "/nowhere/given.zip")
+    with pytest.raises(pulumi.RunError, match=r"^/nowhere/given\.zip cannot be read"):
         run_program()

@@ -4,12 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, cast
-from unittest.mock import patch
 
-from infra import program
 from policy import data
 from policy.model import UNKNOWN, Resource
-from tests.unit.infra.conftest import PACKAGE
 from tests.unit.infra.recording import ARM, Run, run_program
 
 GROUP = f"{ARM}/resourceGroups/rg"
@@ -65,8 +62,7 @@ def resources_of(run: Run, stack: str, project: str = "assistant") -> Stack:
 @cache
 def _recorded(stack: str, environment: str, protected: bool) -> Run:
     config = {"tags": {"environment": environment}, "deletionProtection": protected}
-    with patch.object(program, "build_package", return_value=PACKAGE):
-        return run_program(config, stack=stack)
+    return run_program(config, stack=stack)
 
 
 def valid_stack(stack: str = "dev", environment: str = "dev", *, protected: bool = False) -> Stack:

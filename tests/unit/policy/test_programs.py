@@ -8,8 +8,7 @@ from policy.grants import GRANTS
 from policy.rules import judge
 from policy.types_without_tags import listing
 from tests.unit.bootstrap.recording import run_bootstrap
-from tests.unit.infra.conftest import RunStack
-from tests.unit.infra.recording import ROOT
+from tests.unit.infra.recording import ROOT, run_program
 from tests.unit.policy.stacks import resources_of
 
 STACK_FILES = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
@@ -17,12 +16,12 @@ STACK_FILES = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
 
 @pytest.mark.parametrize("file_name", STACK_FILES)
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
-def test_the_program_breaks_no_rule(run_stack: RunStack, file_name: str, preview: bool) -> None:
+def test_the_program_breaks_no_rule(file_name: str, preview: bool) -> None:
     name = file_name.removeprefix("Pulumi.").removesuffix(".yaml")
     stack = "pr-7" if name == "pr" else name
     config: dict[str, object] = yaml.safe_load((ROOT / file_name).read_text())["config"]
 
-    run = run_stack(config, stack=stack, preview=preview)
+    run = run_program(config, stack=stack, preview=preview)
 
     assert judge([*resources_of(run, stack).values()]) == []
 
@@ -40,8 +39,8 @@ def test_the_list_of_types_without_tags_is_that_of_the_sdk() -> None:
     assert data.STORAGE_ACCOUNT not in data.TAGLESS
 
 
-def test_every_grant_is_one_that_its_program_makes(run_stack: RunStack) -> None:
-    runs = {"assistant": run_stack(), "bootstrap": run_bootstrap()}
+def test_every_grant_is_one_that_its_program_makes() -> None:
+    runs = {"assistant": run_program(), "bootstrap": run_bootstrap()}
     assert runs.keys() == GRANTS.keys()
     for project, run in runs.items():
         names = {assignment.name for assignment in run.of_type(data.ROLE_ASSIGNMENT)}
@@ -49,5 +48,5 @@ def test_every_grant_is_one_that_its_program_makes(run_stack: RunStack) -> None:
         assert [grant.key for grant in GRANTS[project] if not any(map(grant.is_for, names))] == []
 
 
-def test_every_setting_with_a_known_good_value_is_set_by_the_program(run_stack: RunStack) -> None:
-    assert data.KNOWN_GOOD_SETTINGS.keys() <= run_stack().app_settings().keys()
+def test_every_setting_with_a_known_good_value_is_set_by_the_program() -> None:
+    assert data.KNOWN_GOOD_SETTINGS.keys() <= run_program().app_settings().keys()

@@ -8,7 +8,7 @@ import pytest
 from policy import waivers
 from policy.model import Violation
 from tests.unit.bootstrap.recording import run_bootstrap
-from tests.unit.infra.conftest import RunStack
+from tests.unit.infra.recording import run_program
 
 TODAY = date(2026, 11, 25)
 REASON = 'reason = "samples are downloaded by readers until they have identities"'
@@ -107,9 +107,9 @@ def test_an_invalid_waiver_is_ignored_and_reported(file: Path, old: str, new: st
     assert problem in reported
 
 
-def test_every_committed_waiver_is_valid_today_and_for_a_resource_that_exists(run_stack: RunStack) -> None:
+def test_every_committed_waiver_is_valid_today_and_for_a_resource_that_exists() -> None:
     resources = {
-        "assistant": run_stack({"deletionProtection": True}).resources,
+        "assistant": run_program({"deletionProtection": True}).resources,
         "bootstrap": run_bootstrap().resources,
     }
 

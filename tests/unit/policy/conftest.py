@@ -1,3 +1,0 @@
-from tests.unit.infra.conftest import run_stack
-
-__all__ = ["run_stack"]
