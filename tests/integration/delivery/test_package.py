@@ -186,16 +186,6 @@ def test_the_package_runs_from_nothing_but_itself(real: Package, python_version:
     assert Path(library).is_relative_to(tmp_path / ".python_packages")
 
 
-def test_the_package_has_nothing_private_or_stale(real: Package) -> None:
-    with zipfile.ZipFile(PROJECT_ROOT / real.path) as archive:
-        names = archive.namelist()
-    stale = [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".exe"))]
-    private = [
-        name for name in names if "settings.json" in name or name.startswith("tests/") or "/bin/" in name
-    ]
-    assert stale + private == []
-
-
 def test_the_command_prints_path_hash_size_and_files(
     real: Package, python_version: str, tmp_path: Path
 ) -> None:
