@@ -258,9 +258,13 @@ class ChatPage:
     def _page(self, query: Mapping[str, list[str]]) -> Json:
         prefix, after = query.get("prefix", [""])[0], query.get("continuationToken", [""])[0]
         ids = sorted(name for name in self.assistants if name.startswith(prefix) and name > after)
-        page = {"assistants": [self._state(name) for name in ids[: self.page_size]]}
-        more = {"continuationToken": ids[self.page_size - 1]} if len(ids) > self.page_size else {}
-        return {**page, **more}
+        page: Json = {"assistants": [self._state(name) for name in ids[: self.page_size]]}
+        following = len(ids) - self.page_size
+        if following > 0:
+            page["continuationToken"] = ids[self.page_size - 1]
+            if "includeRemaining" in query:
+                page["remaining"] = {"count": min(following, 1000), "isExact": following <= 1000}
+        return page
 
     def _state(self, assistant_id: str) -> Json:
         assistant = self.assistants[assistant_id]

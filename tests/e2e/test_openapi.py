@@ -34,7 +34,7 @@ OPERATIONS = {
 
 
 ID = "[A-Za-z0-9_-]{1,64}"
-PARAMETER = "(timestampUTC|since|limit|includeInstructions|includeLock|prefix|continuationToken)"
+PARAMETER = "(timestampUTC|since|limit|includeInstructions|includeLock|includeRemaining|prefix|continuationToken)"
 # Reason: codes (`st explain CODE`), status, and what the URI and the body contain.
 EXPLAINED = {
     "The host answers 404 to a method that a route does not have": ("ST204", 404, "", "^$"),

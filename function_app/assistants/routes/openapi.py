@@ -233,7 +233,12 @@ def _list() -> Json:
     return {
         "operationId": "listAssistants",
         "summary": "List assistants by id",
-        "parameters": [_LIMIT, _TOKEN, _query("prefix", "Only ids that begin with this text", _ID["schema"])],
+        "parameters": [
+            _LIMIT,
+            _TOKEN,
+            _query("prefix", "Only ids that begin with this text", _ID["schema"]),
+            _query("includeRemaining", "Include `remaining`", {"enum": ["true", "false"]}, "false"),
+        ],
         "responses": {
             "200": _json("A page of assistants", "Assistants"),
             "400": _problem("A parameter is invalid.", "InvalidRequest"),
@@ -397,6 +402,11 @@ def _schemas() -> Json:
     }
     totals = {"totalMessages": _COUNT, "totalTokens": _COUNT}
     token = {"continuationToken": {**_STRING, "description": "Present if there is another page"}}
+    remaining = {
+        **_object({"count": _COUNT, "isExact": {"type": "boolean"}}),
+        "description": "With `includeRemaining`, if there is another page: how many assistants follow this"
+        " one. If `isExact` is false, `count` is where the count ended, and there are more.",
+    }
     lock = {
         "lockedUntil": {
             **_TIME,
@@ -428,7 +438,7 @@ def _schemas() -> Json:
     }
     return {
         "Assistant": _object(assistant),
-        "Assistants": _object({"assistants": _array(_ref("Assistant"))}, token),
+        "Assistants": _object({"assistants": _array(_ref("Assistant"))}, {**token, "remaining": remaining}),
         "Message": _object(
             {
                 "number": {"type": "integer", "minimum": 1},

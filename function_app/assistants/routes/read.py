@@ -20,6 +20,7 @@ from assistants.tables.clients import Tables
 from assistants.tables.conversations import NEVER, Moment, State
 
 _PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions", "includeLock")
+_LIST_PARAMETERS = ("limit", "continuationToken", "prefix", "includeRemaining")
 _TIMESTAMP = "timestampUTC"
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
@@ -130,16 +131,20 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
 
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
-    """A page of assistants by id."""
-    if unclear := parsing.query_problems(req.url, "limit", "continuationToken", "prefix"):
+    """A page of assistants by id. With `includeRemaining` it says how many follow, for one more request."""
+    if unclear := parsing.query_problems(req.url, *_LIST_PARAMETERS):
         return bad_request(unclear)
     limit, problems = parsing.parse_limit(req.params)
     after, token_problems = parsing.parse_token(req.params, "a", _PARTITION)
     prefix, prefix_problems = parsing.parse_prefix(req.params)
-    if problems := problems + token_problems + prefix_problems:
+    with_remaining, switch_problems = parsing.parse_switch(req.params, "includeRemaining")
+    if problems := problems + token_problems + prefix_problems + switch_problems:
         return bad_request(problems)
     page = listing.page_after(tables, after, limit, prefix)
     body: dict[str, object] = {"assistants": [state.to_json() for state in page.states]}
     if page.last_partition is not None:
         body["continuationToken"] = parsing.encode_token("a", page.last_partition)
+        if with_remaining:
+            count, is_exact = conversations.count_after(tables, page.last_partition, prefix)
+            body["remaining"] = {"count": count, "isExact": is_exact}
     return json_response(body, 200)

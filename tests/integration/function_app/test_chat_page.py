@@ -598,10 +598,13 @@ def test_the_list_shows_what_was_used_last_first_and_finds_by_the_beginning_of_a
         chat.assistants[f"a-{index:03}"] = Assistant(updated=f"2026-11-{index % 20 + 1:02}T08:00:00Z")
     chat.assistants["a-007"] = Assistant(updated="2026-12-01T08:00:00Z")
     chat.assistants["a-007"].add(("User", "Hi"))
+    for index in range(1250):
+        chat.assistants[f"m-{index:04}"] = Assistant()
     chat.assistants["zebra"] = Assistant()
     chat.open()
     count, first = chat.page.locator("#count"), chat.page.locator("#assistants button").first
-    expect(count).to_have_text("600 assistants loaded by id, last used first. There are more.")
+    expect(count).to_have_text("600 assistants loaded by id, last used first; more than 1,000 more.")
+    assert ["includeRemaining" in request.url for request in chat.requests] == [False, False, True]
     expect(first).to_contain_text("a-007")
     expect(first).to_contain_text(re.compile(r"1 message\b"))
     search = chat.page.get_by_label("Find by the beginning of the id")
@@ -615,9 +618,16 @@ def test_the_list_shows_what_was_used_last_first_and_finds_by_the_beginning_of_a
         assert len(chat.requests) == before
     search.fill("nothing")
     expect(count).to_have_text("None found")
+    for text, found in {"m-": "200 found, more than 1,000 more", "m-0": "200 found, 800 more"}.items():
+        search.fill(text)
+        expect(count).to_have_text(found)
     search.fill("")
+    # The search has loaded 201 of those that follow.
+    expect(count).to_have_text("801 assistants loaded by id, last used first; more than 799 more.")
     chat.button("Load more").click()
-    expect(count).to_have_text("701 assistants, last used first")
+    expect(count).to_have_text("1,401 assistants loaded by id, last used first; 550 more.")
+    chat.button("Load more").click()
+    expect(count).to_have_text("1,951 assistants, last used first")
     expect(chat.button("Load more")).to_be_hidden()
 
 

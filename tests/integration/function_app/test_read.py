@@ -193,6 +193,27 @@ def test_a_prefix_finds_the_ids_that_begin_with_it_in_pages(
     assert [assistant["assistantId"] for assistant in assistants] == ids
 
 
+def test_a_page_says_on_request_how_many_assistants_follow_it(
+    api: Api, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for assistant_id in ("a1", "a2", "a3", "a3'", "a4", "b"):
+        conversation(api.tables, assistant_id, "Hi")
+    for query, counted, rows, remaining in (
+        ({"limit": "1"}, 1000, [5], {"count": 4, "isExact": True}),
+        ({"limit": "1"}, 4, [4], {"count": 3, "isExact": False}),
+        ({"limit": "1", "prefix": "a"}, 1000, [4], {"count": 3, "isExact": True}),
+        ({"limit": "4", "prefix": "a"}, 1000, [], None),
+    ):
+        monkeypatch.setattr(conversations, "_COUNTED", counted)
+        table_requests.taken()
+        assert "remaining" not in body_of(api.list_assistants(query))
+        requests = len(table_requests.taken())
+        body = body_of(api.list_assistants({**query, "includeRemaining": "true"}))
+        assert body.get("remaining") == remaining
+        added = table_requests.taken()[requests:]
+        assert [(sent.rows, sent.columns) for sent in added] == [(count, "PartitionKey") for count in rows]
+
+
 def test_a_lock_is_reported_on_request_while_a_post_would_be_refused(api: Api) -> None:
     conversation(api.tables, "a")
     with_lock = {"includeLock": "true"}

@@ -91,7 +91,7 @@ def test_its_schemas_are_schemas_and_its_examples_fit_them() -> None:
     visit(DOCUMENT["paths"])
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    assert len(examples) == 15
+    assert len(examples) == 16
 
 
 def schemas_of(name: str) -> list[Json]:
@@ -130,8 +130,10 @@ RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
     ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
     ("totalMessages", [-1, 0, 7, "7", None, 1.5], lambda value: value in (0, 7)),
     ("prefix", [*GOOD_IDS, *hostile.IDS[2:5]], lambda value: not parsing.parse_prefix({"prefix": value})[1]),
-    ("includeLock", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
-    ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
+    *(
+        (name, ["true", "false", True, "yes"], lambda value: value in ("true", "false"))
+        for name in ("includeLock", "includeInstructions", "includeRemaining")
+    ),
     ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
     ("If-None-Match", ["*", "x"], lambda value: value == "*"),
 ]

@@ -25,7 +25,7 @@ def get(query: dict[str, str], raw_query: str | None = None) -> func.HttpRespons
 ROUTES: list[tuple[Route, str]] = [
     (Api().post_query, "message"),
     *((get, name) for name in OF_ONE),
-    *((Api().list_assistants, name) for name in ("limit", "continuationToken", "prefix")),
+    *((Api().list_assistants, name) for name in ("limit", "continuationToken", "prefix", "includeRemaining")),
 ]
 
 
