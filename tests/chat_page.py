@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,10 +15,6 @@ ORIGIN = "https://app.example"
 KEY = "a-key-of-the-test"
 WHEN = "2026-11-25T08:00:00.1234567Z"
 Json = dict[str, Any]
-
-
-def message(number: int, role: str, content: str, **members: object) -> Json:
-    return {"number": number, "role": role, "content": content, "createdAt": WHEN, "toolCalls": [], **members}
 
 
 def call(name: str, arguments: str, call_id: str = "call_1") -> Json:
@@ -38,12 +35,11 @@ class Assistant:
 
     def add(self, *texts: tuple[str, str] | Json) -> list[Json]:
         """Each is (role, content), or the members of a message; its number is given here."""
-        added: list[Json] = []
         for text in texts:
             members = text if isinstance(text, dict) else {"role": text[0], "content": text[1]}
-            self.messages.append(message(len(self.messages) + 1, **members))
-            added.append(self.messages[-1])
-        return added
+            number = len(self.messages) + 1
+            self.messages.append({"number": number, "createdAt": WHEN, "toolCalls": [], **members})
+        return self.messages[-len(texts) :]
 
 
 Response = tuple[int, object, dict[str, str]]
@@ -51,7 +47,8 @@ Answer = Callable[["ChatPage", str, Json], Response | None]
 """What a request gets: of the page, the assistant's id and the request's body. None: nothing."""
 
 
-def problem(status: int, title: str = "Problem", retry_after: str = "", **members: object) -> Answer:
+def problem(status: int, retry_after: str = "", **members: object) -> Answer:
+    title = HTTPStatus(status).phrase
     body = {"title": title, "status": status, "detail": f"The {title.lower()} of the API.", **members}
     headers = {"retry-after": retry_after} if retry_after else {}
     return lambda _page, _id, _body: (status, body, headers)
@@ -81,13 +78,6 @@ def hold(page: "ChatPage", assistant_id: str, _body: Json) -> None:
     page.assistants[assistant_id].is_locked = True
 
 
-@dataclass(frozen=True)
-class Held:
-    route: Route
-    assistant_id: str
-    body: Json
-
-
 class ChatPage:
     """The page at its address. `answers`: what the next requests of a method get, else what the API does."""
 
@@ -95,12 +85,17 @@ class ChatPage:
         self.page = page
         self.assistants: dict[str, Assistant] = {}
         self.answers: dict[str, list[Answer]] = {}
-        self.held: list[Held] = []
+        self.held: list[tuple[Route, str, Json]] = []
         self.requests: list[Request] = []
         self.errors: list[str] = []
         self.shows_instructions = True
         self.page_size = self.conversation_page_size = 100
         self.is_offline = False
+        self.message = page.get_by_label("Message", exact=True)
+        self.back = self.button("All assistants")
+        self.log = page.get_by_role("log")
+        self.notice = page.locator("#notice")
+        self.progress = page.locator("#progress")
         self._watch(page)
         page.context.on("page", self._watch)
         page.context.route("**/*", self._handle)
@@ -110,10 +105,12 @@ class ChatPage:
     def open(self, fragment: str = f"key={KEY}", path: str = "/api/chat") -> None:
         self.page.goto(f"{ORIGIN}{path}{fragment and '#'}{fragment}")
 
-    def open_assistant(self, assistant_id: str = "ada") -> None:
-        self.assistants.setdefault(assistant_id, Assistant())
+    def open_ada(self, *texts: tuple[str, str] | Json) -> None:
+        """Open the page, and an assistant with these messages."""
+        self.assistants["ada"] = Assistant()
+        self.assistants["ada"].add(*texts)
         self.open()
-        self.choose(assistant_id)
+        self.choose("ada")
 
     def choose(self, assistant_id: str) -> None:
         if self.back.is_visible():
@@ -127,51 +124,32 @@ class ChatPage:
         self.message.press("Enter")
 
     def close(self) -> None:
-        for held in self.held:
+        for route, _, _ in self.held:
             with contextlib.suppress(Error):  # the page has gone meanwhile
-                held.route.abort()
+                route.abort()
         self.page.context.close()
 
     # What the API does later
 
     def release(self, *added: tuple[str, str] | Json) -> None:
         """The model answers the request that was held."""
-        route = self.held[0].route
+        route, _, _ = self.held[0]
         self._fulfill(route, self.store_held(*added))
 
     def store_held(self, *added: tuple[str, str] | Json) -> Response:
         """The model answers, and the page does not wait for the response any more."""
-        held = self.held.pop(0)
-        self.assistants[held.assistant_id].is_locked = False
-        response = reply(*(added or (("Assistant", "Here you are."),)))(self, held.assistant_id, held.body)
+        _, assistant_id, body = self.held.pop(0)
+        self.assistants[assistant_id].is_locked = False
+        response = reply(*(added or (("Assistant", "Here you are."),)))(self, assistant_id, body)
         assert response
         return response
 
     def cut(self) -> None:
         """The connection of the request that was held is lost; the app goes on."""
-        self.held[0].route.abort("connectionreset")
+        route, _, _ = self.held[0]
+        route.abort("connectionreset")
 
     # What is there
-
-    @property
-    def message(self) -> Locator:
-        return self.page.get_by_label("Message", exact=True)
-
-    @property
-    def back(self) -> Locator:
-        return self.page.get_by_role("button", name="All assistants")
-
-    @property
-    def log(self) -> Locator:
-        return self.page.get_by_role("log")
-
-    @property
-    def notice(self) -> Locator:
-        return self.page.locator("#notice")
-
-    @property
-    def progress(self) -> Locator:
-        return self.page.locator("#progress")
 
     def entry(self, assistant_id: str) -> Locator:
         return self.page.locator(f"#assistants button[data-id='{assistant_id}']")
@@ -213,7 +191,7 @@ class ChatPage:
         if response:
             self._fulfill(route, response)
         else:
-            self.held.append(Held(route, assistant_id, body))
+            self.held.append((route, assistant_id, body))
 
     def _fulfill(self, route: Route, response: Response) -> None:
         status, body, headers = response
@@ -229,14 +207,14 @@ class ChatPage:
         if not assistant_id:
             return 200, self._page(query), {}
         if assistant_id not in self.assistants:
-            return problem(404, "Not Found", messageStored=False)(self, assistant_id, body)
+            return problem(404, messageStored=False)(self, assistant_id, body)
         if method == "DELETE":
             del self.assistants[assistant_id]
             return 204, None, {}
         if method == "POST":
             return reply(("Assistant", f"You said {body['message']}"))(self, assistant_id, body)
         if "includeInstructions" in query and not self.shows_instructions:
-            return problem(403, "Forbidden")(self, assistant_id, body)
+            return problem(403)(self, assistant_id, body)
         assistant = self.assistants[assistant_id]
         shows = "includeInstructions" in query
         messages = [entry for entry in assistant.messages if shows or entry["role"] != "System"]

@@ -83,14 +83,14 @@ def waiting(chat: ChatPage) -> None:
 
 def busy(chat: ChatPage) -> None:
     chat.choose("hello")
-    chat.answers["POST"] = [problem(503, "Service Unavailable", "9", messageStored=False)]
+    chat.answers["POST"] = [problem(503, "9", messageStored=False)]
     chat.send("What can you do for me?")
     expect(chat.progress).to_contain_text("Trying again in")
 
 
 def dead_end(chat: ChatPage) -> None:
     chat.choose("release-notes")
-    chat.answers["POST"] = [problem(409, "Conflict", messageStored=False)]
+    chat.answers["POST"] = [problem(409, messageStored=False)]
     chat.send("Write the next ones, please.")
     expect(chat.notice).to_contain_text("cannot go on")
 
