@@ -137,21 +137,30 @@ def test_rows_written_before_the_lease_are_neither_damage_nor_the_reply(
     assert [message["content"] for message in body_of(api.post())["messages"]] == ["Hi", "Hello."]
 
 
-def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api) -> None:
+@pytest.mark.parametrize("puts", [0, 2, 6])
+def test_each_of_many_concurrent_posts_and_puts_is_done_or_refused(api: Api, puts: int) -> None:
     conversation(api.tables, "a")
     api.run.write = exchange(api.tables, HELLO)
     barrier = threading.Barrier(8)
 
-    def post_message(number: int) -> int:
+    def send(number: int) -> int:
         barrier.wait(30)
-        return api.post(f"text {number}").status_code
+        response = api.put() if number < puts else api.post(f"text {number}")
+        if response.status_code == 202:
+            create(api.tables, "a")
+        assert response.status_code != 409 or int(response.headers["Retry-After"]) >= 1
+        return response.status_code
 
     with ThreadPoolExecutor(8) as executor:
-        statuses = list(executor.map(post_message, range(8)))
+        statuses = list(executor.map(send, range(8)))
 
-    stored = [row for row in rows_of(api.tables.chat_state, "a") if row.get("Role") == "User"]
-    assert set(statuses) <= {200, 409}
-    assert statuses.count(200) == len(stored) == len(api.run.calls) >= 1
+    assert {200, 202} & set(statuses)
+    assert set(statuses) <= {200, 202, 409}
+    assert statuses.count(200) == len(api.run.calls)
+    rows = {row["RowKey"]: row for row in rows_of(api.tables.chat_state, "a")}
+    total = rows.pop("state")["TotalMessages"]
+    assert list(rows) == [f"msg-{number:04X}" for number in range(1, total + 1)]
+    assert puts or len(rows) == 1 + 2 * statuses.count(200)
 
 
 AVAILABLE = ModelAnswer(Cause.AVAILABLE)
@@ -252,6 +261,7 @@ def test_whether_a_message_is_stored_is_known_without_its_rows_only_after_a_succ
         ({}, "a tool call in message 3 has no result"),
         ({"functionArguments": None}, "the arguments of a tool call in message 3 are not valid JSON"),
         ({"id": ""}, "a tool call in message 3 has no id or no function name"),
+        ({"functionName": None}, "a tool call in message 3 has no id or no function name"),
     ],
     ids=str,
 )

@@ -10,6 +10,7 @@ import azure.functions as func
 import pytest
 from assistants import leases, listing
 from assistants.leases import Purpose
+from assistants.routes import parsing
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.conversations import State
@@ -230,9 +231,11 @@ def test_a_partition_that_is_no_assistant_is_not_listed(api: Api) -> None:
     conversation(api.tables, "a")
     conversation(api.tables, "b'c")
     api.tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
-    body = body_of(api.list_assistants())
-    assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
-    assert "continuationToken" not in body
+    for after, listed in (("", ["a"]), ("Z'", ["a"]), ("b'", list[str]())):
+        token = {"continuationToken": parsing.encode_token("a", after)} if after else {}
+        body = body_of(api.list_assistants(token))
+        assert [assistant["assistantId"] for assistant in body.pop("assistants")] == listed
+        assert body == {}, "no continuation token"
 
 
 def test_a_damaged_state_does_not_break_the_list(api: Api) -> None:
