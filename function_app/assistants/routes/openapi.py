@@ -113,7 +113,7 @@ def _create() -> Json:
         "requestBody": _body(
             {
                 "instructions": {
-                    **_text(rules.MAX_INSTRUCTIONS_UNITS),
+                    **_TEXT,
                     "description": "The system prompt; an empty text for none, absent for the default",
                 }
             },
@@ -151,7 +151,7 @@ def _post() -> Json:
         "summary": "Post a message to an assistant and wait for its reply",
         "requestBody": _body(
             {
-                "message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
+                "message": {**_TEXT, "minLength": 1},
                 "totalMessages": {
                     **_COUNT,
                     "description": "Post only if the conversation has exactly so many messages, else 412. A"
@@ -180,7 +180,7 @@ def _post_as_text() -> Json:
                 "name": "message",
                 "in": "query",
                 "required": True,
-                "schema": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
+                "schema": {**_TEXT, "minLength": 1},
                 "example": "Hello",
             }
         ],
@@ -282,11 +282,6 @@ def _query(name: str, description: str, schema: Json, example: object = None) ->
     return parameter if example is None else {**parameter, "example": example}
 
 
-def _text(max_units: int) -> Json:
-    # JSON Schema counts characters; the app counts one above U+FFFF as two.
-    return {"type": "string", "maxLength": max_units, "pattern": _STORABLE}
-
-
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -367,6 +362,8 @@ _POST_FAILURES: Json = {
 }
 _NO_ROUTE: Json = {"description": "The id is invalid. No body."}
 _STRING: Json = {"type": "string"}
+# JSON Schema counts characters; the app counts one above U+FFFF as two.
+_TEXT: Json = {**_STRING, "maxLength": rules.MAX_TEXT_UNITS, "pattern": _STORABLE}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _ASSISTANT: Json = {

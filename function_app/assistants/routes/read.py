@@ -17,7 +17,7 @@ from assistants.routes.responses import bad_request, handle_errors, json_respons
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
-from assistants.tables.conversations import NEVER, Moment, State
+from assistants.tables.conversations import NEVER, State
 
 _PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions", "includeLock")
 _LIST_PARAMETERS = ("limit", "continuationToken", "prefix", "includeRemaining")
@@ -87,6 +87,10 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
 def _respond_as_binding(
     req: func.HttpRequest, assistant_id: str, problems: list[Problem], settings: Settings, tables: Tables
 ) -> func.HttpResponse:
+    """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
+
+    The system prompt is omitted unless the settings allow it.
+    """
     since, since_problems = parsing.parse_moment(req.params, _TIMESTAMP)
     problems += since_problems
     problems += [
@@ -96,16 +100,6 @@ def _respond_as_binding(
     ]
     if problems or since is None:
         return bad_request(problems)
-    return func.HttpResponse(
-        as_binding(assistant_id, since, settings, tables), status_code=200, mimetype="application/json"
-    )
-
-
-def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tables) -> str:
-    """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
-
-    The system prompt is omitted unless the settings allow it.
-    """
     stored_state = conversations.get_state(tables, assistant_id)
     state = stored_state or State(assistant_id, NEVER, NEVER, 0, 0)
     recent = (
@@ -127,7 +121,8 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
             for message in recent
         ],
     }
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).translate(_NEWTONSOFT)
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).translate(_NEWTONSOFT)
+    return func.HttpResponse(text, mimetype="application/json")
 
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:

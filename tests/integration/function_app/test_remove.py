@@ -231,16 +231,6 @@ def test_a_clock_difference_does_not_change_the_length_of_a_lease(
     leases.acquire(tables, "b", Purpose.WRITE)
 
 
-def test_a_row_of_an_earlier_version_is_a_lease(api: Api) -> None:
-    api.tables.leases.create_table()
-    row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
-    api.tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
-    conflict = api.delete()
-    assert conflict.status_code == 409
-    locked = datetime.fromisoformat(body_of(conflict)["lockedUntil"]) - datetime.now(UTC)
-    assert 290 < locked.total_seconds() <= 301
-
-
 def test_a_put_that_loses_its_lease_during_the_delete_creates_nothing(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,7 @@ RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
         [*GOOD_IDS, *(hostile_id for hostile_id in hostile.IDS if not hostile_id.endswith("\n"))],
         lambda value: not parsing.id_problems(value),
     ),
-    ("instructions", TEXTS, lambda value: not rules.instructions_problems(value)),
+    ("instructions", TEXTS, lambda value: not rules.text_problems(value)),
     ("message", TEXTS, lambda value: not rules.message_problems(value)),
     ("limit", [-1, 0, 1, 50, 100, 101], lambda value: not parsing.parse_limit({"limit": str(value)})[1]),
     ("limit", ["1", 1.5, 1], lambda value: value == 1),
