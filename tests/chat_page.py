@@ -1,15 +1,24 @@
-"""The chat page in a browser, with an API in memory that can be slow, fail, and be cut off."""
+"""The chat page in a browser, with an API in memory that can be slow, fail, and be cut off.
+
+Every request of the page, and what this API answers, must be what the app's OpenAPI document says.
+"""
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import azure.functions as func
 from assistants.routes import chat
+from assistants.settings import Settings
+from jsonschema import ValidationError
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request, Route, expect
+
+from tests.host_requests import ASSISTANT, check_documented, check_request
 
 ORIGIN = "https://app.example"
 KEY = "a-key-of-the-test"
@@ -49,7 +58,8 @@ Answer = Callable[["ChatPage", str, Json], Response | None]
 
 def problem(status: int, retry_after: str = "", **members: object) -> Answer:
     title = HTTPStatus(status).phrase
-    body = {"title": title, "status": status, "detail": f"The {title.lower()} of the API.", **members}
+    detail = f"The {title.lower()} of the API."
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
     headers = {"retry-after": retry_after} if retry_after else {}
     return lambda _page, _id, _body: (status, body, headers)
 
@@ -58,17 +68,21 @@ def no_document(status: int) -> Answer:
     return lambda _page, _id, _body: (status, None, {})
 
 
+CHANGED = problem(412, messageStored=False)
+
+
 def reply(*added: tuple[str, str] | Json, tokens: int = 42) -> Answer:
     """Store the message with these after it."""
 
-    def answer(page: "ChatPage", assistant_id: str, body: Json) -> Response:
+    def answer(page: "ChatPage", assistant_id: str, body: Json) -> Response | None:
         assistant = page.assistants[assistant_id]
         if body["totalMessages"] != len(assistant.messages):
-            return 412, {"title": "Precondition Failed", "status": 412, "messageStored": False}, {}
+            return CHANGED(page, assistant_id, body)
         messages = assistant.add(("User", body["message"]), *added)
         assistant.tokens = tokens
         totals = {"totalMessages": len(assistant.messages), "totalTokens": tokens}
-        return 200, {"assistantId": assistant_id, "messages": messages, **totals}, {}
+        answer = {"assistantId": assistant_id, "reply": messages[-1]["content"], "messages": messages}
+        return 200, {**answer, **totals}, {}
 
     return answer
 
@@ -88,6 +102,7 @@ class ChatPage:
         self.held: list[tuple[Route, str, Json]] = []
         self.requests: list[Request] = []
         self.errors: list[str] = []
+        self.is_documented = True  # what the API answers
         self.shows_instructions = True
         self.page_size = self.conversation_page_size = 100
         self.is_offline = False
@@ -197,7 +212,21 @@ class ChatPage:
         status, body, headers = response
         kind = "application/json" if status < 400 else "application/problem+json"
         text = "" if body is None else json.dumps(body)
+        if self.is_documented and (body is not None or status < 500):  # else it is that of a gateway
+            try:
+                self._check(
+                    route.request, func.HttpResponse(text, status_code=status, mimetype=kind, headers=headers)
+                )
+            except (AssertionError, KeyError, ValidationError) as error:
+                self.errors.append(repr(error))
         route.fulfill(status=status, body=text, headers={"content-type": kind, **headers})
+
+    def _check(self, request: Request, response: func.HttpResponse) -> None:
+        url = urlsplit(request.url)
+        path = re.sub("/assistants/[^/]+", ASSISTANT, url.path.removeprefix("/api"))
+        settings = Settings(expose_instructions=self.shows_instructions)
+        check_documented(settings, path, request.method.lower(), response)
+        check_request(settings, path, request.method.lower(), parse_qs(url.query), request.post_data_json)
 
     def _answer(
         self, method: str, assistant_id: str, query: Mapping[str, list[str]], body: Json
@@ -231,7 +260,7 @@ class ChatPage:
         self.assistants[assistant_id] = Assistant()
         if body.get("instructions"):
             self.assistants[assistant_id].add(("System", body["instructions"]))
-        return 202, {"assistantId": assistant_id}, {}
+        return 202, {"assistantId": assistant_id}, {"Assistant-Replaced": "false"}
 
     def _page(self, query: Mapping[str, list[str]]) -> Json:
         prefix, after = query.get("prefix", [""])[0], query.get("continuationToken", [""])[0]

@@ -110,7 +110,7 @@ def test_without_a_key_the_answer_is_401_and_with_another_method_404(
     assert target.rows(assistant_id) == []
 
 
-def test_health_and_the_openapi_document_need_no_key(target: Target) -> None:
+def test_health_the_openapi_document_and_the_chat_page_need_no_key(target: Target) -> None:
     url = target.assistants_url.removesuffix("/assistants")
     health = target.send_to(f"{url}/health", "GET")
     assert health.status == 200
@@ -118,6 +118,10 @@ def test_health_and_the_openapi_document_need_no_key(target: Target) -> None:
     document = target.send_to(f"{url}/openapi.json", "GET")
     assert (document.status, media_type(document)) == (200, "application/json")
     assert "/assistants/{assistantId}/messages" in document.json()["paths"]
+    page = target.send_to(f"{url}/chat", "GET")
+    if page.status != 404:  # the setting chatPage is off
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
 def test_an_assistant_is_created_once_read_listed_and_deleted(target: Target, assistant_id: str) -> None:

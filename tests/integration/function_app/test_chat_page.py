@@ -1,7 +1,6 @@
 """What the chat page makes of the API's responses, in Chromium.
 
-The API is one in memory, so that it can be slow, fail and be cut off. tests/e2e/test_chat_page.py uses the
-page with the real API.
+The API is one in memory, so that it can be slow, fail and be cut off; it is held to the OpenAPI document.
 """
 
 import re
@@ -280,6 +279,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, text: str) -> None:
+    chat.is_documented = False  # these roles do not exist
     chat.open_ada(
         ("System", text),
         ("User", text),
