@@ -20,6 +20,7 @@ from azure.core.exceptions import HttpResponseError
 from tests.host_requests import DONE, FAILED, NO_RESULT, Api, Run, body_of
 from tests.integration.function_app.rows import (
     HELLO,
+    before_acquire,
     conversation,
     create,
     exchange,
@@ -125,14 +126,12 @@ def test_rows_written_before_the_lease_are_neither_damage_nor_the_reply(
     api: Api, monkeypatch: pytest.MonkeyPatch, messages: int
 ) -> None:
     conversation(api.tables, "a", "Hi", "Hello.")
-    acquire = leases.acquire
 
-    def acquire_after_another_request(*arguments: Any) -> Any:
+    def replace_conversation() -> None:
         conversations.delete(api.tables, "a", bool)
         conversation(api.tables, "a", *("text",) * messages)
-        return acquire(*arguments)
 
-    monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
+    before_acquire(monkeypatch, replace_conversation)
     api.run.write = exchange(api.tables, HELLO)
     assert [message["content"] for message in body_of(api.post())["messages"]] == ["Hi", "Hello."]
 

@@ -13,7 +13,14 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.functions.http import HttpResponseConverter
 
 from tests.host_requests import Api, body_of
-from tests.integration.function_app.rows import conversation, create, failing, rows_of, with_methods
+from tests.integration.function_app.rows import (
+    before_acquire,
+    conversation,
+    create,
+    failing,
+    rows_of,
+    with_methods,
+)
 
 
 def put(api: Api, *, only_if_new: bool = False) -> tuple[int, str | None]:
@@ -88,13 +95,7 @@ def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_on
 
 
 def test_if_none_match_detects_a_create_before_its_lease(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    acquire = leases.acquire
-
-    def acquire_after_another_request(*arguments: Any) -> Any:
-        conversation(api.tables, "a")
-        return acquire(*arguments)
-
-    monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
+    before_acquire(monkeypatch, lambda: conversation(api.tables, "a"))
     assert put(api, only_if_new=True) == (412, None)
     assert rows_of(api.tables.leases, "a") == []
 

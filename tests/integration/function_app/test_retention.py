@@ -17,7 +17,7 @@ from assistants.tables.clients import Tables
 from azure.core.exceptions import ServiceRequestError
 
 from tests.host_requests import functions_of
-from tests.integration.function_app.rows import conversation
+from tests.integration.function_app.rows import before_acquire, conversation
 
 
 def idle(tables: Tables, *assistant_ids: str) -> None:
@@ -62,14 +62,9 @@ def test_an_assistant_that_is_or_was_written_meanwhile_is_kept(
 ) -> None:
     idle(tables, "a", "b")
     leases.acquire(tables, "a", Purpose.WRITE)
-    acquire = leases.acquire
-
-    def acquire_after_a_write(*arguments: Any) -> Any:
-        state = tables.chat_state.get_entity("b", "state")
-        tables.chat_state.update_entity({**state, "LastUpdatedAt": datetime.now(UTC)})
-        return acquire(*arguments)
-
-    monkeypatch.setattr(leases, "acquire", acquire_after_a_write)
+    state = tables.chat_state.get_entity("b", "state")
+    written = {**state, "LastUpdatedAt": datetime.now(UTC)}
+    before_acquire(monkeypatch, lambda: tables.chat_state.update_entity(written))
     delete_idle(tables, 30)
     assert remaining(tables) == {"a", "b"}
 
