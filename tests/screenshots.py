@@ -124,9 +124,8 @@ STATES: tuple[Callable[[ChatPage], None], ...] = (
 )
 
 
-def take(browser: Browser, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    files: list[Path] = []
+def take(browser: Browser) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
     for screen, size in SCREENS.items():
         for scheme in ("light", "dark"):
             for state in STATES:
@@ -135,17 +134,12 @@ def take(browser: Browser, folder: Path) -> list[Path]:
                 fill(chat)
                 chat.open()
                 state(chat)
-                files.append(folder / f"{state.__name__}-{screen}-{scheme}.png")
-                chat.page.screenshot(path=files[-1], animations="disabled")
+                file = FOLDER / f"{state.__name__}-{screen}-{scheme}.png"
+                chat.page.screenshot(path=file, animations="disabled")
+                print(file)
                 chat.close()
-    return files
-
-
-def main() -> None:
-    with chromium() as browser:
-        for file in take(browser, FOLDER):
-            print(file)
 
 
 if __name__ == "__main__":
-    main()
+    with chromium() as browser:
+        take(browser)

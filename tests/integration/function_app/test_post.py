@@ -206,6 +206,12 @@ def test_a_stored_exchange_is_returned_for_any_outcome_of_the_call(api: Api, out
     assert rows_of(api.tables.leases, "a") == []
 
 
+def test_a_reply_without_a_text_is_empty(api: Api) -> None:
+    conversation(api.tables, "a")
+    api.run.write = exchange(api.tables, {"Role": "Assistant", "Content": ""})
+    assert body_of(api.post())["reply"] == ""
+
+
 def test_an_exchange_ends_before_the_next_message(api: Api) -> None:
     conversation(api.tables, "a")
 
@@ -460,5 +466,6 @@ def test_a_lease_that_cannot_be_released_does_not_change_the_reply(
     assert (response.status_code, body_of(response)["reply"]) == (200, "Hello.")
     post.write_log(api.log, response.status_code)
     assert "The lease of a could not be released and will expire" in caplog.text
+    assert "HttpResponseError: no role" in caplog.text
     api.tables = tables
     assert api.delete().status_code == 204, "its rows exist"

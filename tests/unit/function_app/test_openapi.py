@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 
 import azure.functions as func
@@ -174,6 +175,7 @@ def test_everything_is_described_in_words() -> None:
         texts += [response["description"] for response in operation["responses"].values()]
         texts += [parameter.get("description", "-") for parameter in operation.get("parameters", [])]
         assert all(text.strip() for text in texts), (path, method)
+        assert all(status in map(str, HTTPStatus) for status in operation["responses"]), (path, method)
     identifiers = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(identifiers)) == len(identifiers)
 
