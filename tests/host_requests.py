@@ -106,6 +106,21 @@ def check_documented(settings: Settings, path: str, method: str, response: func.
     assert required <= set(response.headers.keys())
 
 
+def check_request(
+    settings: Settings, path: str, method: str, query: Mapping[str, list[str]], body: Any
+) -> None:
+    """The OpenAPI document must describe the parameters of the query, and the body if there is one."""
+    document = openapi.document(settings)
+    operation = document["paths"][path][method]
+    schemas = {parameter["name"]: parameter["schema"] for parameter in operation.get("parameters", ())}
+    for name, (value,) in query.items():
+        is_number = schemas[name].get("type") == "integer"
+        _validator(document, schemas[name]).validate(int(value) if is_number else value)
+    if body is not None:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        _validator(document, schema).validate(body)
+
+
 def _validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     return Draft202012Validator({**schema, "components": document["components"]})
 

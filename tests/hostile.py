@@ -100,10 +100,3 @@ TEXTS = (
     "\U0001f600" * 16_384,
 )
 """Texts that may be stored, and then are as they came."""
-
-
-def texts() -> st.SearchStrategy[str]:
-    """Any text that may be stored, a filter as often as not. Never empty."""
-    parts = st.sampled_from((*_ODATA, "{", "}", "%", '"', "\\", "\\u0000", "\n"))
-    character = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")
-    return st.lists(parts | st.text(character, max_size=5), min_size=1, max_size=8).map("".join).filter(bool)

@@ -83,14 +83,14 @@ def waiting(chat: ChatPage) -> None:
 
 def busy(chat: ChatPage) -> None:
     chat.choose("hello")
-    chat.answers["POST"] = [problem(503, "Service Unavailable", "9", messageStored=False)]
+    chat.answers["POST"] = [problem(503, "9", messageStored=False)]
     chat.send("What can you do for me?")
     expect(chat.progress).to_contain_text("Trying again in")
 
 
 def dead_end(chat: ChatPage) -> None:
     chat.choose("release-notes")
-    chat.answers["POST"] = [problem(409, "Conflict", messageStored=False)]
+    chat.answers["POST"] = [problem(409, messageStored=False)]
     chat.send("Write the next ones, please.")
     expect(chat.notice).to_contain_text("cannot go on")
 
@@ -124,9 +124,8 @@ STATES: tuple[Callable[[ChatPage], None], ...] = (
 )
 
 
-def take(browser: Browser, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    files: list[Path] = []
+def take(browser: Browser) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
     for screen, size in SCREENS.items():
         for scheme in ("light", "dark"):
             for state in STATES:
@@ -135,17 +134,12 @@ def take(browser: Browser, folder: Path) -> list[Path]:
                 fill(chat)
                 chat.open()
                 state(chat)
-                files.append(folder / f"{state.__name__}-{screen}-{scheme}.png")
-                chat.page.screenshot(path=files[-1], animations="disabled")
+                file = FOLDER / f"{state.__name__}-{screen}-{scheme}.png"
+                chat.page.screenshot(path=file, animations="disabled")
+                print(file)
                 chat.close()
-    return files
-
-
-def main() -> None:
-    with chromium() as browser:
-        for file in take(browser, FOLDER):
-            print(file)
 
 
 if __name__ == "__main__":
-    main()
+    with chromium() as browser:
+        take(browser)

@@ -5,8 +5,7 @@ import re
 MAX_ID_CHARACTERS = 64
 # A string property of an Azure table row holds at most 64 KiB of UTF-16. The extension deletes the
 # old rows before it inserts the new ones, so a longer text costs the conversation and fails.
-MAX_INSTRUCTIONS_UNITS = 32_768
-MAX_MESSAGE_UNITS = 32_768
+MAX_TEXT_UNITS = 32_768
 
 # The extension puts the id into an OData filter without escaping it, so a quote in an id deletes
 # the rows of other assistants. The route has the same rule (paths.py).
@@ -21,7 +20,7 @@ def utf16_units(text: str) -> int:
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def text_problems(text: str, max_units: int) -> list[str]:
+def text_problems(text: str, max_units: int = MAX_TEXT_UNITS) -> list[str]:
     """Why this text cannot be stored, each as the end of a sentence. `max_units` is in UTF-16 units."""
     problems: list[str] = []
     units = utf16_units(text)
@@ -36,12 +35,7 @@ def text_problems(text: str, max_units: int) -> list[str]:
     return problems
 
 
-def instructions_problems(instructions: str) -> list[str]:
-    """Why this text cannot be a system prompt, each as the end of a sentence."""
-    return text_problems(instructions, MAX_INSTRUCTIONS_UNITS)
-
-
 def message_problems(message: str) -> list[str]:
     """Why this text cannot be a user's message, each as the end of a sentence."""
     # The extension rejects an empty message with a 500 without a body; it accepts white space.
-    return text_problems(message, MAX_MESSAGE_UNITS) if message else ["must not be empty"]
+    return text_problems(message) if message else ["must not be empty"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import azure.functions as func
 
-from assistants.rules import instructions_problems
+from assistants.rules import text_problems
 
 DEFAULT_INSTRUCTIONS = (
     "Don't make assumptions about what values to plug into functions.\n"
@@ -148,7 +148,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     checked("HTTP_AUTH_LEVEL", level, level in _AUTH_LEVELS, f"one of {', '.join(sorted(_AUTH_LEVELS))}")
     instructions = environment.get("DEFAULT_INSTRUCTIONS", DEFAULT_INSTRUCTIONS)
     problems += [
-        f"The app setting DEFAULT_INSTRUCTIONS {problem}." for problem in instructions_problems(instructions)
+        f"The app setting DEFAULT_INSTRUCTIONS {problem}." for problem in text_problems(instructions)
     ]
     temperature = environment.get("CHAT_MODEL_TEMPERATURE", ModelSettings.temperature)
     checked(

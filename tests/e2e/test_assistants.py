@@ -75,17 +75,29 @@ def test_a_second_put_replaces_the_conversation(target: Target, assistant_id: st
     assert rows == {"msg-0001": longest, "state": None}
 
 
+HELLO = b'{"message": "Hello"}'
+REQUESTS = [
+    *(("PUT", "", body) for body in (b"", b'{"instructions": "mine now"}')),
+    *(("POST", "/messages", HELLO), ("POST", "?message=Hello", b""), ("POST", "/run", HELLO)),
+    *(("GET", "", None), ("GET", "?timestampUTC=2020-01-01", None), ("DELETE", "", None)),
+]
+
+
 @pytest.mark.parametrize(
-    "path", ["{id}", "x'", "x'%20or%20PartitionKey%20ne%20'", "x%2527", "a%2Fb", "{id}%0A", "{id}%00"]
+    "path", ["x'", "x'%20or%20PartitionKey%20ne%20'", "x%2527", "a%2Fb", "{id}%0A", "{id}%00", "{id}%2Fx"]
 )
 def test_an_invalid_id_or_body_changes_no_row(target: Target, assistant_id: str, path: str) -> None:
     put(target, assistant_id, "kept")
     rows = target.rows(assistant_id)
 
-    response = target.send("PUT", f"/{path.replace('{id}', assistant_id)}", b'{"instruction": "x"}')
+    invalid = [
+        target.send(method, f"/{path.replace('{id}', assistant_id)}{rest}", body)
+        for method, rest, body in REQUESTS
+    ]
 
-    assert response.status in (400, 404)
-    assert not response.body or media_type(response) == PROBLEM
+    for response in (*invalid, target.send("PUT", f"/{assistant_id}", b'{"instruction": "x"}')):
+        assert response.status in (400, 404)
+        assert not response.body or media_type(response) == PROBLEM
     assert target.rows(assistant_id) == rows
 
 
@@ -98,7 +110,7 @@ def test_without_a_key_the_answer_is_401_and_with_another_method_404(
     assert target.rows(assistant_id) == []
 
 
-def test_health_and_the_openapi_document_need_no_key(target: Target) -> None:
+def test_health_the_openapi_document_and_the_chat_page_need_no_key(target: Target) -> None:
     url = target.assistants_url.removesuffix("/assistants")
     health = target.send_to(f"{url}/health", "GET")
     assert health.status == 200
@@ -106,6 +118,10 @@ def test_health_and_the_openapi_document_need_no_key(target: Target) -> None:
     document = target.send_to(f"{url}/openapi.json", "GET")
     assert (document.status, media_type(document)) == (200, "application/json")
     assert "/assistants/{assistantId}/messages" in document.json()["paths"]
+    page = target.send_to(f"{url}/chat", "GET")
+    if page.status != 404:  # the setting chatPage is off
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
 def test_an_assistant_is_created_once_read_listed_and_deleted(target: Target, assistant_id: str) -> None:
@@ -125,9 +141,17 @@ def test_an_assistant_is_created_once_read_listed_and_deleted(target: Target, as
     assert (missing.status, media_type(missing)) == (404, PROBLEM)
 
 
-@pytest.mark.parametrize("message", ["Hello!", "2026-11-25T10:00:00.000Z", 'ü 🙂 " \\ {x} %41\r\n' * 100])
-def test_a_message_is_answered_and_stored_as_it_is(target: Target, assistant_id: str, message: str) -> None:
-    put(target, assistant_id)
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Hello!",
+        # What the host could take for a date, or for an expression of a binding.
+        *("2026-11-25T10:00:00.000Z", "/Date(1700000000000)/", "{assistantId} %AzureWebJobsStorage%"),
+        'ü 🙂 " \\ {x} %41\r\n' * 100,
+    ],
+)
+def test_texts_are_stored_as_they_were_sent(target: Target, assistant_id: str, message: str) -> None:
+    put(target, assistant_id, message)
 
     response = target.post(assistant_id, message)
 
@@ -136,8 +160,8 @@ def test_a_message_is_answered_and_stored_as_it_is(target: Target, assistant_id:
     assert body["reply"] == body["messages"][-1]["content"] != ""
     assert [added["role"] for added in body["messages"]] == ["User", "Assistant"]
     assert body["totalTokens"] > 0
-    (stored,) = [row["Content"] for row in target.rows(assistant_id) if row["RowKey"] == "msg-0002"]
-    assert stored == message
+    stored = {row["RowKey"]: row.get("Content") for row in target.rows(assistant_id)}
+    assert (stored.get("msg-0001"), stored.get("msg-0002")) == (message, message)
     assert target.send("GET", f"/{assistant_id}").json()["messages"] == body["messages"]
 
 

@@ -113,7 +113,7 @@ def _create() -> Json:
         "requestBody": _body(
             {
                 "instructions": {
-                    **_text(rules.MAX_INSTRUCTIONS_UNITS),
+                    **_TEXT,
                     "description": "The system prompt; an empty text for none, absent for the default",
                 }
             },
@@ -151,7 +151,7 @@ def _post() -> Json:
         "summary": "Post a message to an assistant and wait for its reply",
         "requestBody": _body(
             {
-                "message": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
+                "message": {**_TEXT, "minLength": 1},
                 "totalMessages": {
                     **_COUNT,
                     "description": "Post only if the conversation has exactly so many messages, else 412. A"
@@ -180,7 +180,7 @@ def _post_as_text() -> Json:
                 "name": "message",
                 "in": "query",
                 "required": True,
-                "schema": {**_text(rules.MAX_MESSAGE_UNITS), "minLength": 1},
+                "schema": {**_TEXT, "minLength": 1},
                 "example": "Hello",
             }
         ],
@@ -233,7 +233,12 @@ def _list() -> Json:
     return {
         "operationId": "listAssistants",
         "summary": "List assistants by id",
-        "parameters": [_LIMIT, _TOKEN, _query("prefix", "Only ids that begin with this text", _ID["schema"])],
+        "parameters": [
+            _LIMIT,
+            _TOKEN,
+            _query("prefix", "Only ids that begin with this text", _ID["schema"]),
+            _query("includeRemaining", "Include `remaining`", {"enum": ["true", "false"]}, "false"),
+        ],
         "responses": {
             "200": _json("A page of assistants", "Assistants"),
             "400": _problem("A parameter is invalid.", "InvalidRequest"),
@@ -275,11 +280,6 @@ def _body(properties: Json, example: Json, *, required: Sequence[str] = ()) -> J
 def _query(name: str, description: str, schema: Json, example: object = None) -> Json:
     parameter = {"name": name, "in": "query", "description": description, "schema": schema}
     return parameter if example is None else {**parameter, "example": example}
-
-
-def _text(max_units: int) -> Json:
-    # JSON Schema counts characters; the app counts one above U+FFFF as two.
-    return {"type": "string", "maxLength": max_units, "pattern": _STORABLE}
 
 
 def _ref(name: str) -> Json:
@@ -362,6 +362,8 @@ _POST_FAILURES: Json = {
 }
 _NO_ROUTE: Json = {"description": "The id is invalid. No body."}
 _STRING: Json = {"type": "string"}
+# JSON Schema counts characters; the app counts one above U+FFFF as two.
+_TEXT: Json = {**_STRING, "maxLength": rules.MAX_TEXT_UNITS, "pattern": _STORABLE}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _ASSISTANT: Json = {
@@ -397,6 +399,11 @@ def _schemas() -> Json:
     }
     totals = {"totalMessages": _COUNT, "totalTokens": _COUNT}
     token = {"continuationToken": {**_STRING, "description": "Present if there is another page"}}
+    remaining = {
+        **_object({"count": _COUNT, "isExact": {"type": "boolean"}}),
+        "description": "With `includeRemaining`, if there is another page: how many assistants follow this"
+        " one. If `isExact` is false, `count` is where the count ended, and there are more.",
+    }
     lock = {
         "lockedUntil": {
             **_TIME,
@@ -428,7 +435,7 @@ def _schemas() -> Json:
     }
     return {
         "Assistant": _object(assistant),
-        "Assistants": _object({"assistants": _array(_ref("Assistant"))}, token),
+        "Assistants": _object({"assistants": _array(_ref("Assistant"))}, {**token, "remaining": remaining}),
         "Message": _object(
             {
                 "number": {"type": "integer", "minimum": 1},

@@ -52,7 +52,7 @@ def parse_create_body(body: bytes) -> tuple[str | None, list[Problem]]:
     members, problems = _parse_object(body, ("instructions",), "a JSON object, or empty")
     if "instructions" not in members:
         return None, problems
-    instructions, member_problems = _text_member(members, "instructions", rules.instructions_problems)
+    instructions, member_problems = _text_member(members, "instructions", rules.text_problems)
     return instructions, problems + member_problems
 
 

@@ -41,7 +41,7 @@ _SKILLS_MAY_HAVE_RUN = (
 )
 _PERMANENT_CAUSES = (
     "Permanent causes: a content filter, a reply or a skill's result of more than"
-    f" {rules.MAX_MESSAGE_UNITS} UTF-16 units, more than 99 new messages at once.{_SKILLS_MAY_HAVE_RUN}"
+    f" {rules.MAX_TEXT_UNITS} UTF-16 units, more than 99 new messages at once.{_SKILLS_MAY_HAVE_RUN}"
 )
 _UNEXPECTED = "The app's function RunAssistant answered {value}, but nothing was stored."
 # `value` and `locked_until` are those of the PostError.

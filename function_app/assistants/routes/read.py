@@ -17,9 +17,10 @@ from assistants.routes.responses import bad_request, handle_errors, json_respons
 from assistants.settings import Settings
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
-from assistants.tables.conversations import NEVER, Moment, State
+from assistants.tables.conversations import NEVER, State
 
 _PARAMETERS = ("limit", "continuationToken", "since", "includeInstructions", "includeLock")
+_LIST_PARAMETERS = ("limit", "continuationToken", "prefix", "includeRemaining")
 _TIMESTAMP = "timestampUTC"
 _ROW_KEY = re.compile("msg-[0-9A-F]{4,5}")
 _PARTITION = re.compile("[^\x00]{1,512}", re.DOTALL)
@@ -86,6 +87,10 @@ def respond(req: func.HttpRequest, settings: Settings, tables: Tables) -> func.H
 def _respond_as_binding(
     req: func.HttpRequest, assistant_id: str, problems: list[Problem], settings: Settings, tables: Tables
 ) -> func.HttpResponse:
+    """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
+
+    The system prompt is omitted unless the settings allow it.
+    """
     since, since_problems = parsing.parse_moment(req.params, _TIMESTAMP)
     problems += since_problems
     problems += [
@@ -95,16 +100,6 @@ def _respond_as_binding(
     ]
     if problems or since is None:
         return bad_request(problems)
-    return func.HttpResponse(
-        as_binding(assistant_id, since, settings, tables), status_code=200, mimetype="application/json"
-    )
-
-
-def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tables) -> str:
-    """The JSON of the extension's AssistantState: members, order and escapes of Newtonsoft.Json.
-
-    The system prompt is omitted unless the settings allow it.
-    """
     stored_state = conversations.get_state(tables, assistant_id)
     state = stored_state or State(assistant_id, NEVER, NEVER, 0, 0)
     recent = (
@@ -126,20 +121,25 @@ def as_binding(assistant_id: str, since: Moment, settings: Settings, tables: Tab
             for message in recent
         ],
     }
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).translate(_NEWTONSOFT)
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).translate(_NEWTONSOFT)
+    return func.HttpResponse(text, mimetype="application/json")
 
 
 def respond_list(req: func.HttpRequest, tables: Tables) -> func.HttpResponse:
-    """A page of assistants by id."""
-    if unclear := parsing.query_problems(req.url, "limit", "continuationToken", "prefix"):
+    """A page of assistants by id. With `includeRemaining` it says how many follow, for one more request."""
+    if unclear := parsing.query_problems(req.url, *_LIST_PARAMETERS):
         return bad_request(unclear)
     limit, problems = parsing.parse_limit(req.params)
     after, token_problems = parsing.parse_token(req.params, "a", _PARTITION)
     prefix, prefix_problems = parsing.parse_prefix(req.params)
-    if problems := problems + token_problems + prefix_problems:
+    with_remaining, switch_problems = parsing.parse_switch(req.params, "includeRemaining")
+    if problems := problems + token_problems + prefix_problems + switch_problems:
         return bad_request(problems)
     page = listing.page_after(tables, after, limit, prefix)
     body: dict[str, object] = {"assistants": [state.to_json() for state in page.states]}
     if page.last_partition is not None:
         body["continuationToken"] = parsing.encode_token("a", page.last_partition)
+        if with_remaining:
+            count, is_exact = conversations.count_after(tables, page.last_partition, prefix)
+            body["remaining"] = {"count": count, "isExact": is_exact}
     return json_response(body, 200)

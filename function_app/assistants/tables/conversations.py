@@ -26,6 +26,8 @@ _TRANSACTION = 100
 # The table service stores no earlier date and rejects one in a filter.
 _FIRST_YEAR = "1601"
 _DELETE_ATTEMPTS = 3
+# The rows of one response. The table service has no count: the rows of a request for keys are counted.
+_COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -151,14 +153,25 @@ def states_after(tables: Tables, after: str, prefix: str, page: int) -> Iterator
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 # clients.py says why
 
     with contextlib.suppress(ResourceNotFoundError):  # the table does not exist yet
-        query, parameters = _partitions(after, prefix)
-        pages = tables.chat_state.query_entities(
-            f"{query} and RowKey eq @state",
-            parameters={**parameters, "state": STATE},
-            results_per_page=page,
-        ).by_page()
-        for rows in pages:
+        for rows in _query_states(tables, after, prefix, results_per_page=page).by_page():
             yield [_state(row) for row in rows]
+
+
+def count_after(tables: Tables, after: str, prefix: str) -> tuple[int, bool]:
+    """How many assistants are after `after` whose ids begin with `prefix`, and whether that is all of them.
+
+    One request, which counts at most 1,000 and, like that of `states_after`, ends after five seconds.
+    """
+    pages = _query_states(tables, after, prefix, results_per_page=_COUNTED, select=["PartitionKey"]).by_page()
+    count = sum(ID.fullmatch(row["PartitionKey"]) is not None for row in next(pages, ()))
+    return count, not pages.continuation_token
+
+
+def _query_states(tables: Tables, after: str, prefix: str, **options: Any) -> Any:
+    query, parameters = _partitions(after, prefix)
+    return tables.chat_state.query_entities(
+        f"{query} and RowKey eq @state", parameters={**parameters, "state": STATE}, **options
+    )
 
 
 def partitions_after(tables: Tables, after: str, prefix: str) -> Iterator[str]:

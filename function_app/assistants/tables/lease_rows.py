@@ -12,8 +12,6 @@ from assistants.tables.clients import Tables, insert_row
 _ROW_KEY = "lease"
 # `delete_ended` compares the times of two clocks.
 _CLOCK_DIFFERENCE = timedelta(hours=1)
-# Rows of earlier versions have no `Seconds`.
-_SECONDS_OF_OLD_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def read(tables: Tables, assistant_id: str) -> StoredLease | None:
             assistant_id,
             str(row["Owner"]),
             str(row["Purpose"]),
-            row.get("Seconds", _SECONDS_OF_OLD_ROWS),
+            row["Seconds"],
             row.get("CallSeconds", 0),
             row.get("MessagesBefore"),
         ),
@@ -129,7 +127,7 @@ def delete_ended(tables: Tables, max_rows: int) -> None:
 
 
 def _entity(row: LeaseRow) -> dict[str, Any]:
-    # For readers of the table, for `delete_ended`, and for instances that still run the previous version.
+    # For readers of the table and for `delete_ended`.
     expires_at = datetime.now(UTC) + timedelta(seconds=max(row.seconds, row.call_seconds))
     return {
         "PartitionKey": row.assistant_id,

@@ -88,6 +88,7 @@ class TableRequest:
     method: str
     resource: str
     filter: str
+    columns: str
     rows: int
     timeouts: tuple[float, float]
 
@@ -113,8 +114,11 @@ def table_requests(monkeypatch: pytest.MonkeyPatch) -> TableRequests:
         body: dict[str, Any] = response.json() if is_json else {}
         rows = len(body["value"]) if "value" in body else int(is_json)
         resource = re.sub("^/[^/]+/", "", unquote(url.path))
-        table_filter = dict(parse_qsl(url.query)).get("$filter", "")
-        sent.append(TableRequest(str(request.method), resource, table_filter, rows, options["timeout"]))
+        query = dict(parse_qsl(url.query))
+        table_filter, columns = query.get("$filter", ""), query.get("$select", "")
+        sent.append(
+            TableRequest(str(request.method), resource, table_filter, columns, rows, options["timeout"])
+        )
         return response
 
     monkeypatch.setattr(requests.Session, "send", record)

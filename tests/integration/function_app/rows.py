@@ -5,6 +5,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from assistants import leases
 from assistants.tables import conversations
 from assistants.tables.clients import Tables
 from azure.data.tables import EdmType
@@ -95,6 +97,17 @@ def with_methods(tables: Tables, table: str, **methods: Callable[..., Any]) -> A
 
     clients: dict[str, Any] = {"chat_state": tables.chat_state, "leases": tables.leases}
     return SimpleNamespace(**{**clients, table: Client()})
+
+
+def before_acquire(monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]) -> None:
+    """Another request writes just before the next lease is acquired."""
+    acquire = leases.acquire
+
+    def acquire_after_a_write(*arguments: Any) -> Any:
+        write()
+        return acquire(*arguments)
+
+    monkeypatch.setattr(leases, "acquire", acquire_after_a_write)
 
 
 def failing(error: BaseException) -> Callable[..., Any]:

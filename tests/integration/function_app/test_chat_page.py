@@ -1,7 +1,6 @@
 """What the chat page makes of the API's responses, in Chromium.
 
-The API is one in memory, so that it can be slow, fail and be cut off. tests/e2e/test_chat_page.py uses the
-page with the real API.
+The API is one in memory, so that it can be slow, fail and be cut off; it is held to the OpenAPI document.
 """
 
 import re
@@ -67,7 +66,7 @@ def pass_time_until(chat: ChatPage, locator: Locator, text: str) -> None:
 
 
 def test_a_message_appears_at_once_and_the_reply_takes_the_place_of_the_wait(chat: ChatPage) -> None:
-    chat.open_assistant()
+    chat.open_ada()
     chat.answers["POST"] = [hold]
     chat.message.press_sequentially("one")
     chat.page.keyboard.press("Shift+Enter")
@@ -92,7 +91,7 @@ def test_a_message_appears_at_once_and_the_reply_takes_the_place_of_the_wait(cha
 
 
 def test_a_reload_while_waiting_shows_the_message_and_then_its_reply(chat: ChatPage) -> None:
-    chat.open_assistant()
+    chat.open_ada()
     chat.answers["POST"] = [hold]
     chat.send("Good morning")
     expect(chat.progress).to_contain_text("Thinking")
@@ -109,20 +108,17 @@ def test_a_reload_while_waiting_shows_the_message_and_then_its_reply(chat: ChatP
     assert len(chat.sent()) == 1
 
 
-LOST: dict[str, Answer] = {
-    "no response": hold,
-    "a gateway's 502": no_document(502),
-    "504": problem(504, "Gateway Timeout", messageStored=None),
-}
-
-
-@pytest.mark.parametrize("answer", LOST.values(), ids=LOST.keys())
+@pytest.mark.parametrize(
+    "answer",
+    [hold, no_document(502), problem(504, messageStored=None)],
+    ids=["no response", "a gateway's 502", "504"],
+)
 @pytest.mark.parametrize("is_stored", [True, False], ids=["stored", "not stored"])
 def test_what_is_not_known_is_looked_up_before_it_can_be_sent_again(
     chat: ChatPage, answer: Answer, is_stored: bool
 ) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
+    chat.open_ada()
     ada = chat.assistants["ada"]
     ada.is_locked = True
     chat.answers["POST"] = [answer]
@@ -150,7 +146,7 @@ def test_what_is_not_known_is_looked_up_before_it_can_be_sent_again(
 
 def test_a_message_that_is_stored_late_is_not_stored_twice(chat: ChatPage) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
+    chat.open_ada()
     chat.answers["POST"] = [no_document(502)]
     chat.send("Once")
     pass_time_until(chat, chat.notice, "Not sent.")
@@ -166,7 +162,7 @@ def test_a_message_that_is_stored_late_is_not_stored_twice(chat: ChatPage) -> No
 
 def test_a_message_to_a_conversation_that_somebody_else_continued_comes_back(chat: ChatPage) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
+    chat.open_ada()
     chat.assistants["ada"].add(("User", "From another tab"), ("Assistant", "Yes."))
     chat.send("And me?")
     pass_time_until(chat, chat.notice, "somebody else has written here")
@@ -178,7 +174,7 @@ def test_a_message_to_a_conversation_that_somebody_else_continued_comes_back(cha
 
 def test_offline_the_message_waits_until_it_is_known_whether_it_is_stored(chat: ChatPage) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
+    chat.open_ada()
     chat.is_offline = True
     chat.page.context.set_offline(True)
     chat.send("Hello?")
@@ -191,8 +187,8 @@ def test_offline_the_message_waits_until_it_is_known_whether_it_is_stored(chat: 
 
 
 def test_a_message_stored_without_a_reply_is_displayed(chat: ChatPage) -> None:
-    chat.open_assistant()
-    stored = problem(502, "Bad Gateway", messageStored=True)
+    chat.open_ada()
+    stored = problem(502, messageStored=True)
 
     def store(page: ChatPage, assistant_id: str, body: Any) -> Any:
         page.assistants[assistant_id].add(("User", body["message"]))
@@ -229,9 +225,7 @@ if a < b: print("&amp;")
 
 
 def test_a_reply_is_displayed_as_markdown_and_a_question_as_it_was_typed(chat: ChatPage) -> None:
-    chat.assistants["ada"] = Assistant()
-    chat.assistants["ada"].add(("User", "**as typed**"), ("Assistant", MARKDOWN))
-    chat.open_assistant()
+    chat.open_ada(("User", "**as typed**"), ("Assistant", MARKDOWN))
     expect(chat.log.locator(".user")).to_contain_text("**as typed**")
     text = chat.log.locator(".markdown")
     for selector, content in {
@@ -257,9 +251,7 @@ def test_a_reply_is_displayed_as_markdown_and_a_question_as_it_was_typed(chat: C
 
 def test_code_is_copied_as_it_is(chat: ChatPage) -> None:
     chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=ORIGIN)
-    chat.assistants["ada"] = Assistant()
-    chat.assistants["ada"].add(("Assistant", "```\na <b>\n  c\n```"))
-    chat.open_assistant()
+    chat.open_ada(("Assistant", "```\na <b>\n  c\n```"))
     chat.button("Copy").click()
     expect(chat.button("Copied")).to_be_visible()
     assert chat.page.evaluate("navigator.clipboard.readText()") == "a <b>\n  c"
@@ -287,8 +279,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, text: str) -> None:
-    ada = chat.assistants["ada"] = Assistant()
-    ada.add(
+    chat.is_documented = False  # these roles do not exist
+    chat.open_ada(
         ("System", text),
         ("User", text),
         {"role": "Assistant", "content": text, "toolCalls": [call(text[:80], text, text[:80])]},
@@ -297,7 +289,6 @@ def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, te
         ("Skill", text),
         ("Assistant", ""),
     )
-    chat.open_assistant()
     chat.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
 
     # An HTML parser, and a text that goes through one, would have changed or dropped some of it.
@@ -320,7 +311,6 @@ def test_hostile_texts_stay_inert_and_do_not_break_the_layout(chat: ChatPage, te
 
 
 def test_a_skill_is_one_line_that_unfolds(chat: ChatPage) -> None:
-    ada = chat.assistants["ada"] = Assistant()
     calls = [
         call("AddTodo", '{"taskDescription": "buy milk and bread"}', "call_1"),
         call("GetTodos", '{"about": ""}', "call_2"),
@@ -328,7 +318,7 @@ def test_a_skill_is_one_line_that_unfolds(chat: ChatPage) -> None:
         call("Forgotten", "not JSON", "call_4"),
     ]
     failure = "The function call failed. Let the user know and ask if they'd like you to try again"
-    ada.add(
+    chat.open_ada(
         ("System", "Be brief."),
         ("User", "Hi"),
         {"role": "Assistant", "content": "", "toolCalls": calls},
@@ -341,7 +331,6 @@ def test_a_skill_is_one_line_that_unfolds(chat: ChatPage) -> None:
         },
         ("Assistant", "Done."),
     )
-    chat.open_assistant()
     summaries = chat.log.locator("summary")
     assert summaries.all_inner_texts() == [
         "Instructions",
@@ -366,8 +355,8 @@ def test_a_skill_is_one_line_that_unfolds(chat: ChatPage) -> None:
 
 def test_a_busy_model_is_asked_once_more_by_itself_and_then_by_the_person(chat: ChatPage) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
-    busy = problem(503, "Service Unavailable", "30", messageStored=False)
+    chat.open_ada()
+    busy = problem(503, "30", messageStored=False)
     chat.answers["POST"] = [busy, busy, reply(("Assistant", "At last."))]
     chat.send("Hurry")
     expect(chat.progress).to_contain_text("busy. Trying again in 30 s")
@@ -389,8 +378,8 @@ def test_a_busy_model_is_asked_once_more_by_itself_and_then_by_the_person(chat: 
 
 def test_a_retry_by_itself_can_be_taken_back(chat: ChatPage) -> None:
     chat.page.clock.install()
-    chat.open_assistant()
-    chat.answers["POST"] = [problem(409, "Conflict", "5", messageStored=False)]
+    chat.open_ada()
+    chat.answers["POST"] = [problem(409, "5", messageStored=False)]
     chat.send("Wait")
     chat.button("Do not send").click()
     expect(chat.message).to_have_value("Wait")
@@ -399,10 +388,8 @@ def test_a_retry_by_itself_can_be_taken_back(chat: ChatPage) -> None:
 
 
 def test_a_conversation_that_cannot_go_on_starts_over_with_its_instructions(chat: ChatPage) -> None:
-    chat.assistants["ada"] = Assistant()
-    chat.assistants["ada"].add(("System", "Be brief."), ("User", "Hi"), ("Assistant", "Hello."))
-    chat.open_assistant()
-    chat.answers["POST"] = [problem(409, "Conflict", messageStored=False)]
+    chat.open_ada(("System", "Be brief."), ("User", "Hi"), ("Assistant", "Hello."))
+    chat.answers["POST"] = [problem(409, messageStored=False)]
     chat.send("Go on")
     expect(chat.notice).to_contain_text("Not sent. This conversation cannot go on.")
     expect(chat.notice.get_by_text("The conflict of the API.")).to_be_hidden()
@@ -423,7 +410,7 @@ def test_a_conversation_that_cannot_go_on_starts_over_with_its_instructions(chat
 
 def test_an_assistant_that_was_deleted_elsewhere_leaves_the_list_and_takes_no_message(chat: ChatPage) -> None:
     resize(chat, DESKTOP)
-    chat.open_assistant()
+    chat.open_ada()
     del chat.assistants["ada"]
     chat.send("Still there?")
     expect(chat.notice).to_contain_text("was deleted elsewhere")
@@ -441,7 +428,7 @@ def test_a_name_that_exists_is_opened_or_another_is_chosen(chat: ChatPage) -> No
     chat.page.get_by_text("Name and instructions").click()
     chat.page.get_by_label("Name", exact=True).fill("ada")
     chat.page.get_by_label("Instructions").fill("kept")
-    chat.answers["PUT"] = [problem(412, "Precondition Failed")]
+    chat.answers["PUT"] = [problem(412)]
     chat.button("Create without a message").click()
     expect(chat.notice).to_contain_text("An assistant named ada exists already")
     expect(chat.page.get_by_label("Instructions")).to_have_value("kept")
@@ -477,7 +464,7 @@ def test_a_key_that_is_wrong_or_that_no_header_allows_is_reported_and_gets_the_f
 
 
 def test_a_key_that_expires_while_sending_is_asked_for_and_the_message_is_kept(chat: ChatPage) -> None:
-    chat.open_assistant()
+    chat.open_ada()
     chat.answers["POST"] = [no_document(401)]
     chat.send("Hi")
     expect(chat.page.get_by_label("Key", exact=True)).to_be_focused()
@@ -488,28 +475,24 @@ def test_a_key_that_expires_while_sending_is_asked_for_and_the_message_is_kept(c
     expect(chat.message).to_have_value("Hi")
 
 
-REFUSED: dict[str, tuple[Answer, str]] = {
-    "a text that cannot be stored": (
-        problem(400, "Bad Request", errors=[{"in": "body", "detail": "contains U+0000"}]),
-        "Not sent. This message cannot be stored.",
-    ),
-    "another failure": (problem(500, "Error", messageStored=False), "Not sent. The app could not do this."),
-}
+REFUSED: list[tuple[Answer, str]] = [
+    (problem(400, errors=[{"in": "body", "detail": "contains U+0000"}]), "This message cannot be stored."),
+    (problem(500, messageStored=False), "The app could not do this."),
+]
 
 
-@pytest.mark.parametrize(("answer", "text"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("answer", "text"), REFUSED, ids=["400", "500"])
 def test_a_message_that_is_refused_comes_back(chat: ChatPage, answer: Answer, text: str) -> None:
-    chat.open_assistant()
+    chat.open_ada()
     chat.answers["POST"] = [answer]
     chat.send("Hi")
-    expect(chat.notice).to_contain_text(text)
+    expect(chat.notice).to_contain_text(f"Not sent. {text}")
     expect(chat.message).to_have_value("Hi")
 
 
 def test_a_message_that_is_too_long_is_not_cut_and_not_sent(chat: ChatPage) -> None:
-    chat.open_assistant()
-    chat.message.fill("x" * 32_770)
-    chat.message.press("Enter")
+    chat.open_ada()
+    chat.send("x" * 32_770)
     expect(chat.notice).to_contain_text("2 characters longer than a message may be")
     assert chat.sent() == []
 
@@ -560,10 +543,8 @@ def test_list_and_conversation_scroll_on_their_own_above_a_small_composer(
 
 
 def test_a_new_message_does_not_move_what_is_being_read(chat: ChatPage) -> None:
-    chat.assistants["ada"] = Assistant()
-    chat.assistants["ada"].add(*[("User", "Hi"), ("Assistant", "Hello.\n\n" * 9)] * 9)
     chat.assistants["bob"] = Assistant()
-    chat.open_assistant()
+    chat.open_ada(*[("User", "Hi"), ("Assistant", "Hello.\n\n" * 9)] * 9)
     scroller, top = chat.page.locator("#scroller"), "e => Math.round(e.scrollTop)"
     chat.answers["POST"] = [hold]
     chat.send("And?")
@@ -598,10 +579,13 @@ def test_the_list_shows_what_was_used_last_first_and_finds_by_the_beginning_of_a
         chat.assistants[f"a-{index:03}"] = Assistant(updated=f"2026-11-{index % 20 + 1:02}T08:00:00Z")
     chat.assistants["a-007"] = Assistant(updated="2026-12-01T08:00:00Z")
     chat.assistants["a-007"].add(("User", "Hi"))
+    for index in range(1250):
+        chat.assistants[f"m-{index:04}"] = Assistant()
     chat.assistants["zebra"] = Assistant()
     chat.open()
     count, first = chat.page.locator("#count"), chat.page.locator("#assistants button").first
-    expect(count).to_have_text("600 assistants loaded by id, last used first. There are more.")
+    expect(count).to_have_text("600 assistants loaded by id, last used first; more than 1,000 more.")
+    assert ["includeRemaining" in request.url for request in chat.requests] == [False, False, True]
     expect(first).to_contain_text("a-007")
     expect(first).to_contain_text(re.compile(r"1 message\b"))
     search = chat.page.get_by_label("Find by the beginning of the id")
@@ -615,9 +599,16 @@ def test_the_list_shows_what_was_used_last_first_and_finds_by_the_beginning_of_a
         assert len(chat.requests) == before
     search.fill("nothing")
     expect(count).to_have_text("None found")
+    for text, found in {"m-": "200 found, more than 1,000 more", "m-0": "200 found, 800 more"}.items():
+        search.fill(text)
+        expect(count).to_have_text(found)
     search.fill("")
+    # The search has loaded 201 of those that follow.
+    expect(count).to_have_text("801 assistants loaded by id, last used first; more than 799 more.")
     chat.button("Load more").click()
-    expect(count).to_have_text("701 assistants, last used first")
+    expect(count).to_have_text("1,401 assistants loaded by id, last used first; 550 more.")
+    chat.button("Load more").click()
+    expect(count).to_have_text("1,951 assistants, last used first")
     expect(chat.button("Load more")).to_be_hidden()
 
 
@@ -647,7 +638,7 @@ def test_a_new_assistant_is_named_after_its_first_message(
 def test_a_name_of_a_message_that_exists_gets_an_end_and_one_of_a_person_is_kept(chat: ChatPage) -> None:
     chat.open()
     chat.answers["PUT"] = [
-        problem(412, "Precondition Failed"),
+        problem(412),
         lambda page, name, body: page.create(name, body),
     ]
     chat.button("New").click()
@@ -667,15 +658,13 @@ def test_a_name_of_a_message_that_exists_gets_an_end_and_one_of_a_person_is_kept
 def test_all_pages_of_a_conversation_are_displayed_without_hidden_instructions(chat: ChatPage) -> None:
     chat.shows_instructions = False
     chat.conversation_page_size = 2
-    chat.assistants["ada"] = Assistant()
-    chat.assistants["ada"].add(("System", "secret"), *[("User", "Hi"), ("Assistant", "Hello.")] * 3)
-    chat.open_assistant()
+    chat.open_ada(("System", "secret"), *[("User", "Hi"), ("Assistant", "Hello.")] * 3)
     expect(chat.log.locator("li")).to_have_count(6)
     expect(chat.page.locator("#facts")).to_contain_text("instructions hidden by this app")
 
 
 def test_delete_asks_first(chat: ChatPage) -> None:
-    chat.open_assistant()
+    chat.open_ada()
     chat.button("Delete").click()
     expect(chat.button("Keep it")).to_be_focused()
     chat.page.keyboard.press("Escape")
@@ -694,8 +683,8 @@ def test_delete_asks_first(chat: ChatPage) -> None:
 def test_other_conversations_can_be_used_while_a_reply_is_awaited(chat: ChatPage) -> None:
     resize(chat, DESKTOP)
     chat.assistants["bob"] = Assistant()
-    chat.open_assistant("ada")
-    chat.answers["POST"] = [hold, problem(409, "Conflict", messageStored=False)]
+    chat.open_ada()
+    chat.answers["POST"] = [hold, problem(409, messageStored=False)]
     chat.send("Slow")
     chat.message.fill("a draft for ada")
     expect(chat.entry("ada")).to_contain_text("waiting for the reply")

@@ -20,6 +20,7 @@ from azure.core.exceptions import HttpResponseError
 from tests.host_requests import DONE, FAILED, NO_RESULT, Api, Run, body_of
 from tests.integration.function_app.rows import (
     HELLO,
+    before_acquire,
     conversation,
     create,
     exchange,
@@ -125,33 +126,40 @@ def test_rows_written_before_the_lease_are_neither_damage_nor_the_reply(
     api: Api, monkeypatch: pytest.MonkeyPatch, messages: int
 ) -> None:
     conversation(api.tables, "a", "Hi", "Hello.")
-    acquire = leases.acquire
 
-    def acquire_after_another_request(*arguments: Any) -> Any:
+    def replace_conversation() -> None:
         conversations.delete(api.tables, "a", bool)
         conversation(api.tables, "a", *("text",) * messages)
-        return acquire(*arguments)
 
-    monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
+    before_acquire(monkeypatch, replace_conversation)
     api.run.write = exchange(api.tables, HELLO)
     assert [message["content"] for message in body_of(api.post())["messages"]] == ["Hi", "Hello."]
 
 
-def test_each_of_many_concurrent_posts_is_stored_or_rejected(api: Api) -> None:
+@pytest.mark.parametrize("puts", [0, 2, 6])
+def test_each_of_many_concurrent_posts_and_puts_is_done_or_refused(api: Api, puts: int) -> None:
     conversation(api.tables, "a")
     api.run.write = exchange(api.tables, HELLO)
     barrier = threading.Barrier(8)
 
-    def post_message(number: int) -> int:
+    def send(number: int) -> int:
         barrier.wait(30)
-        return api.post(f"text {number}").status_code
+        response = api.put() if number < puts else api.post(f"text {number}")
+        if response.status_code == 202:
+            create(api.tables, "a")
+        assert response.status_code != 409 or int(response.headers["Retry-After"]) >= 1
+        return response.status_code
 
     with ThreadPoolExecutor(8) as executor:
-        statuses = list(executor.map(post_message, range(8)))
+        statuses = list(executor.map(send, range(8)))
 
-    stored = [row for row in rows_of(api.tables.chat_state, "a") if row.get("Role") == "User"]
-    assert set(statuses) <= {200, 409}
-    assert statuses.count(200) == len(stored) == len(api.run.calls) >= 1
+    assert {200, 202} & set(statuses)
+    assert set(statuses) <= {200, 202, 409}
+    assert statuses.count(200) == len(api.run.calls)
+    rows = {row["RowKey"]: row for row in rows_of(api.tables.chat_state, "a")}
+    total = rows.pop("state")["TotalMessages"]
+    assert list(rows) == [f"msg-{number:04X}" for number in range(1, total + 1)]
+    assert puts or len(rows) == 1 + 2 * statuses.count(200)
 
 
 AVAILABLE = ModelAnswer(Cause.AVAILABLE)
@@ -196,6 +204,12 @@ def test_a_stored_exchange_is_returned_for_any_outcome_of_the_call(api: Api, out
     api.run.outcome, api.run.write = outcome, exchange(api.tables, HELLO)
     assert body_of(api.post())["reply"] == "Hello."
     assert rows_of(api.tables.leases, "a") == []
+
+
+def test_a_reply_without_a_text_is_empty(api: Api) -> None:
+    conversation(api.tables, "a")
+    api.run.write = exchange(api.tables, {"Role": "Assistant", "Content": ""})
+    assert body_of(api.post())["reply"] == ""
 
 
 def test_an_exchange_ends_before_the_next_message(api: Api) -> None:
@@ -252,6 +266,7 @@ def test_whether_a_message_is_stored_is_known_without_its_rows_only_after_a_succ
         ({}, "a tool call in message 3 has no result"),
         ({"functionArguments": None}, "the arguments of a tool call in message 3 are not valid JSON"),
         ({"id": ""}, "a tool call in message 3 has no id or no function name"),
+        ({"functionName": None}, "a tool call in message 3 has no id or no function name"),
     ],
     ids=str,
 )
@@ -451,5 +466,6 @@ def test_a_lease_that_cannot_be_released_does_not_change_the_reply(
     assert (response.status_code, body_of(response)["reply"]) == (200, "Hello.")
     post.write_log(api.log, response.status_code)
     assert "The lease of a could not be released and will expire" in caplog.text
+    assert "HttpResponseError: no role" in caplog.text
     api.tables = tables
     assert api.delete().status_code == 204, "its rows exist"

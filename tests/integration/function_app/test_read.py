@@ -1,7 +1,6 @@
 """Pages of assistants and of their messages, and what they cost in requests and rows."""
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -10,15 +9,16 @@ import azure.functions as func
 import pytest
 from assistants import leases, listing
 from assistants.leases import Purpose
+from assistants.routes import parsing
 from assistants.settings import Settings
 from assistants.tables import conversations
-from assistants.tables.conversations import State
+from azure.core.exceptions import HttpResponseError
 from azure.data.tables.aio import TableClient
 
 from local_azure.functions_host.bindings.assistant_query import QueryRequest, parse_timestamp, query_state
 from tests.host_requests import GOOD_IDS, Api, body_of
 from tests.integration.function_app.conftest import TableRequests
-from tests.integration.function_app.rows import HELLO, conversation, create, exchange
+from tests.integration.function_app.rows import HELLO, conversation, create, exchange, failing
 
 
 @pytest.fixture(autouse=True)
@@ -172,25 +172,40 @@ async def test_with_a_timestamp_the_response_is_that_of_local_azures_binding_to_
             assert response.get_body().decode() == binding
 
 
-def test_assistants_are_listed_by_id_in_pages(api: Api) -> None:
-    for assistant_id in GOOD_IDS:
-        conversation(api.tables, assistant_id, "Hi")
-    assistants = all_pages(api.list_assistants, "assistants", 5)
-    assert [assistant["assistantId"] for assistant in assistants] == sorted(GOOD_IDS)
-
-
 @pytest.mark.parametrize("head_start", [60, 0], ids=["scan", "walk"])
 @pytest.mark.parametrize(
-    ("prefix", "ids"), [("ab", ["ab", "ab-1", "abZ", "ab_2", "abz"]), ("b", ["b"]), ("zz", list[str]())]
+    ("prefix", "ids"),
+    [("", [*GOOD_IDS, "a-", "az"]), ("a", ["a", "a-", "a" * 64, "az"]), ("zz", list[str]())],
 )
-def test_a_prefix_finds_the_ids_that_begin_with_it_in_pages(
+def test_assistants_are_listed_by_id_in_pages_and_found_by_the_beginning_of_it(
     api: Api, monkeypatch: pytest.MonkeyPatch, prefix: str, ids: list[str], head_start: int
 ) -> None:
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", head_start)
-    for assistant_id in ("a", "ab", "ab-1", "ab_2", "abZ", "abz", "ac", "Ab", "b"):
+    for assistant_id in (*GOOD_IDS, "a-", "az"):
         conversation(api.tables, assistant_id)
-    assistants = all_pages(lambda query: api.list_assistants({**query, "prefix": prefix}), "assistants", 2)
-    assert [assistant["assistantId"] for assistant in assistants] == ids
+    assistants = all_pages(lambda query: api.list_assistants({**query, "prefix": prefix}), "assistants", 1)
+    assert [assistant["assistantId"] for assistant in assistants] == sorted(ids)
+
+
+def test_a_page_says_on_request_how_many_assistants_follow_it(
+    api: Api, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for assistant_id in ("a1", "a2", "a3", "a3'", "a4", "b"):
+        conversation(api.tables, assistant_id, "Hi")
+    for query, counted, rows, remaining in (
+        ({"limit": "1"}, 1000, [5], {"count": 4, "isExact": True}),
+        ({"limit": "1"}, 4, [4], {"count": 3, "isExact": False}),
+        ({"limit": "1", "prefix": "a"}, 1000, [4], {"count": 3, "isExact": True}),
+        ({"limit": "4", "prefix": "a"}, 1000, [], None),
+    ):
+        monkeypatch.setattr(conversations, "_COUNTED", counted)
+        table_requests.taken()
+        assert "remaining" not in body_of(api.list_assistants(query))
+        requests = len(table_requests.taken())
+        body = body_of(api.list_assistants({**query, "includeRemaining": "true"}))
+        assert body.get("remaining") == remaining
+        added = table_requests.taken()[requests:]
+        assert [(sent.rows, sent.columns) for sent in added] == [(count, "PartitionKey") for count in rows]
 
 
 def test_a_lock_is_reported_on_request_while_a_post_would_be_refused(api: Api) -> None:
@@ -209,9 +224,11 @@ def test_a_partition_that_is_no_assistant_is_not_listed(api: Api) -> None:
     conversation(api.tables, "a")
     conversation(api.tables, "b'c")
     api.tables.chat_state.create_entity({"PartitionKey": "left", "RowKey": "msg-0002", "Content": "x"})
-    body = body_of(api.list_assistants())
-    assert [assistant["assistantId"] for assistant in body["assistants"]] == ["a"]
-    assert "continuationToken" not in body
+    for after, listed in (("", ["a"]), ("Z'", ["a"]), ("b'", list[str]())):
+        token = {"continuationToken": parsing.encode_token("a", after)} if after else {}
+        body = body_of(api.list_assistants(token))
+        assert [assistant["assistantId"] for assistant in body.pop("assistants")] == listed
+        assert body == {}, "no continuation token"
 
 
 def test_a_damaged_state_does_not_break_the_list(api: Api) -> None:
@@ -271,40 +288,25 @@ def test_a_create_and_a_message_cost_a_handful_of_requests(api: Api, table_reque
     assert calls_of_a_put() == ["GET ChatState", f"POST {lease}"]
 
 
-def test_a_scan_of_a_hundred_assistants_takes_one_request_and_a_walk_two_for_each(
+def test_a_scan_takes_one_request_and_a_walk_two_for_each_assistant(
     api: Api, table_requests: TableRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(100):
-        conversation(api.tables, f"{number:03}", "Hi")
+    for number in range(20):
+        conversation(api.tables, f"{number:02}", "Hi")
     table_requests.taken()
-
-    assert len(body_of(api.list_assistants({"limit": "5"}))["assistants"]) == 5
-    assert cost(table_requests) == (1, 5 + 1), "and one to see whether there is another page"
-    scanned = body_of(api.list_assistants({"limit": "100"}))
-    assert cost(table_requests) == (1, 100)
-    assert [assistant["assistantId"] for assistant in scanned.pop("assistants")] == [
-        f"{number:03}" for number in range(100)
-    ]
-    assert scanned == {}, "no continuation token"
-
-    ended = threading.Event()
-
-    def scan(*_arguments: object) -> list[list[State]]:
-        assert ended.wait(60)
-        return []
+    for limit in (5, 20):
+        page = listing.page_after(api.tables, "", limit)
+        assert (len(page.states), page.last_partition) == (limit, "04" if limit == 5 else None)
+        rows = min(limit + 1, 20)  # one more, to see whether there is another page
+        assert cost(table_requests) == (1, rows)
 
     monkeypatch.setattr(listing, "HEAD_START_SECONDS", 0)
-    monkeypatch.setattr(listing.conversations, "states_after", scan)
-    try:
-        page = listing.page_after(api.tables, "", 100)
-    finally:
-        ended.set()
-    assert [state.assistant_id for state in page.states] == [f"{number:03}" for number in range(100)]
-    assert page.last_partition is None
+    monkeypatch.setattr(listing.conversations, "states_after", failing(HttpResponseError("too slow")))
+    assert len(listing.page_after(api.tables, "", 100).states) == 20
     # A step and a state for each, and a step that finds no more.
-    assert cost(table_requests) == (201, 200)
+    assert cost(table_requests) == (41, 40)
 
-    assert api.delete("050").status_code == 204
+    assert api.delete("05").status_code == 204
     assert cost(table_requests)[1] == 3, "its own rows"
 
 

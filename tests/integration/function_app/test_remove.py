@@ -13,7 +13,14 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.functions.http import HttpResponseConverter
 
 from tests.host_requests import Api, body_of
-from tests.integration.function_app.rows import conversation, create, failing, rows_of, with_methods
+from tests.integration.function_app.rows import (
+    before_acquire,
+    conversation,
+    create,
+    failing,
+    rows_of,
+    with_methods,
+)
 
 
 def put(api: Api, *, only_if_new: bool = False) -> tuple[int, str | None]:
@@ -88,13 +95,7 @@ def test_if_none_match_creates_a_missing_assistant_once_and_keeps_an_existing_on
 
 
 def test_if_none_match_detects_a_create_before_its_lease(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    acquire = leases.acquire
-
-    def acquire_after_another_request(*arguments: Any) -> Any:
-        conversation(api.tables, "a")
-        return acquire(*arguments)
-
-    monkeypatch.setattr(leases, "acquire", acquire_after_another_request)
+    before_acquire(monkeypatch, lambda: conversation(api.tables, "a"))
     assert put(api, only_if_new=True) == (412, None)
     assert rows_of(api.tables.leases, "a") == []
 
@@ -229,16 +230,6 @@ def test_a_clock_difference_does_not_change_the_length_of_a_lease(
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1)
     leases.acquire(tables, "b", Purpose.WRITE)
     leases.acquire(tables, "b", Purpose.WRITE)
-
-
-def test_a_row_of_an_earlier_version_is_a_lease(api: Api) -> None:
-    api.tables.leases.create_table()
-    row = {"PartitionKey": "a", "RowKey": "lease", "Owner": "x", "Purpose": "post"}
-    api.tables.leases.create_entity({**row, "ExpiresAt": datetime.now(UTC) + timedelta(seconds=300)})
-    conflict = api.delete()
-    assert conflict.status_code == 409
-    locked = datetime.fromisoformat(body_of(conflict)["lockedUntil"]) - datetime.now(UTC)
-    assert 290 < locked.total_seconds() <= 301
 
 
 def test_a_put_that_loses_its_lease_during_the_delete_creates_nothing(

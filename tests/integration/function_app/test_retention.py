@@ -1,14 +1,15 @@
 """The timer that deletes idle assistants."""
 
 import logging
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from assistants import leases
+from assistants import leases, retention
 from assistants.leases import Purpose
-from assistants.retention import SweepResult, delete_idle, sweep
+from assistants.retention import delete_idle
 from assistants.routes import remove
 from assistants.settings import Settings
 from assistants.tables import conversations, lease_rows
@@ -16,9 +17,7 @@ from assistants.tables.clients import Tables
 from azure.core.exceptions import ServiceRequestError
 
 from tests.host_requests import functions_of
-from tests.integration.function_app.rows import conversation
-
-IDLE_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+from tests.integration.function_app.rows import before_acquire, conversation
 
 
 def idle(tables: Tables, *assistant_ids: str) -> None:
@@ -30,19 +29,32 @@ def remaining(tables: Tables) -> set[str]:
     return {row["PartitionKey"] for row in tables.chat_state.list_entities()}
 
 
+@pytest.fixture(autouse=True)
+def _log_all(caplog: pytest.LogCaptureFixture) -> None:  # pyright: ignore[reportUnusedFunction] # pytest calls it
+    caplog.set_level(logging.INFO)
+
+
 @pytest.mark.parametrize("start", ["0", "c", "z"])
-def test_idle_assistants_are_deleted_for_any_start_of_the_run(tables: Tables, start: str) -> None:
+def test_idle_assistants_are_deleted_for_any_start_of_the_run(
+    tables: Tables, caplog: pytest.LogCaptureFixture, start: str
+) -> None:
     idle(tables, "a", "c", "x", "x'y")
-    conversation(tables, "b", "Hi")
-    assert sweep(tables, IDLE_SINCE, start=start) == SweepResult(3, finished=True)
+    conversation(tables, "b", "Hi", at=f"{datetime.now(UTC) - timedelta(days=29):%Y-%m-%dT%H:%M:%S}")
+    delete_idle(tables, 30, start=start)
     assert remaining(tables) == {"b", "x'y"}, "a partition that no request can name is not the app's"
+    assert re.search(r"Deleted 3 assistants idle since \S+ \S+\n", caplog.text)
 
 
-def test_a_run_stops_at_its_limits_and_reports_that_it_is_not_finished(tables: Tables) -> None:
+def test_a_run_stops_at_its_limits_and_says_so(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     idle(tables, "a", "b", "c")
-    assert sweep(tables, IDLE_SINCE, start="b", max_deleted=2) == SweepResult(2, finished=False)
-    assert remaining(tables) == {"a"}
-    assert sweep(tables, IDLE_SINCE, start="b", max_seconds=-1) == SweepResult(0, finished=False)
+    for limit, value, kept in (("MAX_SECONDS", -1, {"a", "b", "c"}), ("MAX_DELETED", 2, {"a"})):
+        with monkeypatch.context() as patch:
+            patch.setattr(retention, limit, value)
+            delete_idle(tables, 30, start="b")
+        assert remaining(tables) == kept
+        assert "the limit is reached, and the next run continues" in caplog.messages.pop()
 
 
 def test_an_assistant_that_is_or_was_written_meanwhile_is_kept(
@@ -50,15 +62,10 @@ def test_an_assistant_that_is_or_was_written_meanwhile_is_kept(
 ) -> None:
     idle(tables, "a", "b")
     leases.acquire(tables, "a", Purpose.WRITE)
-    acquire = leases.acquire
-
-    def acquire_after_a_write(*arguments: Any) -> Any:
-        state = tables.chat_state.get_entity("b", "state")
-        tables.chat_state.update_entity({**state, "LastUpdatedAt": IDLE_SINCE})
-        return acquire(*arguments)
-
-    monkeypatch.setattr(leases, "acquire", acquire_after_a_write)
-    assert sweep(tables, IDLE_SINCE, start="a") == SweepResult(0, finished=True)
+    state = tables.chat_state.get_entity("b", "state")
+    written = {**state, "LastUpdatedAt": datetime.now(UTC)}
+    before_acquire(monkeypatch, lambda: tables.chat_state.update_entity(written))
+    delete_idle(tables, 30)
     assert remaining(tables) == {"a", "b"}
 
 
@@ -74,16 +81,17 @@ def test_a_failed_removal_does_not_end_the_sweep_but_fails_the_run(
         delete(table, assistant_id, before_each)
 
     monkeypatch.setattr(conversations, "delete", fail_for_b)
-    with caplog.at_level(logging.INFO), pytest.raises(RuntimeError, match=r"^1 idle assistants could not be"):
+    with pytest.raises(RuntimeError, match=r"^1 idle assistants could not be"):
         delete_idle(tables, 30)
     assert remaining(tables) == {"b"}
     assert "The idle assistant b could not be deleted" in caplog.text
     assert "Deleted 2 assistants idle since " in caplog.text
 
 
-def test_a_sweep_without_a_table_deletes_nothing(tables: Tables) -> None:
+def test_a_sweep_without_a_table_deletes_nothing(tables: Tables, caplog: pytest.LogCaptureFixture) -> None:
     tables.chat_state.delete_table()
-    assert sweep(tables, IDLE_SINCE, start="a") == SweepResult(0, finished=True)
+    delete_idle(tables, 30)
+    assert "Deleted 0 assistants idle since " in caplog.text
 
 
 def test_only_expired_leases_are_deleted(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

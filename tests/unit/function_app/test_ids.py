@@ -4,31 +4,33 @@ from collections.abc import Callable
 
 import azure.functions as func
 import pytest
+from assistants import paths
 from assistants.routes import parsing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_azure.functions_host import routes
 from tests import hostile
 from tests.host_requests import GOOD_IDS, Api, body_of
 
 ALPHABET = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+# In front of `run` is a binding, so that only the constraint can refuse an id.
+TEMPLATES = [routes.parse(template) for template in (paths.ASSISTANT, paths.MESSAGES, paths.RUN)]
 
 
-@pytest.mark.parametrize("assistant_id", GOOD_IDS)
-def test_every_id_of_the_documented_alphabet_is_valid(assistant_id: str) -> None:
-    assert parsing.id_problems(assistant_id) == []
-
-
-@pytest.mark.parametrize("assistant_id", [*hostile.IDS, *hostile.SLASHES, ".", "..", "\ud800"], ids=ascii)
-def test_an_id_that_a_filter_or_a_table_could_misread_is_invalid(assistant_id: str) -> None:
-    (problem,) = parsing.id_problems(assistant_id)
-    assert (problem.location, problem.name) == ("path", "assistantId")
-
-
-@given(st.text() | hostile.ids())
-def test_an_id_is_valid_exactly_when_it_is_in_the_alphabet(assistant_id: str) -> None:
+def check(assistant_id: str) -> None:
     is_valid = 1 <= len(assistant_id) <= 64 and set(assistant_id) <= ALPHABET
-    assert bool(parsing.id_problems(assistant_id)) is not is_valid
+    problems = [(problem.location, problem.name) for problem in parsing.id_problems(assistant_id)]
+    assert problems == ([] if is_valid else [("path", "assistantId")])
+    for template, end in zip(TEMPLATES, ("", "/messages", "/run"), strict=True):
+        match = routes.match(template, f"/assistants/{assistant_id}{end}")
+        assert match == ({"assistantId": assistant_id} if is_valid else None)
+
+
+def test_an_id_is_valid_for_the_app_and_its_routes_exactly_when_it_is_in_the_alphabet() -> None:
+    for assistant_id in (*GOOD_IDS, *hostile.IDS, *hostile.SLASHES, ".", "..", "\ud800"):
+        check(assistant_id)
+    given(st.text() | hostile.ids())(check)()
 
 
 ROUTES: dict[str, Callable[[Api, str], func.HttpResponse]] = {

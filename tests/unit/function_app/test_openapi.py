@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 
 import azure.functions as func
@@ -91,7 +92,7 @@ def test_its_schemas_are_schemas_and_its_examples_fit_them() -> None:
     visit(DOCUMENT["paths"])
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    assert len(examples) == 15
+    assert len(examples) == 16
 
 
 def schemas_of(name: str) -> list[Json]:
@@ -122,7 +123,7 @@ RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
         [*GOOD_IDS, *(hostile_id for hostile_id in hostile.IDS if not hostile_id.endswith("\n"))],
         lambda value: not parsing.id_problems(value),
     ),
-    ("instructions", TEXTS, lambda value: not rules.instructions_problems(value)),
+    ("instructions", TEXTS, lambda value: not rules.text_problems(value)),
     ("message", TEXTS, lambda value: not rules.message_problems(value)),
     ("limit", [-1, 0, 1, 50, 100, 101], lambda value: not parsing.parse_limit({"limit": str(value)})[1]),
     ("limit", ["1", 1.5, 1], lambda value: value == 1),
@@ -130,8 +131,10 @@ RULES: list[tuple[str, Sequence[Any], Callable[[Any], bool]]] = [
     ("timestampUTC", MOMENTS, lambda value: not parsing.parse_moment({"since": value}, "since")[1]),
     ("totalMessages", [-1, 0, 7, "7", None, 1.5], lambda value: value in (0, 7)),
     ("prefix", [*GOOD_IDS, *hostile.IDS[2:5]], lambda value: not parsing.parse_prefix({"prefix": value})[1]),
-    ("includeLock", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
-    ("includeInstructions", ["true", "false", True, "yes"], lambda value: value in ("true", "false")),
+    *(
+        (name, ["true", "false", True, "yes"], lambda value: value in ("true", "false"))
+        for name in ("includeLock", "includeInstructions", "includeRemaining")
+    ),
     ("continuationToken", ["bTptc2c", 7], lambda value: value != 7),
     ("If-None-Match", ["*", "x"], lambda value: value == "*"),
 ]
@@ -172,6 +175,7 @@ def test_everything_is_described_in_words() -> None:
         texts += [response["description"] for response in operation["responses"].values()]
         texts += [parameter.get("description", "-") for parameter in operation.get("parameters", [])]
         assert all(text.strip() for text in texts), (path, method)
+        assert all(status in map(str, HTTPStatus) for status in operation["responses"]), (path, method)
     identifiers = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(identifiers)) == len(identifiers)
 

@@ -4,11 +4,20 @@ What the app gets from the host is in its recordings: `query/twice`, `http/echo-
 `id/echo-bad-utf8`.
 """
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import azure.functions as func
 import pytest
 from assistants.routes import parsing
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableEntity
+from hypothesis import example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from tests import hostile
 from tests.host_requests import Api, body_of
@@ -25,7 +34,7 @@ def get(query: dict[str, str], raw_query: str | None = None) -> func.HttpRespons
 ROUTES: list[tuple[Route, str]] = [
     (Api().post_query, "message"),
     *((get, name) for name in OF_ONE),
-    *((Api().list_assistants, name) for name in ("limit", "continuationToken", "prefix")),
+    *((Api().list_assistants, name) for name in ("limit", "continuationToken", "prefix", "includeRemaining")),
 ]
 
 
@@ -102,6 +111,53 @@ def test_a_list_rejects_a_bad_limit_and_a_token_of_another_operation(name: str, 
 @pytest.mark.parametrize("prefix", [text for text in (*hostile.IDS, *hostile.SLASHES) if text])
 def test_a_prefix_is_checked_by_the_rule_of_an_id_before_it_reaches_a_filter(prefix: str) -> None:
     assert problem_of(Api().list_assistants({"prefix": prefix}))[:2] == ("query", "prefix")
+
+
+class EveryAssistant:
+    """A table in which every assistant exists, without messages. It keeps the queries."""
+
+    def __init__(self) -> None:
+        self.queries: list[tuple[str, dict[str, object]]] = []
+
+    def get_entity(self, partition: str, row_key: str, **_options: object) -> Any:
+        assert partition == hostile.VICTIM
+        if row_key != "state":
+            raise ResourceNotFoundError
+        row = TableEntity(PartitionKey=partition)
+        row._metadata = {"timestamp": datetime.now(UTC)}  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] # the SDK has no other way
+        return row
+
+    def query_entities(self, query: str, parameters: dict[str, object], **_options: object) -> Any:
+        self.queries.append((query, parameters))
+        return []
+
+
+QUERY = re.compile(r"\w+ (?:eq|ne|gt|ge|lt) (?:@\w+|'System'|'system')(?: and |$)")
+
+
+def test_no_text_of_a_parameter_becomes_a_part_of_a_filter() -> None:
+    """The SDK quotes the parameters of a query."""
+    table = EveryAssistant()
+    api = Api(SimpleNamespace(chat_state=table, leases=table))
+
+    @examples(max_examples=200)
+    @given(
+        st.sampled_from(OF_ONE),
+        hostile.ids() | st.sampled_from([*filter(None, hostile.IDS), *hostile.TEXTS]),
+    )
+    @example("since", "2026-11-25' or PartitionKey ne 'x")
+    @example("since", "2026-11-25T08:00:00Z")
+    @example("timestampUTC", "2026-11-25T08:00:00%2527Z")
+    @example("continuationToken", parsing.encode_token("m", "msg-0001"))
+    @example("continuationToken", parsing.encode_token("m", "msg-0001' or 'a' eq 'a"))
+    def check(name: str, value: str) -> None:
+        table.queries.clear()
+        assert api.get(hostile.VICTIM, {name: value}).status_code == (200 if table.queries else 400)
+        for query, parameters in table.queries:
+            assert QUERY.sub("", query) == ""
+            assert parameters["id"] == hostile.VICTIM
+
+    check()
 
 
 def test_an_empty_message_is_rejected() -> None:

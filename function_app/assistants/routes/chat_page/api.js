@@ -61,11 +61,12 @@ async function call(method, path, { body, headers = {} } = {}) {
 
 const path = (id) => `/${encodeURIComponent(id)}`;
 
-// One page of assistants by id, of all or of those whose ids begin with `prefix`.
-export function listAssistants(token, prefix) {
+// One page of assistants by id, of all or of those whose ids begin with `prefix`. `counts`: it has `remaining`.
+export function listAssistants({ token = "", prefix = "", counts = false }) {
   const query = new URLSearchParams({ limit: PAGE });
   if (token) query.set("continuationToken", token);
   if (prefix) query.set("prefix", prefix);
+  if (counts) query.set("includeRemaining", true);
   return call("GET", `?${query}`);
 }
 

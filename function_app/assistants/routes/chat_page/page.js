@@ -15,6 +15,7 @@
 // once, even if the page was wrong. `pending` survives a reload of the page (waiting), like every draft.
 import {
   ApiError,
+  PAGE,
   createAssistant,
   deleteAssistant,
   listAssistants,
@@ -47,8 +48,9 @@ const state = {
   assistants: new Map(), // what is loaded of the list, by id
   next: "", // the token of the next page
   complete: true,
+  remaining: null, // {count, isExact}: how many follow what is loaded; null if that is not known
   search: "",
-  searchedAll: true,
+  matches: null, // {count, isExact}: how many ids begin with the search; null if that is not known
   searchProblem: "",
   open: "", // the id of the open conversation; "" is the new one
   conversations: new Map([["", { ...newConversation(""), phase: "new" }]]),
@@ -143,18 +145,30 @@ function askForKey() {
   at("key").focus();
 }
 
-async function loadPage() {
-  const page = await listAssistants(state.next);
-  for (const assistant of page.assistants) state.assistants.set(assistant.assistantId, assistant);
+async function loadPage(counts = false) {
+  const page = await listAssistants({ token: state.next, counts });
+  addToList(page);
+  state.remaining = page.remaining ?? null;
+  if (state.remaining) {
+    // What a search has found, or the person has created, is already loaded.
+    const last = page.assistants.at(-1)?.assistantId;
+    state.remaining.count -= [...state.assistants.keys()].filter((id) => id > last).length;
+  }
   state.next = page.continuationToken ?? "";
   state.complete = !state.next;
+}
+
+function addToList({ assistants }) {
+  const before = state.assistants.size;
+  for (const assistant of assistants) state.assistants.set(assistant.assistantId, assistant);
+  return state.assistants.size - before;
 }
 
 async function loadMore(count) {
   const wanted = state.assistants.size + count;
   try {
     while (!state.complete && state.assistants.size < wanted) {
-      await loadPage();
+      await loadPage(state.assistants.size + PAGE >= wanted); // only the last page says how many follow
       draw();
     }
   } catch (error) {
@@ -165,16 +179,18 @@ async function loadMore(count) {
 
 async function find(text) {
   state.search = text;
-  state.searchedAll = state.complete;
+  state.matches = state.complete ? { count: 0, isExact: true } : null; // all of them are loaded
   state.searchProblem = text && !ID.test(text) ? "An id has only letters, digits, _ and -." : "";
   draw();
   if (!text || state.searchProblem || state.complete) return;
   await pause(250);
   if (state.search !== text) return;
   try {
-    const page = await listAssistants("", text);
-    for (const assistant of page.assistants) state.assistants.set(assistant.assistantId, assistant);
-    if (state.search === text) state.searchedAll = !page.continuationToken;
+    const page = await listAssistants({ prefix: text, counts: true });
+    const { count, isExact } = page.remaining ?? { count: 0, isExact: true };
+    const added = addToList(page);
+    if (state.remaining) state.remaining.count -= added;
+    if (state.search === text) state.matches = { count: page.assistants.length + count, isExact };
   } catch (error) {
     refused(error, state, "list");
   }

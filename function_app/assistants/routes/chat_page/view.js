@@ -60,7 +60,8 @@ function renderNotice(box, notice, act) {
 
 // The list
 
-function renderList({ assistants, conversations, open, search, complete, searchedAll, searchProblem }, act) {
+function renderList(state, act) {
+  const { assistants, conversations, open, search, complete } = state;
   const listed = [...assistants.values()]
     .filter(({ assistantId }) => assistantId.startsWith(search))
     .sort(byLastUse);
@@ -84,18 +85,26 @@ function renderList({ assistants, conversations, open, search, complete, searche
     return { key: id, build, update };
   });
   reconcile(at("assistants"), entries);
-  setText(
-    at("count"),
-    searchProblem || countText(listed.length, assistants.size, search, search ? searchedAll : complete),
-  );
+  setText(at("count"), state.searchProblem || countText(state, listed.length));
   at("more").hidden = Boolean(search) || complete;
 }
 
-function countText(listed, loaded, search, all) {
-  if (search) return all ? `${listed || "None"} found` : `${listed} found so far`;
-  if (all) return loaded ? `${plural(loaded, "assistant")}, last used first` : "There are no assistants yet.";
-  return `${plural(loaded, "assistant")} loaded by id, last used first. There are more.`;
+function countText({ assistants, search, matches, complete, remaining }, listed) {
+  if (search) {
+    if (!matches) return `${listed} found so far`;
+    const more = { ...matches, count: Math.max(matches.count - listed, 0) };
+    return `${listed || "None"} found${more.count || !more.isExact ? `, ${moreText(more)}` : ""}`;
+  }
+  const loaded = plural(assistants.size, "assistant");
+  if (complete) return assistants.size ? `${loaded}, last used first` : "There are no assistants yet.";
+  return `${loaded} loaded by id, last used first; ${moreText(remaining)}.`;
 }
+
+// "237 more", or where the count ended before the last one: "more than 1,000 more".
+const moreText = (remaining) =>
+  remaining?.count > 0
+    ? `${remaining.isExact ? "" : "more than "}${remaining.count.toLocaleString()} more`
+    : "there are more";
 
 // The conversation
 
