@@ -65,18 +65,12 @@ def report(
     `deployed_config`: see `changed_settings`.
     """
     steps: list[dict[str, Any]] = document.get("steps") or []
-    summary: dict[str, int] = document.get("changeSummary") or {}
-    counts: dict[str, int] = {}
-    for name, number in summary.items():
-        if op := _OPS.get(name):
-            counts[op] = counts.get(op, 0) + number
     config: dict[str, str] = document.get("config") or {}
     settings = changed_settings(deployed_config or {}, config, _project(steps, state or {}))
     changed = _changed(steps, settings)
     unchanged = [resource for resource in _existing(state or {}) if resource.key not in changed]
     return replace(
         unfilled,
-        counts=counts,
         settings=settings,
         resources=(*changed.values(), *unchanged)[:RESOURCES],
         package=_package(steps, size_of),

@@ -24,7 +24,7 @@ def reports(tmp_path: Path) -> Path:
     changes = (Change("A", Value("absent"), Value("text", '"@octocat"'), app_setting=True),)
     resource = Resource("update", "azure-native:web:WebApp", "function-app", changes=changes)
     for stack in ("dev", "prod"):
-        write(Report(stack, HEAD, "2026-11-25T10:00:00Z", "deployed", {"update": 1}, (resource,)), folder)
+        write(Report(stack, HEAD, "2026-11-25T10:00:00Z", "deployed", (resource,)), folder)
     return folder
 
 

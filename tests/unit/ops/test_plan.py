@@ -211,10 +211,8 @@ def test_the_stack_and_its_providers_and_reads_are_not_listed() -> None:
         step("create", STACK, "assistant-dev"),
         step("create", "pulumi:providers:azure-native", "default"),
         step("read", name="read"),
-        changeSummary={"create": 2, "read": 1, "same": 3, "replace": 1, "create-replacement": 1},
     )
     assert filled.resources == ()
-    assert filled.counts == {"create": 2, "same": 3, "replace": 2}
 
 
 def test_unchanged_resources_come_from_the_state() -> None:

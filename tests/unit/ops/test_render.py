@@ -1,5 +1,4 @@
 import re
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -31,9 +30,8 @@ def changes(count: int, length: int = 20) -> tuple[Change, ...]:
 
 
 def report(*resources: Resource, stack: str = "dev", **more: Any) -> Report:
-    counts = Counter(resource.op for resource in resources)
     defaults: dict[str, Any] = {"commit": "a" * 40, "made": "2026-11-25T10:00:00Z", "basis": "deployed"}
-    return Report(stack=stack, counts=counts, resources=resources, **(defaults | more))
+    return Report(stack=stack, resources=resources, **(defaults | more))
 
 
 def rendered(*reports: Report, room: int = ROOM) -> str:
