@@ -13,8 +13,9 @@ from local_azure import __main__ as local_azure
 from local_azure.home import ENVIRONMENT_VARIABLE
 from ops.__main__ import main
 from ops.commands import local as module
-from ops.commands.local import CLI, PROJECT, RUNNER, Way, curl_command, key_words, row_words, way
+from ops.commands.local import PROJECT, RUNNER, curl_command, key_words, row_words
 from ops.output import is_coloured
+from ops.state import TABLE
 from tests.unit.ops.world import returns
 
 OUTPUTS = {
@@ -61,23 +62,6 @@ def test_the_certificate_is_that_of_the_home_that_the_environment_names(
     assert (PROJECT / shown).resolve() == tmp_path / "a home" / "ca.pem"
 
 
-@pytest.mark.parametrize(
-    ("has_cli", "cli_made_it", "runner_made_it", "expected"),
-    [
-        (True, False, False, CLI),
-        (False, False, False, RUNNER),
-        (True, True, False, CLI),
-        (False, True, False, CLI),  # which says how to get it back
-        (True, False, True, RUNNER),
-        (False, False, True, RUNNER),
-    ],
-)
-def test_the_stack_stays_with_what_made_it_and_a_new_one_takes_the_cli_where_there_is_one(
-    has_cli: bool, cli_made_it: bool, runner_made_it: bool, expected: Way
-) -> None:
-    assert way(has_cli=has_cli, cli_made_it=cli_made_it, runner_made_it=runner_made_it) is expected
-
-
 OLD = {"resource_group": "rg-a@eastus2", "protected": False}
 REFUSAL = refusal(OLD, {**OLD, "resource_group": "rg-b@eastus2", "stack": "local"}, "")
 
@@ -109,7 +93,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(module, "send", returns((202, "{}")))
     monkeypatch.setattr(module, "find", returns("a CLI"))
     for name in ("cli_resources", "runner_resources"):
-        monkeypatch.setattr(module, name, returns(False))
+        monkeypatch.setattr(module, name, returns({}))
     return commands
 
 
@@ -176,6 +160,46 @@ def test_data_is_lost_only_after_the_user_has_typed_the_stacks_name(
     output = capsys.readouterr().out
     assert "\nlocal: DATA WILL BE LOST: resource group (everything in it: all conversations, " in output
     assert ("Nothing was changed.\n" in output) == bool(code)
+
+
+def table(name: str, table_name: str) -> dict[str, dict[str, str]]:
+    return {f"urn:pulumi:local::assistant::a:b:C${TABLE}::{name}": {"tableName": table_name}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "value"),
+    [
+        (table("todos", "Todos") | table("chat-state", "ChatState") | table("leases", "Old"), ""),
+        (table("notes", "Notes") | table("todos", "Todos") | {"u": {}}, "Notes"),
+        (table("todos", "Renamed"), "Renamed"),
+    ],
+    ids=["declared or without data", "removed", "renamed"],
+)
+@pytest.mark.parametrize("tool", ["cli_resources", "runner_resources"])
+def test_a_table_that_the_program_no_longer_declares_is_kept_until_its_loss_is_allowed(
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    tool: str,
+    resources: dict[str, dict[str, str]],
+    value: str,
+) -> None:
+    monkeypatch.setattr(module, tool, returns(resources))
+    monkeypatch.setattr(module, "find", returns("a CLI" if tool == "cli_resources" else None))
+    monkeypatch.setattr("ops.output.sys.stdin", SimpleNamespace(isatty=returns(False)))
+    monkeypatch.setenv(REPLACE_VARIABLE, "other")
+
+    assert main(["local"]) == (1 if value else 0)
+    if value:
+        assert steps == []
+        printed = capsys.readouterr()
+        assert f"\nlocal: DATA WILL BE LOST: table {value} (all " in printed.out
+        assert f"this allows the loss: {REPLACE_VARIABLE}=other,{value} make local" in printed.err
+        monkeypatch.setenv(REPLACE_VARIABLE, f"other,{value}")
+        assert main(["local"]) == 0
+    up = UP if tool == "cli_resources" else "runner up"
+    assert steps[0].startswith(up)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +275,7 @@ def test_a_page_that_is_switched_off_is_not_named(
 def test_a_stack_of_a_cli_that_is_gone_is_left_alone(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    monkeypatch.setattr(module, "cli_resources", returns(True))
+    monkeypatch.setattr(module, "cli_resources", returns({"u": {}}))
     monkeypatch.setattr(module, "find", returns(None))
 
     assert (main(words), steps) == (1, [])
@@ -263,7 +287,7 @@ def test_a_stack_of_a_cli_that_is_gone_is_left_alone(
 def test_a_stack_of_the_runner_is_not_updated_by_the_cli(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "runner_resources", returns(True))
+    monkeypatch.setattr(module, "runner_resources", returns({"u": {}}))
 
     assert (main(["local"]), steps) == (1, [])
     assert "Run `make down`, then `make local`" in capsys.readouterr().err
