@@ -11,7 +11,7 @@ from ops.preview.report import CHANGES, NAME_CHARS, Change, Resource
 from ops.preview.values import ABSENT, BLINDED, values
 
 _SCALE = r"functionAppConfig\.scaleAndConcurrency\."
-_FOLLOWS: Mapping[str, str] = {
+DETERMINED: Mapping[str, str] = {
     "location": r"location|resource_group|storage_account",
     "openaiLocation": r"location|(model_)?account|account_missing|accountName|properties\.customSub\w+",
     "modelName": r"deploymentName|properties\.model\.name|CHAT_MODEL_(DEPLOYMENT_NAME|CONTEXT_TOKENS)",
@@ -32,7 +32,7 @@ _FOLLOWS: Mapping[str, str] = {
     r"|(resource_)?group|(storage_|model_)?account|account_missing|site_id|scm_host|site_host",
     **{key: declared.app_setting for key, declared in SETTINGS.items() if declared.app_setting},
 }
-"""A setting of the stack to the properties and app settings that it determines."""
+"""A setting of the stack to a pattern of the properties and app settings that it determines."""
 
 
 def changed_settings(
@@ -67,7 +67,7 @@ def _parsed(config: Mapping[str, str | None], key: str) -> object:
 def setting_of(path: str, settings: Iterable[Change]) -> str:
     """The changed setting that determines a property or an app setting; empty if none does."""
     names = (setting.path for setting in settings)
-    return next((name for name in names if re.fullmatch(_FOLLOWS.get(name, r"(?!)"), path)), "")
+    return next((name for name in names if re.fullmatch(DETERMINED.get(name, r"(?!)"), path)), "")
 
 
 def with_causes(
