@@ -202,10 +202,6 @@ def test_the_steps_of_a_replacement_are_one_resource_with_its_reasons(changes: t
     assert report(*reversed(steps)).resources == (expected,)
 
 
-def test_a_deleted_resource_has_no_changes() -> None:
-    assert report(step("delete", old={"a": 1})).resources == (Resource("delete", STORAGE_ACCOUNT, "one"),)
-
-
 def test_the_stack_and_its_providers_and_reads_are_not_listed() -> None:
     filled = report(
         step("create", STACK, "assistant-dev"),

