@@ -57,28 +57,15 @@ def test_a_diagram_has_the_changed_resources_their_neighbours_and_counts_the_res
             resource("same", name="app"),
         )
     )
-    assert re.sub(" fill:.*", "", diagram).splitlines() == [
-        "```mermaid",
-        "flowchart LR",
-        '  stack(["stack dev"])',
-        '  n0["storage account<br/>account"]:::replaced',
-        '  n1["chat storage<br/>storage"]:::unchanged',
-        '  n2["table<br/>child"]:::unchanged',
-        "  n1 --> n0",
-        "  stack --> n1",
-        "  n0 --> n2",
-        '  n0m["1 more with it"]:::replaced',
-        "  n0 -.-> n0m",
-        '  rest["2 more, unchanged"]:::unchanged',
-        "  subgraph legend",
-        "    direction LR",
-        '    l0["replaced"]:::replaced',
-        '    l1["unchanged"]:::unchanged',
-        "  end",
-        "  classDef replaced",
-        "  classDef unchanged",
-        "```",
+    nodes = dict(re.findall(r'  (n\d)\["(.*)"\]', diagram))
+    assert list(nodes.values()) == [
+        "storage account<br/>account",
+        "chat storage<br/>storage",
+        "table<br/>child",
     ]
+    assert re.findall(r"  (\w+) --> (\w+)", diagram) == [("n1", "n0"), ("stack", "n1"), ("n0", "n2")]
+    assert '  n0m["1 more with it"]:::replaced\n  n0 -.-> n0m\n' in diagram
+    assert '  rest["2 more, unchanged"]:::unchanged\n' in diagram
 
 
 def test_a_diagram_counts_changed_resources_above_its_limit() -> None:
@@ -104,7 +91,7 @@ def test_a_report_of_a_fork_cannot_hide_a_change_behind_another_one() -> None:
 
 
 def test_properties_are_left_out_first_and_lost_data_last() -> None:
-    many = [resource("update", name=f"u{number}", changes=changes(100, 300)) for number in range(50)]
+    many = [resource("update", name=f"u{number}", changes=changes(100, 300)) for number in range(25)]
     lost = [
         resource("replace", TABLE, f"table{number}", changes=changes(50, 300), left_out=7)
         for number in range(20)
@@ -113,21 +100,21 @@ def test_properties_are_left_out_first_and_lost_data_last() -> None:
     assert len(markdown.encode()) <= ROOM
     assert "`dev`: DATA WILL BE LOST: all rows of a table." in markdown
     assert markdown.index("- **replace** table `table19`") < markdown.index("- **update** function app")
-    assert markdown.count("- **update** function app") == 50
+    assert markdown.count("- **update** function app") == 25
     assert "```mermaid" in markdown
     omitted = re.search(
         r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", markdown
     )
     assert omitted is not None
     assert omitted[2] == RUN_URL
-    assert int(omitted[1]) + markdown.count("  - `property") == 50 * 100 + 20 * 57
+    assert int(omitted[1]) + markdown.count("  - `property") == 25 * 100 + 20 * 57
     assert "the job's summary and the report file has the whole" in comment([report(*many)], room=ROOM)
 
 
 def test_environments_share_the_room_fairly() -> None:
     small = report(resource("update", name="small", changes=changes(3)), stack="prod")
     large = [
-        report(*(resource("update", name=f"u{n}", changes=changes(100, 300)) for n in range(50)), stack=stack)
+        report(*(resource("update", name=f"u{n}", changes=changes(100, 300)) for n in range(20)), stack=stack)
         for stack in ("dev", "test")
     ]
     dev, test, prod = rendered(*large, small).split("<details>")[1:]
