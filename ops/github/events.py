@@ -4,6 +4,8 @@ Source: GitHub's "Webhook events and payloads". Only the members that the comman
 """
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,8 @@ from ops.output import OpsError
 
 
 @dataclass(frozen=True)
-class PullRequestEvent:
-    number: int
-    head_sha: str
-
-
-@dataclass(frozen=True)
-class WorkflowRunEvent:
-    """Another run. `head_repository` is `owner/name`.
+class WorkflowRun:
+    """The run after which this one was started. `head_repository` is `owner/name`.
 
     Its list of pull requests is not read: it is empty if the head is in a fork (actions/runner #3444).
     """
@@ -30,18 +26,24 @@ class WorkflowRunEvent:
     head_sha: str
 
 
-def event(path: Path, name: str) -> PullRequestEvent | WorkflowRunEvent:
-    """Read an event; `name` is the value of GITHUB_EVENT_NAME. Raises OpsError."""
-    if name not in {"pull_request", "workflow_run"}:
-        raise OpsError(
-            f"GITHUB_EVENT_NAME is {name!r}, expected pull_request or workflow_run: "
-            "another event belongs to no pull request, so select one with --pr"
+def head_of_pull_request(path: Path) -> str:
+    """The newest commit of the pull request. Raises OpsError."""
+    with _event(path, "pull_request") as pull_request:
+        return str(pull_request["head"]["sha"])
+
+
+def workflow_run(path: Path) -> WorkflowRun:
+    """Raises OpsError."""
+    with _event(path, "workflow_run") as run:
+        return WorkflowRun(
+            run["id"], run["head_repository"]["full_name"], run["head_branch"], run["head_sha"]
         )
+
+
+@contextmanager
+def _event(path: Path, name: str) -> Generator[Any]:
+    """The member of the event with its name."""
     try:
-        content: Any = json.loads(path.read_bytes())[name]
-        if name == "pull_request":
-            return PullRequestEvent(content["number"], content["head"]["sha"])
-        repository = content["head_repository"]["full_name"]
-        return WorkflowRunEvent(content["id"], repository, content["head_branch"], content["head_sha"])
+        yield json.loads(path.read_bytes())[name]
     except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise OpsError(f"{path} is not a valid {name} event: {error!r}") from error
