@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from infra.settings import SETTINGS
-from ops.github.markdown import cut
-from ops.preview.report import CHANGES, NAME_CHARS, Change, Resource
+from ops.preview.report import Change, Resource
 from ops.preview.values import ABSENT, BLINDED, values
 
 _SCALE = r"functionAppConfig\.scaleAndConcurrency\."
@@ -48,8 +47,8 @@ def changed_settings(
         name = key.removeprefix(f"{project}:")
         was, becomes = _parsed(deployed, key), _parsed(current, key)
         if was != becomes or type(was) is not type(becomes):
-            changes.append(Change(cut(name, NAME_CHARS), *values((name,), was, becomes)))
-    return tuple(changes[:CHANGES])
+            changes.append(Change(name, *values((name,), was, becomes)))
+    return tuple(changes)
 
 
 def _parsed(config: Mapping[str, str | None], key: str) -> object:
@@ -120,7 +119,7 @@ def _explains(cause: Resource, resource: Resource) -> bool:
     """Whether a resource changes with one that it depends on, and not for itself."""
     if cause.op == resource.op and cause.op in {"create", "replace", "delete"}:
         return True
-    return bool(resource.changes) and not resource.left_out and not own_changes(resource, _settings(cause))
+    return bool(resource.changes) and not own_changes(resource, _settings(cause))
 
 
 def own_changes(resource: Resource, settings: Collection[str]) -> tuple[Change, ...]:

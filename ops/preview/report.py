@@ -1,12 +1,12 @@
 """The result of a preview as data, and the file that passes it to the job that comments.
 
-That job reads files from pull requests of forks, which are untrusted: a file that does not match the schema
-of these classes exactly is refused. `Annotated` has the limits of a member.
+That job reads files from pull requests of forks, which are untrusted: a file that is too large, or does not
+match the schema of these classes exactly, is refused. The renderer cuts each text, so none has a limit here.
 """
 
 import json
 import stat
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -16,14 +16,10 @@ from jsonschema import Draft202012Validator
 from ops.output import OpsError
 
 FILE_BYTES = 2 * 1024 * 1024
-NAME_CHARS, TEXT_CHARS, MESSAGE_CHARS = 300, 400, 6_000
-RESOURCES, CHANGES, FAILURES = 1_000, 300, 50
 _REPORTS = 20
 _ORDER = {"dev": 0, "test": 1, "prod": 2}
 
 Op = Literal["create", "update", "replace", "delete", "import", "same"]
-_Name = Annotated[str, {"maxLength": NAME_CHARS}]
-_Key = Annotated[str, {"maxLength": 2 * NAME_CHARS + 2}]
 _Hash = Annotated[str, {"pattern": r"^([0-9a-f]{64})?\Z"}]
 
 
@@ -32,7 +28,7 @@ class Value:
     """A property value. `text` is JSON; it is empty for the kinds absent, unknown and hidden."""
 
     kind: Literal["text", "absent", "unknown", "hidden"]
-    text: Annotated[str, {"maxLength": TEXT_CHARS}] = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,32 +38,28 @@ class Change:
     `follows` is the changed setting of the stack that a property or an app setting follows from, if known.
     """
 
-    path: _Name
+    path: str
     old: Value
     new: Value
     app_setting: bool = False
-    follows: _Name = ""
-
-
-_Changes = Annotated[tuple[Change, ...], {"maxItems": CHANGES}]
+    follows: str = ""
 
 
 @dataclass(frozen=True)
 class Resource:
     """`type` is Pulumi's token, `name` the logical name, `parent` the key of the parent or empty.
 
-    `reasons` are the properties that require a replacement; `left_out` counts changes above the limit.
+    `reasons` are the properties that require a replacement.
     `cause` is the key of the changed resource that this one changes with; empty if it changes for itself.
     """
 
     op: Op
-    type: _Name
-    name: _Name
-    parent: _Key = ""
-    reasons: Annotated[tuple[_Name, ...], {"maxItems": CHANGES}] = ()
-    changes: _Changes = ()
-    left_out: Annotated[int, {"minimum": 0, "maximum": 10**6}] = 0
-    cause: _Key = ""
+    type: str
+    name: str
+    parent: str = ""
+    reasons: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    cause: str = ""
 
     @property
     def key(self) -> str:
@@ -87,8 +79,8 @@ class Package:
 class Failure:
     """An error. `resource` is a logical name, or empty for the program as a whole."""
 
-    resource: _Name
-    message: Annotated[str, {"maxLength": MESSAGE_CHARS}]
+    resource: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -98,14 +90,14 @@ class Report:
     `settings` are the changed settings of the stack, compared with its last successful `up`.
     """
 
-    stack: Annotated[str, {"maxLength": 100, "pattern": r"^[A-Za-z0-9_.-]+\Z"}]
+    stack: Annotated[str, {"pattern": r"^[A-Za-z0-9_.-]{1,100}\Z"}]
     commit: Annotated[str, {"pattern": r"^([0-9a-f]{40})?\Z"}]
     made: Annotated[str, {"pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"}]
     basis: Literal["deployed", "base"]
-    resources: Annotated[tuple[Resource, ...], {"maxItems": RESOURCES}] = ()
+    resources: tuple[Resource, ...] = ()
     package: Package | None = None
-    failures: Annotated[tuple[Failure, ...], {"maxItems": FAILURES}] = ()
-    settings: _Changes = ()
+    failures: tuple[Failure, ...] = ()
+    settings: tuple[Change, ...] = ()
     version: Literal[3] = 3
 
     @property
@@ -114,20 +106,14 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write `report-STACK.json`. If the file would be too large, changes are counted instead of listed."""
+    """Write `report-STACK.json`. Raises OpsError if it would be too large to be read."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"report-{report.stack}.json"
-    most = CHANGES
-    while len(content := json.dumps(asdict(report), indent=1)) > FILE_BYTES and most:
-        most //= 2
-        report = replace(report, resources=tuple(_shortened(resource, most) for resource in report.resources))
+    content = json.dumps(asdict(report), indent=1)
+    if len(content) > FILE_BYTES:
+        raise OpsError(f"{path} would have {len(content)} bytes: a report has at most {FILE_BYTES}")
     path.write_text(content, encoding="ascii")
     return path
-
-
-def _shortened(resource: Resource, most: int) -> Resource:
-    dropped = len(resource.changes[most:])
-    return replace(resource, changes=resource.changes[:most], left_out=resource.left_out + dropped)
 
 
 def read_all(folder: Path) -> tuple[Report, ...]:
@@ -155,7 +141,7 @@ def read(path: Path) -> Report:
         raise OpsError(f"{path} is not JSON: {error}") from error
     problem = next(_VALIDATOR.iter_errors(content), None)
     if problem is not None:
-        where, rule = problem.json_path[:NAME_CHARS], problem.validator
+        where, rule = problem.json_path[:300], problem.validator
         raise OpsError(f"{path} is not a report of this version: {where!r} violates the rule {rule!r}")
     report: Report = _parsed(Report, content)
     if path.name != f"report-{report.stack}.json":
