@@ -48,9 +48,9 @@ class StepError(Exception):
         self.code = code
 
 
-def title(text: str) -> None:
-    bold = ("\033[1m", "\033[0m") if is_coloured() else ("", "")
-    say(f"\n{bold[0]}{text}{bold[1]}")
+def title(text: str, style: str = "1") -> None:
+    """`style` is that of the terminal's escape codes, by default bold."""
+    say(f"\n\033[{style}m{text}\033[0m" if is_coloured() else f"\n{text}")
 
 
 def run_local_azure(
@@ -84,11 +84,6 @@ def run_local_azure(
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
     """Arguments of local_azure for the function key of this stack's app, even if other stacks exist."""
     return ("keys", outputs["functionAppName"], "--name", "default")
-
-
-def row_words(outputs: dict[str, Any]) -> tuple[str, ...]:
-    """Arguments of local_azure for the assistant's rows in this stack's storage account."""
-    return ("rows", CHAT_STATE_TABLE, "--account", outputs["storageAccountName"], "--partition", ASSISTANT)
 
 
 def key_command(outputs: dict[str, Any]) -> str:
@@ -192,8 +187,7 @@ def is_loss_allowed(lost: Collection[str], value: str) -> bool:
     allowed = os.environ.get(REPLACE_VARIABLE, "").split(",")
     if {*value.split(",")} <= {*allowed}:
         return True
-    red = ("\033[1;31m", "\033[0m") if is_coloured() else ("", "")
-    say(f"\n{red[0]}{STACK}: {LOST}: {', '.join(lost)}.{red[1]}")
+    title(f"{STACK}: {LOST}: {', '.join(lost)}.", "1;31")
     values = ",".join(filter(None, [*allowed, value]))
     refusal = f"without a terminal, this allows the loss: {REPLACE_VARIABLE}={values} make local"
     return is_confirmed(f"To lose it, type the stack's name, {STACK}: ", STACK, refusal)
@@ -257,7 +251,8 @@ def bring_up(chosen: Way, inputs_by_urn: Mapping[str, Mapping[str, Any]]) -> int
         return 1
 
     title("3. Its rows in the table")
-    run_local_azure(*row_words(outputs))
+    account = outputs["storageAccountName"]
+    run_local_azure("rows", CHAT_STATE_TABLE, "--account", account, "--partition", ASSISTANT)
 
     title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")

@@ -52,7 +52,6 @@ PROGRAM: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "deployed-code": (DEPLOYED_CODE, "function-host", ("function-app",)),
     "deletion-guard": (GUARD, "", ("deployed-code",)),
 }
-Changes = Mapping[str, tuple[dict[str, Any], dict[str, Any]]]
 
 
 def urn(name: str) -> str:
