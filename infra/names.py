@@ -20,6 +20,9 @@ LEASE_TABLE = "AssistantLeases"
 TODO_TABLE = "Todos"
 """The to-do list of the app's skills."""
 
+TABLES = {"chat-state": CHAT_STATE_TABLE, "todos": TODO_TABLE, "leases": LEASE_TABLE}
+"""The tables that the program creates, by their logical names. Without its line a table is deleted."""
+
 DEPLOYMENT_CONTAINER = "deployments"
 """The container in which One Deploy stores the package that instances start from."""
 

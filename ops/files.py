@@ -143,8 +143,9 @@ class FolderFiles:
             return False
         path = self._root / name
         with _translate_errors(self.url, f"{name} cannot be deleted"):
-            path.unlink(missing_ok=True)
+            # First, since a process may be killed between the two: `names` does not list attributes alone.
             path.with_name(path.name + _ATTRIBUTES).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             with suppress(OSError):  # not empty, or already removed by another process
                 path.parent.rmdir()  # a container has no folders; here one would remain for each stack
         return True

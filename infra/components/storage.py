@@ -6,7 +6,7 @@ import pulumi
 from pulumi_azure_native import authorization, storage
 
 from infra.components.place import Place
-from infra.names import CHAT_STATE_TABLE, DEPLOYMENT_CONTAINER, LEASE_TABLE, TODO_TABLE
+from infra.names import DEPLOYMENT_CONTAINER, TABLES
 
 
 def keyless_account(
@@ -82,11 +82,7 @@ class ChatStorage(pulumi.ComponentResource):
                 resource_group_name=place.group_name,
                 opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
             )
-            for name, table_name in (
-                ("chat-state", CHAT_STATE_TABLE),
-                ("todos", TODO_TABLE),
-                ("leases", LEASE_TABLE),
-            )
+            for name, table_name in TABLES.items()
         ]
         container = storage.BlobContainer(
             "deployments",

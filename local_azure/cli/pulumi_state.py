@@ -6,11 +6,13 @@ from typing import Any
 from local_azure.home import Home, state_file
 
 
-def cli_resources(home: Home, project: str, stack: str) -> bool:
-    """Whether the Pulumi CLI's state has resources of this stack."""
+def cli_resources(home: Home, project: str, stack: str) -> dict[str, dict[str, Any]]:
+    """The inputs of the stack's resources in the Pulumi CLI's state, by URN."""
     file = state_file(home.backend, project, stack)
     try:
         latest: Any = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
     except (OSError, ValueError):
-        return file.exists()  # cut off by a kill of the CLI: the next `pulumi` command recovers it
-    return any(resource.get("custom") for resource in latest.get("resources") or ())
+        # Cut off by a kill of the CLI: the next `pulumi` command recovers it.
+        return {"unreadable": {}} if file.exists() else {}
+    resources: list[dict[str, Any]] = latest.get("resources") or []
+    return {entry["urn"]: entry.get("inputs") or {} for entry in resources if entry.get("custom")}

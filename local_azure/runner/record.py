@@ -48,6 +48,7 @@ def record_file(home: Home, project: str, stack: str) -> Path:
     return home.root / "runner" / f"{project}.{stack}.json"
 
 
-def runner_resources(home: Home, project: str, stack: str) -> bool:
-    """Whether the minimal runner has resources of this stack."""
-    return any(entry.id for entry in Record(record_file(home, project, stack)).entries.values())
+def runner_resources(home: Home, project: str, stack: str) -> dict[str, dict[str, Any]]:
+    """The inputs of the stack's resources in the minimal runner's record, by URN."""
+    entries = Record(record_file(home, project, stack)).entries
+    return {urn: entry.inputs for urn, entry in entries.items() if entry.id}

@@ -1,19 +1,18 @@
 """Write previews to the comment of a pull request, which is created once and then updated.
 
 Reads the report-STACK.json files of `preview` as untrusted data: they may come from a pull request of a fork.
-The pull request is that of the event (for workflow_run: the one whose head is the run's repository, branch
-and commit), or the one of --pr. A preview of another commit than its newest is not written.
+The pull request is the open one whose head is the repository, branch and commit of the event's workflow run,
+or the one of --pr. A preview of another commit than its newest is not written.
 
 Needs GITHUB_TOKEN with `pull-requests: write`, and GITHUB_REPOSITORY. --dry-run needs neither.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ops.github.events import PullRequestEvent, WorkflowRunEvent, event
+from ops.github.events import WorkflowRun, workflow_run
 from ops.github.github import GitHub, PullRequest
 from ops.github.summary import run_url
 from ops.output import OpsError, note, say
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--event",
         type=Path,
         metavar="FILE",
-        help="file of the event that started the run, as $GITHUB_EVENT_PATH",
+        help="file of the workflow_run event that started the run, as $GITHUB_EVENT_PATH",
     )
     where.add_argument("--pr", type=int, metavar="N", help="the pull request's number")
     parser.add_argument(
@@ -44,17 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     reports = read_all(arguments.reports)
-    name = os.environ.get("GITHUB_EVENT_NAME", "")
-    started_by = event(arguments.event, name) if arguments.event else None
+    previewed = workflow_run(arguments.event) if arguments.event else None
     # The run with the preview's summary is the one that previewed, not the one that comments.
-    url = run_url(run_id=str(started_by.run_id) if isinstance(started_by, WorkflowRunEvent) else "")
+    url = run_url(run_id=str(previewed.run_id) if previewed else "")
     if arguments.dry_run:
         say(comment(reports, room=PART_LIMITS[PART], run_url=url))
         return 0
     github = GitHub.connect()
-    pull_request = _pull_request(github, started_by, arguments.pr)
-    if pull_request is None:
-        return 0
+    if previewed:
+        pull_request = _pull_request_of(github, previewed)
+        if pull_request is None:
+            note(f"No open pull request has {previewed.head_sha} as its newest commit: no comment.")
+            return 0
+    elif (pull_request := github.pull_request(arguments.pr)) is None:
+        raise OpsError(f"{github.repository} has no pull request {arguments.pr}")
     _check_commits(reports, pull_request.head_sha)
     if pull_request.head_repository != github.repository or pull_request.author == _DEPENDABOT:
         # preview.yml compares these on local Azure only. Their own code wrote the report, and could omit the
@@ -66,34 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pull_request(
-    github: GitHub, started_by: PullRequestEvent | WorkflowRunEvent | None, number: int | None
-) -> PullRequest | None:
-    """The pull request to comment on; None if it was closed or has a newer commit."""
-    if isinstance(started_by, WorkflowRunEvent):
-        return _pull_request_of_run(github, started_by)
-    if started_by is not None:
-        number = started_by.number
-    pull_request = None if number is None else github.pull_request(number)
-    if pull_request is None:
-        raise OpsError(f"{github.repository} has no pull request {number}")
-    if started_by is not None and pull_request.head_sha != started_by.head_sha:
-        note(f"Pull request {number} has the newer commit {pull_request.head_sha}, whose run will comment.")
-        return None
-    return pull_request
-
-
-def _pull_request_of_run(github: GitHub, previewed: WorkflowRunEvent) -> PullRequest | None:
+def _pull_request_of(github: GitHub, previewed: WorkflowRun) -> PullRequest | None:
+    """None if it was closed or has a newer commit."""
     # The reports are not used: a fork could name another pull request in them.
     candidates = github.open_pull_requests_from(previewed.head_repository, previewed.head_branch)
     matching = [candidate for candidate in candidates if candidate.head_sha == previewed.head_sha]
     if len(matching) > 1:
         numbers = ", ".join(str(candidate.number) for candidate in matching)
         raise OpsError(f"pull requests {numbers} have the same head: select one with --pr")
-    if not matching:
-        note(f"No open pull request has {previewed.head_sha} as its newest commit: no comment.")
-        return None
-    return matching[0]
+    return matching[0] if matching else None
 
 
 def _check_commits(reports: Sequence[Report], head_sha: str) -> None:

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,19 @@ from typing import Any
 import requests
 import yaml
 
+from infra.names import CHAT_STATE_TABLE, TABLES
 from local_azure.cli.pulumi_state import cli_resources
 from local_azure.home import Home
 from local_azure.runner.record import runner_resources
 from ops.output import LOST, is_coloured, is_confirmed, note, say
+from ops.state import TABLE, type_and_name
+from ops.words import lost_with
 from tools.pulumi.cli import find
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCAL_AZURE = (".venv/bin/python", "-m", "local_azure")
 STACK = "local"
 ASSISTANT = "hello"
-TABLE = "ChatState"
 
 
 class StepError(Exception):
@@ -46,9 +48,9 @@ class StepError(Exception):
         self.code = code
 
 
-def title(text: str) -> None:
-    bold = ("\033[1m", "\033[0m") if is_coloured() else ("", "")
-    say(f"\n{bold[0]}{text}{bold[1]}")
+def title(text: str, style: str = "1") -> None:
+    """`style` is that of the terminal's escape codes, by default bold."""
+    say(f"\n\033[{style}m{text}\033[0m" if is_coloured() else f"\n{text}")
 
 
 def run_local_azure(
@@ -82,11 +84,6 @@ def run_local_azure(
 def key_words(outputs: dict[str, Any]) -> tuple[str, ...]:
     """Arguments of local_azure for the function key of this stack's app, even if other stacks exist."""
     return ("keys", outputs["functionAppName"], "--name", "default")
-
-
-def row_words(outputs: dict[str, Any]) -> tuple[str, ...]:
-    """Arguments of local_azure for the assistant's rows in this stack's storage account."""
-    return ("rows", TABLE, "--account", outputs["storageAccountName"], "--partition", ASSISTANT)
 
 
 def key_command(outputs: dict[str, Any]) -> str:
@@ -134,11 +131,6 @@ CLI = Way(
 RUNNER = Way(up=("runner", "up"), outputs=("runner", "outputs"), down=("runner", "down"))
 
 
-def way(*, has_cli: bool, cli_made_it: bool, runner_made_it: bool) -> Way:
-    """The tool that created the stack; for a new stack the CLI, if it is installed."""
-    return RUNNER if runner_made_it or not (has_cli or cli_made_it) else CLI
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--down", action="store_true", help="destroy the stack and stop local Azure")
 
@@ -147,23 +139,20 @@ def run(arguments: argparse.Namespace) -> int:
     down: bool = arguments.down
     name = "make down" if down else "make local"
     home, project = Home.find(PROJECT), yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
-    runner_made_it = runner_resources(home, project, STACK)
+    of_runner, of_cli = (read(home, project, STACK) for read in (runner_resources, cli_resources))
     has_cli = find(os.environ) is not None
-    chosen = way(
-        has_cli=has_cli,
-        cli_made_it=cli_resources(home, project, STACK),
-        runner_made_it=runner_made_it,
-    )
+    # A stack stays with the tool that created it.
+    chosen = RUNNER if of_runner or not (has_cli or of_cli) else CLI
     if chosen is RUNNER and has_cli and not down:
-        sys.stderr.write(
-            "make local: the minimal runner created this stack, but the Pulumi CLI, which is now installed, "
-            "has no state of it. Run `make down`, then `make local` to create it with the CLI.\n"
+        note(
+            f"{name}: the minimal runner created this stack, but the Pulumi CLI, which is now installed, "
+            "has no state of it. Run `make down`, then `make local` to create it with the CLI."
         )
         return 1
     if chosen is CLI and not has_cli:
-        sys.stderr.write(
+        note(
             f"{name}: the Pulumi CLI created this stack, and it is not installed any more. Run `make pulumi` "
-            f"and then `{name}`, or remove the stack with everything else that is here by `make clean`.\n"
+            f"and then `{name}`, or remove the stack with everything else that is here by `make clean`."
         )
         return 1
     try:
@@ -171,18 +160,49 @@ def run(arguments: argparse.Namespace) -> int:
             run_local_azure(*chosen.down)
             run_local_azure("stop")
             return 0
-        return bring_up(chosen)
+        return bring_up(chosen, of_runner or of_cli)
     except StepError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        note(f"{name}: {error}")
         return error.code
 
 
-def run_up(chosen: Way) -> bool:
+def removed_tables(inputs_by_urn: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The tables of the stack that the program no longer declares, by name, and what is lost with each."""
+    removed: dict[str, str] = {}
+    for urn, inputs in inputs_by_urn.items():
+        type_, name = type_and_name(urn)
+        lost, table = ", ".join(lost_with(type_, name)), str(inputs.get("tableName"))
+        if type_ == TABLE and lost and TABLES.get(name) != table:
+            removed[table] = f"table {table} ({lost})"
+    return removed
+
+
+def is_loss_allowed(lost: Collection[str], value: str) -> bool:
+    """Whether the user allows the loss, by the variable or at the terminal. Raises OpsError without one.
+
+    `value` of the variable allows it.
+    """
+    from infra.dynamic.replacement_guard import REPLACE_VARIABLE  # noqa: PLC0415 # takes a second
+
+    allowed = os.environ.get(REPLACE_VARIABLE, "").split(",")
+    if {*value.split(",")} <= {*allowed}:
+        return True
+    title(f"{STACK}: {LOST}: {', '.join(lost)}.", "1;31")
+    values = ",".join(filter(None, [*allowed, value]))
+    refusal = f"without a terminal, this allows the loss: {REPLACE_VARIABLE}={values} make local"
+    return is_confirmed(f"To lose it, type the stack's name, {STACK}: ", STACK, refusal)
+
+
+def run_up(chosen: Way, inputs_by_urn: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the stack is up; False if the user keeps data that would be lost. Raises StepError, OpsError.
 
-    The program refuses the loss before anything is changed (infra.dynamic.replacement_guard), so nothing is
-    computed to know it, and the minimal runner refuses every replacement.
+    The tables are compared with the state, since a preview would take as long as `up`. A replacement is
+    refused by the program before anything is changed (infra.dynamic.replacement_guard), and by the minimal
+    runner always.
     """
+    tables = removed_tables(inputs_by_urn)
+    if tables and not is_loss_allowed(tables.values(), ",".join(tables)):
+        return False
     if chosen is RUNNER:
         run_local_azure(*chosen.up)
         return True
@@ -193,29 +213,27 @@ def run_up(chosen: Way) -> bool:
             more = ("--event-log", str(events))
             run_local_azure(*chosen.up, unprinted=more, environment={"PULUMI_DEBUG_COMMANDS": "true"})
         except StepError:
-            from infra.dynamic import replacement_guard as guard  # noqa: PLC0415 # takes a second
+            from infra.dynamic import replacement_guard  # noqa: PLC0415 # as above
 
-            allowed, lost = guard.allowing(events.read_text(encoding="utf-8") if events.exists() else "")
+            messages = events.read_text(encoding="utf-8") if events.exists() else ""
+            allowed, lost = replacement_guard.allowing(messages)
             if not allowed:
                 raise
         else:
             return True
-    red = ("\033[1;31m", "\033[0m") if is_coloured() else ("", "")
-    say(f"\n{red[0]}{STACK}: {LOST}: {', '.join(lost)}.{red[1]}")
-    refusal = f"without a terminal, this allows the loss: {guard.REPLACE_VARIABLE}={allowed} make local"
-    if not is_confirmed(f"To lose it, type the stack's name, {STACK}: ", STACK, refusal):
+    if not is_loss_allowed(lost, allowed):
         return False
-    run_local_azure(*chosen.up, environment={guard.REPLACE_VARIABLE: allowed})
+    run_local_azure(*chosen.up, environment={replacement_guard.REPLACE_VARIABLE: allowed})
     return True
 
 
-def bring_up(chosen: Way) -> int:
+def bring_up(chosen: Way, inputs_by_urn: Mapping[str, Mapping[str, Any]]) -> int:
     """Raises StepError."""
     start = time.monotonic()
     title("1. The stack, on local Azure")
     if chosen is RUNNER:
         say("There is no Pulumi CLI (`make pulumi` installs it), so the minimal runner is used.")
-    if not run_up(chosen):
+    if not run_up(chosen, inputs_by_urn):
         say("Nothing was changed.")
         return 1
     outputs: dict[str, Any] = json.loads(run_local_azure(*chosen.outputs, quiet=True))
@@ -233,7 +251,8 @@ def bring_up(chosen: Way) -> int:
         return 1
 
     title("3. Its rows in the table")
-    run_local_azure(*row_words(outputs))
+    account = outputs["storageAccountName"]
+    run_local_azure("rows", CHAT_STATE_TABLE, "--account", account, "--partition", ASSISTANT)
 
     title(f"It runs. ({time.monotonic() - start:.0f} s)")
     say(f"  {outputs['functionAppUrl']}")

@@ -30,7 +30,7 @@ from ops import state
 from ops.engine import NO_SUCH_STACK, PROJECT, Pulumi, PulumiError, environments
 from ops.git import head_commit
 from ops.github import summary
-from ops.github.events import event
+from ops.github.events import head_of_pull_request
 from ops.output import OpsError, is_coloured, note, say
 from ops.preview import plan
 from ops.preview.render import COLOURED, PLAIN, comment, text
@@ -184,7 +184,7 @@ def _base(folder: Path, environment: Mapping[str, str]) -> Pulumi:
 
 def _commit(environment: Mapping[str, str]) -> str:
     """The previewed commit. It is not GITHUB_SHA, which is a temporary merge commit for a pull request."""
-    path, name = environment.get("GITHUB_EVENT_PATH", ""), environment.get("GITHUB_EVENT_NAME", "")
-    if path and name == "pull_request":
-        return event(Path(path), name).head_sha
+    path = environment.get("GITHUB_EVENT_PATH", "")
+    if path and environment.get("GITHUB_EVENT_NAME") == "pull_request":
+        return head_of_pull_request(Path(path))
     return head_commit()

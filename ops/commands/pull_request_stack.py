@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -33,6 +33,7 @@ from tools.pulumi.typed import as_typed
 
 LABEL = "test-stack"
 PART, END_PART = "test-stack", "test-stack-end"
+TITLE = "### Test stack"
 
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?")
 _EXISTS = "cannot create already existing resource"
@@ -79,7 +80,7 @@ def _up(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None:
     if dry_run:
         say(f"Stack {stack} would be {'updated' if exists else 'created'} and tested.")
         return
-    _write(github, number, working(stack))
+    _write(github, number, f"`{stack}` is being deployed{_in_run()}.")
     try:
         target = _bring_up(pulumi, stack, exists=exists)
     except StepError as error:
@@ -105,7 +106,7 @@ def _down(pulumi: Pulumi, github: GitHub, number: int, *, dry_run: bool) -> None
     except OpsError as error:
         _write(github, number, left(stack, str(error)))
         raise
-    _write(github, number, destroyed(stack))
+    _write(github, number, f"`{stack}` is destroyed; nothing of it is left.")
     say(f"Stack {stack} is destroyed; nothing of it is left.")
 
 
@@ -145,12 +146,10 @@ def _update(pulumi: Pulumi, stack: str) -> None:
         pulumi.up(stack)
 
 
-def _is_event(environment: Mapping[str, str] = os.environ) -> bool:
+def _is_event() -> bool:
     """Whether an event started the run, and not a user."""
-    return (
-        environment.get("GITHUB_ACTIONS") == "true"
-        and environment.get("GITHUB_EVENT_NAME") != "workflow_dispatch"
-    )
+    is_job = os.environ.get("GITHUB_ACTIONS") == "true"
+    return is_job and os.environ.get("GITHUB_EVENT_NAME") != "workflow_dispatch"
 
 
 def refuse(pull_request: PullRequest | None, number: int, repository: str, *, by_event: bool) -> None:
@@ -217,17 +216,12 @@ def run_tests(pulumi: Pulumi, target: Target, key: str) -> None:
 
 def _write(github: GitHub, number: int, markdown: str) -> None:
     """What is said of the end of the stack is of the last `up`, so it is removed."""
-    update_parts(github, number, {PART: markdown, END_PART: ""})
-
-
-def working(stack: str) -> str:
-    return f"### Test stack\n\n`{stack}` is being deployed{_in_run()}."
+    update_parts(github, number, {PART: f"{TITLE}\n\n{markdown}", END_PART: ""})
 
 
 def ready(stack: str, target: Target, hours: int) -> str:
+    end = f", or {hours} hours after its last `up` unless it has the label `{KEEP_LABEL}`" if hours else ""
     return f"""\
-### Test stack
-
 `{stack}` is ready; the end-to-end tests pass. Call it:
 
 ```sh
@@ -236,33 +230,19 @@ key=$(az functionapp keys list --resource-group {target.resource_group} --name {
 curl --request PUT {target.url}{url_path("assistants/hello")} --header "x-functions-key: $key"
 ```
 
-It is destroyed when this pull request is closed or its label `{LABEL}` is removed{_at_its_end(hours)}."""
-
-
-def _at_its_end(hours: int) -> str:
-    return f", or {hours} hours after its last `up` unless it has the label `{KEEP_LABEL}`" if hours else ""
+It is destroyed when this pull request is closed or its label `{LABEL}` is removed{end}."""
 
 
 def failed(stack: str, error: StepError) -> str:
-    return f"""\
-### Test stack
-
-`{stack}` **failed** at: {error.step}{_in_run()}. It is kept for analysis; the next push retries.
-
-{_block(error.output)}"""
+    text = (
+        f"`{stack}` **failed** at: {error.step}{_in_run()}. It is kept for analysis; the next push retries."
+    )
+    return f"{text}\n\n{_block(error.output)}"
 
 
 def left(stack: str, why: str) -> str:
-    return f"""\
-### Test stack
-
-`{stack}` could **not be destroyed** completely{_in_run()}. The nightly sweep tries again.
-
-{_block(why)}"""
-
-
-def destroyed(stack: str) -> str:
-    return f"### Test stack\n\n`{stack}` is destroyed; nothing of it is left."
+    text = f"`{stack}` could **not be destroyed** completely{_in_run()}. The nightly sweep tries again."
+    return f"{text}\n\n{_block(why)}"
 
 
 def ending(stack: str, ends: datetime) -> str:
@@ -275,7 +255,7 @@ def ending(stack: str, ends: datetime) -> str:
 
 def ended(stack: str) -> str:
     return (
-        f"### Test stack\n\nThe time of `{stack}` was over: it is destroyed, and nothing of it is left. "
+        f"{TITLE}\n\nThe time of `{stack}` was over: it is destroyed, and nothing of it is left. "
         f"The next push brings it up again; the label `{KEEP_LABEL}` then keeps it."
     )
 

@@ -13,7 +13,7 @@ exit codes: 0 nothing is left to remove; 1 a leftover could not be removed; 3 th
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -29,7 +29,6 @@ from ops.preview.comment import update_parts
 from ops.teardown.leftovers import deleted_accounts, state_files, tagged_groups
 from ops.teardown.sweeping import (
     KEEP_LABEL,
-    Decision,
     Leftover,
     Status,
     age,
@@ -73,26 +72,23 @@ def run(arguments: argparse.Namespace) -> int:
         stack_files=[path.name for path in pulumi.folder.glob("Pulumi.pr-*.yaml")],
     )
     hours = test_stack_hours(pulumi.folder, pulumi.project)
-    statuses = {leftover.stack: _status(pulumi, github, leftover, hours) for leftover in leftovers}
     now = datetime.now(UTC)
-    decisions = [decide(leftover, statuses[leftover.stack], now) for leftover in leftovers]
+    decided = [decide(leftover, _status(pulumi, github, leftover, hours), now) for leftover in leftovers]
     if not arguments.json:
-        rows = [(decision.action, *_cells(decision, now), _one_line(decision.why)) for decision in decisions]
+        rows = [_row(leftover, now) for leftover in decided]
         say(_table(("ACTION", "KIND", "NAME", "WHAT", "AGE", "WHY"), rows) if rows else _NOTHING)
     if not arguments.dry_run:
-        _announce(github, [decision for decision in decisions if is_last_night(decision, now)])
-        decisions = _remove_all(decisions, arguments.limit, github, tear_down, hours)
-    removals = [decision for decision in decisions if decision.outcome]
+        _announce(github, [leftover for leftover in decided if is_last_night(leftover, now)])
+        decided = _remove_all(decided, arguments.limit, github, tear_down, hours)
+    removals = [_row(leftover, now) for leftover in decided if leftover.outcome]
     if arguments.json:
-        say(json.dumps({"items": [_json(decision) for decision in decisions]}, indent=2))
+        items = [_item(leftover) for leftover in decided]
+        say(json.dumps({"items": items}, indent=2, default=datetime.isoformat))
     elif removals:
-        rows = [
-            (removal.outcome, removal.leftover.kind, removal.leftover.name, _one_line(removal.outcome_why))
-            for removal in removals
-        ]
+        rows = [(outcome, kind, name, why) for outcome, kind, name, _what, _age, why in removals]
         say(f"\n{_table(('RESULT', 'KIND', 'NAME', 'WHY'), rows)}")
-    summary.write(_page(decisions, now))
-    outcomes = {removal.outcome for removal in removals}
+    summary.write(_page([_row(leftover, now) for leftover in decided]))
+    outcomes = {leftover.outcome for leftover in decided}
     if "failed" in outcomes:
         return FAILED
     return MORE_LEFT if "beyond the limit" in outcomes else 0
@@ -119,63 +115,63 @@ def _status(pulumi: Pulumi, github: GitHub, leftover: Leftover, hours: int) -> S
     return Status(state, *ends_at(updates[0].ended if updates else None, hours, pull_request.labels))
 
 
-def _announce(github: GitHub, decisions: Sequence[Decision]) -> None:
+def _announce(github: GitHub, leftovers: Sequence[Leftover]) -> None:
     """Say in the comments of the pull requests that the next sweep takes their stacks down."""
-    for decision in decisions:
-        stack, ends = decision.leftover.stack, decision.ends
-        number = pull_request_of(stack)
-        if number is None or ends is None:
-            continue
-        try:
-            update_parts(github, number, {END_PART: ending(stack, ends)})
-        except OpsError as error:  # the others are announced nevertheless, and the sweep goes on
-            note(f"error: {error}")
+    for leftover in leftovers:
+        if leftover.ends is not None:
+            _write(github, leftover.stack, {END_PART: ending(leftover.stack, leftover.ends)})
+
+
+def _write(github: GitHub, stack: str, parts: Mapping[str, str]) -> None:
+    """Write to the comment. An error is only printed: the sweep goes on."""
+    try:
+        update_parts(github, pull_request_of(stack) or 0, parts)
+    except OpsError as error:
+        note(f"error: {error}")
 
 
 def _remove_all(
-    decisions: Sequence[Decision], limit: int, github: GitHub, tear_down: TearDown, hours: int
-) -> list[Decision]:
+    leftovers: Sequence[Leftover], limit: int, github: GitHub, tear_down: TearDown, hours: int
+) -> list[Leftover]:
     """Remove one leftover after the other; a failure does not stop the next removal."""
-    removals: list[Decision] = []
+    done: list[Leftover] = []
     tried = 0
-    for decision in decisions:
-        if decision.action != "remove":
-            removals.append(decision)
+    for leftover in leftovers:
+        if leftover.action != "remove":
+            done.append(leftover)
         elif tried == limit:
             why = f"--limit {limit}: run this again"
-            removals.append(replace(decision, outcome="beyond the limit", outcome_why=why))
+            done.append(replace(leftover, outcome="beyond the limit", outcome_why=why))
         else:
             tried += 1
-            note(f"Removing the {decision.leftover.kind} {decision.leftover.name}.")
-            removals.append(_remove(decision, github, tear_down, hours))
-    return removals
+            note(f"Removing the {leftover.kind} {leftover.name}.")
+            done.append(_remove(leftover, github, tear_down, hours))
+    return done
 
 
-def _remove(decision: Decision, github: GitHub, tear_down: TearDown, hours: int) -> Decision:
-    stack = decision.leftover.stack
+def _remove(leftover: Leftover, github: GitHub, tear_down: TearDown, hours: int) -> Leftover:
     # Minutes may have passed since the list was created.
-    status = _status(tear_down.pulumi, github, decision.leftover, hours)
-    current = decide(decision.leftover, status, datetime.now(UTC))
+    status = _status(tear_down.pulumi, github, leftover, hours)
+    current = decide(leftover, status, datetime.now(UTC))
     if current.action != "remove":
-        return replace(decision, outcome="left", outcome_why=current.why)
+        return replace(leftover, outcome="left", outcome_why=current.why)
     try:
-        tear_down(stack)
+        tear_down(leftover.stack)
     except LockedError as error:
-        return replace(decision, outcome="left" if error.alive else "failed", outcome_why=str(error))
+        return replace(leftover, outcome="left" if error.alive else "failed", outcome_why=str(error))
     except (OpsError, OSError) as error:
         note(f"error: {error}")
-        return replace(decision, outcome="failed", outcome_why=str(error))
-    if current.ends is not None and (number := pull_request_of(stack)):
-        try:
-            update_parts(github, number, {PART: ended(stack), END_PART: ""})
-        except OpsError as error:  # the stack is gone in any case
-            note(f"error: {error}")
-    return replace(decision, outcome="removed", outcome_why=decision.why)
+        return replace(leftover, outcome="failed", outcome_why=str(error))
+    if current.ends is not None:  # the pull request is open
+        _write(github, leftover.stack, {PART: ended(leftover.stack), END_PART: ""})
+    return replace(leftover, outcome="removed", outcome_why=leftover.why)
 
 
-def _cells(decision: Decision, now: datetime) -> tuple[str, str, str, str]:
-    leftover = decision.leftover
-    return leftover.kind, leftover.name, leftover.what, age(leftover.since, now)
+def _row(leftover: Leftover, now: datetime) -> tuple[str, ...]:
+    """What is or was done, the leftover, its age, and why."""
+    why = " ".join((leftover.outcome_why or leftover.why).split())
+    action = leftover.outcome or leftover.action
+    return action, leftover.kind, leftover.name, leftover.what, age(leftover.since, now), why
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -186,42 +182,25 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _json(decision: Decision) -> dict[str, str | None]:
-    leftover = decision.leftover
+def _item(leftover: Leftover) -> dict[str, object]:
     return {
         "kind": leftover.kind,
         "name": leftover.name,
         "stack": leftover.stack,
         "what": leftover.what,
-        "since": leftover.since.isoformat() if leftover.since else None,
-        "action": decision.action,
-        "why": decision.why,
-        "ends": decision.ends.isoformat() if decision.ends else None,
-        "result": decision.outcome or None,
-        "resultWhy": decision.outcome_why or None,
+        "since": leftover.since,
+        "action": leftover.action,
+        "why": leftover.why,
+        "ends": leftover.ends,
+        "result": leftover.outcome or None,
+        "resultWhy": leftover.outcome_why or None,
     }
 
 
-def _page(decisions: Sequence[Decision], now: datetime) -> str:
+def _page(rows: Sequence[Sequence[str]]) -> str:
     """The summary of the workflow run, as Markdown."""
-    if not decisions:
-        return f"### Sweep of test stacks\n\n{_NOTHING}\n"
-    lines = [
-        "### Sweep of test stacks",
-        "",
-        "| result | kind | name | what | age | why |",
-        "|---|---|---|---|---|---|",
-    ]
-    for decision in decisions:
-        why = decision.outcome_why or decision.why
-        cells = (decision.outcome or decision.action, *_cells(decision, now), _one_line(why))
-        lines.append(f"| {' | '.join(map(_cell, cells))} |")
-    return "\n".join([*lines, ""])
-
-
-def _cell(text: str) -> str:
-    return code(text, 400).replace("|", "\\|")  # a table interprets the character even inside code
+    # A table interprets `|` even inside code.
+    cells = [[code(text, 400).replace("|", "\\|") for text in row] for row in rows]
+    table = [["result", "kind", "name", "what", "age", "why"], ["---"] * 6, *cells]
+    lines = [f"| {' | '.join(row)} |" for row in table] if rows else [_NOTHING]
+    return "\n".join(["### Sweep of test stacks", "", *lines, ""])

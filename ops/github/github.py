@@ -16,7 +16,6 @@ import github
 from github import Auth, GithubException, GithubRetry, UnknownObjectException
 from requests import RequestException
 
-from ops.github.markdown import size
 from ops.output import OpsError
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class GitHub:
             issue = self._repository.get_issue(number)
             mine = self._our_comments(issue, marker)
             texts = tuple(_text(comment.body) for comment in mine)
-            body = _checked(write(texts))
+            body = write(texts)
             if body and not mine:
                 issue.create_comment(body)
             elif body and texts[0] != _text(body):
@@ -153,7 +152,7 @@ class GitHub:
 
     def upsert_issue(self, marker: str, title: str, body: str, labels: Iterable[str] = ()) -> int:
         """Keep one open issue whose text begins with the marker. Returns its number."""
-        text = _checked(f"{marker}\n{body}")
+        text = f"{marker}\n{body}"
         with self._translate_github_errors(f"update the issue {title!r}"):
             mine = self._open_issues(marker)
             if not mine:
@@ -170,7 +169,7 @@ class GitHub:
         with self._translate_github_errors("close an issue"):
             mine = self._open_issues(marker)
             for issue in mine:
-                issue.create_comment(_checked(comment))
+                issue.create_comment(comment)
                 issue.edit(state="closed", state_reason="completed")
             return mine[0].number if mine else None
 
@@ -241,12 +240,6 @@ def _message(data: Any) -> str:
     except (TypeError, KeyError, AttributeError):
         return str(data or "no message")
     return ": ".join(messages)
-
-
-def _checked(body: str) -> str:
-    if size(body) > BODY_LIMIT:
-        raise OpsError(f"a text for GitHub has {size(body)} bytes: at most {BODY_LIMIT} fit")
-    return body
 
 
 def _text(body: str | None) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from infra.settings import SETTINGS
-from ops.github.markdown import cut
-from ops.preview.report import CHANGES, NAME_CHARS, Change, Resource
+from ops.preview.report import Change, Resource
 from ops.preview.values import ABSENT, BLINDED, values
 
 _SCALE = r"functionAppConfig\.scaleAndConcurrency\."
-_FOLLOWS: Mapping[str, str] = {
+DETERMINED: Mapping[str, str] = {
     "location": r"location|resource_group|storage_account",
     "openaiLocation": r"location|(model_)?account|account_missing|accountName|properties\.customSub\w+",
     "modelName": r"deploymentName|properties\.model\.name|CHAT_MODEL_(DEPLOYMENT_NAME|CONTEXT_TOKENS)",
@@ -32,7 +31,7 @@ _FOLLOWS: Mapping[str, str] = {
     r"|(resource_)?group|(storage_|model_)?account|account_missing|site_id|scm_host|site_host",
     **{key: declared.app_setting for key, declared in SETTINGS.items() if declared.app_setting},
 }
-"""A setting of the stack to the properties and app settings that it determines."""
+"""A setting of the stack to a pattern of the properties and app settings that it determines."""
 
 
 def changed_settings(
@@ -48,8 +47,8 @@ def changed_settings(
         name = key.removeprefix(f"{project}:")
         was, becomes = _parsed(deployed, key), _parsed(current, key)
         if was != becomes or type(was) is not type(becomes):
-            changes.append(Change(cut(name, NAME_CHARS), *values((name,), was, becomes)))
-    return tuple(changes[:CHANGES])
+            changes.append(Change(name, *values((name,), was, becomes)))
+    return tuple(changes)
 
 
 def _parsed(config: Mapping[str, str | None], key: str) -> object:
@@ -67,7 +66,7 @@ def _parsed(config: Mapping[str, str | None], key: str) -> object:
 def setting_of(path: str, settings: Iterable[Change]) -> str:
     """The changed setting that determines a property or an app setting; empty if none does."""
     names = (setting.path for setting in settings)
-    return next((name for name in names if re.fullmatch(_FOLLOWS.get(name, r"(?!)"), path)), "")
+    return next((name for name in names if re.fullmatch(DETERMINED.get(name, r"(?!)"), path)), "")
 
 
 def with_causes(
@@ -120,7 +119,7 @@ def _explains(cause: Resource, resource: Resource) -> bool:
     """Whether a resource changes with one that it depends on, and not for itself."""
     if cause.op == resource.op and cause.op in {"create", "replace", "delete"}:
         return True
-    return bool(resource.changes) and not resource.left_out and not own_changes(resource, _settings(cause))
+    return bool(resource.changes) and not own_changes(resource, _settings(cause))
 
 
 def own_changes(resource: Resource, settings: Collection[str]) -> tuple[Change, ...]:

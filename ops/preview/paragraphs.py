@@ -4,6 +4,7 @@ A paragraph is about one environment, or about several with the same changes: wh
 setting with what follows from it, then what changes for itself, each with its warnings.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from ops.preview.report import Change, Op, Package, Report, Resource, Value
 from ops.preview.warnings import consequences
 from ops.state import DEPLOYED_CODE, GROUP
 
-CHANGING: tuple[Op, ...] = ("create", "import", "update", "replace", "delete")
+_CHANGING: tuple[Op, ...] = ("create", "import", "update", "replace", "delete")
 DANGEROUS = frozenset[Op]({"replace", "delete"})
 _WITHOUT_TEXT = {"absent": "not set", "unknown": "known after `up`", "hidden": "kept secret"}
 _SENTENCES, _EFFECTS, _NAMES, _VALUES = 8, 4, 4, 2
@@ -66,7 +67,8 @@ def is_refused(report: Report) -> bool:
 def summary(report: Report) -> str:
     if report.failures:
         return "the change is refused" if is_refused(report) else "the preview failed"
-    counted = [f"{report.counts[op]} to {op}" for op in CHANGING if report.counts.get(op)]
+    counts = Counter(resource.op for resource in report.changed)
+    counted = [f"{counts[op]} to {op}" for op in _CHANGING if counts[op]]
     return ", ".join(counted) or "nothing changes"
 
 

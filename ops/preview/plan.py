@@ -9,20 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ops.github.markdown import cut
 from ops.preview.causes import changed_settings, setting_of, with_causes
-from ops.preview.report import (
-    CHANGES,
-    FAILURES,
-    NAME_CHARS,
-    RESOURCES,
-    Change,
-    Failure,
-    Op,
-    Package,
-    Report,
-    Resource,
-)
+from ops.preview.report import Change, Failure, Op, Package, Report, Resource
 from ops.preview.values import Path, at, clean, leaves, parse_path, readable, values
 from ops.state import (
     DEPLOYED_CODE,
@@ -65,20 +53,14 @@ def report(
     `deployed_config`: see `changed_settings`.
     """
     steps: list[dict[str, Any]] = document.get("steps") or []
-    summary: dict[str, int] = document.get("changeSummary") or {}
-    counts: dict[str, int] = {}
-    for name, number in summary.items():
-        if op := _OPS.get(name):
-            counts[op] = counts.get(op, 0) + number
     config: dict[str, str] = document.get("config") or {}
     settings = changed_settings(deployed_config or {}, config, _project(steps, state or {}))
     changed = _changed(steps, settings)
     unchanged = [resource for resource in _existing(state or {}) if resource.key not in changed]
     return replace(
         unfilled,
-        counts=counts,
         settings=settings,
-        resources=(*changed.values(), *unchanged)[:RESOURCES],
+        resources=(*changed.values(), *unchanged),
         package=_package(steps, size_of),
         failures=_failures(document.get("diagnostics") or []),
     )
@@ -121,8 +103,7 @@ def _changed(steps: Sequence[dict[str, Any]], settings: Sequence[Change]) -> dic
 def _existing(state: dict[str, Any]) -> Iterator[Resource]:
     for entry in entries(state):
         if _is_listed(entry["urn"]) and not entry.get("delete"):
-            type_, name = _short_type_and_name(entry["urn"])
-            yield Resource("same", type_, name, _key_of(entry.get("parent") or ""))
+            yield Resource("same", *type_and_name(entry["urn"]), _key_of(entry.get("parent") or ""))
 
 
 def _is_listed(urn: str) -> bool:
@@ -130,14 +111,9 @@ def _is_listed(urn: str) -> bool:
     return type_ != STACK and not type_.startswith("pulumi:providers:")
 
 
-def _short_type_and_name(urn: str) -> tuple[str, str]:
-    type_, name = type_and_name(urn)
-    return cut(type_, NAME_CHARS), cut(name, NAME_CHARS)
-
-
 def _key_of(urn: str) -> str:
     """The `Resource.key` of a URN; empty for the stack itself."""
-    type_, name = _short_type_and_name(urn)
+    type_, name = type_and_name(urn)
     return "" if type_ in {"", STACK} else f"{type_}::{name}"
 
 
@@ -145,17 +121,9 @@ def _resource(step: dict[str, Any], op: Op, settings: Sequence[Change]) -> Resou
     old: dict[str, Any] = step.get("oldState") or {}
     new: dict[str, Any] = step.get("newState") or {}
     # A step that deletes has no new state: another step of a replacement has its changes.
-    changes = list(_property_changes(step, old, new, settings)) if new else []
-    type_, name = _short_type_and_name(step["urn"])
-    return Resource(
-        op=op,
-        type=type_,
-        name=name,
-        parent=_key_of((new or old).get("parent") or ""),
-        reasons=tuple(cut(reason, NAME_CHARS) for reason in step.get("replaceReasons") or ())[:CHANGES],
-        changes=tuple(changes[:CHANGES]),
-        left_out=max(0, len(changes) - CHANGES),
-    )
+    changes = tuple(_property_changes(step, old, new, settings)) if new else ()
+    parent, reasons = _key_of((new or old).get("parent") or ""), tuple(step.get("replaceReasons") or ())
+    return Resource(op, *type_and_name(step["urn"]), parent, reasons, changes)
 
 
 def _property_changes(
@@ -183,7 +151,7 @@ def _in_app_settings(type_: str, path: Path) -> bool:
 
 def _change(type_: str, path: Path, was: object, becomes: object, settings: Sequence[Change]) -> Change:
     is_app_setting = _in_app_settings(type_, path) and isinstance(path[2], str) and len(path) == 3
-    name = cut(str(path[2]) if is_app_setting else readable(path), NAME_CHARS)
+    name = str(path[2]) if is_app_setting else readable(path)
     return Change(name, *values(path, was, becomes), is_app_setting, setting_of(name, settings))
 
 
@@ -214,8 +182,8 @@ def _failures(diagnostics: Sequence[Mapping[str, Any]]) -> tuple[Failure, ...]:
         errors = [error for error in errors if not _ECHO.search(str(error.get("message")))]
     return tuple(
         Failure(
-            _short_type_and_name(error.get("urn") or "")[1],
+            type_and_name(error.get("urn") or "")[1],
             clean(str(error.get("message", "")).removeprefix("error: ")) or "Pulumi gave no message.",
         )
-        for error in errors[:FAILURES]
+        for error in errors
     )

@@ -68,7 +68,7 @@ def comment(reports: Sequence[Report], *, room: int, run_url: str = "") -> str:
             parts.append(_failed(report, kept))
     for report, listed, *kept in zip(reports, entries, headings, details, diagrams, strict=True):
         total = sum(1 + len(lines) for _, lines in listed) + _has_diagram(report)
-        left_out = total - sum(map(len, kept)) + sum(resource.left_out for resource in report.changed)
+        left_out = total - sum(map(len, kept))
         lines = iter(kept[1])
         content = [
             "\n".join([heading, *islice(lines, len(listed[at][1]))]) for at, heading in enumerate(kept[0])
@@ -89,8 +89,6 @@ def text(reports: Sequence[Report], style: Style = PLAIN) -> str:
             lines += [f"  error: {_bare(line, 400)}" for line in failure.message.splitlines()]
         for heading, details in _entries(report, style):
             lines += [f"  {heading}", *(f"  {line}" for line in details)]
-        if left_out := sum(resource.left_out for resource in report.changed):
-            lines.append(f"  There are {left_out} more properties.")
     for paragraph in paragraphs(reports, style):
         lines += ["", paragraph.title, *(f"  {sentence}" for sentence in paragraph.sentences)]
         if paragraph.more:

@@ -1,37 +1,33 @@
 """The result of a preview as data, and the file that passes it to the job that comments.
 
-That job reads files from pull requests of forks, which are untrusted: a file that does not match the schema
-exactly is refused.
+That job reads files from pull requests of forks, which are untrusted: a file that is too large, or does not
+match the schema of these classes exactly, is refused. The renderer cuts each text, so none has a limit here.
 """
 
 import json
 import stat
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from jsonschema import Draft202012Validator
 
 from ops.output import OpsError
 
-VERSION = 2
+FILE_BYTES = 2 * 1024 * 1024
+_REPORTS = 20
+_ORDER = {"dev": 0, "test": 1, "prod": 2}
 
 Op = Literal["create", "update", "replace", "delete", "import", "same"]
-ValueKind = Literal["text", "absent", "unknown", "hidden"]
-Basis = Literal["deployed", "base"]
-
-FILE_BYTES = 2 * 1024 * 1024
-NAME_CHARS, TEXT_CHARS, MESSAGE_CHARS = 300, 400, 6_000
-RESOURCES, CHANGES, FAILURES = 1_000, 300, 50
-_REPORTS = 20
+_Hash = Annotated[str, {"pattern": r"^([0-9a-f]{64})?\Z"}]
 
 
 @dataclass(frozen=True)
 class Value:
     """A property value. `text` is JSON; it is empty for the kinds absent, unknown and hidden."""
 
-    kind: ValueKind
+    kind: Literal["text", "absent", "unknown", "hidden"]
     text: str = ""
 
 
@@ -53,7 +49,7 @@ class Change:
 class Resource:
     """`type` is Pulumi's token, `name` the logical name, `parent` the key of the parent or empty.
 
-    `reasons` are the properties that require a replacement; `left_out` counts changes above the limit.
+    `reasons` are the properties that require a replacement.
     `cause` is the key of the changed resource that this one changes with; empty if it changes for itself.
     """
 
@@ -63,7 +59,6 @@ class Resource:
     parent: str = ""
     reasons: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
-    left_out: int = 0
     cause: str = ""
 
     @property
@@ -75,9 +70,9 @@ class Resource:
 class Package:
     """The code. Hashes are empty if there is no package; `size` is in bytes, None if unknown."""
 
-    old_hash: str
-    new_hash: str
-    size: int | None
+    old_hash: _Hash
+    new_hash: _Hash
+    size: Annotated[int | None, {"minimum": 0, "maximum": 10**12}]
 
 
 @dataclass(frozen=True)
@@ -95,15 +90,15 @@ class Report:
     `settings` are the changed settings of the stack, compared with its last successful `up`.
     """
 
-    stack: str
-    commit: str
-    made: str
-    basis: Basis
-    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    stack: Annotated[str, {"pattern": r"^[A-Za-z0-9_.-]{1,100}\Z"}]
+    commit: Annotated[str, {"pattern": r"^([0-9a-f]{40})?\Z"}]
+    made: Annotated[str, {"pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"}]
+    basis: Literal["deployed", "base"]
     resources: tuple[Resource, ...] = ()
     package: Package | None = None
     failures: tuple[Failure, ...] = ()
     settings: tuple[Change, ...] = ()
+    version: Literal[3] = 3
 
     @property
     def changed(self) -> tuple[Resource, ...]:
@@ -111,20 +106,14 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write `report-STACK.json`. If the file would be too large, changes are counted instead of listed."""
+    """Write `report-STACK.json`. Raises OpsError if it would be too large to be read."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"report-{report.stack}.json"
-    most = CHANGES
-    while len(content := json.dumps({"version": VERSION, **asdict(report)}, indent=1)) > FILE_BYTES and most:
-        most //= 2
-        report = replace(report, resources=tuple(_shortened(resource, most) for resource in report.resources))
+    content = json.dumps(asdict(report), indent=1)
+    if len(content) > FILE_BYTES:
+        raise OpsError(f"{path} would have {len(content)} bytes: a report has at most {FILE_BYTES}")
     path.write_text(content, encoding="ascii")
     return path
-
-
-def _shortened(resource: Resource, most: int) -> Resource:
-    dropped = len(resource.changes[most:])
-    return replace(resource, changes=resource.changes[:most], left_out=resource.left_out + dropped)
 
 
 def read_all(folder: Path) -> tuple[Report, ...]:
@@ -135,7 +124,7 @@ def read_all(folder: Path) -> tuple[Report, ...]:
             f"{folder} has {len(paths)} files report-*.json, expected 1 to {_REPORTS}: "
             "run `python -m ops preview`"
         )
-    return tuple(sorted(map(read, paths), key=_place))
+    return tuple(sorted(map(read, paths), key=lambda report: (_ORDER.get(report.stack, 3), report.stack)))
 
 
 def read(path: Path) -> Report:
@@ -152,97 +141,48 @@ def read(path: Path) -> Report:
         raise OpsError(f"{path} is not JSON: {error}") from error
     problem = next(_VALIDATOR.iter_errors(content), None)
     if problem is not None:
-        where, rule = problem.json_path[:NAME_CHARS], problem.validator
-        raise OpsError(f"{path} is not a report of version {VERSION}: {where!r} violates the rule {rule!r}")
-    report = _report(content)
+        where, rule = problem.json_path[:300], problem.validator
+        raise OpsError(f"{path} is not a report of this version: {where!r} violates the rule {rule!r}")
+    report: Report = _parsed(Report, content)
     if path.name != f"report-{report.stack}.json":
         raise OpsError(f"{path} is a report of another stack")
     return report
 
 
-def _report(content: dict[str, Any]) -> Report:
-    members = {name: content[name] for name in content if name != "version"}
-    members["settings"] = _changes(content["settings"])
-    members["resources"] = tuple(map(_resource, content["resources"]))
-    members["package"] = content["package"] and Package(**content["package"])
-    members["failures"] = tuple(Failure(**failure) for failure in content["failures"])
-    return Report(**members)
-
-
-def _resource(content: dict[str, Any]) -> Resource:
-    members: dict[str, Any] = {**content, "reasons": tuple(content["reasons"])}
-    members["changes"] = _changes(content["changes"])
-    return Resource(**members)
-
-
-def _changes(content: list[dict[str, Any]]) -> tuple[Change, ...]:
-    members: list[dict[str, Any]] = [
-        {**change, **{name: Value(**change[name]) for name in ("old", "new")}} for change in content
-    ]
-    return tuple(Change(**change) for change in members)
-
-
-def _place(report: Report) -> tuple[int, str]:
-    known = ("dev", "test", "prod")
-    return (known.index(report.stack) if report.stack in known else len(known), report.stack)
-
-
-def _object(**properties: object) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _text(most: int, pattern: str | None = None) -> dict[str, object]:
-    return {"type": "string", "maxLength": most, **({"pattern": pattern} if pattern else {})}
-
-
-def _list(element_schema: dict[str, object], most: int) -> dict[str, object]:
-    return {"type": "array", "items": element_schema, "maxItems": most}
-
-
-def _number(most: int) -> dict[str, object]:
-    return {"type": "integer", "minimum": 0, "maximum": most}
-
-
-_VALUE = _object(kind={"enum": list(get_args(ValueKind))}, text=_text(TEXT_CHARS))
-_CHANGE = _object(
-    path=_text(NAME_CHARS),
-    old=_VALUE,
-    new=_VALUE,
-    app_setting={"type": "boolean"},
-    follows=_text(NAME_CHARS),
-)
-_RESOURCE = _object(
-    op={"enum": list(get_args(Op))},
-    type=_text(NAME_CHARS),
-    name=_text(NAME_CHARS),
-    parent=_text(2 * NAME_CHARS + 2),
-    reasons=_list(_text(NAME_CHARS), CHANGES),
-    changes=_list(_CHANGE, CHANGES),
-    left_out=_number(10**6),
-    cause=_text(2 * NAME_CHARS + 2),
-)
-_HASH = _text(64, r"^([0-9a-f]{64})?\Z")
-_PACKAGE = _object(old_hash=_HASH, new_hash=_HASH, size={"anyOf": [_number(10**12), {"type": "null"}]})
-_VALIDATOR: Any = Draft202012Validator(
-    _object(
-        version={"const": VERSION},
-        stack=_text(100, r"^[A-Za-z0-9_.-]+\Z"),
-        commit=_text(40, r"^([0-9a-f]{40})?\Z"),
-        made=_text(20, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"),
-        basis={"enum": list(get_args(Basis))},
-        counts={
+def _schema(kind: Any) -> dict[str, Any]:
+    """The JSON schema of one of the classes above, or of a member."""
+    if is_dataclass(kind):
+        members = get_type_hints(kind, include_extras=True)
+        schemas = {name: _schema(member) for name, member in members.items()}
+        return {
             "type": "object",
-            "propertyNames": {"enum": list(get_args(Op))},
-            "additionalProperties": _number(10**6),
-        },
-        settings=_list(_CHANGE, CHANGES),
-        resources=_list(_RESOURCE, RESOURCES),
-        package={"anyOf": [_PACKAGE, {"type": "null"}]},
-        failures=_list(_object(resource=_text(NAME_CHARS), message=_text(MESSAGE_CHARS)), FAILURES),
-    )
-)
+            "properties": schemas,
+            "required": [*schemas],
+            "additionalProperties": False,
+        }
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return {**_schema(arguments[0]), **arguments[1]}
+    if origin is Literal:
+        return {"enum": [*arguments]}
+    if origin is tuple:
+        return {"type": "array", "items": _schema(arguments[0])}
+    if NoneType in arguments:
+        return {"anyOf": [*map(_schema, arguments)]}
+    return {"type": {str: "string", int: "integer", bool: "boolean", NoneType: "null"}[kind]}
+
+
+def _parsed(kind: Any, content: Any) -> Any:
+    """The instance that `write` converted to `content`, which has the schema."""
+    if is_dataclass(kind):
+        make: Any = kind
+        members = get_type_hints(kind)
+        return make(**{name: _parsed(members[name], content[name]) for name in members})
+    if get_origin(kind) is tuple:
+        return tuple(_parsed(get_args(kind)[0], member) for member in content)
+    if NoneType in get_args(kind) and content is not None:
+        return _parsed(get_args(kind)[0], content)
+    return content
+
+
+_VALIDATOR: Any = Draft202012Validator(_schema(Report))

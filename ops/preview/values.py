@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ops.github.markdown import cut
-from ops.preview.report import MESSAGE_CHARS, TEXT_CHARS, Value
+from ops.preview.report import Value
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SPECIAL = "4dabf18193072939515e22adb298388d"
@@ -26,6 +26,9 @@ _SECRET_TEXT = re.compile(
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|-----BEGIN [^-]*PRIVATE KEY-----[^-]*(?:-----END[^-]*-----)?"
     r"|://[^/\s:@]+:[^/\s@]+@"
 )
+
+TEXT_CHARS, MESSAGE_CHARS = 400, 6_000
+"""The maximum lengths of a value and of a message."""
 
 _BEFORE = 40
 """Characters of context before the first difference of two long texts."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ops.preview.causes import DETERMINED
 from ops.preview.report import Change, Resource, Value
 from ops.state import GUARD, LOG_WORKSPACE, MODEL_ACCOUNT, MODEL_DEPLOYMENT, SITE, STORAGE_ACCOUNT
 from ops.words import plain_type
@@ -38,28 +39,26 @@ class Row:
     consequence: str
 
 
-_SCALE = r"functionAppConfig\.scaleAndConcurrency\."
+_ALWAYS_READY, _ORIGINS = DETERMINED["alwaysReady"], DETERMINED["corsOrigins"]
 _ROWS = (
-    Row(LOG_WORKSPACE, "retentionInDays", _lower, "logs older than {} days are deleted"),
-    Row(LOG_WORKSPACE, r"workspaceCapping\.dailyQuotaGb", _limited, "logs beyond {} GB a day are dropped"),
+    Row(LOG_WORKSPACE, DETERMINED["logRetentionDays"], _lower, "logs older than {} days are deleted"),
+    Row(LOG_WORKSPACE, DETERMINED["logDailyCapGB"], _limited, "logs beyond {} GB a day are dropped"),
     Row(
         MODEL_DEPLOYMENT,
-        r"sku\.capacity",
+        DETERMINED["modelCapacity"],
         _lower,
         "the model refuses requests (429) beyond {} thousand tokens a minute",
     ),
-    Row(SITE, _SCALE + "maximumInstanceCount", _lower, "the app scales to at most {} instances"),
-    Row(SITE, _SCALE + "instanceMemoryMB", _lower, "an instance has only {} MB of memory"),
-    Row(SITE, _SCALE + "alwaysReady.*", _lower, "requests wait for a cold start beyond {} warm instances"),
+    Row(SITE, DETERMINED["maximumInstanceCount"], _lower, "the app scales to at most {} instances"),
+    Row(SITE, DETERMINED["instanceMemoryMB"], _lower, "an instance has only {} MB of memory"),
+    Row(SITE, _ALWAYS_READY, _lower, "requests wait for a cold start beyond {} warm instances"),
     Row(SITE, "CHAT_MODEL_MAX_TOKENS", _lower, "replies are cut off at {} tokens"),
     Row(SITE, "HTTP_AUTH_LEVEL", _is("anonymous"), "everybody may call the API, without a key"),
     Row(SITE, "EXPOSE_INSTRUCTIONS", _is("true"), "callers can read the system prompts of assistants"),
     Row(SITE, "ASSISTANT_RETENTION_DAYS", _limited, "assistants that are idle for {} days are deleted"),
     Row(SITE, "MAX_CONVERSATION_MESSAGES", _limited, "posts to a conversation of {} messages are refused"),
-    Row(SITE, r"siteConfig\.cors\.allowedOrigins.*", _is("*"), "pages of every web site may call the API"),
-    Row(
-        SITE, r"siteConfig\.cors\.allowedOrigins.*", lambda _, new: bool(new), "pages of {} may call the API"
-    ),
+    Row(SITE, _ORIGINS, _is("*"), "pages of every web site may call the API"),
+    Row(SITE, _ORIGINS, lambda _, new: bool(new), "pages of {} may call the API"),
     Row(SITE, "httpsOnly", _is("false"), "requests and function keys may be sent without encryption"),
     Row(
         STORAGE_ACCOUNT, "allowSharedKeyAccess", _is("true"), "account keys give access to all conversations"
@@ -68,7 +67,7 @@ _ROWS = (
     Row(MODEL_ACCOUNT, r"properties\.disableLocalAuth", _is("false"), "keys give access to the model"),
     Row(GUARD, "protected", _is("false"), "the stack can be destroyed, with all conversations"),
 )
-_MISSING = {_SCALE + "alwaysReady.*": "0", r"siteConfig\.cors\.allowedOrigins.*": ""}
+_MISSING = {_ALWAYS_READY: "0", _ORIGINS: ""}
 """What a member that is missing from one of these lists means."""
 
 

@@ -5,7 +5,7 @@ GitHub reports the pull request as closed, or as open while the time of its stac
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,7 +31,12 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Leftover:
-    """An object with the name of a pull request's stack. `since` is None if its age is unknown."""
+    """An object with the name of a pull request's stack, and what is decided on it.
+
+    `since` is None if its age is unknown; `suspicious` is the reason why it may not belong to a test stack.
+    `ends` is when the time of the stack of an open pull request is over. `outcome` is empty until the removal
+    was tried, or was not because of the limit.
+    """
 
     kind: Kind
     name: str
@@ -39,20 +44,11 @@ class Leftover:
     what: str
     since: datetime | None = None
     suspicious: str = ""
-    """The reason why it may not belong to a test stack."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """`outcome` is empty until the removal was tried, or was not because of the limit."""
-
-    leftover: Leftover
-    action: Literal["remove", "keep", "unknown", "suspicious"]
-    why: str
+    action: Literal["", "remove", "keep", "unknown", "suspicious"] = ""
+    why: str = ""
+    ends: datetime | None = None
     outcome: Literal["", "removed", "left", "failed", "beyond the limit"] = ""
     outcome_why: str = ""
-    ends: datetime | None = None
-    """When the time of the stack of an open pull request is over."""
 
 
 def find(
@@ -86,10 +82,14 @@ def find(
         for file in stack_files
     ]
     leftovers = [*map(_stack, stacks), *(orphan for orphan in orphans if orphan.stack not in existing)]
-    numbered = [(pull_request_of(leftover.stack), leftover) for leftover in leftovers]
-    ephemeral = [(number, leftover) for number, leftover in numbered if number is not None]
-    ephemeral.sort(key=lambda pair: (KINDS.index(pair[1].kind), pair[0], pair[1].name))
-    return [leftover for _, leftover in ephemeral]
+    return sorted(
+        (leftover for leftover in leftovers if pull_request_of(leftover.stack) is not None),
+        key=lambda leftover: (
+            KINDS.index(leftover.kind),
+            pull_request_of(leftover.stack),
+            leftover.name,
+        ),
+    )
 
 
 def _stack(stack: StackSummary) -> Leftover:
@@ -136,29 +136,29 @@ def ends_at(last_up: datetime | None, hours: int, labels: Collection[str]) -> tu
     return last_up + timedelta(hours=hours), ""
 
 
-def decide(leftover: Leftover, status: Status, now: datetime) -> Decision:
+def decide(leftover: Leftover, status: Status, now: datetime) -> Leftover:
+    """The leftover with its `action`, `why` and `ends`."""
     number = pull_request_of(leftover.stack)
-    if number is None:  # a safeguard for every caller
-        return Decision(leftover, "keep", f"{leftover.stack} is not the stack of a pull request")
-    if leftover.suspicious:
-        return Decision(leftover, "suspicious", leftover.suspicious)
-    if status.state in ("closed", "merged"):
-        return Decision(leftover, "remove", f"pull request #{number} is {status.state}")
-    if status.state != "open":
-        return Decision(leftover, "unknown", status.state)
     open_ = f"pull request #{number} is open"
+    if number is None:  # a safeguard for every caller
+        return replace(leftover, action="keep", why=f"{leftover.stack} is not the stack of a pull request")
+    if leftover.suspicious:
+        return replace(leftover, action="suspicious", why=leftover.suspicious)
+    if status.state in ("closed", "merged"):
+        return replace(leftover, action="remove", why=f"pull request #{number} is {status.state}")
+    if status.state != "open":
+        return replace(leftover, action="unknown", why=status.state)
     if leftover.kind != "stack" or status.ends is None:
-        return Decision(leftover, "keep", f"{open_}; {status.kept}" if status.kept else open_)
+        return replace(leftover, action="keep", why=f"{open_}; {status.kept}" if status.kept else open_)
     if status.ends <= now:
-        return Decision(
-            leftover, "remove", f"its time ended at {status.ends:%Y-%m-%d %H:%M} UTC", ends=status.ends
-        )
-    return Decision(leftover, "keep", f"{open_}; {age(now, status.ends)} left", ends=status.ends)
+        why = f"its time ended at {status.ends:%Y-%m-%d %H:%M} UTC"
+        return replace(leftover, action="remove", why=why, ends=status.ends)
+    return replace(leftover, action="keep", why=f"{open_}; {age(now, status.ends)} left", ends=status.ends)
 
 
-def is_last_night(decision: Decision, now: datetime) -> bool:
+def is_last_night(leftover: Leftover, now: datetime) -> bool:
     """Whether the next nightly sweep takes down the stack of an open pull request."""
-    return decision.action == "keep" and decision.ends is not None and decision.ends <= now + _NIGHT
+    return leftover.action == "keep" and leftover.ends is not None and leftover.ends <= now + _NIGHT
 
 
 def age(since: datetime | None, now: datetime) -> str:

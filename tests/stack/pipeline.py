@@ -75,14 +75,15 @@ class Pipeline:
     def state_files(self, stack: str) -> list[str]:
         """Whatever the backend holds of a stack, but for what a CLI was writing when it was killed.
 
-        A file backend writes `*.tmp` and renames it; a blob container has no such file.
+        A file backend writes `*.tmp` and renames it, and deletes a file before its `*.attrs`, which alone
+        means nothing; a blob container has no such files.
         """
         root = self.clone.home.backend
         return [
             path.relative_to(root).as_posix()
             for path in sorted(root.rglob("*"))
             if path.is_file()
-            and path.suffix != ".tmp"
+            and path.suffix not in {".tmp", ".attrs"}
             and (path.name.startswith((f"{stack}.", f"{stack}-")) or path.parent.name == stack)
         ]
 

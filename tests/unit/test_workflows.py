@@ -167,10 +167,6 @@ def test_no_secret_is_used(path: Path) -> None:
     assert "secrets: inherit" not in path.read_text()
 
 
-def test_no_workflow_runs_a_strangers_code_with_the_repositorys_rights() -> None:
-    assert [path.name for path in WORKFLOWS if "pull_request_target" in path.read_text()] == []
-
-
 @each_job
 def test_a_job_that_a_fork_can_start_has_nothing_to_take(job: Job) -> None:
     if "pull_request" not in job.workflow["on"] or only_for_the_same_repository(job.job.get("if", "")):
@@ -310,8 +306,3 @@ def test_each_variable_is_made_by_the_bootstrap_and_each_that_it_makes_is_used()
     assert used == VARIABLES.keys()
     exported = re.findall(r'pulumi\.export\(\s*"(\w+)"', (PROJECT_ROOT / "bootstrap/program.py").read_text())
     assert set(VARIABLES.values()) == set(exported) - {"repository"}  # says where to set them
-
-
-def test_only_jobs_that_sign_in_get_a_token_for_it() -> None:
-    signing = {key for key, job in JOBS.items() if job.job["permissions"].get("id-token") == WRITE}
-    assert signing == {*IDENTITIES, *(f"deploy/{stack}" for stack in STACKS)}

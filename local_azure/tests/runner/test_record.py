@@ -22,7 +22,7 @@ def test_a_stack_is_the_runners_while_it_has_a_resource(tmp_path: Path) -> None:
     file.parent.mkdir()
     for entry, expected in ((None, False), (Entry(), False), (Entry("id"), True), (None, False)):
         Record(file).note("urn", entry)
-        assert runner_resources(Home(tmp_path), "shop", "local") is expected
+        assert bool(runner_resources(Home(tmp_path), "shop", "local")) is expected
         assert not runner_resources(Home(tmp_path), "shop", "test")
 
 
@@ -33,7 +33,10 @@ def test_a_stack_is_the_runners_while_it_has_a_resource(tmp_path: Path) -> None:
         ("{}", False),
         ('{"resources": null}', False),
         ('{"resources": [{"type": "pulumi:pulumi:Stack"}]}', False),
-        ('{"resources": [{"type": "azure-native:resources:ResourceGroup", "custom": true}]}', True),
+        (
+            '{"resources": [{"type": "azure-native:resources:ResourceGroup", "custom": true, "urn": "u"}]}',
+            True,
+        ),
         ("{", True),  # cut off when the CLI was killed
     ],
 )
@@ -46,4 +49,4 @@ def test_a_stack_is_the_clis_while_its_state_has_a_resource(
     file.parent.mkdir(parents=True)
     file.write_text(f'{{"version": 3, "checkpoint": {{"stack": "s", "latest": {latest}}}}}')
 
-    assert cli_resources(home, "shop", "local") is expected
+    assert bool(cli_resources(home, "shop", "local")) is expected

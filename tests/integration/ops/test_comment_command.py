@@ -15,7 +15,7 @@ WARNING = "The pull request's own code computed this"
 OTHER = "c" * 40
 
 Comment = Callable[..., tuple[int, str]]
-"""Runs the command in a job that an event has started. Returns its exit code and what it prints."""
+"""Runs the command after a run, or with --pr. Returns its exit code and what it prints."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def reports(tmp_path: Path) -> Path:
     changes = (Change("A", Value("absent"), Value("text", '"@octocat"'), app_setting=True),)
     resource = Resource("update", "azure-native:web:WebApp", "function-app", changes=changes)
     for stack in ("dev", "prod"):
-        write(Report(stack, HEAD, "2026-11-25T10:00:00Z", "deployed", {"update": 1}, (resource,)), folder)
+        write(Report(stack, HEAD, "2026-11-25T10:00:00Z", "deployed", (resource,)), folder)
     return folder
 
 
@@ -32,19 +32,19 @@ def reports(tmp_path: Path) -> Path:
 def comment(
     fake_github: FakeGitHub,
     reports: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Comment:
     environment = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "6000"}
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(EVENTS["workflow_run"]))
     for name, value in {**fake_github.environment(), **environment}.items():
         monkeypatch.setenv(name, value)
 
-    def run(event: str, *words: str) -> tuple[int, str]:
-        monkeypatch.setenv("GITHUB_EVENT_NAME", event)
-        file = reports.parent / "event.json"
-        file.write_text(json.dumps(EVENTS.get(event)))
-        selected = ["--event", str(file)] if event else []
-        code = main(["comment", "--reports", str(reports), *words, *selected])
+    def run(*words: str) -> tuple[int, str]:
+        selected = words if "--pr" in words else ("--event", str(file), *words)
+        code = main(["comment", "--reports", str(reports), *selected])
         return code, "".join(capsys.readouterr())
 
     return run
@@ -55,14 +55,14 @@ def test_the_preview_is_written_to_its_part_and_updated(
 ) -> None:
     fake_github.add_pull_request(7, sha=HEAD)
     update_parts(repository, 7, {"test-stack": "address"})
-    assert comment("pull_request")[0] == 0
+    assert comment("--pr", "7")[0] == 0
     (body,) = fake_github.bodies(7)
     assert 'app setting `A`: not set → `"@octocat"`' in body
     assert "(https://github.com/octo-org/assistants/actions/runs/6000)" in body
     assert WARNING not in body
     (comment_id,) = fake_github.comments
     write(Report("dev", HEAD, "2026-11-25T11:00:00Z", "deployed"), reports)
-    assert comment("pull_request")[0] == 0
+    assert comment("--pr", "7")[0] == 0
     assert "`dev`: nothing changes." in fake_github.comments[comment_id]["body"]
     assert "address" in fake_github.comments[comment_id]["body"]
 
@@ -72,7 +72,7 @@ def test_a_run_of_a_fork_is_commented_on_the_pull_request_of_its_head_with_a_war
 ) -> None:
     fake_github.add_pull_request(7, sha=HEAD, branch=BRANCH)  # the same branch name in the repository itself
     fake_github.add_pull_request(8, sha=HEAD, head_repository=FORK, branch=BRANCH)
-    assert comment("workflow_run")[0] == 0
+    assert comment()[0] == 0
     assert fake_github.bodies(7) == []
     (body,) = fake_github.bodies(8)
     assert WARNING in body
@@ -84,7 +84,7 @@ def test_a_pull_request_selected_by_its_number_is_commented_with_a_warning_for_d
     fake_github: FakeGitHub, comment: Comment, author: str, warned: bool
 ) -> None:
     fake_github.add_pull_request(12, sha=HEAD, author=author)
-    assert comment("", "--pr", "12")[0] == 0
+    assert comment("--pr", "12")[0] == 0
     assert (WARNING in fake_github.bodies(12)[0]) == warned
 
 
@@ -94,13 +94,11 @@ NO_COMMENT = f"No open pull request has {HEAD} as its newest commit: no comment.
 @pytest.mark.parametrize(
     ("words", "forks", "code", "message"),
     [
-        (["pull_request"], {}, 0, f"Pull request 7 has the newer commit {OTHER}, whose run will comment."),
-        (["workflow_run"], {8: (OTHER, "open")}, 0, NO_COMMENT),
-        (["workflow_run"], {8: (HEAD, "closed")}, 0, NO_COMMENT),
-        (["workflow_run"], {8: (HEAD, "open"), 9: (HEAD, "open")}, 1, "9, 8 have the same head: select one"),
-        (["schedule"], {}, 1, "belongs to no pull request, so select one with --pr"),
-        (["", "--pr", "6"], {}, 1, "has no pull request 6"),
-        (["", "--pr", "7"], {}, 1, f"the reports are of commit {HEAD}, the pull request's newest is {OTHER}"),
+        ([], {8: (OTHER, "open")}, 0, NO_COMMENT),
+        ([], {8: (HEAD, "closed")}, 0, NO_COMMENT),
+        ([], {8: (HEAD, "open"), 9: (HEAD, "open")}, 1, "9, 8 have the same head: select one"),
+        (["--pr", "6"], {}, 1, "has no pull request 6"),
+        (["--pr", "7"], {}, 1, f"the reports are of commit {HEAD}, the pull request's newest is {OTHER}"),
     ],
 )
 def test_nothing_is_written_without_a_pull_request_of_the_previewed_commit(
@@ -125,7 +123,7 @@ def test_a_wrong_report_is_refused_before_any_request(
 ) -> None:
     file = reports / "report-dev.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "html": "<b>"}))
-    assert comment("pull_request")[0] == 1
+    assert comment("--pr", "7")[0] == 1
     assert not fake_github.received
 
 
@@ -133,7 +131,7 @@ def test_a_dry_run_prints_the_comment_and_sends_nothing(
     fake_github: FakeGitHub, comment: Comment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GITHUB_TOKEN")
-    code, printed = comment("pull_request", "--dry-run")
+    code, printed = comment("--pr", "7", "--dry-run")
     assert code == 0
     assert printed.startswith("## Preview: what `pulumi up` would change\n")
     assert not fake_github.received

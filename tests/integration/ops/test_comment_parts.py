@@ -71,23 +71,6 @@ def test_a_part_that_another_job_has_overwritten_is_written_again(
     assert f"address {times}" in comment["body"]
 
 
-@pytest.mark.parametrize(
-    ("part", "markdown", "message"),
-    [
-        ("other", "text", "no part 'other'"),
-        ("preview", "é" * 28_501, "57002 bytes"),
-        ("preview", "a\n<!-- end of preview -->", "separates parts"),
-        ("preview", "<!-- part: test-stack -->\nb", "separates parts"),
-    ],
-)
-def test_a_part_that_does_not_fit_into_the_comment_is_refused(
-    fake_github: FakeGitHub, repository: GitHub, part: str, markdown: str, message: str
-) -> None:
-    with pytest.raises(OpsError, match=message):
-        update_parts(repository, 7, {part: markdown})
-    assert not fake_github.writes()
-
-
 def test_all_parts_at_their_limit_fit_into_one_comment(fake_github: FakeGitHub, repository: GitHub) -> None:
     for part, limit in PART_LIMITS.items():
         update_parts(repository, 7, {part: "x" * limit})

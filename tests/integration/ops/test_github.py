@@ -1,6 +1,6 @@
 import pytest
 
-from ops.github.github import BODY_LIMIT, GitHub, PullRequest
+from ops.github.github import GitHub, PullRequest
 from ops.output import OpsError
 from tests.github_server import RATE_LIMIT, REPOSITORY, TOKEN, FakeGitHub, RefusedError
 
@@ -134,14 +134,6 @@ def test_a_comment_that_another_job_has_deleted_is_no_error(
     fake_github.before_write = lambda request: fake_github.comments.clear() if "DELETE" in request else None
     repository.upsert_comment(7, MARKER, lambda _: "")
     assert fake_github.bodies(7) == []
-
-
-def test_a_text_above_the_limit_is_refused_before_anything_is_sent(
-    fake_github: FakeGitHub, repository: GitHub
-) -> None:
-    with pytest.raises(OpsError, match="65544 bytes: at most 65536"):
-        put(repository, "é" * ((BODY_LIMIT - len(MARKER)) // 2 + 4))
-    assert not fake_github.writes()
 
 
 def test_an_issue_is_created_updated_and_closed(fake_github: FakeGitHub, repository: GitHub) -> None:

@@ -12,8 +12,8 @@ def change(path: str = "a", new: Value = KNOWN, follows: str = "") -> Change:
     return Change(path, Value("text", "0"), new, follows=follows)
 
 
-def resource(name: str, op: Op, *changes: Change, left_out: int = 0) -> Resource:
-    return Resource(op, "t", name, changes=changes, left_out=left_out)
+def resource(name: str, op: Op, *changes: Change) -> Resource:
+    return Resource(op, "t", name, changes=changes)
 
 
 def causes(*resources: Resource, above: dict[str, list[str]], minor: tuple[str, ...] = ()) -> dict[str, str]:
@@ -42,7 +42,6 @@ def test_what_goes_or_comes_with_what_it_depends_on_has_one_root(op: Op) -> None
         (resource("b", "update", change(follows="tags"), change(new=UNKNOWN)), True),
         (resource("b", "update", change(follows="location")), False),
         (resource("b", "update", change(new=UNKNOWN), change()), False),
-        (resource("b", "update", change(new=UNKNOWN), left_out=1), False),
         (resource("b", "update"), False),
     ],
 )

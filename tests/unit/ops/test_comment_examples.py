@@ -52,7 +52,6 @@ PROGRAM: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "deployed-code": (DEPLOYED_CODE, "function-host", ("function-app",)),
     "deletion-guard": (GUARD, "", ("deployed-code",)),
 }
-Changes = Mapping[str, tuple[dict[str, Any], dict[str, Any]]]
 
 
 def urn(name: str) -> str:
@@ -83,11 +82,9 @@ def report(
     *steps: dict[str, Any],
     settings: Mapping[str, tuple[str, str]] | None = None,
     errors: Mapping[str, str] | None = None,
-    counts: Mapping[str, int] | None = None,
 ) -> Report:
     """The report of a preview with these steps. `settings`: old and new text of each changed setting."""
     changed = settings or {}
-    ops = [listed["op"] for listed in steps]
     document = {
         "config": {f"assistant:{key}": new for key, (_, new) in changed.items()},
         "steps": list(steps),
@@ -95,7 +92,6 @@ def report(
             {"severity": "error", "message": f"error: {message}\n", "urn": urn(name) if name else ""}
             for name, message in (errors or {}).items()
         ],
-        "changeSummary": counts or {"same": len(PROGRAM) - len(ops), **{op: ops.count(op) for op in ops}},
     }
     exported = {"deployment": {"resources": [state(name, {}) for name in PROGRAM]}}
     deployed = {f"assistant:{key}": old for key, (old, _) in changed.items()}

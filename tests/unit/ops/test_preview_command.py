@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 
@@ -18,56 +19,97 @@ from ops.state import REPLACEMENT_GUARD, TABLE
 from tests.github_events import EVENTS, HEAD
 from tools.pulumi import typed
 
-STATE = {"deployment": {"resources": [{"urn": f"urn:pulumi:dev::assistant::{TABLE}::chat-state"}]}}
-DOCUMENT = json.dumps({"steps": [], "changeSummary": {"same": 1}})
+URN = "urn:pulumi:dev::assistant::"
+GUARDED = {"resource_group": "rg-a@eastus2", "model_account": "oai-a@eastus2", "protected": False}
+STATE = {
+    "deployment": {
+        "resources": [
+            {"urn": f"{URN}{REPLACEMENT_GUARD}::guard", "inputs": GUARDED},
+            {"urn": f"{URN}{TABLE}::chat-state"},
+        ]
+    }
+}
+UPDATE = {"kind": "update", "endTime": "2026-11-25T10:00:00Z"}
+HISTORY: list[dict[str, Any]] = [
+    {**UPDATE, "result": "failed", "config": {}},
+    {**UPDATE, "result": "succeeded", "config": {"assistant:location": {"value": "eastus2"}}},
+]
+DOCUMENT = json.dumps(
+    {"steps": [{"op": "same", "urn": f"{URN}{TABLE}::t"}], "config": {"assistant:location": "westus3"}}
+)
 FAILED = json.dumps({"diagnostics": [{"severity": "error", "message": "no such region"}]})
+LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
 
-Preview = Callable[..., tuple[int, Report]]
-"""Runs the command with what the CLI returns. Returns its exit code and its report."""
+
+@dataclass
+class Cli:
+    """A CLI in memory, which lacks the stack `new`. `started` has the folder and the command of each call."""
+
+    previewed: Completed = field(default_factory=lambda: Completed(0, DOCUMENT, ""))
+    export_error: str = ""
+    started: list[str] = field(default_factory=list[str])
+    previewed_with: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def run(self, pulumi: Pulumi, *words: str) -> Completed:
+        verb = words[1] if words[0] == "stack" else words[0]
+        self.started.append(f"{pulumi.folder.name} {verb}")
+        if verb == "export" and ("new" in words or self.export_error):
+            raise PulumiError(words, 255 if self.export_error else NO_SUCH_STACK, self.export_error)
+        if verb == "preview":
+            self.previewed_with = pulumi.environment
+            return self.previewed
+        for file in (pulumi.folder / f"Pulumi.{word}.yaml" for word in words):
+            if verb in {"init", "up"} and file.exists():
+                file.write_text("encryptionsalt: x")
+        answers: dict[str, Any] = {"export": STATE, "history": HISTORY, "ls": []}
+        return Completed(0, json.dumps(answers.get(verb)), "")
 
 
 @pytest.fixture
-def run_preview(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Preview:
-    monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
-    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
-    for name in ("GITHUB_EVENT_PATH", "GITHUB_EVENT_NAME"):
+def cli(monkeypatch: pytest.MonkeyPatch) -> Cli:
+    fake = Cli()
+
+    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
+        return fake.run(pulumi, *words)
+
+    monkeypatch.setattr(Pulumi, "run", run)
+    monkeypatch.setattr(preview, "head_commit", lambda: "c" * 40)
+    for name in ("GITHUB_EVENT_PATH", "GITHUB_EVENT_NAME", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-
-    def run(completed: Completed, *more: str) -> tuple[int, Report]:
-        monkeypatch.setattr(Pulumi, "run", Mock(return_value=completed))
-        code = main(["preview", "--stack", "dev", "--out", str(tmp_path), *more])
-        return code, read(tmp_path / "report-dev.json")
-
-    return run
+    return fake
 
 
+def run_preview(folder: Path, *words: str) -> tuple[int, Report]:
+    code = main(["preview", "--stack", "dev", "--out", str(folder), *words])
+    return code, read(folder / "report-dev.json")
+
+
+@pytest.mark.usefixtures("cli")
 def test_a_preview_is_written_to_its_file_the_log_and_the_summary(
-    run_preview: Preview, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, report = run_preview(Completed(0, DOCUMENT, ""), "--commit", HEAD)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    code, report = run_preview(tmp_path, "--commit", HEAD)
     assert code == 0
     assert (report.commit, report.basis, report.failures) == (HEAD, "deployed", ())
-    assert [(resource.op, resource.name) for resource in report.resources] == [("same", "chat-state")]
-    assert capsys.readouterr().out == "dev: nothing changes\n\ndev: nothing changes.\n"
-    assert "**`dev`: nothing changes.**" in (tmp_path / "summary.md").read_text()
+    assert [(resource.op, resource.name) for resource in report.resources] == [
+        ("same", "guard"),
+        ("same", "chat-state"),
+    ]
+    assert capsys.readouterr().out.startswith("dev: nothing changes\n\ndev:\n  Setting location changes from")
+    assert "**`dev`:** Setting `location` changes" in (tmp_path / "summary.md").read_text()
 
 
 def test_a_report_from_local_azure_names_the_commands_for_azure(
-    run_preview: Preview, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(typed.VARIABLE, typed.LOCAL_AZURE)
-    heads: list[Pulumi] = []
-    made = preview.preview
-    monkeypatch.setattr(preview, "preview", lambda head, *rest: heads.append(head) or made(head, *rest))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-
-    run_preview(Completed(0, DOCUMENT, ""), "--commit", HEAD)
-
-    assert typed.as_typed("pulumi up", heads[0].environment) == "pulumi up"
+    run_preview(tmp_path)
+    assert typed.as_typed("pulumi up", cli.previewed_with) == "pulumi up"
 
 
 @pytest.mark.parametrize(
-    ("completed", "message"),
+    ("previewed", "message"),
     [
         (Completed(1, FAILED, "other"), "no such region"),
         (Completed(1, DOCUMENT, "cannot decrypt\n"), "cannot decrypt"),
@@ -76,88 +118,51 @@ def test_a_report_from_local_azure_names_the_commands_for_azure(
         (Completed(0, "[1]", ""), "[1]"),
         (Completed(137, "", "\n"), "`pulumi preview` ended with exit code 137 and printed no error."),
         (Completed(1, DOCUMENT, ""), "`pulumi preview` ended with exit code 1 and printed no error."),
+        (
+            "no access",
+            "`pulumi stack export --stack dev` ended with exit code 255. \nno access",
+        ),
     ],
 )
 def test_a_failed_preview_has_a_report_with_its_reason(
-    run_preview: Preview, completed: Completed, message: str
+    cli: Cli, tmp_path: Path, previewed: Completed | str, message: str
 ) -> None:
-    code, report = run_preview(completed, "--commit", HEAD)
+    if isinstance(previewed, str):
+        cli.export_error = previewed
+    else:
+        cli.previewed = previewed
+    code, report = run_preview(tmp_path)
     assert code == 1
     assert [failure.message for failure in report.failures] == [message]
 
 
-def test_a_state_that_cannot_be_exported_is_a_failed_preview(
-    run_preview: Preview, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error = PulumiError(("stack", "export"), 255, "error: no access")
-    monkeypatch.setattr(Pulumi, "export", Mock(side_effect=error))
-    code, report = run_preview(Completed(0, DOCUMENT, ""), "--commit", HEAD)
-    assert code == 1
-    assert report.failures[0].message.endswith("error: no access")
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the CLI runs, a preview with the replacements that it may show; there is no stack `new`."""
-    started: list[str] = []
-
-    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
-        verb = words[1] if words[0] == "stack" else words[0]
-        allowed = f" {pulumi.environment[REPLACE_VARIABLE]}" if verb == "preview" else ""
-        started.append(f"{verb}{allowed}")
-        if verb == "export" and "new" in words:
-            raise PulumiError(words, NO_SUCH_STACK, "no stack named 'new' found")
-        state = {
-            "deployment": {"resources": [{"urn": f"{URN}{REPLACEMENT_GUARD}::guard", "inputs": GUARDED}]}
-        }
-        entry = {"endTime": "2026-11-25T10:00:00Z", "config": {"assistant:location": {"value": "eastus2"}}}
-        failed = {**entry, "kind": "update", "result": "failed", "config": {}}
-        history = [failed, {**entry, "kind": "update", "result": "succeeded"}]
-        document = {
-            "steps": [{"op": "same", "urn": f"{URN}{TABLE}::t"}],
-            "config": {"assistant:location": "westus3"},
-        }
-        answers = {"export": state, "history": history, "preview": document, "ls": []}
-        return Completed(0, json.dumps(answers.get(verb)), "")
-
-    monkeypatch.setattr(Pulumi, "run", run)
-    return started
-
-
-LOCAL = {"PULUMI_BACKEND_URL": "file:///x", "ARM_METADATA_HOSTNAME": "127.0.0.1:9"}
-URN = "urn:pulumi:dev::assistant::"
-GUARDED = {"resource_group": "rg-a@eastus2", "model_account": "oai-a@eastus2", "protected": False}
-
-
-def test_a_preview_shows_every_replacement_and_the_settings_since_the_last_successful_up(
-    commands: list[str],
-) -> None:
-    report = preview.preview(Pulumi(environment={}), None, "dev", "")
-    assert commands == ["export", "history", "preview rg-a@eastus2,oai-a@eastus2"]
+def test_a_preview_shows_every_replacement_and_the_settings_since_the_last_successful_up(cli: Cli) -> None:
+    report = preview.preview(Pulumi(Path("x"), {}), None, "dev", "")
+    assert cli.started == ["x export", "x history", "x preview"]
+    assert cli.previewed_with == {REPLACE_VARIABLE: "rg-a@eastus2,oai-a@eastus2"}
     (setting,) = report.settings
     assert (setting.path, setting.old.text, setting.new.text) == ("location", '"eastus2"', '"westus3"')
 
 
 @pytest.mark.parametrize("is_local", [True, False])
 def test_a_stack_that_does_not_exist_is_created_on_local_azure_only(
-    commands: list[str], is_local: bool, tmp_path: Path
+    cli: Cli, is_local: bool, tmp_path: Path
 ) -> None:
     local = {**LOCAL, "PULUMI_BACKEND_URL": tmp_path.as_uri()}
     report = preview.preview(Pulumi(environment=local if is_local else {}), None, "new", "")
-    assert commands == (["export", "ls", "init", "history", "preview "] if is_local else ["export"])
+    more = ["ls", "init", "history", "preview"]
+    assert [words.split()[1] for words in cli.started] == ["export", *(more if is_local else [])]
     assert bool(report.failures) is not is_local
 
 
-def test_the_commit_is_the_head_of_the_pull_request(
-    run_preview: Preview, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("cli")
+def test_the_commit_is_the_head_of_the_pull_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text(json.dumps(EVENTS["pull_request"]))
-    monkeypatch.setattr(preview, "head_commit", lambda: "c" * 40)
-    assert run_preview(Completed(0, DOCUMENT, ""))[1].commit == "c" * 40
+    assert run_preview(tmp_path)[1].commit == "c" * 40
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
     monkeypatch.setenv("GITHUB_EVENT_NAME", "pull_request")
-    assert run_preview(Completed(0, DOCUMENT, ""))[1].commit == HEAD
+    assert run_preview(tmp_path)[1].commit == HEAD
 
 
 def test_all_committed_environments_are_previewed(tmp_path: Path) -> None:
@@ -169,37 +174,24 @@ def test_all_committed_environments_are_previewed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "commands"),
+    ("stack", "made"),
     [
-        ("dev", ["base make dev", "base up --stack dev --yes", "head preview --stack dev --json"]),
-        ("new", ["head make new", "head preview --stack new --json"]),  # a stack that the base does not have
+        ("dev", ["base ls", "base init", "base up"]),
+        ("only-head", ["head ls", "head init"]),  # a stack that the base does not have
     ],
 )
 def test_a_base_is_deployed_before_the_preview_and_stack_files_are_restored(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stack: str, commands: list[str]
+    cli: Cli, tmp_path: Path, stack: str, made: list[str]
 ) -> None:
-    started: list[str] = []
-
-    def run(pulumi: Pulumi, *words: str, **_options: object) -> Completed:
-        started.append(" ".join([pulumi.folder.name, *words[:4]]))
-        (pulumi.folder / f"Pulumi.{stack}.yaml").write_text("encryptionsalt: x")
-        return Completed(0, DOCUMENT, "")
-
-    def make_stack(pulumi: Pulumi, stack: str) -> None:
-        run(pulumi, "make", stack)
-
-    monkeypatch.setattr(Pulumi, "run", run)
-    monkeypatch.setattr(Pulumi, "make_stack", make_stack)
-    monkeypatch.setattr(Pulumi, "export", Mock(return_value=STATE))
-    monkeypatch.setattr(Pulumi, "history", Mock(return_value=[]))
-    files = [
-        tmp_path / name for name in ("head/Pulumi.dev.yaml", "head/Pulumi.new.yaml", "base/Pulumi.dev.yaml")
-    ]
+    names = ("head/Pulumi.dev.yaml", "head/Pulumi.only-head.yaml", "base/Pulumi.dev.yaml")
+    files = [tmp_path / name for name in names]
     for file in files:
         file.parent.mkdir(exist_ok=True)
+        (file.parent / "Pulumi.yaml").write_text("name: assistant")
         file.write_text("config: {}")
-    report = preview.preview(Pulumi(tmp_path / "head"), Pulumi(tmp_path / "base"), stack, "")
-    assert (report.basis, started) == ("base", commands)
+    head, base = (Pulumi(tmp_path / name, {}) for name in ("head", "base"))
+    report = preview.preview(head, base, stack, "")
+    assert (report.basis, cli.started) == ("base", [*made, "head export", "head history", "head preview"])
     assert {file.read_text() for file in files} == {"config: {}"}
 
 

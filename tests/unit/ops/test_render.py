@@ -1,5 +1,4 @@
 import re
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +15,6 @@ from tests.gfm import parsed
 
 ROOM = PART_LIMITS["preview"]
 RUN_URL = "https://github.com/octo-org/assistants/actions/runs/5000"
-
-
 PACKAGE = Package("a" * 64, "b" * 64, 3_140_000)
 
 
@@ -31,9 +28,8 @@ def changes(count: int, length: int = 20) -> tuple[Change, ...]:
 
 
 def report(*resources: Resource, stack: str = "dev", **more: Any) -> Report:
-    counts = Counter(resource.op for resource in resources)
     defaults: dict[str, Any] = {"commit": "a" * 40, "made": "2026-11-25T10:00:00Z", "basis": "deployed"}
-    return Report(stack=stack, counts=counts, resources=resources, **(defaults | more))
+    return Report(stack=stack, resources=resources, **(defaults | more))
 
 
 def rendered(*reports: Report, room: int = ROOM) -> str:
@@ -61,28 +57,15 @@ def test_a_diagram_has_the_changed_resources_their_neighbours_and_counts_the_res
             resource("same", name="app"),
         )
     )
-    assert re.sub(" fill:.*", "", diagram).splitlines() == [
-        "```mermaid",
-        "flowchart LR",
-        '  stack(["stack dev"])',
-        '  n0["storage account<br/>account"]:::replaced',
-        '  n1["chat storage<br/>storage"]:::unchanged',
-        '  n2["table<br/>child"]:::unchanged',
-        "  n1 --> n0",
-        "  stack --> n1",
-        "  n0 --> n2",
-        '  n0m["1 more with it"]:::replaced',
-        "  n0 -.-> n0m",
-        '  rest["2 more, unchanged"]:::unchanged',
-        "  subgraph legend",
-        "    direction LR",
-        '    l0["replaced"]:::replaced',
-        '    l1["unchanged"]:::unchanged',
-        "  end",
-        "  classDef replaced",
-        "  classDef unchanged",
-        "```",
+    nodes = dict(re.findall(r'  (n\d)\["(.*)"\]', diagram))
+    assert list(nodes.values()) == [
+        "storage account<br/>account",
+        "chat storage<br/>storage",
+        "table<br/>child",
     ]
+    assert re.findall(r"  (\w+) --> (\w+)", diagram) == [("n1", "n0"), ("stack", "n1"), ("n0", "n2")]
+    assert '  n0m["1 more with it"]:::replaced\n  n0 -.-> n0m\n' in diagram
+    assert '  rest["2 more, unchanged"]:::unchanged\n' in diagram
 
 
 def test_a_diagram_counts_changed_resources_above_its_limit() -> None:
@@ -108,30 +91,27 @@ def test_a_report_of_a_fork_cannot_hide_a_change_behind_another_one() -> None:
 
 
 def test_properties_are_left_out_first_and_lost_data_last() -> None:
-    many = [resource("update", name=f"u{number}", changes=changes(100, 300)) for number in range(50)]
-    lost = [
-        resource("replace", TABLE, f"table{number}", changes=changes(50, 300), left_out=7)
-        for number in range(20)
-    ]
+    many = [resource("update", name=f"u{number}", changes=changes(100, 300)) for number in range(25)]
+    lost = [resource("replace", TABLE, f"table{number}", changes=changes(50, 300)) for number in range(20)]
     markdown = rendered(report(*many, *lost))
     assert len(markdown.encode()) <= ROOM
     assert "`dev`: DATA WILL BE LOST: all rows of a table." in markdown
     assert markdown.index("- **replace** table `table19`") < markdown.index("- **update** function app")
-    assert markdown.count("- **update** function app") == 50
+    assert markdown.count("- **update** function app") == 25
     assert "```mermaid" in markdown
     omitted = re.search(
         r"\*\*(\d+) more lines are omitted here\*\*: the \[job's summary\]\((.*?)\)", markdown
     )
     assert omitted is not None
     assert omitted[2] == RUN_URL
-    assert int(omitted[1]) + markdown.count("  - `property") == 50 * 100 + 20 * 57
+    assert int(omitted[1]) + markdown.count("  - `property") == 25 * 100 + 20 * 50
     assert "the job's summary and the report file has the whole" in comment([report(*many)], room=ROOM)
 
 
 def test_environments_share_the_room_fairly() -> None:
     small = report(resource("update", name="small", changes=changes(3)), stack="prod")
     large = [
-        report(*(resource("update", name=f"u{n}", changes=changes(100, 300)) for n in range(50)), stack=stack)
+        report(*(resource("update", name=f"u{n}", changes=changes(100, 300)) for n in range(20)), stack=stack)
         for stack in ("dev", "test")
     ]
     dev, test, prod = rendered(*large, small).split("<details>")[1:]
@@ -178,10 +158,10 @@ _parts = st.sampled_from(FRAGMENTS)
 hostile = st.lists(_parts | st.text(max_size=8) | _parts.map(lambda part: part * 30), max_size=5).map(
     lambda parts: f"{SENTINEL}{''.join(parts)}{SENTINEL}"
 )
-values = st.builds(Value, st.just("text"), hostile.map(lambda part: part[:400])) | st.sampled_from(
+values = st.builds(Value, st.just("text"), hostile) | st.sampled_from(
     [Value("absent"), Value("unknown"), Value("hidden")]
 )
-names = hostile.map(lambda part: part[:300])
+names = hostile
 kinds = (
     st.sampled_from([STORAGE_ACCOUNT, TABLE, MODEL_ACCOUNT, GROUP, SITE, "assistant:storage:ChatStorage"])
     | names
@@ -200,7 +180,6 @@ resources = st.builds(
     st.just("") | names,
     st.lists(names, max_size=2).map(tuple),
     st.lists(changes_, max_size=3).map(tuple),
-    st.integers(0, 9),
     st.just("") | names,
 )
 
@@ -227,6 +206,16 @@ OURS = frozenset({
     *("h2", "p", "blockquote", "ul", "li", "strong", "code", "pre", "sub", "a"),
     *("details", "summary"),
 })  # fmt: skip
+
+
+LINE = re.compile(
+    r'flowchart LR|  stack\(\["stack (LABEL)"\]\)|  n\d+\["[a-zA-Z0-9\' ]+<br/>(LABEL)"\]:::(CLASS)'
+    r"|  (stack|n\d+) --> n\d+|  subgraph legend|    direction LR|    l\d\[\"(CLASS)\"\]:::(CLASS)|  end"
+    r'|  classDef (CLASS) [a-z0-9:#, -]+|  n\d+m\["\d+ more with it"\]:::(CLASS)|  n\d+ -\.-> n\d+m'
+    r'|  rest\["\d+ more, (unchanged|some of which change)"\]:::unchanged'.replace(
+        "LABEL", r"(?:[A-Za-z0-9 _./-]|#\d+;)*"
+    ).replace("CLASS", "created|imported|updated|replaced|deleted|unchanged")
+)
 
 
 @settings(max_examples=60)
@@ -271,31 +260,14 @@ def test_hostile_text_in_a_comment_is_code_also_in_one_that_is_cut(
     assert {tag: html.tags.count(tag) for tag in expected} == expected
 
 
-LINE = re.compile(
-    r'flowchart LR|  stack\(\["stack (LABEL)"\]\)|  n\d+\["[a-zA-Z0-9\' ]+<br/>(LABEL)"\]:::(CLASS)'
-    r"|  (stack|n\d+) --> n\d+|  subgraph legend|    direction LR|    l\d\[\"(CLASS)\"\]:::(CLASS)|  end"
-    r'|  classDef (CLASS) [a-z0-9:#, -]+|  n\d+m\["\d+ more with it"\]:::(CLASS)|  n\d+ -\.-> n\d+m'
-    r'|  rest\["\d+ more, (unchanged|some of which change)"\]:::unchanged'.replace(
-        "LABEL", r"(?:[A-Za-z0-9 _./-]|#\d+;)*"
-    ).replace("CLASS", "created|imported|updated|replaced|deleted|unchanged")
-)
-
-
 @settings(max_examples=60)
-@given(reports)
-def test_hostile_names_are_no_mermaid_syntax(hostile_report: Report) -> None:
-    diagram = flowchart(hostile_report)
-    if diagram:
+@given(st.lists(reports, min_size=1, max_size=3))
+def test_hostile_text_is_no_mermaid_syntax_and_begins_no_line_of_a_log(listed: list[Report]) -> None:
+    for diagram in filter(None, map(flowchart, listed)):
         first, *lines, last = diagram.splitlines()
         assert (first, last) == ("```mermaid", "```")
         assert [line for line in lines if not LINE.fullmatch(line)] == []
         assert len(diagram) < 50_000  # Mermaid's maxTextSize
-
-
-@settings(max_examples=60)
-@given(st.lists(reports, min_size=1, max_size=3))
-def test_no_line_of_a_log_begins_with_hostile_text(listed: list[Report]) -> None:
-    """GitHub runs a log's line that begins with `::` as a command."""
     for line in text(listed).splitlines():
         assert re.match(r"GH-1[A-Za-z0-9_., -]*:|  (error: |[- A-Z0-9])|$", line), line
-        assert not line.lstrip().startswith("::")
+        assert not line.lstrip().startswith("::")  # GitHub runs such a line as a command

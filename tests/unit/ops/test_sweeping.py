@@ -64,7 +64,12 @@ def test_each_kind_is_removed_when_its_stack_is_gone_and_stacks_are_first_by_num
         ("state files", "pr-4", "history, backups or claims"),
         ("stack file", "Pulumi.pr-5.yaml", "in this folder"),
     ]
-    assert {decide(leftover, Status("closed"), NOW).action for leftover in leftovers} == {"remove"}
+    for state, action in (("closed", "remove"), ("merged", "remove"), ("open", "keep"), ("error", "unknown")):
+        assert {decide(leftover, Status(state), NOW).action for leftover in leftovers} == {action}
+    assert decide(leftovers[2], Status("merged"), NOW).why == "pull request #1 is merged"
+    assert decide(leftovers[2], Status("open"), NOW).why == "pull request #1 is open"
+    assert decide(leftovers[2], Status("error"), NOW).why == "error"
+    assert decide(Leftover("stack", "prod", "prod", ""), Status("closed"), NOW).action == "keep"
 
 
 @pytest.mark.parametrize(
@@ -80,22 +85,6 @@ def test_a_stack_that_is_no_pull_requests_is_not_even_listed(name: str) -> None:
             state_files=[name],
             stack_files=[f"Pulumi.{name}.yaml"],
         )
-
-
-@pytest.mark.parametrize(
-    ("status", "action", "why"),
-    [
-        ("closed", "remove", "pull request #1 is closed"),
-        ("merged", "remove", "pull request #1 is merged"),
-        ("open", "keep", "pull request #1 is open"),
-        ("GitHub answered 500", "unknown", "GitHub answered 500"),
-    ],
-)
-def test_only_a_leftover_of_a_closed_pull_request_is_removed(status: str, action: str, why: str) -> None:
-    decision = decide(Leftover("stack", "pr-1", "pr-1", ""), Status(status), NOW)
-
-    assert (decision.action, decision.why) == (action, why)
-    assert decide(Leftover("stack", "prod", "prod", ""), Status(status), NOW).action == "keep"
 
 
 @pytest.mark.parametrize(
@@ -128,18 +117,6 @@ def test_the_stack_of_an_open_pull_request_ends_hours_after_its_last_up(
     assert decide(Leftover("resource group", "rg", "pr-1", ""), status, NOW).action == "keep"
 
 
-@pytest.mark.parametrize(("config", "hours"), [("{}", 72), ("{assistant:testStackHours: 24}", 24)])
-def test_the_hours_are_those_of_the_checkout(tmp_path: Path, config: str, hours: int) -> None:
-    (tmp_path / "Pulumi.pr.yaml").write_text(f"config: {config}\n")
-    assert hours_of(tmp_path, "assistant") == hours
-
-
-def test_hours_that_are_no_number_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.pr.yaml").write_text("config: {testStackHours: soon}\n")
-    with pytest.raises(OpsError, match=r"testStackHours is 'soon', and must be"):
-        hours_of(tmp_path, "assistant")
-
-
 def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None:
     (copied,) = find(NAMING, groups=[replace(group_of("pr-1"), name="rg-somebodys-own")])
 
@@ -162,12 +139,8 @@ def test_a_group_with_another_name_is_suspicious_whatever_its_tags_say() -> None
 )
 def test_an_account_with_another_name_group_or_region_belongs_to_no_stack(account: DeletedAccount) -> None:
     assert NAMING.stack_of(account) is None
-
-
-def test_names_are_compared_as_azure_does() -> None:
-    account = account_of("pr-1")
-
-    assert NAMING.stack_of(replace(account, name=account.name.upper(), group=account.group.upper())) == "pr-1"
+    own = account_of("pr-1")
+    assert NAMING.stack_of(replace(own, name=own.name.upper(), group=own.group.upper())) == "pr-1"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +159,13 @@ def test_an_age_is_written_in_its_largest_unit(since: datetime | None, text: str
     assert age(since, NOW) == text
 
 
-def test_names_are_computed_with_the_committed_suffix_and_without_one(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.pr.yaml").write_text("config:\n  assistant:nameSuffix: b2\n")
+def test_names_and_hours_are_those_of_the_committed_settings(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.pr.yaml"
+    file.write_text("config:\n  assistant:nameSuffix: b2\n")
     assert Naming.read(SUBSCRIPTION, "assistant", tmp_path).suffixes == ("b2", "")
+    assert hours_of(tmp_path, "assistant") == 72
+    file.write_text("config: {assistant:testStackHours: 24}\n")
+    assert hours_of(tmp_path, "assistant") == 24
+    file.write_text("config: {testStackHours: soon}\n")
+    with pytest.raises(OpsError, match=r"testStackHours is 'soon', and must be"):
+        hours_of(tmp_path, "assistant")

@@ -3,16 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ops.files import FolderFiles
-from ops.state import GROUP, GUARD, PURGED_ACCOUNT
+from ops.state import GROUP, PURGED_ACCOUNT
 from ops.teardown.leftovers import Group, Naming, state_files
 from ops.teardown.teardown import (
-    ProtectedStackError,
     Traces,
     is_owned,
-    refuse_protected,
     resources_outside,
     traces_of,
 )
@@ -55,12 +51,6 @@ def test_a_group_is_owned_by_its_tag_and_either_the_state_or_its_name() -> None:
     assert not is_owned(Group(naming.group_of("dev")[0], "dev"), "dev", known, naming), "only for test stacks"
 
 
-@pytest.mark.parametrize("empty", [{}, {"deployment": None}, {"deployment": {}}])
-def test_a_stack_that_was_never_deployed_has_nothing(empty: dict[str, Any]) -> None:
-    assert traces_of(empty).groups == frozenset()
-    refuse_protected("pr-7", empty)
-
-
 def test_resources_outside_the_groups_of_the_stack_are_named() -> None:
     state = exported(
         group("rg-a"),
@@ -72,27 +62,6 @@ def test_resources_outside_the_groups_of_the_stack_are_named() -> None:
     )
 
     assert resources_outside(state, {"rg-a"}) == ["neighbour", "subscription-role"]
-
-
-@pytest.mark.parametrize(
-    "protected",
-    [
-        resource("storage-account", id="x", protect=True),
-        resource("deletion-guard", GUARD, id="x", outputs={"protected": True}),
-    ],
-)
-def test_a_protected_stack_is_refused_with_both_commands(protected: dict[str, Any]) -> None:
-    with pytest.raises(ProtectedStackError) as refused:
-        refuse_protected("prod", exported(resource("other", id="x"), protected))
-
-    name = protected["urn"].rpartition("::")[2]
-    for part in (name, "pulumi config set deletionProtection false --stack prod", "pulumi up --stack prod"):
-        assert part in str(refused.value)
-    assert "other" not in str(refused.value)
-
-
-def test_a_guard_that_allows_deletion_protects_nothing() -> None:
-    refuse_protected("dev", exported(resource("deletion-guard", GUARD, id="x", outputs={"protected": False})))
 
 
 def test_files_next_to_the_state_are_listed_by_stack(tmp_path: Path) -> None:

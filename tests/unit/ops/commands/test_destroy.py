@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from ops.engine import Pulumi
-from ops.state import GROUP, PURGED_ACCOUNT
+from ops.state import GROUP, GUARD, PURGED_ACCOUNT
 from tests.unit.ops.world import STATE_FILES, SUBSCRIPTION, World, exported, resource, returns
 
 PREFIX = f"/subscriptions/{SUBSCRIPTION}"
@@ -198,11 +198,20 @@ def test_destroy_of_an_unknown_stack_is_refused(world: World) -> None:
     assert "no stack named 'dve' found" in printed
 
 
-def test_a_protected_stack_is_not_destroyed(world: World) -> None:
-    for stack in ("dev", "pr-7"):
-        stand(world, stack, resource("storage-account", id="x", protect=True))
+@pytest.mark.parametrize("stack", ["dev", "pr-7"])
+@pytest.mark.parametrize(
+    "protected",
+    [
+        resource("storage-account", id="x", protect=True),
+        resource("storage-account", GUARD, id="x", outputs={"protected": True}),
+    ],
+)
+def test_a_protected_stack_is_not_destroyed(world: World, stack: str, protected: dict[str, Any]) -> None:
+    stand(world, stack, protected, resource("guard", GUARD, id="x", outputs={"protected": False}))
 
-        code, printed = destroy(world, stack)
+    code, printed = destroy(world, stack)
 
-        assert (code, world.cli.changes()) == (1, [])
-        assert "Protected: storage-account" in printed
+    assert (code, world.cli.changes()) == (1, [])
+    assert printed.endswith("Protected: storage-account\n")
+    for command in ("config set deletionProtection false", "up"):
+        assert f"pulumi {command} --stack {stack}" in printed

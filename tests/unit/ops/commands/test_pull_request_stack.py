@@ -211,12 +211,13 @@ def test_down_writes_to_the_comment_what_is_left_and_then_that_nothing_is(world:
     assert "`pr-7` is destroyed" in world.github.texts[7]
 
 
-HOSTILE = "~~~\n```\n````\n<!-- part: preview -->\n<!-- end of test-stack -->\n@everyone [x](javascript:1)\n"
+MARKS = "~~~\n```\n````\n<!-- part: preview -->\n<!-- end of test-stack -->\n@everyone [x](javascript:1)"
+HOSTILE = f"{MARKS} ghp_aaaaaaaaaaaaaaaaaaaa\n"
 LONG = ["x" * 100_000, "\u6f22" * 10_000, "\u6f22\n" * 10_000]
 
 
 @pytest.mark.parametrize("text", [HOSTILE, HOSTILE * 500, *LONG, ""])
-def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str) -> None:
+def test_what_failed_stays_inside_its_block_without_secrets_and_below_the_parts_limit(text: str) -> None:
     error = StepError("pulumi up", "exit code 1", text)
 
     for comment in (failed("pr-7", error), left("pr-7", text or "why")):
@@ -225,14 +226,5 @@ def test_what_failed_stays_inside_its_block_and_below_the_parts_limit(text: str)
         mark = lines[opening].removesuffix("text")
         assert [number for number, line in enumerate(lines) if line.strip() == mark] == [len(lines) - 1]
         assert not any(line.startswith("<!--") for line in lines)
+        assert "ghp_" not in comment
         assert len(comment.encode()) <= PART_LIMITS[pull_request_stack.PART]
-
-
-@pytest.mark.parametrize(
-    "secret", ["AccountKey=c2VjcmV0", f"ghp_{'a' * 36}", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"]
-)
-def test_what_looks_like_a_secret_is_hidden(secret: str) -> None:
-    message = f"error: it answered 403 to {secret} and gave up"
-
-    for comment in (failed("pr-7", StepError("pulumi up", "", message)), left("pr-7", message)):
-        assert "it answered 403 to [hidden] and gave up" in comment

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,6 @@ def test_a_leftover_beyond_the_limit_stays(swept: World) -> None:
     assert swept.files.names("") != []
 
 
-def test_a_dry_run_only_lists(swept: World) -> None:
-    code, output, _ = swept.ops("sweep", "--dry-run")
-
-    assert (code, swept.cli.changes()) == (0, [])
-    assert swept.group_of("pr-2") in swept.azure.groups
-    assert output.startswith("ACTION  KIND")
-    assert f"remove  resource group  {swept.group_of('pr-2')}  tagged pr-2" in output
-
-
 def test_a_pull_request_that_was_opened_again_or_is_unknown_keeps_its_leftovers(swept: World) -> None:
     answers = iter(["closed", "open"])
     swept.github.pulls[1] = type(
@@ -108,16 +100,22 @@ def aged(world: World) -> World:
 
 
 def test_a_dry_run_shows_the_time_that_is_left_of_each_stack(aged: World) -> None:
+    group = aged.add_group("pr-14")
+    aged.github.add(14, "closed")
+
     code, output, _ = aged.ops("sweep", "--dry-run")
 
     assert (code, aged.cli.changes(), aged.github.written) == (0, [], [])
+    assert group in aged.azure.groups
+    assert output.startswith("ACTION  KIND")
+    assert f"\nremove  resource group  {group}" in output
+    assert re.search("pr-10 +empty +\\? +its time ended at ", output)
     for line in (
-        "pr-11  empty  ?    pull request #11 is open; 11 hours left",
-        "pr-12  empty  ?    pull request #12 is open; 2 days left",
-        "pr-13  empty  ?    pull request #13 is open; it has the label `keep`",
+        "pr-11 +empty +\\? +pull request #11 is open; 11 hours left",
+        "pr-12 +empty +\\? +pull request #12 is open; 2 days left",
+        "pr-13 +empty +\\? +pull request #13 is open; it has the label `keep`",
     ):
-        assert f"{line}\n" in output
-    assert "remove  stack  pr-10  empty  ?    its time ended at " in output
+        assert re.search(f"{line}\n", output)
 
 
 def test_a_stack_whose_time_is_over_is_taken_down_and_one_on_its_last_night_is_announced(aged: World) -> None:
@@ -131,27 +129,6 @@ def test_a_stack_whose_time_is_over_is_taken_down_and_one_on_its_last_night_is_a
     aged.patch.setattr("ops.commands.pull_request_stack.run_tests", returns(None))
     assert aged.ops("test-stack", "down", "--pr", "11")[0] == 0
     assert "is over" not in aged.github.texts[11]
-
-
-def test_a_push_while_the_sweep_runs_keeps_the_stack(aged: World) -> None:
-    newer = {"kind": "update", "result": "succeeded", "endTime": datetime.now(UTC).isoformat()}
-    reads: list[int] = []
-
-    def pull_request(number: int) -> object:
-        reads.append(number)
-        if len(reads) > 1:  # the push is between the list and the removal
-            aged.cli.histories["pr-10"].insert(0, newer)
-        return aged.github.pulls[number]
-
-    aged.patch.setattr(aged.github, "pull_request", pull_request)
-    for number in (11, 12, 13):
-        del aged.cli.states[f"pr-{number}"]
-
-    code, output, _ = aged.ops("sweep", "--json")
-
-    (item,) = json.loads(output)["items"]
-    assert (code, item["result"], item["resultWhy"]) == (0, "left", "pull request #10 is open; 2 days left")
-    assert "pr-10" in aged.cli.states
 
 
 @pytest.mark.parametrize(("alive", "code", "outcome"), [(True, 0, "left"), (False, 1, "failed")])
