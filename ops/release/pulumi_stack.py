@@ -12,6 +12,7 @@ from requests import Session
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
 from delivery.retry import retry_until
 from ops.azure import Azure
+from ops.drift.drift import refresh_findings
 from ops.engine import Pulumi
 from ops.output import OpsError
 from ops.release.smoke import TIMEOUT, ChatStateTable, SmokeTest, health, target_of
@@ -71,6 +72,11 @@ class PulumiStack:
     def pending_changes(self, package: Path) -> list[str]:
         """The names of the resources that another `up` would change. Raises OpsError."""
         return changes(self._with(package).preview(self.stack))
+
+    def gone(self) -> list[str]:
+        """The names of the resources that were deleted in Azure. Raises OpsError."""
+        findings = refresh_findings(self.pulumi.refresh_preview(self.stack))
+        return [finding.name for finding in findings if finding.kind == "gone"]
 
     def smoke(self, package_hash: str) -> list[str]:
         """Run the smoke test. Raises SmokeError if the app fails, OpsError if it cannot be tested."""

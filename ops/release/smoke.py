@@ -119,38 +119,32 @@ class SmokeTest:
         readable = self._table_is_readable()
         assistant_id = f"smoke-test-{secrets.token_hex(8)}" if readable else _ID_WITHOUT_TRACE
         path = url_path(f"assistants/{assistant_id}")
-        rows_remain = ""
+        posted = "no message was posted, so the role for the model and its deployment are not tested"
         try:
             self._check(
-                ("PUT", path),
-                lambda answer: answer.status == 202 and answer.json() == {"assistantId": assistant_id},
-                "202 with the assistant's id",
+                "PUT", path, 202, lambda body: body == {"assistantId": assistant_id}, "the assistant's id"
             )
             if readable:
                 self._check_rows(assistant_id)
             if self.post_message:
+                messages = f"{path}/messages"
                 self._check(
-                    ("POST", f"{path}/messages"),
-                    lambda answer: answer.status == 200 and "reply" in answer.members(),
-                    "200 with a reply",
-                    {"message": _MESSAGE},
+                    "POST",
+                    messages,
+                    200,
+                    lambda body: "reply" in body,
+                    "a reply",
+                    message={"message": _MESSAGE},
                 )
+                posted = f"POST {messages} answers 200 with a reply of the model"
             self._check_health(package_hash)
         finally:
-            rows_remain = self._remove(assistant_id, path, readable=readable)
-        posted = f"POST {path}/messages answers 200 with a reply of the model"
-        if not self.post_message:
-            posted = "no message was posted, so the role for the model and its deployment are not tested"
-        rows = f"its rows are in {CHAT_STATE_TABLE}, and removed again"
-        if rows_remain:
-            rows = f"its rows are in {CHAT_STATE_TABLE}; {rows_remain}"
-        elif not readable:
-            rows = f"its rows were not checked: no role to read {CHAT_STATE_TABLE}; the app removed them"
+            removal = self._remove(assistant_id, path, readable=readable)
         return [
             f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
             f"PUT {path} answers 202",
             posted,
-            rows,
+            removal,
         ]
 
     def _check_health(self, package_hash: str) -> None:
@@ -167,18 +161,22 @@ class SmokeTest:
 
     def _check(
         self,
-        request: tuple[str, str],
-        accepts: Callable[[Answer], bool],
+        method: str,
+        path: str,
+        status: int,
+        accepts: Callable[[dict[str, Any]], bool],
         expected: str,
-        body: dict[str, str] | None = None,
+        *,
+        message: dict[str, str] | None = None,
     ) -> None:
-        """Send a request (method and path) until the answer is accepted. Raises SmokeError."""
+        """Send a request until its answer has the status and an accepted body. Raises SmokeError."""
 
         def check() -> None:
-            answer = self._send(*request, body)
-            if not accepts(answer):
-                actual = f"{' '.join(request)} answers {_describe(answer)}"
-                raise SmokeError(f"{actual}, not {expected}{self._unreadable_keys(answer)}")
+            answer = self._send(method, path, message)
+            if answer.status != status or not accepts(answer.members()):
+                actual = f"{method} {path} answers {_describe(answer)}"
+                keys = self._unreadable_keys(answer)
+                raise SmokeError(f"{actual}, not {status} with {expected}{keys}")
 
         self._retry(check)
 
@@ -209,25 +207,25 @@ class SmokeTest:
             )
 
     def _remove(self, assistant_id: str, path: str, *, readable: bool) -> str:
-        """Delete the assistant. Returns the reason if rows remain, otherwise an empty text.
+        """Delete the assistant. Returns the line about its rows; raises nothing that would hide a failure.
 
-        It raises no error that would replace that of the test. The app's DELETE also removes the lease; if
-        it fails, the rows are removed from the table directly.
+        The app's DELETE also removes the lease; if it fails, the rows are removed from the table directly.
         """
-        remain = f"the rows of {assistant_id} stay"
+        rows, remain = f"its rows are in {CHAT_STATE_TABLE}", f"the rows of {assistant_id} stay"
         try:
             answer = self._send("DELETE", path)
-            if answer.status == 204:
-                return ""
-            if not readable:
-                return f"{remain}: DELETE {path} answers {_describe(answer)}"
-            self.table.remove(assistant_id)
+            if answer.status == 204 and not readable:
+                return f"its rows were not checked: no role to read {CHAT_STATE_TABLE}; the app removed them"
+            if answer.status != 204 and not readable:
+                return f"{rows}; {remain}: DELETE {path} answers {_describe(answer)}"
+            if answer.status != 204:
+                self.table.remove(assistant_id)
         except PermissionError:
-            return f"{remain}: no role to remove them"
+            return f"{rows}; {remain}: no role to remove them"
         except (OpsError, SmokeError) as error:
             note(f"warning: {remain}: {error}")
-            return f"{remain}: {error}"
-        return ""
+            return f"{rows}; {remain}: {error}"
+        return f"{rows}, and removed again"
 
     def _retry(self, check: Callable[[], None]) -> None:
         """Repeat the check until it raises no SmokeError, or the timeout expires.
