@@ -134,7 +134,7 @@ def process_runs(pid: int) -> bool:
 
 
 def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunStateOf) -> Verdict:
-    """Determine the state of a lock's holder."""
+    """Determine the state of a lock's holder; `unknown` if the request to GitHub fails."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
     holder = (lock.host, lock.pid)
@@ -150,7 +150,10 @@ def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunS
         return Verdict(lock, "unknown", "no command of `ops` has claimed it, so a user may hold it")
     if claim.run is None:
         return Verdict(lock, "unknown", f"`{claim.command}` was run by hand on {claim.host}")
-    state = run_state(claim.run.id, claim.run.attempt)
+    try:
+        state = run_state(claim.run.id, claim.run.attempt)
+    except OpsError as error:
+        return Verdict(lock, "unknown", str(error))
     if state == "completed":
         return Verdict(lock, "stranded", f"its run has ended: {claim.run.url}")
     if state is None:
@@ -218,47 +221,46 @@ def claimed(
             note(f"warning: {error}")
 
 
-def verdicts(
-    files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf
-) -> list[Verdict]:
-    """The verdict on every lock of the stack; `unknown` if the request to GitHub failed."""
-    locks = read_locks(files, project, stack)
-    claims = list(read_claims(files, project, stack).values()) if locks else []
-    lock_verdicts: list[Verdict] = []
-    for lock in locks:
-        try:
-            verdict = judge(lock, claims, machine, run_state)
-        except OpsError as error:
-            verdict = Verdict(lock, "unknown", str(error))
-        lock_verdicts.append(verdict)
-    return lock_verdicts
+@dataclass(frozen=True)
+class StackLocks:
+    """The locks of one stack, as this machine sees them."""
 
+    files: Files
+    project: str
+    stack: str
+    machine: Machine
+    run_state: RunStateOf
 
-def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
-    """Remove the stranded locks of the stack and print them.
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on every lock."""
+        locks = read_locks(self.files, self.project, self.stack)
+        claims = list(read_claims(self.files, self.project, self.stack).values()) if locks else []
+        return [judge(lock, claims, self.machine, self.run_state) for lock in locks]
 
-    Raises LockedError and removes nothing if any lock is not stranded.
-    """
-    lock_verdicts = verdicts(files, project, stack, machine, run_state)
-    if held := [verdict for verdict in lock_verdicts if verdict.state != "stranded"]:
-        raise LockedError(stack, held)
-    for verdict in lock_verdicts:
-        if files.delete(verdict.lock.name, verdict.lock.etag):
-            note(f"Removed a stranded lock of stack {stack}: {verdict}.")
-    _forget_ended(files, project, stack, machine, run_state)
+    def release_stranded(self) -> None:
+        """Remove the stranded locks and print them.
 
+        Raises LockedError and removes nothing if any lock is not stranded.
+        """
+        verdicts = self.verdicts()
+        if held := [verdict for verdict in verdicts if verdict.state != "stranded"]:
+            raise LockedError(self.stack, held)
+        for verdict in verdicts:
+            if self.files.delete(verdict.lock.name, verdict.lock.etag):
+                note(f"Removed a stranded lock of stack {self.stack}: {verdict}.")
+        for name, claim in read_claims(self.files, self.project, self.stack).items():
+            if self._has_ended(claim):
+                self.files.delete(name)
 
-def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
-    """Remove the claims of commands that were killed; the stack has no locks at this point."""
-    for name, claim in read_claims(files, project, stack).items():
-        ended = datetime.fromisoformat(claim.since) < datetime.now(UTC) - _CLAIM_LIFETIME
+    def _has_ended(self, claim: Claim) -> bool:
+        """Whether the command of a claim was killed, where no lock is left."""
+        if datetime.fromisoformat(claim.since) < datetime.now(UTC) - _CLAIM_LIFETIME:
+            return True
         if claim.run is not None:
             with suppress(OpsError):
-                ended = ended or run_state(claim.run.id, claim.run.attempt) == "completed"
-        elif machine.local and machine.run is None and claim.host == machine.host and claim.pid:
-            ended = ended or not machine.runs(claim.pid)
-        if ended:
-            files.delete(name)
+                return self.run_state(claim.run.id, claim.run.attempt) == "completed"
+        by_hand_here = self.machine.local and self.machine.run is None and claim.host == self.machine.host
+        return claim.run is None and by_hand_here and claim.pid > 0 and not self.machine.runs(claim.pid)
 
 
 def _claims(project: str, stack: str) -> str:

@@ -6,6 +6,8 @@ import pytest
 from azure.core.credentials import TokenCredential
 
 from ops.files import FilesError, FolderFiles, open_files
+from ops.locks.locks import read_claims, read_locks
+from ops.release.archive import Archive
 
 
 def unused() -> TokenCredential:
@@ -45,6 +47,15 @@ def test_a_url_names_the_container_as_for_the_cli(
         open_files(f"azblob://state{query}", lambda: None, environment).names("a/")  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
 
     assert opened == [f"{service}/state"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a b"])
+def test_only_the_name_of_a_project_or_stack_becomes_a_part_of_a_path(tmp_path: Path, name: str) -> None:
+    files = FolderFiles(tmp_path)
+    for names in ((name, "dev"), ("assistant", name)):
+        for read in (read_locks, read_claims, lambda files, *names: Archive(files).releases(*names)):
+            with pytest.raises(FilesError, match="is not a valid name of a Pulumi"):
+                read(files, *names)
 
 
 def test_a_url_without_an_account_is_refused_with_both_ways_to_name_it() -> None:
