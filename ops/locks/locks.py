@@ -2,11 +2,11 @@
 
 Pulumi's lock names a process and a host. A job that was killed leaves its lock behind, and every later
 command fails at it (pulumi/pulumi#9047; `pulumi cancel` removes every lock without a check). For this
-reason, each command of `ops` that changes a stack first writes a claim next to the state. The claim names
-the process and the GitHub run that are about to take the lock.
+reason, each command of `ops` that changes a stack writes a claim next to the state, which replaces that of an
+earlier command. It names the process and the GitHub run that are about to take the lock.
 
     .pulumi/locks/organization/<project>/<stack>/<id>.json   Pulumi's (pkg/backend/diy/lock.go)
-    .ops/claims/<project>/<stack>/<id>.json                  written by `ops`; Pulumi does not read it
+    .ops/claims/<project>/<stack>/newest.json                written by `ops`; Pulumi does not read it
 
 A lock is stranded if its process has ended: either the process ran on this machine and is not running, or
 its claim names a GitHub run that GitHub reports as completed. Every other lock is treated as held.
@@ -17,10 +17,9 @@ import os
 import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import uuid4
 
 import psutil
 
@@ -30,8 +29,6 @@ from ops.output import OpsError, note
 from tools.pulumi.typed import as_typed
 
 _VERSION = 1
-_CLAIM_LIFETIME = timedelta(days=7)
-"""A job on a self-hosted runner may run for five days (docs: Usage limits of self-hosted runners)."""
 
 RunStateOf = Callable[[int, int], str | None]
 """Returns GitHub's state of a run attempt, None if it does not exist. May raise OpsError."""
@@ -88,7 +85,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Claim:
-    """`pid` is the id of the `pulumi` process, 0 before it has started. `since` is ISO 8601 in UTC."""
+    """`pid` is the id of the `pulumi` process. `since` is ISO 8601 in UTC, a time before it started."""
 
     host: str
     pid: int
@@ -133,13 +130,12 @@ def process_runs(pid: int) -> bool:
         return True
 
 
-def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunStateOf) -> Verdict:
+def judge(lock: Lock, claim: Claim | None, machine: Machine, run_state: RunStateOf) -> Verdict:
     """Determine the state of a lock's holder; `unknown` if the request to GitHub fails."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
-    holder = (lock.host, lock.pid)
-    earlier = (claim for claim in claims if claim.since <= lock.since)
-    claim = next((claim for claim in earlier if (claim.host, claim.pid) == holder), None)
+    if claim is not None and ((claim.host, claim.pid) != (lock.host, lock.pid) or claim.since > lock.since):
+        claim = None  # of another command
     # In a pipeline the host name is no evidence: hosted runners and containers share names.
     ours = claim is not None and claim.run is not None and claim.run == machine.run
     if lock.host == machine.host and (ours or (machine.local and machine.run is None)):
@@ -180,19 +176,16 @@ def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
     return locks
 
 
-def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
-    """The claims by file name. Claims that cannot be read are omitted."""
-    claims: dict[str, Claim] = {}
-    for name in files.names(_claims(project, stack)):
-        file = files.read(name)
-        # The file is gone, or was written by another version of `ops`.
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            content: dict[str, Any] = json.loads(file.content if file else b"")
-            run: dict[str, Any] | None = content.pop("run")
-            if content.pop("version") == _VERSION:
-                since = _utc(content.pop("since"))
-                claims[name] = Claim(**content, since=since, run=Run(**run) if run else None)
-    return claims
+def read_claim(files: Files, project: str, stack: str) -> Claim | None:
+    """The newest claim; None if there is none, or if another version of `ops` has written it."""
+    file = files.read(_claim_name(project, stack))
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        content: dict[str, Any] = json.loads(file.content if file else b"")
+        run: dict[str, Any] | None = content.pop("run")
+        if content.pop("version") == _VERSION:
+            since = _utc(content.pop("since"))
+            return Claim(**content, since=since, run=Run(**run) if run else None)
+    return None
 
 
 @contextmanager
@@ -201,16 +194,14 @@ def claimed(
 ) -> Generator[Callable[[int], None]]:
     """Keep a claim in the backend while a command changes the stack.
 
-    Yields a function to call with the id of the `pulumi` process; a claim without an id matches no lock.
+    Yields a function to call with the id of the `pulumi` process.
     """
-    name = f"{_claims(project, stack)}{uuid4()}.json"
-    claim = Claim(machine.host, 0, _utc(datetime.now(UTC).isoformat()), command, machine.run)
+    name, since = _claim_name(project, stack), _utc(datetime.now(UTC).isoformat())
 
     def write(pid: int) -> None:
-        content = {"version": _VERSION, **asdict(replace(claim, pid=pid))}
-        files.write(name, json.dumps(content, indent=1).encode())
+        claim = Claim(machine.host, pid, since, command, machine.run)
+        files.write(name, json.dumps({"version": _VERSION, **asdict(claim)}, indent=1).encode())
 
-    write(0)
     try:
         yield write
     finally:
@@ -234,8 +225,8 @@ class StackLocks:
     def verdicts(self) -> list[Verdict]:
         """The verdict on every lock."""
         locks = read_locks(self.files, self.project, self.stack)
-        claims = list(read_claims(self.files, self.project, self.stack).values()) if locks else []
-        return [judge(lock, claims, self.machine, self.run_state) for lock in locks]
+        claim = read_claim(self.files, self.project, self.stack) if locks else None
+        return [judge(lock, claim, self.machine, self.run_state) for lock in locks]
 
     def release_stranded(self) -> None:
         """Remove the stranded locks and print them.
@@ -248,23 +239,10 @@ class StackLocks:
         for verdict in verdicts:
             if self.files.delete(verdict.lock.name, verdict.lock.etag):
                 note(f"Removed a stranded lock of stack {self.stack}: {verdict}.")
-        for name, claim in read_claims(self.files, self.project, self.stack).items():
-            if self._has_ended(claim):
-                self.files.delete(name)
-
-    def _has_ended(self, claim: Claim) -> bool:
-        """Whether the command of a claim was killed, where no lock is left."""
-        if datetime.fromisoformat(claim.since) < datetime.now(UTC) - _CLAIM_LIFETIME:
-            return True
-        if claim.run is not None:
-            with suppress(OpsError):
-                return self.run_state(claim.run.id, claim.run.attempt) == "completed"
-        by_hand_here = self.machine.local and self.machine.run is None and claim.host == self.machine.host
-        return claim.run is None and by_hand_here and claim.pid > 0 and not self.machine.runs(claim.pid)
 
 
-def _claims(project: str, stack: str) -> str:
-    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/"
+def _claim_name(project: str, stack: str) -> str:
+    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/newest.json"
 
 
 def _utc(text: str) -> str:

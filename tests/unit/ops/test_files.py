@@ -6,7 +6,7 @@ import pytest
 from azure.core.credentials import TokenCredential
 
 from ops.files import FilesError, FolderFiles, open_files
-from ops.locks.locks import read_claims, read_locks
+from ops.locks.locks import read_claim, read_locks
 from ops.release.archive import Archive
 
 
@@ -53,7 +53,7 @@ def test_a_url_names_the_container_as_for_the_cli(
 def test_only_the_name_of_a_project_or_stack_becomes_a_part_of_a_path(tmp_path: Path, name: str) -> None:
     files = FolderFiles(tmp_path)
     for names in ((name, "dev"), ("assistant", name)):
-        for read in (read_locks, read_claims, lambda files, *names: Archive(files).releases(*names)):
+        for read in (read_locks, read_claim, lambda files, *names: Archive(files).releases(*names)):
             with pytest.raises(FilesError, match="is not a valid name of a Pulumi"):
                 read(files, *names)
 
