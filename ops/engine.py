@@ -169,7 +169,7 @@ class Pulumi:
         if completed.code and not may_fail:
             output = completed.stdout + completed.stderr
             if completed.code == NO_SUCH_STACK:
-                output += self.existing_stacks()
+                output += f"there are: {', '.join(self.stacks()) or 'none'}"
             raise PulumiError(words, completed.code, output, output_shown=show)
         return completed
 
@@ -188,10 +188,6 @@ class Pulumi:
     def stacks(self) -> list[str]:
         """The names of the project's stacks."""
         return [stack.name for stack in self.summaries()]
-
-    def existing_stacks(self) -> str:
-        """For the end of a message about a stack that does not exist."""
-        return f"there are: {', '.join(self.stacks()) or 'none'}"
 
     def make_stack(self, stack: str) -> None:
         """Create the stack unless it exists."""
@@ -249,7 +245,7 @@ class Pulumi:
             Update(
                 datetime.fromisoformat(entry["endTime"]),
                 entry["result"] == "succeeded",
-                _config(entry.get("config") or {}),
+                {key: setting.get("value") for key, setting in (entry.get("config") or {}).items()},
             )
             for entry in listed
             if entry["kind"] == "update" and entry.get("endTime")
@@ -258,10 +254,6 @@ class Pulumi:
     def export(self, stack: str) -> dict[str, Any]:
         """The state, secrets encrypted: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
-
-
-def _config(settings: dict[str, dict[str, Any]]) -> dict[str, str | None]:
-    return {key: setting.get("value") for key, setting in settings.items()}
 
 
 def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:

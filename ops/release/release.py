@@ -132,7 +132,7 @@ class Releases:
     def _deploy(
         self, release: Release, package: Path, running: str, previous: Release | None, *, push_again: bool
     ) -> Outcome:
-        """`running`: the package that the site reported before. `previous`: deployed again if this one fails."""
+        """`running`: the package that the site reported before. `previous`: to deploy if this one fails."""
         stack = self.environment.stack
         try:
             smoke_lines = self._attempt(release, package, push_again=push_again)

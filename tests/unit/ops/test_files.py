@@ -29,7 +29,6 @@ def test_another_backend_is_refused(url: str) -> None:
         ("?storage_account=a", {"AZURE_STORAGE_DOMAIN": "blob.example"}, "https://a.blob.example"),
         ("?storage_account=a&domain=blob.example", {}, "https://a.blob.example"),
         ("?storage_account=a&domain=127.0.0.1:1&protocol=http", {}, "http://127.0.0.1:1/a"),
-        ("?storage_account=a&domain=azurite&localemu=true", {}, "https://azurite/a"),
     ],
 )
 def test_a_url_names_the_container_as_for_the_cli(
