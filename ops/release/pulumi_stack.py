@@ -15,7 +15,7 @@ from ops.azure import Azure
 from ops.drift.drift import refresh_findings
 from ops.engine import Pulumi
 from ops.output import OpsError
-from ops.release.smoke import TIMEOUT, ChatStateTable, SmokeTest, health, target_of
+from ops.release.smoke import TIMEOUT, SmokeTest, health, target_of
 from ops.state import resources, type_and_name
 from ops.words import lost_with
 
@@ -79,7 +79,6 @@ class PulumiStack:
         return SmokeTest(
             target,
             lambda: self.azure.function_key(target.resource_group, target.site_name),
-            ChatStateTable(target.table_endpoint, self.azure.credential),
             self.session,
             timeout=self.timeout,
             post_message=self.smoke_message,

@@ -131,7 +131,6 @@ class Site:
         world.cli.deployed = STATE
         world.patch.setenv("GITHUB_SHA", "0123abc")
         world.patch.setattr(releasing, "Pulumi", world.pulumi)
-        world.patch.setattr(pulumi_stack, "ChatStateTable", returns(None))
         world.patch.setattr(pulumi_stack, "SmokeTest", self._smoke_test)
         for module in ("commands.deploy", "commands.rollback", "release.release"):
             world.patch.setattr(f"ops.{module}.PACKAGES", world.folder / "packages")
