@@ -1,7 +1,7 @@
 """Computes the differences between the state of a stack and Azure from three sources. Pure functions.
 
 - `pulumi refresh --preview-only --json`: resources that were changed or deleted. It does not see app settings
-  (pulumi/pulumi-azure-native#4263), and its document omits dynamic resources that were only changed.
+  (pulumi/pulumi-azure-native#4263), and its document omits changed dynamic resources: only deployed code can.
 - Azure's lists: the app settings of the site, and role assignments; one that was added is in no stack.
 - the health route of the site: the package that it runs.
 
@@ -81,7 +81,7 @@ def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
     steps: list[dict[str, Any]] = preview.get("steps") or []
     findings = _gone([resource(step["oldState"]) for step in steps if step["op"] == "delete"])
     for step in steps:
-        if step["op"] == "update" and not _is_code(step):
+        if step["op"] == "update" and type_and_name(step["urn"])[0] != DEPLOYED_CODE:
             before, after = resource(step["oldState"]), resource(step["newState"])
             # For values that are encrypted on both sides there are only the paths that Pulumi lists.
             paths: Iterable[str] = step.get("detailedDiff") or ()
@@ -91,14 +91,6 @@ def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
                 changes_by_rule.setdefault(rule_for(before.type, change.path), []).append(change)
             findings += [_changed(before, changes) for changes in changes_by_rule.values()]
     return findings
-
-
-def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
-    """The number of changed resources that the document counts but does not list."""
-    steps: list[dict[str, Any]] = preview.get("steps") or []
-    summary: dict[str, int] = preview.get("changeSummary") or {}
-    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step)}
-    return max(0, summary.get("update", 0) - len(named) - int(code_changed))
 
 
 def code(stack: Sequence[Resource], running: str) -> list[Finding]:
@@ -286,10 +278,6 @@ def _is_below(lower: Resource, upper: Resource) -> bool:
     """Deployed code has the id of its site."""
     own, other = lower.id.lower(), upper.id.lower()
     return own.startswith(f"{other}/") or (own == other and lower.type == DEPLOYED_CODE != upper.type)
-
-
-def _is_code(step: Mapping[str, Any]) -> bool:
-    return type_and_name(step["urn"])[0] == DEPLOYED_CODE
 
 
 def _changed(changed: Resource, changes: Sequence[Change], command: str = "") -> Finding:
