@@ -49,13 +49,7 @@ def restore_app_settings(pulumi: Pulumi, azure: Azure, stack: str) -> None:
     site = site_of(resources(pulumi.export(stack)))
     if site is None:
         raise OpsError(f"stack {stack} has no function app")
-    deployed = settings_of(site)
-    values = {name: value for name, value in deployed.items() if value is not None}
-    if encrypted := sorted(deployed.keys() - values.keys()):
-        raise OpsError(
-            f"the values of {', '.join(encrypted)} are encrypted in the state: "
-            "change an input of the site and run `pulumi up`"
-        )
+    values = settings_of(site)
     group, name = group_and_name(site.id)
     with translate_errors(
         f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"

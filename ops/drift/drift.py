@@ -16,7 +16,6 @@ from delivery.package import GIVEN_FOLDER
 from delivery.refused_settings import refused_settings, removal_command
 from infra.roles import APP_ROLES
 from ops.drift.owners import GONE, Rule, rule_for
-from ops.output import OpsError
 from ops.state import (
     DEPLOYED_CODE,
     GROUP,
@@ -123,15 +122,11 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
     A refused setting is a finding even if the state has it; its effect is given instead of its value.
     """
     expected, refused = settings_of(site), refused_settings(actual)
-    edited = {
-        name
-        for name in (expected.keys() & actual.keys()) - refused.keys()
-        if expected[name] not in {None, actual[name]}
-    }
+    common = (expected.keys() & actual.keys()) - refused.keys()
     names_by_kind: dict[ChangeKind, Iterable[str]] = {
         "removed": expected.keys() - actual.keys(),
         "added": actual.keys() - expected.keys() - refused.keys(),
-        "changed": edited,
+        "changed": (name for name in common if expected[name] != actual[name]),
     }
     changes = [
         Change(f"{APP_SETTINGS}.{name}", kind)
@@ -145,22 +140,10 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-def settings_of(site: Resource) -> dict[str, str | None]:
-    """The deployed app settings from the state; None for a value that is encrypted there.
-
-    Raises OpsError if all of them are encrypted.
-    """
-    config: Any = site.inputs.get("siteConfig")
-    listed: Any = cast(dict[str, Any], config).get("appSettings") if isinstance(config, dict) else None
-    if not isinstance(listed, list):
-        raise OpsError(
-            f"the state of {site.name} has no readable app settings: "
-            "they are encrypted, or were never deployed"
-        )
-    return {
-        str(setting["name"]): setting["value"] if isinstance(setting["value"], str) else None
-        for setting in cast(list[dict[str, Any]], listed)
-    }
+def settings_of(site: Resource) -> dict[str, str]:
+    """The deployed app settings from the state, which has them as plain text: the program has no secrets."""
+    settings: list[dict[str, str]] = site.inputs["siteConfig"]["appSettings"]
+    return {setting["name"]: setting["value"] for setting in settings}
 
 
 def role_assignments(stack: Sequence[Resource], actual: Iterable["RoleAssignment"]) -> list[Finding]:
