@@ -245,7 +245,7 @@ class Pulumi:
             Update(
                 datetime.fromisoformat(entry["endTime"]),
                 entry["result"] == "succeeded",
-                {key: setting.get("value") for key, setting in (entry.get("config") or {}).items()},
+                _config(entry.get("config") or {}),
             )
             for entry in listed
             if entry["kind"] == "update" and entry.get("endTime")
@@ -254,6 +254,10 @@ class Pulumi:
     def export(self, stack: str) -> dict[str, Any]:
         """The state, secrets encrypted: `{"version": 3, "deployment": {"resources": […]}}`."""
         return json.loads(self.run("stack", "export", "--stack", stack).stdout)
+
+
+def _config(settings: dict[str, dict[str, Any]]) -> dict[str, str | None]:
+    return {key: setting.get("value") for key, setting in settings.items()}
 
 
 def _interrupt_and_wait(process: subprocess.Popen[str], error: BaseException) -> None:

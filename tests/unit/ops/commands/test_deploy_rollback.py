@@ -357,7 +357,7 @@ def test_the_running_package_is_what_the_site_reports_within_three_answers(
 
 def test_what_azure_no_longer_has_is_what_a_refresh_would_delete(world: World) -> None:
     gone, changed = resource("blob-owner", id="/r"), resource("site", id="/s", inputs={"x": 1})
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"op": "delete", "urn": gone["urn"], "oldState": gone},
         {"op": "update", "urn": changed["urn"], "oldState": changed, "newState": {**changed, "inputs": {}}},
     ]
