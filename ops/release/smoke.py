@@ -31,6 +31,8 @@ TIMEOUT = 90.0
 _ROLE_TIMEOUT_FACTOR = 8
 """Factor for the timeout if the app reports a missing role: 12 minutes, as long as assignments take."""
 _ROLE = re.compile(r"\brole\b", re.IGNORECASE)
+_MISSING = re.compile(rf"{_ROLE.pattern}|does not have the deployment|must have the identity", re.IGNORECASE)
+"""In the app's problem documents (routes/post.py, tables/failures.py) if something is missing in Azure."""
 _HEALTH_ANSWERS = 5
 """Consecutive answers, each on a new connection: an instance of the previous package may still run."""
 _MESSAGE = "Reply with the one word: ready"
@@ -45,7 +47,7 @@ class SmokeError(Exception):
     @property
     def missing(self) -> bool:
         """Whether the app lacks something in Azure, so that another package would fail, too."""
-        return bool(_ROLE.search(str(self)))
+        return bool(_MISSING.search(str(self)))
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,19 @@ def test_a_host_that_cannot_read_its_keys_is_explained(
     assert ("blob role or identity" in str(failed.value)) == explained
 
 
+@pytest.mark.parametrize(
+    ("detail", "missing"),
+    [
+        ("Access to the tables is denied: the app's identity lacks the role Storage Table Data", True),
+        ("The model account does not have the deployment that the app setting names", True),
+        ("the function app must have the identity whose client ID is", True),
+        ("The model's payroll is unknown.", False),
+    ],
+)
+def test_what_is_missing_in_azure_fails_every_package(detail: str, missing: bool) -> None:
+    assert SmokeError(f"POST answers 503 ({detail})").missing is missing
+
+
 def test_a_certificate_that_is_not_trusted_does_not_fail_the_app(app: App) -> None:
     app.script["health"] = [exceptions.SSLError("self-signed")]
 
