@@ -77,7 +77,7 @@ class PulumiStack:
         """Run the smoke test. Raises SmokeError if the app fails, OpsError if it cannot be tested."""
         target = target_of(resources(self.pulumi.export(self.stack)))
         return SmokeTest(
-            target,
+            target.url,
             lambda: self.azure.function_key(target.resource_group, target.site_name),
             self.session,
             timeout=self.timeout,

@@ -62,9 +62,9 @@ class Target:
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """`key` returns the function key; it is called for each request, so that the key is not stored."""
+    """`url` is that of the app. `key` returns the function key; called for each request, so it is not stored."""
 
-    target: Target
+    url: str
     key: Callable[[], str]
     session: Session = field(repr=False)
     clock: Clock = field(default_factory=Clock)
@@ -88,7 +88,7 @@ class SmokeTest:
         finally:
             deletion = self._delete(path)
         return [
-            f"{self.target.url}{url_path('health')} answers package {package_hash[:12]}",
+            f"{self.url}{url_path('health')} answers package {package_hash[:12]}",
             f"PUT {path} answers 202",
             posted,
             f"GET {path} answers 200 with the assistant",
@@ -98,11 +98,11 @@ class SmokeTest:
     def _check_health(self, package_hash: str) -> None:
         def check() -> None:
             for _ in range(_HEALTH_ANSWERS):
-                answer = health(self.session, self.target.url)
+                answer = health(self.session, self.url)
                 running = answer.members().get("package")
                 if answer.status != 200 or running != package_hash:
                     actual = f"package {running}" if answer.status == 200 else _describe(answer)
-                    url = f"{self.target.url}{url_path('health')}"
+                    url = f"{self.url}{url_path('health')}"
                     raise SmokeError(f"{url} answers {actual}, not package {package_hash}")
 
         self._retry(check)
@@ -130,13 +130,13 @@ class SmokeTest:
 
     def _send(self, method: str, path: str, body: dict[str, str] | None = None) -> Answer:
         headers = {"x-functions-key": self.key()}
-        return send(self.session, method, f"{self.target.url}{path}", headers, body)
+        return send(self.session, method, f"{self.url}{path}", headers, body)
 
     def _unreadable_keys(self, answer: Answer) -> str:
         """The explanation for an answer of a host that cannot read its keys; empty for any other answer."""
         if answer.status != 500 or answer.text:
             return ""
-        key_check = send(self.session, "GET", f"{self.target.url}{KEY_CHECK_PATH}", WRONG_KEY)
+        key_check = send(self.session, "GET", f"{self.url}{KEY_CHECK_PATH}", WRONG_KEY)
         return f". {KEYS_UNREADABLE}" if key_check.status == 500 else ""
 
     def _delete(self, path: str) -> str:

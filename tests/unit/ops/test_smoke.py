@@ -82,8 +82,8 @@ class App(BaseAdapter):
         session = Session()
         session.mount("https://", self)
         clock = Clock(lambda: self.seconds, sleep)
-        target = Target("g", "app", "https://app.example", "https://t.example")
-        return SmokeTest(target, lambda: KEY, session, clock, post_message=post_message).run(HASH)
+        test = SmokeTest("https://app.example", lambda: KEY, session, clock, post_message=post_message)
+        return test.run(HASH)
 
 
 @pytest.fixture

@@ -136,8 +136,8 @@ class Site:
         for module in ("commands.deploy", "commands.rollback", "release.release"):
             world.patch.setattr(f"ops.{module}.PACKAGES", world.folder / "packages")
 
-    def _smoke_test(self, _target: object, key: Callable[[], str], *_: object, **options: Any) -> Any:
-        assert key() == "s3cret-key"
+    def _smoke_test(self, url: str, key: Callable[[], str], _session: object, **options: Any) -> Any:
+        assert (url, key()) == ("https://func.example", "s3cret-key")
         self.smoke_options.append((options["timeout"], options["post_message"]))
         return SimpleNamespace(run=self._smoke)
 
