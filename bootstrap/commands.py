@@ -14,6 +14,7 @@ from delivery import retry
 from ops.engine import Pulumi, PulumiError
 from ops.locks.recovery import pending_operations
 from ops.output import OpsError, note, say
+from ops.state import entries
 from tools.pulumi.cli import start_environment
 
 T = TypeVar("T")
@@ -110,12 +111,12 @@ def move(
     note(f"2/4 Copy the state to {to}")
     if location.stack not in retry_until_permitted(target.stacks):
         target.run("stack", "init", location.stack, "--no-select", "--secrets-provider", provider)
-    there = target.export(location.stack)
-    if resources_of(there) != resources_of(exported):
-        if resources_of(there) and not overwrite:
+    present, moved = entries(target.export(location.stack)), entries(exported)
+    if present != moved:
+        if present and not overwrite:
             raise OpsError(
-                f"{to} holds another state of {location.stack}: {len(resources_of(there))} resources, "
-                f"{len(resources_of(exported))} in {location.folder}. Nothing was changed there. If it is an "
+                f"{to} holds another state of {location.stack}: {len(present)} resources, "
+                f"{len(moved)} in {location.folder}. Nothing was changed there. If it is an "
                 "earlier copy of this one: .venv/bin/python -m bootstrap move --overwrite"
             )
         copy = location.folder / f"{location.stack}.exported.json"
@@ -144,12 +145,6 @@ def is_encrypted_by(provider: str, exported: Mapping[str, Any]) -> bool:
     providers: dict[str, Any] = exported["deployment"].get("secrets_providers") or {}
     state: dict[str, Any] = providers.get("state") or {}
     return provider in (providers.get("type"), state.get("url"))
-
-
-def resources_of(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The resources of an exported state; two states with the same resources are the same."""
-    deployment: dict[str, Any] = exported.get("deployment") or {}
-    return deployment.get("resources") or []
 
 
 def retry_until_permitted(

@@ -55,27 +55,26 @@ class StateStorage(pulumi.ComponentResource):
             container_delete_retention_policy=kept,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        expired = storage.DateAfterCreationArgs(days_after_creation_greater_than=VERSION_DAYS)
         storage.ManagementPolicy(
             "version-expiry",
             management_policy_name="default",
             account_name=account.name,
             resource_group_name=place.group_name,
-            policy=storage.ManagementPolicySchemaArgs(
-                rules=[
-                    storage.ManagementPolicyRuleArgs(
-                        name="expire-versions",
-                        type=storage.RuleType.LIFECYCLE,
-                        enabled=True,
-                        definition=storage.ManagementPolicyDefinitionArgs(
-                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
-                            actions=storage.ManagementPolicyActionArgs(
-                                version=storage.ManagementPolicyVersionArgs(delete=expired)
-                            ),
-                        ),
-                    )
+            policy={
+                "rules": [
+                    {
+                        "name": "expire-versions",
+                        "type": storage.RuleType.LIFECYCLE,
+                        "enabled": True,
+                        "definition": {
+                            "filters": {"blob_types": ["blockBlob"]},
+                            "actions": {
+                                "version": {"delete": {"days_after_creation_greater_than": VERSION_DAYS}}
+                            },
+                        },
+                    }
                 ]
-            ),
+            },
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[blobs]),
         )
         state, packages = (

@@ -169,7 +169,7 @@ class Pulumi:
         if completed.code and not may_fail:
             output = completed.stdout + completed.stderr
             if completed.code == NO_SUCH_STACK:
-                output += self.existing_stacks()
+                output += f"there are: {', '.join(self.stacks()) or 'none'}"
             raise PulumiError(words, completed.code, output, output_shown=show)
         return completed
 
@@ -188,10 +188,6 @@ class Pulumi:
     def stacks(self) -> list[str]:
         """The names of the project's stacks."""
         return [stack.name for stack in self.summaries()]
-
-    def existing_stacks(self) -> str:
-        """For the end of a message about a stack that does not exist."""
-        return f"there are: {', '.join(self.stacks()) or 'none'}"
 
     def make_stack(self, stack: str) -> None:
         """Create the stack unless it exists."""

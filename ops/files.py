@@ -85,12 +85,11 @@ def _service_url(url: str, environment: Mapping[str, str]) -> str:
     account = query.get("storage_account") or environment.get("AZURE_STORAGE_ACCOUNT", "")
     domain = query.get("domain") or environment.get("AZURE_STORAGE_DOMAIN") or "blob.core.windows.net"
     protocol = query.get("protocol") or environment.get("AZURE_STORAGE_PROTOCOL") or "https"
-    emulated = query.get("localemu") or environment.get("AZURE_STORAGE_IS_LOCAL_EMULATOR", "")
     if not account:
         raise FilesError(
             f"{url} names no storage account: add ?storage_account=NAME, or export AZURE_STORAGE_ACCOUNT"
         )
-    if emulated.lower() in {"true", "1", "t"} or domain.startswith(("127.0.0.1", "localhost")):
+    if domain.startswith(("127.0.0.1", "localhost")):
         return f"{protocol}://{domain}/{account}"
     return f"{protocol}://{account}.{domain}"
 

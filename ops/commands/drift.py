@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
             say(text(report))
     if failed:
         return FAILED
-    return 0 if all(report.clean for report in reports) else FOUND
+    return FOUND if any(report.findings for report in reports) else 0
 
 
 def _keep_issue(github: GitHub, report: Report, body: str) -> None:
-    if report.clean:
+    if not report.findings:
         closed = github.close_issue(marker(report.stack), f"{report.stack} matches its program again.")
         if closed is not None:
             note(f"{report.stack}: closed issue #{closed}")

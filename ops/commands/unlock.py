@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.engine import NO_SUCH_STACK, Pulumi, PulumiError
-from ops.locks.locks import Machine, verdicts
-from ops.locks.recovery import pending_operations, run_state_of
+from ops.locks.recovery import locks_of, pending_operations
 from ops.output import is_confirmed, note, say
 from tools.pulumi.typed import as_typed
 
@@ -28,29 +27,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pulumi, stack = Pulumi(), arguments.stack
     pulumi.check(lambda: pulumi.files)
-    files = pulumi.files
-    machine = Machine.current(files, pulumi.environment)
-    lock_verdicts = verdicts(files, pulumi.project, stack, machine, run_state_of(pulumi.environment))
-    if not lock_verdicts:
+    verdicts = locks_of(pulumi, stack).verdicts()
+    if not verdicts:
         exported = pulumi.export(stack)
         say(f"Stack {stack} is not locked.")
         _print_pending(exported, stack)
         return 0
-    for verdict in lock_verdicts:
+    for verdict in verdicts:
         say(f"{verdict.state:<9} {verdict}")
     if arguments.dry_run:
         return 1
     if not arguments.yes:
-        if any(verdict.state == "alive" for verdict in lock_verdicts):
+        if any(verdict.state == "alive" for verdict in verdicts):
             note("A holder is still running. Its state will be damaged if it continues.")
         question = f"Type {stack} to remove the lock(s): "
-        refusal = f"to remove {len(lock_verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
+        refusal = f"to remove {len(verdicts)} lock(s) of stack {stack} without a terminal, add --yes"
         if not is_confirmed(question, stack, refusal):
             say("Nothing was removed.")
             return 1
-    for verdict in lock_verdicts:
+    for verdict in verdicts:
         # Only the printed locks: a lock that was taken in the meantime remains.
-        files.delete(verdict.lock.name, verdict.lock.etag)
+        pulumi.files.delete(verdict.lock.name, verdict.lock.etag)
         say(f"removed   {verdict.lock.name}")
     try:
         _print_pending(pulumi.export(stack), stack)

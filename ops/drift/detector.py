@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ops.azure import Azure, translate_errors
 from ops.drift.drift import (
-    Finding,
     app_settings,
     code,
     refresh_findings,
@@ -15,7 +14,6 @@ from ops.drift.drift import (
     role_assignments,
     settings_of,
     site_of,
-    unnamed,
 )
 from ops.drift.report import Report
 from ops.engine import Pulumi
@@ -32,18 +30,16 @@ def detect(pulumi: Pulumi, azure: Azure, stack: str) -> Report:
     state = resources(pulumi.export(stack))
     if not state:
         return Report(stack, [])
-    preview = pulumi.refresh_preview(stack)
-    findings = refresh_findings(preview)
+    findings = refresh_findings(pulumi.refresh_preview(stack))
     gone = [f"{finding.id.lower()}/" for finding in findings if finding.kind == "gone"]
     existing = [
         resource for resource in state if not any(f"{resource.id.lower()}/".startswith(id_) for id_ in gone)
     ]
-    changed_code: list[Finding] = []
     if site := site_of(existing):
-        changed_code = code(existing, PulumiStack(pulumi, stack, azure).running_package())
-        findings += [*changed_code, *app_settings(site, _app_settings(azure, site))]
+        findings += code(existing, PulumiStack(pulumi, stack, azure).running_package())
+        findings += app_settings(site, _app_settings(azure, site))
     findings += role_assignments(existing, _role_assignments(azure, existing))
-    return Report(stack, findings, unnamed(preview, code_changed=bool(changed_code)), released(state))
+    return Report(stack, findings, released(state))
 
 
 def restore_app_settings(pulumi: Pulumi, azure: Azure, stack: str) -> None:
@@ -53,13 +49,7 @@ def restore_app_settings(pulumi: Pulumi, azure: Azure, stack: str) -> None:
     site = site_of(resources(pulumi.export(stack)))
     if site is None:
         raise OpsError(f"stack {stack} has no function app")
-    deployed = settings_of(site)
-    values = {name: value for name, value in deployed.items() if value is not None}
-    if encrypted := sorted(deployed.keys() - values.keys()):
-        raise OpsError(
-            f"the values of {', '.join(encrypted)} are encrypted in the state: "
-            "change an input of the site and run `pulumi up`"
-        )
+    values = settings_of(site)
     group, name = group_and_name(site.id)
     with translate_errors(
         f"the app settings of {name} cannot be written", "Microsoft.Web/sites/config/write"

@@ -1,7 +1,7 @@
 """Computes the differences between the state of a stack and Azure from three sources. Pure functions.
 
 - `pulumi refresh --preview-only --json`: resources that were changed or deleted. It does not see app settings
-  (pulumi/pulumi-azure-native#4263), and its document omits dynamic resources that were only changed.
+  (pulumi/pulumi-azure-native#4263), and its document omits changed dynamic resources: only deployed code can.
 - Azure's lists: the app settings of the site, and role assignments; one that was added is in no stack.
 - the health route of the site: the package that it runs.
 
@@ -16,7 +16,6 @@ from delivery.package import GIVEN_FOLDER
 from delivery.refused_settings import refused_settings, removal_command
 from infra.roles import APP_ROLES
 from ops.drift.owners import GONE, Rule, rule_for
-from ops.output import OpsError
 from ops.state import (
     DEPLOYED_CODE,
     GROUP,
@@ -81,7 +80,7 @@ def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
     steps: list[dict[str, Any]] = preview.get("steps") or []
     findings = _gone([resource(step["oldState"]) for step in steps if step["op"] == "delete"])
     for step in steps:
-        if step["op"] == "update" and not _is_code(step):
+        if step["op"] == "update" and type_and_name(step["urn"])[0] != DEPLOYED_CODE:
             before, after = resource(step["oldState"]), resource(step["newState"])
             # For values that are encrypted on both sides there are only the paths that Pulumi lists.
             paths: Iterable[str] = step.get("detailedDiff") or ()
@@ -91,14 +90,6 @@ def refresh_findings(preview: Mapping[str, Any]) -> list[Finding]:
                 changes_by_rule.setdefault(rule_for(before.type, change.path), []).append(change)
             findings += [_changed(before, changes) for changes in changes_by_rule.values()]
     return findings
-
-
-def unnamed(preview: Mapping[str, Any], code_changed: bool) -> int:
-    """The number of changed resources that the document counts but does not list."""
-    steps: list[dict[str, Any]] = preview.get("steps") or []
-    summary: dict[str, int] = preview.get("changeSummary") or {}
-    named = {step["urn"] for step in steps if step["op"] == "update" and not _is_code(step)}
-    return max(0, summary.get("update", 0) - len(named) - int(code_changed))
 
 
 def code(stack: Sequence[Resource], running: str) -> list[Finding]:
@@ -131,15 +122,11 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
     A refused setting is a finding even if the state has it; its effect is given instead of its value.
     """
     expected, refused = settings_of(site), refused_settings(actual)
-    edited = {
-        name
-        for name in (expected.keys() & actual.keys()) - refused.keys()
-        if expected[name] not in {None, actual[name]}
-    }
+    common = (expected.keys() & actual.keys()) - refused.keys()
     names_by_kind: dict[ChangeKind, Iterable[str]] = {
         "removed": expected.keys() - actual.keys(),
         "added": actual.keys() - expected.keys() - refused.keys(),
-        "changed": edited,
+        "changed": (name for name in common if expected[name] != actual[name]),
     }
     changes = [
         Change(f"{APP_SETTINGS}.{name}", kind)
@@ -153,22 +140,10 @@ def app_settings(site: Resource, actual: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-def settings_of(site: Resource) -> dict[str, str | None]:
-    """The deployed app settings from the state; None for a value that is encrypted there.
-
-    Raises OpsError if all of them are encrypted.
-    """
-    config: Any = site.inputs.get("siteConfig")
-    listed: Any = cast(dict[str, Any], config).get("appSettings") if isinstance(config, dict) else None
-    if not isinstance(listed, list):
-        raise OpsError(
-            f"the state of {site.name} has no readable app settings: "
-            "they are encrypted, or were never deployed"
-        )
-    return {
-        str(setting["name"]): setting["value"] if isinstance(setting["value"], str) else None
-        for setting in cast(list[dict[str, Any]], listed)
-    }
+def settings_of(site: Resource) -> dict[str, str]:
+    """The deployed app settings from the state, which has them as plain text: the program has no secrets."""
+    settings: list[dict[str, str]] = site.inputs["siteConfig"]["appSettings"]
+    return {setting["name"]: setting["value"] for setting in settings}
 
 
 def role_assignments(stack: Sequence[Resource], actual: Iterable["RoleAssignment"]) -> list[Finding]:
@@ -286,10 +261,6 @@ def _is_below(lower: Resource, upper: Resource) -> bool:
     """Deployed code has the id of its site."""
     own, other = lower.id.lower(), upper.id.lower()
     return own.startswith(f"{other}/") or (own == other and lower.type == DEPLOYED_CODE != upper.type)
-
-
-def _is_code(step: Mapping[str, Any]) -> bool:
-    return type_and_name(step["urn"])[0] == DEPLOYED_CODE
 
 
 def _changed(changed: Resource, changes: Sequence[Change], command: str = "") -> Finding:

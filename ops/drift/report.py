@@ -18,19 +18,11 @@ _CHANGES_SHOWN = 20
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of one stack.
-
-    `unnamed` is the number of changed resources that Pulumi counts but does not name. `released` is whether
-    the package of the stack came from `ops deploy`."""
+    """The findings of one stack. `released`: the package of the stack came from `ops deploy`."""
 
     stack: str
     findings: Sequence[Finding]
-    unnamed: int = 0
     released: bool = False
-
-    @property
-    def clean(self) -> bool:
-        return not self.findings and not self.unnamed
 
 
 def marker(stack: str) -> str:
@@ -61,7 +53,7 @@ def fix(report: Report, finding: Finding) -> str:
 
 
 def text(report: Report) -> str:
-    if report.clean:
+    if not report.findings:
         return f"{report.stack}: no drift"
     lines = [f"{report.stack}: {_finding_count(report)}"]
     for finding in report.findings:
@@ -70,13 +62,11 @@ def text(report: Report) -> str:
             *(f"    {_change(change, _line)}" for change in finding.changes),
             f"    {finding.rule.owner}: {fix(report, finding)}",
         ]
-    return "\n".join(
-        [*lines, *_unnamed_lines(report, f"pulumi refresh --preview-only --diff --stack {report.stack}")]
-    )
+    return "\n".join(lines)
 
 
 def markdown(report: Report, names: Mapping[Owner, str]) -> str:
-    if report.clean:
+    if not report.findings:
         return f"✅ {code(report.stack)}: no drift\n"
     lines = [
         f"Azure differs from what the program of {code(report.stack)} made: {_finding_count(report)}. "
@@ -99,8 +89,6 @@ def markdown(report: Report, names: Mapping[Owner, str]) -> str:
         lines.append("")
     if left_out:
         lines.append(f"- … and {left_out} more: {code(f'python -m ops drift --stack {report.stack}')}")
-    command = code(f"pulumi refresh --preview-only --diff --stack {report.stack}")
-    lines += [f"- {line}" for line in _unnamed_lines(report, command)]
     lines += [
         "",
         "If the change was intended, make it in the program: the next deployment reverts every change that "
@@ -114,7 +102,6 @@ def as_json(reports: Sequence[Report]) -> list[dict[str, Any]]:
     return [
         {
             "stack": report.stack,
-            "unnamed": report.unnamed,
             "findings": [
                 {
                     "kind": finding.kind,
@@ -176,11 +163,5 @@ def _line(value: str) -> str:
 
 
 def _finding_count(report: Report) -> str:
-    count = len(report.findings) + report.unnamed
+    count = len(report.findings)
     return "1 finding" if count == 1 else f"{count} findings"
-
-
-def _unnamed_lines(report: Report, command: str) -> list[str]:
-    if not report.unnamed:
-        return []
-    return [f"{report.unnamed} more resources changed, but Pulumi's document does not name them: {command}"]

@@ -2,11 +2,11 @@
 
 Pulumi's lock names a process and a host. A job that was killed leaves its lock behind, and every later
 command fails at it (pulumi/pulumi#9047; `pulumi cancel` removes every lock without a check). For this
-reason, each command of `ops` that changes a stack first writes a claim next to the state. The claim names
-the process and the GitHub run that are about to take the lock.
+reason, each command of `ops` that changes a stack writes a claim next to the state, which replaces that of an
+earlier command. It names the process and the GitHub run that are about to take the lock.
 
     .pulumi/locks/organization/<project>/<stack>/<id>.json   Pulumi's (pkg/backend/diy/lock.go)
-    .ops/claims/<project>/<stack>/<id>.json                  written by `ops`; Pulumi does not read it
+    .ops/claims/<project>/<stack>/newest.json                written by `ops`; Pulumi does not read it
 
 A lock is stranded if its process has ended: either the process ran on this machine and is not running, or
 its claim names a GitHub run that GitHub reports as completed. Every other lock is treated as held.
@@ -17,10 +17,9 @@ import os
 import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import uuid4
 
 import psutil
 
@@ -30,8 +29,6 @@ from ops.output import OpsError, note
 from tools.pulumi.typed import as_typed
 
 _VERSION = 1
-_CLAIM_LIFETIME = timedelta(days=7)
-"""A job on a self-hosted runner may run for five days (docs: Usage limits of self-hosted runners)."""
 
 RunStateOf = Callable[[int, int], str | None]
 """Returns GitHub's state of a run attempt, None if it does not exist. May raise OpsError."""
@@ -88,7 +85,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Claim:
-    """`pid` is the id of the `pulumi` process, 0 before it has started. `since` is ISO 8601 in UTC."""
+    """`pid` is the id of the `pulumi` process. `since` is ISO 8601 in UTC, a time before it started."""
 
     host: str
     pid: int
@@ -133,13 +130,12 @@ def process_runs(pid: int) -> bool:
         return True
 
 
-def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunStateOf) -> Verdict:
-    """Determine the state of a lock's holder."""
+def judge(lock: Lock, claim: Claim | None, machine: Machine, run_state: RunStateOf) -> Verdict:
+    """Determine the state of a lock's holder; `unknown` if the request to GitHub fails."""
     if not lock.pid:
         return Verdict(lock, "unknown", "the lock cannot be read")
-    holder = (lock.host, lock.pid)
-    earlier = (claim for claim in claims if claim.since <= lock.since)
-    claim = next((claim for claim in earlier if (claim.host, claim.pid) == holder), None)
+    if claim is not None and ((claim.host, claim.pid) != (lock.host, lock.pid) or claim.since > lock.since):
+        claim = None  # of another command
     # In a pipeline the host name is no evidence: hosted runners and containers share names.
     ours = claim is not None and claim.run is not None and claim.run == machine.run
     if lock.host == machine.host and (ours or (machine.local and machine.run is None)):
@@ -150,7 +146,10 @@ def judge(lock: Lock, claims: Sequence[Claim], machine: Machine, run_state: RunS
         return Verdict(lock, "unknown", "no command of `ops` has claimed it, so a user may hold it")
     if claim.run is None:
         return Verdict(lock, "unknown", f"`{claim.command}` was run by hand on {claim.host}")
-    state = run_state(claim.run.id, claim.run.attempt)
+    try:
+        state = run_state(claim.run.id, claim.run.attempt)
+    except OpsError as error:
+        return Verdict(lock, "unknown", str(error))
     if state == "completed":
         return Verdict(lock, "stranded", f"its run has ended: {claim.run.url}")
     if state is None:
@@ -177,19 +176,16 @@ def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
     return locks
 
 
-def read_claims(files: Files, project: str, stack: str) -> dict[str, Claim]:
-    """The claims by file name. Claims that cannot be read are omitted."""
-    claims: dict[str, Claim] = {}
-    for name in files.names(_claims(project, stack)):
-        file = files.read(name)
-        # The file is gone, or was written by another version of `ops`.
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            content: dict[str, Any] = json.loads(file.content if file else b"")
-            run: dict[str, Any] | None = content.pop("run")
-            if content.pop("version") == _VERSION:
-                since = _utc(content.pop("since"))
-                claims[name] = Claim(**content, since=since, run=Run(**run) if run else None)
-    return claims
+def read_claim(files: Files, project: str, stack: str) -> Claim | None:
+    """The newest claim; None if there is none, or if another version of `ops` has written it."""
+    file = files.read(_claim_name(project, stack))
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        content: dict[str, Any] = json.loads(file.content if file else b"")
+        run: dict[str, Any] | None = content.pop("run")
+        if content.pop("version") == _VERSION:
+            since = _utc(content.pop("since"))
+            return Claim(**content, since=since, run=Run(**run) if run else None)
+    return None
 
 
 @contextmanager
@@ -198,16 +194,14 @@ def claimed(
 ) -> Generator[Callable[[int], None]]:
     """Keep a claim in the backend while a command changes the stack.
 
-    Yields a function to call with the id of the `pulumi` process; a claim without an id matches no lock.
+    Yields a function to call with the id of the `pulumi` process.
     """
-    name = f"{_claims(project, stack)}{uuid4()}.json"
-    claim = Claim(machine.host, 0, _utc(datetime.now(UTC).isoformat()), command, machine.run)
+    name, since = _claim_name(project, stack), _utc(datetime.now(UTC).isoformat())
 
     def write(pid: int) -> None:
-        content = {"version": _VERSION, **asdict(replace(claim, pid=pid))}
-        files.write(name, json.dumps(content, indent=1).encode())
+        claim = Claim(machine.host, pid, since, command, machine.run)
+        files.write(name, json.dumps({"version": _VERSION, **asdict(claim)}, indent=1).encode())
 
-    write(0)
     try:
         yield write
     finally:
@@ -218,51 +212,37 @@ def claimed(
             note(f"warning: {error}")
 
 
-def verdicts(
-    files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf
-) -> list[Verdict]:
-    """The verdict on every lock of the stack; `unknown` if the request to GitHub failed."""
-    locks = read_locks(files, project, stack)
-    claims = list(read_claims(files, project, stack).values()) if locks else []
-    lock_verdicts: list[Verdict] = []
-    for lock in locks:
-        try:
-            verdict = judge(lock, claims, machine, run_state)
-        except OpsError as error:
-            verdict = Verdict(lock, "unknown", str(error))
-        lock_verdicts.append(verdict)
-    return lock_verdicts
+@dataclass(frozen=True)
+class StackLocks:
+    """The locks of one stack, as this machine sees them."""
+
+    files: Files
+    project: str
+    stack: str
+    machine: Machine
+    run_state: RunStateOf
+
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on every lock."""
+        locks = read_locks(self.files, self.project, self.stack)
+        claim = read_claim(self.files, self.project, self.stack) if locks else None
+        return [judge(lock, claim, self.machine, self.run_state) for lock in locks]
+
+    def release_stranded(self) -> None:
+        """Remove the stranded locks and print them.
+
+        Raises LockedError and removes nothing if any lock is not stranded.
+        """
+        verdicts = self.verdicts()
+        if held := [verdict for verdict in verdicts if verdict.state != "stranded"]:
+            raise LockedError(self.stack, held)
+        for verdict in verdicts:
+            if self.files.delete(verdict.lock.name, verdict.lock.etag):
+                note(f"Removed a stranded lock of stack {self.stack}: {verdict}.")
 
 
-def release_stranded(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
-    """Remove the stranded locks of the stack and print them.
-
-    Raises LockedError and removes nothing if any lock is not stranded.
-    """
-    lock_verdicts = verdicts(files, project, stack, machine, run_state)
-    if held := [verdict for verdict in lock_verdicts if verdict.state != "stranded"]:
-        raise LockedError(stack, held)
-    for verdict in lock_verdicts:
-        if files.delete(verdict.lock.name, verdict.lock.etag):
-            note(f"Removed a stranded lock of stack {stack}: {verdict}.")
-    _forget_ended(files, project, stack, machine, run_state)
-
-
-def _forget_ended(files: Files, project: str, stack: str, machine: Machine, run_state: RunStateOf) -> None:
-    """Remove the claims of commands that were killed; the stack has no locks at this point."""
-    for name, claim in read_claims(files, project, stack).items():
-        ended = datetime.fromisoformat(claim.since) < datetime.now(UTC) - _CLAIM_LIFETIME
-        if claim.run is not None:
-            with suppress(OpsError):
-                ended = ended or run_state(claim.run.id, claim.run.attempt) == "completed"
-        elif machine.local and machine.run is None and claim.host == machine.host and claim.pid:
-            ended = ended or not machine.runs(claim.pid)
-        if ended:
-            files.delete(name)
-
-
-def _claims(project: str, stack: str) -> str:
-    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/"
+def _claim_name(project: str, stack: str) -> str:
+    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/newest.json"
 
 
 def _utc(text: str) -> str:

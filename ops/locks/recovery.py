@@ -5,14 +5,19 @@ from typing import Any
 
 from ops.engine import Pulumi
 from ops.github.github import GitHub
-from ops.locks.locks import Machine, RunStateOf, release_stranded
+from ops.locks.locks import Machine, StackLocks
 from ops.output import note
 from ops.state import type_and_name
 
 
-def run_state_of(environment: Mapping[str, str]) -> RunStateOf:
-    """A function that requests the state of a run from GitHub. It connects only if a lock names a run."""
-    return lambda run_id, attempt: GitHub.connect(environment).run_state(run_id, attempt)
+def locks_of(pulumi: Pulumi, stack: str) -> StackLocks:
+    """The locks of a stack. GitHub is asked for the state of a run only if a lock names one."""
+    machine = Machine.current(pulumi.files, pulumi.environment)
+
+    def run_state(run_id: int, attempt: int) -> str | None:
+        return GitHub.connect(pulumi.environment).run_state(run_id, attempt)
+
+    return StackLocks(pulumi.files, pulumi.project, stack, machine, run_state)
 
 
 def make(pulumi: Pulumi, stack: str) -> None:
@@ -39,8 +44,7 @@ def recover(pulumi: Pulumi, stack: str) -> None:
 
 def release(pulumi: Pulumi, stack: str) -> None:
     """Remove the stranded locks of the stack. Raises LockedError if a lock may still be held."""
-    machine = Machine.current(pulumi.files, pulumi.environment)
-    release_stranded(pulumi.files, pulumi.project, stack, machine, run_state_of(pulumi.environment))
+    locks_of(pulumi, stack).release_stranded()
 
 
 def pending_operations(exported: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,29 @@ from requests import Session
 from delivery.package import PACKAGE_VARIABLE, PUSH_AGAIN_VARIABLE
 from delivery.retry import retry_until
 from ops.azure import Azure
+from ops.drift.drift import refresh_findings
 from ops.engine import Pulumi
 from ops.output import OpsError
-from ops.release.smoke import TIMEOUT, ChatStateTable, SmokeTest, health, target_of
+from ops.release.smoke import TIMEOUT, SmokeTest, health, target_of
 from ops.state import resources, type_and_name
 from ops.words import lost_with
 
 
+@dataclass(frozen=True)
 class PulumiStack:
-    """`refresh`: refresh the state, so that changes made in Azure outside the program are reverted.
+    """`timeout`: seconds for each step of the smoke test.
 
+    `refresh`: refresh the state, so that changes made in Azure outside the program are reverted.
     `smoke_message`: post a message in the smoke test, which uses tokens of the model.
     """
 
-    def __init__(
-        self,
-        pulumi: Pulumi,
-        stack: str,
-        azure: Azure,
-        timeout: float = TIMEOUT,
-        *,
-        refresh: bool = False,
-        smoke_message: bool = True,
-    ) -> None:
-        self.stack, self._smoke_message = stack, smoke_message
-        self.pulumi, self._azure, self._timeout = pulumi, azure, timeout
-        self._flags = ("--refresh",) if refresh else ()
-        self._session = Session()
+    pulumi: Pulumi
+    stack: str
+    azure: Azure
+    timeout: float = TIMEOUT
+    refresh: bool = False
+    smoke_message: bool = True
+    session: Session = field(default_factory=Session, repr=False)
 
     def running_package(self) -> str:
         """The hash of the package that the site reports; empty if it reports none."""
@@ -47,7 +43,7 @@ class PulumiStack:
             return ""
 
         def probe() -> str:
-            answer = health(self._session, url)
+            answer = health(self.session, url)
             if answer.status != 200 or "package" not in answer.members():
                 raise OpsError(f"{url} reports no package")
             return str(answer.members()["package"])
@@ -61,28 +57,35 @@ class PulumiStack:
         return str(self.pulumi.outputs(self.stack).get("packageHash") or "")
 
     def preview(self, package: Path) -> dict[str, Any]:
-        return self._with(package).preview(self.stack, *self._flags)
+        return self._with(package).preview(self.stack, *self._flags())
 
     def up(self, package: Path, *, push_again: bool) -> None:
         """Deploy the package. Raises PulumiError."""
         more = {PUSH_AGAIN_VARIABLE: "1"} if push_again else {}
-        self._with(package, more).up(self.stack, *self._flags)
+        self._with(package, more).up(self.stack, *self._flags())
 
     def pending_changes(self, package: Path) -> list[str]:
         """The names of the resources that another `up` would change. Raises OpsError."""
         return changes(self._with(package).preview(self.stack))
 
+    def gone(self) -> list[str]:
+        """The names of the resources that were deleted in Azure. Raises OpsError."""
+        findings = refresh_findings(self.pulumi.refresh_preview(self.stack))
+        return [finding.name for finding in findings if finding.kind == "gone"]
+
     def smoke(self, package_hash: str) -> list[str]:
         """Run the smoke test. Raises SmokeError if the app fails, OpsError if it cannot be tested."""
         target = target_of(resources(self.pulumi.export(self.stack)))
         return SmokeTest(
-            target,
-            lambda: self._azure.function_key(target.resource_group, target.site_name),
-            ChatStateTable(target.table_endpoint, self._azure.credential),
-            self._session,
-            timeout=self._timeout,
-            post_message=self._smoke_message,
+            target.url,
+            lambda: self.azure.function_key(target.resource_group, target.site_name),
+            self.session,
+            timeout=self.timeout,
+            post_message=self.smoke_message,
         ).run(package_hash)
+
+    def _flags(self) -> list[str]:
+        return ["--refresh"] if self.refresh else []
 
     def _with(self, package: Path, more: Mapping[str, str] | None = None) -> Pulumi:
         variables = {PACKAGE_VARIABLE: str(package), **(more or {})}

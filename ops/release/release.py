@@ -118,40 +118,29 @@ class Releases:
                 f"warning: the previous good package {previous.package_hash} is not in {self.archive.url}: "
                 "if this one fails, a rollback is not possible"
             )
-        release, running = self._unfinished(package_hash, commit), self.environment.running_package()
-
-        def go_back(failed: _Failed) -> Outcome:
-            return self._go_back(release, failed, previous)
-
-        return self._deploy(release, package, running, go_back, push_again=self._is_uncertain(running))
+        running = self.environment.running_package()
+        release, push_again = self._unfinished(package_hash, commit), self._is_uncertain(running)
+        return self._deploy(release, package, running, previous, push_again=push_again)
 
     def roll_back(self, target: Release, package: Path) -> Outcome:
         """Deploy a good release again. Newer releases are no longer targets of a later rollback."""
-        release = self._unfinished(target.package_hash, target.commit)
         running = self.environment.running_package()
         self._change(lambda releases: mark_rolled_back(releases, target))
-
-        def stay(failed: _Failed) -> Outcome:
-            self._note_failed(release, str(failed))
-            return Outcome(Code.BROKEN, self.environment.stack, release, str(failed), missing=failed.missing)
-
-        return self._deploy(release, package, running, stay, push_again=True)
+        release = self._unfinished(target.package_hash, target.commit)
+        return self._deploy(release, package, running, None, push_again=True)
 
     def _deploy(
-        self,
-        release: Release,
-        package: Path,
-        running: str,
-        after_failure: Callable[[_Failed], Outcome],
-        *,
-        push_again: bool,
+        self, release: Release, package: Path, running: str, previous: Release | None, *, push_again: bool
     ) -> Outcome:
-        """`running` is the package that the site reported before."""
+        """`running`: the package that the site reported before. `previous`: to deploy if this one fails."""
         stack = self.environment.stack
         try:
             smoke_lines = self._attempt(release, package, push_again=push_again)
         except _Failed as failed:
-            outcome = after_failure(failed) if failed.pushed else self._not_pushed(release, failed, running)
+            if failed.pushed:
+                outcome = self._go_back(release, failed, previous)
+            else:
+                outcome = self._not_pushed(release, failed, running)
             return self._after_failure(outcome)
         except _Unverified as unverified:
             return self._after_failure(Outcome(Code.UNVERIFIED, stack, release, str(unverified)))
@@ -217,6 +206,9 @@ class Releases:
 
     def _go_back(self, release: Release, failed: _Failed, previous: Release | None) -> Outcome:
         stack, reason, missing = self.environment.stack, str(failed), failed.missing
+        if missing and (gone := self._gone()):
+            # No package runs without them, so the previous one is not deployed to fail in the same way.
+            reason, previous = f"Azure no longer has {', '.join(gone)}: {reason}", None
         note(f"Package {release.package_hash} failed: {reason}")
         self._note_failed(release, reason)
         if previous is None:
@@ -244,6 +236,12 @@ class Releases:
             rollback_failure=rollback_failure,
             missing=missing,
         )
+
+    def _gone(self) -> list[str]:
+        """The resources of the stack that were deleted in Azure; empty if Azure cannot be read."""
+        with _errors_as_warnings():
+            return self.environment.gone()
+        return []
 
     def _is_uncertain(self, running: str) -> bool:
         """Whether new instances may start from another package than the one in the state."""

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 
 from ops.azure import Azure
 from ops.engine import Pulumi, environments
@@ -95,7 +95,7 @@ def report(outcome: Outcome) -> int:
 
 
 def plain(outcome: Outcome) -> str:
-    return "\n".join(label.format(*values) for label, values in _lines(outcome))
+    return "\n".join(label.format(*map(_one_line, values)) for label, *values in _lines(outcome))
 
 
 def markdown(outcome: Outcome) -> str:
@@ -109,64 +109,65 @@ def markdown(outcome: Outcome) -> str:
         Code.NOT_CONVERGED: f"⚠️ {stack} is deployed, but has not converged",
         Code.UNVERIFIED: f"⚠️ {stack} runs a package that could not be tested",
     }[outcome.code]
-    lines = (label.format(*(code(value, 1000) for value in values)) for label, values in _lines(outcome))
+    lines = (
+        label.format(*(code(_one_line(value), 1000) for value in values))
+        for label, *values in _lines(outcome)
+    )
     return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
 
 
-def _add_next_step(outcome: Outcome, add_line: Callable[..., None]) -> None:
-    deploy = as_typed(f"python -m ops deploy --stack {outcome.stack}")
-    roll_back = as_typed(f"python -m ops rollback --stack {outcome.stack}")
-    if outcome.code == Code.UNVERIFIED:
-        tested = (outcome.went_back_to or outcome.release).package_hash
-        add_line("next: {} deploys and tests it again; see docs/runbook.md", f"{deploy} --hash {tested}")
-        if outcome.can_roll_back:
-            add_line("or: {} deploys the newest good release", roll_back)
-    elif outcome.missing and outcome.code in (Code.FAILED, Code.BROKEN):
-        drift = as_typed(f"python -m ops drift --stack {outcome.stack}")
-        up = as_typed(f"pulumi up --refresh --stack {outcome.stack}")
-        add_line("next: {} lists what is missing in Azure; every package fails without it", drift)
-        if outcome.can_roll_back:
-            again = f"{deploy} --again"
-            add_line("then: {} creates it by {}, with the package that the stack has", again, up)
-        else:
-            add_line("then: {} creates it, with the code of this checkout", up)
-    elif outcome.code == Code.BROKEN and outcome.can_roll_back:
-        add_line("next: {} deploys the newest good release; see docs/runbook.md", roll_back)
-    elif outcome.code == Code.BROKEN:
-        add_line("next: correct the code and deploy it: no good release exists to roll back to")
+def _one_line(value: str) -> str:
+    return " ".join(value.split())
 
 
-def _lines(outcome: Outcome) -> list[tuple[str, list[str]]]:
+def _lines(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     """Each line as a format string and its values."""
     release, back = outcome.release, outcome.went_back_to
     unverified = outcome.code == Code.UNVERIFIED
-    lines: list[tuple[str, list[str]]] = []
-
-    def add_line(label: str, *values: str) -> None:
-        lines.append((label, [" ".join(value.split()) for value in values]))
-
     mark = "FAILED: "
     if outcome.code in (Code.DONE, Code.NOT_CONVERGED):
         mark = ""
     elif unverified and not back:
         mark = "NOT VERIFIED: "
     commit = release.commit or "unknown"
-    add_line(f"{mark}package {{}} of commit {{}} on stack {{}}", release.package_hash, commit, outcome.stack)
+    yield f"{mark}package {{}} of commit {{}} on stack {{}}", release.package_hash, commit, outcome.stack
     if outcome.failure:
-        add_line("why: {}", outcome.failure)
+        yield "why: {}", outcome.failure
     if back:
         mark = "deployed again"
         if outcome.rollback_failure:
             mark = "NOT VERIFIED EITHER, deployed again" if unverified else "THE PREVIOUS PACKAGE FAILED TOO"
-        add_line(f"{mark}: package {{}} of commit {{}}", back.package_hash, back.commit or "unknown")
+        yield f"{mark}: package {{}} of commit {{}}", back.package_hash, back.commit or "unknown"
     if outcome.rollback_failure:
-        add_line("why: {}", outcome.rollback_failure)
+        yield "why: {}", outcome.rollback_failure
     if outcome.code in (Code.FAILED, Code.BROKEN, Code.UNVERIFIED):
-        running = f"package {outcome.running}" if outcome.running else "no package"
-        add_line("the site now reports {}", running)
-    _add_next_step(outcome, add_line)
+        yield "the site now reports {}", f"package {outcome.running}" if outcome.running else "no package"
+    yield from _next_step(outcome)
     for line in outcome.smoke_lines:
-        add_line("smoke test: {}", line)
+        yield "smoke test: {}", line
     for name in outcome.pending_changes:
-        add_line("another `pulumi up` would change {}", name)
-    return lines
+        yield "another `pulumi up` would change {}", name
+
+
+def _next_step(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+    deploy, roll_back, drift = (
+        as_typed(f"python -m ops {command} --stack {outcome.stack}")
+        for command in ("deploy", "rollback", "drift")
+    )
+    if outcome.code == Code.UNVERIFIED:
+        tested = (outcome.went_back_to or outcome.release).package_hash
+        yield "next: {} deploys and tests it again; see docs/runbook.md", f"{deploy} --hash {tested}"
+        if outcome.can_roll_back:
+            yield "or: {} deploys the newest good release", roll_back
+    elif outcome.missing and outcome.code in (Code.FAILED, Code.BROKEN):
+        up = as_typed(f"pulumi up --refresh --stack {outcome.stack}")
+        yield "next: {} lists what is missing in Azure; every package fails without it", drift
+        if outcome.can_roll_back:
+            again = f"{deploy} --again"
+            yield "then: {} creates it by {}, with the package that the stack has", again, up
+        else:
+            yield "then: {} creates it, with the code of this checkout", up
+    elif outcome.code == Code.BROKEN and outcome.can_roll_back:
+        yield "next: {} deploys the newest good release; see docs/runbook.md", roll_back
+    elif outcome.code == Code.BROKEN:
+        yield ("next: correct the code and deploy it: no good release exists to roll back to",)

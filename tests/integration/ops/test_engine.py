@@ -1,7 +1,6 @@
 """The CLI as a process: the claims of its commands, its output and its end."""
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 from ops import engine
 from ops.commands.pull_request_stack import StepError, run_tests
 from ops.engine import Pulumi, PulumiError
-from ops.locks.locks import process_runs, read_claims, read_locks
+from ops.locks.locks import process_runs, read_claim, read_locks
 from ops.output import TerminatedError
 from ops.release.smoke import Target
 
@@ -31,11 +30,11 @@ lock = root / ".pulumi/locks/organization/p/{STACK}/x.json"
 lock.parent.mkdir(parents=True)
 held = {{"pid": os.getpid(), "username": "u", "hostname": socket.gethostname()}}
 lock.write_text(json.dumps({{**held, "timestamp": datetime.now(UTC).isoformat()}}))
-claims = root / ".ops/claims/p/{STACK}"
+claim = root / ".ops/claims/p/{STACK}/newest.json"
 deadline = time.monotonic() + 20
 while time.monotonic() < deadline:
-    if any(json.loads(claim.read_text())["pid"] == os.getpid() for claim in claims.glob("*.json")):
-        shutil.copytree(claims, root / "kept")  # this test's own process ends normally, and removes the claim
+    if claim.exists() and json.loads(claim.read_text())["pid"] == os.getpid():
+        shutil.copy(claim, root / "kept")  # this test's own process ends normally, and removes the claim
         break
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -68,10 +67,11 @@ def test_the_claim_of_a_killed_command_matches_its_lock(
     program(pulumi, KILLED)
     with pytest.raises(PulumiError):
         change(pulumi, STACK)
-    assert read_claims(pulumi.files, "p", STACK) == {}
-    shutil.copytree(pulumi.folder / "kept", pulumi.folder / ".ops/claims/p" / STACK, dirs_exist_ok=True)
+    assert read_claim(pulumi.files, "p", STACK) is None
+    pulumi.files.write(f".ops/claims/p/{STACK}/newest.json", (pulumi.folder / "kept").read_bytes())
 
-    (claim,) = read_claims(pulumi.files, "p", STACK).values()
+    claim = read_claim(pulumi.files, "p", STACK)
+    assert claim is not None
     (lock,) = read_locks(pulumi.files, "p", STACK)
     assert (claim.pid, claim.host) == (lock.pid, lock.host)
     assert claim.since <= lock.since

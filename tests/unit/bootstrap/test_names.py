@@ -1,7 +1,7 @@
 import re
 from dataclasses import asdict
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bootstrap.names import names
@@ -29,6 +29,7 @@ def test_names_are_readable_and_never_change() -> None:
     }
 
 
+@settings(max_examples=25)
 @example(project=".", stack="_", suffix="")
 @given(project=PART, stack=PART, suffix=st.from_regex(r"[a-z0-9]{0,8}", fullmatch=True))
 def test_every_name_is_valid_for_its_service_and_another_suffix_gives_another(

@@ -10,7 +10,6 @@ from requests import Response, Session
 
 from ops.azure import Azure, translate_errors
 from ops.output import OpsError
-from ops.release.smoke import ChatStateTable, SmokeError
 from ops.teardown.leftovers import deleted_accounts, group_names, tagged_groups
 from tests.unit.ops.world import returns
 
@@ -27,8 +26,6 @@ REQUESTS: list[Callable[[Azure], object]] = [
     group_names,
     deleted_accounts,
     lambda azure: azure.function_key("group", "app"),
-    lambda azure: ChatStateTable("https://t.example", azure.credential).row_keys("a"),
-    lambda azure: ChatStateTable("https://t.example", azure.credential).remove("a"),
 ]
 
 
@@ -43,7 +40,7 @@ def test_a_request_without_a_token_is_an_error_of_the_command(
 
     monkeypatch.setattr(Session, "request", refuse)
 
-    with pytest.raises(OpsError, match=r"cannot be (listed|read): the OIDC token endpoint gave no token"):
+    with pytest.raises(OpsError, match=r"cannot be listed: the OIDC token endpoint gave no token"):
         request_(Azure.sign_in(ARM))
 
 
@@ -61,18 +58,6 @@ def test_the_function_key_is_the_default_one(keys: dict[str, str] | None, key: s
     azure.__dict__["web"] = SimpleNamespace(web_apps=web_apps)
 
     assert azure.function_key("group", "app") == key
-
-
-def test_each_row_of_an_assistant_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    removed: list[tuple[str, str]] = []
-    table = ChatStateTable("https://t.example", Azure.sign_in(ARM).credential)
-    client = "azure.data.tables.TableClient"
-    monkeypatch.setattr(f"{client}.query_entities", returns([{"RowKey": "state"}, {"RowKey": "lease"}]))
-    monkeypatch.setattr(f"{client}.delete_entity", lambda _self, *row: removed.append(row))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-
-    table.remove("a")
-
-    assert removed == [("a", "state"), ("a", "lease")]
 
 
 def http_error(status: int, message: str = "(Code) reason\nsecond line") -> HttpResponseError:
@@ -94,17 +79,3 @@ def test_an_error_has_its_first_line_and_a_refusal_the_permission(error: AzureEr
         raise error
 
     assert str(translated.value) == message
-
-
-@pytest.mark.parametrize(("status", "expected"), [(403, PermissionError), (404, SmokeError), (500, OpsError)])
-def test_a_table_without_a_role_or_that_does_not_exist_is_no_error_of_the_command(
-    status: int, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_args: object, **_options: object) -> None:
-        raise http_error(status)
-
-    monkeypatch.setattr("azure.data.tables.TableClient.query_entities", refuse)
-    table = ChatStateTable("https://t.example", Azure.sign_in(ARM).credential)
-
-    with pytest.raises(expected):
-        table.row_keys("a")

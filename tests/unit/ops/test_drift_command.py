@@ -20,7 +20,6 @@ FINDING = Finding("changed", "storage-account", STORAGE_ACCOUNT, "/x", CHANGES)
 REPORTS = {
     "clean": Report("clean", []),
     "drift": Report("drift", [FINDING]),
-    "unnamed": Report("unnamed", [], 1),
 }
 
 
@@ -45,7 +44,7 @@ def restore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mock:
     [
         (["clean"], 0),
         (["drift"], 3),
-        (["unnamed", "clean"], 3),
+        (["drift", "clean"], 3),
         (["unreadable"], 1),
         (["unreadable", "drift"], 1),
     ],

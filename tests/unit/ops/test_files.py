@@ -1,11 +1,14 @@
 """How the URL of a backend names its files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from azure.core.credentials import TokenCredential
 
-from ops.files import FilesError, FolderFiles, open_files
+from ops.files import Files, FilesError, FolderFiles, open_files
+from ops.locks.locks import read_claim, read_locks
+from ops.release.archive import Archive
 
 
 def unused() -> TokenCredential:
@@ -27,7 +30,6 @@ def test_another_backend_is_refused(url: str) -> None:
         ("?storage_account=a", {"AZURE_STORAGE_DOMAIN": "blob.example"}, "https://a.blob.example"),
         ("?storage_account=a&domain=blob.example", {}, "https://a.blob.example"),
         ("?storage_account=a&domain=127.0.0.1:1&protocol=http", {}, "http://127.0.0.1:1/a"),
-        ("?storage_account=a&domain=azurite&localemu=true", {}, "https://azurite/a"),
     ],
 )
 def test_a_url_names_the_container_as_for_the_cli(
@@ -45,6 +47,20 @@ def test_a_url_names_the_container_as_for_the_cli(
         open_files(f"azblob://state{query}", lambda: None, environment).names("a/")  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
 
     assert opened == [f"{service}/state"]
+
+
+def releases(files: Files, project: str, stack: str) -> object:
+    return Archive(files).releases(project, stack)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a b"])
+@pytest.mark.parametrize("read", [read_locks, read_claim, releases])
+def test_only_the_name_of_a_project_or_stack_becomes_a_part_of_a_path(
+    tmp_path: Path, read: Callable[[Files, str, str], object], name: str
+) -> None:
+    for project, stack in ((name, "dev"), ("assistant", name)):
+        with pytest.raises(FilesError, match="is not a valid name of a Pulumi"):
+            read(FolderFiles(tmp_path), project, stack)
 
 
 def test_a_url_without_an_account_is_refused_with_both_ways_to_name_it() -> None:

@@ -1,8 +1,7 @@
 """Which locks are proven to be stranded, and that no other is ever removed."""
 
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,11 +16,11 @@ from ops.locks.locks import (
     Machine,
     Run,
     RunStateOf,
+    StackLocks,
     claimed,
     judge,
-    read_claims,
+    read_claim,
     read_locks,
-    release_stranded,
 )
 from ops.output import OpsError
 
@@ -30,23 +29,19 @@ NOON, LATER = "2026-11-25T12:00:00.000000+00:00", "2026-11-25T12:00:05.000000+00
 RUN = Run(42, 1, "up", "GitHub Actions 3", "https://github.com/o/r/actions/runs/42/attempts/1")
 LOCK = Lock(".pulumi/locks/organization/assistant/pr-7/x.json", "e", 100, "runner", "vm", LATER)
 CLAIM = Claim("vm", 100, NOON, "pulumi up", RUN)
-BY_HAND = Claim("vm", 100, NOON, "pulumi up", None)
 
 
-def unused(_run: int, _attempt: int) -> str | None:
-    raise AssertionError("no request to GitHub is needed")
-
-
-def github(state: str | None) -> RunStateOf:
+def github(state: str | Exception | None) -> RunStateOf:
     def run_state(run: int, attempt: int) -> str | None:
         assert (run, attempt) == (42, 1)
+        if isinstance(state, Exception):
+            raise state
         return state
 
     return run_state
 
 
-def refuses(_run: int, _attempt: int) -> str | None:
-    raise OpsError("GITHUB_TOKEN is not set")
+unused = github(AssertionError("no request to GitHub is needed"))
 
 
 def machine(host: str = "vm", run: Run | None = None, *, local: bool = False, runs: bool = False) -> Machine:
@@ -59,36 +54,36 @@ ELSEWHERE = machine("another-vm", ANOTHER_RUN)
 
 
 @pytest.mark.parametrize(
-    ("claims", "on", "run_state", "state", "evidence"),
+    ("claim", "on", "run_state", "state", "evidence"),
     [
-        ([], LAPTOP, unused, "stranded", "process 100 no longer runs on this machine"),
-        ([], machine(local=True, runs=True), unused, "alive", "process 100 runs on this machine"),
+        (None, LAPTOP, unused, "stranded", "process 100 no longer runs on this machine"),
+        (None, machine(local=True, runs=True), unused, "alive", "process 100 runs on this machine"),
         # The backend is shared, or hosted runners have the same name.
-        ([], machine(), unused, "unknown", "no command of `ops` has claimed it"),
-        ([], machine(run=ANOTHER_RUN, local=True), unused, "unknown", "no command"),
-        ([CLAIM], machine(run=ANOTHER_RUN, local=True), github("in_progress"), "alive", RUN.url),
+        (None, machine(), unused, "unknown", "no command of `ops` has claimed it"),
+        (None, machine(run=ANOTHER_RUN, local=True), unused, "unknown", "no command"),
+        (CLAIM, machine(run=ANOTHER_RUN, local=True), github("in_progress"), "alive", RUN.url),
         # A step of this job was killed.
-        ([CLAIM], machine(run=RUN), unused, "stranded", "process 100"),
-        ([CLAIM], machine(run=RUN, runs=True), unused, "alive", "process 100"),
-        ([CLAIM], machine("another-vm", RUN), github("in_progress"), "alive", RUN.url),
+        (CLAIM, machine(run=RUN), unused, "stranded", "process 100"),
+        (CLAIM, machine(run=RUN, runs=True), unused, "alive", "process 100"),
+        (CLAIM, machine("another-vm", RUN), github("in_progress"), "alive", RUN.url),
         # Another run has claimed it.
-        ([CLAIM], ELSEWHERE, github("completed"), "stranded", f"its run has ended: {RUN.url}"),
-        ([CLAIM], ELSEWHERE, github("in_progress"), "alive", f"its run is in progress: {RUN.url}"),
-        ([CLAIM], ELSEWHERE, github("queued"), "alive", f"its run is queued: {RUN.url}"),
-        ([CLAIM], ELSEWHERE, github(None), "unknown", f"GitHub does not know its run: {RUN.url}"),
-        ([BY_HAND], ELSEWHERE, unused, "unknown", "`pulumi up` was run by hand on vm"),
+        (CLAIM, ELSEWHERE, github("completed"), "stranded", f"its run has ended: {RUN.url}"),
+        (CLAIM, ELSEWHERE, github("in_progress"), "alive", f"its run is in progress: {RUN.url}"),
+        (CLAIM, ELSEWHERE, github("queued"), "alive", f"its run is queued: {RUN.url}"),
+        (CLAIM, ELSEWHERE, github(None), "unknown", f"GitHub does not know its run: {RUN.url}"),
+        (CLAIM, ELSEWHERE, github(OpsError("GITHUB_TOKEN is not set")), "unknown", "GITHUB_TOKEN is not set"),
+        (replace(CLAIM, run=None), ELSEWHERE, unused, "unknown", "`pulumi up` was run by hand on vm"),
         # These claims did not make the lock.
-        ([Claim("another-host", 100, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
-        ([Claim("vm", 101, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
-        ([Claim("vm", 0, NOON, "pulumi up", RUN)], ELSEWHERE, unused, "unknown", "no command"),
-        ([Claim("vm", 100, "2026-11-25T12:00:06+00:00", "up", RUN)], ELSEWHERE, unused, "unknown", "no"),
-        ([Claim("vm", 100, LATER, "pulumi up", RUN)], ELSEWHERE, github("completed"), "stranded", RUN.url),
+        (replace(CLAIM, host="another-host"), ELSEWHERE, unused, "unknown", "no command"),
+        (replace(CLAIM, pid=101), ELSEWHERE, unused, "unknown", "no command"),
+        (replace(CLAIM, since="2026-11-25T12:00:06+00:00"), ELSEWHERE, unused, "unknown", "no command"),
+        (replace(CLAIM, since=LATER), ELSEWHERE, github("completed"), "stranded", RUN.url),
     ],
 )  # fmt: skip
 def test_only_evidence_strands_a_lock(
-    claims: list[Claim], on: Machine, run_state: RunStateOf, state: str, evidence: str
+    claim: Claim | None, on: Machine, run_state: RunStateOf, state: str, evidence: str
 ) -> None:
-    verdict = judge(LOCK, claims, on, run_state)
+    verdict = judge(LOCK, claim, on, run_state)
 
     assert verdict.state == state
     assert evidence in verdict.evidence
@@ -106,13 +101,10 @@ def write_lock(
     return name
 
 
-def write_claim(
-    files: FolderFiles, run: Run | None, *, pid: int = 5, host: str = "vm", days: int = 1
-) -> None:
-    """The claim of a command that was killed some days ago."""
-    since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
-    claim = asdict(Claim(host, pid, since, "pulumi up", run))
-    files.write(f".ops/claims/{PROJECT}/{STACK}/{uuid4()}.json", json.dumps({"version": 1, **claim}).encode())
+def write_claim(files: FolderFiles, run: Run | None = None, **changes: Any) -> None:
+    """The claim of a command that was killed."""
+    content = {"version": 1, **asdict(Claim("vm", 5, NOON, "pulumi up", run)), **changes}
+    files.write(f".ops/claims/{PROJECT}/{STACK}/newest.json", json.dumps(content).encode())
 
 
 @pytest.fixture
@@ -130,68 +122,45 @@ def test_a_lock_is_read_as_the_cli_writes_it(files: FolderFiles) -> None:
     assert lock.since == "2026-11-25T12:00:00.123456+00:00"
 
 
-@pytest.mark.parametrize(
-    ("run", "on", "run_state"),
-    [(None, LAPTOP, unused), (RUN, ELSEWHERE, github("completed"))],
-    ids=["process", "run"],
-)
-def test_a_stranded_lock_is_removed_with_its_claim(
-    files: FolderFiles,
-    capsys: pytest.CaptureFixture[str],
-    run: Run | None,
-    on: Machine,
-    run_state: RunStateOf,
-) -> None:
-    write_claim(files, run)
-    write_lock(files, pid=5)
-    with claimed(files, PROJECT, "pr-8", "pulumi up", machine()) as started:
+def test_a_command_claims_its_stack_until_it_ends(files: FolderFiles) -> None:
+    write_claim(files)
+    with claimed(files, PROJECT, STACK, "pulumi destroy", machine(run=RUN)) as started:
         started(6)
-        release_stranded(files, PROJECT, STACK, on, run_state)
 
-        assert (read_locks(files, PROJECT, STACK), read_claims(files, PROJECT, STACK)) == ([], {})
-        (claim,) = read_claims(files, PROJECT, "pr-8").values()
-    assert (claim.host, claim.pid, claim.command, claim.run) == ("vm", 6, "pulumi up", None)
-    assert files.names("") == [], "a command that ends removes its claim"
+        claim = read_claim(files, PROJECT, STACK)
+        assert claim is not None
+        assert (claim.host, claim.pid, claim.command, claim.run) == ("vm", 6, "pulumi destroy", RUN)
+        assert read_claim(files, PROJECT, "pr-8") is None
+    assert files.names("") == []
+
+
+def test_a_stranded_lock_is_removed(files: FolderFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_claim(files, RUN)
+    write_lock(files, pid=5)
+    locks = StackLocks(files, PROJECT, STACK, ELSEWHERE, github("completed"))
+
+    locks.release_stranded()
+
+    assert read_locks(files, PROJECT, STACK) == []
     assert "Removed a stranded lock of stack pr-7: me@vm (process 5)" in capsys.readouterr().err
-    release_stranded(files, PROJECT, STACK, on, run_state)
+    locks.release_stranded()
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("claim", "on", "run_state", "kept"),
-    [
-        ({"run": RUN}, LAPTOP, github("in_progress"), True),
-        ({"run": RUN}, LAPTOP, github("completed"), False),
-        ({"run": RUN, "days": 6}, LAPTOP, refuses, True),
-        ({"run": RUN, "days": 8}, LAPTOP, refuses, False),
-        ({"run": None}, LAPTOP, unused, False),
-        ({"run": None}, machine(local=True, runs=True), unused, True),
-        ({"run": None}, machine(), unused, True),
-        ({"run": None}, machine(run=RUN, local=True), unused, True),
-        ({"run": None, "host": "another"}, LAPTOP, unused, True),
-        ({"run": None, "pid": 0}, LAPTOP, unused, True),
-        ({"run": None, "pid": 0, "days": 8}, LAPTOP, unused, False),
-    ],
-)
-def test_a_claim_is_forgotten_when_its_command_has_ended_or_after_a_week(
-    files: FolderFiles, claim: dict[str, Any], on: Machine, run_state: RunStateOf, kept: bool
-) -> None:
-    write_claim(files, **claim)
-
-    release_stranded(files, PROJECT, STACK, on, run_state)
-
-    assert bool(files.names(".ops/")) == kept
 
 
 def test_nothing_is_removed_while_a_lock_may_be_held(files: FolderFiles) -> None:
     write_lock(files, pid=5)
     write_lock(files, pid=6, host="another")
+    files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", b"")
 
     with pytest.raises(LockedError) as refused:
-        release_stranded(files, PROJECT, STACK, LAPTOP, unused)
+        StackLocks(files, PROJECT, STACK, LAPTOP, unused).release_stranded()
 
-    assert len(files.names(".pulumi/")) == 2
-    for part in ("me@another", "process 6", "2099-01-01", "python -m ops unlock --stack pr-7"):
+    assert len(files.names(".pulumi/")) == 3
+    for part in (
+        "me@another (process 6) since 2099-01-01",
+        "an unknown holder since an unknown time: the lock cannot be read",
+        "python -m ops unlock --stack pr-7",
+    ):
         assert part in str(refused.value)
     assert "process 5" not in str(refused.value)
 
@@ -206,25 +175,10 @@ def test_a_lock_that_was_taken_while_the_old_one_was_judged_stays(
         files.write(name, b"{}")
         return "completed"
 
-    release_stranded(files, PROJECT, STACK, ELSEWHERE, take)
+    StackLocks(files, PROJECT, STACK, ELSEWHERE, take).release_stranded()
 
     assert files.exists(name)
     assert capsys.readouterr().err == ""
-
-
-def test_a_lock_that_cannot_be_read_is_never_removed(files: FolderFiles) -> None:
-    files.write(f".pulumi/locks/organization/{PROJECT}/{STACK}/x.json", b"")
-
-    with pytest.raises(LockedError, match="an unknown holder since an unknown time: the lock cannot be read"):
-        release_stranded(files, PROJECT, STACK, LAPTOP, unused)
-
-
-def test_without_an_answer_of_github_the_lock_stays_with_the_reason(files: FolderFiles) -> None:
-    write_claim(files, RUN)
-    write_lock(files, pid=5)
-
-    with pytest.raises(LockedError, match="GITHUB_TOKEN is not set"):
-        release_stranded(files, PROJECT, STACK, ELSEWHERE, refuses)
 
 
 def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
@@ -240,22 +194,16 @@ def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
     assert "the claim cannot be deleted" in capsys.readouterr().err
 
 
-def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles) -> None:
-    claim: dict[str, Any] = {"host": "vm", "pid": 5, "since": NOON, "command": "up", "run": None}
-    bad_since = {**claim, "version": 1, "since": "yesterday"}
-    for number, content in enumerate(
-        [{**claim, "version": 2}, {"version": 1, "run": None}, [], claim, bad_since]
-    ):
-        files.write(f".ops/claims/{PROJECT}/{STACK}/{number}.json", json.dumps(content).encode())
-    files.write(f".ops/claims/{PROJECT}/{STACK}/good.json", json.dumps({**claim, "version": 1}).encode())
+@pytest.mark.parametrize(
+    "changes", [{"version": 2}, {"version": None}, {"since": "yesterday"}, {"run": 7}, {"unknown": 1}]
+)
+def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles, changes: dict[str, Any]) -> None:
+    write_claim(files)
+    assert read_claim(files, PROJECT, STACK) == Claim("vm", 5, NOON, "pulumi up", None)
 
-    assert [*read_claims(files, PROJECT, STACK).values()] == [Claim(**claim)]
+    write_claim(files, **changes)
 
-
-@pytest.mark.parametrize("stack", ["../x", "a/b", "", ".", ".hidden", "a b"])
-def test_the_name_of_a_stack_never_leads_to_another_folder(files: FolderFiles, stack: str) -> None:
-    with pytest.raises(OpsError, match="is not a valid name"):
-        read_locks(files, PROJECT, stack)
+    assert read_claim(files, PROJECT, STACK) is None
 
 
 def test_a_run_is_known_from_the_variables_of_github() -> None:

@@ -26,7 +26,7 @@ class Stack(Archive):
     """A stack with its archive; the packages are named by a letter. Attributes select what fails.
 
     `bad` packages fail the smoke test, `unable` ones do not start, `untestable` ones cannot be tested,
-    `deprived` ones lack a role.
+    `deprived` ones lack a role, and `removed` is what was deleted in Azure.
     `killed_at` is the step at which the next command is killed. `unwritable` is the newest entry with which
     the list of releases cannot be written, as `a good`.
     """
@@ -47,6 +47,7 @@ class Stack(Archive):
         self.starts_from, self.pushes = "", ""
         self.bad, self.unable, self.untestable, self.missing = "", "", "", ""
         self.deprived = ""
+        self.removed: list[str] | OpsError = []
         self.up_fails, self.killed_at, self.unwritable = "", "", ""
         self.changes: list[str] | OpsError = []
         self.reports: list[str | OpsError] = []
@@ -110,6 +111,11 @@ class Stack(Archive):
             self.state = letter
         self._end("up")
 
+    def gone(self) -> list[str]:
+        if isinstance(self.removed, OpsError):
+            raise self.removed
+        return self.removed
+
     def smoke(self, package_hash: str) -> list[str]:
         self._end("smoke")
         letter = self.letters[package_hash]
@@ -155,6 +161,11 @@ DEPLOYMENTS: list[tuple[str, dict[str, Any], Code, str, str, str, list[str]]] = 
     ("ab", {"unable": "ab", "deprived": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
      ["THE PREVIOUS PACKAGE FAILED TOO", "next: python -m ops drift --stack prod"]),
     ("ab", {"bad": "b", "deprived": "b"}, Code.WENT_BACK, "a", "aba", BACK, ["PUT answers 500 no role"]),
+    ("ab", {"bad": "b", "deprived": "b", "removed": OpsError("no right")}, Code.WENT_BACK, "a", "aba",
+     BACK, []),
+    ("ab", {"bad": "b", "deprived": "b", "removed": ["blob-owner", "x"]}, Code.BROKEN, "b", "ab",
+     "b failed, a good", ["why: Azure no longer has blob-owner, x: the smoke", "next: python -m ops drift"]),
+    ("ab", {"bad": "b", "removed": ["blob-owner"]}, Code.WENT_BACK, "a", "aba", BACK, []),
     ("aa", {"bad": "a", "starts_from": ""}, Code.BROKEN, "a", "aa", "a failed, a good", []),
     ("ab", {"bad": "ab"}, Code.BROKEN, "a", "aba", "a failed, b failed, a good",
      ["THE PREVIOUS PACKAGE FAILED TOO", "next: correct the code"]),

@@ -1,7 +1,6 @@
 """The smoke test on an app that answers from a script, without a network."""
 
 import json
-from collections import Counter
 from typing import Any, cast
 
 import pytest
@@ -11,9 +10,9 @@ from requests.adapters import BaseAdapter
 from delivery.publish import KEY_CHECK_PATH
 from delivery.retry import Clock
 from ops.output import OpsError
-from ops.release.smoke import ChatStateTable, SmokeError, SmokeTest, Target, target_of
+from ops.release.smoke import SmokeError, SmokeTest, Target, target_of
 from ops.state import SITE, STORAGE_ACCOUNT, resources
-from tests.unit.ops.world import exported, resource, returns
+from tests.unit.ops.world import exported, resource
 
 HASH = "0123456789abcdef" * 4
 KEY = "s3cret-key"
@@ -26,33 +25,22 @@ NO_CONNECTION = exceptions.ConnectionError("refused")
 
 
 class App(BaseAdapter):
-    """Answers by method from a script, whose last answer stays, and writes rows as the real app does."""
+    """Answers by method, for health by the word `health`, from a script whose last answer stays.
+
+    Without a script it answers as the real app does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.script: dict[str, list[Answer]] = {"GET": [NEW], "POST": [(200, {"reply": "ready"})]}
+        self.script: dict[str, list[Answer]] = {"health": [NEW], "POST": [(200, {"reply": "ready"})]}
         self.keys_readable = True
         self.requests: list[PreparedRequest] = []
-        self.rows: set[str] = set()
-        self.missing_roles: set[str] = set()
-        self.table_error: Exception | None = None
+        self.assistants: set[str] = set()
         self.seconds = 0.0
 
     def send(self, request: PreparedRequest, *_args: object, **_options: object) -> Response:
         self.requests.append(request)
-        method, path = str(request.method), request.path_url
-        assistant_id = path.removeprefix("/api/assistants/")
-        if path == KEY_CHECK_PATH:
-            answer: Answer = (401 if self.keys_readable else 500, "")
-        elif method in self.script:
-            answers = self.script[method]
-            answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        elif method == "PUT":
-            self.rows.add(assistant_id)
-            answer = (202, {"assistantId": assistant_id})
-        else:
-            self.rows.discard(assistant_id)
-            answer = (204, "")
+        answer = self._answer(str(request.method), request.path_url)
         if isinstance(answer, Exception):
             raise answer
         response = Response()
@@ -60,23 +48,32 @@ class App(BaseAdapter):
         response._content = (body if isinstance(body, str) else json.dumps(body)).encode()  # pyright: ignore[reportPrivateUsage]
         return response
 
+    def _answer(self, method: str, path: str) -> Answer:
+        if path == KEY_CHECK_PATH:
+            return (401 if self.keys_readable else 500, "")
+        if answers := self.script.get("health" if path == "/api/health" else method):
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+        assistant_id = path.removeprefix("/api/assistants/")
+        if method == "PUT":
+            self.assistants.add(assistant_id)
+            return (202, {"assistantId": assistant_id})
+        if method == "GET":
+            return (
+                200 if assistant_id in self.assistants else 404,
+                {"assistantId": assistant_id, "messages": []},
+            )
+        self.assistants.discard(assistant_id)
+        return (204, "")
+
     def close(self) -> None:
         pass
 
-    def row_keys(self, assistant_id: str) -> list[str]:
-        if "read" in self.missing_roles:
-            raise PermissionError
-        return ["state"] if assistant_id in self.rows else []
-
-    def remove(self, assistant_id: str) -> None:
-        if "write" in self.missing_roles:
-            raise PermissionError
-        if self.table_error is not None:
-            raise self.table_error
-        self.rows.discard(assistant_id)
-
     def sent(self, method: str) -> list[PreparedRequest]:
-        return [request for request in self.requests if request.method == method]
+        """The requests by method; those for health by the word `health`."""
+        names = [
+            "health" if request.path_url == "/api/health" else request.method for request in self.requests
+        ]
+        return [request for request, name in zip(self.requests, names, strict=True) if name == method]
 
     def test(self, *, post_message: bool = True) -> list[str]:
         def sleep(seconds: float) -> None:
@@ -85,9 +82,8 @@ class App(BaseAdapter):
         session = Session()
         session.mount("https://", self)
         clock = Clock(lambda: self.seconds, sleep)
-        target = Target("g", "app", "https://app.example", "https://t.example")
-        table = cast(ChatStateTable, self)
-        return SmokeTest(target, lambda: KEY, table, session, clock, post_message=post_message).run(HASH)
+        test = SmokeTest("https://app.example", lambda: KEY, session, clock, post_message=post_message)
+        return test.run(HASH)
 
 
 @pytest.fixture
@@ -95,24 +91,30 @@ def app() -> App:
     return App()
 
 
-def test_an_app_that_works_passes_and_keeps_no_row(app: App) -> None:
+def test_an_app_that_works_passes_and_keeps_no_assistant(app: App) -> None:
     lines = app.test()
 
-    (put,), (post,), (delete,) = app.sent("PUT"), app.sent("POST"), app.sent("DELETE")
-    assert put.path_url == delete.path_url
+    requests = [app.sent(method) for method in ("PUT", "POST", "GET", "DELETE")]
+    ((put,), (post,), (get,), (delete,)) = requests
+    assert put.path_url == get.path_url == delete.path_url
     assert post.path_url == f"{put.path_url}/messages"
     assert json.loads(cast(bytes, post.body)) == {"message": "Reply with the one word: ready"}
-    for request in (put, post, delete):
+    for request in (put, post, get, delete):
         assert request.headers["x-functions-key"] == KEY
-    assert all(request.headers["Connection"] == "close" for request in app.sent("GET"))
-    assert len(app.sent("GET")) == 10, "five before and five after, since an old instance may still answer"
+    assert all(request.headers["Connection"] == "close" for request in app.sent("health"))
+    assert len(app.sent("health")) == 10, "five before and five after, since an old instance may still answer"
     assert lines == [
         f"https://app.example/api/health answers package {HASH[:12]}",
         f"PUT {put.path_url} answers 202",
         f"POST {post.path_url} answers 200 with a reply of the model",
-        "its rows are in ChatState, and removed again",
+        f"GET {put.path_url} answers 200 with the assistant",
+        f"DELETE {put.path_url} answers 204",
     ]
-    assert app.rows == set()
+    assert app.assistants == set()
+    app.test()
+    assert app.sent("PUT")[1].path_url != put.path_url, (
+        "an assistant that stays does not disturb the next test"
+    )
 
 
 def test_the_message_can_be_omitted(app: App) -> None:
@@ -123,11 +125,11 @@ def test_the_message_can_be_omitted(app: App) -> None:
 
 
 def test_a_package_that_starts_slowly_or_on_another_instance_is_waited_for(app: App) -> None:
-    app.script["GET"] = [NO_CONNECTION, (503, "starting"), OLD, NEW, NEW, OLD, *[NEW] * 5, NEW, OLD, NEW]
+    app.script["health"] = [NO_CONNECTION, (503, "starting"), OLD, NEW, NEW, OLD, *[NEW] * 5, NEW, OLD, NEW]
 
     app.test()
 
-    assert len(app.sent("GET")) == 3 + 3 + 5 + 2 + 5
+    assert len(app.sent("health")) == 3 + 3 + 5 + 2 + 5
     assert app.seconds == 1 + 2 + 4 + 8 + 1
 
 
@@ -148,16 +150,16 @@ def test_a_missing_role_is_waited_for_longer(app: App, detail: str, shortest: fl
 
     assert shortest <= app.seconds <= longest
     assert f"answers 503 ({detail}), not 200 with a reply" in str(failed.value)
-    assert app.rows == set()
+    assert app.assistants == set()
 
 
 @pytest.mark.parametrize(
     ("method", "answer", "reason"),
     [
-        ("GET", OLD, f"https://app.example/api/health answers package {'f' * 64}, not package {HASH}"),
-        ("GET", (500, ""), "answers 500 with no body"),
-        ("GET", (200, "[]"), "answers package None"),
-        ("GET", NO_CONNECTION, "answers nothing (ConnectionError)"),
+        ("health", OLD, f"https://app.example/api/health answers package {'f' * 64}, not package {HASH}"),
+        ("health", (500, ""), "answers 500 with no body"),
+        ("health", (200, "[]"), "answers package None"),
+        ("health", NO_CONNECTION, "answers nothing (ConnectionError)"),
         ("PUT", (500, "not JSON"), "answers 500 (not JSON), not 202 with the assistant's id"),
         ("PUT", (401, ""), "answers 401 with no body"),
         ("PUT", (202, {"assistantId": "another"}), "answers 202"),
@@ -165,6 +167,8 @@ def test_a_missing_role_is_waited_for_longer(app: App, detail: str, shortest: fl
         ("PUT", (404, {"title": "x" * 1000}), "answers 404"),
         ("POST", (200, {"title": "no reply"}), "answers 200"),
         ("POST", (201, {"reply": "ready"}), "answers 201"),
+        ("GET", (404, ""), "answers 404 with no body, not 200 with the assistant"),
+        ("GET", (200, {"assistantId": "another"}), "answers 200"),
     ],
 )
 def test_an_app_that_does_not_work_fails_with_its_answer(
@@ -178,7 +182,7 @@ def test_an_app_that_does_not_work_fails_with_its_answer(
     assert reason in str(failed.value)
     assert len(str(failed.value)) < 400
     assert KEY not in str(failed.value)
-    assert bool(app.sent("PUT")) == (method != "GET"), "only the package under test creates an assistant"
+    assert bool(app.sent("PUT")) == (method != "health"), "only the package under test creates an assistant"
 
 
 @pytest.mark.parametrize(
@@ -196,63 +200,46 @@ def test_a_host_that_cannot_read_its_keys_is_explained(
     assert ("blob role or identity" in str(failed.value)) == explained
 
 
+@pytest.mark.parametrize(
+    ("detail", "missing"),
+    [
+        ("Access to the tables is denied: the app's identity lacks the role Storage Table Data", True),
+        ("The model account does not have the deployment that the app setting names", True),
+        ("the function app must have the identity whose client ID is", True),
+        ("The model's payroll is unknown.", False),
+    ],
+)
+def test_what_is_missing_in_azure_fails_every_package(detail: str, missing: bool) -> None:
+    assert SmokeError(f"POST answers 503 ({detail})").missing is missing
+
+
 def test_a_certificate_that_is_not_trusted_does_not_fail_the_app(app: App) -> None:
-    app.script["GET"] = [exceptions.SSLError("self-signed")]
+    app.script["health"] = [exceptions.SSLError("self-signed")]
 
     with pytest.raises(OpsError, match=r"not trusted \(self-signed\).*REQUESTS_CA_BUNDLE"):
         app.test()
 
 
-def test_an_answer_of_202_without_rows_fails(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secrets.token_hex", returns("1"))
-    app.script["PUT"] = [(202, {"assistantId": "smoke-test-1"})]
-
-    with pytest.raises(SmokeError, match="no row at all"):
-        app.test()
-
-
 @pytest.mark.parametrize(
-    ("missing_role", "answer", "line"),
+    ("answer", "line"),
     [
-        ("read", None, "its rows were not checked: no role to read ChatState; the app removed them"),
-        (
-            "read",
-            (409, {"detail": "another request"}),
-            "smoke-test stay: DELETE /api/assistants/smoke-test answers 409",
-        ),
-        ("write", (500, ""), "stay: no role to remove them"),
-        ("", (500, ""), "its rows are in ChatState, and removed again"),
+        ((409, {"detail": "another request"}), "answers 409 (another request), so the assistant stays"),
+        (exceptions.SSLError("self-signed"), "the assistant stays: https://app.example/api/assistants/"),
     ],
 )
-def test_rows_are_removed_by_the_app_or_else_from_the_table(
-    app: App, missing_role: str, answer: Answer | None, line: str
-) -> None:
-    app.missing_roles = {missing_role}
-    if answer is not None:
-        app.script["DELETE"] = [answer]
-
-    for _ in range(2):
-        assert line in app.test()[-1]
-
-    ids = Counter(request.path_url for request in app.sent("PUT"))
-    assert list(ids.values()) == ([2] if missing_role == "read" else [1, 1]), "rows that stay are replaced"
-
-
-@pytest.mark.parametrize("error", [OpsError("the table cannot be changed"), SmokeError("no such table")])
 @pytest.mark.parametrize("works", [True, False])
-def test_rows_that_cannot_be_removed_do_not_change_the_result(
-    app: App, error: Exception, works: bool, capsys: pytest.CaptureFixture[str]
+def test_an_assistant_that_cannot_be_deleted_does_not_change_the_result(
+    app: App, answer: Answer, line: str, works: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.table_error, app.script["DELETE"] = error, [(500, "")]
+    app.script["DELETE"] = [answer]
     if works:
-        assert f"stay: {error}" in app.test()[-1]
-        return
-    app.script["POST"] = [(500, "")]
+        assert line in app.test()[-1]
+    else:
+        app.script["POST"] = [(500, "")]
+        with pytest.raises(SmokeError, match="answers 500"):
+            app.test()
 
-    with pytest.raises(SmokeError, match="answers 500"):
-        app.test()
-
-    assert f"stay: {error}" in capsys.readouterr().err
+    assert line in capsys.readouterr().err
 
 
 SITE_ID = "/subscriptions/s/resourceGroups/rg-1/providers/Microsoft.Web/sites/func-1"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from delivery.publish import Answer
 from ops.azure import Azure
 from ops.commands import deploy
 from ops.commands.rollback import target_of
+from ops.engine import Pulumi
 from ops.output import OpsError
 from ops.release import pulumi_stack, releasing
 from ops.release.archive import Release, open_archive
@@ -131,13 +132,12 @@ class Site:
         world.cli.deployed = STATE
         world.patch.setenv("GITHUB_SHA", "0123abc")
         world.patch.setattr(releasing, "Pulumi", world.pulumi)
-        world.patch.setattr(pulumi_stack, "ChatStateTable", returns(None))
         world.patch.setattr(pulumi_stack, "SmokeTest", self._smoke_test)
         for module in ("commands.deploy", "commands.rollback", "release.release"):
             world.patch.setattr(f"ops.{module}.PACKAGES", world.folder / "packages")
 
-    def _smoke_test(self, _target: object, key: Callable[[], str], *_: object, **options: Any) -> Any:
-        assert key() == "s3cret-key"
+    def _smoke_test(self, url: str, key: Callable[[], str], _session: object, **options: Any) -> Any:
+        assert (url, key()) == ("https://func.example", "s3cret-key")
         self.smoke_options.append((options["timeout"], options["post_message"]))
         return SimpleNamespace(run=self._smoke)
 
@@ -347,9 +347,22 @@ def test_the_running_package_is_what_the_site_reports_within_three_answers(
 
     world.patch.setattr(pulumi_stack, "health", health)
     world.patch.setattr(pulumi_stack.time, "sleep", returns(None))
-    stack: Callable[[], str] = pulumi_stack.PulumiStack(world.pulumi(), "prod", world.azure).running_package  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    assert stack() == ""
+    stack = pulumi_stack.PulumiStack(world.pulumi(), "prod", cast("Azure", world.azure))
+    assert stack.running_package() == ""
 
     world.cli.outputs["functionAppUrl"] = "https://func.example"
-    assert stack() == running
+    assert stack.running_package() == running
     assert answers == []
+
+
+def test_what_azure_no_longer_has_is_what_a_refresh_would_delete(world: World) -> None:
+    gone, changed = resource("blob-owner", id="/r"), resource("site", id="/s", inputs={"x": 1})
+    steps: list[dict[str, Any]] = [
+        {"op": "delete", "urn": gone["urn"], "oldState": gone},
+        {"op": "update", "urn": changed["urn"], "oldState": changed, "newState": {**changed, "inputs": {}}},
+    ]
+    world.patch.setattr(Pulumi, "refresh_preview", returns({"steps": steps}))
+
+    assert pulumi_stack.PulumiStack(world.pulumi(), "prod", cast("Azure", world.azure)).gone() == [
+        "blob-owner"
+    ]
