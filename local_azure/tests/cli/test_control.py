@@ -105,13 +105,12 @@ def test_a_start_beside_a_daemon_that_does_not_get_ready_says_how_to_end_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.prepare()
-    lock = run_state.hold(home)
     monkeypatch.setattr(control, "_START_DEADLINE", 0)
-    try:
-        with pytest.raises(CommandError, match=f"process {os.getpid()} (.|\n)*python -m local_azure stop"):
-            control.launch(home)
-    finally:
-        os.close(lock)
+    with (
+        run_state.hold(home),
+        pytest.raises(CommandError, match=f"process {os.getpid()} (.|\n)*python -m local_azure stop"),
+    ):
+        control.launch(home)
 
 
 def test_two_homes_run_side_by_side(home: Home, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from local_azure.cli.output import CommandError
-from local_azure.home import Home, state_file
+from local_azure.cli.pulumi_state import state_file
+from local_azure.home import Home
 from local_azure.runner import commands
 from local_azure.runner.monitor import Monitor
 from local_azure.runner.project import Project

@@ -274,4 +274,4 @@ def test_a_stack_of_the_runner_is_not_updated_by_the_cli(
 @pytest.mark.parametrize("words", [RUNNER.up, RUNNER.outputs, RUNNER.down])
 def test_the_runners_commands_are_local_azures(words: tuple[str, ...]) -> None:
     arguments = local_azure.arguments_of(list(words))
-    assert (arguments.module, arguments.stack) == ("local_azure.runner.commands", "local")
+    assert (arguments.function, arguments.stack) == ("local_azure.runner.commands.runner", "local")
