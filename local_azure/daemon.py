@@ -34,7 +34,7 @@ from local_azure.runtime import processes
 from local_azure.runtime import tls as certificates
 from local_azure.runtime.gateway import Gateway
 from local_azure.runtime.node import SetupError, script
-from local_azure.runtime.ports import ADDRESS, PortRangeError, Ports, PortTakenError
+from local_azure.runtime.ports import ADDRESS, PortError, Ports
 from local_azure.runtime.processes import ProcessError, keep_small
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.storage.accounts import StorageAccounts
@@ -53,8 +53,7 @@ _EXPECTED = (
     DamagedStoreError,
     HomeError,
     LockHeldError,
-    PortRangeError,
-    PortTakenError,
+    PortError,
     ProcessError,
     SetupError,
 )

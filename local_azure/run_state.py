@@ -6,9 +6,10 @@ The daemon locks `daemon.lock`, which has its process id, with the kernel's floc
 import fcntl
 import json
 import os
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from local_azure import process_ids, whole_file
 from local_azure.home import Home, HomeError
@@ -72,7 +73,7 @@ def holder(home: Home) -> int | None:
         return None
 
 
-def hold(home: Home) -> AcquireReturnProxy:
+def hold(home: Home) -> AbstractContextManager[object]:
     """Takes the lock; a context manager that releases it. Raises LockHeldError."""
     try:
         # `is_held` holds a shared lock for a moment. A daemon must not wait longer: it would start when

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -38,7 +39,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subproces
 
 
 @pytest.fixture
-def stub(host: "subprocess.Popen[bytes]") -> Iterator[LanguageRuntimeStub]:
+def stub(host: "subprocess.Popen[bytes]") -> Iterator[Any]:
     assert host.stdout is not None
     with grpc.insecure_channel(f"127.0.0.1:{int(host.stdout.readline())}") as channel:
         yield LanguageRuntimeStub(channel)
@@ -62,15 +63,13 @@ def info(folder: Path, entry_point: str = "", virtualenv: Path = PROJECT / ".ven
     ],
 )
 def test_the_end_of_a_program_is_reported(
-    stub: LanguageRuntimeStub, tmp_path: Path, script: str, expected: pb.RunResponse
+    stub: Any, tmp_path: Path, script: str, expected: pb.RunResponse
 ) -> None:
     request = pb.RunRequest(info=info(tmp_path, script), pwd=str(tmp_path), config={"a:b": "c"})
     assert stub.Run(request) == expected
 
 
-def test_a_program_ends_with_the_cli(
-    host: "subprocess.Popen[bytes]", stub: LanguageRuntimeStub, tmp_path: Path
-) -> None:
+def test_a_program_ends_with_the_cli(host: "subprocess.Popen[bytes]", stub: Any, tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 60"
     call = stub.Run.future(pb.RunRequest(info=info(tmp_path, script), pwd=str(tmp_path)))
     wait_for((tmp_path / "pid").exists, "the start of the program", DEADLINE)
@@ -84,17 +83,13 @@ def test_a_program_ends_with_the_cli(
     call.cancel()
 
 
-def test_a_missing_virtual_environment_is_named_with_what_creates_it(
-    stub: LanguageRuntimeStub, tmp_path: Path
-) -> None:
+def test_a_missing_virtual_environment_is_named_with_what_creates_it(stub: Any, tmp_path: Path) -> None:
     request = pb.AboutRequest(info=info(tmp_path, virtualenv=tmp_path / "missing"))
     with pytest.raises(grpc.RpcError, match=f"'virtualenv' names {tmp_path}/missing(.|\n)*make setup"):
         stub.About(request)
 
 
-def test_the_dependencies_are_installed_into_a_new_virtual_environment(
-    stub: LanguageRuntimeStub, tmp_path: Path
-) -> None:
+def test_the_dependencies_are_installed_into_a_new_virtual_environment(stub: Any, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("# nothing\n")
     list(
         stub.InstallDependencies(
@@ -104,7 +99,7 @@ def test_the_dependencies_are_installed_into_a_new_virtual_environment(
     assert (tmp_path / "v" / "bin" / "python").exists()
 
 
-def test_a_python_without_the_sdk_is_named(tmp_path: Path) -> None:
+def test_a_python_without_the_sdk_is_named() -> None:
     done = subprocess.run(
         [sys.executable, "-S", HERE / "language_host.py"], capture_output=True, text=True, check=False
     )
