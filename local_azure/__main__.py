@@ -111,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
         ("outputs", "print what the program exports, as JSON"),
     ):
         action = _add(runner, name, "local_azure.runner.commands.runner", summary, f"runner {name}")
-        action.add_argument("--stack", default="local", metavar="NAME", help="of Pulumi.NAME.yaml (local)")
+        action.add_argument(
+            "--stack", default="local", metavar="NAME", help="its Pulumi.NAME.yaml (default local)"
+        )
         action.set_defaults(action=name)
     for name, words, summary, example in (  # only for the help: `arguments_of` parses them
         ("pulumi", "ARGS", "run Pulumi against it; starts it unless it runs", "pulumi up --yes"),

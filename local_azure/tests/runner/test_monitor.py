@@ -65,18 +65,6 @@ def test_a_resource_is_created_then_updated_and_has_the_outputs_of_its_provider(
     assert "  ~ resources:ResourceGroup rg  updated" in capsys.readouterr().err
 
 
-def test_a_type_that_local_azure_does_not_know_is_put_again_by_its_id(
-    file: Path, provider: FakeProvider
-) -> None:
-    inputs = {"resourceGroupName": "rg", "namespaceName": "bus", "sku": {"name": "Standard"}}
-    bus = registration("azure-native:servicebus:Namespace", "bus", inputs)
-    change(file, provider, bus)
-    record, _ = change(file, provider, bus)
-    [entry] = record.entries.values()
-    assert entry.id.endswith("/providers/Microsoft.Servicebus/namespaces/bus")
-    assert provider.calls == [("Create", "bus"), ("Update", "bus")]
-
-
 def test_an_unchanged_resource_is_put_again_without_a_line_unless_it_is_dynamic(
     file: Path, provider: FakeProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:
