@@ -28,6 +28,12 @@ def reasons(folder: Path, script: str) -> list[str]:
 )
 def test_an_unusable_pulumi_is_named_with_the_reason(tmp_path: Path, script: str, reason: str | None) -> None:
     assert reasons(tmp_path, script) == ([f"{tmp_path}/pulumi: {reason}"] if reason else [])
+    environment = {"PATH": str(tmp_path), "PULUMI_HOME": str(tmp_path)}
+    if reason:
+        with pytest.raises(cli.PulumiNotFoundError, match=f"run `make pulumi`(.|\n)*{tmp_path}/pulumi: "):
+            cli.require(environment)
+    else:
+        assert cli.require(environment) == cli.Cli(tmp_path / "pulumi", "3.259.0")
 
 
 def test_a_hanging_program_is_waited_for_once_by_this_process_and_its_children(
