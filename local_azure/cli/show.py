@@ -32,11 +32,12 @@ def logs(home: Home, arguments: argparse.Namespace) -> None:
     while arguments.follow:
         time.sleep(0.3)
         for file in _logs(home, arguments.name):
-            content = file.read_bytes() if file.exists() else b""
-            # A shorter one was moved to NAME.1.
-            start = ends.get(file, 0) if len(content) >= ends.get(file, 0) else 0
-            ends[file] = content.rfind(b"\n", start) + 1 or start
-            _print(file, content[start : ends[file]].splitlines(), prefixed=prefixed)
+            size, end = file.stat().st_size if file.exists() else 0, ends.get(file, 0)
+            ends[file] = start = end if size >= end else 0  # a shorter one was moved to NAME.1
+            if size > start:
+                content = file.read_bytes()
+                ends[file] = content.rfind(b"\n", start) + 1 or start
+                _print(file, content[start : ends[file]].splitlines(), prefixed=prefixed)
 
 
 def _logs(home: Home, name: str | None) -> list[Path]:
