@@ -34,7 +34,7 @@ from local_azure.runtime import processes
 from local_azure.runtime import tls as certificates
 from local_azure.runtime.gateway import Gateway
 from local_azure.runtime.node import SetupError, script
-from local_azure.runtime.ports import ADDRESS, PortRangeError, Ports, PortTakenError
+from local_azure.runtime.ports import ADDRESS, PortError, Ports
 from local_azure.runtime.processes import ProcessError, keep_small
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
 from local_azure.services.storage.accounts import StorageAccounts
@@ -53,8 +53,7 @@ _EXPECTED = (
     DamagedStoreError,
     HomeError,
     LockHeldError,
-    PortRangeError,
-    PortTakenError,
+    PortError,
     ProcessError,
     SetupError,
 )
@@ -65,9 +64,8 @@ class StartError(Exception):
 
 
 class Daemon:
-    def __init__(self, home: Home, lock: int, *, port: int | None, new_ports: bool) -> None:
+    def __init__(self, home: Home, *, port: int | None, new_ports: bool) -> None:
         self._home = home
-        self._lock = lock
         self._ports = Ports(home.ports_file, renew_taken=new_ports)
         if port is not None:
             self._ports.ask("gateway", port)
@@ -130,7 +128,7 @@ class Daemon:
         Another local Azure may have made the folder again: an orderly stop would remove its run.json, and
         write and remove files of its sites and storage accounts, which have the same names.
         """
-        if not run_state.still_holds(self._home, self._lock):
+        if run_state.holder(self._home) != os.getpid():
             log.error("%s was removed: local Azure ends", self._home.root)
             processes.kill_all()
             os._exit(1)
@@ -206,13 +204,13 @@ async def _gather(awaitables: Sequence[Awaitable[None]]) -> None:
         raise StartError("\n".join(str(failure) for failure in failures))
 
 
-async def _main(home: Home, lock: int, port: int | None, *, new_ports: bool) -> None:
+async def _main(home: Home, port: int | None, *, new_ports: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     script("azurite", "package.json")  # raises SetupError first: no storage account opens without Azurite
-    await Daemon(home, lock, port=port, new_ports=new_ports).run(stop)
+    await Daemon(home, port=port, new_ports=new_ports).run(stop)
 
 
 def main(words: list[str]) -> int:
@@ -229,9 +227,9 @@ def main(words: list[str]) -> int:
     try:
         home.prepare()
         home.logs.mkdir(exist_ok=True)
-        lock = run_state.hold(home)
-        home.run_file.unlink(missing_ok=True)
-        asyncio.run(_main(home, lock, arguments.port, new_ports=arguments.new_ports))
+        with run_state.hold(home):
+            home.run_file.unlink(missing_ok=True)
+            asyncio.run(_main(home, arguments.port, new_ports=arguments.new_ports))
     except (*_EXPECTED, StartError) as error:
         log.error("%s", error)
         return 1

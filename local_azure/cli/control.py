@@ -12,13 +12,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from filelock import FileLock
+
 from local_azure import process_ids, run_state
 from local_azure.cli import gateway
-from local_azure.cli.output import CommandError, Progress, note, say
+from local_azure.cli.output import CommandError, counted, note, progress, say
 from local_azure.home import PROJECT, Home
 from local_azure.run_state import Run
 
 T = TypeVar("T")
+
+_INDENT = " " * 19
 
 NOT_RUNNING = 3
 
@@ -27,7 +31,7 @@ _STOP_DEADLINE = 30.0
 _KILL_DEADLINE = 5.0
 
 
-def start(home: Home, arguments: argparse.Namespace) -> int:
+def start(home: Home, arguments: argparse.Namespace) -> None:
     run = run_state.find(home)
     if run is not None:
         say(f"Local Azure already runs in {home.root} (process {run.pid}).")
@@ -36,7 +40,7 @@ def start(home: Home, arguments: argparse.Namespace) -> int:
                 f"its gateway listens on port {run.gateway_port}, not {arguments.port}: "
                 f"run `python -m local_azure stop` first."
             )
-        return 0
+        return
     began = time.monotonic()
     run = launch(home, port=arguments.port, new_ports=arguments.new_ports)
     say(f"Local Azure runs in {home.root} (process {run.pid}), ready after {time.monotonic() - began:.1f} s.")
@@ -45,7 +49,6 @@ def start(home: Home, arguments: argparse.Namespace) -> int:
             "New ports for: " + ", ".join(run.new_ports) + ".\n"
             "Run `python -m local_azure pulumi up --refresh` to carry them into the stack."
         )
-    return 0
 
 
 def ensure_running(home: Home) -> Run:
@@ -63,7 +66,7 @@ def launch(home: Home, *, port: int | None = None, new_ports: bool = False) -> R
     The running local Azure when another `start` was first.
     """
     home.prepare()
-    with run_state.starting(home):
+    with FileLock(home.root / "start.lock"):
         return run_state.find(home) or _launch(home, port=port, new_ports=new_ports)
 
 
@@ -101,23 +104,20 @@ def _launch(home: Home, *, port: int | None, new_ports: bool) -> Run:
         return new_log_text().rpartition("\n")[2].rpartition(" INFO ")[2]
 
     run = _wait_for("starting local Azure", find_run, _START_DEADLINE, last_step)
-    if run is None:
-        process.terminate()
-        holder = run_state.holder(home)
-        if run_state.is_held(home) and holder != process.pid:
-            raise CommandError(
-                f"process {holder} runs local Azure in {home.root} and was not ready within "
-                f"{_START_DEADLINE:g} s: end it with `python -m local_azure stop`, then start again."
-            )
+    if run is not None:
+        return run
+    process.terminate()
+    holder, late = run_state.holder(home), f"was not ready within {_START_DEADLINE:g} s"
+    if run_state.is_held(home) and holder != process.pid:
         raise CommandError(
-            f"local Azure was not ready within {_START_DEADLINE:g} s:\n{new_log_text()}\n(from {log})"
+            f"process {holder} runs local Azure in {home.root} and {late}: end it with "
+            "`python -m local_azure stop`, then start again."
         )
-    return run
+    raise CommandError(f"local Azure {late}:\n{new_log_text()}\n(from {log})")
 
 
-def stop(home: Home, _: argparse.Namespace) -> int:
+def stop(home: Home, _: argparse.Namespace) -> None:
     say("Local Azure is stopped." if end(home) else f"Local Azure does not run in {home.root}.")
-    return 0
 
 
 def end(home: Home) -> bool:
@@ -127,14 +127,14 @@ def end(home: Home) -> bool:
     pid = run_state.holder(home)
     if pid is None:
         raise CommandError(f"{home.lock_file} is locked by a process that has not written its id into it.")
-    for number, deadline in ((signal.SIGTERM, _STOP_DEADLINE), (signal.SIGKILL, 5.0)):
+    for number, deadline in ((signal.SIGTERM, _STOP_DEADLINE), (signal.SIGKILL, _KILL_DEADLINE)):
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             return True
         except PermissionError as error:
             raise CommandError(f"process {pid} runs local Azure and belongs to another user.") from error
-        if _wait_for("stopping local Azure", lambda: not run_state.is_held(home) or None, deadline, str):
+        if _wait_for("stopping local Azure", lambda: not run_state.is_held(home) or None, deadline):
             return True
     raise CommandError(f"process {pid} does not end.")
 
@@ -146,7 +146,7 @@ def _end_at_once(home: Home) -> None:
         return
     note("Stopping local Azure.")
     home.lock_file.unlink(missing_ok=True)
-    if not _wait_for("stopping local Azure", lambda: not process_ids.runs(pid) or None, _KILL_DEADLINE, str):
+    if not _wait_for("stopping local Azure", lambda: not process_ids.runs(pid) or None, _KILL_DEADLINE):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -192,15 +192,13 @@ def reset(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _wait_for(
-    title: str, find: Callable[[], T | None], deadline: float, current_step: Callable[[], str]
+    title: str, find: Callable[[], T | None], deadline: float, current_step: Callable[[], str] = str
 ) -> T | None:
     """What `find` returns before the deadline (in seconds), else None."""
     end_at, pause = time.monotonic() + deadline, 0.02
-    with Progress(title) as progress:
-        while (value := find()) is None:
-            if time.monotonic() > end_at:
-                return None
-            progress.show(current_step())
+    with progress(title) as show:
+        while (value := find()) is None and time.monotonic() < end_at:
+            show(current_step())
             time.sleep(pause)
             pause = min(pause * 1.3, 0.25)
     return value
@@ -208,12 +206,7 @@ def _wait_for(
 
 def _errors(log_text: str) -> str:
     """The errors in the log of a failed start, without the steps before them; the whole log for a crash."""
-    lines = log_text.splitlines()
-    errors = [number for number, line in enumerate(lines) if " ERROR " in line]
-    if not errors:
-        return log_text
-    lines[errors[0]] = lines[errors[0]].partition(" ERROR ")[2]
-    return "\n".join(lines[errors[0] :])
+    return log_text.partition(" ERROR ")[2] or log_text
 
 
 def _lines(details: dict[str, Any]) -> list[str]:
@@ -224,29 +217,21 @@ def _lines(details: dict[str, Any]) -> list[str]:
     for account in details["storageAccounts"]:
         state = f"Azurite runs (process {account['pid']})" if account["alive"] else "Azurite is restarting"
         lines.append(f"  storage account  {account['name']}  {state}{_restarts(account)}")
-        lines += [f"                   {name:5}  {url}" for name, url in account["endpoints"].items()]
+        lines += [f"{_INDENT}{name:5}  {url}" for name, url in account["endpoints"].items()]
     for account in details["openAIAccounts"]:
         lines.append(f"  OpenAI account   {account['name']}  {account['endpoint']}")
     for site in details["sites"]:
-        lines += _site_lines(site)
+        lines.append(f"  function app     {site['name']}  {site['state']}{_restarts(site)}")
+        notes = [f"https://{site['hosts']['default']}"]
+        notes += [f"functions: {', '.join(site['functions'])}"] if site["functions"] else []
+        notes += [f"error: {error}" for error in site["errors"]]
+        notes += [f"note: {notice}" for notice in site["notices"]]
+        notes += ["no code was deployed yet"] if site["deployment"] is None else []
+        lines += [f"{_INDENT}{text}" for text in notes]
     if not (details["storageAccounts"] or details["sites"]):
         lines.append("  no resources yet: `python -m local_azure pulumi up`")
     return lines
 
 
-def _site_lines(site: dict[str, Any]) -> list[str]:
-    indent = " " * 19
-    lines = [f"  function app     {site['name']}  {site['state']}{_restarts(site)}"]
-    lines.append(f"{indent}https://{site['hosts']['default']}")
-    if site["functions"]:
-        lines.append(f"{indent}functions: {', '.join(site['functions'])}")
-    lines += [f"{indent}error: {error}" for error in site["errors"]]
-    lines += [f"{indent}note: {notice}" for notice in site["notices"]]
-    if site["deployment"] is None:
-        lines.append(f"{indent}no code was deployed yet")
-    return lines
-
-
 def _restarts(process: dict[str, Any]) -> str:
-    times = process["restarts"]
-    return f", restarted {times} time{'s' if times != 1 else ''}" if times else ""
+    return f", restarted {counted(process['restarts'], 'time')}" if process["restarts"] else ""

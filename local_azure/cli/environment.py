@@ -7,10 +7,10 @@ from local_azure.core.tokens import DEVELOPER, Tokens, load_key
 from local_azure.home import Home
 from local_azure.loopback import without_proxy
 from local_azure.run_state import Run
+from local_azure.runtime.ports import ADDRESS
 from local_azure.runtime.tls import BUNDLE_VARIABLES
 from tools.pulumi import typed
 
-ADDRESS = "127.0.0.1"
 PASSPHRASE = "local-azure"  # noqa: S105 # the local state holds no secret, but Pulumi requires a passphrase
 
 # Credentials for the real Azure or for Pulumi Cloud must not reach a program that runs against local Azure,

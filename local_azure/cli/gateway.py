@@ -1,12 +1,14 @@
 """Requests to the running daemon, with the standard library only: imports would slow commands down."""
 
-import http.client
 import json
 import ssl
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from local_azure.cli.output import CommandError, Progress
+from local_azure.cli.output import CommandError, progress
 from local_azure.home import Home
 from local_azure.run_state import Run
 
@@ -40,9 +42,9 @@ def arm(
     path = f"{quote(resource_id)}?api-version={_API_VERSION}"
     headers = _authorization(home, ARM_AUDIENCES[0])
     status, location, content = _call(home, run, method, path, headers, body=body)
-    with Progress(doing) as progress:
-        while status == http.HTTPStatus.ACCEPTED:
-            progress.show("")
+    with progress(doing) as show:
+        while status == HTTPStatus.ACCEPTED:
+            show("")
             address = urlsplit(location)
             status, location, content = _call(home, run, "GET", f"{address.path}?{address.query}", headers)
     return content
@@ -80,21 +82,20 @@ def _call(
         context = ssl.create_default_context(cafile=str(home.ca_file))
     except OSError as error:
         raise CommandError(f"{home.ca_file} cannot be read ({error}): {_RESTART}") from error
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT, context=context)
+    content = None if body is None else json.dumps(body)
+    headers = {**headers, "Content-Type": "application/json"}
     try:
-        content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {**headers, "Content-Type": "application/json"})
-        answer = connection.getresponse()
-        received = answer.read()
+        with closing(HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT, context=context)) as connection:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            received = answer.read()
     except OSError as error:
         raise CommandError(
             f"local Azure (process {run.pid}) does not answer on port {port}: {error}. "
             f"`python -m local_azure logs daemon` prints its log."
         ) from error
-    finally:
-        connection.close()
     parsed: dict[str, Any] = json.loads(received) if received else {}
-    if answer.status == http.HTTPStatus.UNAUTHORIZED:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         raise CommandError(f"local Azure refuses the token of {home.token_key_file}: {_RESTART}")
     if answer.status >= 400:
         raise CommandError(parsed.get("error", {}).get("message") or f"local Azure answered {answer.status}")

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from local_azure import run_state
 from local_azure.cli import gateway
-from local_azure.cli.output import CommandError, note, say
+from local_azure.cli.output import CommandError, counted, note, say
 from local_azure.cli.show import named, running
 from local_azure.home import Home
 from local_azure.services.cognitiveservices.chat import backend
@@ -21,54 +21,47 @@ _MAX_CHARACTERS = 100
 _LIST_SECONDS = 3.0
 
 
-def script(home: Home, arguments: argparse.Namespace) -> int:
-    content = _script(arguments.file)
-    state = _control(home, arguments, "POST", content)
-    note(f"{state['queued']} answer{'s' if state['queued'] != 1 else ''} queued.")
-    return 0
+def script(home: Home, arguments: argparse.Namespace) -> None:
+    state = _control(home, arguments, "POST", _script(arguments.file))
+    note(f"{counted(state['queued'], 'answer')} queued.")
 
 
-def requests(home: Home, arguments: argparse.Namespace) -> int:
+def requests(home: Home, arguments: argparse.Namespace) -> None:
     exchanges: list[dict[str, Any]] = _control(home, arguments, "GET")["requests"]
     if arguments.json:
         say(json.dumps(exchanges, indent=2, ensure_ascii=False))
-        return 0
-    note(f"{len(exchanges)} request{'s' if len(exchanges) != 1 else ''}, oldest first")
+        return
+    note(f"{counted(len(exchanges), 'request')}, oldest first")
     for exchange in exchanges:
         say("\n".join(_lines(exchange)))
-    return 0
 
 
-def clear(home: Home, arguments: argparse.Namespace) -> int:
+def clear(home: Home, arguments: argparse.Namespace) -> None:
     _control(home, arguments, "DELETE")
     note("Removed the queued answers and the kept requests.")
-    return 0
 
 
-def use(home: Home, arguments: argparse.Namespace) -> int:
+def use(home: Home, arguments: argparse.Namespace) -> None:
+    if arguments.url == "local":
+        if arguments.model is not None or arguments.key_variable is not None:
+            raise CommandError("`model use local` takes neither --model nor --key-variable.")
+        home.prepare()
+        backend.write(home.model_file, None)
+        note("Local Azure's stand-in answers chat requests.")
+        return
     try:
-        if arguments.url == "local":
-            if arguments.model is not None or arguments.key_variable is not None:
-                raise CommandError("`model use local` takes neither --model nor --key-variable.")
-            chosen = None
-        else:
-            chosen = backend.remote(arguments.url, arguments.model, arguments.key_variable)
+        chosen = backend.remote(arguments.url, arguments.model, arguments.key_variable)
     except backend.BackendError as error:
         raise CommandError(str(error)) from error
-    if chosen is not None:
-        _check_model(chosen)
+    _check_model(chosen)
     home.prepare()
     backend.write(home.model_file, chosen)
-    if chosen is None:
-        note("Local Azure's stand-in answers chat requests.")
-        return 0
     note(f"{chosen.url} answers chat requests. Azure's checks still apply, and scripts still come first.")
     if chosen.key_variable is not None and run_state.find(home) is not None:
         note(
             f"The running local Azure reads {chosen.key_variable} from the environment of its start: "
             "`python -m local_azure stop`, then `start` from a shell that has it."
         )
-    return 0
 
 
 def _check_model(chosen: backend.Remote) -> None:

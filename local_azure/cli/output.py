@@ -3,8 +3,10 @@
 import shutil
 import sys
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+_SHOW_AFTER = 0.3
 
 
 class CommandError(Exception):
@@ -21,31 +23,25 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-class Progress:
-    """A line on a terminal that each `show` replaces; nothing when standard error is not a terminal."""
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
-    _SHOW_AFTER = 0.3
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._began = time.monotonic()
-        self._shown = False
+@contextmanager
+def progress(title: str) -> Generator[Callable[[str], None]]:
+    """A function that shows the current step in one line of a terminal, which is cleared at the end."""
+    began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
+    def show(step: str) -> None:
+        elapsed = time.monotonic() - began
+        if sys.stderr.isatty() and elapsed >= _SHOW_AFTER:
+            line = f"{title} ({elapsed:.0f} s) {step}"
+            sys.stderr.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
             sys.stderr.flush()
 
-    def show(self, doing: str) -> None:
-        elapsed = time.monotonic() - self._began
-        if elapsed < self._SHOW_AFTER or not sys.stderr.isatty():
-            return
-        self._shown = True
-        line = f"{self._title} ({elapsed:.0f} s) {doing}"
-        sys.stderr.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
-        sys.stderr.flush()
+    try:
+        yield show
+    finally:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,7 +1,6 @@
 """`pulumi`: the Pulumi CLI against local Azure."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote
 
+import yaml
+
 from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note
-from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
-from local_azure.home import Home, is_file, state_file
+from local_azure.cli.pulumi_state import clear_stranded, has_pending_deletions, locked_stacks, state_file
+from local_azure.home import Home, is_file
 from local_azure.runner.record import runner_resources
 from tools.pulumi.cli import PulumiNotFoundError, require, start_environment
 
@@ -26,13 +27,11 @@ _COMPARE_STATE = frozenset({"preview", "pre", "up", "update"})
 _USE_RESOURCES = _COMPARE_STATE | {"refresh", "destroy", "down", "dn", "import"}
 # Commands that need a stack; the others work without one, or create one themselves.
 _NEED_STACK = _USE_RESOURCES | {"cancel", "config", "state"}
-_READ_STATE = {("stack", "output"), ("stack", "export")}
-# Options of every command, which may stand before its name.
-_TAKE_A_VALUE = frozenset({"-C", "--cwd", "-s", "--stack", "--color"})
+_READ_STATE = (["stack", "output"], ["stack", "export"])
 _STACK_COMMANDS_WITHOUT = frozenset({"init", "ls", "rm", "select", "rename"})
 
 
-def pulumi(home: Home, arguments: argparse.Namespace) -> int:
+def pulumi(home: Home, arguments: argparse.Namespace) -> NoReturn:
     exec_pulumi(home, arguments.arguments, default_stack=STACK)
 
 
@@ -56,9 +55,10 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
         environment[BACKEND_VARIABLE] = own_backend  # a program of `exec` with a state of its own
     if default_stack is not None and not environment.get("PULUMI_STACK"):
         environment["PULUMI_STACK"] = default_stack
-    folder = Path(_option(words, "-C", "--cwd") or ".").resolve()
+    command, options = read_words(words)
+    folder = Path(options.cwd or ".").resolve()
     project = _project(folder)
-    stack = _option(words, "-s", "--stack") or environment.get("PULUMI_STACK")
+    stack = options.stack or environment.get("PULUMI_STACK")
     backend = backend_folder(environment[BACKEND_VARIABLE])
     if project is not None:
         # Of every stack when none is named: the CLI lists no stack while a state is incomplete.
@@ -66,8 +66,8 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
             for message in clear_stranded(backend, project, locked_stack):
                 note(f"Local Azure: {message}.")
     if project is not None and stack is not None:
-        command = "".join(_command(words)[:1])
-        reads_state = command in _USE_RESOURCES or tuple(_command(words)[:2]) in _READ_STATE
+        verb = "".join(command[:1])
+        reads_state = verb in _USE_RESOURCES or command[:2] in _READ_STATE
         if reads_state and runner_resources(home, project, stack):
             raise CommandError(
                 f"the minimal runner made the stack {stack}, so its resources are not in Pulumi's state: "
@@ -76,12 +76,15 @@ def exec_pulumi(home: Home, words: list[str], *, default_stack: str | None, quie
             )
         state = state_file(home.backend, project, stack)
         exists = state.exists() or state.with_suffix(".json.gz").exists()
-        if stack == default_stack and _needs_stack(words) and not exists:
+        needs_stack = verb in _NEED_STACK or (
+            verb == "stack" and not _STACK_COMMANDS_WITHOUT & set(command[1:2])
+        )
+        if stack == default_stack and needs_stack and not exists:
             _create(program, environment, stack, folder)
         if (
-            command in _COMPARE_STATE
+            verb in _COMPARE_STATE
             and not any(word.startswith("--refresh") for word in words)
-            and _has_pending_deletions(backend, project, stack)
+            and has_pending_deletions(backend, project, stack)
         ):
             note("Local Azure: the last run was killed while it deleted resources: --refresh is added.")
             words = [*words, "--refresh"]
@@ -116,41 +119,13 @@ def _create(program: str, environment: Mapping[str, str], stack: str, folder: Pa
         raise CommandError(f"the stack {stack} could not be created:\n{(done.stderr or done.stdout).strip()}")
 
 
-def _command(words: list[str]) -> list[str]:
-    """The command with its arguments, as `stack ls`, without options."""
-    values = {number + 1 for number, word in enumerate(words) if word in _TAKE_A_VALUE}
-    return [word for number, word in enumerate(words) if number not in values and not word.startswith("-")]
-
-
-def _needs_stack(words: list[str]) -> bool:
-    command = _command(words)[:2]
-    if not command or any(word in {"-h", "--help"} for word in words):
-        return False
-    if command[0] == "stack":
-        return len(command) == 1 or command[1] not in _STACK_COMMANDS_WITHOUT
-    return command[0] in _NEED_STACK
-
-
-def _option(words: list[str], short: str, long: str) -> str | None:
-    """The value of an option in any way in which Pulumi takes it: `-s x`, `-sx`, `-s=x`, `--stack=x`."""
-    for number, word in enumerate(words):
-        if word in {short, long}:
-            return words[number + 1] if number + 1 < len(words) else None
-        if word.startswith(f"{long}="):
-            return word.removeprefix(f"{long}=")
-        if word.startswith(short) and not word.startswith("--"):
-            return word.removeprefix(short).removeprefix("=")
-    return None
-
-
-def _has_pending_deletions(backend: Path, project: str, stack: str) -> bool:
-    """Whether the state has resources that are deleted by now: Azure completes an accepted deletion."""
-    try:
-        checkpoint = json.loads(state_file(backend, project, stack).read_bytes())
-        pending = checkpoint["checkpoint"]["latest"]["pending_operations"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return any(operation["type"] == "deleting" for operation in pending)
+def read_words(words: list[str]) -> tuple[list[str], argparse.Namespace]:
+    """The command with its arguments, as `stack ls`, and the options `cwd` and `stack`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for names in (("-C", "--cwd"), ("-s", "--stack"), ("--color",)):  # of every command, also before its name
+        parser.add_argument(*names, nargs="?")
+    options, rest = parser.parse_known_args(words)
+    return [word for word in rest if not word.startswith("-")], options
 
 
 def _project(start: Path) -> str | None:
@@ -158,8 +133,6 @@ def _project(start: Path) -> str | None:
     for folder in (start, *start.parents):
         for name in ("Pulumi.yaml", "Pulumi.yml"):
             if is_file(folder / name):
-                import yaml  # noqa: PLC0415 # only for this command
-
                 try:
                     return str(yaml.safe_load((folder / name).read_bytes())["name"])
                 except (OSError, yaml.YAMLError, KeyError, TypeError):

@@ -11,7 +11,7 @@ from local_azure.home import Home
 _RESTORE = "default"
 
 
-def quota(home: Home, arguments: argparse.Namespace) -> int:
+def quota(home: Home, arguments: argparse.Namespace) -> None:
     name: str | None = arguments.name
     region: str | None = arguments.region
     if name not in (None, *quotas.DEFAULTS):
@@ -27,7 +27,6 @@ def quota(home: Home, arguments: argparse.Namespace) -> int:
             _list(quotas.read(home.quotas_file), [name] if name else list(quotas.DEFAULTS))
     except ArmError as error:
         raise CommandError(error.message) from error
-    return 0
 
 
 def _set(home: Home, key: str, text: str) -> None:

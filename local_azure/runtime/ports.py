@@ -25,12 +25,8 @@ RANGE_VARIABLE = "LOCAL_AZURE_PORTS"
 """Another range for new ports, as `20000-20999`; remembered ports stay."""
 
 
-class PortRangeError(Exception):
-    """The value of the variable is not a range of ports."""
-
-
-class PortTakenError(Exception):
-    """Another process listens on a remembered port."""
+class PortError(Exception):
+    """Another process listens on a remembered port, or the value of the variable is not a range of ports."""
 
 
 class Ports:
@@ -49,7 +45,7 @@ class Ports:
         self._save()
 
     def hold(self, name: str, *, renew: bool = False) -> socket.socket:
-        """A socket that listens on the port of `name` on 127.0.0.1. Raises PortTakenError.
+        """A socket that listens on the port of `name` on 127.0.0.1. Raises PortError.
 
         `renew` is for an endpoint that no state contains: it gets a new port when its own is in use.
         """
@@ -59,7 +55,7 @@ class Ports:
                 return _listen(port)
             except OSError as error:
                 if not (renew or self._renew_taken):
-                    raise PortTakenError(_taken(name, port, error)) from error
+                    raise PortError(_taken(name, port, error)) from error
                 if not renew:
                     self.renewed.append(name)
         held = _listen_anywhere(set(self._ports.values()))
@@ -68,18 +64,18 @@ class Ports:
         return held
 
     def hold_all(self, names: Iterable[str]) -> list[socket.socket]:
-        """A socket for each name, or PortTakenError with every port that is taken."""
+        """A socket for each name, or PortError with every port that is taken."""
         held: list[socket.socket] = []
         taken: list[str] = []
         for name in names:
             try:
                 held.append(self.hold(name))
-            except PortTakenError as error:
+            except PortError as error:
                 taken.append(str(error))
         if taken:
             for listener in held:
                 listener.close()
-            raise PortTakenError("\n".join(taken))
+            raise PortError("\n".join(taken))
         return held
 
     def forget(self, name: str) -> None:
@@ -122,7 +118,7 @@ def _range() -> range:
     match = re.fullmatch(r"(\d{4,5})-(\d{4,5})", text)
     first, last = map(int, match.groups()) if match else (0, 0)
     if not 1024 <= first < last <= 65535:
-        raise PortRangeError(
+        raise PortError(
             f"{RANGE_VARIABLE} is {text!r}: it must be FIRST-LAST, from 1024 to 65535, as 20000-20999"
         )
     return range(first, last + 1)

@@ -17,8 +17,8 @@ from cryptography import x509
 
 from local_azure import whole_file
 from local_azure.home import Home, is_file
+from local_azure.runtime.ports import ADDRESS
 
-ADDRESS = "127.0.0.1"
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _LIFETIME = timedelta(days=730)
 _RENEW_BEFORE = timedelta(days=30)

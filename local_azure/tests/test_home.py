@@ -68,7 +68,3 @@ def test_a_folder_that_cannot_be_read_is_refused(
     assert not home.is_made
     with pytest.raises(HomeError, match=f"Permission denied.*{ENVIRONMENT_VARIABLE}"):
         home.prepare()
-
-
-def test_an_invalid_file_name_is_not_a_home(tmp_path: Path) -> None:
-    assert not Home(tmp_path / ("x" * 300)).is_made

@@ -1,16 +1,19 @@
-"""When local Azure counts as ready."""
+"""Which processes run, and when local Azure counts as ready."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local_azure import run_state
+from local_azure import process_ids, run_state
 from local_azure.home import Home, HomeError
 from local_azure.run_state import LockHeldError, Run
+from ops.locks import locks
 
-RUN = Run(pid=4711, started=1.0, provider_port=1, gateway_port=2, new_ports=["gateway"])
+RUN = Run(pid=os.getpid(), started=1.0, provider_port=1, gateway_port=2, new_ports=["gateway"])
 
 
 @pytest.fixture
@@ -19,44 +22,59 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def lock(home: Home) -> Iterator[int]:
-    lock = run_state.hold(home)
-    yield lock
-    os.close(lock)
+def zombie() -> "subprocess.Popen[bytes]":
+    """A process that has ended, and that nobody has waited for."""
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    return child
 
 
-@pytest.mark.usefixtures("lock")
-def test_a_daemon_is_ready_from_its_write_until_it_ends(home: Home) -> None:
-    assert (run_state.is_held(home), run_state.find(home)) == (True, None)
-    ready = run_state.write(home, RUN)
-    assert run_state.find(home) == RUN
-    os.close(ready)
-    # The next daemon holds the lock for a moment before it removes the file of a killed one.
+@pytest.mark.parametrize("runs", [process_ids.runs, locks.process_runs], ids=["local_azure", "ops"])
+def test_a_process_runs_until_it_ends_also_as_a_zombie(
+    runs: Callable[[int], bool], zombie: "subprocess.Popen[bytes]"
+) -> None:
+    """A killed command stays a zombie in a container whose first process waits for no orphans."""
+    assert runs(os.getpid())
+    assert runs(1)
+    assert not runs(zombie.pid)
+    zombie.wait()
+    assert not runs(zombie.pid)
+
+
+def test_a_daemon_is_ready_from_its_write_until_it_ends(
+    home: Home, zombie: "subprocess.Popen[bytes]"
+) -> None:
+    assert run_state.find(home) is None
+    with run_state.hold(home):
+        assert (run_state.is_held(home), run_state.find(home)) == (True, None)
+        run_state.write(home, RUN)
+        assert run_state.find(home) == RUN
     assert home.run_file.exists()
     assert run_state.find(home) is None
+    run_state.write(home, replace(RUN, pid=zombie.pid))
+    with run_state.hold(home):  # the next daemon, which has not removed the file of a killed one yet
+        assert run_state.find(home) is None
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"pid": 1}'])
 def test_a_damaged_file_of_a_daemon_that_is_ready_is_named(home: Home, content: str) -> None:
-    ready = run_state.write(home, RUN)
     home.run_file.write_text(content)
-    with pytest.raises(HomeError, match=r"run\.json is damaged .*local_azure stop`, then start"):
+    with (
+        run_state.hold(home),
+        pytest.raises(HomeError, match=r"run\.json is damaged .*local_azure stop`, then start"),
+    ):
         run_state.find(home)
-    os.close(ready)
 
 
-def test_a_home_is_held_by_one_daemon_as_long_as_it_lives(home: Home) -> None:
+def test_a_home_is_held_by_one_daemon_as_long_as_it_lives_and_the_home_is_there(home: Home) -> None:
     assert not run_state.is_held(home)
-    lock = run_state.hold(home)
-    with pytest.raises(LockHeldError, match=f"process {os.getpid()}"):
-        run_state.hold(home)
-    os.close(lock)
+    with run_state.hold(home):
+        with pytest.raises(LockHeldError, match=f"process {os.getpid()}"):
+            run_state.hold(home)
+        assert run_state.holder(home) == os.getpid()
+        assert home.lock_file.stat().st_mode & 0o777 == 0o600
+        home.lock_file.unlink()
+        assert run_state.holder(home) is None
+        home.lock_file.touch()  # made again by another local Azure
+        assert run_state.holder(home) is None
     assert not run_state.is_held(home)
-
-
-def test_a_daemon_does_not_hold_a_home_that_was_removed_or_made_again(home: Home, lock: int) -> None:
-    assert run_state.still_holds(home, lock)
-    home.lock_file.unlink()
-    assert not run_state.still_holds(home, lock)
-    home.lock_file.touch()
-    assert not run_state.still_holds(home, lock)

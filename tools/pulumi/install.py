@@ -7,6 +7,7 @@ standard error.
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from tools.pulumi.build import HERE, HOST_FILES, InstallError, build, dotted, required_go, say
+from tools.pulumi.build import HERE, HOST_FILES, MODULE, InstallError, build, say
 from tools.pulumi.cli import MINIMUM_VERSION, PINNED, built_folder, find, home, official_folder, rejected
 
 INSTALLER = "https://get.pulumi.com/install.sh"
@@ -36,8 +37,6 @@ def install(environment: Mapping[str, str]) -> Path:
         if cli.path.parent == target / "bin":
             update_language_host(cli.path.parent)
         return cli.path
-    if sys.platform == "win32":
-        raise InstallError("the Pulumi CLI is built on Linux and macOS only: run `make pulumi` in WSL")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f"{target.name}.lock"))
@@ -120,7 +119,8 @@ def update_language_host(folder: Path) -> None:
 
 
 def _all_ways(environment: Mapping[str, str], problems: list[str]) -> str:
-    least, needed = dotted(MINIMUM_VERSION), dotted(required_go())
+    least = ".".join(map(str, MINIMUM_VERSION))
+    needed = re.findall(r"^go (\S+)$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)[0]
     return "\n".join(
         [
             "there is no Pulumi CLI, and it could not be installed. Any one of these is enough:",

@@ -60,7 +60,7 @@ class StorageAccounts:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def open_account(self, account_id: str) -> StorageEndpoints:
-        """Returns when all three services answer. Raises SetupError, ProcessError, PortTakenError."""
+        """Returns when all three services answer. Raises SetupError, ProcessError, PortError."""
         async with self._lock(account_id):
             account = self._accounts.get(key(account_id))
             if account is None:

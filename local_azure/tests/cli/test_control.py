@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from local_azure import process_ids, run_state
+from local_azure.__main__ import main
 from local_azure.cli import control
 from local_azure.cli.output import CommandError
 from local_azure.core import ids
 from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
-from local_azure.home import PROJECT, Home
+from local_azure.home import ENVIRONMENT_VARIABLE, PROJECT, Home
 from local_azure.tests.cli.conftest import bad, cli, environment, good
 from tests.polling import wait_for
 
@@ -105,13 +106,12 @@ def test_a_start_beside_a_daemon_that_does_not_get_ready_says_how_to_end_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.prepare()
-    lock = run_state.hold(home)
     monkeypatch.setattr(control, "_START_DEADLINE", 0)
-    try:
-        with pytest.raises(CommandError, match=f"process {os.getpid()} (.|\n)*python -m local_azure stop"):
-            control.launch(home)
-    finally:
-        os.close(lock)
+    with (
+        run_state.hold(home),
+        pytest.raises(CommandError, match=f"process {os.getpid()} (.|\n)*python -m local_azure stop"),
+    ):
+        control.launch(home)
 
 
 def test_two_homes_run_side_by_side(home: Home, tmp_path: Path) -> None:
@@ -197,10 +197,18 @@ def test_a_damaged_store_stops_the_start_and_is_kept(home: Home) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("what",), ("start", "--port", "70000"), ("rows",)])
-def test_wrong_usage_has_its_own_exit_code(home: Home, words: tuple[str, ...]) -> None:
-    assert cli(home, *words).returncode == 2
+def test_wrong_usage_has_its_own_exit_code(words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*words])
 
 
 @pytest.mark.parametrize("command", [("keys",), ("rows", "ChatState"), ("model", "requests")])
-def test_a_command_that_needs_local_azure_names_the_start(home: Home, command: tuple[str, ...]) -> None:
-    assert "python -m local_azure start" in bad(cli(home, *command))
+def test_a_command_that_needs_local_azure_names_the_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path))
+    assert main([*command]) == 1
+    assert "python -m local_azure start" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.cli.stranded_locks import clear_stranded, locked_stacks
+from local_azure.cli.pulumi_state import clear_stranded, locked_stacks
 from local_azure.tests.cli.conftest import HOST, ended_process, lock, state_file
 
 STATE = '{"version": 3, "checkpoint": {"latest": null}}'

@@ -61,8 +61,6 @@ class FakeProvider:
         token = values.type_of(request.urn)
         kind = catalogue.find_type(token) if token.startswith("azure-native:") else None
         resource_id = kind.id_of(inputs) if kind else request.urn.rpartition("::")[2]
-        if kind and resource_id in self.resources:
-            raise ProviderError(f"cannot create already existing resource '{resource_id}'")
         self._change("Create", resource_id, inputs)
         return provider_pb2.CreateResponse(id=resource_id, properties=values.encode({**inputs, "made": True}))
 

@@ -92,18 +92,24 @@ def test_all_that_needs_the_cli_is_refused_in_one_message(root: Path) -> None:
     assert "make pulumi" in message
 
 
-@pytest.mark.parametrize("text", ["config: [", "config: text", "- a", "config:\n  a: {b", None])
-def test_an_invalid_or_missing_file_is_named(root: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("file", "text", "stack", "cause"),
+    [
+        *(
+            ("Pulumi.local.yaml", text, "local", "")
+            for text in ("config: [", "config: text", "- a", "config:\n  a: {b")
+        ),
+        ("Pulumi.yaml", None, "local", ""),
+        *(("Pulumi.local.yaml", None, stack, "FileNotFoundError: ") for stack in ("nope", "../../etc")),
+    ],
+)
+def test_an_invalid_or_missing_file_is_named(
+    root: Path, file: str, text: str | None, stack: str, cause: str
+) -> None:
     if text is None:
-        (root / "Pulumi.yaml").unlink()
+        (root / file).unlink(missing_ok=True)
     else:
-        (root / "Pulumi.local.yaml").write_text(text)
+        (root / file).write_text(text)
 
-    with pytest.raises(CommandError, match=str(root / "Pulumi.local.yaml")):
-        read_project(root, "local")
-
-
-@pytest.mark.parametrize("stack", ["nope", "../../etc"])
-def test_a_stack_without_a_file_is_refused(root: Path, stack: str) -> None:
-    with pytest.raises(CommandError, match=f"FileNotFoundError: .*Pulumi.{stack}.yaml"):
+    with pytest.raises(CommandError, match=f"{root}/Pulumi.{stack}.yaml: {cause}"):
         read_project(root, stack)

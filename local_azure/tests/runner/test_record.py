@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.cli.pulumi_state import cli_resources
-from local_azure.home import Home, state_file
+from local_azure.cli.pulumi_state import cli_resources, state_file
+from local_azure.home import Home
 from local_azure.runner.record import Entry, Record, record_file, runner_resources
 
 

@@ -26,16 +26,3 @@ def test_only_the_required_version_of_a_package_is_run(
 
     (modules / "azurite" / "package.json").write_text(json.dumps({"version": "3.37.0"}))
     assert node.script("azurite", "main.js") == modules / "azurite" / "main.js"
-
-
-def test_npm_is_the_wheels_and_needs_no_node_on_path(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    assert node.main(["npm", "--version"]) == 0
-    assert capfd.readouterr().out.strip()
-
-
-def test_another_tool_is_rejected_with_the_usage(capfd: pytest.CaptureFixture[str]) -> None:
-    assert node.main(["yarn"]) == 2
-    assert "{node|npm}" in capfd.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_azure.runtime import ports as module
-from local_azure.runtime.ports import RANGE_VARIABLE, PortRangeError, Ports, PortTakenError, free_port
+from local_azure.runtime.ports import RANGE_VARIABLE, PortError, Ports, free_port
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_port_is_the_same_after_a_restart_until_it_is_forgotten(file: Path) ->
 
 def test_an_endpoint_whose_port_is_in_use_names_process_and_command(file: Path) -> None:
     with Ports(file).hold("site app1") as held:
-        with pytest.raises(PortTakenError) as rejected:
+        with pytest.raises(PortError) as rejected:
             Ports(file).hold_all(["site app2", "site app1"])
         for part in (f"Port {port_of(held)}", "site app1", f"process {os.getpid()}", "--new-ports"):
             assert part in str(rejected.value)
@@ -68,5 +68,5 @@ def test_a_value_that_is_not_a_range_is_rejected(
     file: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv(RANGE_VARIABLE, text)
-    with pytest.raises(PortRangeError, match=f"{RANGE_VARIABLE} is '{text}': it must be FIRST-LAST"):
+    with pytest.raises(PortError, match=f"{RANGE_VARIABLE} is '{text}': it must be FIRST-LAST"):
         Ports(file).hold("site app1")

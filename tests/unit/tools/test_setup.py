@@ -2,6 +2,8 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,46 @@ def test_an_installation_is_repeated_when_it_was_interrupted_or_its_inputs_chang
     install("two")
 
     assert runs == ["one", "one", "two", "three", "two"]
+
+
+def test_setup_installs_what_is_locked_and_on_demand_the_browser_or_the_policys_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[str, str, str]] = []
+
+    def run(what: str, command: Sequence[str], folder: str = ".") -> None:
+        commands.append((what, folder, command[-1] if what == "pip" else command[3]))
+        if what == "npm":
+            (tmp_path / folder / "node_modules").mkdir()
+
+    monkeypatch.setattr(setup, "PROJECT", tmp_path)
+    monkeypatch.setattr(setup, "run", run)
+    monkeypatch.setattr(setup, "make_venv", partial(Path.mkdir, parents=True))
+    monkeypatch.setattr(setup.sys, "platform", "linux")
+    monkeypatch.setattr(setup.platform, "machine", lambda: "x86_64")
+    npm_folders = ("local_azure", "function_app/assistants/routes/chat_page", "tests/browser")
+    npm = [
+        f"{folder}/{name}"
+        for folder in npm_folders
+        for name in ("package.json", "package-lock.json", ".npmrc")
+    ]
+    for name in ("requirements-dev.txt", "policy/requirements.txt", *npm):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    for words in ([], [], ["--browser"], ["--policy"]):
+        monkeypatch.setattr(setup.sys, "argv", ["setup.py", *words])
+        setup.main()
+
+    assert commands == [
+        ("pip", ".", "requirements-dev.txt"),
+        ("npm", "local_azure", "ci"),
+        ("npm", "function_app/assistants/routes/chat_page", "ci"),
+        ("npm", "tests/browser", "ci"),
+        ("node", "tests/browser", "--input-type=module"),
+        ("pip", ".", "policy/requirements.txt"),
+    ]
+    assert (tmp_path / "policy" / ".venv" / setup.STAMP).exists()
 
 
 def test_the_lock_files_name_no_registry() -> None:

@@ -36,7 +36,7 @@ class ModelAccounts:
         self._lock = asyncio.Lock()
 
     async def open_account(self, account_id: str, subdomain: str) -> str:  # noqa: ARG002 # an address has no subdomain
-        """The account's endpoint, ending in a slash. Raises PortTakenError."""
+        """The account's endpoint, ending in a slash. Raises PortError."""
         account = key(account_id)
         async with self._lock:
             if account not in self._endpoints:

@@ -94,9 +94,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Locked, so that commands take this process for the running local Azure."""
     home = Home(tmp_path_factory.mktemp("arm"))
     certificates.ensure(home)
-    lock = run_state.hold(home)
-    yield home
-    os.close(lock)
+    with run_state.hold(home):
+        yield home
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def world(
 
     runner = world.run(start())
     run = Run(os.getpid(), 0.0, 1, port)
-    ready = run_state.write(home, run)
+    run_state.write(home, run)
     environment = pulumi_environment(home, run, os.environ)
     for name in set(os.environ) - set(environment):
         monkeypatch.delenv(name)
@@ -124,6 +123,5 @@ def world(
         monkeypatch.setenv(name, value)
     world.clients = Clients.sign_in()
     yield world
-    os.close(ready)
     world.run(gateway.close())
     world.run(runner.cleanup())

@@ -68,7 +68,6 @@ def test_a_property_is_set_and_printed_before_and_after(world: World, portal: Po
 
 def test_an_ambiguous_and_an_unknown_name_list_the_resources(world: World, portal: Portal) -> None:
     assert "there are: app-id, assistant-app, assistantsa, plan, rg." in portal("delete", "x", code=1)
-    assert "there are: plan." in portal("delete", "serverfarms/plam", code=1)
     assert "there are: app-id, assistant-app," in portal("delete", "serverfarm/plan", code=1)
     world.create(stack.IDENTITY, stack.identity_inputs("assistantsa"))
     assert "storageAccounts/assistantsa\n" in portal("delete", "assistantsa", code=1)
