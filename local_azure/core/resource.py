@@ -12,17 +12,16 @@ from local_azure.core import clock, ids, schema
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
 from local_azure.core.identity import complete_identity
 from local_azure.core.naming import AutoName
-from local_azure.core.schema import ListOf, MapOf, ObjectRef, Problem
+from local_azure.core.schema import UNKNOWN, ListOf, MapOf, ObjectRef, Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.dataplane import Services
-from local_azure.frontends.pulumi.values import UNKNOWN
 
 Inputs = dict[str, Any]
 
 ENVELOPE = ("location", "tags", "sku", "kind", "identity", "zones", "plan", "managedBy", "extendedLocation")
 IN_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/"
 _SUBSCRIPTION = "subscriptionId"
-SCOPES = frozenset({"scope", "resourceUri"})
+SCOPES = frozenset({"scope", "resourceUri", "resourceId"})
 """Inputs that hold the id of the resource that an extension resource belongs to."""
 _STATE = "provisioningState"
 _NAMED_BY_GUID = frozenset({ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE})
@@ -109,6 +108,10 @@ class ResourceType(Behaviour):
     singleton: bool = False
     schema_only: bool = False
     by_rule: bool = False
+
+    @property
+    def module(self) -> str:
+        return self.pulumi_type.split(":")[1]
 
     @cached_property
     def path_inputs(self) -> tuple[str, ...]:

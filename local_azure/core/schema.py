@@ -13,15 +13,25 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, ForwardRef, cast
+from typing import Any, Final, ForwardRef, cast
 
 from pulumi import CustomResource
-
-from local_azure.frontends.pulumi.values import UNKNOWN
 
 # Inputs that the engine or the provider adds; no program writes them.
 INTERNAL_INPUTS = frozenset({"azureApiVersion", "__createBeforeDelete", "__internal", "__defaults"})
 
+
+class Unknown:
+    """A value that is not known yet; its only instance is `UNKNOWN`."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Unknown":
+        return self
+
+
+UNKNOWN: Final = Unknown()
 
 _SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -84,8 +94,11 @@ Kind = OneOf | Scalar | Choice | ListOf | MapOf | ObjectRef | Anything
 
 @dataclass(frozen=True)
 class Property:
+    """`description`: what the SDK says of it; may be empty."""
+
     kind: Kind
     required: bool
+    description: str
 
 
 @dataclass(frozen=True)
@@ -254,10 +267,12 @@ def _properties(cls: type, module: str) -> dict[str, Property]:
                 wire_name = getattr(member.fget, "_pulumi_name", python_name)
                 annotation = member.fget.__annotations__.get("return")
                 choices = _alternatives(annotation)
-                fixed = re.search(r"Expected value is '([^']+)'", member.fget.__doc__ or "")
+                description = member.fget.__doc__ or ""
+                fixed = re.search(r"Expected value is '([^']+)'", description)
                 properties[wire_name] = Property(
                     kind=Choice((fixed[1],)) if fixed else _kind(choices, module),
                     required=type(None) not in choices and annotation is not None,
+                    description=description,
                 )
     return properties
 

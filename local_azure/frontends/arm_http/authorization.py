@@ -13,9 +13,9 @@ from local_azure.core.access import (
     custom_role_resource,
 )
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import LOCK_TYPE
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.arm_http.call import Call, page, response
-from local_azure.services.authorization.locks import LOCK_TYPE
 
 _PRINCIPAL = re.compile(r"(?:principalId|assignedTo\(\)) eq '([^']*)'|assignedTo\('([^']*)'\)", re.IGNORECASE)
 _COMPARISON = re.compile(r"(roleName|type) eq '([^']*)'", re.IGNORECASE)

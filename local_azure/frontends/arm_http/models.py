@@ -5,9 +5,9 @@ from collections import Counter
 from aiohttp import web
 
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import refuse_locked_write
 from local_azure.core.regions import normal_location
 from local_azure.frontends.arm_http.call import Call, accepted, page, response, secret
-from local_azure.services.authorization.locks import refuse_locked_write
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     MODELS,

@@ -8,6 +8,7 @@ from functools import cached_property
 from aiohttp import web
 
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
+from local_azure.core.locks import LOCK_TYPE
 from local_azure.frontends.arm_http import (
     authorization,
     models,
@@ -18,7 +19,6 @@ from local_azure.frontends.arm_http import (
     tags,
 )
 from local_azure.frontends.arm_http.call import Call, action_of, response
-from local_azure.services.authorization.locks import LOCK_TYPE
 
 
 async def _operation_result(call: Call) -> web.Response:

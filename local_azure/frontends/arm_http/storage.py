@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from local_azure.core.locks import refuse_locked_write
 from local_azure.frontends.arm_http.call import Call, response, secret
-from local_azure.services.authorization.locks import refuse_locked_write
 
 
 async def list_keys(call: Call) -> web.Response:

@@ -24,12 +24,12 @@ from local_azure.core.resource import (
     refreshed_inputs,
     to_inputs,
 )
-from local_azure.core.schema import Problem
+from local_azure.core.schema import UNKNOWN, Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.pulumi import absent, guard, values
 from local_azure.frontends.pulumi.diff import differences
-from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
+from local_azure.services.authorization.resource_types import CLIENT_CONFIG, client_config
 
 # The old outputs that azure-native keeps in the preview of an update; all others are unknown.
 _STABLE_OUTPUTS = ("name", "location")
@@ -255,7 +255,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         try:
-            outputs = catalogue.call(self._azure, request.tok, values.decode(request.args))
+            outputs = _call(self._azure, request.tok, values.decode(request.args))
         except (ArmError, catalogue.UnknownTokenError) as error:
             await _abort(context, error)
         response = pb.InvokeResponse()
@@ -352,6 +352,29 @@ async def _kind(urn: str, context: Context) -> ResourceType:
         return await asyncio.to_thread(catalogue.find_type, token)
     except catalogue.UnknownTokenError as error:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
+
+
+def _call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
+    """The outputs of getClientConfig, or of the getter of a type (`…:getStorageAccount`).
+
+    Raises UnknownTokenError, also for a missing argument of a getter; ArmError 404 for a missing resource.
+    """
+    if token == CLIENT_CONFIG:
+        return client_config()
+    try:
+        kind = catalogue.find_type(token.replace(":get", ":")) if ":get" in token else None
+    except catalogue.UnknownTokenError:
+        kind = None
+    if kind is None:
+        raise catalogue.UnknownTokenError(
+            f"local Azure has no function {token}.{schema.nearest(token, [CLIENT_CONFIG])} It has "
+            f"{CLIENT_CONFIG}, and the getter of each resource type; it does not make up what Azure computes."
+        )
+    missing = [name for name in kind.path_inputs if name not in arguments]
+    if missing:
+        raise catalogue.UnknownTokenError(f"{token} needs {', '.join(missing)}")
+    resource = azure.store.require(kind.id_of(arguments))
+    return {"id": resource["id"], **absent.outputs(kind, resource)}
 
 
 def _automatic_name(strategy: AutoName, request: pb.CheckRequest) -> tuple[str, bool]:

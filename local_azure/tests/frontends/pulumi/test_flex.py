@@ -2,9 +2,13 @@ from typing import Any
 
 import pytest
 
+from local_azure.core import change
 from local_azure.core.errors import ArmError
+from local_azure.core.store import Resource
 from local_azure.services.web import flex
+from local_azure.tests.frontends.pulumi.stack import GROUP_ID
 
+AZURE: Any = None  # these rules look at the site alone
 AUTHENTICATION = {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": "/id"}
 STORAGE = {"type": "blobContainer", "value": "https://127.0.0.1:1/a/c", "authentication": AUTHENTICATION}
 
@@ -22,9 +26,14 @@ def storage(**changes: Any) -> dict[str, Any]:
     return {"deployment": {"storage": {**STORAGE, **changes}}}
 
 
+def refuse(properties: dict[str, Any]) -> None:
+    site = Resource(id=f"{GROUP_ID}/sites/app", name="app", type="Microsoft.Web/sites", properties=properties)
+    change.refuse(flex.RULES, change.Change(AZURE, site))
+
+
 def refusal(properties: dict[str, Any]) -> str:
     with pytest.raises(ArmError) as error:
-        flex.refuse(properties)
+        refuse(properties)
     assert (error.value.status, error.value.code) == (400, "BadRequest")
     return error.value.message
 
@@ -70,7 +79,7 @@ def test_a_keyless_app_within_the_limits_is_accepted(config: dict[str, Any]) -> 
         "cors": {},
         "appSettings": [{"name": "AzureWebJobsStorage__credential", "value": "managedidentity"}],
     }
-    flex.refuse({**site(**config), "siteConfig": site_config})
+    refuse({**site(**config), "siteConfig": site_config})
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from local_azure.core.schema import UNKNOWN
 from local_azure.core.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.pulumi import values
-from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.support import CheckError, Engine
 

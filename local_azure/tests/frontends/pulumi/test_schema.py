@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from local_azure.core.schema import Choice, MapOf, ObjectRef, Scalar, check, object_type, resource_schema
-from local_azure.frontends.pulumi.values import UNKNOWN
+from local_azure.core.schema import (
+    UNKNOWN,
+    Choice,
+    MapOf,
+    ObjectRef,
+    Scalar,
+    check,
+    object_type,
+    resource_schema,
+)
 from local_azure.services import catalogue
 from local_azure.tests.frontends.pulumi import stack
 

@@ -5,7 +5,8 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_azure.frontends.pulumi.values import UNKNOWN, decode, encode
+from local_azure.core.schema import UNKNOWN
+from local_azure.frontends.pulumi.values import decode, encode
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
