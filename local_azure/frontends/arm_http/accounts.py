@@ -1,13 +1,17 @@
-"""Microsoft.CognitiveServices: models, usages, keys, soft-deleted accounts."""
+"""Models, usages and soft-deleted accounts of Microsoft.CognitiveServices; keys, also of storage accounts."""
 
+from base64 import b64encode
 from collections import Counter
+from hashlib import sha512
 
 from aiohttp import web
 
+from local_azure.core import ids
 from local_azure.core.errors import ArmError
 from local_azure.core.locks import refuse_locked_write
 from local_azure.core.regions import normal_location
-from local_azure.frontends.arm_http.call import Call, accepted, page, response, secret
+from local_azure.core.store import Resource
+from local_azure.frontends.arm_http.call import Call, accepted, page, response
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     MODELS,
@@ -91,12 +95,33 @@ def _region(call: Call) -> str:
     return normal_location(call.azure.store.require(call.path.rpartition("/")[0]).get("location", ""))
 
 
-async def list_keys(call: Call) -> web.Response:
+def _account_with_keys(call: Call) -> Resource:
+    """Listing keys is a POST, which a ReadOnly lock refuses (Docs: Lock your resources)."""
     account = call.azure.store.require(call.path.rpartition("/")[0])
     refuse_locked_write(call.azure.store, account["id"])
+    return account
+
+
+def _key(account: Resource, number: int) -> str:
+    """A key in the form of Azure's, which opens nothing."""
+    return b64encode(sha512(f"{ids.key(account['id'])} {number}".encode()).digest()).decode()
+
+
+async def list_model_keys(call: Call) -> web.Response:
+    account = _account_with_keys(call)
     if account.get("properties", {}).get("disableLocalAuth"):
         raise ArmError(400, "BadRequest", "Failed to list key. disableLocalAuth is set to be true")
-    return response({"key1": secret(account["id"], 1), "key2": secret(account["id"], 2)})
+    return response({f"key{number}": _key(account, number) for number in (1, 2)})
+
+
+async def list_storage_keys(call: Call) -> web.Response:
+    """Azure lists keys also where allowSharedKeyAccess forbids their use, which no data plane here takes."""
+    account = _account_with_keys(call)
+    keys = [
+        {"keyName": f"key{number}", "value": _key(account, number), "permissions": "FULL"}
+        for number in (1, 2)
+    ]
+    return response({"keys": keys})
 
 
 async def list_deleted(call: Call) -> web.Response:
