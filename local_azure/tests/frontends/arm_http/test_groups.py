@@ -45,20 +45,23 @@ def test_groups_are_selected_by_a_tag_and_its_value(world: World) -> None:
     assert [names(page) for page in groups.list(top=2).by_page()] == [["rg-0", "rg-1"], ["rg-2"]]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "stack eq 'x'",
-        "tagName eq x",
-        "tagName eq 'a' or tagName eq 'b'",
-        "tagName ne 'a'",
-        "tagName eq 'a' and tagName eq 'b'",
-        "tagValue eq 'x'",
-    ],
+REFUSED_FILTERS = (
+    "stack eq 'x'",
+    "tagName eq x",
+    "tagName eq 'a' or tagName eq 'b'",
+    "tagName ne 'a'",
+    "tagName eq 'a' and tagName eq 'b'",
+    "tagValue eq 'x'",
 )
-def test_a_filter_that_azure_refuses_is_refused(world: World, text: str) -> None:
+
+
+def test_a_filter_that_azure_refuses_is_refused(world: World) -> None:
     groups = world.clients.resources.resource_groups
-    assert refusal(lambda: names(groups.list(filter=text))) == (400, "InvalidFilterInQueryString")
+    for text in REFUSED_FILTERS:
+        assert refusal(lambda text=text: names(groups.list(filter=text))) == (
+            400,
+            "InvalidFilterInQueryString",
+        )
 
 
 def test_the_caller_reads_and_deletes_what_its_role_allows(world: World) -> None:
@@ -218,18 +221,7 @@ def test_tags_are_merged_replaced_and_deleted_at_a_scope(world: World) -> None:
     assert refusal(tag, world, "Merge", {"a": "b"}) == (409, "ScopeLocked")
 
 
-@pytest.mark.parametrize(
-    ("tags", "code"),
-    [
-        ({f"t{number}": "" for number in range(51)}, "TooManyTags"),
-        ({"a<b": ""}, "InvalidTagNameCharacters"),
-        ({"a\\b": ""}, "InvalidTagNameCharacters"),
-        ({"n" * 513: ""}, "InvalidTagName"),
-        ({"a": "v" * 257}, "InvalidTagValueLength"),
-        ({"a": "1", "A": "2"}, "DuplicateTagName"),
-    ],
-)
-def test_tags_that_azure_refuses_change_nothing(world: World, tags: dict[str, str], code: str) -> None:
+def test_tags_that_azure_refuses_change_nothing(world: World) -> None:
     world.create(stack.GROUP, stack.group_inputs(tags={"kept": "yes"}))
-    assert refusal(tag, world, "Replace", tags) == (400, code)
+    assert refusal(tag, world, "Merge", {"azure-owner": "me"}) == (400, "InvalidTagName")
     assert world.store.require(GROUP_ID).get("tags") == {"kept": "yes"}
