@@ -33,6 +33,7 @@ def _row(
     *,
     replaces: tuple[str, ...] = (),
     singleton: bool = False,
+    schema_only: bool = True,
 ) -> ResourceType:
     """`token` without `azure-native:`, and `path` from `Microsoft.` on where it is in a group."""
     path = path if path.startswith(("/", "{")) else IN_GROUP + path
@@ -44,7 +45,7 @@ def _row(
         replace_on=replaces,
         # Every type whose path ends in a fixed name exists with its parent.
         singleton=singleton or not path.endswith("}"),
-        schema_only=True,
+        schema_only=schema_only,
     )
 
 
@@ -99,7 +100,8 @@ _ROWS = (
     _row("privatedns:VirtualNetworkLink", f"{_ZONE}/virtualNetworkLinks/{{virtualNetworkLinkName}}",
         _WORD, _WORD_RULE),
     _row("resources:ResourceGroup", "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
-        r"[\w().-]{0,89}[\w()-]", "1 to 90 letters, digits and -_.() , not a period at the end"),
+        r"[\w().-]{0,89}[\w()-]", "1 to 90 letters, digits and -_.() , not a period at the end",
+        schema_only=False),
     _row("storage:BlobContainer", f"{_ACCOUNT}/blobServices/default/containers/{{containerName}}",
         r"(?=.{3,63}$)([a-z0-9]+(-[a-z0-9]+)*|\$root|\$web|\$logs)",
         "3 to 63 lower-case letters, digits and single hyphens between them"),
@@ -119,13 +121,13 @@ _ROWS = (
     _row("web:WebApp", _SITE, _LABEL, "2 to 60 letters, digits and hyphens, no hyphen first or last",
         replaces=("kind", *_HOST_OS)),
     _row("web:WebAppAuthSettingsV2", f"{_SITE}/config/authsettingsV2"),
-    _row("web:WebAppFtpAllowed", f"{_SITE}/basicPublishingCredentialsPolicies/ftp"),
-    _row("web:WebAppScmAllowed", f"{_SITE}/basicPublishingCredentialsPolicies/scm"),
+    _row("web:WebAppFtpAllowed", f"{_SITE}/basicPublishingCredentialsPolicies/ftp", schema_only=False),
+    _row("web:WebAppScmAllowed", f"{_SITE}/basicPublishingCredentialsPolicies/scm", schema_only=False),
 )
 # fmt: on
 
 KNOWN = {kind.pulumi_type: kind for kind in _ROWS}
-"""By token; with nothing but their schemas."""
+"""By token, without what their services add."""
 
 
 def known(token: str, behaviour: Behaviour) -> ResourceType:

@@ -11,12 +11,10 @@ from local_azure.services.cognitiveservices import resource_types as cognitivese
 from local_azure.services.keyvault import resource_types as keyvault
 from local_azure.services.managedidentity import resource_types as managedidentity
 from local_azure.services.operationalinsights import resource_types as operationalinsights
-from local_azure.services.resources import resource_types as resources
 from local_azure.services.storage import resource_types as storage
 from local_azure.services.web import resource_types as web
 
 _SERVICES = (
-    resources,
     managedidentity,
     storage,
     operationalinsights,

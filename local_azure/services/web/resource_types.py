@@ -209,6 +209,4 @@ TYPES = (
             shape=_shape_site,
         ),
     ),
-    known("web:WebAppScmAllowed", Behaviour()),
-    known("web:WebAppFtpAllowed", Behaviour()),
 )
