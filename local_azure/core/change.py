@@ -73,10 +73,11 @@ class Change:
     def sku_member(self, name: str, default: Any = None) -> Any:
         return (self.resource.get("sku") or self.at("sku", {})).get(name, default)
 
-    def quota(self, name: str, region: str) -> int:
-        """The limit that is set for the region, or else for all regions, or else the default."""
-        quotas = self.azure.quotas()
-        return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))
+
+def quota(azure: Azure, name: str, region: str) -> int:
+    """The limit that is set for the region, or else for all regions, or else the default."""
+    quotas = azure.quotas()
+    return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))
 
 
 Rule: TypeAlias = tuple[str, Callable[[Change], object], str]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from local_azure.core import access, ids
-from local_azure.core.change import Change, Rule, refuse
+from local_azure.core.change import Change, Rule, quota, refuse
 from local_azure.core.naming import is_reserved
 from local_azure.core.regions import FLEX_CONSUMPTION, UNPAIRED, ZONED, regions_of
 from local_azure.core.resource import Azure
@@ -111,21 +111,21 @@ def _over_quota(change: Change) -> str | None:
     model, region = _model(change), change.parent.region
     if model is None:
         return None
-    quota = models.quota_name(model.name, change.sku)
-    limit = change.quota(quota, region)
+    name = models.quota_name(model.name, change.sku)
+    limit = quota(change.azure, name, region)
     counted = [
         other
         for other in change.others(DEPLOYMENT)
-        if other.parent.region == region and models.quota_name(other.at("model.name", ""), other.sku) == quota
+        if other.parent.region == region and models.quota_name(other.at("model.name", ""), other.sku) == name
     ]
     own = change.was.capacity if change.before and change.was.sku == change.sku else 0
     used, new = own + sum(other.capacity for other in counted), change.capacity - own
     if new <= max(0, limit - used):
         return None
     return (
-        f"This operation require {new} new capacity in quota {quota}, which is bigger than the current "
+        f"This operation require {new} new capacity in quota {name}, which is bigger than the current "
         f"available capacity {max(0, limit - used)}. The current quota usage is {used} and the quota limit "
-        f"is {limit} for quota {quota}. `python -m local_azure quota {quota} LIMIT` changes it."
+        f"is {limit} for quota {name}. `python -m local_azure quota {name} LIMIT` changes it."
     )
 
 
@@ -177,7 +177,7 @@ def _ready_memory(change: Change) -> int:
 def _over_memory(change: Change) -> str | None:
     used = sum(_ready_memory(site) for site in change.others(SITE) if site.region == change.region)
     own, before = _ready_memory(change), _ready_memory(change.was) if change.before else 0
-    limit = change.quota(FLEX_MEMORY, change.region)
+    limit = quota(change.azure, FLEX_MEMORY, change.region)
     if own <= before or own + used <= limit:
         return None
     return f"{own} MB beside {used} MB of other apps, and the quota is {limit} MB"

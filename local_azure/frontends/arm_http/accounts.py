@@ -7,6 +7,7 @@ from hashlib import sha512
 from aiohttp import web
 
 from local_azure.core import ids
+from local_azure.core.change import Change, quota
 from local_azure.core.errors import ArmError
 from local_azure.core.locks import refuse_locked_write
 from local_azure.core.regions import normal_location
@@ -63,30 +64,26 @@ async def list_models(call: Call) -> web.Response:
 async def list_usages(call: Call) -> web.Response:
     """The quotas of a region, with the capacity of the deployments that use them."""
     region, used = _region(call), Counter[str]()
-    for deployment in call.azure.store.list(_DEPLOYMENT_TYPE):
-        account = call.azure.store.require(deployment["id"].rpartition("/deployments/")[0])
-        if normal_location(account.get("location", "")) == region:
-            sku, model = deployment.get("sku", {}), deployment.get("properties", {})["model"]
-            used[quota_name(model["name"], sku["name"])] += sku["capacity"]
-    limits = {
-        quota_name(model.name, sku): default_quota(model.name, sku)
+    for resource in call.azure.store.list(_DEPLOYMENT_TYPE):
+        deployment = Change(call.azure, resource)
+        if deployment.parent.region == region:
+            used[quota_name(deployment.at("model.name"), deployment.sku)] += deployment.capacity
+    offered = dict.fromkeys(
+        quota_name(model.name, sku)
         for model in MODELS
         for sku, regions in offers(model.name).items()
         if region in regions
-    }
-    changed = call.azure.quotas()
-    return page(
-        call,
-        [
-            {
-                "name": {"value": name, "localizedValue": name},
-                "currentValue": used[name],
-                "limit": changed.get(f"{region}/{name}", changed.get(name, limit)),
-                "unit": "Count",
-            }
-            for name, limit in limits.items()
-        ],
     )
+    usages = [
+        {
+            "name": {"value": name, "localizedValue": name},
+            "currentValue": used[name],
+            "limit": quota(call.azure, name, region),
+            "unit": "Count",
+        }
+        for name in offered
+    ]
+    return page(call, usages)
 
 
 def _region(call: Call) -> str:

@@ -64,11 +64,6 @@ def test_an_integer_is_no_other_value(value: object, valid: bool) -> None:
     assert (problems(stack.SITE, resourceGroupName=UNKNOWN, functionAppConfig=config) == {}) == valid
 
 
-def test_a_type_that_the_sdk_lacks_is_a_lookup_error() -> None:
-    with pytest.raises(LookupError, match="no resource type azure-native:storage:Stable"):
-        resource_schema("azure-native:storage:Stable")
-
-
 def test_only_the_required_module_of_the_sdk_is_imported() -> None:
     script = (
         "import sys; from local_azure.core import schema; from local_azure.frontends.pulumi import server;"
