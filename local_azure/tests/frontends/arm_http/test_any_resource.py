@@ -41,6 +41,7 @@ READS: tuple[tuple[str, str, Any, str, object], ...] = (
     ("POST", f"{SITE_ID}/config/keys/list", None, "error.code", "NotFound"),
     ("GET", f"{SITE_ID}/basicPublishingCredentialsPolicies/scm", None, "name", "scm"),
     ("GET", f"{PLAN_ID}x", None, "error.code", "ResourceNotFound"),
+    ("GET", "/subscriptions/other/resourceGroups/rg", None, "error.code", "SubscriptionNotFound"),
     ("GET", f"{GROUP_ID}x", None, "error.code", "ResourceGroupNotFound"),
     ("GET", f"{GROUP_ID}x/providers/Microsoft.Web/sites", None, "error.code", "ResourceGroupNotFound"),
     ("GET", f"{ROLES}?$filter=roleName eq 'Reader'", None, "value.0.properties.type", "BuiltInRole"),
@@ -111,6 +112,9 @@ def test_a_resource_of_any_type_is_put_read_changed_listed_and_deleted(world: Wo
     ).json()
     assert changed == world.send("GET", BUS_ID).json()
     assert changed["properties"] == {"disableLocalAuth": True, "provisioningState": "Succeeded"}
+    removed = world.send("PATCH", BUS_ID, {"tags": None, "properties": {"disableLocalAuth": None}}).json()
+    assert (removed["tags"], removed["properties"]) == ({}, {"provisioningState": "Succeeded"})
+    assert world.send("PUT", BUS_ID, body).json()["sku"] == {"name": "Standard"}
     for name in ("one", "two", "three"):
         assert world.send("PUT", f"{BUS_ID}/queues/{name}", {}).status_code == 201
 
@@ -124,6 +128,7 @@ def test_a_resource_of_any_type_is_put_read_changed_listed_and_deleted(world: Wo
     assert names == ["one", "two", "three"]
 
     assert [world.send("DELETE", BUS_ID).status_code for _ in range(2)] == [200, 204]
+    assert world.send("GET", BUS_ID).json()["error"]["code"] == "ResourceNotFound"
     assert world.send("GET", f"{BUS_ID}/queues").status_code == 404
 
 

@@ -7,8 +7,6 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resource.resources import models
 
-from local_azure.core import ids
-from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import ACCOUNT_ID, GROUP_ID
@@ -152,27 +150,6 @@ def test_resources_are_listed_by_type_tag_and_group(world: World) -> None:
     assert names(resources.list_by_resource_group("other")) == ["second"]
     absent = refusal(lambda: names(resources.list_by_resource_group("none")))
     assert absent == (404, "ResourceGroupNotFound")
-
-
-def test_a_resource_is_read_changed_and_deleted_by_its_id(world: World) -> None:
-    world.create(stack.GROUP, stack.group_inputs())
-    account = world.create(stack.ACCOUNT, stack.account_inputs(tags={"a": "1"}))
-    resources = world.clients.resources.resources
-
-    assert resources.get_by_id(ACCOUNT_ID, **VERSION).as_dict()["properties"] == account.get("properties")
-    patch = {"properties": {"minimumTlsVersion": "TLS1_1"}}
-    changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
-    expected = {**account.get("properties", {}), "minimumTlsVersion": "TLS1_1"}
-    assert (changed.tags, dict(changed.properties or {})) == ({"a": "1"}, expected)
-    patch = {"tags": None, "properties": {"minimumTlsVersion": None}}  # null removes
-    changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
-    assert (changed.tags, dict(changed.properties or {})) == ({}, account.get("properties"))
-    for _ in range(2):
-        resources.begin_delete_by_id(ACCOUNT_ID, **VERSION).result(DEADLINE)
-    assert refusal(resources.get_by_id, ACCOUNT_ID, **VERSION) == (404, "ResourceNotFound")
-    assert world.services.exists == set()
-    elsewhere = ids.build(ids.resource_group("other", "rg"), ACCOUNT_TYPE, "a")
-    assert refusal(resources.get_by_id, elsewhere, **VERSION) == (404, "SubscriptionNotFound")
 
 
 @pytest.mark.parametrize(

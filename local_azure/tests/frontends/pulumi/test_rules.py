@@ -23,6 +23,36 @@ CONDITION = (
 )
 
 
+WORKSPACE_ID = f"{stack.GROUP_ID}/providers/Microsoft.OperationalInsights/workspaces/logs"
+
+
+def assigned(identity: str) -> Inputs:
+    return {"type": "UserAssigned", "userAssignedIdentities": [identity]}
+
+
+def deployed_from(
+    container: str = stack.CONTAINER_URL, identity: str = stack.IDENTITY_ID, **authentication: str
+) -> Inputs:
+    config = stack.storage_inputs(container, identity)
+    config["deployment"]["storage"]["authentication"] |= authentication
+    return stack.site_inputs(functionAppConfig=config)
+
+
+def runtime(name: str) -> Inputs:
+    return stack.site_inputs(functionAppConfig={**stack.storage_inputs(), "runtime": {"name": name}})
+
+
+def logs(**changes: Any) -> Inputs:
+    return {"resourceGroupName": "rg", "workspaceName": "logs-b", "sku": {"name": "PerGB2018"}, **changes}
+
+
+def insights(**changes: Any) -> Inputs:
+    """An input that is None is left out."""
+    inputs = {"kind": "web", "applicationType": "web", "workspaceResourceId": WORKSPACE_ID, **changes}
+    given = {name: value for name, value in inputs.items() if value is not None}
+    return {**stack.identity_inputs("insights"), **given}
+
+
 @pytest.mark.parametrize(
     ("token", "inputs", "path"),
     [
@@ -91,11 +121,7 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.LOCK, stack.lock_inputs("/subscriptions/other"), "SubscriptionNotFound"),
         (stack.LOCK, stack.lock_inputs(f"{stack.PLAN_ID}x"), "ResourceNotFound"),
         (stack.ACCOUNT, stack.account_inputs(location="westus"), "already existing"),
-        (
-            stack.OPENAI,
-            {**stack.openai_inputs(), "identity": {"type": "UserAssigned", "userAssignedIdentities": ["/x"]}},
-            "FailedIdentityOperation",
-        ),
+        (stack.OPENAI, {**stack.openai_inputs(), "identity": assigned("/x")}, "FailedIdentityOperation"),
         (stack.PLAN, stack.plan_inputs("b", reserved=False), "reserved is not true"),
         (stack.PLAN, stack.plan_inputs("b", sku={"name": "FC1", "tier": "Dynamic"}), "'Dynamic'"),
         (stack.PLAN, stack.plan_inputs("b", sku={"name": "Y1"}), "NotSupportedByLocalAzure"),
@@ -104,24 +130,34 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.SITE, stack.site_inputs(location="westus"), "region"),
         (stack.SITE, stack.site_inputs(kind="app"), "kind is 'app'"),
         (stack.SITE, stack.site_inputs(identity={"type": "SystemAssigned"}), "not assigned to the app"),
+        (stack.SITE, stack.site_inputs(siteConfig={"netFrameworkVersion": "v4.6"}), "NetFrameworkVersion)"),
+        (stack.SITE, deployed_from(f"{stack.CONTAINER_URL}-other"), "there is no such container"),
         (
             stack.SITE,
-            stack.site_inputs(siteConfig={"netFrameworkVersion": "v4.6"}),
-            "(Site.SiteConfig.NetFrameworkVersion)",
-        ),
-        (
-            stack.SITE,
-            stack.site_inputs(functionAppConfig=stack.storage_inputs(f"{stack.CONTAINER_URL}-other")),
-            "there is no such container",
-        ),
-        (
-            stack.SITE,
-            stack.site_inputs(
-                identity={"type": "UserAssigned", "userAssignedIdentities": [f"{stack.IDENTITY_ID}x"]},
-                functionAppConfig=stack.storage_inputs(identity=f"{stack.IDENTITY_ID}x"),
-            ),
+            {
+                **deployed_from(identity=f"{stack.IDENTITY_ID}x"),
+                "identity": assigned(f"{stack.IDENTITY_ID}x"),
+            },
             "FailedIdentityOperation",
         ),
+        (stack.SITE, deployed_from(type="SystemAssignedIdentity"), "identity.type lacks it"),
+        (
+            stack.SITE,
+            deployed_from(
+                type="StorageAccountConnectionString", storageAccountConnectionStringName="STORAGE"
+            ),
+            "takes no keys",
+        ),
+        (stack.SITE, runtime("node"), "runs python only"),
+        # monitoring
+        (stack.WORKSPACE, logs(retentionInDays=29), "retentionInDays is 29"),
+        (stack.WORKSPACE, logs(retentionInDays=731), "retentionInDays is 731"),
+        (stack.WORKSPACE, logs(workspaceCapping={"dailyQuotaGb": 0.02}), "dailyQuotaGb is 0.02"),
+        (stack.COMPONENT, insights(workspaceResourceId=None), "workspaceResourceId is required"),
+        (stack.COMPONENT, insights(workspaceResourceId=stack.PLAN_ID), "could not be found"),
+        (stack.COMPONENT, insights(retentionInDays=31), "retentionInDays is 31"),
+        (stack.COMPONENT, insights(samplingPercentage=0), "samplingPercentage is 0"),
+        (stack.COMPONENT, insights(samplingPercentage=101), "samplingPercentage is 101"),
         # role assignments, and their conditions
         (stack.ASSIGNMENT, stack.assignment_inputs(roleAssignmentName="x"), "InvalidRoleAssignmentId"),
         (stack.ASSIGNMENT, stack.assignment_inputs(guid=NOBODY), "RoleDefinitionDoesNotExist"),
@@ -176,6 +212,7 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
 def test_a_refusal_leaves_nothing_behind(cloud: Cloud, token: str, inputs: Inputs, text: str) -> None:
     cloud.create_stack()
     cloud.create(stack.VAULT, stack.vault_inputs())
+    cloud.create(stack.WORKSPACE, {**logs(), "workspaceName": "logs"})
     before, services = cloud.store.list(), set(cloud.services.exists)
     assert text in cloud.refusal(token, inputs)
     assert (cloud.store.list(), cloud.services.exists) == (before, services)
