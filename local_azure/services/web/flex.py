@@ -35,17 +35,14 @@ _AUTHENTICATIONS = {
     "SystemAssignedIdentity": None,
 }
 _SCALE = "scaleAndConcurrency"
-_ONE_OF: dict[str, tuple[object, ...]] = {
-    "runtime.name": ("dotnet-isolated", "node", "java", "powershell", "python", "custom"),
-    "deployment.storage.type": ("blobContainer",),
-    "deployment.storage.authentication.type": tuple(_AUTHENTICATIONS),
-    f"{_SCALE}.instanceMemoryMB": (512, 2048, 4096),
-}
+# Where they have a value, the SDK's types say which ones are valid.
+_REQUIRED = ("runtime.name", "deployment.storage.type", "deployment.storage.authentication.type")
+_MEMORY, _MEMORY_MB = f"{_SCALE}.instanceMemoryMB", (512, 2048, 4096)
 _FROM_TO = {
     f"{_SCALE}.maximumInstanceCount": (40, 1000),
     f"{_SCALE}.triggers.http.perInstanceConcurrency": (1, 1000),
 }
-_DEFAULTS = {f"{_SCALE}.instanceMemoryMB": 2048, f"{_SCALE}.maximumInstanceCount": 100}
+_DEFAULTS = {_MEMORY: 2048, f"{_SCALE}.maximumInstanceCount": 100}
 
 
 def _site_config(site: Change) -> str:
@@ -76,9 +73,11 @@ def _config_problems(site: Change) -> Iterator[str]:
     def given(path: str) -> Any:
         return site.at(f"functionAppConfig.{path}", _DEFAULTS.get(path))
 
-    for path, allowed in _ONE_OF.items():
-        if given(path) not in allowed:
-            yield f"{path} is {given(path)!r}; one of {', '.join(map(str, allowed))}."
+    for path in _REQUIRED:
+        if given(path) is None:
+            yield f"{path} is required."
+    if given(_MEMORY) not in _MEMORY_MB:
+        yield f"{_MEMORY} is {given(_MEMORY)}; one of {', '.join(map(str, _MEMORY_MB))}."
     if given("runtime.name") == "python" and given("runtime.version") not in _PYTHONS:
         yield f"runtime.version is {given('runtime.version')!r}; for python one of {', '.join(_PYTHONS)}."
     container = given("deployment.storage.value")

@@ -1,6 +1,7 @@
 """What Azure refuses, and what it adds, by resource type: direct calls of the resource types."""
 
 import asyncio
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from local_azure.core.errors import ArmError
 from local_azure.frontends.pulumi.diff import differences
 from local_azure.services import catalogue
 from local_azure.services.storage.resource_types import ACCOUNT_TYPE
+from local_azure.services.web import flex
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import Inputs
 from local_azure.tests.frontends.pulumi.support import CheckError, Cloud
@@ -23,6 +25,21 @@ CONDITION = (
 )
 
 
+STORAGE = "deployment.storage"
+LOGIN, BY_KEY = f"{STORAGE}.authentication", "StorageAccountConnectionString"
+SCALE, CONCURRENCY = "scaleAndConcurrency", "triggers.http.perInstanceConcurrency"
+READY = f"{SCALE}.alwaysReady"
+NO_IDENTITY = f"{stack.IDENTITY_ID}x"
+# As Azure names them, in the order of their names; alwaysOn may be false.
+REJECTED_CONFIG: tuple[tuple[Inputs, str], ...] = (
+    ({"linuxFxVersion": "x", "alwaysOn": True}, "Site.SiteConfig.LinuxFxVersion, Site.SiteConfig.AlwaysOn"),
+    ({"use32BitWorkerProcess": False}, "Site.SiteConfig.Use32BitWorkerProcess"),
+    (
+        {"ftpsState": "Disabled", "netFrameworkVersion": "v4.6", "minTlsVersion": "1.2"},
+        "Site.SiteConfig.FtpsState, Site.SiteConfig.NetFrameworkVersion",
+    ),
+    ({"functionAppScaleLimit": 1}, "Site.SiteConfig.FunctionAppScaleLimit"),
+)
 WORKSPACE_ID = f"{stack.GROUP_ID}/providers/Microsoft.OperationalInsights/workspaces/logs"
 
 
@@ -30,16 +47,16 @@ def assigned(identity: str) -> Inputs:
     return {"type": "UserAssigned", "userAssignedIdentities": [identity]}
 
 
-def deployed_from(
-    container: str = stack.CONTAINER_URL, identity: str = stack.IDENTITY_ID, **authentication: str
-) -> Inputs:
-    config = stack.storage_inputs(container, identity)
-    config["deployment"]["storage"]["authentication"] |= authentication
-    return stack.site_inputs(functionAppConfig=config)
+def app(path: str, value: Any, **changes: Any) -> Inputs:
+    """A site with that member of `functionAppConfig`."""
+    config = stack.storage_inputs()
+    *parents, name = path.split(".")
+    reduce(lambda part, parent: part.setdefault(parent, {}), parents, config)[name] = value
+    return stack.site_inputs(functionAppConfig=config, **changes)
 
 
-def runtime(name: str) -> Inputs:
-    return stack.site_inputs(functionAppConfig={**stack.storage_inputs(), "runtime": {"name": name}})
+def settings(*names: str) -> Inputs:
+    return stack.site_inputs(siteConfig={"appSettings": [{"name": name, "value": "1"} for name in names]})
 
 
 def logs(**changes: Any) -> Inputs:
@@ -130,25 +147,50 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.SITE, stack.site_inputs(location="westus"), "region"),
         (stack.SITE, stack.site_inputs(kind="app"), "kind is 'app'"),
         (stack.SITE, stack.site_inputs(identity={"type": "SystemAssigned"}), "not assigned to the app"),
-        (stack.SITE, stack.site_inputs(siteConfig={"netFrameworkVersion": "v4.6"}), "NetFrameworkVersion)"),
-        (stack.SITE, deployed_from(f"{stack.CONTAINER_URL}-other"), "there is no such container"),
+        (stack.SITE, app(f"{STORAGE}.value", f"{stack.CONTAINER_URL}-other"), "there is no such container"),
         (
             stack.SITE,
-            {
-                **deployed_from(identity=f"{stack.IDENTITY_ID}x"),
-                "identity": assigned(f"{stack.IDENTITY_ID}x"),
-            },
+            app(f"{LOGIN}.userAssignedIdentityResourceId", NO_IDENTITY, identity=assigned(NO_IDENTITY)),
             "FailedIdentityOperation",
         ),
-        (stack.SITE, deployed_from(type="SystemAssignedIdentity"), "identity.type lacks it"),
+        (stack.SITE, app(LOGIN, {"type": "SystemAssignedIdentity"}), "identity.type lacks it"),
         (
             stack.SITE,
-            deployed_from(
-                type="StorageAccountConnectionString", storageAccountConnectionStringName="STORAGE"
-            ),
+            app(LOGIN, {"type": BY_KEY, "storageAccountConnectionStringName": "S"}),
             "takes no keys",
         ),
-        (stack.SITE, runtime("node"), "runs python only"),
+        (stack.SITE, app(LOGIN, {"type": BY_KEY}), "storageAccountConnectionStringName is required"),
+        (stack.SITE, app(LOGIN, {"type": "UserAssignedIdentity"}), "ResourceId is required"),
+        (stack.SITE, app(LOGIN, {}), "authentication.type is required"),
+        (stack.SITE, app(STORAGE, {"value": stack.CONTAINER_URL}), "deployment.storage.type is required"),
+        (stack.SITE, app(f"{STORAGE}.value", "deployments"), "deployment.storage.value is 'deployments'"),
+        (stack.SITE, app("runtime", {}), "runtime.name is required. (ExtendedCode 51021)"),
+        (stack.SITE, app("runtime", {"name": "node"}), "runs python only"),
+        (stack.SITE, app("runtime.version", "3.10"), "runtime.version is '3.10'"),
+        (stack.SITE, app("runtime", {"name": "python"}), "runtime.version is None"),
+        (stack.SITE, stack.site_inputs(functionAppConfig={}), "FunctionAppConfig section was not specified"),
+        (stack.SITE, app(f"{SCALE}.instanceMemoryMB", 1024), "instanceMemoryMB is 1024"),
+        (stack.SITE, app(f"{SCALE}.maximumInstanceCount", 39), "maximumInstanceCount is 39"),
+        (stack.SITE, app(f"{SCALE}.maximumInstanceCount", 1001), "maximumInstanceCount is 1001"),
+        (stack.SITE, app(f"{SCALE}.{CONCURRENCY}", 0), "perInstanceConcurrency is 0"),
+        (stack.SITE, app(f"{SCALE}.{CONCURRENCY}", 1001), "perInstanceConcurrency is 1001"),
+        (stack.SITE, app(READY, [{"name": "HTTP", "instanceCount": 1}]), "'HTTP'"),
+        (stack.SITE, app(READY, [{"name": "function:", "instanceCount": 1}]), "'function:'"),
+        (stack.SITE, app(READY, [{"name": "http", "instanceCount": -1}]), "[-1]"),
+        (stack.SITE, app(READY, [{"name": "http", "instanceCount": 101}]), "[101]"),
+        (stack.SITE, app(READY, [{"name": "http"}, {"name": "http"}]), "names http"),
+        # All problems of the section are in one message.
+        (stack.SITE, app(SCALE, {"instanceMemoryMB": 1, "maximumInstanceCount": 2}), "4096. scaleAnd"),
+        (stack.SITE, settings("A", "a"), "App settings are not case-sensitive"),
+        (stack.SITE, settings(""), "An app setting has no name"),
+        *(
+            (stack.SITE, settings("FINE", name), f"(Site.SiteConfig.AppSettings.{name})")
+            for name in (*flex.REJECTED_APP_SETTINGS, "functions_worker_runtime", "A:B")
+        ),
+        *(
+            (stack.SITE, stack.site_inputs(siteConfig=config), f"({named})")
+            for config, named in REJECTED_CONFIG
+        ),
         # monitoring
         (stack.WORKSPACE, logs(retentionInDays=29), "retentionInDays is 29"),
         (stack.WORKSPACE, logs(retentionInDays=731), "retentionInDays is 731"),
@@ -216,6 +258,23 @@ def test_a_refusal_leaves_nothing_behind(cloud: Cloud, token: str, inputs: Input
     before, services = cloud.store.list(), set(cloud.services.exists)
     assert text in cloud.refusal(token, inputs)
     assert (cloud.store.list(), cloud.services.exists) == (before, services)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (SCALE, {"instanceMemoryMB": 512, "maximumInstanceCount": 40}),
+        (SCALE, {"instanceMemoryMB": 4096, "maximumInstanceCount": 1000}),
+        (READY, [{"name": "function:create", "instanceCount": 2}, {"name": "http"}]),
+        (f"{SCALE}.{CONCURRENCY}", 1000),
+    ],
+)
+def test_an_app_within_the_limits_of_flex_consumption_is_accepted(
+    cloud: Cloud, path: str, value: Any
+) -> None:
+    cloud.create_stack()
+    config = {"alwaysOn": False, "cors": {}, "appSettings": [{"name": "AzureWebJobsStorage__credential"}]}
+    assert cloud.create(stack.SITE, app(path, value, siteConfig=config))
 
 
 def test_names_are_unique_in_all_groups_and_without_case(cloud: Cloud) -> None:
