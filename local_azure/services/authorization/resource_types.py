@@ -70,11 +70,12 @@ def _balanced(condition: str) -> bool:
     return not opened
 
 
-def _is_unknown_principal(assignment: Change) -> bool:
+def _unknown_principal(assignment: Change) -> str | None:
     # Azure looks a principal up in the directory, which lacks a new identity for minutes, unless the
     # request has its principalType (an#1010). Here every identity is that new.
     actual = access.principal_type(assignment.store, assignment.at("principalId"))
-    return actual is None or (actual == "ServicePrincipal" and assignment.at("principalType") != actual)
+    is_known = actual == assignment.at("principalType") if actual == "ServicePrincipal" else actual
+    return None if is_known else assignment.at("principalId").replace("-", "")
 
 
 def _key(assignment: Change) -> tuple[str, str, str]:
@@ -131,8 +132,7 @@ _ASSIGNMENT_RULES: tuple[Rule, ...] = (
         "The scope of the role assignment '{change.resource[id]}' is not among the assignable scopes of its "
         "role definition: {found}."),
     ("InvalidRoleAssignmentCondition", _invalid_condition, "{found}"),
-    ("PrincipalNotFound", _is_unknown_principal,
-        "Principal {change.resource[properties][principalId]} does not exist in the directory "
+    ("PrincipalNotFound", _unknown_principal, "Principal {found} does not exist in the directory "
         f"{TENANT_ID}. Check that you have the correct principal ID. If you are creating this principal and "
         "then immediately assigning a role, this error might be related to a replication delay. In this "
         "case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or "
@@ -146,8 +146,9 @@ _ASSIGNMENT_RULES: tuple[Rule, ...] = (
 _ROLE_RULES: tuple[Rule, ...] = (
     ("RoleDefinitionIdInvalid", lambda role: not _is_guid(role.name),
         "The role definition ID '{change.name}' is not valid: it must be a GUID."),
-    ("InvalidRoleDefinitionName", lambda role: not 1 <= len(role.at("roleName", "")) <= 512,
-        "roleName is '{change.resource[properties][roleName]}'; it takes 1 to 512 characters."),
+    ("InvalidRoleDefinitionName",
+        lambda role: (length := len(role.at("roleName", ""))) not in range(1, 513) and str(length),
+        "roleName has {found} characters; it takes 1 to 512."),
     ("InvalidRoleDefinitionType", lambda role: role.at("type", "CustomRole") != "CustomRole",
         "roleType is '{change.resource[properties][type]}'; only CustomRole can be made."),
     ("InvalidAssignableScopes", lambda role: not _scopes(role),
@@ -157,8 +158,9 @@ _ROLE_RULES: tuple[Rule, ...] = (
         f"assignableScopes has {{found}}: all of them are '{_SUBSCRIPTION}' or below it."),
     ("AuthorizationFailed", lambda role: ids.key(_scope(role)) not in map(ids.key, _scopes(role)),
         "The own scope of the role '{change.resource[id]}' is not among its assignableScopes."),
-    ("InvalidPermissions", lambda role: len(role.at("permissions", [])) != 1,
-        "permissions is {change.resource[properties][permissions]}; a role has exactly one member there."),
+    ("InvalidPermissions",
+        lambda role: (number := len(role.at("permissions", []))) != 1 and str(number),
+        "permissions has {found} members; a role has exactly one."),
     ("InvalidPermissions", lambda role: not _actions(role, "actions", "dataActions"),
         "permissions[0] has neither actions nor dataActions: the role grants nothing."),
     ("InvalidActionOrNotAction",

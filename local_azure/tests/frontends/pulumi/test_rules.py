@@ -59,15 +59,17 @@ def settings(*names: str) -> Inputs:
     return stack.site_inputs(siteConfig={"appSettings": [{"name": name, "value": "1"} for name in names]})
 
 
+def without(name: str, inputs: Inputs) -> Inputs:
+    return {given: value for given, value in inputs.items() if given != name}
+
+
 def logs(**changes: Any) -> Inputs:
     return {"resourceGroupName": "rg", "workspaceName": "logs-b", "sku": {"name": "PerGB2018"}, **changes}
 
 
 def insights(**changes: Any) -> Inputs:
-    """An input that is None is left out."""
     inputs = {"kind": "web", "applicationType": "web", "workspaceResourceId": WORKSPACE_ID, **changes}
-    given = {name: value for name, value in inputs.items() if value is not None}
-    return {**stack.identity_inputs("insights"), **given}
+    return {**stack.identity_inputs("insights"), **inputs}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.WORKSPACE, logs(retentionInDays=29), "retentionInDays is 29"),
         (stack.WORKSPACE, logs(retentionInDays=731), "retentionInDays is 731"),
         (stack.WORKSPACE, logs(workspaceCapping={"dailyQuotaGb": 0.02}), "dailyQuotaGb is 0.02"),
-        (stack.COMPONENT, insights(workspaceResourceId=None), "workspaceResourceId is required"),
+        (stack.COMPONENT, without("workspaceResourceId", insights()), "workspaceResourceId is required"),
         (stack.COMPONENT, insights(workspaceResourceId=stack.PLAN_ID), "could not be found"),
         (stack.COMPONENT, insights(retentionInDays=31), "retentionInDays is 31"),
         (stack.COMPONENT, insights(samplingPercentage=0), "samplingPercentage is 0"),
@@ -219,6 +221,8 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         # custom roles
         (stack.ROLE, stack.role_inputs(roleDefinitionId="settings-reader"), "RoleDefinitionIdInvalid"),
         (stack.ROLE, stack.role_inputs(roleName=""), "InvalidRoleDefinitionName"),
+        (stack.ROLE, without("roleName", stack.role_inputs()), "roleName has 0 characters"),
+        (stack.ROLE, without("permissions", stack.role_inputs()), "permissions has 0 members"),
         (stack.ROLE, stack.role_inputs(roleName="reader"), "RoleDefinitionWithSameNameExists"),
         (stack.ROLE, stack.role_inputs(roleType="BuiltInRole"), "InvalidRoleDefinitionType"),
         (stack.ROLE, stack.role_inputs(assignableScopes=[]), "InvalidAssignableScopes"),
