@@ -1,14 +1,15 @@
-"""A change of a resource, as the rules for it see it."""
+"""A change of a resource, and rules for it as data."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from local_azure.core import ids
+from local_azure.core.errors import ArmError
 from local_azure.core.regions import normal_location
 from local_azure.core.resource import Azure
-from local_azure.core.store import Resource
+from local_azure.core.store import Resource, Store
 from local_azure.quotas import DEFAULTS
-from local_azure.services.children import parent_of
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,16 @@ class Change:
         return default if value is None else value
 
     @property
+    def store(self) -> Store:
+        return self.azure.store
+
+    @property
     def was(self) -> "Change":
         return Change(self.azure, self.before or self.resource)
 
     @property
     def parent(self) -> "Change":
-        return Change(self.azure, self.azure.store.require(parent_of(self.resource["id"])))
+        return Change(self.azure, self.azure.store.require(ids.parent_of(self.resource["id"])))
 
     @property
     def kind(self) -> str:
@@ -68,7 +73,32 @@ class Change:
     def sku_member(self, name: str, default: Any = None) -> Any:
         return (self.resource.get("sku") or self.at("sku", {})).get(name, default)
 
-    def quota(self, name: str, region: str) -> int:
-        """The limit that is set for the region, or else for all regions, or else the default."""
-        quotas = self.azure.quotas()
-        return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))
+
+def quota(azure: Azure, name: str, region: str) -> int:
+    """The limit that is set for the region, or else for all regions, or else the default."""
+    quotas = azure.quotas()
+    return quotas.get(f"{region}/{name}", quotas.get(name, DEFAULTS[name]))
+
+
+Rule: TypeAlias = tuple[str, Callable[[Change], object], str]
+"""Code, condition, text. A true value of the condition is an offence, and `{found}` in the text.
+
+The code has its HTTP status before it (`409 Conflict`) where that is not 400.
+"""
+
+
+def refusing(*rules: Rule) -> Callable[[Azure, Resource, Resource | None], None]:
+    """A `Behaviour.validate` that raises ArmError for the first rule that a change breaks."""
+
+    def validate(azure: Azure, resource: Resource, before: Resource | None) -> None:
+        refuse(rules, Change(azure, resource, before))
+
+    return validate
+
+
+def refuse(rules: Iterable[Rule], change: Change) -> None:
+    """Raises ArmError for the first rule that the change breaks."""
+    for code, condition, text in rules:
+        if found := condition(change):
+            status, _, name = code.rpartition(" ")
+            raise ArmError(int(status or 400), name, text.format(change=change, found=found))

@@ -86,6 +86,12 @@ def name_of(resource_id: str) -> str:
     return parse(resource_id)[2][-1]
 
 
+def parent_of(resource_id: str) -> str:
+    """The id of the top-level resource that the resource belongs to."""
+    scope, resource_type, names = parse(resource_id)
+    return build(scope, "/".join(resource_type.split("/")[:2]), names[0])
+
+
 def is_tracked(resource_id: str) -> bool:
     """Whether it is a resource group or a top-level resource in one: no child, no extension resource."""
     try:

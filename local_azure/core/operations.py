@@ -5,6 +5,11 @@ from typing import Any, cast
 
 from local_azure.core import ids, refusals
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import (
+    LOCK_TYPE,
+    refuse_locked_delete,
+    refuse_locked_write,
+)
 from local_azure.core.resource import (
     ENVELOPE,
     Azure,
@@ -17,11 +22,6 @@ from local_azure.core.resource import (
 )
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.core.tags import refuse_tags
-from local_azure.services.authorization.locks import (
-    LOCK_TYPE,
-    refuse_locked_delete,
-    refuse_locked_write,
-)
 
 
 class AlreadyExistsError(Exception):
@@ -176,7 +176,7 @@ async def _put(azure: Azure, kind: ResourceType, resource: Resource) -> Resource
     require_parents(azure, resource_id)
     refuse_locked_write(azure.store, resource_id)
     refuse_tags(resource)
-    refusals.refuse(azure, resource, previous)
+    refusals.refuse_write(azure, resource, previous)
     kind.validate(azure, resource, previous)
     complete(azure, kind, resource, previous)
     azure.store.put(resource)
@@ -218,7 +218,8 @@ def require_parents(azure: Azure, resource_id: str) -> None:
     namespace, *types = resource_type.split("/")
     for depth in range(1, len(names)):
         parent = ids.build(scope, "/".join((namespace, *types[:depth])), *names[:depth])
-        if names[depth - 1].lower() != "default" and store.get(parent) is None:
+        exists = names[depth - 1].lower() == "default" or types[depth - 1].lower() == "locations"
+        if not exists and store.get(parent) is None:
             raise ArmError(
                 404,
                 "ParentResourceNotFound",

@@ -4,19 +4,17 @@ The texts are Azure's own where the report in the comment (repository#number) qu
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from local_azure.core import access, ids
-from local_azure.core.change import Change
-from local_azure.core.errors import ArmError
+from local_azure.core.change import Change, Rule, quota, refuse
 from local_azure.core.naming import is_reserved
-from local_azure.core.regions import FLEX_CONSUMPTION, UNPAIRED, ZONED, regions_of, words
+from local_azure.core.regions import FLEX_CONSUMPTION, UNPAIRED, ZONED, regions_of
 from local_azure.core.resource import Azure
 from local_azure.core.schema import nearest
 from local_azure.core.store import Resource
 from local_azure.quotas import FLEX_MEMORY
-from local_azure.services.children import parent_of
 from local_azure.services.cognitiveservices import models
 
 GROUP, ROLE, ANY = ids.RESOURCE_GROUP_TYPE, access.ROLE_ASSIGNMENT_TYPE, ""
@@ -46,11 +44,11 @@ _RESERVATIONS_GB = (100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 25_000, 5
 _SUBNET = r"(?i)(/[^/]+){4}/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+"
 _DELEGATION = "Microsoft.App/environments"
 
-Rule: TypeAlias = tuple[str, str, Callable[[Change], object], str]
-"""Type, code, condition, text. A true value of the condition is an offence, and `{found}` in the text."""
+TypeRule: TypeAlias = tuple[str, *Rule]
+"""A rule for the type before it."""
 
 
-def refuse(azure: Azure, resource: Resource, before: Resource | None) -> None:
+def refuse_write(azure: Azure, resource: Resource, before: Resource | None) -> None:
     """Raises ArmError for the first rule that a write breaks."""
     _apply(WRITES, Change(azure, resource, before))
 
@@ -60,10 +58,8 @@ def refuse_delete(azure: Azure, resource: Resource) -> None:
     _apply(DELETES, Change(azure, resource))
 
 
-def _apply(rules: Iterable[Rule], change: Change) -> None:
-    for resource_type, code, when, text in rules:
-        if resource_type in (ANY, change.type) and (found := when(change)):
-            raise ArmError(409 if code in _CONFLICTS else 400, code, text.format(change=change, found=found))
+def _apply(rules: Iterable[TypeRule], change: Change) -> None:
+    refuse((rule[1:] for rule in rules if rule[0] in (ANY, change.type)), change)
 
 
 def _unavailable(change: Change) -> str | None:
@@ -115,31 +111,31 @@ def _over_quota(change: Change) -> str | None:
     model, region = _model(change), change.parent.region
     if model is None:
         return None
-    quota = models.quota_name(model.name, change.sku)
-    limit = change.quota(quota, region)
+    name = models.quota_name(model.name, change.sku)
+    limit = quota(change.azure, name, region)
     counted = [
         other
         for other in change.others(DEPLOYMENT)
-        if other.parent.region == region and models.quota_name(other.at("model.name", ""), other.sku) == quota
+        if other.parent.region == region and models.quota_name(other.at("model.name", ""), other.sku) == name
     ]
     own = change.was.capacity if change.before and change.was.sku == change.sku else 0
     used, new = own + sum(other.capacity for other in counted), change.capacity - own
     if new <= max(0, limit - used):
         return None
     return (
-        f"This operation require {new} new capacity in quota {quota}, which is bigger than the current "
+        f"This operation require {new} new capacity in quota {name}, which is bigger than the current "
         f"available capacity {max(0, limit - used)}. The current quota usage is {used} and the quota limit "
-        f"is {limit} for quota {quota}. `python -m local_azure quota {quota} LIMIT` changes it."
+        f"is {limit} for quota {name}. `python -m local_azure quota {name} LIMIT` changes it."
     )
 
 
 def _nested(change: Change) -> str:
-    children = change.azure.store.list(DEPLOYMENT, under=change.resource["id"])
+    children = change.store.list(DEPLOYMENT, under=change.resource["id"])
     return ", ".join(f"'{ACCOUNT}/{change.name}/deployments/{child['name']}'" for child in children)
 
 
 def _principal_type(change: Change) -> str | None:
-    actual = access.principal_type(change.azure.store, change.at("principalId"))
+    actual = access.principal_type(change.store, change.at("principalId"))
     return actual if actual and change.at("principalType", actual) != actual else None
 
 
@@ -161,7 +157,7 @@ def _subnet(change: Change) -> str | None:
         return None
     if not re.fullmatch(_SUBNET, subnet_id):
         return f"'{subnet_id}' is not the id of a subnet (…/virtualNetworks/NAME/subnets/NAME)."
-    store, name, network = change.azure.store, ids.name_of(subnet_id), parent_of(subnet_id)
+    store, name, network = change.store, ids.name_of(subnet_id), ids.parent_of(subnet_id)
     inline: Any = (store.get(network) or {}).get("properties", {}).get("subnets", [])
     subnet: Any = store.get(subnet_id) or next((one for one in inline if one.get("name") == name), None)
     if subnet is None:
@@ -181,29 +177,24 @@ def _ready_memory(change: Change) -> int:
 def _over_memory(change: Change) -> str | None:
     used = sum(_ready_memory(site) for site in change.others(SITE) if site.region == change.region)
     own, before = _ready_memory(change), _ready_memory(change.was) if change.before else 0
-    limit = change.quota(FLEX_MEMORY, change.region)
+    limit = quota(change.azure, FLEX_MEMORY, change.region)
     if own <= before or own + used <= limit:
         return None
     return f"{own} MB beside {used} MB of other apps, and the quota is {limit} MB"
 
 
-_CONFLICTS = words(
-    "CannotDeleteResource InvalidResourceGroupLocation InvalidResourceLocation "
-    "StorageAccountTypeCannotBeChanged"
-)
-
 # fmt: off
-WRITES: tuple[Rule, ...] = (
+WRITES: tuple[TypeRule, ...] = (
     # every type
     (GROUP, "LocationNotAvailableForResourceGroup", _unavailable,
         "The provided location '{change.resource[location]}' is not available for resource group.{found}"),
     (ANY, "LocationNotAvailableForResourceType", _unavailable,
         "The provided location '{change.resource[location]}' is not available for resource type "
         "'{change.type}'.{found}"),
-    (GROUP, "InvalidResourceGroupLocation", _moved,
+    (GROUP, "409 InvalidResourceGroupLocation", _moved,
         "Invalid resource group location '{change.region}'. The Resource group already exists in location "
         "'{change.was.region}'."),
-    (ANY, "InvalidResourceLocation", _moved,
+    (ANY, "409 InvalidResourceLocation", _moved,
         "The resource '{change.name}' already exists in location '{change.was.region}'. A resource with the "
         "same name cannot be created in location '{change.region}'. Please select a new resource name."),
     (ANY, "ReservedResourceName",  # azure-dev#7745
@@ -222,7 +213,7 @@ WRITES: tuple[Rule, ...] = (
     (STORAGE, "InvalidValuesForRequestParameters",
         lambda change: change.kind != change.was.kind and (change.was.kind, change.kind) not in _UPGRADES,
         "Values for request parameters are invalid: kind ({change.was.kind} cannot become {change.kind})."),
-    (STORAGE, "StorageAccountTypeCannotBeChanged",
+    (STORAGE, "409 StorageAccountTypeCannotBeChanged",
         lambda change: change.sku.partition("_")[0] != change.was.sku.partition("_")[0],
         "The storage account's SKU cannot change from {change.was.sku} to {change.sku} performance."),
     (STORAGE, "InvalidValuesForRequestParameters",
@@ -293,8 +284,8 @@ WRITES: tuple[Rule, ...] = (
         "'LogAnalytics'."),
 )
 
-DELETES: tuple[Rule, ...] = (
-    (ACCOUNT, "CannotDeleteResource", _nested,  # terraform-provider-azapi#894
+DELETES: tuple[TypeRule, ...] = (
+    (ACCOUNT, "409 CannotDeleteResource", _nested,  # terraform-provider-azapi#894
         "Cannot delete resource while nested resources exist. Some existing nested resource IDs include: "
         "{found}. Please delete all nested resources before deleting this resource."),
 )

@@ -12,17 +12,16 @@ from local_azure.core import clock, ids, schema
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE
 from local_azure.core.identity import complete_identity
 from local_azure.core.naming import AutoName
-from local_azure.core.schema import ListOf, MapOf, ObjectRef, Problem
+from local_azure.core.schema import UNKNOWN, ListOf, MapOf, ObjectRef, Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource, Store
 from local_azure.dataplane import Services
-from local_azure.frontends.pulumi.values import UNKNOWN
 
 Inputs = dict[str, Any]
 
 ENVELOPE = ("location", "tags", "sku", "kind", "identity", "zones", "plan", "managedBy", "extendedLocation")
 IN_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/"
 _SUBSCRIPTION = "subscriptionId"
-SCOPES = frozenset({"scope", "resourceUri"})
+SCOPES = frozenset({"scope", "resourceUri", "resourceId"})
 """Inputs that hold the id of the resource that an extension resource belongs to."""
 _STATE = "provisioningState"
 _NAMED_BY_GUID = frozenset({ROLE_ASSIGNMENT_TYPE, ROLE_DEFINITION_TYPE})
@@ -109,6 +108,10 @@ class ResourceType(Behaviour):
     singleton: bool = False
     schema_only: bool = False
     by_rule: bool = False
+
+    @property
+    def module(self) -> str:
+        return self.pulumi_type.split(":")[1]
 
     @cached_property
     def path_inputs(self) -> tuple[str, ...]:
@@ -243,53 +246,51 @@ def to_arm(kind: ResourceType, inputs: Inputs) -> Resource:
 
 def body_to_inputs(kind: ResourceType, body: Resource) -> Inputs:
     """The inputs that ARM's JSON body describes, without the members that Azure adds."""
-    properties = body.get("properties", {})
-    if "properties" in kind.schema.inputs:
-        members: Inputs = {"properties": properties}
-    else:
-        back = {arm: sdk for sdk, arm in kind.renames.items()}
-        members = {back.get(name, name): value for name, value in properties.items()}
-    members |= {name: value for name, value in body.items() if name in ENVELOPE}
-    return {**_settable(kind, _as_inputs(members)), **(kind.inputs_of_id(body["id"]) or {})}
+    return _with_names(kind, body, _sdk_members(kind, body, kind.schema.inputs))
 
 
-def _as_inputs(members: Inputs) -> Inputs:
-    identity = members.get("identity")
-    return {**members, "identity": _identity_to_sdk(identity)} if identity else members
+def to_inputs(kind: ResourceType, resource: Resource) -> Inputs:
+    """The inputs that would create the stored resource, for an import: those that Azure's response has."""
+    members = _sdk_members(kind, resource, kind.schema.inputs)
+    kind.shape(resource, members)
+    return _with_names(kind, resource, members)
+
+
+def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
+    """A stored resource in the shape of the SDK's output type."""
+    known = kind.schema.outputs
+    members = {**_sdk_members(kind, resource, known), "name": resource["name"], "type": resource["type"]}
+    outputs = {name: value for name, value in members.items() if name in known}
+    outputs["azureApiVersion"] = kind.api_version
+    kind.shape(resource, outputs)
+    return outputs
+
+
+def _sdk_members(kind: ResourceType, resource: Resource, known: Mapping[str, schema.Property]) -> Inputs:
+    """The resource's members under the SDK's names; `known` are the SDK's inputs or its outputs."""
+    members = copy.deepcopy({name: value for name, value in resource.items() if name in ENVELOPE})
+    properties = copy.deepcopy(resource.get("properties", {}))
+    # A vault key has one input `properties`, and its members as outputs (azure-rest-api-specs, keys.json).
+    if "properties" in kind.schema.inputs and "properties" in known:
+        return {"properties": properties, **members}
+    back = {arm: sdk for sdk, arm in kind.renames.items()}
+    return {**{back.get(name, name): value for name, value in properties.items()}, **members}
+
+
+def _with_names(kind: ResourceType, resource: Resource, members: Inputs) -> Inputs:
+    return {**_settable(kind, members), **(kind.inputs_of_id(resource["id"]) or {})}
 
 
 def _settable(kind: ResourceType, members: Inputs) -> Inputs:
     """The members that are inputs, at any depth, without empty ones."""
+    if identity := members.get("identity"):
+        members = {**members, "identity": _identity_to_sdk(identity)}
     inputs: Inputs = {}
     for name, definition in kind.schema.inputs.items():
         value = _only_inputs(members.get(name), definition.kind)
         if value not in (None, {}, []):
             inputs[name] = value
     return inputs
-
-
-def to_outputs(kind: ResourceType, resource: Resource) -> Inputs:
-    """A stored resource in the shape of the SDK's output type."""
-    properties = resource.get("properties", {})
-    back = {arm: sdk for sdk, arm in kind.renames.items()}
-    known = kind.schema.outputs
-    # A vault key has one input `properties`, and its members as outputs (azure-rest-api-specs, keys.json).
-    if "properties" in kind.schema.inputs and "properties" in known:
-        flat: Inputs = {"properties": properties}
-    else:
-        flat = {back.get(name, name): value for name, value in properties.items()}
-    envelope = {name: value for name, value in resource.items() if name in (*ENVELOPE, "name", "type")}
-    outputs = copy.deepcopy({name: value for name, value in {**flat, **envelope}.items() if name in known})
-    outputs["azureApiVersion"] = kind.api_version
-    kind.shape(resource, outputs)
-    return outputs
-
-
-def to_inputs(kind: ResourceType, resource: Resource) -> Inputs:
-    """The inputs that would create the stored resource, for an import."""
-    outputs = to_outputs(kind, resource)
-    outputs.setdefault("properties", copy.deepcopy(resource.get("properties", {})))
-    return {**_settable(kind, _as_inputs(outputs)), **(kind.inputs_of_id(resource["id"]) or {})}
 
 
 def refreshed_inputs(kind: ResourceType, resource: Resource, inputs: Inputs, outputs: Inputs) -> Inputs:
@@ -301,11 +302,7 @@ def refreshed_inputs(kind: ResourceType, resource: Resource, inputs: Inputs, out
     if "properties" in kind.schema.inputs and "properties" not in kind.schema.outputs:
         return dict(inputs)  # a vault key: its inputs are not among its outputs
     before, after = (
-        {
-            name: value
-            for name, value in _settable(kind, _as_inputs(members)).items()
-            if name not in kind.path_inputs
-        }
+        {name: value for name, value in _settable(kind, members).items() if name not in kind.path_inputs}
         for members in (outputs, to_outputs(kind, resource))
     )
     return _with_changes(inputs, before, after)

@@ -9,19 +9,29 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, ForwardRef, cast
+from typing import Any, Final, ForwardRef, cast
 
 from pulumi import CustomResource
-
-from local_azure.frontends.pulumi.values import UNKNOWN
 
 # Inputs that the engine or the provider adds; no program writes them.
 INTERNAL_INPUTS = frozenset({"azureApiVersion", "__createBeforeDelete", "__internal", "__defaults"})
 
+
+class Unknown:
+    """A value that is not known yet; its only instance is `UNKNOWN`."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Unknown":
+        return self
+
+
+UNKNOWN: Final = Unknown()
 
 _SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -84,8 +94,11 @@ Kind = OneOf | Scalar | Choice | ListOf | MapOf | ObjectRef | Anything
 
 @dataclass(frozen=True)
 class Property:
+    """`description`: what the SDK says of it; may be empty."""
+
     kind: Kind
     required: bool
+    description: str
 
 
 @dataclass(frozen=True)
@@ -150,9 +163,10 @@ def object_type(ref: ObjectRef) -> Mapping[str, Property]:
     return _properties(getattr(importlib.import_module(ref.module), ref.name), ref.module)
 
 
-def check(inputs: Mapping[str, Any], properties: Mapping[str, Property]) -> list[Problem]:
+def check(inputs: Mapping[str, Any], properties: Mapping[str, Property]) -> Iterator[Problem]:
     """Every difference between the inputs and their types; unknown values pass."""
-    return _check_object(inputs, properties, "", top=True)
+    written = {name: value for name, value in inputs.items() if name not in INTERNAL_INPUTS}
+    return _check_object(written, properties, "")
 
 
 def nearest(name: str, names: typing.Iterable[str]) -> str:
@@ -162,59 +176,51 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
 
 
 def _check_object(
-    value: Mapping[str, Any], properties: Mapping[str, Property], path: str, *, top: bool = False
-) -> list[Problem]:
-    prefix = f"{path}." if path else ""
-    problems = [
-        Problem(f"{prefix}{name}", f"missing required property '{prefix}{name}'")
-        for name, definition in properties.items()
-        if definition.required and name not in value
-    ]
+    value: Mapping[str, Any], properties: Mapping[str, Property], prefix: str
+) -> Iterator[Problem]:
+    for name, definition in properties.items():
+        if definition.required and name not in value:
+            yield Problem(f"{prefix}{name}", f"missing required property '{prefix}{name}'")
     for name, member in value.items():
-        if top and name in INTERNAL_INPUTS:
-            continue
-        definition = properties.get(name)
-        member_path = f"{prefix}{name}"
+        path, definition = f"{prefix}{name}", properties.get(name)
         if definition is None:
-            hint = nearest(name, properties)
-            problems.append(Problem(member_path, f"unknown property '{member_path}'.{hint}"))
+            yield Problem(path, f"unknown property '{path}'.{nearest(name, properties)}")
         else:
-            problems += _check_value(member, definition.kind, member_path)
-    return problems
+            yield from _check_value(member, definition.kind, path)
 
 
-def _check_value(value: object, kind: Kind, path: str) -> list[Problem]:
+def _check_value(value: object, kind: Kind, path: str) -> Iterator[Problem]:
     if value is UNKNOWN:
-        return []
+        return
     match kind:
         case Anything():
-            return []
+            pass
         case Scalar() if _is_scalar(value, kind.kind):
-            return []
+            pass
         case Choice() if isinstance(value, str):
-            if value in kind.values:
-                return []
-            hint = f"expected one of {', '.join(map(repr, kind.values))}.{nearest(value, kind.values)}"
-            return [Problem(path, f"'{path}' is {value!r}; {hint}")]
+            if value not in kind.values:
+                hint = f"expected one of {', '.join(map(repr, kind.values))}.{nearest(value, kind.values)}"
+                yield Problem(path, f"'{path}' is {value!r}; {hint}")
         case ListOf() if isinstance(value, list):
-            children = [(f"{path}[{n}]", child) for n, child in enumerate(cast("list[Any]", value))]
-            return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
+            for number, element in enumerate(cast("list[Any]", value)):
+                yield from _check_value(element, kind.element, f"{path}[{number}]")
         case MapOf() if isinstance(value, dict):
-            children = [(f"{path}.{key}", child) for key, child in cast("dict[str, Any]", value).items()]
-            return [problem for at, child in children for problem in _check_value(child, kind.element, at)]
+            for key, element in cast("dict[str, Any]", value).items():
+                yield from _check_value(element, kind.element, f"{path}.{key}")
         case ObjectRef() if isinstance(value, dict):
-            return _check_object(cast("dict[str, Any]", value), object_type(kind), path)
+            yield from _check_object(cast("dict[str, Any]", value), object_type(kind), f"{path}.")
         case OneOf() if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
             fixed = {ref: _fixed_members(ref) for ref in kind.types}
             for ref, values in fixed.items():
                 if all(members.get(name) in {text, UNKNOWN} for name, text in values.items()):
-                    return _check_object(members, object_type(ref), path)
+                    yield from _check_object(members, object_type(ref), f"{path}.")
+                    return
             allowed = " or ".join(str(values) for values in fixed.values())
-            return [Problem(path, f"'{path}' has none of the types that are possible: {allowed}")]
+            yield Problem(path, f"'{path}' has none of the types that are possible: {allowed}")
         case _:
             reason = f"'{path}' should be of type '{_type_name(kind)}' but got {_described(value)}"
-            return [Problem(path, reason)]
+            yield Problem(path, reason)
 
 
 def _fixed_members(ref: ObjectRef) -> dict[str, str]:
@@ -254,10 +260,12 @@ def _properties(cls: type, module: str) -> dict[str, Property]:
                 wire_name = getattr(member.fget, "_pulumi_name", python_name)
                 annotation = member.fget.__annotations__.get("return")
                 choices = _alternatives(annotation)
-                fixed = re.search(r"Expected value is '([^']+)'", member.fget.__doc__ or "")
+                description = member.fget.__doc__ or ""
+                fixed = re.search(r"Expected value is '([^']+)'", description)
                 properties[wire_name] = Property(
                     kind=Choice((fixed[1],)) if fixed else _kind(choices, module),
                     required=type(None) not in choices and annotation is not None,
+                    description=description,
                 )
     return properties
 

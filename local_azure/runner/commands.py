@@ -18,6 +18,7 @@ from local_azure.cli.control import ensure_running
 from local_azure.cli.environment import pulumi_environment
 from local_azure.cli.output import CommandError, note, say
 from local_azure.cli.pulumi_state import cli_resources
+from local_azure.frontends.pulumi import values
 from local_azure.home import Home
 from local_azure.runner.monitor import STACK, Monitor, connected, delete
 from local_azure.runner.project import Project, read_project
@@ -67,7 +68,7 @@ def _change(home: Home, project: Project, record: Record, *, up: bool) -> None:
                 monitor = Monitor(record, providers, checking=checking)
                 _run(project, monitor)
                 declared = monitor.declared
-                for limit in catalogue.limits(declared) if checking else ():
+                for limit in catalogue.limits(map(values.type_of, declared)) if checking else ():
                     note(f"warning: {limit}")
                 if monitor.problems:
                     raise CommandError("\n  ".join(["nothing was changed:", *monitor.problems]))

@@ -1,24 +1,20 @@
 """Every resource type and function that local Azure has."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from local_azure.core.derived_types import derived, types_of
-from local_azure.core.known_types import ROWS, known
-from local_azure.core.resource import Azure, Inputs, ResourceType
-from local_azure.core.schema import nearest
-from local_azure.frontends.pulumi import absent, values
+from local_azure.core.known_types import KNOWN
+from local_azure.core.resource import ResourceType
 from local_azure.services.applicationinsights import resource_types as applicationinsights
 from local_azure.services.authorization import resource_types as authorization
 from local_azure.services.cognitiveservices import resource_types as cognitiveservices
 from local_azure.services.keyvault import resource_types as keyvault
 from local_azure.services.managedidentity import resource_types as managedidentity
 from local_azure.services.operationalinsights import resource_types as operationalinsights
-from local_azure.services.resources import resource_types as resources
 from local_azure.services.storage import resource_types as storage
 from local_azure.services.web import resource_types as web
 
 _SERVICES = (
-    resources,
     managedidentity,
     storage,
     operationalinsights,
@@ -29,18 +25,12 @@ _SERVICES = (
     web,
 )
 
-TYPES: dict[str, ResourceType] = {
-    kind.pulumi_type: kind
-    for kind in (
-        *(known(row.token) for row in ROWS),
-        *(kind for service in _SERVICES for kind in service.TYPES),
-    )
+TYPES: dict[str, ResourceType] = KNOWN | {
+    kind.pulumi_type: kind for service in _SERVICES for kind in service.TYPES
 }
 """The types with a row; one with behaviour has it from its service."""
 
 BY_ARM_TYPE: dict[str, ResourceType] = {kind.arm_type.lower(): kind for kind in TYPES.values()}
-
-_FUNCTIONS: dict[str, Callable[[Azure, Inputs], Inputs]] = authorization.FUNCTIONS
 
 
 class UnknownTokenError(Exception):
@@ -55,10 +45,9 @@ def find_type(token: str) -> ResourceType:
         raise UnknownTokenError(str(error)) from error
 
 
-def limits(urns: Iterable[str]) -> list[str]:
-    """What local Azure does not do for the types of resources, as warnings. Other packages are left out."""
-    tokens = {values.type_of(urn) for urn in urns}
-    kinds = (find_type(token) for token in sorted(tokens) if token.startswith("azure-native:"))
+def limits(tokens: Iterable[str]) -> list[str]:
+    """What local Azure does not do for these types, as warnings. Those of other packages are left out."""
+    kinds = (find_type(token) for token in sorted(set(tokens)) if token.startswith("azure-native:"))
     return [kind.limits for kind in kinds if kind.limits]
 
 
@@ -69,37 +58,8 @@ def find_arm_type(arm_type: str) -> ResourceType | None:
         return kind
     namespace = arm_type.lower().partition("/")[0]
     modules = {
-        *(
-            row.token.partition(":")[0]
-            for row in ROWS
-            if known(row.token).arm_type.lower().startswith(f"{namespace}/")
-        ),
+        *(known.module for known in KNOWN.values() if known.arm_type.lower().startswith(f"{namespace}/")),
         namespace.removeprefix("microsoft."),
     }
     tokens = (types_of(module).get(arm_type.lower()) for module in sorted(modules))
     return next((find_type(token) for token in tokens if token), None)
-
-
-def call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
-    """The outputs of a function: one of `_FUNCTIONS`, or the getter of a type (`…:getStorageAccount`).
-
-    Raises UnknownTokenError, also for a missing argument of a getter; ArmError 404 for a missing resource.
-    """
-    function = _FUNCTIONS.get(token)
-    if function is not None:
-        return function(azure, arguments)
-    try:
-        kind = find_type(token.replace(":get", ":")) if ":get" in token else None
-    except UnknownTokenError:
-        kind = None
-    if kind is None:
-        known_functions = ", ".join(_FUNCTIONS)
-        raise UnknownTokenError(
-            f"local Azure has no function {token}.{nearest(token, _FUNCTIONS)} It has {known_functions}, "
-            "and the getter of each resource type; it does not make up what Azure computes."
-        )
-    missing = [name for name in kind.path_inputs if name not in arguments]
-    if missing:
-        raise UnknownTokenError(f"{token} needs {', '.join(missing)}")
-    resource = azure.store.require(kind.id_of(arguments))
-    return {"id": resource["id"], **absent.outputs(kind, resource)}

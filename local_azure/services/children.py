@@ -3,13 +3,8 @@
 import asyncio
 
 from local_azure.core import ids
+from local_azure.core.ids import parent_of
 from local_azure.core.resource import Azure
-
-
-def parent_of(resource_id: str) -> str:
-    """The id of the top-level resource that the resource belongs to."""
-    scope, kind, names = ids.parse(resource_id)
-    return ids.build(scope, "/".join(kind.split("/")[:2]), names[0])
 
 
 async def provision_alone(azure: Azure, resource_id: str) -> None:

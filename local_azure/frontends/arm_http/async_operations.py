@@ -12,7 +12,6 @@ from local_azure.core.errors import ArmError
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 1000
 _WAIT = 1.0
 """Seconds that a status request waits for the end of the operation: clients poll every second at most."""
 
@@ -33,10 +32,6 @@ class AsyncOperations:
         """The id of the running operation on the subject (an ARM id), or of a new one."""
         if self.has(subject):
             return self._latest[ids.key(subject)]
-        done = [operation for operation, task in self._tasks.items() if task.done()]
-        for operation in done[: max(0, len(self._tasks) - REMEMBERED)]:
-            del self._tasks[operation]
-        self._latest = {key: operation for key, operation in self._latest.items() if operation in self._tasks}
         operation = str(uuid.uuid4())
         self._tasks[operation] = asyncio.create_task(work())
         self._latest[ids.key(subject)] = operation

@@ -13,12 +13,13 @@ from local_azure.core.access import (
     custom_role_resource,
 )
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import LOCK_TYPE
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.arm_http.call import Call, page, response
-from local_azure.services.authorization.locks import LOCK_TYPE
 
 _PRINCIPAL = re.compile(r"(?:principalId|assignedTo\(\)) eq '([^']*)'|assignedTo\('([^']*)'\)", re.IGNORECASE)
 _COMPARISON = re.compile(r"(roleName|type) eq '([^']*)'", re.IGNORECASE)
+_FILTERED = {"rolename": "roleName", "type": "type"}
 
 
 async def list_role_assignments(call: Call) -> web.Response:
@@ -27,28 +28,18 @@ async def list_role_assignments(call: Call) -> web.Response:
     text = call.query.get("$filter", "")
     if match := _PRINCIPAL.search(text):
         principal = (match[1] or match[2]).lower()
-        assignments = [
-            assignment
-            for assignment in assignments
-            if assignment.get("properties", {})["principalId"].lower() == principal
-        ]
+        assignments = [role for role in assignments if _property(role, "principalId") == principal]
     elif text and text.lower() != "atscope()":
-        raise ArmError(
-            400,
-            "UnsupportedQuery",
-            f"The filter '{text}' is not supported; atScope() or principalId eq 'ID' is.",
-        )
+        raise _unsupported(text, "atScope() or principalId eq 'ID'")
     return page(call, assignments)
 
 
 async def list_role_definitions(call: Call) -> web.Response:
     """Built-in roles and the custom ones of the scope; `$filter`: `roleName eq 'NAME'`, `type eq 'TYPE'`."""
     scope, text = call.names["scope"], call.query.get("$filter", "")
-    wanted = {name.lower(): value.lower() for name, value in _COMPARISON.findall(text)}
+    wanted = [(_FILTERED[name.lower()], value.lower()) for name, value in _COMPARISON.findall(text)]
     if text and not wanted and "atscope" not in text.lower():
-        raise ArmError(
-            400, "UnsupportedQuery", f"The filter '{text}' is not supported; roleName eq 'NAME' is."
-        )
+        raise _unsupported(text, "roleName eq 'NAME'")
     custom = [
         role
         for role in call.azure.store.list(ROLE_DEFINITION_TYPE)
@@ -59,17 +50,16 @@ async def list_role_definitions(call: Call) -> web.Response:
     ]
     roles = [*map(_built_in, BUILT_IN_ROLES), *custom]
     return page(
-        call,
-        [
-            role
-            for role in roles
-            if all(
-                str(role.get("properties", {})[name]).lower() == wanted[key]
-                for key, name in (("rolename", "roleName"), ("type", "type"))
-                if key in wanted
-            )
-        ],
+        call, [role for role in roles if all(_property(role, name) == value for name, value in wanted)]
     )
+
+
+def _property(resource: Resource, name: str) -> str:
+    return str(resource.get("properties", {})[name]).lower()
+
+
+def _unsupported(text: str, supported: str) -> ArmError:
+    return ArmError(400, "UnsupportedQuery", f"The filter '{text}' is not supported; {supported} is.")
 
 
 async def get_role_definition(call: Call) -> web.Response:

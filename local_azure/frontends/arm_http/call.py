@@ -2,10 +2,8 @@
 
 import json
 import uuid
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha512
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -159,11 +157,6 @@ def public(call: Call, resource: Resource) -> dict[str, Any]:
     elif site_config := body.get("properties", {}).get("siteConfig"):
         site_config["appSettings"] = None
     return body
-
-
-def secret(resource_id: str, number: int) -> str:
-    """A key in the form of Azure's, which opens nothing."""
-    return b64encode(sha512(f"{ids.key(resource_id)} {number}".encode()).digest()).decode()
 
 
 def summary(resource: Resource) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Any, cast
 from aiohttp import web
 
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import refuse_locked_write
 from local_azure.core.operations import patch
 from local_azure.core.store import Resource
 from local_azure.frontends.arm_http.call import Call, kind_of, page, response, stored
-from local_azure.services.authorization.locks import refuse_locked_write
 
 SITE_TYPE = "Microsoft.Web/sites"
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from local_azure.core import ids
 from local_azure.core.errors import ArmError
-from local_azure.core.known_types import known
+from local_azure.core.known_types import KNOWN
 from local_azure.core.regions import REGIONS
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.arm_http.call import Call, page, response
@@ -93,7 +93,7 @@ async def check_name(call: Call) -> web.Response:
     if namespace not in _NAMED:
         raise ArmError(404, "InvalidResourceNamespace", f"'{namespace}' does not check names.")
     type_name, invalid = _NAMED[namespace]
-    kind = known(type_name)
+    kind = KNOWN[f"azure-native:{type_name}"]
     call.require(f"{kind.arm_type.partition('/')[0]}/checkNameAvailability/read", call.path)
     gone = call.azure.store.list(DELETED_VAULT_TYPE) if type_name == "keyvault:Vault" else []
     resources = [*call.azure.store.list(kind.arm_type), *gone]

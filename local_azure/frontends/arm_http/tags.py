@@ -1,6 +1,6 @@
 """The tags resource of any scope (Docs: Tags - Update At Scope)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from aiohttp import web
@@ -9,8 +9,6 @@ from local_azure.core.errors import ArmError
 from local_azure.core.operations import set_tags
 from local_azure.core.store import Resource
 from local_azure.frontends.arm_http.call import Call, kind_of, response
-
-_OPERATIONS = ("Merge", "Replace", "Delete")
 
 
 async def get(call: Call) -> web.Response:
@@ -23,22 +21,12 @@ async def create_or_update(call: Call) -> web.Response:
 
 
 async def update(call: Call) -> web.Response:
-    resource, given = _tagged(call), _given(call)
-    tags = resource.get("tags", {})
-    match call.body.get("operation"):
-        case "Merge":
-            changed = _merged(tags, given)
-        case "Replace":
-            changed = given
-        case "Delete":
-            changed = _without(tags, given)
-        case other:
-            raise ArmError(
-                400,
-                "InvalidRequestContent",
-                f"The operation is {other!r}; it is one of {', '.join(_OPERATIONS)}.",
-            )
-    return _response(set_tags(call.azure, resource, changed))
+    resource, given, operation = _tagged(call), _given(call), str(call.body.get("operation"))
+    change = _OPERATIONS.get(operation)
+    if change is None:
+        text = f"The operation is '{operation}'; it is one of {', '.join(_OPERATIONS)}."
+        raise ArmError(400, "InvalidRequestContent", text)
+    return _response(set_tags(call.azure, resource, change(resource.get("tags", {}), given)))
 
 
 async def remove(call: Call) -> web.Response:
@@ -79,6 +67,13 @@ def _without(tags: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str
         for name, value in tags.items()
         if name.lower() not in folded or folded[name.lower()] not in {"", value}
     }
+
+
+_OPERATIONS: dict[str, Callable[[Mapping[str, str], dict[str, str]], dict[str, str]]] = {
+    "Merge": _merged,
+    "Replace": lambda _tags, given: given,
+    "Delete": _without,
+}
 
 
 def _response(resource: Resource) -> web.Response:

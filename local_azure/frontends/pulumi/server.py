@@ -24,17 +24,16 @@ from local_azure.core.resource import (
     refreshed_inputs,
     to_inputs,
 )
-from local_azure.core.schema import Problem
+from local_azure.core.schema import UNKNOWN, Problem
 from local_azure.core.store import SUBSCRIPTION_ID, Resource
 from local_azure.frontends.pulumi import absent, guard, values
 from local_azure.frontends.pulumi.diff import differences
-from local_azure.frontends.pulumi.values import UNKNOWN
 from local_azure.services import catalogue
+from local_azure.services.authorization.resource_types import CLIENT_CONFIG, client_config
 
 # The old outputs that azure-native keeps in the preview of an update; all others are unknown.
 _STABLE_OUTPUTS = ("name", "location")
 _VERSION = "3.29.0"
-_REMEMBERED = 256
 _LOG_SECONDS = 5.0
 _NO_LOCATION = (
     "missing required property 'location'. Either set it explicitly or configure it with "
@@ -47,8 +46,6 @@ _INIT_FAILED = "type.googleapis.com/pulumirpc.ErrorResourceInitFailed"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -64,7 +61,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """By peer address."""
         self._engines: dict[str, str] = {}
         """The addresses of the engines, by peer address."""
-        self._warned: dict[tuple[str, str], None] = {}
+        self._warned: set[tuple[str, str]] = set()
         """Engine and type."""
         self._unconfirmed: dict[str, tuple[str, Inputs]] = {}
         """URN and inputs of new resources by id, until another call shows that the engine recorded them."""
@@ -107,15 +104,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     async def Handshake(
         self, request: pb.ProviderHandshakeRequest, context: Context
     ) -> pb.ProviderHandshakeResponse:
-        await _guard(request.engine_address, context)
-        _remember(self._engines, context.peer(), request.engine_address)
+        await self._attach(request.engine_address, context)
         return pb.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     @override
     async def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> Empty:
-        await _guard(request.address, context)
-        _remember(self._engines, context.peer(), request.address)
+        await self._attach(request.address, context)
         return Empty()
+
+    async def _attach(self, engine_address: str, context: Context) -> None:
+        refusal = await asyncio.to_thread(guard.refusal, engine_address)
+        if refusal is not None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
+        self._engines[context.peer()] = engine_address
 
     @override
     async def GetPluginInfo(self, request: Empty, context: Context) -> plugin_pb2.PluginInfo:
@@ -147,15 +148,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         location = values.decode(request.args).get("location") or request.variables.get(
             "azure-native:config:location"
         )
-        _remember(self._locations, context.peer(), location if isinstance(location, str) else None)
+        self._locations[context.peer()] = location if isinstance(location, str) else None
         return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @override
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         kind = await _kind(request.urn, context)
         inputs = values.decode(request.news)
-        configured = self._locations.get(context.peer())
-        self._add_defaults(kind, inputs, values.decode(request.olds), request, configured)
+        self._add_defaults(kind, inputs, request, self._locations.get(context.peer()))
         problems = [*kind.problems(inputs), *absent.problems(inputs)]
         if "location" in kind.schema.inputs and "location" not in inputs:
             problems.append(Problem("location", _NO_LOCATION))
@@ -255,7 +255,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @override
     async def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         try:
-            outputs = catalogue.call(self._azure, request.tok, values.decode(request.args))
+            outputs = _call(self._azure, request.tok, values.decode(request.args))
         except (ArmError, catalogue.UnknownTokenError) as error:
             await _abort(context, error)
         response = pb.InvokeResponse()
@@ -279,7 +279,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         engine = self._engines.get(context.peer())
         if engine is None or not kind.limits or (engine, kind.pulumi_type) in self._warned:
             return
-        _remember(self._warned, (engine, kind.pulumi_type), None)
+        self._warned.add((engine, kind.pulumi_type))
         request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=kind.limits, urn=urn)
         with suppress(grpc.RpcError):  # an engine that has ended needs no warning
             async with grpc.aio.insecure_channel(engine) as channel:
@@ -287,14 +287,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 await stub.Log(request, timeout=_LOG_SECONDS)
 
     def _add_defaults(
-        self,
-        kind: ResourceType,
-        inputs: Inputs,
-        old: Inputs,
-        request: pb.CheckRequest,
-        configured_location: str | None,
+        self, kind: ResourceType, inputs: Inputs, request: pb.CheckRequest, configured_location: str | None
     ) -> None:
-        name = kind.name_input
+        name, old = kind.name_input, values.decode(request.olds)
         if name not in inputs and kind.autoname is not None:
             if name in old:
                 inputs[name] = old[name]
@@ -333,18 +328,6 @@ async def serve(provider: Provider) -> tuple[grpc.aio.Server, int]:
     return server, port
 
 
-async def _guard(engine_address: str, context: Context) -> None:
-    refusal = await asyncio.to_thread(guard.refusal, engine_address)
-    if refusal is not None:
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
-
-
-def _remember(entries: dict[K, V], key: K, value: V) -> None:
-    while len(entries) >= _REMEMBERED:
-        del entries[next(iter(entries))]
-    entries[key] = value
-
-
 async def _kind(urn: str, context: Context) -> ResourceType:
     token = values.type_of(urn)
     try:
@@ -352,6 +335,29 @@ async def _kind(urn: str, context: Context) -> ResourceType:
         return await asyncio.to_thread(catalogue.find_type, token)
     except catalogue.UnknownTokenError as error:
         await _abort(context, error, grpc.StatusCode.UNIMPLEMENTED)
+
+
+def _call(azure: Azure, token: str, arguments: Inputs) -> Inputs:
+    """The outputs of getClientConfig, or of the getter of a type (`…:getStorageAccount`).
+
+    Raises UnknownTokenError, also for a missing argument of a getter; ArmError 404 for a missing resource.
+    """
+    if token == CLIENT_CONFIG:
+        return client_config()
+    try:
+        kind = catalogue.find_type(token.replace(":get", ":")) if ":get" in token else None
+    except catalogue.UnknownTokenError:
+        kind = None
+    if kind is None:
+        raise catalogue.UnknownTokenError(
+            f"local Azure has no function {token}.{schema.nearest(token, [CLIENT_CONFIG])} It has "
+            f"{CLIENT_CONFIG}, and the getter of each resource type; it does not make up what Azure computes."
+        )
+    missing = [name for name in kind.path_inputs if name not in arguments]
+    if missing:
+        raise catalogue.UnknownTokenError(f"{token} needs {', '.join(missing)}")
+    resource = azure.store.require(kind.id_of(arguments))
+    return {"id": resource["id"], **absent.outputs(kind, resource)}
 
 
 def _automatic_name(strategy: AutoName, request: pb.CheckRequest) -> tuple[str, bool]:

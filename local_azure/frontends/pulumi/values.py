@@ -5,23 +5,12 @@ that it wraps: the provider accepts neither, and the engine marks an output as s
 same name is.
 """
 
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import rpc
 
-
-class Unknown:
-    """A value that is not known yet; its only instance is `UNKNOWN`."""
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> "Unknown":
-        return self
-
-
-UNKNOWN: Final = Unknown()
+from local_azure.core.schema import UNKNOWN
 
 # P:sdk/go/common/resource/sig/sig.go; the SDK has the same constants, apart from the output value's.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"

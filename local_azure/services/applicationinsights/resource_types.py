@@ -3,7 +3,7 @@
 import uuid
 
 from local_azure.core import clock, ids
-from local_azure.core.errors import ArmError
+from local_azure.core.change import Rule, refusing
 from local_azure.core.known_types import known
 from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import TENANT_ID, Resource
@@ -39,23 +39,23 @@ _RENAMES = {
 }
 
 
-def _validate(azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    properties = resource.get("properties", {})
-    workspace = properties.get("WorkspaceResourceId")
-    if workspace is None:
-        text = "Classic Application Insights resources are retired: workspaceResourceId is required."
-        raise ArmError(400, "BadRequest", text)
-    if (azure.store.get(workspace) or {}).get("type") != WORKSPACE_TYPE:
-        text = f"The workspace '{workspace}' (workspaceResourceId) could not be found."
-        raise ArmError(404, "ResourceNotFound", text)
-    days = properties.get("RetentionInDays", 90)
-    if days not in _RETENTION_DAYS:
-        allowed = ", ".join(map(str, _RETENTION_DAYS))
-        raise ArmError(400, "InvalidParameter", f"retentionInDays is {days}; it is one of {allowed}.")
-    sampling = properties.get("SamplingPercentage", 100)
-    if not 0 < sampling <= 100:
-        text = f"samplingPercentage is {sampling}; it is above 0 and at most 100."
-        raise ArmError(400, "InvalidParameter", text)
+# fmt: off
+_RULES: tuple[Rule, ...] = (
+    ("BadRequest", lambda component: component.at("WorkspaceResourceId") is None,
+        "Classic Application Insights resources are retired: workspaceResourceId is required."),
+    ("404 ResourceNotFound",
+        lambda component: (component.store.get(component.at("WorkspaceResourceId")) or {}).get("type")
+        != WORKSPACE_TYPE,
+        "The workspace '{change.resource[properties][WorkspaceResourceId]}' (workspaceResourceId) could not "
+        "be found."),
+    ("InvalidParameter", lambda component: component.at("RetentionInDays", 90) not in _RETENTION_DAYS,
+        "retentionInDays is {change.resource[properties][RetentionInDays]}; it is one of "
+        f"{', '.join(map(str, _RETENTION_DAYS))}."),
+    ("InvalidParameter", lambda component: not 0 < component.at("SamplingPercentage", 100) <= 100,
+        "samplingPercentage is {change.resource[properties][SamplingPercentage]}; it is above 0 and at most "
+        "100."),
+)
+# fmt: on
 
 
 def _complete(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -73,7 +73,7 @@ TYPES = (
         "applicationinsights:Component",
         Behaviour(
             renames=_RENAMES,
-            validate=_validate,
+            validate=refusing(*_RULES),
             defaults={
                 "RetentionInDays": 90,
                 "DisableIpMasking": False,

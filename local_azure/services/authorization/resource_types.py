@@ -3,21 +3,22 @@
 import re
 import uuid
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from local_azure.core import access, ids
+from local_azure.core.change import Change, Rule, refusing
 from local_azure.core.errors import ArmError
 from local_azure.core.known_types import known
 from local_azure.core.resource import Azure, Behaviour, Inputs
 from local_azure.core.schema import Problem
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource, Store
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, TENANT_ID, Resource
 
+CLIENT_CONFIG = "azure-native:authorization:getClientConfig"
 # The application id of the Azure CLI: getClientConfig returns it for a person signed in with `az login`.
 _CLI_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 
-def _client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
+def client_config() -> Inputs:
     return {
         "clientId": _CLI_CLIENT_ID,
         "objectId": DEVELOPER_PRINCIPAL_ID,
@@ -26,81 +27,37 @@ def _client_config(_azure: Azure, _arguments: Inputs) -> Inputs:
     }
 
 
-def _validate_assignment(azure: Azure, assignment: Resource, previous: Resource | None) -> None:
-    store, properties = azure.store, assignment.get("properties", {})
-    name, principal = assignment["name"], properties["principalId"]
-    if not _is_guid(name):
-        text = f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID."
-        raise ArmError(400, "InvalidRoleAssignmentId", text)
-    role = access.role_definition(store, properties["roleDefinitionId"])
-    if role is None:
-        built_in = ", ".join(f"{definition.name} ({definition.guid})" for definition in access.BUILT_IN_ROLES)
-        raise ArmError(
-            400,
-            "RoleDefinitionDoesNotExist",
-            f"The specified role definition with ID '{properties['roleDefinitionId']}' does not exist. Local "
-            f"Azure has: {built_in}.",
-        )
-    _validate_scope(store, role.guid, ids.parse(assignment["id"])[0])
-    _validate_condition(properties)
-    actual = access.principal_type(store, principal)
-    # Azure looks a principal up in the directory, which lacks a new identity for minutes, unless the
-    # request has its principalType (an#1010). Here every identity is that new.
-    if actual is None or (actual == "ServicePrincipal" and properties.get("principalType") != actual):
-        raise ArmError(
-            400,
-            "PrincipalNotFound",
-            f"Principal {principal.replace('-', '')} does not exist in the directory {TENANT_ID}. Check that "
-            "you have the correct principal ID. If you are creating this principal and then immediately "
-            "assigning a role, this error might be related to a replication delay. In this case, set the "
-            "role assignment principalType property to a value, such as ServicePrincipal, User, or Group.",
-        )
-    key = _assignment_key(store, assignment)
-    if previous is not None and _assignment_key(store, previous) != key:
-        text = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
-        raise ArmError(400, "RoleAssignmentUpdateNotPermitted", text)
-    for other in store.list(access.ROLE_ASSIGNMENT_TYPE):
-        if not ids.same(other["id"], assignment["id"]) and _assignment_key(store, other) == key:
-            raise ArmError(
-                409,
-                "RoleAssignmentExists",
-                f"The role assignment already exists. The ID of the existing role assignment is "
-                f"{other['name'].replace('-', '')}.",
-            )
+def _role(assignment: Change) -> access.RoleDefinition | None:
+    return access.role_definition(assignment.store, assignment.at("roleDefinitionId"))
 
 
-def _validate_scope(store: Store, role_guid: str, scope: str) -> None:
-    custom = access.custom_role_resource(store, role_guid)
-    if custom is None:
-        return
-    allowed = custom.get("properties", {})["assignableScopes"]
-    if not any(ids.is_at_or_below(scope, assignable) for assignable in allowed):
-        raise ArmError(
-            400,
-            "RoleAssignmentScopeNotAssignableToRoleDefinition",
-            f"The role assignment's scope '{scope}' is not among the assignable scopes of role definition "
-            f"'{role_guid}': {', '.join(allowed)}.",
-        )
+def _scope(change: Change) -> str:
+    return ids.parse(change.resource["id"])[0]
 
 
-def _validate_condition(properties: dict[str, Any]) -> None:
-    condition, version = properties.get("condition"), properties.get("conditionVersion")
+def _scopes_of_role(assignment: Change) -> str | None:
+    """The assignable scopes of a custom role, where that of the assignment is not among them."""
+    role = _role(assignment)
+    custom = role and access.custom_role_resource(assignment.store, role.guid)
+    scopes = custom.get("properties", {})["assignableScopes"] if custom else ["/"]
+    return (
+        None if any(ids.is_at_or_below(_scope(assignment), scope) for scope in scopes) else ", ".join(scopes)
+    )
+
+
+def _invalid_condition(assignment: Change) -> str | None:
+    condition, version = assignment.at("condition"), assignment.at("conditionVersion")
     if bool(condition) != bool(version):
-        text = f"condition is {condition!r} and conditionVersion is {version!r}: each needs the other."
-        raise ArmError(400, "InvalidRoleAssignmentCondition", text)
-    if not condition:
-        return
+        return f"condition is {condition!r} and conditionVersion is {version!r}: each needs the other."
     # "Currently the only accepted value is '2.0'" (azure-rest-api-specs, authorization).
-    if version != "2.0":
-        text = f"conditionVersion is '{version}'; its only value is '2.0'."
-        raise ArmError(400, "InvalidRoleAssignmentCondition", text)
-    if not _balanced(condition) or not re.search(r"ActionMatches\s*\{|@\w+\[", condition):
-        raise ArmError(
-            400,
-            "InvalidRoleAssignmentCondition",
+    if version not in (None, "2.0"):
+        return f"conditionVersion is '{version}'; its only value is '2.0'."
+    if condition and not (_balanced(condition) and re.search(r"ActionMatches\s*\{|@\w+\[", condition)):
+        return (
             "The condition is not valid: it consists of actions (ActionMatches{…}) and attributes "
-            "(@Request[…], @Resource[…]) in matching brackets (Docs: Conditions format).",
+            "(@Request[…], @Resource[…]) in matching brackets (Docs: Conditions format)."
         )
+    return None
 
 
 def _balanced(condition: str) -> bool:
@@ -113,14 +70,23 @@ def _balanced(condition: str) -> bool:
     return not opened
 
 
-def _assignment_key(store: Store, assignment: Resource) -> tuple[str, str, str]:
-    properties = assignment.get("properties", {})
-    role = access.role_definition(store, properties["roleDefinitionId"])
-    return (
-        ids.key(ids.parse(assignment["id"])[0]),
-        properties["principalId"].lower(),
-        role.guid if role else "",
-    )
+def _unknown_principal(assignment: Change) -> str | None:
+    # Azure looks a principal up in the directory, which lacks a new identity for minutes, unless the
+    # request has its principalType (an#1010). Here every identity is that new.
+    actual = access.principal_type(assignment.store, assignment.at("principalId"))
+    is_known = actual == assignment.at("principalType") if actual == "ServicePrincipal" else actual
+    return None if is_known else assignment.at("principalId").replace("-", "")
+
+
+def _key(assignment: Change) -> tuple[str, str, str]:
+    """Equal for assignments of the same role to the same principal at the same scope."""
+    role = _role(assignment)
+    return ids.key(_scope(assignment)), assignment.at("principalId").lower(), role.guid if role else ""
+
+
+def _existing(assignment: Change) -> str | None:
+    others = assignment.others(access.ROLE_ASSIGNMENT_TYPE)
+    return next((other.name.replace("-", "") for other in others if _key(other) == _key(assignment)), None)
 
 
 def _is_guid(text: str) -> bool:
@@ -134,67 +100,77 @@ def _complete_assignment(_azure: Azure, resource: Resource, _previous: Resource 
     resource.setdefault("properties", {})["scope"] = ids.parse(resource["id"])[0]
 
 
-def _validate_role_definition(azure: Azure, definition: Resource, _previous: Resource | None) -> None:
-    """Docs: Azure custom roles."""
-    properties, name = definition.get("properties", {}), definition["name"]
-    for code, reason in _role_problems(name, ids.parse(definition["id"])[0], properties):
-        raise ArmError(400, code, reason)
-    names = [
-        *(role.name for role in access.BUILT_IN_ROLES),
-        *(
-            other.get("properties", {})["roleName"]
-            for other in azure.store.list(access.ROLE_DEFINITION_TYPE)
-            if not ids.same(other["id"], definition["id"])
-        ),
-    ]
-    if properties["roleName"].lower() in map(str.lower, names):
-        raise ArmError(
-            409,
-            "RoleDefinitionWithSameNameExists",
-            f"A custom role with the same name already exists in this directory: '{properties['roleName']}'. "
-            "Use a different name.",
-        )
+def _is_name_taken(role: Change) -> bool:
+    custom = (other.at("roleName") for other in role.others(access.ROLE_DEFINITION_TYPE))
+    names = (*(built_in.name for built_in in access.BUILT_IN_ROLES), *custom)
+    return role.at("roleName").lower() in map(str.lower, names)
 
 
-def _role_problems(guid: str, scope: str, properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if not _is_guid(guid):
-        yield "RoleDefinitionIdInvalid", f"The role definition ID '{guid}' is not valid: it must be a GUID."
-    name = properties.get("roleName", "")
-    if not 1 <= len(name) <= 512:
-        yield "InvalidRoleDefinitionName", f"roleName has {len(name)} characters; it takes 1 to 512."
-    if properties.get("type", "CustomRole") != "CustomRole":
-        yield "InvalidRoleDefinitionType", f"roleType is '{properties['type']}'; only CustomRole can be made."
-    scopes = properties.get("assignableScopes", [])
-    subscription = ids.subscription(SUBSCRIPTION_ID)
-    outside = [assignable for assignable in scopes if not ids.is_at_or_below(assignable, subscription)]
-    if not scopes or outside:
-        yield (
-            "LinkedInvalidPropertyId" if outside else "InvalidAssignableScopes",
-            f"assignableScopes is {scopes}: at least one scope, all of them '{subscription}' or below it.",
-        )
-    elif not any(ids.same(assignable, scope) for assignable in scopes):
-        yield (
-            "AuthorizationFailed",
-            f"The role's own scope is '{scope}', which is not among its assignableScopes {scopes}.",
-        )
-    permissions = properties.get("permissions", [])
-    if len(permissions) != 1:
-        yield "InvalidPermissions", f"permissions has {len(permissions)} members; a role has exactly one."
-        return
-    granted = [*permissions[0].get("actions", []), *permissions[0].get("dataActions", [])]
-    if not granted:
-        text = "permissions[0] has neither actions nor dataActions: the role grants nothing."
-        yield "InvalidPermissions", text
-    for action in chain.from_iterable(permissions[0].values()):
-        if not _ACTION.fullmatch(action):
-            yield (
-                "InvalidActionOrNotAction",
-                f"'{action}' does not match any of the actions supported by the providers.",
-            )
+def _scopes(role: Change) -> list[str]:
+    return role.at("assignableScopes", [])
+
+
+def _actions(role: Change, *kinds: str) -> list[str]:
+    return [action for kind in kinds for action in role.at("permissions")[0].get(kind, [])]
 
 
 # `Microsoft.Web/sites/config/list/action`, `*/read`, `*`. The operations of providers are not known here.
+_KINDS = ("actions", "notActions", "dataActions", "notDataActions")
 _ACTION = re.compile(r"\*|(\*|[A-Za-z]+(\.[A-Za-z]+)+)(/[A-Za-z0-9*._-]+)+")
+
+
+_SUBSCRIPTION = ids.subscription(SUBSCRIPTION_ID)
+_BUILT_IN = ", ".join(f"{role.name} ({role.guid})" for role in access.BUILT_IN_ROLES)
+# fmt: off
+_ASSIGNMENT_RULES: tuple[Rule, ...] = (
+    ("InvalidRoleAssignmentId", lambda assignment: not _is_guid(assignment.name),
+        "The role assignment ID '{change.name}' is not valid. The role assignment ID must be a GUID."),
+    ("RoleDefinitionDoesNotExist", lambda assignment: _role(assignment) is None,
+        "The specified role definition with ID '{change.resource[properties][roleDefinitionId]}' does not "
+        f"exist. Local Azure has: {_BUILT_IN}."),
+    ("RoleAssignmentScopeNotAssignableToRoleDefinition", _scopes_of_role,
+        "The scope of the role assignment '{change.resource[id]}' is not among the assignable scopes of its "
+        "role definition: {found}."),
+    ("InvalidRoleAssignmentCondition", _invalid_condition, "{found}"),
+    ("PrincipalNotFound", _unknown_principal, "Principal {found} does not exist in the directory "
+        f"{TENANT_ID}. Check that you have the correct principal ID. If you are creating this principal and "
+        "then immediately assigning a role, this error might be related to a replication delay. In this "
+        "case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or "
+        "Group."),
+    ("RoleAssignmentUpdateNotPermitted", lambda assignment: _key(assignment.was) != _key(assignment),
+        "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."),
+    ("409 RoleAssignmentExists", _existing,
+        "The role assignment already exists. The ID of the existing role assignment is {found}."),
+)
+# Docs: Azure custom roles.
+_ROLE_RULES: tuple[Rule, ...] = (
+    ("RoleDefinitionIdInvalid", lambda role: not _is_guid(role.name),
+        "The role definition ID '{change.name}' is not valid: it must be a GUID."),
+    ("InvalidRoleDefinitionName",
+        lambda role: (length := len(role.at("roleName", ""))) not in range(1, 513) and str(length),
+        "roleName has {found} characters; it takes 1 to 512."),
+    ("InvalidRoleDefinitionType", lambda role: role.at("type", "CustomRole") != "CustomRole",
+        "roleType is '{change.resource[properties][type]}'; only CustomRole can be made."),
+    ("InvalidAssignableScopes", lambda role: not _scopes(role),
+        f"assignableScopes is empty: at least one scope, all of them '{_SUBSCRIPTION}' or below it."),
+    ("LinkedInvalidPropertyId",
+        lambda role: [scope for scope in _scopes(role) if not ids.is_at_or_below(scope, _SUBSCRIPTION)],
+        f"assignableScopes has {{found}}: all of them are '{_SUBSCRIPTION}' or below it."),
+    ("AuthorizationFailed", lambda role: ids.key(_scope(role)) not in map(ids.key, _scopes(role)),
+        "The own scope of the role '{change.resource[id]}' is not among its assignableScopes."),
+    ("InvalidPermissions",
+        lambda role: (number := len(role.at("permissions", []))) != 1 and str(number),
+        "permissions has {found} members; a role has exactly one."),
+    ("InvalidPermissions", lambda role: not _actions(role, "actions", "dataActions"),
+        "permissions[0] has neither actions nor dataActions: the role grants nothing."),
+    ("InvalidActionOrNotAction",
+        lambda role: [action for action in _actions(role, *_KINDS) if not _ACTION.fullmatch(action)],
+        "{found}: does not match any of the actions supported by the providers."),
+    ("409 RoleDefinitionWithSameNameExists", _is_name_taken,
+        "A custom role with the same name already exists in this directory: "
+        "'{change.resource[properties][roleName]}'. Use a different name."),
+)
+# fmt: on
 
 
 def _complete_role_definition(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -225,7 +201,7 @@ TYPES = (
     known(
         "authorization:RoleAssignment",
         Behaviour(
-            validate=_validate_assignment,
+            validate=refusing(*_ASSIGNMENT_RULES),
             complete=_complete_assignment,
         ),
     ),
@@ -233,12 +209,10 @@ TYPES = (
         "authorization:RoleDefinition",
         Behaviour(
             renames={"roleType": "type"},
-            validate=_validate_role_definition,
+            validate=refusing(*_ROLE_RULES),
             complete=_complete_role_definition,
             refuse_delete=_refuse_assigned,
         ),
     ),
     known("authorization:ManagementLockByScope", Behaviour(check=_check_lock)),
 )
-
-FUNCTIONS = {"azure-native:authorization:getClientConfig": _client_config}

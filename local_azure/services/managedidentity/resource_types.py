@@ -5,57 +5,57 @@ import uuid
 
 from local_azure.core import ids
 from local_azure.core.access import IDENTITY_TYPE
-from local_azure.core.errors import ArmError
+from local_azure.core.change import Change, Rule, refusing
 from local_azure.core.known_types import known
-from local_azure.core.resource import Azure, Behaviour
-from local_azure.core.store import TENANT_ID, Resource
-from local_azure.services.children import parent_of, provision_alone
+from local_azure.core.resource import Behaviour
+from local_azure.core.store import TENANT_ID
+from local_azure.services.children import provision_alone
 
 FEDERATED_TYPE = f"{IDENTITY_TYPE}/federatedIdentityCredentials"
 MAX_FEDERATED = 20
 """Federated credentials of one identity (Docs: Workload identity federation, important considerations)."""
 
 
-def _validate_federated(azure: Azure, credential: Resource, _previous: Resource | None) -> None:
-    identity = parent_of(credential["id"])
-    if ids.key(identity) in azure.busy:
-        raise ArmError(
-            409,
-            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
-            "Too many Federated Identity Credentials are written concurrently for the managed identity "
-            f"'{identity}'. Concurrent Federated Identity Credentials writes under the same managed identity "
-            "are not supported.",
-        )
-    properties = credential.get("properties", {})
-    issuer, subject, audiences = (properties[name] for name in ("issuer", "subject", "audiences"))
-    for name, value in (
-        ("issuer", issuer),
-        ("subject", subject),
-        *(("audiences", text) for text in audiences),
-    ):
-        if not 1 <= len(value) <= 600:
-            raise ArmError(400, "BadRequest", f"'{name}' has {len(value)} characters; it takes 1 to 600.")
-    if not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", issuer):
-        text = f"Issuer '{issuer}' is not valid: it is an https URL without a query."
-        raise ArmError(400, "BadRequest", text)
-    if len(audiences) != 1:
-        raise ArmError(400, "BadRequest", f"Exactly one audience is supported; there are {len(audiences)}.")
-    others = [
-        other.get("properties", {})
-        for other in azure.store.list(FEDERATED_TYPE, under=identity)
-        if not ids.same(other["id"], credential["id"])
+def _siblings(credential: Change) -> list[Change]:
+    own = credential.parent.resource["id"]
+    return [
+        other for other in credential.others(FEDERATED_TYPE) if ids.is_at_or_below(other.resource["id"], own)
     ]
+
+
+def _wrong_length(credential: Change) -> str | None:
+    texts = [("issuer", credential.at("issuer")), ("subject", credential.at("subject"))]
+    texts += [("audiences", audience) for audience in credential.at("audiences")]
+    wrong = (f"'{name}' has {len(text)} characters" for name, text in texts if not 1 <= len(text) <= 600)
+    return next(wrong, None)
+
+
+def _is_taken(credential: Change) -> bool:
     # The comparison is case-sensitive, as that of a token's claims.
-    if any((other["issuer"], other["subject"]) == (issuer, subject) for other in others):
-        text = "Issuer and subject combination already exists for this Managed Identity."
-        raise ArmError(409, "Conflict", text)
-    if len(others) >= MAX_FEDERATED:
-        raise ArmError(
-            400,
-            "TooManyFederatedIdentityCredentials",
-            f"The managed identity '{identity}' has {len(others)} federated identity credentials; at most "
-            f"{MAX_FEDERATED}.",
-        )
+    pair = credential.at("issuer"), credential.at("subject")
+    return pair in [(other.at("issuer"), other.at("subject")) for other in _siblings(credential)]
+
+
+# fmt: off
+_RULES: tuple[Rule, ...] = (
+    ("409 ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+        lambda credential: ids.key(credential.parent.resource["id"]) in credential.azure.busy,
+        "Too many Federated Identity Credentials are written concurrently for the managed identity "
+        "'{change.parent.resource[id]}'. Concurrent Federated Identity Credentials writes under the same "
+        "managed identity are not supported."),
+    ("BadRequest", _wrong_length, "{found}; it takes 1 to 600."),
+    ("BadRequest",
+        lambda credential: not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", credential.at("issuer")),
+        "Issuer '{change.resource[properties][issuer]}' is not valid: it is an https URL without a query."),
+    ("BadRequest", lambda credential: len(credential.at("audiences")) != 1,
+        "Exactly one audience is supported; they are {change.resource[properties][audiences]}."),
+    ("409 Conflict", _is_taken,
+        "Issuer and subject combination already exists for this Managed Identity."),
+    ("TooManyFederatedIdentityCredentials", lambda credential: len(_siblings(credential)) >= MAX_FEDERATED,
+        "The managed identity '{change.parent.resource[id]}' has as many federated identity credentials as "
+        f"it can have: {MAX_FEDERATED}."),
+)
+# fmt: on
 
 
 TYPES = (
@@ -69,7 +69,7 @@ TYPES = (
     known(
         "managedidentity:FederatedIdentityCredential",
         Behaviour(
-            validate=_validate_federated,
+            validate=refusing(*_RULES),
             apply=lambda azure, credential: provision_alone(azure, credential["id"]),
         ),
     ),

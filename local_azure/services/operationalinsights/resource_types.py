@@ -3,7 +3,7 @@
 import uuid
 
 from local_azure.core import clock
-from local_azure.core.errors import ArmError
+from local_azure.core.change import Rule, refusing
 from local_azure.core.known_types import known
 from local_azure.core.resource import Azure, Behaviour
 from local_azure.core.store import Resource
@@ -12,17 +12,19 @@ WORKSPACE_TYPE = "Microsoft.OperationalInsights/workspaces"
 
 _MIN_DAILY_CAP_GB = 0.023
 _NO_CAP = -1
+_CAP = "workspaceCapping.dailyQuotaGb"
 
 
-def _validate(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
-    properties = resource.get("properties", {})
-    days = properties.get("retentionInDays", 30)
-    if not 30 <= days <= 730:
-        raise ArmError(400, "InvalidParameter", f"retentionInDays is {days}; it is 30 to 730.")
-    cap = properties.get("workspaceCapping", {}).get("dailyQuotaGb", _NO_CAP)
-    if cap != _NO_CAP and cap < _MIN_DAILY_CAP_GB:
-        text = f"workspaceCapping.dailyQuotaGb is {cap}; it is at least {_MIN_DAILY_CAP_GB}, or -1 (no cap)."
-        raise ArmError(400, "InvalidParameter", text)
+# fmt: off
+_RULES: tuple[Rule, ...] = (
+    ("InvalidParameter", lambda workspace: not 30 <= workspace.at("retentionInDays", 30) <= 730,
+        "retentionInDays is {change.resource[properties][retentionInDays]}; it is 30 to 730."),
+    ("InvalidParameter",
+        lambda workspace: _NO_CAP != workspace.at(_CAP, _NO_CAP) < _MIN_DAILY_CAP_GB,
+        f"{_CAP} is {{change.resource[properties][workspaceCapping][dailyQuotaGb]}}; it is at least "
+        f"{_MIN_DAILY_CAP_GB}, or -1 (no cap)."),
+)
+# fmt: on
 
 
 def _complete(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -35,7 +37,7 @@ TYPES = (
     known(
         "operationalinsights:Workspace",
         Behaviour(
-            validate=_validate,
+            validate=refusing(*_RULES),
             defaults={
                 "retentionInDays": 30,
                 "publicNetworkAccessForIngestion": "Enabled",

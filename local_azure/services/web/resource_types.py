@@ -3,9 +3,9 @@
 from typing import Any
 
 from local_azure.core import clock, ids
+from local_azure.core.change import Change, Rule, refusing
 from local_azure.core.errors import ArmError
 from local_azure.core.known_types import known
-from local_azure.core.regions import normal_location
 from local_azure.core.resource import Azure, Behaviour, Inputs
 from local_azure.core.store import Resource, Store
 from local_azure.services.storage.resource_types import find_container
@@ -17,22 +17,17 @@ _FLEX_SKU = "FC1"
 _FLEX_TIER = "FlexConsumption"
 
 
-def _validate_plan(_azure: Azure, plan: Resource, _previous: Resource | None) -> None:
-    sku = plan.get("sku", {})
-    name, tier = sku.get("name"), sku.get("tier", _FLEX_TIER)
-    if name != _FLEX_SKU:
-        raise ArmError(
-            400,
-            "NotSupportedByLocalAzure",
-            f"sku.name is {name!r}; local Azure runs Flex Consumption plans only: name '{_FLEX_SKU}', "
-            f"tier '{_FLEX_TIER}'.",
-        )
-    if tier != _FLEX_TIER:
-        text = f"sku.tier is {tier!r}; with sku.name '{_FLEX_SKU}' it is '{_FLEX_TIER}'."
-        raise ArmError(400, "BadRequest", text)
-    if plan.get("properties", {}).get("reserved") is not True:
-        text = "reserved is not true; a Flex Consumption plan runs on Linux, which `reserved=True` means."
-        raise ArmError(400, "BadRequest", text)
+# fmt: off
+_PLAN_RULES: tuple[Rule, ...] = (
+    ("NotSupportedByLocalAzure", lambda plan: plan.sku != _FLEX_SKU,
+        "sku.name is '{change.sku}'; local Azure runs Flex Consumption plans only: name 'FC1', tier "
+        "'FlexConsumption'."),
+    ("BadRequest", lambda plan: plan.sku_member("tier", _FLEX_TIER) != _FLEX_TIER,
+        "sku.tier is '{change.resource[sku][tier]}'; with sku.name 'FC1' it is 'FlexConsumption'."),
+    ("BadRequest", lambda plan: plan.at("reserved") is not True,
+        "reserved is not true; a Flex Consumption plan runs on Linux, which `reserved=True` means."),
+)
+# fmt: on
 
 
 def _complete_plan(_azure: Azure, resource: Resource, _previous: Resource | None) -> None:
@@ -67,86 +62,68 @@ async def _remove_plan(azure: Azure, resource: Resource) -> None:
         )
 
 
-def _validate_site(azure: Azure, site: Resource, _previous: Resource | None) -> None:
-    properties = site.get("properties", {})
-    for other in azure.store.list(SITE_TYPE):
-        if other["name"].lower() == site["name"].lower() and not ids.same(other["id"], site["id"]):
-            raise ArmError(409, "Conflict", f"Website with given name {site['name']} already exists.")
-    kind = str(site.get("kind", ""))
-    if not {"functionapp", "linux"} <= set(kind.lower().split(",")):
-        raise ArmError(
-            400,
-            "NotSupportedByLocalAzure",
-            f"kind is {kind!r}; local Azure runs Linux function apps only: 'functionapp,linux'.",
-        )
-    _validate_plan_of(azure.store, site)
-    flex.refuse(properties)
-    runtime = properties["functionAppConfig"]["runtime"]["name"]
-    if runtime != "python":
-        text = f"runtime.name is {runtime!r}; local Azure runs python only."
-        raise ArmError(400, "NotSupportedByLocalAzure", text)
-    _validate_deployment_storage(azure.store, site)
+def _plan(site: Change) -> Change | None:
+    plan = site.store.get(site.at("serverFarmId", ""))
+    return plan and Change(site.azure, plan)
 
 
-def _validate_plan_of(store: Store, site: Resource) -> None:
-    plan_id = site.get("properties", {}).get("serverFarmId")
-    plan = store.get(plan_id) if plan_id else None
-    if plan is None:
-        raise ArmError(404, "NotFound", f"Cannot find ServerFarm with name {plan_id}.")
-    if normal_location(plan.get("location", "")) != normal_location(site.get("location", "")):
-        raise ArmError(
-            400,
-            "BadRequest",
-            f"The app is in '{site.get('location')}', its plan '{plan['name']}' in '{plan.get('location')}'; "
-            f"they are in one region.",
-        )
-    others = [
-        other["name"] for other in _sites_on(store, plan["id"]) if not ids.same(other["id"], site["id"])
-    ]
-    if others:
-        raise ArmError(
-            409,
-            "Conflict",
-            f"Flex Consumption plan '{plan['name']}' already has the app {', '.join(others)}; "
-            f"such a plan takes one app.",
-        )
+def _other_apps(site: Change) -> str:
+    plan_id = site.at("serverFarmId")
+    return ", ".join(
+        app["name"] for app in _sites_on(site.store, plan_id) if not ids.same(app["id"], site.resource["id"])
+    )
 
 
-def _validate_deployment_storage(store: Store, site: Resource) -> None:
-    """The container exists, and the site can authenticate to it."""
-    storage = site.get("properties", {})["functionAppConfig"]["deployment"]["storage"]
-    authentication = storage["authentication"]
-    container = find_container(store, storage["value"])
-    if container is None:
-        raise ArmError(
-            400,
-            "BadRequest",
-            f"deployment.storage.value is '{storage['value']}'; there is no such container. It is a storage "
-            f"account's blob endpoint (primaryEndpoints.blob) followed by the container's name.",
-        )
-    identity = site.get("identity", {})
-    if authentication["type"] == "UserAssignedIdentity":
-        identity_id = authentication["userAssignedIdentityResourceId"]
-        if not any(
-            ids.same(identity_id, assigned) for assigned in identity.get("userAssignedIdentities", {})
-        ):
-            raise ArmError(
-                400,
-                "BadRequest",
-                f"deployment.storage.authentication names the identity '{identity_id}', which is not "
-                f"assigned to the app (identity.userAssignedIdentities).",
-            )
-    elif authentication["type"] == "SystemAssignedIdentity":
-        if "SystemAssigned" not in identity.get("type", ""):
-            text = "deployment.storage.authentication is SystemAssignedIdentity, but identity.type lacks it."
-            raise ArmError(400, "BadRequest", text)
-    else:
-        raise ArmError(
-            400,
-            "NotSupportedByLocalAzure",
-            "deployment.storage.authentication is StorageAccountConnectionString; local Azure's storage "
-            "takes no keys. Use an identity.",
-        )
+def _authentication(site: Change) -> str:
+    return site.at("functionAppConfig.deployment.storage.authentication.type")
+
+
+def _unassigned_identity(site: Change) -> str | None:
+    identity = site.at("functionAppConfig.deployment.storage.authentication.userAssignedIdentityResourceId")
+    assigned = site.resource.get("identity", {}).get("userAssignedIdentities", {})
+    is_needed = _authentication(site) == "UserAssignedIdentity"
+    return identity if is_needed and ids.key(identity) not in map(ids.key, assigned) else None
+
+
+def _missing_container(site: Change) -> str | None:
+    url = site.at("functionAppConfig.deployment.storage.value")
+    return None if find_container(site.store, url) else url
+
+
+# fmt: off
+_SITE_RULES: tuple[Rule, ...] = (
+    ("409 Conflict",
+        lambda site: site.name.lower() in (other.name.lower() for other in site.others(SITE_TYPE)),
+        "Website with given name {change.name} already exists."),
+    ("NotSupportedByLocalAzure", lambda site: not {"functionapp", "linux"} <= {*site.kind.lower().split(",")},
+        "kind is '{change.kind}'; local Azure runs Linux function apps only: 'functionapp,linux'."),
+    ("404 NotFound", lambda site: _plan(site) is None and site.at("serverFarmId", "None"),
+        "Cannot find ServerFarm with name {found}."),
+    ("BadRequest", lambda site: (plan := _plan(site)) and plan.region != site.region and plan,
+        "The app is in '{change.region}', its plan '{found.name}' in '{found.region}'; they are in one "
+        "region."),
+    ("409 Conflict", _other_apps,
+        "The Flex Consumption plan of '{change.name}' already has the app {found}; such a plan takes one "
+        "app."),
+    *flex.RULES,
+    ("NotSupportedByLocalAzure",
+        lambda site: (runtime := site.at("functionAppConfig.runtime.name")) != "python" and runtime,
+        "runtime.name is '{found}'; local Azure runs python only."),
+    ("BadRequest", _missing_container,
+        "deployment.storage.value is '{found}'; there is no such container. It is a storage account's blob "
+        "endpoint (primaryEndpoints.blob) followed by the container's name."),
+    ("BadRequest", _unassigned_identity,
+        "deployment.storage.authentication names the identity '{found}', which is not assigned to the app "
+        "(identity.userAssignedIdentities)."),
+    ("BadRequest",
+        lambda site: _authentication(site) == "SystemAssignedIdentity"
+        and "SystemAssigned" not in site.resource.get("identity", {}).get("type", ""),
+        "deployment.storage.authentication is SystemAssignedIdentity, but identity.type lacks it."),
+    ("NotSupportedByLocalAzure", lambda site: _authentication(site) == "StorageAccountConnectionString",
+        "deployment.storage.authentication is StorageAccountConnectionString; local Azure's storage takes no "
+        "keys. Use an identity."),
+)
+# fmt: on
 
 
 def _complete_site(_azure: Azure, resource: Resource, previous: Resource | None) -> None:
@@ -194,7 +171,7 @@ TYPES = (
     known(
         "web:AppServicePlan",
         Behaviour(
-            validate=_validate_plan,
+            validate=refusing(*_PLAN_RULES),
             defaults={
                 "hyperV": False,
                 "isSpot": False,
@@ -211,7 +188,7 @@ TYPES = (
     known(
         "web:WebApp",
         Behaviour(
-            validate=_validate_site,
+            validate=refusing(*_SITE_RULES),
             defaults={
                 "enabled": True,
                 "httpsOnly": False,
@@ -232,6 +209,4 @@ TYPES = (
             shape=_shape_site,
         ),
     ),
-    known("web:WebAppScmAllowed", Behaviour()),
-    known("web:WebAppFtpAllowed", Behaviour()),
 )

@@ -3,8 +3,7 @@
 from functools import reduce
 from typing import Any
 
-import pytest
-
+from local_azure.services.storage.resource_types import ACCOUNT_TYPE
 from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import ACCOUNT_ID, GROUP_ID, PLAN_ID, SUBSCRIPTION
@@ -13,6 +12,7 @@ MODELS = f"{SUBSCRIPTION}/providers/Microsoft.CognitiveServices"
 OPENAI_ID = f"{GROUP_ID}/providers/Microsoft.CognitiveServices/accounts/assistant-ai"
 SITE_ID = f"{GROUP_ID}/providers/Microsoft.Web/sites/assistant-app"
 ROLES = f"{GROUP_ID}/providers/Microsoft.Authorization/roleDefinitions"
+SUBDOMAINS = "CognitiveServices/checkDomainAvailability"
 USAGE = "OpenAI.GlobalStandard.gpt-5.4-mini"
 BUS_ID = f"{GROUP_ID}/providers/Microsoft.ServiceBus/namespaces/bus"
 
@@ -23,21 +23,9 @@ READS: tuple[tuple[str, str, Any, str, object], ...] = (
     ("GET", f"{SUBSCRIPTION}/providers", None, "value.0.namespace", "Microsoft.Authorization"),
     ("GET", f"{SUBSCRIPTION}/providers/microsoft.web", None, "registrationState", "Registered"),
     ("GET", f"{SUBSCRIPTION}/providers/Microsoft.None", None, "error.code", "InvalidResourceNamespace"),
-    (
-        "GET",
-        f"{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts",
-        None,
-        "value.0.name",
-        "assistantsa",
-    ),
+    ("GET", f"{SUBSCRIPTION}/providers/{ACCOUNT_TYPE}", None, "value.0.name", "assistantsa"),
     ("GET", f"{ACCOUNT_ID}/tableServices/default/tables", None, "value.0.name", "ChatState"),
-    (
-        "GET",
-        f"{ACCOUNT_ID}/tableServices/default/tables/ChatState",
-        None,
-        "properties.tableName",
-        "ChatState",
-    ),
+    ("GET", f"{ACCOUNT_ID}/tableServices/default/tables/ChatState", None, "name", "ChatState"),
     ("GET", f"{ACCOUNT_ID}/blobServices/default/containers", None, "value.0.name", "deployments"),
     ("GET", f"{ACCOUNT_ID}/blobServices/default", None, "name", "default"),
     ("GET", f"{ACCOUNT_ID}/queueServices/default/queues", None, "value", []),
@@ -53,6 +41,9 @@ READS: tuple[tuple[str, str, Any, str, object], ...] = (
     ("POST", f"{SITE_ID}/config/keys/list", None, "error.code", "NotFound"),
     ("GET", f"{SITE_ID}/basicPublishingCredentialsPolicies/scm", None, "name", "scm"),
     ("GET", f"{PLAN_ID}x", None, "error.code", "ResourceNotFound"),
+    ("GET", "/subscriptions/other/resourceGroups/rg", None, "error.code", "SubscriptionNotFound"),
+    ("GET", f"{GROUP_ID}x", None, "error.code", "ResourceGroupNotFound"),
+    ("GET", f"{GROUP_ID}x/providers/Microsoft.Web/sites", None, "error.code", "ResourceGroupNotFound"),
     ("GET", f"{ROLES}?$filter=roleName eq 'Reader'", None, "value.0.properties.type", "BuiltInRole"),
     ("GET", f"{ROLES}?$filter=type eq 'CustomRole'", None, "value.0.properties.roleName", "Settings"),
     ("GET", f"{ROLES}?$filter=name eq 'Reader'", None, "error.code", "UnsupportedQuery"),
@@ -68,12 +59,8 @@ READS: tuple[tuple[str, str, Any, str, object], ...] = (
             ("Other/checkNameAvailability", {"name": "x"}, "error.code", "InvalidResourceNamespace"),
             ("Web/checknameavailability", {"name": "ASSISTANT-app"}, "nameAvailable", False),
             ("KeyVault/checkNameAvailability", {"name": "kv-state"}, "reason", "AlreadyExists"),
-            (
-                "CognitiveServices/checkDomainAvailability",
-                {"subdomainName": "assistant-ai"},
-                "isSubdomainAvailable",
-                False,
-            ),
+            (SUBDOMAINS, {"subdomainName": "assistant-ai"}, "isSubdomainAvailable", False),
+            (SUBDOMAINS, {"subdomainName": "other-ai"}, "isSubdomainAvailable", True),
         )
     ),
 )
@@ -125,6 +112,9 @@ def test_a_resource_of_any_type_is_put_read_changed_listed_and_deleted(world: Wo
     ).json()
     assert changed == world.send("GET", BUS_ID).json()
     assert changed["properties"] == {"disableLocalAuth": True, "provisioningState": "Succeeded"}
+    removed = world.send("PATCH", BUS_ID, {"tags": None, "properties": {"disableLocalAuth": None}}).json()
+    assert (removed["tags"], removed["properties"]) == ({}, {"provisioningState": "Succeeded"})
+    assert world.send("PUT", BUS_ID, body).json()["sku"] == {"name": "Standard"}
     for name in ("one", "two", "three"):
         assert world.send("PUT", f"{BUS_ID}/queues/{name}", {}).status_code == 201
 
@@ -138,6 +128,7 @@ def test_a_resource_of_any_type_is_put_read_changed_listed_and_deleted(world: Wo
     assert names == ["one", "two", "three"]
 
     assert [world.send("DELETE", BUS_ID).status_code for _ in range(2)] == [200, 204]
+    assert world.send("GET", BUS_ID).json()["error"]["code"] == "ResourceNotFound"
     assert world.send("GET", f"{BUS_ID}/queues").status_code == 404
 
 
@@ -146,9 +137,3 @@ def test_a_sites_configuration_is_changed_by_its_own_id(world: World) -> None:
     changed = world.send("PATCH", f"{SITE_ID}/config/web", {"properties": {"http20Enabled": True}}).json()
     assert changed["properties"] == {"minTlsVersion": "1.2", "http20Enabled": True}
     assert world.services.configured == ["assistant-app", "assistant-app"]
-
-
-@pytest.mark.parametrize("path", ["", "/providers/Microsoft.ServiceBus/namespaces/bus/queues"])
-def test_a_list_without_its_parent_is_not_found(world: World, path: str) -> None:
-    code = world.send("GET", f"{GROUP_ID}{path}").json()["error"]["code"]
-    assert code == "ResourceGroupNotFound"

@@ -7,8 +7,6 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resource.resources import models
 
-from local_azure.core import ids
-from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import ACCOUNT_ID, GROUP_ID
@@ -45,20 +43,23 @@ def test_groups_are_selected_by_a_tag_and_its_value(world: World) -> None:
     assert [names(page) for page in groups.list(top=2).by_page()] == [["rg-0", "rg-1"], ["rg-2"]]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "stack eq 'x'",
-        "tagName eq x",
-        "tagName eq 'a' or tagName eq 'b'",
-        "tagName ne 'a'",
-        "tagName eq 'a' and tagName eq 'b'",
-        "tagValue eq 'x'",
-    ],
+REFUSED_FILTERS = (
+    "stack eq 'x'",
+    "tagName eq x",
+    "tagName eq 'a' or tagName eq 'b'",
+    "tagName ne 'a'",
+    "tagName eq 'a' and tagName eq 'b'",
+    "tagValue eq 'x'",
 )
-def test_a_filter_that_azure_refuses_is_refused(world: World, text: str) -> None:
+
+
+def test_a_filter_that_azure_refuses_is_refused(world: World) -> None:
     groups = world.clients.resources.resource_groups
-    assert refusal(lambda: names(groups.list(filter=text))) == (400, "InvalidFilterInQueryString")
+    for text in REFUSED_FILTERS:
+        assert refusal(lambda text=text: names(groups.list(filter=text))) == (
+            400,
+            "InvalidFilterInQueryString",
+        )
 
 
 def test_the_caller_reads_and_deletes_what_its_role_allows(world: World) -> None:
@@ -151,27 +152,6 @@ def test_resources_are_listed_by_type_tag_and_group(world: World) -> None:
     assert absent == (404, "ResourceGroupNotFound")
 
 
-def test_a_resource_is_read_changed_and_deleted_by_its_id(world: World) -> None:
-    world.create(stack.GROUP, stack.group_inputs())
-    account = world.create(stack.ACCOUNT, stack.account_inputs(tags={"a": "1"}))
-    resources = world.clients.resources.resources
-
-    assert resources.get_by_id(ACCOUNT_ID, **VERSION).as_dict()["properties"] == account.get("properties")
-    patch = {"properties": {"minimumTlsVersion": "TLS1_1"}}
-    changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
-    expected = {**account.get("properties", {}), "minimumTlsVersion": "TLS1_1"}
-    assert (changed.tags, dict(changed.properties or {})) == ({"a": "1"}, expected)
-    patch = {"tags": None, "properties": {"minimumTlsVersion": None}}  # null removes
-    changed = resources.begin_update_by_id(ACCOUNT_ID, patch, **VERSION).result(DEADLINE)
-    assert (changed.tags, dict(changed.properties or {})) == ({}, account.get("properties"))
-    for _ in range(2):
-        resources.begin_delete_by_id(ACCOUNT_ID, **VERSION).result(DEADLINE)
-    assert refusal(resources.get_by_id, ACCOUNT_ID, **VERSION) == (404, "ResourceNotFound")
-    assert world.services.exists == set()
-    elsewhere = ids.build(ids.resource_group("other", "rg"), ACCOUNT_TYPE, "a")
-    assert refusal(resources.get_by_id, elsewhere, **VERSION) == (404, "SubscriptionNotFound")
-
-
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -218,18 +198,7 @@ def test_tags_are_merged_replaced_and_deleted_at_a_scope(world: World) -> None:
     assert refusal(tag, world, "Merge", {"a": "b"}) == (409, "ScopeLocked")
 
 
-@pytest.mark.parametrize(
-    ("tags", "code"),
-    [
-        ({f"t{number}": "" for number in range(51)}, "TooManyTags"),
-        ({"a<b": ""}, "InvalidTagNameCharacters"),
-        ({"a\\b": ""}, "InvalidTagNameCharacters"),
-        ({"n" * 513: ""}, "InvalidTagName"),
-        ({"a": "v" * 257}, "InvalidTagValueLength"),
-        ({"a": "1", "A": "2"}, "DuplicateTagName"),
-    ],
-)
-def test_tags_that_azure_refuses_change_nothing(world: World, tags: dict[str, str], code: str) -> None:
+def test_tags_that_azure_refuses_change_nothing(world: World) -> None:
     world.create(stack.GROUP, stack.group_inputs(tags={"kept": "yes"}))
-    assert refusal(tag, world, "Replace", tags) == (400, code)
+    assert refusal(tag, world, "Merge", {"azure-owner": "me"}) == (400, "InvalidTagName")
     assert world.store.require(GROUP_ID).get("tags") == {"kept": "yes"}

@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.web.models import StringDictionary
 
 from local_azure.core.access import ROLE_ASSIGNMENT_TYPE
-from local_azure.services.authorization.locks import LOCK_TYPE
+from local_azure.core.locks import LOCK_TYPE
 from local_azure.tests.frontends.arm_http.conftest import World
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import GROUP_ID, SUBSCRIPTION

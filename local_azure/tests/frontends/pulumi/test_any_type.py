@@ -14,37 +14,32 @@ from local_azure.tests.frontends.pulumi.stack import GROUP_ID, Inputs
 from local_azure.tests.frontends.pulumi.support import CheckError, Engine
 
 NONE = provider_pb2.DiffResponse.DIFF_NONE
-NETWORK_ID = f"{GROUP_ID}/providers/Microsoft.Network/virtualNetworks/vnet"
-ZONE_ID = f"{GROUP_ID}/providers/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net"
+IN_GROUP = f"{GROUP_ID}/providers/"
+NETWORK_ID = f"{IN_GROUP}Microsoft.Network/virtualNetworks/vnet"
+ZONE_NAME = "privatelink.blob.core.windows.net"
+ZONE_ID = f"{IN_GROUP}Microsoft.Network/privateDnsZones/{ZONE_NAME}"
 RG: Inputs = {"resourceGroupName": "rg"}
 
 
 class Case(NamedTuple):
-    """`change` updates; `rename` replaces; each of `wrong` fails with the text; `before` are its parents."""
+    """`change` updates; each of `wrong` fails with the text; `parents` are created before it."""
 
     token: str
     inputs: Inputs
     path: str
     change: Inputs
-    rename: Inputs
     wrong: tuple[tuple[Inputs, str], ...]
-    before: tuple[tuple[str, Inputs], ...] = ()
+    parents: tuple[tuple[str, Inputs], ...] = ()
 
 
-NETWORK = "network:VirtualNetwork"
 NETWORK_INPUTS = {**RG, "virtualNetworkName": "vnet", "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
-ZONE = (
-    "privatedns:PrivateZone",
-    {**RG, "privateZoneName": "privatelink.blob.core.windows.net", "location": "global"},
-)
-ENDPOINT = (
-    "network:PrivateEndpoint",
-    {**RG, "privateEndpointName": "pe", "subnet": {"id": f"{NETWORK_ID}/x"}},
-)
+NETWORK = ("network:VirtualNetwork", NETWORK_INPUTS)
+ZONE = ("privatedns:PrivateZone", {**RG, "privateZoneName": ZONE_NAME, "location": "global"})
+ENDPOINT_INPUTS = {**RG, "privateEndpointName": "pe", "subnet": {"id": f"{NETWORK_ID}/x"}}
+ENDPOINT = ("network:PrivateEndpoint", ENDPOINT_INPUTS)
 BUS = ("servicebus:Namespace", {**RG, "namespaceName": "bus", "sku": {"name": "Standard"}})
 SERVER = ("sql:Server", {**RG, "serverName": "server", "administratorLogin": "a"})
 HUBS = ("eventhub:Namespace", {**RG, "namespaceName": "hubs", "sku": {"name": "Basic"}})
-SITE = ("web:WebApp", stack.site_inputs())
 CRITERION = {
     "criterionType": "StaticThresholdCriterion",
     "name": "errors",
@@ -69,151 +64,86 @@ BUDGET: Inputs = {
     "timeGrain": "Monthly",
     "timePeriod": {"startDate": "2026-12-01T00:00:00Z"},
 }
+# fmt: off
 CASES = (
-    Case(
-        NETWORK,
-        NETWORK_INPUTS,
-        NETWORK_ID,
-        {"tags": {"a": "b"}},
-        {"virtualNetworkName": "other"},
-        (({"virtualNetworkName": "-"}, "80 letters"), ({"addresSpace": {}}, "Did you mean 'addressSpace'")),
-    ),
-    Case(
-        "network:Subnet",
+    Case(*NETWORK, "Microsoft.Network/virtualNetworks/vnet", {"tags": {"a": "b"}},
+        (({"virtualNetworkName": "-"}, "80 letters"), ({"addresSpace": {}}, "Did you mean 'addressSpace'"))),
+    Case("network:Subnet",
         {**RG, "virtualNetworkName": "vnet", "subnetName": "apps", "addressPrefix": "10.0.0.0/24"},
-        f"{NETWORK_ID}/subnets/apps",
-        {"addressPrefix": "10.0.1.0/24"},
-        {"subnetName": "other"},
-        (({"privateEndpointNetworkPolicies": "On"}, "'NetworkSecurityGroupEnabled'"),),
-        ((NETWORK, NETWORK_INPUTS),),
-    ),
-    Case(
-        "privatedns:VirtualNetworkLink",
-        {
-            **ZONE[1],
-            "virtualNetworkLinkName": "link",
-            "virtualNetwork": {"id": NETWORK_ID},
-        },
-        f"{ZONE_ID}/virtualNetworkLinks/link",
-        {"registrationEnabled": True},
-        {"virtualNetworkLinkName": "other"},
-        (({"virtualNetwork": {"id": 1}}, "virtualNetwork.id"),),
-        (ZONE,),
-    ),
-    Case(
-        "network:PrivateDnsZoneGroup",
+        "Microsoft.Network/virtualNetworks/vnet/subnets/apps", {"addressPrefix": "10.0.1.0/24"},
+        (({"privateEndpointNetworkPolicies": "On"}, "'NetworkSecurityGroupEnabled'"),), (NETWORK,)),
+    Case("privatedns:VirtualNetworkLink",
+        {**ZONE[1], "virtualNetworkLinkName": "link", "virtualNetwork": {"id": NETWORK_ID}},
+        f"Microsoft.Network/privateDnsZones/{ZONE_NAME}/virtualNetworkLinks/link",
+        {"registrationEnabled": True}, (({"virtualNetwork": {"id": 1}}, "virtualNetwork.id"),), (ZONE,)),
+    Case("network:PrivateDnsZoneGroup",
         {**RG, "privateEndpointName": "pe", "privateDnsZoneGroupName": "group"},
-        f"{GROUP_ID}/providers/Microsoft.Network/privateEndpoints/pe/privateDnsZoneGroups/group",
+        "Microsoft.Network/privateEndpoints/pe/privateDnsZoneGroups/group",
         {"privateDnsZoneConfigs": [{"name": "blob", "privateDnsZoneId": ZONE_ID}]},
-        {"privateDnsZoneGroupName": "other"},
-        (({"privateDnsZoneConfigs": [{"zone": "x"}]}, "privateDnsZoneConfigs[0].zone"),),
-        (ENDPOINT,),
-    ),
-    Case(
-        "monitor:MetricAlert",
-        {**RG, "ruleName": "errors", "location": "global", **ALERT},
-        f"{GROUP_ID}/providers/Microsoft.Insights/metricAlerts/errors",
-        {"severity": 2},
-        {"ruleName": "other"},
-        (
-            ({"severity": None}, "missing required property 'severity'"),
-            ({"criteria": {"odataType": "x"}}, "SingleResourceMultipleMetricCriteria"),
-            ({"criteria": {**METRICS, "allOf": [{**CRITERION, "operator": "Above"}]}}, "'GreaterThan'"),
-        ),
-    ),
-    Case(
-        "consumption:Budget",
-        {"budgetName": "monthly", **BUDGET},
-        f"{GROUP_ID}/providers/Microsoft.Consumption/budgets/monthly",
-        {"amount": 60},
-        {"budgetName": "other"},
-        (({"timeGrain": "Weekly"}, "'Monthly'"), ({"amount": "50"}, "the string '50'")),
-    ),
-    Case(
-        "servicebus:Namespace",
-        BUS[1],
-        f"{GROUP_ID}/providers/Microsoft.Servicebus/namespaces/bus",
-        {"disableLocalAuth": True},
-        {"namespaceName": "other"},
-        (({"sku": {"name": "Gold"}}, "'Premium'"),),
-    ),
-    Case(
-        "servicebus:Queue",
-        {**RG, "namespaceName": "bus", "queueName": "jobs"},
-        f"{GROUP_ID}/providers/Microsoft.Servicebus/namespaces/bus/queues/jobs",
-        {"maxDeliveryCount": 3},
-        {"queueName": "other"},
-        (({"maxDeliveryCount": 1.5}, "integer"), ({"queueName": "a/b"}, "a/b")),
-        (BUS,),
-    ),
-    Case(
-        "sql:Database",
-        {**RG, "serverName": "server", "databaseName": "main"},
-        f"{GROUP_ID}/providers/Microsoft.Sql/servers/server/databases/main",
-        {"maxSizeBytes": 1024},
-        {"location": "westus3"},
-        (({"licenseType": "Free"}, "'BasePrice'"),),
-        (SERVER,),
-    ),
-    Case(
-        "cosmosdb:DatabaseAccount",
+        (({"privateDnsZoneConfigs": [{"zone": "x"}]}, "privateDnsZoneConfigs[0].zone"),), (ENDPOINT,)),
+    Case("monitor:MetricAlert", {**RG, "ruleName": "errors", "location": "global", **ALERT},
+        "Microsoft.Insights/metricAlerts/errors", {"severity": 2},
+        (({"severity": None}, "missing required property 'severity'"),
+         ({"criteria": {"odataType": "x"}}, "SingleResourceMultipleMetricCriteria"),
+         ({"criteria": {**METRICS, "allOf": [{**CRITERION, "operator": "Above"}]}}, "'GreaterThan'"))),
+    Case("consumption:Budget", {"budgetName": "monthly", **BUDGET},
+        "Microsoft.Consumption/budgets/monthly", {"amount": 60},
+        (({"timeGrain": "Weekly"}, "'Monthly'"), ({"amount": "50"}, "the string '50'"))),
+    Case(*BUS, "Microsoft.Servicebus/namespaces/bus", {"disableLocalAuth": True},
+        (({"sku": {"name": "Gold"}}, "'Premium'"),)),
+    Case("servicebus:Queue", {**RG, "namespaceName": "bus", "queueName": "jobs"},
+        "Microsoft.Servicebus/namespaces/bus/queues/jobs", {"maxDeliveryCount": 3},
+        (({"maxDeliveryCount": 1.5}, "integer"), ({"queueName": "a/b"}, "a/b")), (BUS,)),
+    Case("sql:Database", {**RG, "serverName": "server", "databaseName": "main"},
+        "Microsoft.Sql/servers/server/databases/main", {"maxSizeBytes": 1024},
+        (({"licenseType": "Free"}, "'BasePrice'"),), (SERVER,)),
+    Case("cosmosdb:DatabaseAccount",
         {**RG, "accountName": "docs", "databaseAccountOfferType": "Standard", "locations": []},
-        f"{GROUP_ID}/providers/Microsoft.Cosmosdb/databaseAccounts/docs",
-        {"disableLocalAuth": True},
-        {"accountName": "other"},
-        (({"locations": None}, "missing required property 'locations'"),),
-    ),
-    Case(
-        "containerregistry:Registry",
-        {**RG, "registryName": "images", "sku": {"name": "Basic"}},
-        f"{GROUP_ID}/providers/Microsoft.Containerregistry/registries/images",
-        {"adminUserEnabled": False},
-        {"registryName": "other"},
-        (({"sku": {}}, "missing required property 'sku.name'"),),
-    ),
-    Case(
-        "eventgrid:Topic",
-        {**RG, "topicName": "events"},
-        f"{GROUP_ID}/providers/Microsoft.Eventgrid/topics/events",
-        {"publicNetworkAccess": "Disabled"},
-        {"topicName": "other"},
-        (({"inputSchema": "XML"}, "'CloudEventSchemaV1_0'"),),
-    ),
-    Case(
-        "eventhub:EventHub",
-        {**RG, "namespaceName": "hubs", "eventHubName": "hub"},
-        f"{GROUP_ID}/providers/Microsoft.Eventhub/namespaces/hubs/eventHubs/hub",
-        {"partitionCount": 2},
-        {"eventHubName": "other"},
-        (({"status": "On"}, "'Active'"),),
-        (HUBS,),
-    ),
-    Case(
-        "app:ManagedEnvironment",
-        {**RG, "environmentName": "apps"},
-        f"{GROUP_ID}/providers/Microsoft.App/managedEnvironments/apps",
-        {"zoneRedundant": True},
-        {"environmentName": "other"},
-        (({"vnetConfiguration": {"internal": "no"}}, "vnetConfiguration.internal"),),
-    ),
-    Case(
-        "search:Service",
-        {**RG, "searchServiceName": "find", "sku": {"name": "basic"}},
-        f"{GROUP_ID}/providers/Microsoft.Search/searchServices/find",
-        {"replicaCount": 2},
-        {"searchServiceName": "other"},
-        (({"sku": {"name": "Basic"}}, "Did you mean 'basic'?"),),
-    ),
-    Case(
-        "web:WebAppAuthSettingsV2",
-        {**RG, "name": "assistant-app"},
-        f"{GROUP_ID}/providers/Microsoft.Web/sites/assistant-app/config/authsettingsV2",
+        "Microsoft.Cosmosdb/databaseAccounts/docs", {"disableLocalAuth": True},
+        (({"locations": None}, "missing required property 'locations'"),)),
+    Case("containerregistry:Registry", {**RG, "registryName": "images", "sku": {"name": "Basic"}},
+        "Microsoft.Containerregistry/registries/images", {"adminUserEnabled": False},
+        (({"sku": {}}, "missing required property 'sku.name'"),)),
+    Case("eventgrid:Topic", {**RG, "topicName": "events"}, "Microsoft.Eventgrid/topics/events",
+        {"publicNetworkAccess": "Disabled"}, (({"inputSchema": "XML"}, "'CloudEventSchemaV1_0'"),)),
+    Case("eventhub:EventHub", {**RG, "namespaceName": "hubs", "eventHubName": "hub"},
+        "Microsoft.Eventhub/namespaces/hubs/eventHubs/hub", {"partitionCount": 2},
+        (({"status": "On"}, "'Active'"),), (HUBS,)),
+    Case("app:ManagedEnvironment", {**RG, "environmentName": "apps"},
+        "Microsoft.App/managedEnvironments/apps", {"zoneRedundant": True},
+        (({"vnetConfiguration": {"internal": "no"}}, "vnetConfiguration.internal"),)),
+    Case("search:Service", {**RG, "searchServiceName": "find", "sku": {"name": "basic"}},
+        "Microsoft.Search/searchServices/find", {"replicaCount": 2},
+        (({"sku": {"name": "Basic"}}, "Did you mean 'basic'?"),)),
+    Case("web:WebAppAuthSettingsV2", {**RG, "name": "assistant-app"},
+        "Microsoft.Web/sites/assistant-app/config/authsettingsV2",
         {"globalValidation": {"requireAuthentication": True}},
-        {"name": "other"},
         (({"globalValidation": {"unauthenticatedClientAction": "Ask"}}, "'Return401'"),),
-        (*((token.partition(":")[2], inputs) for token, inputs in stack.BEFORE_SITE[1:]), SITE),
-    ),
+        (*((token.partition(":")[2], inputs) for token, inputs in stack.BEFORE_SITE[1:]),
+         ("web:WebApp", stack.site_inputs()))),
 )
+# By rule: what the SDK calls the parent, and which name is the type's own, differs from type to type.
+PATHS = {
+    "containerservice:AgentPool": "managedClusters/{resourceName}/agentPools/{agentPoolName}",
+    "redis:FirewallRule": "redis/{cacheName}/firewallRules/{ruleName}",
+    "automation:Variable": "automationAccounts/{automationAccountName}/variables/{variableName}",
+    "network:Route": "routeTables/{routeTableName}/routes/{routeName}",
+    "netapp:ElasticCapacityPool": "elasticAccounts/{accountName}/elasticCapacityPools/{poolName}",
+    "cosmosdb:DatabaseAccountMongoDBCollection": "databaseAccounts/{accountName}"
+    "/databaseAccountMongoDBDatabases/{databaseName}/databaseAccountMongoDBCollections/{collectionName}",
+    "sql:InstanceFailoverGroup": "locations/{locationName}/instanceFailoverGroups/{failoverGroupName}",
+    "recoveryservices:ProtectionIntent": "vaults/{vaultName}/fabrics/{fabricName}"
+    "/intentObjects/{intentObjectName}",
+    "web:WebAppPremierAddOn": "sites/{name}/webAppPremierAddOns/{premierAddOnName}",
+    "web:WebAppMetadata": "sites/{name}/webAppMetadatas/default",
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("token", "path"), PATHS.items())
+def test_a_type_without_a_row_is_below_the_type_that_its_inputs_name(token: str, path: str) -> None:
+    path_by_rule = catalogue.find_type(f"azure-native:{token}").path
+    assert path_by_rule.rpartition("/providers/")[2].partition("/")[2] == path
 
 
 async def refused(call: Any) -> str:
@@ -227,8 +157,8 @@ async def test_a_type_without_a_file_lives_as_on_azure(engine: Engine, case: Cas
     token = f"azure-native:{case.token}"
     assert "ResourceGroupNotFound" in await refused(engine.create(token, case.inputs))
     await engine.create(stack.GROUP, stack.group_inputs())
-    for number, (parent, inputs) in enumerate(case.before):
-        if number == len(case.before) - 1:
+    for number, (parent, inputs) in enumerate(case.parents):
+        if number == len(case.parents) - 1:
             assert "NotFound" in await refused(engine.create(token, case.inputs))
         await engine.create(f"azure-native:{parent}", inputs)
     for changes, text in case.wrong:
@@ -236,7 +166,7 @@ async def test_a_type_without_a_file_lives_as_on_azure(engine: Engine, case: Cas
         assert text in await refused(engine.check(token, given))
 
     created = await engine.create(token, case.inputs)
-    assert created.id == case.path
+    assert created.id == IN_GROUP + case.path
     assert created.outputs["azureApiVersion"] == catalogue.find_type(token).api_version
     again = await engine.check(token, case.inputs, old=created.inputs)
     assert (await engine.diff(token, created.inputs, again)).changes == NONE
@@ -245,7 +175,9 @@ async def test_a_type_without_a_file_lives_as_on_azure(engine: Engine, case: Cas
 
     difference = await engine.diff(token, created.inputs, {**created.inputs, **case.change})
     assert (difference.changes, list(difference.replaces)) == (provider_pb2.DiffResponse.DIFF_SOME, [])
-    assert list((await engine.diff(token, created.inputs, {**created.inputs, **case.rename})).replaces)
+    name = catalogue.find_type(token).name_input
+    renamed = await engine.diff(token, created.inputs, {**created.inputs, name: "other"})
+    assert list(renamed.replaces) == [name]
     updated = await engine.update(token, created, **case.change)
     assert await engine.read(token, created.id, updated) == updated
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from local_azure.core.schema import UNKNOWN
 from local_azure.frontends.pulumi.diff import differences
-from local_azure.frontends.pulumi.values import UNKNOWN
 
 REPLACING = ("name", "location", "properties.customSubDomainName", "kind")
 

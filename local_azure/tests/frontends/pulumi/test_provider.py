@@ -1,6 +1,7 @@
 """Pulumi's provider protocol over a real channel, in front of fake data planes."""
 
 import asyncio
+import re
 from typing import Any
 
 import grpc
@@ -9,9 +10,10 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from local_azure.core.schema import UNKNOWN
 from local_azure.core.store import SUBSCRIPTION_ID, TENANT_ID
 from local_azure.frontends.pulumi import values
-from local_azure.frontends.pulumi.values import UNKNOWN
+from local_azure.services import catalogue
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.support import CheckError, Engine
 
@@ -64,12 +66,34 @@ async def test_an_unknown_type_or_function_names_the_nearest(engine: Engine) -> 
 # Check
 
 
-async def test_an_automatic_name_comes_from_the_seed_and_is_kept(engine: Engine) -> None:
-    first = await engine.check(stack.GROUP, {})
-    assert first == await engine.check(stack.GROUP, {})
-    assert first["resourceGroupName"].startswith("x")
-    assert first["__createBeforeDelete"] is True
-    assert await engine.check(stack.GROUP, {}, old=first, seed=b"new") == first
+WITHOUT_NAME: dict[str, stack.Inputs] = {
+    stack.GROUP: {},
+    stack.KEY: {"resourceGroupName": "rg", "vaultName": "kv-state", "properties": {}},
+    stack.BLOB_SERVICE: stack.in_account(),
+    stack.ASSIGNMENT: {"scope": "/s", "principalId": "p", "roleDefinitionId": "r"},
+}
+
+
+@pytest.mark.parametrize(
+    ("token", "pattern", "is_random"),
+    [
+        (stack.GROUP, r"x[0-9a-f]{8}", True),
+        (stack.KEY, "x", False),
+        (stack.BLOB_SERVICE, "default", False),
+        (stack.ASSIGNMENT, r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", True),
+    ],
+)
+async def test_an_automatic_name_comes_from_the_seed_and_is_kept(
+    engine: Engine, token: str, pattern: str, is_random: bool
+) -> None:
+    inputs, name = WITHOUT_NAME[token], catalogue.find_type(token).name_input
+    first = await engine.check(token, inputs)
+    assert first == await engine.check(token, inputs)
+    assert re.fullmatch(pattern, first[name])
+    assert first.get("__createBeforeDelete", False) == is_random
+    assert await engine.check(token, inputs, old=first, seed=b"new") == first
+    others = {(await engine.check(token, inputs, seed=seed))[name] for seed in (b"new", b"", b"")}
+    assert len(others | {first[name]}) == (4 if is_random else 1)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +112,8 @@ async def test_autonaming_settings_of_the_engine_precede_the_automatic_name(
 ) -> None:
     options = provider_pb2.CheckRequest.AutonamingOptions
     autonaming = options(proposed_name="proposed", mode=options.Mode.Value(mode))
-    inputs: dict[str, stack.Inputs] = {
-        stack.ASSIGNMENT: {"scope": "/s", "principalId": "p", "roleDefinitionId": "r"},
-        stack.BLOB_SERVICE: stack.in_account(),
-    }
-    assert (
-        "proposed" in (await engine.check(token, inputs.get(token, {}), autonaming=autonaming)).values()
-    ) == proposed
+    named = await engine.check(token, WITHOUT_NAME[token], autonaming=autonaming)
+    assert ("proposed" in named.values()) == proposed
 
 
 async def test_the_location_is_the_old_one_else_the_configured_one_else_the_groups(engine: Engine) -> None:

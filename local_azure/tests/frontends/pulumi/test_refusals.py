@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from pulumi_azure_native.storage import SkuName
 
-from local_azure.core import ids, operations
+from local_azure.core import ids
 from local_azure.core.errors import ArmError
 from local_azure.core.store import Resource
-from local_azure.services import catalogue
 from local_azure.services.cognitiveservices.resource_types import ACCOUNT_TYPE
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import Inputs
@@ -409,12 +408,3 @@ def test_an_account_with_deployments_is_deleted_with_its_group_only(world: Cloud
     world.create(stack.DEPLOYMENT, deployment(account="europe-ai"))
     world.delete(world.store.require(stack.GROUP_ID))
     assert world.store.list(ACCOUNT_TYPE) == []
-
-
-@pytest.mark.parametrize("subdomain", ["other-ai", None])
-def test_a_patch_neither_changes_nor_removes_a_subdomain(world: Cloud, subdomain: str | None) -> None:
-    kind = catalogue.find_type(stack.OPENAI)
-    changes = {"properties": {"customSubDomainName": subdomain}}
-    account = f"{stack.GROUP_ID}/providers/{ACCOUNT_TYPE}/assistant-ai"
-    with pytest.raises(ArmError, match="cannot be changed or removed"):
-        world.run(operations.patch(world.azure, kind, account, changes))

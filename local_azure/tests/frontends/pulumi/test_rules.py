@@ -1,6 +1,7 @@
 """What Azure refuses, and what it adds, by resource type: direct calls of the resource types."""
 
 import asyncio
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from local_azure.core.errors import ArmError
 from local_azure.frontends.pulumi.diff import differences
 from local_azure.services import catalogue
 from local_azure.services.storage.resource_types import ACCOUNT_TYPE
+from local_azure.services.web import flex
 from local_azure.tests.frontends.pulumi import stack
 from local_azure.tests.frontends.pulumi.stack import Inputs
 from local_azure.tests.frontends.pulumi.support import CheckError, Cloud
@@ -21,6 +23,53 @@ CONDITION = (
     "(@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals "
     "{b7e6dc6d-f1e8-4753-8033-0f276bb0955b}))"
 )
+
+
+STORAGE = "deployment.storage"
+LOGIN, BY_KEY = f"{STORAGE}.authentication", "StorageAccountConnectionString"
+SCALE, CONCURRENCY = "scaleAndConcurrency", "triggers.http.perInstanceConcurrency"
+READY = f"{SCALE}.alwaysReady"
+NO_IDENTITY = f"{stack.IDENTITY_ID}x"
+# As Azure names them, in the order of their names; alwaysOn may be false.
+REJECTED_CONFIG: tuple[tuple[Inputs, str], ...] = (
+    ({"linuxFxVersion": "x", "alwaysOn": True}, "Site.SiteConfig.LinuxFxVersion, Site.SiteConfig.AlwaysOn"),
+    ({"use32BitWorkerProcess": False}, "Site.SiteConfig.Use32BitWorkerProcess"),
+    (
+        {"ftpsState": "Disabled", "netFrameworkVersion": "v4.6", "minTlsVersion": "1.2"},
+        "Site.SiteConfig.FtpsState, Site.SiteConfig.NetFrameworkVersion",
+    ),
+    ({"functionAppScaleLimit": 1}, "Site.SiteConfig.FunctionAppScaleLimit"),
+)
+WORKSPACE_ID = f"{stack.GROUP_ID}/providers/Microsoft.OperationalInsights/workspaces/logs"
+
+
+def assigned(identity: str) -> Inputs:
+    return {"type": "UserAssigned", "userAssignedIdentities": [identity]}
+
+
+def app(path: str, value: Any, **changes: Any) -> Inputs:
+    """A site with that member of `functionAppConfig`."""
+    config = stack.storage_inputs()
+    *parents, name = path.split(".")
+    reduce(lambda part, parent: part.setdefault(parent, {}), parents, config)[name] = value
+    return stack.site_inputs(functionAppConfig=config, **changes)
+
+
+def settings(*names: str) -> Inputs:
+    return stack.site_inputs(siteConfig={"appSettings": [{"name": name, "value": "1"} for name in names]})
+
+
+def without(name: str, inputs: Inputs) -> Inputs:
+    return {given: value for given, value in inputs.items() if given != name}
+
+
+def logs(**changes: Any) -> Inputs:
+    return {"resourceGroupName": "rg", "workspaceName": "logs-b", "sku": {"name": "PerGB2018"}, **changes}
+
+
+def insights(**changes: Any) -> Inputs:
+    inputs = {"kind": "web", "applicationType": "web", "workspaceResourceId": WORKSPACE_ID, **changes}
+    return {**stack.identity_inputs("insights"), **inputs}
 
 
 @pytest.mark.parametrize(
@@ -82,15 +131,16 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.DEPLOYMENT, stack.deployment_inputs(), "ParentResourceNotFound"),
         (stack.GROUP, stack.group_inputs("b", location="swedencentrall"), "Did you mean 'swedencentral'?"),
         (stack.GROUP, stack.group_inputs("b", tags={f"t{n}": "" for n in range(51)}), "TooManyTags"),
+        (stack.GROUP, stack.group_inputs("b", tags={"a<b": ""}), "InvalidTagNameCharacters"),
+        (stack.GROUP, stack.group_inputs("b", tags={"a\\b": ""}), "InvalidTagNameCharacters"),
+        (stack.GROUP, stack.group_inputs("b", tags={"n" * 513: ""}), "InvalidTagName"),
+        (stack.GROUP, stack.group_inputs("b", tags={"a": "v" * 257}), "InvalidTagValueLength"),
+        (stack.GROUP, stack.group_inputs("b", tags={"a": "1", "A": "2"}), "DuplicateTagName"),
         (stack.ACCOUNT, stack.account_inputs("b1a", tags={"n" * 129: ""}), "InvalidTagName"),
         (stack.LOCK, stack.lock_inputs("/subscriptions/other"), "SubscriptionNotFound"),
         (stack.LOCK, stack.lock_inputs(f"{stack.PLAN_ID}x"), "ResourceNotFound"),
         (stack.ACCOUNT, stack.account_inputs(location="westus"), "already existing"),
-        (
-            stack.OPENAI,
-            {**stack.openai_inputs(), "identity": {"type": "UserAssigned", "userAssignedIdentities": ["/x"]}},
-            "FailedIdentityOperation",
-        ),
+        (stack.OPENAI, {**stack.openai_inputs(), "identity": assigned("/x")}, "FailedIdentityOperation"),
         (stack.PLAN, stack.plan_inputs("b", reserved=False), "reserved is not true"),
         (stack.PLAN, stack.plan_inputs("b", sku={"name": "FC1", "tier": "Dynamic"}), "'Dynamic'"),
         (stack.PLAN, stack.plan_inputs("b", sku={"name": "Y1"}), "NotSupportedByLocalAzure"),
@@ -99,24 +149,59 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         (stack.SITE, stack.site_inputs(location="westus"), "region"),
         (stack.SITE, stack.site_inputs(kind="app"), "kind is 'app'"),
         (stack.SITE, stack.site_inputs(identity={"type": "SystemAssigned"}), "not assigned to the app"),
+        (stack.SITE, app(f"{STORAGE}.value", f"{stack.CONTAINER_URL}-other"), "there is no such container"),
         (
             stack.SITE,
-            stack.site_inputs(siteConfig={"netFrameworkVersion": "v4.6"}),
-            "(Site.SiteConfig.NetFrameworkVersion)",
-        ),
-        (
-            stack.SITE,
-            stack.site_inputs(functionAppConfig=stack.storage_inputs(f"{stack.CONTAINER_URL}-other")),
-            "there is no such container",
-        ),
-        (
-            stack.SITE,
-            stack.site_inputs(
-                identity={"type": "UserAssigned", "userAssignedIdentities": [f"{stack.IDENTITY_ID}x"]},
-                functionAppConfig=stack.storage_inputs(identity=f"{stack.IDENTITY_ID}x"),
-            ),
+            app(f"{LOGIN}.userAssignedIdentityResourceId", NO_IDENTITY, identity=assigned(NO_IDENTITY)),
             "FailedIdentityOperation",
         ),
+        (stack.SITE, app(LOGIN, {"type": "SystemAssignedIdentity"}), "identity.type lacks it"),
+        (
+            stack.SITE,
+            app(LOGIN, {"type": BY_KEY, "storageAccountConnectionStringName": "S"}),
+            "takes no keys",
+        ),
+        (stack.SITE, app(LOGIN, {"type": BY_KEY}), "storageAccountConnectionStringName is required"),
+        (stack.SITE, app(LOGIN, {"type": "UserAssignedIdentity"}), "ResourceId is required"),
+        (stack.SITE, app(LOGIN, {}), "authentication.type is required"),
+        (stack.SITE, app(STORAGE, {"value": stack.CONTAINER_URL}), "deployment.storage.type is required"),
+        (stack.SITE, app(f"{STORAGE}.value", "deployments"), "deployment.storage.value is 'deployments'"),
+        (stack.SITE, app("runtime", {}), "runtime.name is required. (ExtendedCode 51021)"),
+        (stack.SITE, app("runtime", {"name": "node"}), "runs python only"),
+        (stack.SITE, app("runtime.version", "3.10"), "runtime.version is '3.10'"),
+        (stack.SITE, app("runtime", {"name": "python"}), "runtime.version is None"),
+        (stack.SITE, stack.site_inputs(functionAppConfig={}), "FunctionAppConfig section was not specified"),
+        (stack.SITE, app(f"{SCALE}.instanceMemoryMB", 1024), "instanceMemoryMB is 1024"),
+        (stack.SITE, app(f"{SCALE}.maximumInstanceCount", 39), "maximumInstanceCount is 39"),
+        (stack.SITE, app(f"{SCALE}.maximumInstanceCount", 1001), "maximumInstanceCount is 1001"),
+        (stack.SITE, app(f"{SCALE}.{CONCURRENCY}", 0), "perInstanceConcurrency is 0"),
+        (stack.SITE, app(f"{SCALE}.{CONCURRENCY}", 1001), "perInstanceConcurrency is 1001"),
+        (stack.SITE, app(READY, [{"name": "HTTP", "instanceCount": 1}]), "'HTTP'"),
+        (stack.SITE, app(READY, [{"name": "function:", "instanceCount": 1}]), "'function:'"),
+        (stack.SITE, app(READY, [{"name": "http", "instanceCount": -1}]), "[-1]"),
+        (stack.SITE, app(READY, [{"name": "http", "instanceCount": 101}]), "[101]"),
+        (stack.SITE, app(READY, [{"name": "http"}, {"name": "http"}]), "names http"),
+        # All problems of the section are in one message.
+        (stack.SITE, app(SCALE, {"instanceMemoryMB": 1, "maximumInstanceCount": 2}), "4096. scaleAnd"),
+        (stack.SITE, settings("A", "a"), "App settings are not case-sensitive"),
+        (stack.SITE, settings(""), "An app setting has no name"),
+        *(
+            (stack.SITE, settings("FINE", name), f"(Site.SiteConfig.AppSettings.{name})")
+            for name in (*flex.REJECTED_APP_SETTINGS, "functions_worker_runtime", "A:B")
+        ),
+        *(
+            (stack.SITE, stack.site_inputs(siteConfig=config), f"({named})")
+            for config, named in REJECTED_CONFIG
+        ),
+        # monitoring
+        (stack.WORKSPACE, logs(retentionInDays=29), "retentionInDays is 29"),
+        (stack.WORKSPACE, logs(retentionInDays=731), "retentionInDays is 731"),
+        (stack.WORKSPACE, logs(workspaceCapping={"dailyQuotaGb": 0.02}), "dailyQuotaGb is 0.02"),
+        (stack.COMPONENT, without("workspaceResourceId", insights()), "workspaceResourceId is required"),
+        (stack.COMPONENT, insights(workspaceResourceId=stack.PLAN_ID), "could not be found"),
+        (stack.COMPONENT, insights(retentionInDays=31), "retentionInDays is 31"),
+        (stack.COMPONENT, insights(samplingPercentage=0), "samplingPercentage is 0"),
+        (stack.COMPONENT, insights(samplingPercentage=101), "samplingPercentage is 101"),
         # role assignments, and their conditions
         (stack.ASSIGNMENT, stack.assignment_inputs(roleAssignmentName="x"), "InvalidRoleAssignmentId"),
         (stack.ASSIGNMENT, stack.assignment_inputs(guid=NOBODY), "RoleDefinitionDoesNotExist"),
@@ -136,6 +221,8 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
         # custom roles
         (stack.ROLE, stack.role_inputs(roleDefinitionId="settings-reader"), "RoleDefinitionIdInvalid"),
         (stack.ROLE, stack.role_inputs(roleName=""), "InvalidRoleDefinitionName"),
+        (stack.ROLE, without("roleName", stack.role_inputs()), "roleName has 0 characters"),
+        (stack.ROLE, without("permissions", stack.role_inputs()), "permissions has 0 members"),
         (stack.ROLE, stack.role_inputs(roleName="reader"), "RoleDefinitionWithSameNameExists"),
         (stack.ROLE, stack.role_inputs(roleType="BuiltInRole"), "InvalidRoleDefinitionType"),
         (stack.ROLE, stack.role_inputs(assignableScopes=[]), "InvalidAssignableScopes"),
@@ -171,9 +258,27 @@ def test_only_some_inputs_replace(token: str, old: Inputs, new: Inputs, replaces
 def test_a_refusal_leaves_nothing_behind(cloud: Cloud, token: str, inputs: Inputs, text: str) -> None:
     cloud.create_stack()
     cloud.create(stack.VAULT, stack.vault_inputs())
+    cloud.create(stack.WORKSPACE, {**logs(), "workspaceName": "logs"})
     before, services = cloud.store.list(), set(cloud.services.exists)
     assert text in cloud.refusal(token, inputs)
     assert (cloud.store.list(), cloud.services.exists) == (before, services)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (SCALE, {"instanceMemoryMB": 512, "maximumInstanceCount": 40}),
+        (SCALE, {"instanceMemoryMB": 4096, "maximumInstanceCount": 1000}),
+        (READY, [{"name": "function:create", "instanceCount": 2}, {"name": "http"}]),
+        (f"{SCALE}.{CONCURRENCY}", 1000),
+    ],
+)
+def test_an_app_within_the_limits_of_flex_consumption_is_accepted(
+    cloud: Cloud, path: str, value: Any
+) -> None:
+    cloud.create_stack()
+    config = {"alwaysOn": False, "cors": {}, "appSettings": [{"name": "AzureWebJobsStorage__credential"}]}
+    assert cloud.create(stack.SITE, app(path, value, siteConfig=config))
 
 
 def test_names_are_unique_in_all_groups_and_without_case(cloud: Cloud) -> None:

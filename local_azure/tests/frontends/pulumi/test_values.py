@@ -2,10 +2,9 @@ from typing import Any
 
 import pytest
 from google.protobuf.struct_pb2 import Struct
-from hypothesis import given
-from hypothesis import strategies as st
 
-from local_azure.frontends.pulumi.values import UNKNOWN, decode, encode
+from local_azure.core.schema import UNKNOWN
+from local_azure.frontends.pulumi.values import decode, encode
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -41,13 +40,7 @@ def test_unknown_is_encoded_as_the_engine_writes_it() -> None:
     assert encode({"a": {"b": UNKNOWN}}).fields["a"].struct_value.fields["b"].string_value == UNKNOWN_TEXT
 
 
-plain_values = st.recursive(
-    st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=20) | st.just(UNKNOWN),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.text(max_size=8), plain_values, max_size=5))
-def test_an_encoded_value_is_decoded_to_itself(properties: dict[str, Any]) -> None:
+def test_an_encoded_value_is_decoded_to_itself() -> None:
+    properties = {"": "", "a": [True, -(2**40), 2.5, "ä", UNKNOWN, [], {}, [[1]]], "b": {"c": {"d": False}}}
     assert decode(encode(properties)) == properties
+    assert decode(encode({"a": (1, {"b": None}), "c": None})) == {"a": [1, {}]}

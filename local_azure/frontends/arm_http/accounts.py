@@ -1,13 +1,18 @@
-"""Microsoft.CognitiveServices: models, usages, keys, soft-deleted accounts."""
+"""Models, usages and soft-deleted accounts of Microsoft.CognitiveServices; keys, also of storage accounts."""
 
+from base64 import b64encode
 from collections import Counter
+from hashlib import sha512
 
 from aiohttp import web
 
+from local_azure.core import ids
+from local_azure.core.change import Change, quota
 from local_azure.core.errors import ArmError
+from local_azure.core.locks import refuse_locked_write
 from local_azure.core.regions import normal_location
-from local_azure.frontends.arm_http.call import Call, accepted, page, response, secret
-from local_azure.services.authorization.locks import refuse_locked_write
+from local_azure.core.store import Resource
+from local_azure.frontends.arm_http.call import Call, accepted, page, response
 from local_azure.services.cognitiveservices import deleted
 from local_azure.services.cognitiveservices.models import (
     MODELS,
@@ -59,30 +64,26 @@ async def list_models(call: Call) -> web.Response:
 async def list_usages(call: Call) -> web.Response:
     """The quotas of a region, with the capacity of the deployments that use them."""
     region, used = _region(call), Counter[str]()
-    for deployment in call.azure.store.list(_DEPLOYMENT_TYPE):
-        account = call.azure.store.require(deployment["id"].rpartition("/deployments/")[0])
-        if normal_location(account.get("location", "")) == region:
-            sku, model = deployment.get("sku", {}), deployment.get("properties", {})["model"]
-            used[quota_name(model["name"], sku["name"])] += sku["capacity"]
-    limits = {
-        quota_name(model.name, sku): default_quota(model.name, sku)
+    for resource in call.azure.store.list(_DEPLOYMENT_TYPE):
+        deployment = Change(call.azure, resource)
+        if deployment.parent.region == region:
+            used[quota_name(deployment.at("model.name"), deployment.sku)] += deployment.capacity
+    offered = dict.fromkeys(
+        quota_name(model.name, sku)
         for model in MODELS
         for sku, regions in offers(model.name).items()
         if region in regions
-    }
-    changed = call.azure.quotas()
-    return page(
-        call,
-        [
-            {
-                "name": {"value": name, "localizedValue": name},
-                "currentValue": used[name],
-                "limit": changed.get(f"{region}/{name}", changed.get(name, limit)),
-                "unit": "Count",
-            }
-            for name, limit in limits.items()
-        ],
     )
+    usages = [
+        {
+            "name": {"value": name, "localizedValue": name},
+            "currentValue": used[name],
+            "limit": quota(call.azure, name, region),
+            "unit": "Count",
+        }
+        for name in offered
+    ]
+    return page(call, usages)
 
 
 def _region(call: Call) -> str:
@@ -91,12 +92,33 @@ def _region(call: Call) -> str:
     return normal_location(call.azure.store.require(call.path.rpartition("/")[0]).get("location", ""))
 
 
-async def list_keys(call: Call) -> web.Response:
+def _account_with_keys(call: Call) -> Resource:
+    """Listing keys is a POST, which a ReadOnly lock refuses (Docs: Lock your resources)."""
     account = call.azure.store.require(call.path.rpartition("/")[0])
     refuse_locked_write(call.azure.store, account["id"])
+    return account
+
+
+def _key(account: Resource, number: int) -> str:
+    """A key in the form of Azure's, which opens nothing."""
+    return b64encode(sha512(f"{ids.key(account['id'])} {number}".encode()).digest()).decode()
+
+
+async def list_model_keys(call: Call) -> web.Response:
+    account = _account_with_keys(call)
     if account.get("properties", {}).get("disableLocalAuth"):
         raise ArmError(400, "BadRequest", "Failed to list key. disableLocalAuth is set to be true")
-    return response({"key1": secret(account["id"], 1), "key2": secret(account["id"], 2)})
+    return response({f"key{number}": _key(account, number) for number in (1, 2)})
+
+
+async def list_storage_keys(call: Call) -> web.Response:
+    """Azure lists keys also where allowSharedKeyAccess forbids their use, which no data plane here takes."""
+    account = _account_with_keys(call)
+    keys = [
+        {"keyName": f"key{number}", "value": _key(account, number), "permissions": "FULL"}
+        for number in (1, 2)
+    ]
+    return response({"keys": keys})
 
 
 async def list_deleted(call: Call) -> web.Response:
