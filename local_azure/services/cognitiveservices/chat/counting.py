@@ -53,17 +53,10 @@ def answer_tokens(content: str | None, calls: Sequence[Mapping[str, Any]], encod
 
 
 def text_of(content: object) -> str:
-    """The text of a message's `content`: a string, null, or parts of the type `text` or `refusal`."""
+    """The text of a message's `content`: a string, null, or parts with a text."""
     if isinstance(content, list):
-        parts = cast("list[dict[str, Any]]", content)
-        return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+        return "".join(part["text"] for part in cast("list[dict[str, str]]", content))
     return content if isinstance(content, str) else ""
-
-
-def choices_of(schema: Mapping[str, Any]) -> list[Any]:
-    """The values of `enum`. The service checks no more of a schema than local Azure does."""
-    values: object = schema.get("enum")
-    return cast("list[Any]", values) if isinstance(values, list) else []
 
 
 def truncate(text: str, tokens: int, encoding: Encoding) -> str | None:
@@ -75,7 +68,7 @@ def truncate(text: str, tokens: int, encoding: Encoding) -> str | None:
 def _of_message(message: Mapping[str, Any], encoding: Encoding) -> int:
     total = _PER_MESSAGE + tokens_of(message["role"], encoding)
     total += tokens_of(text_of(message.get("content")), encoding)
-    if "name" in message:
+    if message.get("name"):
         total += _PER_NAME + tokens_of(message["name"], encoding)
     return total + _of_calls(message.get("tool_calls") or (), encoding)
 
@@ -97,9 +90,10 @@ def _of_tool(function: Mapping[str, Any], encoding: Encoding) -> int:
     for name, definition in properties.items():
         schema = cast("dict[str, Any]", definition) if isinstance(definition, dict) else {}
         total += _PROPERTY + tokens_of(f"{name}:{schema.get('type', '')}:{_description(schema)}", encoding)
-        choices = choices_of(schema)
-        if choices:
-            total += _ENUM + sum(tokens_of(str(value), encoding) + _ENUM_VALUE for value in choices)
+        choices: object = schema.get("enum")
+        if isinstance(choices, list):  # the service checks no more of a schema than local Azure does
+            texts = map(str, cast("list[object]", choices))
+            total += _ENUM + sum(tokens_of(text, encoding) + _ENUM_VALUE for text in texts)
     return total
 
 

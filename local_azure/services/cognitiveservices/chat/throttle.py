@@ -9,13 +9,18 @@ which Azure spreads requests do not exist here.
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from time import monotonic
 from typing import Literal
 
-MINUTE = 60.0
+_MINUTE = 60.0
 NEVER_FITS = 86_400
 """Seconds that Azure names for a request that is larger than the limit itself (users quote it in issues)."""
+
+
+Exceeded = Literal["token", "call"] | None
 
 
 @dataclass(frozen=True)
@@ -30,42 +35,34 @@ class Limits:
 class Admission:
     """`exceeded` is the limit that rejects the request, for `retry_after` seconds; None: it is admitted."""
 
-    exceeded: Literal["token", "call"] | None
+    exceeded: Exceeded
     retry_after: int
     headers: Mapping[str, str]
 
 
 class RateLimiter:
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` in seconds, as time.monotonic."""
-        self._clock = clock
+    def __init__(self) -> None:
         self._requests: deque[float] = deque()
         self._spent: deque[tuple[float, int]] = deque()
         self._tokens = 0
 
     def admit(self, tokens: int, limits: Limits) -> Admission:
         """Counts the request only when both limits have room for it."""
-        now = self._clock()
-        self._drop_before(now - MINUTE)
-        if tokens > limits.tokens:
-            return Admission("token", NEVER_FITS, self._headers(limits, now))
-        if self._tokens + tokens > limits.tokens:
-            return Admission(
-                "token", self._until_free(tokens, limits.tokens, now), self._headers(limits, now)
-            )
-        if len(self._requests) >= limits.requests:
-            first = self._requests[len(self._requests) - limits.requests]
-            return Admission("call", self._left(first, now), self._headers(limits, now))
-        self._requests.append(now)
-        self._spend(now, tokens)
-        return Admission(None, 0, self._headers(limits, now))
+        now = monotonic()
+        self._drop_before(now - _MINUTE)
+        exceeded, retry_after = self._exceeded(tokens, limits, now)
+        if exceeded is None:
+            self._requests.append(now)
+            self.spend(tokens)
+        headers = {
+            "x-ratelimit-remaining-requests": str(max(0, limits.requests - len(self._requests))),
+            "x-ratelimit-remaining-tokens": str(max(0, limits.tokens - self._tokens)),
+        }
+        return Admission(exceeded, retry_after, headers)
 
     def spend(self, tokens: int) -> None:
-        """Counts the tokens of an answer to a request without `max_tokens`."""
-        self._spend(self._clock(), tokens)
-
-    def _spend(self, now: float, tokens: int) -> None:
-        self._spent.append((now, tokens))
+        """Counts the tokens of a request, or of an answer to a request without `max_tokens`."""
+        self._spent.append((monotonic(), tokens))
         self._tokens += tokens
 
     def _drop_before(self, until: float) -> None:
@@ -74,24 +71,24 @@ class RateLimiter:
         while self._spent and self._spent[0][0] <= until:
             self._tokens -= self._spent.popleft()[1]
 
-    def _until_free(self, tokens: int, limit: int, now: float) -> int:
-        used = self._tokens
-        for spent, counted in self._spent:
-            used -= counted
-            if used + tokens <= limit:
-                return self._left(spent, now)
-        raise AssertionError("a request within the limit fits when nothing else counts")
+    def _exceeded(
+        self, tokens: int, limits: Limits, now: float
+    ) -> tuple[Literal["token", "call"] | None, int]:
+        """The limit without room for so many tokens, and the seconds until it has room."""
+        if tokens > limits.tokens:
+            return "token", NEVER_FITS
+        excess = self._tokens + tokens - limits.tokens
+        if excess > 0:
+            # The first entry whose end makes room: all of them together would.
+            freed = accumulate(counted for _, counted in self._spent)
+            spent = next(
+                begun for (begun, _), total in zip(self._spent, freed, strict=True) if total >= excess
+            )
+            return "token", _seconds_left(spent, now)
+        if len(self._requests) >= limits.requests:
+            return "call", _seconds_left(self._requests[-limits.requests], now)
+        return None, 0
 
-    @staticmethod
-    def _left(begun: float, now: float) -> int:
-        return max(1, math.ceil(begun + MINUTE - now))
 
-    def _headers(self, limits: Limits, now: float) -> dict[str, str]:
-        return {
-            "x-ratelimit-limit-requests": str(limits.requests),
-            "x-ratelimit-limit-tokens": str(limits.tokens),
-            "x-ratelimit-remaining-requests": str(max(0, limits.requests - len(self._requests))),
-            "x-ratelimit-remaining-tokens": str(max(0, limits.tokens - self._tokens)),
-            "x-ratelimit-reset-requests": str(self._left(self._requests[0], now) if self._requests else 0),
-            "x-ratelimit-reset-tokens": str(self._left(self._spent[0][0], now) if self._spent else 0),
-        }
+def _seconds_left(begun: float, now: float) -> int:
+    return max(1, math.ceil(begun + _MINUTE - now))

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from local_azure.services.cognitiveservices.chat import throttle
 from local_azure.services.cognitiveservices.chat.throttle import NEVER_FITS, Limits, RateLimiter
 
 
@@ -9,17 +10,16 @@ from local_azure.services.cognitiveservices.chat.throttle import NEVER_FITS, Lim
 class Clock:
     seconds: float = 0.0
 
-    def __call__(self) -> float:
-        return self.seconds
-
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(throttle, "monotonic", lambda: clock.seconds)
+    return clock
 
 
 def test_requests_above_the_minute_s_number_wait_until_the_first_is_a_minute_old(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=1000, requests=2)
+    limiter, limits = RateLimiter(), Limits(tokens=1000, requests=2)
     assert limiter.admit(1, limits).exceeded is None
     clock.seconds = 10
     assert limiter.admit(1, limits).exceeded is None
@@ -31,7 +31,7 @@ def test_requests_above_the_minute_s_number_wait_until_the_first_is_a_minute_old
 
 
 def test_tokens_wait_until_enough_are_free_and_no_longer(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=100)
+    limiter, limits = RateLimiter(), Limits(tokens=100, requests=100)
     limiter.admit(30, limits)
     clock.seconds = 10
     limiter.admit(60, limits)
@@ -43,15 +43,12 @@ def test_tokens_wait_until_enough_are_free_and_no_longer(clock: Clock) -> None:
     assert limiter.admit(40, limits).exceeded is None
 
 
-def test_a_rejected_request_does_not_count(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=6)
+@pytest.mark.usefixtures("clock")
+def test_a_rejected_request_does_not_count() -> None:
+    limiter, limits = RateLimiter(), Limits(tokens=100, requests=6)
     assert limiter.admit(90, limits).headers == {
-        "x-ratelimit-limit-requests": "6",
-        "x-ratelimit-limit-tokens": "100",
         "x-ratelimit-remaining-requests": "5",
         "x-ratelimit-remaining-tokens": "10",
-        "x-ratelimit-reset-requests": "60",
-        "x-ratelimit-reset-tokens": "60",
     }
     for _ in range(5):
         assert limiter.admit(50, limits).exceeded == "token"
@@ -61,7 +58,7 @@ def test_a_rejected_request_does_not_count(clock: Clock) -> None:
 
 
 def test_tokens_of_an_answer_count_beside_the_request(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=2)
+    limiter, limits = RateLimiter(), Limits(tokens=100, requests=2)
     limiter.admit(10, limits)
     clock.seconds = 5
     limiter.spend(300)
