@@ -91,46 +91,34 @@ ACCOUNT_REGIONS: Mapping[str, frozenset[str]] = {
 }
 """By kind of account."""
 
-_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "gpt-4o": {
-        "GlobalStandard": _SOME,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD
-        | words(
-            "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia "
-            "switzerlandnorth uksouth"
-        ),
-    },
-    "gpt-4.1": {
-        "GlobalStandard": _MOST,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD | words("switzerlandnorth"),
-    },
-    "gpt-4.1-mini": {
-        "GlobalStandard": _MOST,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD
-        | words(
-            "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
-        ),
-    },
-    "gpt-5": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5-mini": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5-nano": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5.1": {
-        "GlobalStandard": _ALL,
-        "DataZoneStandard": _US_ZONE | words("francecentral swedencentral"),
-        "Standard": _US_ZONE | words("swedencentral"),
-    },
-    "gpt-5.2": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.4": {"GlobalStandard": _ALL, "DataZoneStandard": _ZONES},
-    "gpt-5.4-mini": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.4-nano": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.5": {"GlobalStandard": _5_5, "DataZoneStandard": _5_5},
-}
-_UNLISTED: Mapping[str, frozenset[str]] = dict.fromkeys(
-    ("GlobalStandard", "DataZoneStandard", "Standard"), _ALL
+
+def _skus(
+    everywhere: frozenset[str], zones: frozenset[str], standard: frozenset[str] | None = None
+) -> Mapping[str, frozenset[str]]:
+    regional = {} if standard is None else {"Standard": standard}
+    return {"GlobalStandard": everywhere, "DataZoneStandard": zones, **regional}
+
+
+_4O_STANDARD = _STANDARD | words(
+    "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia switzerlandnorth "
+    "uksouth"
 )
+_4_1_MINI_STANDARD = _STANDARD | words(
+    "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
+)
+_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "gpt-4o": _skus(_SOME, _ZONES, _4O_STANDARD),
+    "gpt-4.1": _skus(_MOST, _ZONES, _STANDARD | words("switzerlandnorth")),
+    "gpt-4.1-mini": _skus(_MOST, _ZONES, _4_1_MINI_STANDARD),
+    **dict.fromkeys(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _skus(_MOST, _ZONES)),
+    "gpt-5.1": _skus(
+        _ALL, _US_ZONE | words("francecentral swedencentral"), _US_ZONE | words("swedencentral")
+    ),
+    "gpt-5.4": _skus(_ALL, _ZONES),
+    **dict.fromkeys(("gpt-5.2", "gpt-5.4-mini", "gpt-5.4-nano"), _skus(_ALL, _US_ZONE)),
+    "gpt-5.5": _skus(_5_5, _5_5),
+}
+_UNLISTED = _skus(_ALL, _ALL, _ALL)
 """For a model that is newer than the source."""
 
 # Docs: Provisioned throughput, table of models (2026-03-20).

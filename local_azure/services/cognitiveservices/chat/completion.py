@@ -8,7 +8,6 @@ from typing import Any
 
 from local_azure.core import clock
 from local_azure.services.cognitiveservices.chat import counting
-from local_azure.services.cognitiveservices.chat.counting import Encoding
 from local_azure.services.cognitiveservices.chat.replies import Call, Reply
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
@@ -23,22 +22,20 @@ _ANSWER_FILTER = {
 }
 
 
-def truncate(answer: Reply, max_tokens: int | None, encoding: Encoding) -> Reply:
+def truncate(answer: Reply, max_tokens: int | None) -> Reply:
     """The stand-in's reply, a text or a call, as a model breaks it off at `max_tokens`."""
     if max_tokens is None:
         return answer
     if not answer.calls:
-        content = counting.truncate(answer.content or "", max_tokens, encoding)
+        content = counting.truncate(answer.content or "", max_tokens)
         return answer if content is None else Reply(content, finish_reason="length")
     (call,) = answer.calls
-    remaining = max(0, max_tokens - counting.tokens_of(call.name, encoding))
-    arguments = counting.truncate(call.arguments, remaining, encoding)
+    remaining = max(0, max_tokens - counting.tokens_of(call.name))
+    arguments = counting.truncate(call.arguments, remaining)
     return answer if arguments is None else Reply(None, (Call(call.name, arguments, call.id),), "length")
 
 
-def completion(
-    answer: Reply, body: Mapping[str, Any], model: str, prompt_tokens: int, encoding: Encoding
-) -> dict[str, Any]:
+def completion(answer: Reply, body: Mapping[str, Any], model: str, prompt_tokens: int) -> dict[str, Any]:
     """`model` is name and version. Ids are derived from the request."""
     seed = json.dumps([model, body], sort_keys=True)
     calls = [
@@ -49,7 +46,7 @@ def completion(
         }
         for number, call in enumerate(answer.calls)
     ]
-    used = counting.answer_tokens(answer.content, calls, encoding)
+    used = counting.tokens_of(answer.content or "") + counting.call_tokens(calls)
     choice: dict[str, Any] = {
         "content_filter_results": _ANSWER_FILTER if answer.content else {},
         "finish_reason": answer.finish_reason or ("tool_calls" if calls else "stop"),

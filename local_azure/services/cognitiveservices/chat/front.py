@@ -26,7 +26,7 @@ from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Resource, Store
 from local_azure.core.tokens import MODEL_AUDIENCES, TokenError, Tokens
 from local_azure.services.cognitiveservices.chat import backend, scripts, upstream
 from local_azure.services.cognitiveservices.chat.completion import completion, truncate
-from local_azure.services.cognitiveservices.chat.counting import o200k_base, prompt_tokens
+from local_azure.services.cognitiveservices.chat.counting import prompt_tokens
 from local_azure.services.cognitiveservices.chat.errors import (
     ErrorResponse,
     RequestError,
@@ -72,24 +72,6 @@ class _Deployment:
     @property
     def model_name(self) -> str:
         return f"{self.model.name}-{self.model.version}"
-
-    def admit(self, api_version: str, tokens: int) -> Mapping[str, str]:
-        """The headers with the remaining requests and tokens. Raises RequestError with 429."""
-        if self.limits is None:
-            return {}
-        admission = self.limiter.admit(tokens, self.limits)
-        if admission.exceeded is None:
-            return admission.headers
-        seconds = admission.retry_after
-        raise gateway_error(
-            429,
-            "429",
-            f"Requests to the ChatCompletions_Create Operation under Azure OpenAI API version {api_version} "
-            f"have exceeded {admission.exceeded} rate limit of your current OpenAI S0 pricing tier. Please "
-            f"retry after {seconds} second{'' if seconds == 1 else 's'}. Please go here: "
-            "https://aka.ms/oai/quotaincrease if you would like to further increase the default rate limit.",
-            {"Retry-After": str(seconds), "retry-after-ms": str(seconds * 1000), **admission.headers},
-        )
 
 
 class ChatEndpoint:
@@ -182,14 +164,16 @@ class ChatEndpoint:
         deployment = self._deployment(exchange["deployment"])
         chat = deployment.model.chat
         max_tokens = check(body, chat)
-        # In threads, since the first loads the encoding, and the second takes long for a long prompt.
-        encoding = await asyncio.to_thread(o200k_base)
-        prompt = await asyncio.to_thread(prompt_tokens, body["messages"], body.get("tools") or (), encoding)
+        # In a thread, since the first request loads the encoding, and a long prompt takes long.
+        prompt = await asyncio.to_thread(prompt_tokens, body["messages"], body.get("tools") or ())
         check_length(prompt, max_tokens, chat)
         remote = None if self._script else self._remote()
         if remote is None:
             check_stand_in(body, scripted=bool(self._script))
-        headers |= deployment.admit(exchange["apiVersion"], prompt + (max_tokens or 0))
+        if deployment.limits is not None:
+            headers |= deployment.limiter.admit(
+                prompt + (max_tokens or 0), deployment.limits, exchange["apiVersion"]
+            )
         if remote is not None:
             name = deployment.model.name
             response, answer = await upstream.forward(request, body, remote, name, headers)
@@ -197,8 +181,8 @@ class ChatEndpoint:
             if self._script:
                 model_reply = await self._scripted(exchange, headers)
             else:
-                model_reply = truncate(reply(body, deployment.model_name), max_tokens, encoding)
-            answer = completion(model_reply, body, deployment.model_name, prompt, encoding)
+                model_reply = truncate(reply(body, deployment.model_name), max_tokens)
+            answer = completion(model_reply, body, deployment.model_name, prompt)
             response = web.json_response(answer, headers=headers)
         if max_tokens is None:
             deployment.limiter.spend(_completion_tokens(answer))
@@ -237,8 +221,7 @@ class ChatEndpoint:
                 400,
                 "OperationNotSupported",
                 f"The chatCompletion operation does not work with the specified model, {model.name}. Please "
-                "choose different model and try again. You can learn more about which models can be used "
-                "with each operation here: https://go.microsoft.com/fwlink/?linkid=2197993.",
+                "choose different model and try again.",
             )
         limits = Limits(units * 1000, units * model.chat.requests_per_unit)
         limiter = self._limiters.setdefault(name.lower(), RateLimiter())

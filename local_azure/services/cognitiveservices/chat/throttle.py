@@ -2,25 +2,20 @@
 
 A request counts with the most that it may use: the tokens of its prompt and its `max_tokens`. Without
 `max_tokens` Azure reserves the whole context until the real count is known, and rejects nothing for that
-alone (Microsoft Q&A 1381398); here the answer's tokens count once it is complete. Azure starts the minute for
-all requests at once; here it slides, so that `Retry-After` is exact. The windows of one and ten seconds in
-which Azure spreads requests do not exist here.
+alone (Microsoft Q&A 1381398); here the answer's tokens count once it is complete. The windows of one and ten
+seconds in which Azure spreads requests do not exist here.
 """
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from time import monotonic
-from typing import Literal
+
+from local_azure.services.cognitiveservices.chat.errors import gateway_error
 
 _MINUTE = 60.0
-NEVER_FITS = 86_400
+_NEVER_FITS = 86_400
 """Seconds that Azure names for a request that is larger than the limit itself (users quote it in issues)."""
-
-
-Exceeded = Literal["token", "call"] | None
 
 
 @dataclass(frozen=True)
@@ -31,64 +26,44 @@ class Limits:
     requests: int
 
 
-@dataclass(frozen=True)
-class Admission:
-    """`exceeded` is the limit that rejects the request, for `retry_after` seconds; None: it is admitted."""
-
-    exceeded: Exceeded
-    retry_after: int
-    headers: Mapping[str, str]
-
-
 class RateLimiter:
+    """Counts what was used in a minute, which begins with the first request after the one before."""
+
     def __init__(self) -> None:
-        self._requests: deque[float] = deque()
-        self._spent: deque[tuple[float, int]] = deque()
+        self._end = 0.0
+        self._requests = 0
         self._tokens = 0
 
-    def admit(self, tokens: int, limits: Limits) -> Admission:
-        """Counts the request only when both limits have room for it."""
+    def admit(self, tokens: int, limits: Limits, api_version: str) -> Mapping[str, str]:
+        """Counts the request and returns what remains, as headers. Raises RequestError (429), uncounted."""
         now = monotonic()
-        self._drop_before(now - _MINUTE)
-        exceeded, retry_after = self._exceeded(tokens, limits, now)
-        if exceeded is None:
-            self._requests.append(now)
-            self.spend(tokens)
-        headers = {
-            "x-ratelimit-remaining-requests": str(max(0, limits.requests - len(self._requests))),
+        if now >= self._end:
+            self._end, self._requests, self._tokens = now + _MINUTE, 0, 0
+        exceeded = None
+        if self._tokens + tokens > limits.tokens:
+            exceeded = "token"
+        elif self._requests >= limits.requests:
+            exceeded = "call"
+        else:
+            self._requests += 1
+            self._tokens += tokens
+        remaining = {
+            "x-ratelimit-remaining-requests": str(limits.requests - self._requests),
             "x-ratelimit-remaining-tokens": str(max(0, limits.tokens - self._tokens)),
         }
-        return Admission(exceeded, retry_after, headers)
+        if exceeded is None:
+            return remaining
+        seconds = _NEVER_FITS if tokens > limits.tokens else math.ceil(self._end - now)
+        raise gateway_error(
+            429,
+            "429",
+            f"Requests to the ChatCompletions_Create Operation under Azure OpenAI API version {api_version} "
+            f"have exceeded {exceeded} rate limit of your current OpenAI S0 pricing tier. Please retry after "
+            f"{seconds} second{'' if seconds == 1 else 's'}. Please go here: "
+            "https://aka.ms/oai/quotaincrease if you would like to further increase the default rate limit.",
+            {"Retry-After": str(seconds), "retry-after-ms": str(seconds * 1000), **remaining},
+        )
 
     def spend(self, tokens: int) -> None:
-        """Counts the tokens of a request, or of an answer to a request without `max_tokens`."""
-        self._spent.append((monotonic(), tokens))
+        """Counts the tokens of an answer to a request without `max_tokens`."""
         self._tokens += tokens
-
-    def _drop_before(self, until: float) -> None:
-        while self._requests and self._requests[0] <= until:
-            self._requests.popleft()
-        while self._spent and self._spent[0][0] <= until:
-            self._tokens -= self._spent.popleft()[1]
-
-    def _exceeded(
-        self, tokens: int, limits: Limits, now: float
-    ) -> tuple[Literal["token", "call"] | None, int]:
-        """The limit without room for so many tokens, and the seconds until it has room."""
-        if tokens > limits.tokens:
-            return "token", NEVER_FITS
-        excess = self._tokens + tokens - limits.tokens
-        if excess > 0:
-            # The first entry whose end makes room: all of them together would.
-            freed = accumulate(counted for _, counted in self._spent)
-            spent = next(
-                begun for (begun, _), total in zip(self._spent, freed, strict=True) if total >= excess
-            )
-            return "token", _seconds_left(spent, now)
-        if len(self._requests) >= limits.requests:
-            return "call", _seconds_left(self._requests[-limits.requests], now)
-        return None, 0
-
-
-def _seconds_left(begun: float, now: float) -> int:
-    return max(1, math.ceil(begun + _MINUTE - now))

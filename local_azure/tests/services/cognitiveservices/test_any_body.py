@@ -7,7 +7,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from local_azure.services.cognitiveservices.chat.completion import completion, truncate
-from local_azure.services.cognitiveservices.chat.counting import o200k_base, prompt_tokens
+from local_azure.services.cognitiveservices.chat.counting import prompt_tokens
 from local_azure.services.cognitiveservices.chat.errors import ErrorResponse, RequestError
 from local_azure.services.cognitiveservices.chat.replies import reply
 from local_azure.services.cognitiveservices.chat.request import check, parse
@@ -89,7 +89,6 @@ def odd_schema(**schema: Any) -> dict[str, Any]:
 @example(body=odd_schema(type="number", description=5), model=MODELS[0])
 @given(body=BODY | NEARLY_GOOD_BODY, model=st.sampled_from(MODELS))
 def test_any_body_is_answered_or_rejected(body: dict[str, Any], model: Model) -> None:
-    encoding = o200k_base()
     rejected: ErrorResponse | None = None
     try:
         content = parse(json.dumps(body).encode())
@@ -97,9 +96,9 @@ def test_any_body_is_answered_or_rejected(body: dict[str, Any], model: Model) ->
     except RequestError as error:
         rejected = error.response
     else:
-        prompt = prompt_tokens(content["messages"], content.get("tools") or (), encoding)
-        answer = truncate(reply(content, model.name), max_tokens, encoding)
-        whole = completion(answer, content, model.name, prompt, encoding)
+        prompt = prompt_tokens(content["messages"], content.get("tools") or ())
+        answer = truncate(reply(content, model.name), max_tokens)
+        whole = completion(answer, content, model.name, prompt)
         message = json.loads(json.dumps(whole))["choices"][0]["message"]
         assert message["content"] is not None or message["tool_calls"]
     event("rejected" if rejected else "answered")
