@@ -4,16 +4,13 @@ The extension's hazards are reproduced: the id is not escaped in the filter, and
 deleted before the new ones are inserted.
 """
 
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from local_azure.functions_host.bindings import rows
+from local_azure.functions_host.bindings.conversation import Table, partition_filter
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
-from local_azure.functions_host.bindings.table import Table, partition_filter
-
-log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
 BINDING_TYPE = "assistantcreate"
 TRANSACTION_LIMIT = 100
@@ -25,20 +22,15 @@ async def create_assistant(table: Table, request: AssistantCreateRequest) -> Non
 
     with suppress(ResourceExistsError):
         await table.create_table()
-    partition_key = request.id
     batch: list[tuple[str, Mapping[str, Any]]] = []
 
-    async def delete_batch() -> None:
-        if batch:
-            log.info("Deleting %d record(s) for assistant '%s'.", len(batch), partition_key)
+    async for entity in table.query_entities(partition_filter(request.id)):
+        if len(batch) == TRANSACTION_LIMIT:
             await table.submit_transaction(batch)
             batch.clear()
-
-    async for entity in table.query_entities(partition_filter(partition_key)):
-        if len(batch) >= TRANSACTION_LIMIT:
-            await delete_batch()
         batch.append(("delete", {name: entity[name] for name in ("PartitionKey", "RowKey")}))
-    await delete_batch()
+    if batch:
+        await table.submit_transaction(batch)
     await table.submit_transaction(
-        [("create", row) for row in rows.initial_rows(partition_key, request.instructions)]
+        [("create", row) for row in rows.initial_rows(request.id, request.instructions)]
     )

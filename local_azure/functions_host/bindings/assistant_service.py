@@ -14,17 +14,16 @@ from local_azure.functions_host.bindings import (
     assistant_create,
     assistant_post,
     assistant_query,
-    chat_client,
     connections,
     payload,
 )
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.chat_client import ChatClient
+from local_azure.functions_host.bindings.conversation import Table
 from local_azure.functions_host.bindings.errors import BindingError
 from local_azure.functions_host.bindings.payload import AssistantCreateRequest
 from local_azure.functions_host.bindings.retries import Sleep
-from local_azure.functions_host.bindings.table import Table
 from local_azure.functions_host.configuration import Configuration
 from local_azure.functions_host.skills import Skills
 
@@ -136,9 +135,7 @@ class AssistantService:
         if not model:
             raise BindingError("Value cannot be an empty string. (Parameter 'model'): chatModel is empty.")
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
-        authorization = (
-            chat_client.api_key(key) if key else chat_client.bearer_token(self._credential(section))
-        )
+        credential = key or self._credential(section)
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return ChatClient(self._session, endpoint, model, authorization, self._sleep)
+        return ChatClient(self._session, endpoint, model, credential, self._sleep)
