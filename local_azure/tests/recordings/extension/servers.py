@@ -6,8 +6,7 @@ Both record each request in the form of the recordings, and both do the faults o
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote
@@ -16,10 +15,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from local_azure.runtime.ports import ADDRESS
-
 Record = dict[str, Any]
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _OPERATION = re.compile(
     r"^(POST|PATCH|PUT|MERGE|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n(.*?)\r\n--", re.DOTALL | re.MULTILINE
@@ -55,19 +51,6 @@ class Log:
     def add(self, record: Record) -> None:
         self.records.append({**record, "waited": self.clock.seconds - self._since})
         self._since = self.clock.seconds
-
-
-@asynccontextmanager
-async def serve(handler: Handler) -> AsyncGenerator[str]:
-    """Serves until the end of the block; the value is the base URL."""
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, ADDRESS, 0)
-        await site.start()
-        yield f"http://{ADDRESS}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def entity_of(content: Mapping[str, Any]) -> Record:
@@ -110,11 +93,9 @@ class TableService:
         for row in rows:
             content: Record = {}
             for name, value in row.items():
-                kind, plain = (
-                    next(iter(cast("Record", value).items())) if isinstance(value, dict) else ("", value)
-                )
-                content[name] = plain
-                if kind:
+                content[name] = value
+                if isinstance(value, dict):
+                    ((kind, content[name]),) = cast("Record", value).items()
                     content[f"{name}@odata.type"] = f"Edm.{kind}"
             await self._do("POST", table, content, (201,))
 
@@ -147,11 +128,9 @@ class TableService:
         record = _request_record(request, body)
         fault = self._fault(record["op"])
         if fault is not None:
-            record["fault"] = {
-                name: fault[name] for name in ("status", "code", "headers", "cut") if name in fault
-            }
-            if "status" in fault:
-                record["status"] = fault["status"]
+            members = ("status", "code", "headers", "cut")
+            record["fault"] = {name: fault[name] for name in members if name in fault}
+            record |= {"status": fault["status"]} if "status" in fault else {}
         if fault is not None and fault.get("cut") != "after":
             self.log.add(record)
             return _cut(request) if "cut" in fault else _storage_error(fault)
