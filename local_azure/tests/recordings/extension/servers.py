@@ -6,13 +6,15 @@ Both record each request in the form of the recordings, and both do the faults o
 import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from yarl import URL
 
 Record = dict[str, Any]
@@ -51,6 +53,13 @@ class Log:
     def add(self, record: Record) -> None:
         self.records.append({**record, "waited": self.clock.seconds - self._since})
         self._since = self.clock.seconds
+
+
+@asynccontextmanager
+async def serve(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncGenerator[str]:
+    """Serves until the end of the block; the value is the base URL."""
+    async with RawTestServer(handler) as server:
+        yield f"http://{server.host}:{server.port}"
 
 
 def entity_of(content: Mapping[str, Any]) -> Record:

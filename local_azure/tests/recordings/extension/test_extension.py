@@ -8,7 +8,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from aiohttp.test_utils import RawTestServer
 
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID
 from local_azure.core.tokens import STORAGE_AUDIENCES, Tokens
@@ -20,7 +19,7 @@ from local_azure.runtime.ports import ADDRESS
 from local_azure.services.storage import azurite
 from local_azure.tests.recordings.extension import replay
 from local_azure.tests.recordings.extension.replay import Replay, StorageKey
-from local_azure.tests.recordings.extension.servers import Clock, Log, Model, Record, TableService
+from local_azure.tests.recordings.extension.servers import Clock, Log, Model, Record, TableService, serve
 
 ACCOUNT = "recordings"
 SCENARIOS = replay.scenarios()
@@ -45,9 +44,8 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
         clock = Clock()
         upstream = f"https://{ADDRESS}:{emulator.ports['table']}"
         tables, model = TableService(upstream, ACCOUNT, token, session, Log(clock)), Model(Log(clock))
-        tables_server = await running.enter_async_context(RawTestServer(tables))
-        model_server = await running.enter_async_context(RawTestServer(model))
-        urls = f"{tables_server.make_url('/')}{ACCOUNT}", str(model_server.make_url("/")).rstrip("/")
+        tables_url = f"{await running.enter_async_context(serve(tables))}/{ACCOUNT}"
+        urls = tables_url, await running.enter_async_context(serve(model))
 
         async def run_scenario(scenario: Record) -> list[str]:
             await tables.delete_tables()
