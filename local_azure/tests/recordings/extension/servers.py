@@ -58,7 +58,8 @@ class Log:
 @asynccontextmanager
 async def serve(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncGenerator[str]:
     """Serves until the end of the block; the value is the base URL."""
-    async with RawTestServer(handler) as server:
+    server: Any = RawTestServer(handler)  # it leaves types open
+    async with server:
         yield f"http://{server.host}:{server.port}"
 
 
