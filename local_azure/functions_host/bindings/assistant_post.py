@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_azure.functions_host.bindings import conversation, dotnet, rows
+from local_azure.functions_host.bindings.assistant_create import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.chat_client import Completion
 from local_azure.functions_host.bindings.conversation import Conversation, Table
 from local_azure.functions_host.bindings.dotnet import Raw
 from local_azure.functions_host.bindings.errors import BindingError
-from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.rows import Message, ToolCall
 from local_azure.functions_host.skills import Skills
 

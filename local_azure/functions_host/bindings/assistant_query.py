@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from local_azure.functions_host.bindings import conversation, date_texts
+from local_azure.functions_host.bindings.assistant_create import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.conversation import Table
 from local_azure.functions_host.bindings.dotnet import Instant
 from local_azure.functions_host.bindings.errors import BindingError
-from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 

@@ -10,14 +10,16 @@ from local_azure.core.tokens import Tokens
 from local_azure.home import Home
 from local_azure.runtime.ports import ADDRESS, Ports
 from local_azure.runtime.tls import Tls
-from local_azure.services.cognitiveservices.chat.front import AccountContext, ChatEndpoint
+from local_azure.services.cognitiveservices.chat.front import ChatEndpoint
 
 
 class ModelAccounts:
     """Each account has a port of its own, as it has a host name of its own on Azure."""
 
     def __init__(self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports) -> None:
-        self._context = AccountContext(store, tokens, home.model_file)
+        self._backend_file = home.model_file
+        self._store = store
+        self._tokens = tokens
         self._tls = tls
         self._ports = ports
         self._runners: dict[str, web.ServerRunner] = {}
@@ -30,9 +32,8 @@ class ModelAccounts:
         async with self._lock:
             if account not in self._endpoints:
                 listener = self._ports.hold(_port_name(account_id))
-                runner = web.ServerRunner(
-                    web.Server(ChatEndpoint(account_id, self._context), access_log=None), shutdown_timeout=2
-                )
+                endpoint = ChatEndpoint(account_id, self._store, self._tokens, self._backend_file)
+                runner = web.ServerRunner(web.Server(endpoint, access_log=None), shutdown_timeout=2)
                 await runner.setup()
                 await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
                 self._runners[account] = runner

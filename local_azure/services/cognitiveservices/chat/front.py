@@ -54,15 +54,6 @@ _MAX_REQUESTS = 200
 
 
 @dataclass(frozen=True)
-class AccountContext:
-    """What all accounts have in common."""
-
-    store: Store
-    tokens: Tokens
-    backend_file: Path
-
-
-@dataclass(frozen=True)
 class _Deployment:
     model: Model
     limits: Limits | None
@@ -77,9 +68,11 @@ class _Deployment:
 class ChatEndpoint:
     """The request handler of one account."""
 
-    def __init__(self, account_id: str, context: AccountContext) -> None:
+    def __init__(self, account_id: str, store: Store, tokens: Tokens, backend_file: Path) -> None:
         self._account_id = account_id
-        self._context = context
+        self._store = store
+        self._tokens = tokens
+        self._backend_file = backend_file
         self._script: deque[scripts.Step] = deque()
         self._exchanges: deque[Mapping[str, Any]] = deque(maxlen=_MAX_REQUESTS)
         self._limiters: dict[str, RateLimiter] = {}
@@ -94,7 +87,7 @@ class ChatEndpoint:
             return _to_http(error.response, {})
 
     def _account(self) -> Resource:
-        return self._context.store.get(self._account_id) or Resource(id=self._account_id, name="", type="")
+        return self._store.get(self._account_id) or Resource(id=self._account_id, name="", type="")
 
     def _authenticate(self, request: web.BaseRequest) -> str:
         """The principal id of the caller."""
@@ -115,7 +108,7 @@ class ChatEndpoint:
                 "resource.",
             )
         try:
-            return self._context.tokens.verify(token.strip(), MODEL_AUDIENCES)
+            return self._tokens.verify(token.strip(), MODEL_AUDIENCES)
         except TokenError as error:
             raise gateway_error(
                 401,
@@ -129,7 +122,7 @@ class ChatEndpoint:
         # A missing or unknown version is answered as an unknown path (azure-docs#114602, azurechat#426).
         if route is None or request.method != "POST" or version not in _API_VERSIONS:
             raise resource_not_found()
-        if not permits(self._context.store, principal_id, self._account_id, data_action=_ACTION):
+        if not permits(self._store, principal_id, self._account_id, data_action=_ACTION):
             # 401, not 403 (microsoft/semantic-kernel#10020).
             raise gateway_error(
                 401,
@@ -200,13 +193,13 @@ class ChatEndpoint:
 
     def _remote(self) -> backend.Remote | None:
         try:
-            return backend.read(self._context.backend_file)
+            return backend.read(self._backend_file)
         except backend.BackendError as error:
             raise gateway_error(502, "502", str(error)) from error
 
     def _deployment(self, name: str) -> _Deployment:
         """Raises RequestError for a name, a model or a SKU that answers no chat request."""
-        resource = self._context.store.get(f"{self._account_id}/deployments/{name}")
+        resource = self._store.get(f"{self._account_id}/deployments/{name}")
         model_id: dict[str, str] = (resource or {}).get("properties", {}).get("model", {})
         model = find_model(model_id.get("name", ""), model_id.get("version"))
         if resource is None or model is None:

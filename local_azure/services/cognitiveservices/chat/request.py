@@ -66,6 +66,8 @@ _MESSAGE = {
 }
 _PARAMETERS = {
     "type": ["object", "null"],
+    "if": {"minProperties": 1},
+    "then": {"required": ["type"]},
     "properties": {
         "type": {"const": "object"},
         "properties": {"type": "object", "additionalProperties": {"type": ["object", "boolean"]}},
@@ -84,8 +86,7 @@ _MEMBERS: Mapping[str, object] = {
     "max_completion_tokens": _COUNT,
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), _number(-2, 2)),
     "stream": {"type": ["boolean", "null"]},
     **dict.fromkeys(_OTHER_MEMBERS.split(), True),
 }

@@ -47,7 +47,7 @@ def error_of(body: dict[str, Any], chat: Chat = REASONING) -> Any:
     ("chat", "members", "limit"),
     [
         (REASONING, {"tools": [TOOL], "model": "chat", "stream": False, "metadata": None}, None),
-        (REASONING, {"tools": [tool(name="a")["tools"][0]], "temperature": 1}, None),
+        (REASONING, {**tool(name="a", parameters={}), "temperature": 1}, None),
         (REASONING, message(content=[{"type": "text", "text": "x"}]), None),
         (REASONING, message(name=None), None),
         (REASONING, {"messages": [USER] * 2048, "max_completion_tokens": 128_000}, 128_000),
@@ -180,6 +180,7 @@ def test_a_request_is_rejected_with_the_reason(
         (tool(name="a", description=5), "tools[0].function.description"),
         (schema(properties={"x": 5}), "tools[0].function.parameters.properties.x"),
         (schema(required=[5]), "tools[0].function.parameters.required[0]"),
+        (tool(name="a", parameters={"properties": {}}), "tools[0].function.parameters"),
         ({"max_completion_tokens": 0}, "max_completion_tokens"),
         ({"max_completion_tokens": True}, "max_completion_tokens"),
         ({"temperature": 2.5}, "temperature"),
