@@ -119,7 +119,6 @@ async def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         endpoint = await accounts.open_account(ACCOUNT, "sub")
         model = Model(home, store, accounts, endpoint, tls, fakes)
         model.deploy("chat", "gpt-5.4-mini", "2026-03-17")
-        model.deploy("old", "gpt-4.1-mini", "2025-04-14")
         yield model
     finally:
         await accounts.close()

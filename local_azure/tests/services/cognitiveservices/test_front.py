@@ -231,6 +231,8 @@ class OpenAiServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append((dict(request.headers), body))
+        if body.get("seed"):
+            return web.json_response({}, status=307, headers={"Location": "/v1/chat/completions"})
         if body.get("stream"):
             return web.Response(text="data: [DONE]\n\n", content_type="text/event-stream")
         return web.json_response({"object": "chat.completion", "choices": [], "model": body["model"]})
@@ -271,6 +273,7 @@ async def test_azures_checks_and_scripts_come_before_another_server(
     assert server.requests == []
     assert (await model.ask("hello")).body["model"] == "gpt-5.4-mini"
     assert "Authorization" not in server.requests[0][0]
+    assert (await model.ask("x", seed=1)).status == 307, "redirects are not followed"
     answer = await model.ask("x", stream=True)
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert answer.body.endswith("data: [DONE]\n\n")
@@ -289,7 +292,7 @@ async def test_a_server_that_cannot_be_used_is_a_502_with_the_problem(
 ) -> None:
     model.home.model_file.write_text(json.dumps(setting))
     answer = await model.ask("hello")
-    assert (answer.status, problem in answer.error["message"]) == (502, True)
+    assert (answer.status, answer.error["code"], problem in answer.error["message"]) == (502, "502", True)
 
 
 @pytest.mark.parametrize(
