@@ -8,10 +8,10 @@ from local_azure.functions_host import binding_template
 from local_azure.functions_host.binding_data import BindingData
 from local_azure.functions_host.binding_template import Template
 from local_azure.functions_host.bindings import assistant_post, assistant_query, dotnet
+from local_azure.functions_host.bindings.assistant_create import property_names
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.assistant_service import AssistantService
-from local_azure.functions_host.bindings.payload import property_names
 
 _PROPERTIES: Mapping[str, Mapping[str, str]] = {
     assistant_query.BINDING_TYPE: property_names(QueryRequest),

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_azure.functions_host.bindings import dotnet, rows
-from local_azure.functions_host.bindings.assistant_state import assistant_state
+from local_azure.functions_host.bindings import conversation, dotnet, rows
+from local_azure.functions_host.bindings.assistant_create import DEFAULT_COLLECTION
 from local_azure.functions_host.bindings.chat_client import Completion
+from local_azure.functions_host.bindings.conversation import Conversation, Table
 from local_azure.functions_host.bindings.dotnet import Raw
 from local_azure.functions_host.bindings.errors import BindingError
-from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
-from local_azure.functions_host.bindings.rows import Conversation, Message, ToolCall
-from local_azure.functions_host.bindings.table import Table, load
+from local_azure.functions_host.bindings.rows import Message, ToolCall
 from local_azure.functions_host.skills import Skills
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
@@ -123,97 +122,69 @@ async def post_message(table: Table, request: PostRequest, complete: Complete, s
     """AssistantState with the Assistant messages of this post. A failure writes no row."""
     started = dotnet.now()
     assistant_id = request.id or ""
-    log.info("Posting message to assistant entity '%s'", assistant_id)
-    conversation = await load(table, assistant_id)
-    if conversation is None or not conversation.state.exists:
+    loaded = await conversation.load(table, assistant_id)
+    if loaded is None or not loaded.state.exists:
         log.warning("[%s] Ignoring request sent to nonexistent assistant.", assistant_id)
-        return assistant_state(assistant_id, None, ())
-    log.info("[%s] Received message: %s", assistant_id, request.user_message)
-    turn = _Turn(assistant_id, conversation)
-    turn.add(Message(dotnet.well_formed(request.user_message or ""), "User", dotnet.now()))
-    await _converse(turn, model_options(request), complete, skills)
-    state = conversation.state
-    state.total_messages = len(conversation.messages)
+        return conversation.to_json(assistant_id, None, ())
+    loaded.add(Message(dotnet.well_formed(request.user_message or ""), "User", dotnet.now()))
+    await _converse(assistant_id, loaded, model_options(request), complete, skills)
+    state = loaded.state
+    state.total_messages = len(loaded.messages)
     state.last_updated_at = dotnet.now()
     # A PATCH without If-Match inserts or merges: the state row is written even if it was deleted.
     operations: list[tuple[Any, ...]] = [
-        *(("create", rows.message_row(assistant_id, number, message)) for number, message in turn.added),
+        *(("create", rows.message_row(assistant_id, number, message)) for number, message in loaded.added),
         ("upsert", rows.state_row(state), {"mode": "merge"}),
     ]
     await table.submit_transaction(operations)
     recent = [
-        message
-        for message in conversation.messages
-        if message.created_at > started and message.role == "Assistant"
+        message for message in loaded.messages if message.created_at > started and message.role == "Assistant"
     ]
-    log.info(
-        "Returning %d/%d chat messages from entity '%s'", len(recent), state.total_messages, assistant_id
-    )
-    return assistant_state(assistant_id, state, recent)
+    return conversation.to_json(assistant_id, state, recent)
 
 
-class _Turn:
-    """The messages that one post adds. Their rows are made at the end, which may fail (`tool_calls_text`)."""
-
-    def __init__(self, assistant_id: str, conversation: Conversation) -> None:
-        self.assistant_id = assistant_id
-        self.conversation = conversation
-        self.added: list[tuple[int, Message]] = []
-
-    def add(self, message: Message) -> None:
-        state = self.conversation.state
-        state.total_messages += 1
-        self.conversation.messages.append(message)
-        self.added.append((state.total_messages, message))
-
-
-async def _converse(turn: _Turn, settings: Mapping[str, Any], complete: Complete, skills: Skills) -> None:
+async def _converse(
+    assistant_id: str,
+    loaded: Conversation,
+    settings: Mapping[str, Any],
+    complete: Complete,
+    skills: Skills,
+) -> None:
     tools = skills.tools()
     while True:
-        body = {"messages": [chat_message(message) for message in turn.conversation.messages], **settings}
+        body = {"messages": [chat_message(message) for message in loaded.messages], **settings}
         completion = await complete({**body, "tools": tools} if tools else body)
         if not dotnet.is_blank(completion.content) or completion.tool_calls:
             log.info(
                 "[%s] Got LLM response consisting of %d tokens: [%s] && %d ToolCalls",
-                turn.assistant_id,
+                assistant_id,
                 completion.output_tokens,
                 completion.content,
                 len(completion.tool_calls),
             )
-            turn.add(Message(completion.content, "Assistant", dotnet.now(), tool_calls=completion.tool_calls))
-        turn.conversation.state.total_tokens = completion.total_tokens
+            loaded.add(
+                Message(completion.content, "Assistant", dotnet.now(), tool_calls=completion.tool_calls)
+            )
+        loaded.state.total_tokens = completion.total_tokens
         calls = [call for call in completion.tool_calls if call is not None]
         if not calls:
             return
-        if len(turn.added) > CALL_LIMIT:
-            log.warning(
-                "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d.",
-                turn.assistant_id,
-                len(calls),
-                CALL_LIMIT,
-            )
+        if len(loaded.added) > CALL_LIMIT:
+            text = "[%s] Ignoring %d function call(s) in response due to exceeding the limit of %d."
+            log.warning(text, assistant_id, len(calls), CALL_LIMIT)
             return
         for call in calls:
-            output = dotnet.well_formed(await _run_skill(turn.assistant_id, call, skills))
+            output = dotnet.well_formed(await _run_skill(assistant_id, call, skills))
             content = f"Function Name: '{call.function_name or ''}' and Function Result: '{output}'"
-            turn.add(Message(content, "Tool", dotnet.now(), name=call.id))
+            loaded.add(Message(content, "Tool", dotnet.now(), name=call.id))
 
 
 async def _run_skill(assistant_id: str, call: ToolCall, skills: Skills) -> str:
-    log.info(
-        "[%s] Calling function '%s' with arguments: %s", assistant_id, call.function_name, call.arguments
-    )
+    name = call.function_name
+    log.info("[%s] Calling function '%s' with arguments: %s", assistant_id, name, call.arguments)
     try:
-        output = await skills.invoke(call.function_name, call.arguments)
+        output = await skills.invoke(name, call.arguments)
     except Exception as error:  # noqa: BLE001 # the extension reports every failure to the model
-        log.error(
-            "[%s] Function '%s' failed with an unhandled exception: %s",
-            assistant_id,
-            call.function_name,
-            error,
-        )
+        log.error("[%s] Function '%s' failed with an unhandled exception: %s", assistant_id, name, error)
         return FAILURE
-    log.info(
-        "[%s] Function '%s' returned the following content: %s", assistant_id, call.function_name, output
-    )
     return SUCCESS if output is None or dotnet.is_blank(output) else output

@@ -4,12 +4,11 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from local_azure.functions_host.bindings import date_texts
-from local_azure.functions_host.bindings.assistant_state import assistant_state
+from local_azure.functions_host.bindings import conversation, date_texts
+from local_azure.functions_host.bindings.assistant_create import DEFAULT_COLLECTION
+from local_azure.functions_host.bindings.conversation import Table
 from local_azure.functions_host.bindings.dotnet import Instant
 from local_azure.functions_host.bindings.errors import BindingError
-from local_azure.functions_host.bindings.payload import DEFAULT_COLLECTION
-from local_azure.functions_host.bindings.table import Table, load
 
 log = logging.getLogger("Microsoft.Azure.WebJobs.Extensions.OpenAI.Assistants.DefaultAssistantService")
 
@@ -36,12 +35,9 @@ def parse_timestamp(text: str) -> Instant:
 
 async def query_state(table: Table, request: QueryRequest, after: Instant) -> str:
     """AssistantState with the messages of every role that were created later than `after`."""
-    log.info("Reading state for assistant entity '%s' and getting chat messages after %s", request.id, after)
-    conversation = await load(table, request.id)
-    if conversation is None:
+    loaded = await conversation.load(table, request.id)
+    if loaded is None:
         log.warning("No assistant exists with ID = '%s'", request.id)
-        return assistant_state(request.id, None, ())
-    recent = [message for message in conversation.messages if message.created_at > after]
-    total = conversation.state.total_messages
-    log.info("Returning %d/%d chat messages from entity '%s'", len(recent), total, request.id)
-    return assistant_state(request.id, conversation.state, recent)
+        return conversation.to_json(request.id, None, ())
+    recent = [message for message in loaded.messages if message.created_at > after]
+    return conversation.to_json(request.id, loaded.state, recent)

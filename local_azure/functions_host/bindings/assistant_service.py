@@ -6,6 +6,7 @@ connection for every later model.
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import aiohttp
@@ -14,17 +15,15 @@ from local_azure.functions_host.bindings import (
     assistant_create,
     assistant_post,
     assistant_query,
-    chat_client,
     connections,
-    payload,
 )
+from local_azure.functions_host.bindings.assistant_create import AssistantCreateRequest
 from local_azure.functions_host.bindings.assistant_post import PostRequest
 from local_azure.functions_host.bindings.assistant_query import QueryRequest
 from local_azure.functions_host.bindings.chat_client import ChatClient
+from local_azure.functions_host.bindings.conversation import Table
 from local_azure.functions_host.bindings.errors import BindingError
-from local_azure.functions_host.bindings.payload import AssistantCreateRequest
 from local_azure.functions_host.bindings.retries import Sleep
-from local_azure.functions_host.bindings.table import Table
 from local_azure.functions_host.configuration import Configuration
 from local_azure.functions_host.skills import Skills
 
@@ -43,11 +42,11 @@ class AssistantService:
         self._first: tuple[str | None, str | None] = (None, None)
         self._chat_clients: dict[str, ChatClient] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._closing: list[Any] = []
+        self._clients = AsyncExitStack()
 
-    async def output(self, kind: payload.Kind, value: str | bytes) -> None:
+    async def output(self, kind: assistant_create.Kind, value: str | bytes) -> None:
         """Creates the assistants of an output binding's value in order, up to the first failure."""
-        for request in payload.requests_from(kind, value):
+        for request in assistant_create.requests_from(kind, value):
             await self.create(request)
 
     async def create(self, request: AssistantCreateRequest) -> None:
@@ -77,10 +76,7 @@ class AssistantService:
         )
 
     async def close(self) -> None:
-        for client in self._closing:
-            await client.close()
-        if self._session is not None:
-            await self._session.close()
+        await self._clients.aclose()
 
     def _table_for(self, setting: str | None, collection: str | None) -> Table:
         requested = (setting, collection)
@@ -109,12 +105,12 @@ class AssistantService:
         client = TableClient(
             service_uri, collection, credential=credential, retry_total=0, transport=transport
         )
-        self._closing.insert(0, client)
+        self._clients.push_async_callback(client.close)
         return cast("Table", client)
 
     def _credential(self, section: str) -> Any:
         credential = connections.credential(self._configuration, section)
-        self._closing.append(credential)
+        self._clients.push_async_callback(credential.close)
         return credential
 
     def _chat_client(self, connection: str, model: str) -> ChatClient:
@@ -136,9 +132,8 @@ class AssistantService:
         if not model:
             raise BindingError("Value cannot be an empty string. (Parameter 'model'): chatModel is empty.")
         log.info("Using Azure OpenAI endpoint: %s", endpoint)
-        authorization = (
-            chat_client.api_key(key) if key else chat_client.bearer_token(self._credential(section))
-        )
+        credential = key or self._credential(section)
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return ChatClient(self._session, endpoint, model, authorization, self._sleep)
+            self._clients.push_async_callback(self._session.close)
+        return ChatClient(self._session, endpoint, model, credential, self._sleep)

@@ -1,6 +1,6 @@
 """Chat completion requests as Azure.AI.OpenAI 2.1.0 sends them, the client of the extension."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -20,10 +20,6 @@ _SUCCESS = 200
 """The only status that the SDK takes for one."""
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
-
-
-Authorization = Callable[[], Awaitable[dict[str, str]]]
-"""The headers that authorize a request."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +47,14 @@ class ChatClient:
         session: aiohttp.ClientSession,
         endpoint: str,
         deployment: str,
-        authorization: Authorization,
+        credential: Any,
         sleep: Sleep,
     ) -> None:
+        """`credential` is an API key or an asynchronous credential of azure-identity."""
         self.deployment = deployment
         self._session = session
         self._url = _completions_url(endpoint, deployment)
-        self._authorization = authorization
+        self._credential = credential
         self._sleep = sleep
 
     async def complete(self, request: Mapping[str, Any]) -> Completion:
@@ -79,27 +76,16 @@ class ChatClient:
         raise BindingError(_failure(response))
 
     async def _send(self, body: bytes) -> _Response:
-        headers = {**await self._authorization(), "Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"}
+        if isinstance(self._credential, str):
+            headers["api-key"] = self._credential
+        else:
+            headers["Authorization"] = f"Bearer {(await self._credential.get_token(SCOPE)).token}"
         limit = aiohttp.ClientTimeout(total=retries.ATTEMPT_TIMEOUT)
         async with self._session.post(
             self._url, data=body, headers=headers, timeout=limit, allow_redirects=False
         ) as response:
             return _Response(response.status, response.headers, await response.read())
-
-
-def api_key(key: str) -> Authorization:
-    async def headers() -> dict[str, str]:
-        return {"api-key": key}
-
-    return headers
-
-
-def bearer_token(credential: Any) -> Authorization:
-    async def headers() -> dict[str, str]:
-        token = await credential.get_token(SCOPE)
-        return {"Authorization": f"Bearer {token.token}"}
-
-    return headers
 
 
 def _completions_url(endpoint: str, deployment: str) -> URL:
@@ -131,17 +117,16 @@ def _one_of(*names: str) -> dict[str, object]:
     return {"type": "string", "pattern": rf"(?i)\A({'|'.join(names)})\Z"}
 
 
-def _array(items: object, kind: object = "array") -> dict[str, object]:
-    return {"type": kind, "items": items}
-
-
 _FUNCTION = _object(name=_TEXT, arguments={"type": "string"})
 _MESSAGE = _object(
     role=_one_of("system", "user", "assistant", "tool", "function"),
     content=_TEXT,
     refusal=_TEXT,
     function_call=_FUNCTION,
-    tool_calls=_array(_object(id=_TEXT, type=_one_of("function"), function=_FUNCTION), ("array", "null")),
+    tool_calls={
+        "type": ["array", "null"],
+        "items": _object(id=_TEXT, type=_one_of("function"), function=_FUNCTION),
+    },
 )
 _CHOICE = _object(
     index=_INT32,
@@ -157,7 +142,7 @@ _COMPLETION = _object(
     model=_TEXT,
     system_fingerprint=_TEXT,
     service_tier=_TEXT,
-    choices=_array(_CHOICE),
+    choices={"type": "array", "items": _CHOICE},
     usage=_object(
         total_tokens=_INT32,
         prompt_tokens=_INT32,

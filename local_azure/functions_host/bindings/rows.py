@@ -52,12 +52,6 @@ class State:
     total_tokens: int
 
 
-@dataclass
-class Conversation:
-    state: State
-    messages: list[Message] = field(default_factory=list[Message])
-
-
 def message_row_key(number: int) -> str:
     """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
     return f"{MESSAGE_PREFIX}{number & 0xFFFF_FFFF:04X}"

@@ -23,11 +23,8 @@ class Chat:
     answer: int
     requests_per_unit: int
     """Requests a minute for each unit of capacity (1,000 tokens a minute)."""
-    efforts: tuple[str, ...] = ()
-    """Values of `reasoning_effort`; only reasoning models have any.
-
-    Those reject `max_tokens` and the sampling parameters (Docs: Azure OpenAI reasoning models).
-    """
+    reasoning: bool = False
+    """Rejects `max_tokens` and the sampling parameters (Docs: Azure OpenAI reasoning models)."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,8 @@ class Model:
 
 _4O = Chat(128_000, 128_000, 16_384, 6)
 _4_1 = Chat(1_047_576, 1_047_576, 32_768, 1)
-_5 = Chat(400_000, 272_000, 128_000, 10, ("minimal", "low", "medium", "high"))
+_5 = Chat(400_000, 272_000, 128_000, 10, reasoning=True)
 _5_SMALL = replace(_5, requests_per_unit=1)
-_5_1 = replace(_5, efforts=("none", "low", "medium", "high"))
-_5_2 = replace(_5, efforts=("none", "low", "medium", "high", "xhigh"))
-_5_2_SMALL = replace(_5_2, requests_per_unit=1)
 
 MODELS: tuple[Model, ...] = (
     Model("gpt-4o-mini", "2024-07-18", "Deprecated", "2027-04-14", _4O),
@@ -64,15 +58,15 @@ MODELS: tuple[Model, ...] = (
     Model("gpt-5", "2025-08-07", "GA", "2027-02-09", _5),
     Model("gpt-5-mini", "2025-08-07", "GA", "2027-02-09", _5_SMALL),
     Model("gpt-5-nano", "2025-08-07", "GA", "2027-02-09", _5_SMALL),
-    Model("gpt-5.1", "2025-11-13", "GA", "2027-05-15", _5_1),
-    Model("gpt-5.2", "2025-12-11", "GA", "2027-06-08", _5_2),
-    Model("gpt-5.4", "2026-03-05", "GA", "2027-09-02", _5_2),
-    Model("gpt-5.4-mini", "2026-03-17", "GA", "2027-09-21", _5_2_SMALL),
-    Model("gpt-5.4-nano", "2026-03-17", "GA", "2027-09-21", _5_2_SMALL),
-    Model("gpt-5.5", "2026-04-24", "GA", "2027-10-26", _5_2),
-    Model("gpt-5.6-luna", "2026-07-09", "GA", "2028-01-11", _5_2),
-    Model("gpt-5.6-sol", "2026-07-09", "GA", "2028-01-11", _5_2),
-    Model("gpt-5.6-terra", "2026-07-09", "GA", "2028-01-11", _5_2),
+    Model("gpt-5.1", "2025-11-13", "GA", "2027-05-15", _5),
+    Model("gpt-5.2", "2025-12-11", "GA", "2027-06-08", _5),
+    Model("gpt-5.4", "2026-03-05", "GA", "2027-09-02", _5),
+    Model("gpt-5.4-mini", "2026-03-17", "GA", "2027-09-21", _5_SMALL),
+    Model("gpt-5.4-nano", "2026-03-17", "GA", "2027-09-21", _5_SMALL),
+    Model("gpt-5.5", "2026-04-24", "GA", "2027-10-26", _5),
+    Model("gpt-5.6-luna", "2026-07-09", "GA", "2028-01-11", _5),
+    Model("gpt-5.6-sol", "2026-07-09", "GA", "2028-01-11", _5),
+    Model("gpt-5.6-terra", "2026-07-09", "GA", "2028-01-11", _5),
 )
 
 # Docs: Azure OpenAI model region tables (azure-ai-docs, model-matrix, dated 2026-04-30).
@@ -97,46 +91,34 @@ ACCOUNT_REGIONS: Mapping[str, frozenset[str]] = {
 }
 """By kind of account."""
 
-_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "gpt-4o": {
-        "GlobalStandard": _SOME,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD
-        | words(
-            "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia "
-            "switzerlandnorth uksouth"
-        ),
-    },
-    "gpt-4.1": {
-        "GlobalStandard": _MOST,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD | words("switzerlandnorth"),
-    },
-    "gpt-4.1-mini": {
-        "GlobalStandard": _MOST,
-        "DataZoneStandard": _ZONES,
-        "Standard": _STANDARD
-        | words(
-            "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
-        ),
-    },
-    "gpt-5": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5-mini": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5-nano": {"GlobalStandard": _MOST, "DataZoneStandard": _ZONES},
-    "gpt-5.1": {
-        "GlobalStandard": _ALL,
-        "DataZoneStandard": _US_ZONE | words("francecentral swedencentral"),
-        "Standard": _US_ZONE | words("swedencentral"),
-    },
-    "gpt-5.2": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.4": {"GlobalStandard": _ALL, "DataZoneStandard": _ZONES},
-    "gpt-5.4-mini": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.4-nano": {"GlobalStandard": _ALL, "DataZoneStandard": _US_ZONE},
-    "gpt-5.5": {"GlobalStandard": _5_5, "DataZoneStandard": _5_5},
-}
-_UNLISTED: Mapping[str, frozenset[str]] = dict.fromkeys(
-    ("GlobalStandard", "DataZoneStandard", "Standard"), _ALL
+
+def _skus(
+    everywhere: frozenset[str], zones: frozenset[str], standard: frozenset[str] | None = None
+) -> Mapping[str, frozenset[str]]:
+    regional = {} if standard is None else {"Standard": standard}
+    return {"GlobalStandard": everywhere, "DataZoneStandard": zones, **regional}
+
+
+_4O_STANDARD = _STANDARD | words(
+    "australiaeast canadaeast centralus francecentral japaneast norwayeast southindia switzerlandnorth "
+    "uksouth"
 )
+_4_1_MINI_STANDARD = _STANDARD | words(
+    "australiaeast canadaeast francecentral japaneast southindia switzerlandnorth uksouth westeurope"
+)
+_REGIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "gpt-4o": _skus(_SOME, _ZONES, _4O_STANDARD),
+    "gpt-4.1": _skus(_MOST, _ZONES, _STANDARD | words("switzerlandnorth")),
+    "gpt-4.1-mini": _skus(_MOST, _ZONES, _4_1_MINI_STANDARD),
+    **dict.fromkeys(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _skus(_MOST, _ZONES)),
+    "gpt-5.1": _skus(
+        _ALL, _US_ZONE | words("francecentral swedencentral"), _US_ZONE | words("swedencentral")
+    ),
+    "gpt-5.4": _skus(_ALL, _ZONES),
+    **dict.fromkeys(("gpt-5.2", "gpt-5.4-mini", "gpt-5.4-nano"), _skus(_ALL, _US_ZONE)),
+    "gpt-5.5": _skus(_5_5, _5_5),
+}
+_UNLISTED = _skus(_ALL, _ALL, _ALL)
 """For a model that is newer than the source."""
 
 # Docs: Provisioned throughput, table of models (2026-03-20).

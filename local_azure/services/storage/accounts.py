@@ -19,7 +19,7 @@ from local_azure.runtime.tls import Tls
 from local_azure.services.storage import azurite
 from local_azure.services.storage.azurite import SERVICES, Azurite
 from local_azure.services.storage.permissions import Service
-from local_azure.services.storage.proxy import AuthorizingProxy, Upstream
+from local_azure.services.storage.proxy import AuthorizingProxy
 
 _API_VERSION = "2024-11-04"
 _CONFLICT = 409
@@ -120,8 +120,10 @@ class StorageAccounts:
             stack.push_async_callback(session.close)
             urls: dict[str, str] = {}
             for service, listener in zip(SERVICES, sockets, strict=True):
-                upstream = Upstream(session, emulator.ports[service])
-                proxy = AuthorizingProxy(service, account_id, self._store, self._tokens, upstream)
+                port = emulator.ports[service]
+                proxy = AuthorizingProxy(
+                    service, account_id, self._store, self._tokens, session=session, port=port
+                )
                 runner = web.ServerRunner(web.Server(proxy, access_log=None), shutdown_timeout=2)
                 await runner.setup()
                 stack.push_async_callback(runner.cleanup)

@@ -6,72 +6,109 @@ for blobs, queues and tables.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 Service = Literal["blob", "queue", "table"]
 
-_TABLE_SEGMENT = re.compile(r"(?P<name>[A-Za-z0-9]+)(?P<key>\(.*\))?", re.DOTALL)
-_TABLES_SEGMENT = re.compile(r"Tables(?:\((?:'(?P<name>[^']+)')?\))?", re.IGNORECASE)
 _BATCHED = re.compile(rb"^(GET|POST|PUT|MERGE|PATCH|DELETE) (\S+) HTTP/1\.1\r?$", re.MULTILINE)
-_READS = frozenset({"GET", "HEAD"})
+_TABLE_PATH = re.compile(
+    r"(?:Tables(?:\((?:'(?P<tables>[^']+)')?\))?|(?P<table>[A-Za-z0-9]+)(?:\(.*\))?)?", re.DOTALL
+)
+# Target, method and flag of a request, each empty for any, and the permissions: the first that fits counts.
+# `a + b | c` are alternatives, a permission in parentheses is one of the control plane, `{verb}` is read,
+# write or delete, `{change}` read or write, `{acl}` getAcl or setAcl.
+_RULES: Mapping[Service, tuple[tuple[str, str, str, str], ...]] = {
+    "table": (
+        ("service", "", "restype=service", "({change})"),
+        ("service", "", "", "(tables/{verb})"),
+        ("table", "", "comp=acl", "(tables/{acl}/action)"),
+        ("table", "", "", "(tables/{verb})"),
+        ("entities", "", "comp=acl", "(tables/{acl}/action)"),
+        ("entities", "GET", "", "tables/entities/read"),
+        ("entities", "DELETE", "", "tables/entities/delete"),
+        ("entities", "POST", "", "tables/entities/write | tables/entities/add/action"),
+        ("entities", "", "If-Match", "tables/entities/write | tables/entities/update/action"),
+        ("", "", "", "tables/entities/write | tables/entities/add/action + tables/entities/update/action"),
+    ),
+    "blob": (
+        ("", "", "comp=batch", "containers/blobs/delete + containers/blobs/write"),
+        ("", "", "comp=blobs", "containers/blobs/filter/action"),
+        ("service", "", "comp=userdelegationkey", "(generateUserDelegationKey/action)"),
+        ("service", "", "restype=service", "({change})"),
+        ("service", "", "restype=account", "(getInfo/action)"),
+        ("service", "", "", "(containers/read)"),
+        ("container", "", "comp=list", "containers/blobs/read"),
+        ("container", "", "comp=acl", "(containers/{acl}/action)"),
+        ("container", "", "", "(containers/{verb})"),
+        ("blob", "", "comp=tags", "containers/blobs/tags/{change}"),
+        ("blob", "", "comp=query", "containers/blobs/read"),
+        ("blob", "PUT", "comp=appendblock", "containers/blobs/write | containers/blobs/add/action"),
+        ("blob", "PUT", "comp=snapshot", "containers/blobs/write | containers/blobs/add/action"),
+        ("blob", "", "", "containers/blobs/{verb}"),
+    ),
+    "queue": (
+        ("service", "", "restype=service", "({change})"),
+        ("service", "", "", "(queues/read)"),
+        ("queue", "", "comp=acl", "(queues/{acl}/action)"),
+        ("queue", "", "", "(queues/{verb})"),
+        ("", "GET", "peekonly=true", "queues/messages/read"),
+        ("", "GET", "", "queues/messages/process/action | queues/messages/read + queues/messages/delete"),
+        ("messages", "DELETE", "", "queues/messages/delete"),
+        ("", "DELETE", "", "queues/messages/process/action | queues/messages/delete"),
+        ("", "POST", "", "queues/messages/write | queues/messages/add/action"),
+        ("", "", "", "queues/messages/write"),
+    ),
+}
 
 
-@dataclass(frozen=True)
-class Permission:
+class Permission(NamedTuple):
     """An operation in the `actions` or the `dataActions` of a role definition."""
 
-    name: str
     kind: Literal["action", "data_action"]
+    name: str
 
 
-Alternative = tuple[Permission, ...]
-"""All of them are required."""
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """The permissions of one of the alternatives, at a scope."""
+class Requirement(NamedTuple):
+    """All permissions of one of the alternatives, at a scope."""
 
     scope: str
     """Relative to the account's resource id: empty, or a path such as `/tableServices/default/tables/X`."""
-    any_of: tuple[Alternative, ...]
-
-
-@dataclass(frozen=True)
-class StorageRequest:
-    """What permissions depend on. `path` is percent-encoded."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-
-    @property
-    def verb(self) -> str:
-        """The operation of a role definition for a container, table or queue as a whole."""
-        return "read" if self.method in _READS else "delete" if self.method == "DELETE" else "write"
-
-    @property
-    def acl_verb(self) -> str:
-        return "getAcl" if self.method in _READS else "setAcl"
+    any_of: tuple[tuple[Permission, ...], ...]
 
 
 class PathError(ValueError):
     """A path that the service cannot have."""
 
 
-def requirement_of(service: Service, account: str, request: StorageRequest) -> Requirement:
-    """For any request but a table batch. Raises PathError."""
-    first, _, rest = request.path.removeprefix("/").partition("/")
+def requirement_of(
+    service: Service,
+    account: str,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Requirement:
+    """For any request but a table batch; `path` is percent-encoded. Raises PathError."""
+    first, _, rest = path.removeprefix("/").partition("/")
     if first.removesuffix("-secondary").lower() != account.lower():
         raise PathError(f"the path does not begin with /{account}")
-    query = request.query
-    if query.get("restype") == "service" and query.get("comp") in {"properties", "stats"}:
-        verb = "read" if request.verb == "read" else "write"
-        return _require("", _action(f"{service}Services/{verb}"))
-    return _BY_SERVICE[service](request, rest)
+    target, scope = _TARGETS[service](rest, query)
+    if service == "table" and method == "POST":
+        method = headers.get("X-HTTP-Method", method).upper()
+    if method == "HEAD":
+        method = "GET"
+    flags = {"", *(f"{name}={value}" for name, value in query.items())}
+    if "If-Match" in headers:
+        flags.add("If-Match")
+    permissions = next(
+        permissions
+        for rule_target, rule_method, flag, permissions in _RULES[service]
+        if rule_target in ("", target) and rule_method in ("", method) and flag in flags
+    )
+    return Requirement(scope, _alternatives(service, permissions, method))
 
 
 def batch_requirements(account: str, body: bytes) -> frozenset[Requirement]:
@@ -79,117 +116,54 @@ def batch_requirements(account: str, body: bytes) -> frozenset[Requirement]:
     requirements: set[Requirement] = set()
     for method, url in _BATCHED.findall(body):
         path = re.sub(r"^https?://[^/]*", "", url.decode("latin-1")).partition("?")[0]
-        requirements.add(requirement_of("table", account, StorageRequest(method.decode(), path, {}, {})))
+        requirements.add(requirement_of("table", account, method.decode(), path, query={}, headers={}))
     if not requirements:
         raise PathError("the batch holds no operation")
     return frozenset(requirements)
 
 
-def _require(scope: str, *any_of: Alternative) -> Requirement:
-    return Requirement(scope, any_of)
+@cache
+def _alternatives(service: Service, permissions: str, method: str) -> tuple[tuple[Permission, ...], ...]:
+    change = "read" if method == "GET" else "write"
+    verb, acl = "delete" if method == "DELETE" else change, "getAcl" if method == "GET" else "setAcl"
+    text = permissions.format(verb=verb, change=change, acl=acl)
+    return tuple(
+        tuple(_permission(service, name) for name in alternative.split(" + "))
+        for alternative in text.split(" | ")
+    )
 
 
-def _action(name: str) -> Alternative:
-    return (Permission(f"Microsoft.Storage/storageAccounts/{name}", "action"),)
+def _permission(service: Service, name: str) -> Permission:
+    path = f"Microsoft.Storage/storageAccounts/{service}Services/{name.strip('()')}"
+    return Permission("action" if name.startswith("(") else "data_action", path)
 
 
-def _data_actions(*names: str) -> Alternative:
-    return tuple(Permission(f"Microsoft.Storage/storageAccounts/{name}", "data_action") for name in names)
+def _table(rest: str, _query: Mapping[str, str]) -> tuple[str, str]:
+    """The target of a request, and the scope."""
+    path = _TABLE_PATH.fullmatch(unquote(rest))
+    if path is None:
+        raise PathError(f"{unquote(rest)} is neither a table nor an entity")
+    name = path["table"] or path["tables"]
+    target = "entities" if path["table"] else "table" if rest else "service"
+    return target, f"/tableServices/default/tables/{name}" if name else ""
 
 
-def _table(request: StorageRequest, rest: str) -> Requirement:
-    if request.method == "POST":
-        method = request.headers.get("X-HTTP-Method", "POST").upper()
-        request = StorageRequest(method, request.path, request.query, request.headers)
-    segment, base = unquote(rest), "tableServices/tables"
-    tables = _TABLES_SEGMENT.fullmatch(segment)
-    if tables is not None or not segment:
-        name = tables["name"] if tables is not None else None
-        scope = f"/tableServices/default/tables/{name}" if name else ""
-        return _require(scope, _action(f"{base}/{request.verb}"))
-    entity = _TABLE_SEGMENT.fullmatch(segment)
-    if entity is None:
-        raise PathError(f"{segment} is neither a table nor an entity")
-    scope = f"/tableServices/default/tables/{entity['name']}"
-    if request.query.get("comp") == "acl":
-        return _require(scope, _action(f"{base}/{request.acl_verb}/action"))
-    write = _data_actions(f"{base}/entities/write")
-    add, update = f"{base}/entities/add/action", f"{base}/entities/update/action"
-    if request.verb != "write":
-        return _require(scope, _data_actions(f"{base}/entities/{request.verb}"))
-    if request.method == "POST":
-        return _require(scope, write, _data_actions(add))
-    if "If-Match" in request.headers:
-        return _require(scope, write, _data_actions(update))
-    return _require(scope, write, _data_actions(add, update))
-
-
-def _blob(request: StorageRequest, rest: str) -> Requirement:
+def _blob(rest: str, query: Mapping[str, str]) -> tuple[str, str]:
     container, _, blob = rest.partition("/")
-    container, comp, base = unquote(container), request.query.get("comp"), "blobServices/containers"
-    scope = f"/blobServices/default/containers/{container}" if container else ""
-    if comp == "batch":
-        return _require(scope, _data_actions(f"{base}/blobs/delete", f"{base}/blobs/write"))
     if not container:
         if blob:
             raise PathError("the path names a blob without a container")
-        return _require("", _blob_service_permission(request, base))
-    if not blob or request.query.get("restype") == "container":
-        return _require(scope, _container_permission(request, base))
-    if comp == "tags":
-        verb = "read" if request.verb == "read" else "write"
-        return _require(scope, _data_actions(f"{base}/blobs/tags/{verb}"))
-    if request.verb == "read" or comp == "query":
-        return _require(scope, _data_actions(f"{base}/blobs/read"))
-    permission = _data_actions(f"{base}/blobs/{request.verb}")
-    if request.verb == "write" and comp in {"appendblock", "snapshot"}:
-        return _require(scope, permission, _data_actions(f"{base}/blobs/add/action"))
-    return _require(scope, permission)
+        return "service", ""
+    target = "blob" if blob and query.get("restype") != "container" else "container"
+    return target, f"/blobServices/default/containers/{unquote(container)}"
 
 
-def _blob_service_permission(request: StorageRequest, base: str) -> Alternative:
-    comp = request.query.get("comp")
-    if comp == "userdelegationkey":
-        return _action("blobServices/generateUserDelegationKey/action")
-    if comp == "blobs":
-        return _data_actions(f"{base}/blobs/filter/action")
-    if request.query.get("restype") == "account":
-        return _action("blobServices/getInfo/action")
-    return _action(f"{base}/read")
-
-
-def _container_permission(request: StorageRequest, base: str) -> Alternative:
-    comp = request.query.get("comp")
-    if comp == "list":
-        return _data_actions(f"{base}/blobs/read")
-    if comp == "blobs":
-        return _data_actions(f"{base}/blobs/filter/action")
-    return _action(f"{base}/{request.acl_verb}/action" if comp == "acl" else f"{base}/{request.verb}")
-
-
-def _queue(request: StorageRequest, rest: str) -> Requirement:
+def _queue(rest: str, _query: Mapping[str, str]) -> tuple[str, str]:
     queue, _, messages = rest.partition("/")
-    queue, base = unquote(queue), "queueServices/queues"
     if not queue:
-        return _require("", _action(f"{base}/read"))
-    scope = f"/queueServices/default/queues/{queue}"
-    if not messages:
-        if request.query.get("comp") == "acl":
-            return _require(scope, _action(f"{base}/{request.acl_verb}/action"))
-        return _require(scope, _action(f"{base}/{request.verb}"))
-    process = _data_actions(f"{base}/messages/process/action")
-    read, delete = f"{base}/messages/read", f"{base}/messages/delete"
-    if request.verb == "read" and request.query.get("peekonly") == "true":
-        return _require(scope, _data_actions(read))
-    if request.verb == "read":
-        return _require(scope, process, _data_actions(read, delete))
-    if request.verb == "delete":
-        all_messages = messages.strip("/") == "messages"
-        return _require(scope, *([] if all_messages else [process]), _data_actions(delete))
-    write = _data_actions(f"{base}/messages/write")
-    if request.method == "POST":
-        return _require(scope, write, _data_actions(f"{base}/messages/add/action"))
-    return _require(scope, write)
+        return "service", ""
+    target = "queue" if not messages else "messages" if messages.strip("/") == "messages" else "message"
+    return target, f"/queueServices/default/queues/{unquote(queue)}"
 
 
-_BY_SERVICE = {"blob": _blob, "queue": _queue, "table": _table}
+_TARGETS = {"blob": _blob, "queue": _queue, "table": _table}

@@ -87,7 +87,7 @@ def test_requests_are_printed_as_text_and_as_json(home: Home) -> None:
     [
         (("script", "no-such-file"), "", "no-such-file cannot be read"),
         (("script", "-"), "{", "is not JSON"),
-        (("script", "-"), '[{"text": 5}]', "step 1: text is not a string"),
+        (("script", "-"), '[{"text": 5}]', "step 1: text: 5 is not of type 'string'"),
         (("requests", "--account", "other"), "", "there is no OpenAI account 'other'; there are: oai"),
         (("use", "localhost:1234"), "", "is not an http:// or https:// URL"),
         (("use", "local", "--model", "x"), "", "takes neither"),

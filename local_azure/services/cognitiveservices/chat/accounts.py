@@ -10,25 +10,16 @@ from local_azure.core.tokens import Tokens
 from local_azure.home import Home
 from local_azure.runtime.ports import ADDRESS, Ports
 from local_azure.runtime.tls import Tls
-from local_azure.services.cognitiveservices.chat.front import AccountContext, ChatEndpoint, Clocks
-from local_azure.services.cognitiveservices.chat.upstream import Upstream
+from local_azure.services.cognitiveservices.chat.front import ChatEndpoint
 
 
 class ModelAccounts:
     """Each account has a port of its own, as it has a host name of its own on Azure."""
 
-    def __init__(
-        self,
-        home: Home,
-        store: Store,
-        tokens: Tokens,
-        tls: Tls,
-        ports: Ports,
-        *,
-        clocks: Clocks | None = None,
-    ) -> None:
-        self._upstream = Upstream()
-        self._context = AccountContext(store, tokens, self._upstream, home.model_file, clocks or Clocks())
+    def __init__(self, home: Home, store: Store, tokens: Tokens, tls: Tls, ports: Ports) -> None:
+        self._backend_file = home.model_file
+        self._store = store
+        self._tokens = tokens
         self._tls = tls
         self._ports = ports
         self._runners: dict[str, web.ServerRunner] = {}
@@ -41,9 +32,8 @@ class ModelAccounts:
         async with self._lock:
             if account not in self._endpoints:
                 listener = self._ports.hold(_port_name(account_id))
-                runner = web.ServerRunner(
-                    web.Server(ChatEndpoint(account_id, self._context), access_log=None), shutdown_timeout=2
-                )
+                endpoint = ChatEndpoint(account_id, self._store, self._tokens, self._backend_file)
+                runner = web.ServerRunner(web.Server(endpoint, access_log=None), shutdown_timeout=2)
                 await runner.setup()
                 await web.SockSite(runner, listener, ssl_context=self._tls.server_context()).start()
                 self._runners[account] = runner
@@ -58,7 +48,6 @@ class ModelAccounts:
     async def close(self) -> None:
         for account in list(self._runners):
             await self._close(account)
-        await self._upstream.close()
 
     def states(self) -> list[tuple[str, str]]:
         """Name and endpoint of each open account, for `status`."""

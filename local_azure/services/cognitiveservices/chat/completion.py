@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from hashlib import sha512
 from typing import Any
 
+from local_azure.core import clock
 from local_azure.services.cognitiveservices.chat import counting
-from local_azure.services.cognitiveservices.chat.counting import Encoding
 from local_azure.services.cognitiveservices.chat.replies import Call, Reply
-from local_azure.services.cognitiveservices.chat.request import ChatRequest
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
 _SAFE = {"filtered": False, "severity": "safe"}
@@ -23,29 +22,47 @@ _ANSWER_FILTER = {
 }
 
 
-def truncate(answer: Reply, max_tokens: int | None, encoding: Encoding) -> Reply:
+def truncate(answer: Reply, max_tokens: int | None) -> Reply:
     """The stand-in's reply, a text or a call, as a model breaks it off at `max_tokens`."""
     if max_tokens is None:
         return answer
     if not answer.calls:
-        content = counting.truncate(answer.content or "", max_tokens, encoding)
+        content = counting.truncate(answer.content or "", max_tokens)
         return answer if content is None else Reply(content, finish_reason="length")
     (call,) = answer.calls
-    remaining = max(0, max_tokens - counting.tokens_of(call.name, encoding))
-    arguments = counting.truncate(call.arguments, remaining, encoding)
+    remaining = max(0, max_tokens - counting.tokens_of(call.name))
+    arguments = counting.truncate(call.arguments, remaining)
     return answer if arguments is None else Reply(None, (Call(call.name, arguments, call.id),), "length")
 
 
-def completion(
-    answer: Reply, request: ChatRequest, *, model: str, prompt_tokens: int, created: int, encoding: Encoding
-) -> dict[str, Any]:
-    """`model` is name and version; `created` in seconds since 1970. Ids are derived from the request."""
-    seed = json.dumps([model, request.body], sort_keys=True)
-    calls = [_call(call, f"{seed}{number}") for number, call in enumerate(answer.calls)]
-    used = counting.answer_tokens(answer.content, calls, encoding) * request.choices
+def completion(answer: Reply, body: Mapping[str, Any], model: str, prompt_tokens: int) -> dict[str, Any]:
+    """`model` is name and version. Ids are derived from the request."""
+    seed = json.dumps([model, body], sort_keys=True)
+    calls = [
+        {
+            "function": {"arguments": call.arguments, "name": call.name},
+            "id": call.id or f"call_{_id(f'{seed}{number}', 24)}",
+            "type": "function",
+        }
+        for number, call in enumerate(answer.calls)
+    ]
+    used = counting.tokens_of(answer.content or "") + counting.call_tokens(calls)
+    choice: dict[str, Any] = {
+        "content_filter_results": _ANSWER_FILTER if answer.content else {},
+        "finish_reason": answer.finish_reason or ("tool_calls" if calls else "stop"),
+        "index": 0,
+        "logprobs": None,
+        "message": {
+            "annotations": [],
+            "content": answer.content,
+            "refusal": None,
+            "role": "assistant",
+            **({"tool_calls": calls} if calls else {}),
+        },
+    }
     return {
-        "choices": [_choice(answer, calls, index) for index in range(request.choices)],
-        "created": created,
+        "choices": [choice],
+        "created": int(clock.utc().timestamp()),
         "id": f"chatcmpl-{_id(seed, 29)}",
         "model": model,
         "object": "chat.completion",
@@ -53,40 +70,12 @@ def completion(
         "system_fingerprint": f"fp_{sha512(model.encode()).hexdigest()[:10]}",
         "usage": {
             "completion_tokens": used,
-            "completion_tokens_details": {
-                "accepted_prediction_tokens": 0,
-                "audio_tokens": 0,
-                "reasoning_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
+            "completion_tokens_details": {"audio_tokens": 0, "reasoning_tokens": 0},
             "prompt_tokens": prompt_tokens,
             "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
             "total_tokens": prompt_tokens + used,
         },
     }
-
-
-def _choice(answer: Reply, calls: list[dict[str, Any]], index: int) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "annotations": [],
-        "content": answer.content,
-        "refusal": None,
-        "role": "assistant",
-    }
-    if calls:
-        message["tool_calls"] = calls
-    return {
-        "content_filter_results": _ANSWER_FILTER if answer.content else {},
-        "finish_reason": answer.finish_reason or ("tool_calls" if calls else "stop"),
-        "index": index,
-        "logprobs": None,
-        "message": message,
-    }
-
-
-def _call(call: Call, seed: str) -> dict[str, Any]:
-    function: Mapping[str, str] = {"arguments": call.arguments, "name": call.name}
-    return {"function": function, "id": call.id or f"call_{_id(seed, 24)}", "type": "function"}
 
 
 def _id(seed: str, length: int) -> str:

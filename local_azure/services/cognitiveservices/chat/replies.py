@@ -8,9 +8,8 @@
 
 Words such as "get" or "current" in a tool's name need not be in the message; singular and plural are equal.
 Of several tools the one with most words wins, then the first. The text behind the first colon is the
-argument (the whole message when there is none): a JSON object unchanged, else the value of the tool's only
-string property, or of its first required one; numbers take the first number. `tool_choice` applies: `none`
-calls nothing, `required` and a named function always call.
+argument (the whole message when there is none): a JSON object unchanged, else the value of the tool's first
+required property, or of its first property.
 """
 
 import json
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, cast
 
-from local_azure.services.cognitiveservices.chat.counting import choices_of, text_of
+from local_azure.services.cognitiveservices.chat.counting import text_of
 
 _MAX_ECHO = 2000
 _WRAPPED_RESULT = re.compile("Function Name: '[^']*' and Function Result: '(.*)'", re.DOTALL)
@@ -52,21 +51,23 @@ def call(name: str, arguments: Mapping[str, Any] | str, call_id: str | None = No
 def reply(body: Mapping[str, Any], model: str) -> Reply:
     """The answer to a checked request."""
     messages: list[dict[str, Any]] = body["messages"]
-    tools: list[dict[str, Any]] = body.get("tools") or []
-    results = _last_tool_results(messages)
-    if results:
-        return Reply("\n".join(results))
+    functions: list[dict[str, Any]] = [tool["function"] for tool in body.get("tools") or ()]
+    results = takewhile(lambda message: message["role"] == "tool", reversed(messages))
+    texts = [_plain_result(text_of(message.get("content"))) for message in results]
+    if texts:
+        return Reply("\n".join(reversed(texts)))
     last = messages[-1]
-    text = text_of(last.get("content")) if last["role"] in {"user", "developer", "system"} else ""
-    function = _called_function(text, tools, body.get("tool_choice", "auto"))
+    text = text_of(last.get("content")) if last["role"] != "assistant" else ""
+    function = _called_function(text, functions)
     if function is not None:
         return Reply(None, (call(function["name"], _arguments(text, function)),))
-    return Reply(_echo(text, messages, tools, model))
-
-
-def _last_tool_results(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    last = takewhile(lambda message: message["role"] == "tool", reversed(messages))
-    return [_plain_result(text_of(message.get("content"))) for message in last][::-1]
+    echo = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
+    turn = sum(message["role"] == "user" for message in messages)
+    lines = [f"This is local Azure's stand-in for {model}: no model runs.", f"Message {turn}: {echo}"]
+    if functions:
+        words = "; ".join(" ".join(_words(function["name"])) for function in functions)
+        lines.append(f"A message with the words of a tool's name calls the tool: {words}.")
+    return Reply("\n".join(lines))
 
 
 def _plain_result(content: str) -> str:
@@ -81,29 +82,9 @@ def _plain_result(content: str) -> str:
     return value if isinstance(value, str) else match[1]
 
 
-def _echo(
-    text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], model: str
-) -> str:
-    echo = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
-    turn = sum(message["role"] == "user" for message in messages)
-    lines = [f"This is local Azure's stand-in for {model}: no model runs.", f"Message {turn}: {echo}"]
-    if tools:
-        words = [" ".join(_words(tool["function"]["name"])) for tool in tools]
-        lines.append("A message with the words of a tool's name calls the tool: " + "; ".join(words) + ".")
-    return "\n".join(lines)
-
-
-def _called_function(
-    text: str, tools: Sequence[Mapping[str, Any]], choice: object
-) -> Mapping[str, Any] | None:
-    functions: list[dict[str, Any]] = [tool["function"] for tool in tools]
-    if choice == "none" or not functions:
-        return None
-    if isinstance(choice, dict):
-        named = cast("dict[str, Any]", choice)["function"]["name"]
-        return next(function for function in functions if function["name"] == named)
+def _called_function(text: str, functions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     message_words = _stems(re.findall(r"[^\W_]+", re.sub(r"\bto[- ]do", "todo", text.lower())))
-    best, most = (functions[0] if choice == "required" else None), 0
+    best, most = None, 0
     for function in functions:
         words = _stems(_words(function["name"]))
         required = words - _FILLER or words
@@ -123,46 +104,15 @@ def _stems(words: Sequence[str]) -> set[str]:
     return {word[:-1] if len(word) > 3 and word.endswith("s") else word for word in words}
 
 
-def _arguments(message: str, function: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(message: str, function: Mapping[str, Any]) -> Mapping[str, Any]:
     head, colon, tail = message.partition(":")
     text = (tail if colon else head).strip()
-    json_object = _json_object(text)
-    if json_object is not None:
-        return json_object
-    parameters: dict[str, Any] = function.get("parameters") or {}
-    properties: dict[str, Any] = parameters.get("properties") or {}
-    required: list[str] = parameters.get("required") or list(properties)[:1]
-    arguments: dict[str, Any] = {}
-    for name in required:
-        schema = properties.get(name)
-        arguments[name] = _value(text, cast("dict[str, Any]", schema) if isinstance(schema, dict) else {})
-        if isinstance(arguments[name], str):
-            text = ""  # only the first string gets the text
-    return arguments
-
-
-def _value(text: str, schema: Mapping[str, Any]) -> object:
-    kinds: object = schema.get("type")
-    kind = next(iter(cast("list[object]", kinds)), None) if isinstance(kinds, list) else kinds
-    choices = choices_of(schema)
-    if choices:
-        return next((choice for choice in choices if str(choice).lower() in text.lower()), choices[0])
-    if kind in ("integer", "number"):
-        number = re.search(r"-?\d+(\.\d+)?", text)
-        value = float(number[0]) if number else 0.0
-        return int(value) if kind == "integer" or value.is_integer() else value
-    if kind == "boolean":
-        return True
-    if kind == "array":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return {} if kind == "object" else text
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    if not text.startswith("{"):
-        return None
     try:
         content: object = json.loads(text)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return cast("dict[str, Any]", content)
+    parameters: dict[str, Any] = function.get("parameters") or {}
+    names = [*parameters.get("required", ()), *parameters.get("properties", ())]
+    return dict.fromkeys(names[:1], text)

@@ -19,7 +19,7 @@ from local_azure.tests.recordings.extension.servers import Clock, Model, Record,
 
 FOLDER = Path(__file__).parent
 COMMON: Record = json.loads((FOLDER / "common.json").read_text())
-_POST = {
+_FIELDS = {
     "id": "id",
     "message": "user_message",
     "connection": "ai_connection_name",
@@ -30,13 +30,9 @@ _POST = {
     "topP": "top_p",
     "maxTokens": "max_tokens",
     "reasoning": "is_reasoning_model",
-}
-_QUERY = {
-    "id": "id",
     "timestamp": "timestamp_utc",
-    "collection": "collection_name",
-    "storage": "chat_storage_connection_setting",
 }
+"""The field of a request for the property of a post or a query."""
 
 
 class StorageKey(AzureNamedKeyCredential):
@@ -129,18 +125,15 @@ class Replay:
         return done
 
     async def _do(self, step: Record) -> str | None:
-        match step["do"]:
-            case "create":
-                kind, value = step.get("kind", "string"), step["value"]
-                content = base64.b64decode(value) if kind == "bytes" else value
-                await self._service.output(kind, content)
-                return None
-            case "post":
-                properties = {_POST[name]: value for name, value in step.items() if name in _POST}
-                return await self._service.post(PostRequest(**properties))
-            case _:
-                properties = {_QUERY[name]: value for name, value in step.items() if name in _QUERY}
-                return await self._service.query(QueryRequest(**properties))
+        if step["do"] == "create":
+            kind, value = step.get("kind", "string"), step["value"]
+            content = base64.b64decode(value) if kind == "bytes" else value
+            await self._service.output(kind, content)
+            return None
+        properties = {_FIELDS[name]: value for name, value in step.items() if name in _FIELDS}
+        if step["do"] == "post":
+            return await self._service.post(PostRequest(**properties))
+        return await self._service.query(QueryRequest(**properties))
 
     async def _run_skill(self, function: str, _parameter: str, argument: str | None) -> str | None:
         earlier = sum(name == function for name, _ in self._skill_calls)

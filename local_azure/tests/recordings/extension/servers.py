@@ -14,12 +14,10 @@ from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from yarl import URL
 
-from local_azure.runtime.ports import ADDRESS
-
 Record = dict[str, Any]
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _OPERATION = re.compile(
     r"^(POST|PATCH|PUT|MERGE|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n(.*?)\r\n--", re.DOTALL | re.MULTILINE
@@ -58,16 +56,11 @@ class Log:
 
 
 @asynccontextmanager
-async def serve(handler: Handler) -> AsyncGenerator[str]:
+async def serve(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncGenerator[str]:
     """Serves until the end of the block; the value is the base URL."""
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, ADDRESS, 0)
-        await site.start()
-        yield f"http://{ADDRESS}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    server: Any = RawTestServer(handler)  # it leaves types open
+    async with server:
+        yield f"http://{server.host}:{server.port}"
 
 
 def entity_of(content: Mapping[str, Any]) -> Record:
@@ -110,11 +103,9 @@ class TableService:
         for row in rows:
             content: Record = {}
             for name, value in row.items():
-                kind, plain = (
-                    next(iter(cast("Record", value).items())) if isinstance(value, dict) else ("", value)
-                )
-                content[name] = plain
-                if kind:
+                content[name] = value
+                if isinstance(value, dict):
+                    ((kind, content[name]),) = cast("Record", value).items()
                     content[f"{name}@odata.type"] = f"Edm.{kind}"
             await self._do("POST", table, content, (201,))
 
@@ -147,11 +138,9 @@ class TableService:
         record = _request_record(request, body)
         fault = self._fault(record["op"])
         if fault is not None:
-            record["fault"] = {
-                name: fault[name] for name in ("status", "code", "headers", "cut") if name in fault
-            }
-            if "status" in fault:
-                record["status"] = fault["status"]
+            members = ("status", "code", "headers", "cut")
+            record["fault"] = {name: fault[name] for name in members if name in fault}
+            record |= {"status": fault["status"]} if "status" in fault else {}
         if fault is not None and fault.get("cut") != "after":
             self.log.add(record)
             return _cut(request) if "cut" in fault else _storage_error(fault)

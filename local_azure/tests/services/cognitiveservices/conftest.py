@@ -10,15 +10,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from local_azure.core import ids
+from local_azure.core import clock, ids
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
 from local_azure.core.tokens import MODEL_AUDIENCES, Tokens
 from local_azure.home import Home
 from local_azure.runtime import tls as certificates
 from local_azure.runtime.ports import Ports
 from local_azure.runtime.tls import Tls
+from local_azure.services.cognitiveservices.chat import throttle
 from local_azure.services.cognitiveservices.chat.accounts import ModelAccounts
-from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH, Clocks
+from local_azure.services.cognitiveservices.chat.front import CONTROL_PATH
 
 GROUP = ids.resource_group(SUBSCRIPTION_ID, "rg")
 ACCOUNT = ids.build(GROUP, "Microsoft.CognitiveServices/accounts", "oai")
@@ -27,8 +28,7 @@ DEVELOPER = TOKENS.issue(DEVELOPER_PRINCIPAL_ID, MODEL_AUDIENCES[0]).token
 VERSION = "2024-10-21"
 
 
-def chat_path(deployment: str = "chat", version: str | None = VERSION) -> str:
-    query = "" if version is None else f"?api-version={version}"
+def chat_path(deployment: str = "chat", query: str = f"?api-version={VERSION}") -> str:
     return f"openai/deployments/{deployment}/chat/completions{query}"
 
 
@@ -106,19 +106,19 @@ class Model:
 
 
 @pytest.fixture
-async def model(tmp_path: Path) -> AsyncIterator[Model]:
+async def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Model]:
     home, fakes = Home(tmp_path), FakeClocks()
     tls = certificates.ensure(home, {})
     store = Store(home.store_file)
     account = Resource(id=ACCOUNT, name="oai", type=ids.type_of(ACCOUNT), location="eastus2")
     store.put({**account, "properties": {"disableLocalAuth": True}})
-    clocks = Clocks(lambda: fakes.now, lambda: fakes.seconds)
-    accounts = ModelAccounts(home, store, TOKENS, tls, Ports(home.ports_file), clocks=clocks)
+    monkeypatch.setattr(clock, "utc", lambda: fakes.now)
+    monkeypatch.setattr(throttle, "monotonic", lambda: fakes.seconds)
+    accounts = ModelAccounts(home, store, TOKENS, tls, Ports(home.ports_file))
     try:
         endpoint = await accounts.open_account(ACCOUNT, "sub")
         model = Model(home, store, accounts, endpoint, tls, fakes)
         model.deploy("chat", "gpt-5.4-mini", "2026-03-17")
-        model.deploy("old", "gpt-4.1-mini", "2025-04-14")
         yield model
     finally:
         await accounts.close()

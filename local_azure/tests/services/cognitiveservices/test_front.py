@@ -21,13 +21,8 @@ from local_azure.tests.services.cognitiveservices.conftest import ACCOUNT, TOKEN
 APP_PRINCIPAL = "11111111-1111-4111-8111-111111111111"
 APP = {"Authorization": f"Bearer {TOKENS.issue(APP_PRINCIPAL, MODEL_AUDIENCES[0]).token}"}
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
-ADD_TODO: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "AddTodo",
-        "parameters": {"type": "object", "properties": {"task": {"type": "string"}}},
-    },
-}
+PARAMETERS: dict[str, Any] = {"type": "object", "properties": {"task": {"type": "string"}}}
+ADD_TODO: dict[str, Any] = {"type": "function", "function": {"name": "AddTodo", "parameters": PARAMETERS}}
 
 
 def bearer(audience: str, **options: Any) -> dict[str, str]:
@@ -61,6 +56,44 @@ async def test_a_request_is_authenticated_before_its_path_is_read(
     assert (answer.status, answer.error["code"]) == expected
 
 
+async def test_the_role_is_needed_and_is_enough(model: Model) -> None:
+    request: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
+    answer = await model.send("POST", chat_path(), request, APP)
+    assert (answer.status, answer.error["code"]) == (401, "PermissionDenied")
+    assert f"`{APP_PRINCIPAL}` lacks the required data action" in answer.error["message"]
+    scope, role = ids.build(ACCOUNT, ROLE_ASSIGNMENT_TYPE, "a"), f"{ROLE_DEFINITION_TYPE}/{OPENAI_USER}"
+    properties = {"principalId": APP_PRINCIPAL, "scope": ACCOUNT, "roleDefinitionId": f"/providers/{role}"}
+    model.store.put(Resource(id=scope, name="a", type=ROLE_ASSIGNMENT_TYPE, properties=properties))
+    assert (await model.send("POST", chat_path(), request, APP)).status == 200
+    for method in ("GET", "POST", "DELETE"):
+        assert (await model.send(method, CONTROL_PATH, [], APP)).status == 403, "for the developer alone"
+
+
+async def test_an_account_without_public_access_answers_nobody(model: Model) -> None:
+    account = model.store.require(ACCOUNT)
+    model.store.put({**account, "properties": {"publicNetworkAccess": "Disabled"}})
+    assert (await model.ask("hello")).error["code"] == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("POST", chat_path(query=""), "404"),
+        ("POST", chat_path(query="?api-version=2020-01-01"), "404"),
+        ("POST", chat_path("a%2Fb"), "404"),
+        ("GET", chat_path(), "404"),
+        ("PUT", CONTROL_PATH, "404"),
+        ("GET", f"openai/deployments?api-version={VERSION}", "404"),
+        *(("POST", chat_path(name), "DeploymentNotFound") for name in ("none", "..%00", "chät")),
+    ],
+)
+async def test_an_unknown_path_version_or_deployment_is_not_found(
+    model: Model, method: str, path: str, code: str
+) -> None:
+    answer = await model.send(method, path, {"messages": [{"role": "user", "content": "hello"}]})
+    assert (answer.status, answer.error["code"]) == (404, code)
+
+
 async def test_a_completion_has_every_member_that_the_service_sends(model: Model) -> None:
     answer = await model.ask("hello")
     body = answer.body
@@ -75,14 +108,9 @@ async def test_a_completion_has_every_member_that_the_service_sends(model: Model
     usage = body["usage"]
     assert usage["prompt_tokens"] == 8  # 3 for the message, 1 for its role, 1 for its text, 3 for the answer
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert usage["completion_tokens_details"]["reasoning_tokens"] == 0
     assert answer.headers["x-ms-region"] == "eastus2"
-
-
-async def test_equal_requests_have_equal_completions_and_others_another_id(model: Model) -> None:
-    first, again, other = await model.ask("hello"), await model.ask("hello"), await model.ask("hallo")
-    assert first.body == again.body
-    assert first.body["id"] != other.body["id"]
+    assert (await model.ask("hello")).body == body
+    assert (await model.ask("hallo")).body["id"] != body["id"]
 
 
 async def test_a_skill_is_called_and_its_result_repeated(model: Model) -> None:
@@ -108,67 +136,9 @@ async def test_a_completion_is_truncated_at_max_tokens(model: Model) -> None:
         json.loads(arguments)
 
 
-async def test_several_choices_use_several_times_the_tokens(model: Model) -> None:
-    single, triple = (await model.ask("hello")).body, (await model.ask("hello", n=3)).body
-    assert [choice["index"] for choice in triple["choices"]] == [0, 1, 2]
-    assert triple["usage"]["completion_tokens"] == 3 * single["usage"]["completion_tokens"]
-
-
-async def test_the_v1_route_takes_the_deployment_from_the_body(model: Model) -> None:
-    body = {"model": "old", "messages": [{"role": "user", "content": "hello"}]}
-    answer = await model.send("POST", "openai/v1/chat/completions", body)
-    assert answer.body["model"] == "gpt-4.1-mini-2025-04-14"
-    del body["model"]
-    answer = await model.send("POST", "openai/v1/chat/completions?api-version=preview", body)
-    assert (answer.status, answer.error["param"]) == (400, "model")
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        *(("POST", chat_path(version=version)) for version in (None, "", "2020-01-01", f"{VERSION}-preview")),
-        ("POST", f"openai/v1/chat/completions?api-version={VERSION}"),
-        ("POST", chat_path("..")),
-        ("POST", chat_path("a%2Fb")),
-        ("GET", chat_path()),
-        ("GET", ""),
-        ("GET", f"openai/deployments?api-version={VERSION}"),
-    ],
-)
-async def test_an_unknown_path_or_api_version_is_not_found(model: Model, method: str, path: str) -> None:
-    answer = await model.send(method, path, {"messages": [{"role": "user", "content": "hello"}]})
-    assert (answer.status, answer.body) == (404, {"error": {"code": "404", "message": "Resource not found"}})
-
-
-@pytest.mark.parametrize("name", ["none", "x" * 70, "chat%00", "chät"])
-async def test_an_unknown_deployment_is_not_found(model: Model, name: str) -> None:
-    answer = await model.ask("hello", deployment=name)
-    assert answer.status == 404
-    assert answer.error == {
-        "code": "DeploymentNotFound",
-        "message": "The API deployment for this resource does not exist. If you created the deployment "
-        "within the last 5 minutes, please wait a moment and try again.",
-    }
-
-
-async def test_the_role_is_needed_and_is_enough(model: Model) -> None:
-    request: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
-    answer = await model.send("POST", chat_path(), request, APP)
-    assert (answer.status, answer.error["code"]) == (401, "PermissionDenied")
-    assert f"`{APP_PRINCIPAL}` lacks the required data action" in answer.error["message"]
-    scope, role = ids.build(ACCOUNT, ROLE_ASSIGNMENT_TYPE, "a"), f"{ROLE_DEFINITION_TYPE}/{OPENAI_USER}"
-    properties = {"principalId": APP_PRINCIPAL, "scope": ACCOUNT, "roleDefinitionId": f"/providers/{role}"}
-    model.store.put(Resource(id=scope, name="a", type=ROLE_ASSIGNMENT_TYPE, properties=properties))
-    assert (await model.send("POST", chat_path(), request, APP)).status == 200
-
-
-async def test_an_account_without_public_access_answers_nobody(model: Model) -> None:
-    account = model.store.require(ACCOUNT)
-    model.store.put({**account, "properties": {"publicNetworkAccess": "Disabled"}})
-    assert (await model.ask("hello")).error["code"] == "AccessDenied"
-
-
-async def test_a_retired_model_answers_410(model: Model) -> None:
+async def test_a_retired_model_and_a_batch_deployment_do_not_answer(model: Model) -> None:
+    model.deploy("batch", "gpt-4.1", "2025-04-14", sku="GlobalBatch")
+    assert (await model.ask("hello", deployment="batch")).error["code"] == "OperationNotSupported"
     model.clocks.now = datetime(2027, 9, 20, 23, 59, tzinfo=UTC)
     assert (await model.ask("hello")).status == 200
     model.clocks.now = datetime(2027, 9, 21, tzinfo=UTC)
@@ -176,120 +146,79 @@ async def test_a_retired_model_answers_410(model: Model) -> None:
     assert (answer.status, "retired on 2027-09-21" in answer.error["message"]) == (410, True)
 
 
-async def test_a_batch_deployment_has_no_chat_and_a_provisioned_one_no_rate_limit(model: Model) -> None:
-    model.deploy("batch", "gpt-4.1", "2025-04-14", sku="GlobalBatch")
-    assert (await model.ask("hello", deployment="batch")).error["code"] == "OperationNotSupported"
+async def test_the_capacity_of_a_deployment_limits_its_requests_and_tokens(model: Model) -> None:
+    model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
+    first = await model.ask("hello", deployment="small")
+    assert first.headers["x-ratelimit-remaining-requests"] == "5"
+    second = await model.ask("hello", deployment="small", max_tokens=100)
+    used = first.body["usage"]["total_tokens"] + second.body["usage"]["prompt_tokens"] + 100
+    assert second.headers["x-ratelimit-remaining-tokens"] == str(1000 - used), (
+        "with the first answer's length"
+    )
+    model.clocks.advance(15)
+    answer = await model.ask("hello", deployment="small", max_tokens=900)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "45")
+    assert f"under Azure OpenAI API version {VERSION} have exceeded token rate" in answer.error["message"]
+    assert (await model.ask("hello")).status == 200, "another deployment"
     model.deploy("provisioned", "gpt-5.4-mini", "2026-03-17", sku="ProvisionedManaged", capacity=1)
     answers = [await model.ask("hello", deployment="provisioned") for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
-    assert "x-ratelimit-limit-tokens" not in answers[0].headers
 
 
-async def test_capacity_limits_the_requests_of_a_deployment(model: Model) -> None:
-    model.deploy("small", "gpt-5.4-mini", "2026-03-17", capacity=1)
-    assert (await model.ask("hello", deployment="small")).headers["x-ratelimit-remaining-requests"] == "0"
-    model.clocks.advance(15)
-    answer = await model.ask("hello", deployment="small")
-    assert (answer.status, answer.error["code"]) == (429, "429")
-    assert (answer.headers["Retry-After"], answer.headers["retry-after-ms"]) == ("45", "45000")
-    assert "exceeded call rate limit of your current OpenAI S0 pricing tier" in answer.error["message"]
-    assert "Please retry after 45 seconds." in answer.error["message"]
-    assert (await model.ask("hello")).status == 200, "another deployment"
-    model.clocks.advance(45)
-    assert (await model.ask("hello", deployment="small")).status == 200
-
-
-async def test_capacity_limits_tokens_with_max_tokens_counted(model: Model) -> None:
-    model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
-    headers = (await model.ask("hello", deployment="small", max_tokens=900)).headers
-    assert headers["x-ratelimit-remaining-tokens"] == str(1000 - 900 - 8)
-    for max_tokens, seconds in ((900, "60"), (2000, "86400")):
-        answer = await model.ask("hello", deployment="small", max_tokens=max_tokens)
-        assert (answer.status, answer.headers["Retry-After"]) == (429, seconds)
-        assert "exceeded token rate limit" in answer.error["message"]
-
-
-async def test_an_answer_without_max_tokens_counts_with_its_length(model: Model) -> None:
-    model.deploy("small", "gpt-4o", "2024-11-20", capacity=1)
-    first = await model.ask("hello", deployment="small")
-    second = await model.ask("hello", deployment="small")
-    used = first.body["usage"]["total_tokens"] + second.body["usage"]["prompt_tokens"]
-    assert second.headers["x-ratelimit-remaining-tokens"] == str(1000 - used)
-
-
-async def test_the_answers_of_a_script_come_in_order_and_then_the_stand_ins(model: Model) -> None:
+async def test_a_script_answers_in_order_and_then_the_stand_in(model: Model) -> None:
     await model.script(
-        {"text": "One."},
+        {"text": "Late.", "delaySeconds": 1},
         {"toolCalls": [{"name": "AddTodo", "arguments": '{"task": "mil'}], "finishReason": "length"},
         {"error": {"status": 429, "code": "429", "message": "Slow."}, "headers": {"Retry-After": "1"}},
     )
     assert (await model.ask("hello", max_tokens=1)).status == 400, "it does not reach the model"
-    first, second, third, last = [await model.ask("hello") for _ in range(4)]
-    assert first.message["content"] == "One."
+    late = asyncio.create_task(model.ask("hello"))
+    async with asyncio.timeout(30):
+        while (await model.send("GET", CONTROL_PATH)).body["queued"] == 3:
+            pass
+    second, third, last = [await model.ask("hello") for _ in range(3)]
     assert second.message["tool_calls"][0]["function"]["arguments"] == '{"task": "mil'
     assert second.body["choices"][0]["finish_reason"] == "length"
     assert (third.status, third.headers["Retry-After"], third.error["message"]) == (429, "1", "Slow.")
     assert last.message["content"].startswith("This is local Azure's stand-in")
-
-
-async def test_a_delay_applies_to_its_own_answer_only(model: Model) -> None:
-    await model.script({"text": "Late.", "delaySeconds": 3}, {"text": "Soon."})
-    late = asyncio.create_task(model.ask("hello"))
-    async with asyncio.timeout(30):
-        while (await model.send("GET", CONTROL_PATH)).body["queued"] == 2:
-            pass
-    assert (await model.ask("hello")).message["content"] == "Soon."
-    assert not late.done()
     assert (await late).message["content"] == "Late."
+
+
+async def test_a_script_gives_what_the_stand_in_does_not_but_no_stream(model: Model) -> None:
+    json_object: dict[str, Any] = {"response_format": {"type": "json_object"}}
+    members: list[dict[str, Any]] = [{"stream": True}, json_object, {"n": 2}, {"tool_choice": "none"}]
+    for member in members:
+        answer = await model.ask("hello", **member)
+        assert (answer.error["code"], answer.error["param"]) == ("local_azure_limit", next(iter(member)))
+        assert "model use URL" in answer.error["message"]
+        assert "x-ratelimit-remaining-requests" not in answer.headers, "it does not count"
+    await model.script({"text": "{}"})
+    assert (await model.ask("hello", stream=True)).error["param"] == "stream"
+    assert (await model.ask("hello", **json_object)).message["content"] == "{}"
+    assert (await model.ask("hello", n=1, tool_choice="auto", stream=False)).status == 200
 
 
 async def test_a_script_with_a_problem_queues_nothing(model: Model) -> None:
     answer = await model.script({"text": "One."}, {"text": 5})
-    assert (answer.status, answer.error["message"]) == (400, "step 2: text is not a string.")
+    assert (answer.status, answer.error["message"]) == (400, "step 2: text: 5 is not of type 'string'.")
     assert (await model.send("POST", CONTROL_PATH, b"{")).status == 400
     assert (await model.send("GET", CONTROL_PATH)).body["queued"] == 0
-    assert (await model.script(*[{"text": "x"}] * 600)).body["queued"] == 600
-    assert (await model.script(*[{"text": "x"}] * 600)).status == 400
 
 
 async def test_requests_are_kept_with_their_answers_until_cleared(model: Model) -> None:
     await model.ask("hello")
-    await model.ask("hello", max_tokens=1)
+    answer = await model.ask("word " * 273_000)
+    assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
     await model.send("POST", chat_path(), b"{")
     completed, rejected, invalid = (await model.send("GET", CONTROL_PATH)).body["requests"]
     assert completed["request"]["messages"] == [{"role": "user", "content": "hello"}]
     assert (completed["deployment"], completed["status"], completed["scripted"]) == ("chat", 200, False)
     assert completed["answer"]["choices"][0]["message"]["role"] == "assistant"
-    assert (rejected["status"], rejected["answer"]["error"]["param"]) == (400, "max_tokens")
+    assert (rejected["status"], rejected["answer"]["error"]) == (400, answer.error)
     assert (invalid["status"], invalid["request"]) == (400, None)
     await model.script({"text": "One."})
     state = (await model.send("DELETE", CONTROL_PATH)).body
     assert (state["queued"], state["requests"]) == (0, [])
-
-
-async def test_only_the_developer_controls_the_model(model: Model) -> None:
-    for method in ("GET", "POST", "DELETE"):
-        assert (await model.send(method, CONTROL_PATH, [], APP)).status == 403
-    assert (await model.send("GET", CONTROL_PATH, headers={"Authorization": "Bearer x"})).status == 401
-    assert (await model.send("PUT", CONTROL_PATH)).status == 404
-
-
-async def test_a_script_gives_json_where_the_stand_in_has_neither_json_nor_streams(model: Model) -> None:
-    members: list[dict[str, Any]] = [{"stream": True}, {"response_format": {"type": "json_object"}}]
-    for member in members:
-        answer = await model.ask("hello", **member)
-        assert (answer.status, answer.error["code"]) == (400, "local_azure_limit")
-        assert "model use URL" in answer.error["message"]
-        assert "x-ratelimit-remaining-requests" not in answer.headers, "it does not count"
-    await model.script({"text": "{}"})
-    assert (await model.ask("hello", stream=True)).error["param"] == "stream"
-    assert (await model.ask("hello", response_format={"type": "json_object"})).message["content"] == "{}"
-
-
-async def test_a_body_or_a_conversation_that_is_too_long_is_rejected(model: Model) -> None:
-    assert (await model.send("POST", chat_path(), b" " * (17 * 1024 * 1024))).status == 413
-    answer = await model.ask("word " * 273_000)
-    assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
 
 
 @dataclass
@@ -302,6 +231,8 @@ class OpenAiServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append((dict(request.headers), body))
+        if body.get("seed"):
+            return web.json_response({}, status=307, headers={"Location": "/v1/chat/completions"})
         if body.get("stream"):
             return web.Response(text="data: [DONE]\n\n", content_type="text/event-stream")
         return web.json_response({"object": "chat.completion", "choices": [], "model": body["model"]})
@@ -332,7 +263,9 @@ async def test_another_server_answers_with_its_model_and_key(
     assert (await model.ask("hello")).body["model"] == "gpt-5.4-mini-2026-03-17"
 
 
-async def test_azures_checks_and_scripts_come_first(model: Model, server: OpenAiServer) -> None:
+async def test_azures_checks_and_scripts_come_before_another_server(
+    model: Model, server: OpenAiServer
+) -> None:
     backend.write(model.home.model_file, backend.remote(server.url, None, None))
     assert (await model.ask("hello", max_tokens=5)).status == 400
     await model.script({"text": "One."})
@@ -340,10 +273,7 @@ async def test_azures_checks_and_scripts_come_first(model: Model, server: OpenAi
     assert server.requests == []
     assert (await model.ask("hello")).body["model"] == "gpt-5.4-mini"
     assert "Authorization" not in server.requests[0][0]
-
-
-async def test_another_server_may_stream(model: Model, server: OpenAiServer) -> None:
-    backend.write(model.home.model_file, backend.remote(server.url, None, None))
+    assert (await model.ask("x", seed=1)).status == 307, "redirects are not followed"
     answer = await model.ask("x", stream=True)
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert answer.body.endswith("data: [DONE]\n\n")
@@ -362,17 +292,15 @@ async def test_a_server_that_cannot_be_used_is_a_502_with_the_problem(
 ) -> None:
     model.home.model_file.write_text(json.dumps(setting))
     answer = await model.ask("hello")
-    assert (answer.status, problem in answer.error["message"]) == (502, True)
+    assert (answer.status, answer.error["code"], problem in answer.error["message"]) == (502, "502", True)
 
 
 @pytest.mark.parametrize(
     ("url", "key_variable"),
     [
         ("ftp://x/v1", None),
-        ("localhost:1/v1", None),
         ("http://u:p@h/v1", None),
         ("http://h/v1?key=sk-abc", None),
-        ("", None),
         ("http://h/v1", "sk-abc"),
     ],
 )

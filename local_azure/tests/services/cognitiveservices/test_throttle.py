@@ -2,70 +2,60 @@ from dataclasses import dataclass
 
 import pytest
 
-from local_azure.services.cognitiveservices.chat.throttle import NEVER_FITS, Limits, RateLimiter
+from local_azure.services.cognitiveservices.chat import throttle
+from local_azure.services.cognitiveservices.chat.errors import RequestError
+from local_azure.services.cognitiveservices.chat.throttle import Limits, RateLimiter
+
+LIMITS = Limits(tokens=100, requests=2)
 
 
 @dataclass
 class Clock:
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+    seconds: float = 1000.0
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(throttle, "monotonic", lambda: clock.seconds)
+    return clock
 
 
-def test_requests_above_the_minute_s_number_wait_until_the_first_is_a_minute_old(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=1000, requests=2)
-    assert limiter.admit(1, limits).exceeded is None
-    clock.seconds = 10
-    assert limiter.admit(1, limits).exceeded is None
-    clock.seconds = 20.5
-    rejected = limiter.admit(1, limits)
-    assert (rejected.exceeded, rejected.retry_after) == ("call", 40)
-    clock.seconds += rejected.retry_after
-    assert limiter.admit(1, limits).exceeded is None
+def remaining(headers: dict[str, str]) -> tuple[str, str]:
+    return headers["x-ratelimit-remaining-requests"], headers["x-ratelimit-remaining-tokens"]
 
 
-def test_tokens_wait_until_enough_are_free_and_no_longer(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=100)
-    limiter.admit(30, limits)
-    clock.seconds = 10
-    limiter.admit(60, limits)
-    clock.seconds = 15
-    few, many = limiter.admit(40, limits), limiter.admit(80, limits)
-    assert (few.exceeded, few.retry_after) == ("token", 45)
-    assert (many.exceeded, many.retry_after) == ("token", 55)
-    clock.seconds = 60
-    assert limiter.admit(40, limits).exceeded is None
+def test_requests_and_tokens_have_limits_until_the_minute_is_over(clock: Clock) -> None:
+    limiter = RateLimiter()
+
+    def admitted(tokens: int) -> tuple[str, str]:
+        return remaining(dict(limiter.admit(tokens, LIMITS, "v")))
+
+    def refused(tokens: int) -> tuple[str, str, str]:
+        """The limit, Retry-After, and what remains of requests."""
+        with pytest.raises(RequestError, match="exceeded") as caught:
+            limiter.admit(tokens, LIMITS, "2024-10-21")
+        response = caught.value.response
+        assert "under Azure OpenAI API version 2024-10-21 have" in response.error["message"]
+        assert response.headers["retry-after-ms"] == f"{response.headers['Retry-After']}000"
+        limit = "token" if "exceeded token rate limit" in response.error["message"] else "call"
+        return limit, response.headers["Retry-After"], remaining(dict(response.headers))[0]
+
+    assert admitted(10) == ("1", "90")
+    clock.seconds += 20.5
+    assert refused(91) == ("token", "40", "1")
+    assert refused(101) == ("token", "86400", "1")
+    assert admitted(90) == ("0", "0")
+    assert refused(0) == ("call", "40", "0")
+    clock.seconds += 39.5
+    assert admitted(100) == ("1", "0")
 
 
-def test_a_rejected_request_does_not_count(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=6)
-    assert limiter.admit(90, limits).headers == {
-        "x-ratelimit-limit-requests": "6",
-        "x-ratelimit-limit-tokens": "100",
-        "x-ratelimit-remaining-requests": "5",
-        "x-ratelimit-remaining-tokens": "10",
-        "x-ratelimit-reset-requests": "60",
-        "x-ratelimit-reset-tokens": "60",
-    }
-    for _ in range(5):
-        assert limiter.admit(50, limits).exceeded == "token"
-    rejected = limiter.admit(101, limits)
-    assert (rejected.exceeded, rejected.retry_after) == ("token", NEVER_FITS)
-    assert limiter.admit(10, limits).exceeded is None
-
-
-def test_tokens_of_an_answer_count_beside_the_request(clock: Clock) -> None:
-    limiter, limits = RateLimiter(clock), Limits(tokens=100, requests=2)
-    limiter.admit(10, limits)
-    clock.seconds = 5
+@pytest.mark.usefixtures("clock")
+def test_tokens_of_an_answer_count_beside_the_request() -> None:
+    limiter = RateLimiter()
+    limiter.admit(10, LIMITS, "v")
     limiter.spend(300)
-    rejected = limiter.admit(10, limits)
-    assert (rejected.exceeded, rejected.retry_after) == ("token", 60)
-    assert rejected.headers["x-ratelimit-remaining-tokens"] == "0"
-    assert rejected.headers["x-ratelimit-remaining-requests"] == "1"
+    with pytest.raises(RequestError, match="exceeded token") as caught:
+        limiter.admit(10, LIMITS, "v")
+    assert remaining(dict(caught.value.response.headers)) == ("1", "0")
