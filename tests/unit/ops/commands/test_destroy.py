@@ -206,3 +206,5 @@ def test_a_protected_stack_is_not_destroyed(world: World) -> None:
 
         assert (code, world.cli.changes()) == (1, [])
         assert "Protected: storage-account" in printed
+        assert f"pulumi config set deletionProtection false --stack {stack}" in printed
+        assert f"pulumi up --stack {stack}" in printed
