@@ -37,6 +37,8 @@ _HISTORY = 20
 
 _ALWAYS = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
+    # True in a user's shell, it is `--yes` of every command, which `refresh --preview-only` refuses.
+    "PULUMI_SKIP_CONFIRMATIONS": "false",
     # The stack of a pull request has no committed stack file, so only its state names its secrets provider.
     "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
 }

@@ -30,16 +30,6 @@ class Pipeline:
     clone: Workspace
     github: FakeGitHub
 
-    def take_every_end_to_end_test(self) -> None:
-        _copy_tests(self.clone.root, "e2e/*.py")
-        (self.clone.root / "tests" / "browser").symlink_to(PROJECT / "tests" / "browser")
-
-    def take_few_end_to_end_tests(self) -> None:
-        """As at first, for the sake of time: each `test-stack up` runs all that are there."""
-        shutil.rmtree(self.clone.root / "tests" / "e2e")
-        (self.clone.root / "tests" / "browser").unlink(missing_ok=True)
-        _copy_tests(self.clone.root, *_FEW)
-
     def ops(self, *words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.clone.run(*self._words(*words), check=check, **self._environment(environment))
 

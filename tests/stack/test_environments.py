@@ -26,13 +26,12 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 @pytest.fixture
 def committed(at: Pipeline) -> Iterator[Pipeline]:
     """What a test changes of the clone's code is put back."""
-    files = [at.clone.root / "__main__.py", *(at.clone.root / "function_app").rglob("*.py")]
-    files += (at.clone.root / "infra").rglob("*.py")
+    folders = (at.clone.root / name for name in ("function_app", "infra"))
+    files = [at.clone.root / "__main__.py", *(path for folder in folders for path in folder.rglob("*.py"))]
     before = {path: path.read_bytes() for path in files}
     yield at
     for path, content in before.items():
         path.write_bytes(content)
-    at.take_few_end_to_end_tests()
 
 
 def nothing_is_left(at: Pipeline, number: int) -> None:
@@ -46,6 +45,7 @@ def nothing_is_left(at: Pipeline, number: int) -> None:
 SMALL = """
 import pulumi
 from pulumi_azure_native import cognitiveservices, resources
+from infra.dynamic.purged_account import PurgedAccount
 from infra.names import names
 from infra.stacks import own_tags
 from local_azure.core.store import SUBSCRIPTION_ID
@@ -54,6 +54,15 @@ project, stack = pulumi.get_project(), pulumi.get_stack()
 name, tags = names(SUBSCRIPTION_ID, project, stack, "", "eastus2"), own_tags(project, stack)
 group = resources.ResourceGroup(
     "group", resource_group_name=name.resource_group, location="eastus2", tags=tags
+)
+purged = PurgedAccount(
+    "purged-account",
+    subscription_id=SUBSCRIPTION_ID,
+    group_id=group.id,
+    account_exists=True,
+    location="eastus2",
+    group=name.resource_group,
+    account=name.openai_account,
 )
 cognitiveservices.Account(
     "openai-account",
@@ -66,6 +75,7 @@ cognitiveservices.Account(
         custom_sub_domain_name=name.openai_account, disable_local_auth=True, public_network_access="Enabled"
     ),
     tags=tags,
+    opts=pulumi.ResourceOptions(depends_on=[purged]),
 )
 """
 
@@ -105,15 +115,14 @@ def locks(at: Pipeline) -> Path:
     return at.clone.home.backend / ".pulumi" / "locks" / "organization" / "assistant"
 
 
-# One pull request, from its label to its end
+# One pull request, from its label to its end: these tests run in their order
 
 
-def test_a_pull_requests_stack_comes_changes_and_goes_and_its_name_is_free_at_once(
-    committed: Pipeline,
+def test_an_up_that_was_killed_is_finished_by_the_next_which_tests_the_app_and_hides_its_key(
+    at: Pipeline,
 ) -> None:
-    at = committed
-    at.take_every_end_to_end_test()
     at.github.add_pull_request(7, labels=(LABEL,))
+    killed(at, "up", 7, lambda: at.arm_names("-pr-7-"), "the first resource")
 
     run = at.ops("test-stack", "up", "--pr", "7", GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request")
 
@@ -126,83 +135,61 @@ def test_a_pull_requests_stack_comes_changes_and_goes_and_its_name_is_free_at_on
     (key,) = [line.removeprefix("::add-mask::") for line in masks]
     assert key not in run.stderr + run.stdout.replace(masks[0], "") + at.comment(7)
 
-    at.take_few_end_to_end_tests()
-    code = at.clone.root / "function_app" / "function_app.py"
-    code.write_text(code.read_text() + "\n# pushed again\n")
+
+def test_code_that_fails_its_tests_fails_the_stack_and_the_next_push_updates_the_code_alone(
+    committed: Pipeline,
+) -> None:
+    at = committed
+    code = at.clone.root / "function_app" / "assistants" / "routes" / "create.py"
+    text, answer = code.read_text(), '{"assistantId": assistant_id}, 202'
+    assert answer in text
+    code.write_text(text.replace(answer, answer.replace("202", "201")))
+
+    assert at.ops("test-stack", "up", "--pr", "7", check=False).returncode == 1
+    assert "**failed** at: the end-to-end tests" in at.comment(7)
+
+    code.write_text(f"{text}\n# pushed again\n")
     pushed = at.ops("test-stack", "up", "--pr", "7")
     assert "~ 1 updated" in pushed.stderr, pushed.stderr
     assert "add-mask" not in pushed.stdout
+    assert "`pr-7` is ready" in at.comment(7)
 
+
+def test_a_down_that_was_killed_is_finished_by_the_next_which_leaves_nothing(at: Pipeline) -> None:
     at.github.pulls[7]["state"] = "closed"
+    before = len(at.arm_names("-pr-7-"))
+    killed(at, "down", 7, lambda: len(at.arm_names("-pr-7-")) < before, "the first deletion")
+
     at.ops("test-stack", "down", "--pr", "7")
+
     nothing_is_left(at, 7)
     assert "`pr-7` is destroyed" in at.comment(7)
-
-    again = at.ops("test-stack", "down", "--pr", "7")
-    assert "nothing of it is left" in again.stdout
-
-    at.github.pulls[7]["state"] = "open"
-    at.ops("test-stack", "up", "--pr", "7")
-    assert "`pr-7` is ready" in at.comment(7)
-    at.ops("test-stack", "down", "--pr", "7")
-    nothing_is_left(at, 7)
+    assert "nothing of it is left" in at.ops("test-stack", "down", "--pr", "7").stdout
 
 
-def test_a_stack_that_fails_stays_and_the_comment_says_where_it_failed(committed: Pipeline) -> None:
-    at = committed
+def test_a_stack_that_fails_stays_and_is_removed_by_its_group_when_its_code_is_broken(
+    small: Pipeline,
+) -> None:
+    at = small
     at.github.add_pull_request(8, labels=(LABEL,))
-    code = at.clone.root / "function_app" / "function_app.py"
-    code.write_text(code.read_text() + "\nimport a_module_that_nobody_has\n")
+    (at.clone.root / "__main__.py").write_text(f"{SMALL}\nraise RuntimeError('this branch fails')\n")
 
     done = at.ops("test-stack", "up", "--pr", "8", check=False)
 
     assert done.returncode == 1
     assert "is kept for analysis" in done.stderr
-    for text in ("**failed** at: pulumi up", "a_module_that_nobody_has"):
+    for text in ("**failed** at: pulumi up", "this branch fails"):
         assert text in at.comment(8)
     assert at.state_files("pr-8")
 
-    # What made it does not run any more either.
     (at.clone.root / "__main__.py").write_text("raise SystemExit('this branch is broken')\n")
-    at.ops("test-stack", "down", "--pr", "8")
+    (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
+    removal = at.ops("test-stack", "down", "--pr", "8")
+    assert "by deleting its resource group" in removal.stderr
     nothing_is_left(at, 8)
 
 
-def test_tests_that_fail_fail_the_stack(committed: Pipeline) -> None:
-    at = committed
-    at.github.add_pull_request(9)
-    code = at.clone.root / "function_app" / "assistants" / "routes" / "create.py"
-    answer = '{"assistantId": assistant_id}, 202'
-    assert answer in code.read_text()
-    code.write_text(code.read_text().replace(answer, answer.replace("202", "201")))
-
-    done = at.ops("test-stack", "up", "--pr", "9", check=False)
-
-    assert done.returncode == 1
-    assert "**failed** at: the end-to-end tests" in at.comment(9)
-
-    # The code that purges is broken too: then the resource group goes as a whole.
-    (at.clone.root / "infra" / "dynamic" / "purged_account.py").write_text("raise RuntimeError('broken')\n")
-    removal = at.ops("test-stack", "down", "--pr", "9")
-    assert "by deleting its resource group" in removal.stderr
-    nothing_is_left(at, 9)
-
-
 # Killed, locked, changed by hand
-
-
-def test_a_job_that_is_killed_anywhere_leaves_a_stack_that_the_next_one_finishes(at: Pipeline) -> None:
-    at.github.add_pull_request(10)
-    killed(at, "up", 10, lambda: at.arm_names("-pr-10-"), "the first resource")
-
-    at.ops("test-stack", "up", "--pr", "10")
-    assert "`pr-10` is ready" in at.comment(10)
-
-    before = len(at.arm_names("-pr-10-"))
-    killed(at, "down", 10, lambda: len(at.arm_names("-pr-10-")) < before, "the first deletion")
-
-    at.ops("test-stack", "down", "--pr", "10")
-    nothing_is_left(at, 10)
 
 
 def test_an_up_that_was_killed_is_taken_down(small: Pipeline) -> None:
@@ -266,33 +253,22 @@ def test_the_lock_of_another_runner_goes_only_when_its_run_has_ended(small: Pipe
     nothing_is_left(at, 13)
 
 
-def test_a_stack_whose_half_was_deleted_by_hand_is_taken_down(
-    at: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bring_up(at, 15)
-    azure = at.azure(monkeypatch)
-    outputs = json.loads(at.pulumi("pr-15", "stack", "output", "--json").stdout)
-    group = outputs["resourceGroupName"]
-    account = outputs["openaiAccountName"]
-    azure.cognitive.deployments.begin_delete(group, account, "gpt-5.4-mini").result()
-    azure.cognitive.accounts.begin_delete(group, account).result()
-    azure.web.web_apps.delete(group, outputs["functionAppName"])
-
-    at.ops("test-stack", "down", "--pr", "15")
-
-    nothing_is_left(at, 15)
-
-
-@pytest.mark.parametrize(("number", "lost"), [(16, "group"), (17, "stack"), (18, "both")])
-def test_what_is_left_of_a_group_or_a_stack_that_was_deleted_by_hand_is_removed_by_down(
+@pytest.mark.parametrize(
+    ("number", "lost"), [(15, "account"), (16, "group"), (17, "stack"), (18, "group and stack")]
+)
+def test_what_is_left_when_a_part_was_deleted_by_hand_is_removed_by_down(
     small: Pipeline, number: int, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, stack = small, f"pr-{number}"
     bring_up(at, number)
-    if lost != "stack":
-        (group,) = (name.rpartition("/")[2] for name in at.arm_names(f"-{stack}-") if name.count("/") == 4)
-        at.azure(monkeypatch).resources.resource_groups.begin_delete(group).result()
-    if lost != "group":
+    (group,) = (name.rpartition("/")[2] for name in at.arm_names(f"-{stack}-") if name.count("/") == 4)
+    azure = at.azure(monkeypatch)
+    if "account" in lost:
+        (account,) = (name.rpartition("/")[2] for name in at.arm_names(f"/oai-assistant-{stack}-"))
+        azure.cognitive.accounts.begin_delete(group, account).result()
+    if "group" in lost:
+        azure.resources.resource_groups.begin_delete(group).result()
+    if "stack" in lost:
         at.pulumi(stack, "stack", "rm", "--yes", "--force")
 
     at.ops("test-stack", "down", "--pr", str(number))
@@ -300,45 +276,19 @@ def test_what_is_left_of_a_group_or_a_stack_that_was_deleted_by_hand_is_removed_
     nothing_is_left(at, number)
 
 
-def test_a_stack_whose_state_is_lost_is_made_anew(at: Pipeline) -> None:
+def test_a_stack_whose_state_is_lost_is_destroyed_and_created_again(small: Pipeline) -> None:
+    at = small
     bring_up(at, 19)
     # Until a second command local Azure takes a create that is asked for again as one that was cut off.
     at.pulumi("pr-19", "refresh", "--yes", "--skip-preview")
     at.pulumi("pr-19", "stack", "rm", "--yes", "--force")
 
-    run = at.ops("test-stack", "up", "--pr", "19")
+    run = at.ops("test-stack", "up", "--pr", "19", check=False)
 
     assert "the stack is destroyed and created again" in run.stderr
-    assert "`pr-19` is ready" in at.comment(19)
+    assert "**failed** at: finding the deployed app" in at.comment(19), "the small program has no app"
     at.ops("test-stack", "down", "--pr", "19")
     nothing_is_left(at, 19)
-
-
-# What must not happen
-
-
-def test_a_protected_stack_is_refused_before_anything_goes(at: Pipeline) -> None:
-    at.clone.config("deletionProtection", True)
-    at.clone.up()
-    before = at.clone.arm()
-
-    done = at.ops("destroy", "--stack", "local", "--yes", check=False)
-
-    assert done.returncode == 1
-    for text in (
-        "pulumi config set deletionProtection false --stack local",
-        "pulumi up --stack local",
-        "storage",
-    ):
-        assert text in done.stderr
-    assert at.clone.arm() == before
-
-    at.clone.config("deletionProtection", False)
-    at.clone.up()
-    at.ops("destroy", "--stack", "local", "--yes")
-    assert at.arm_names("-local-") == []
-    assert at.clone.resources() == []
-    assert (at.clone.root / "Pulumi.local.yaml").exists()
 
 
 def test_stacks_side_by_side_come_and_go_and_none_disturbs_another(at: Pipeline) -> None:

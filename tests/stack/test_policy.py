@@ -19,10 +19,6 @@ without_pack = pytest.mark.skipif(
 )
 
 
-def told(judged: check.Judgement) -> list[str]:
-    return [f"{violation.rule}: {violation}" for violation in judged.violations]
-
-
 def test_production_as_committed_breaks_no_rule_and_without_protection_one(stack: Workspace) -> None:
     stack.run("pulumi", "stack", "init", "prod", "--no-select")
     document = stack.run("pulumi", "preview", "--json", "--stack", "prod").stdout
@@ -56,7 +52,7 @@ def test_production_as_committed_breaks_no_rule_and_without_protection_one(stack
 def test_what_stands_breaks_no_rule_when_every_value_is_known(stack: Workspace) -> None:
     judged = check.check({"deployment": {"resources": stack.resources()}})
 
-    assert told(judged) == []
+    assert [f"{violation.rule}: {violation}" for violation in judged.violations] == []
     assert judged.resources > 20
 
 

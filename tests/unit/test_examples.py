@@ -2,23 +2,13 @@
 
 import argparse
 import re
-import shlex
-from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
-from bootstrap.__main__ import main as bootstrap
-from infra.package import main as package
 from local_azure.__main__ import arguments_of
-from local_azure.__main__ import main as local_azure
-from ops.__main__ import COMMANDS
-from ops.__main__ import main as ops
-from policy.cli import main as policy
+from tests.examples import DOCUMENTS, HELPS, MAINS, ROOT, commands_of, of_document, of_help
 
-ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PLACEHOLDERS = {"COMMAND": "sh", "HASH": "ab" * 32, "N": "7"}
 
@@ -26,14 +16,6 @@ PULUMI = {"cancel", "config", "destroy", "new", "preview", "refresh", "stack", "
 """Commands of the CLI. A unit test cannot start it."""
 OTHERS = {".", "alias", "az", "cd", "curl", "export", "gh", "git", "p", "sh", "uv", "xdg-open"}
 """Programs that are not ours: their options are not checked."""
-
-MAINS: dict[str, Callable[[list[str]], Any]] = {
-    "bootstrap": bootstrap,
-    "infra.package": package,
-    "local_azure": local_azure,
-    "ops": ops,
-    "policy": policy,
-}
 
 
 class Parsed(Exception):  # noqa: N818 # ends a command after its arguments were read
@@ -79,36 +61,12 @@ def check(words: list[str]) -> None:
             assert words[0] in OTHERS
 
 
-def commands_of(line: str) -> Iterator[list[str]]:
-    """The commands of a shell line, without its comment and what a shell does with them."""
-    text = re.sub(r"\$\(([^()]|\([^()]*\))*\)", "VALUE", line.strip().removeprefix("$ "))
-    lexer = shlex.shlex(re.split(r"\s#|\s{3,}", text)[0], posix=True, punctuation_chars="|&;<>")
-    lexer.whitespace_split = True
-    words = list(lexer)
-    while words:
-        command = list(takewhile(lambda word: word not in {"|", "&&", ";"}, words))
-        words = words[len(command) + 1 :]
-        yield list(takewhile(lambda word: word != ">", command))
-
-
-def shell_lines(document: Path) -> list[str]:
-    """The lines of its blocks and the commands with arguments in its text."""
-    blocks = re.findall(r"```sh\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
-    text = "\n".join(blocks).replace("\\\n", " ")
-    inline = re.findall(
-        r"`((?:\.venv/bin/)?python -m \w+ \S+ [^`…]*\w|make [^`…]+)`", document.read_text("utf-8")
-    )
-    lines = [*text.splitlines(), *inline]
-    return [line for line in dict.fromkeys(lines) if line.strip() and not line.startswith("#")]
-
-
 @pytest.mark.parametrize(
     "line",
     [
         pytest.param(line, id=f"{document.name}: {line[:60]}")
-        for document in (*ROOT.glob("*.md"), *ROOT.glob("local_azure/**/README.md"), *ROOT.glob("docs/*.md"))
-        if "node_modules" not in document.parts
-        for line in shell_lines(document)
+        for document in DOCUMENTS
+        for line in of_document(document)
     ],
 )
 def test_a_command_of_the_documentation_is_understood(line: str) -> None:
@@ -116,29 +74,13 @@ def test_a_command_of_the_documentation_is_understood(line: str) -> None:
         check(words)
 
 
-LOCAL_AZURE = ("start", "stop", "status", "reset", "logs", "keys", "rows", "model", "portal", "runner")
-HELPS = [
-    *(["ops", *command] for command in ([], *([name] for name in COMMANDS))),
-    *(["local_azure", *command] for command in ([], *([name] for name in LOCAL_AZURE))),
-    *(["local_azure", "model", action] for action in ("script", "requests", "clear", "use")),
-    *(["local_azure", "runner", action] for action in ("up", "down", "outputs")),
-    ["bootstrap"],
-    ["policy"],
-]
-EXAMPLE = re.compile(r"^(?:example: |  )((?:[A-Z_]+=\S+ )?(?:python -m|make|pulumi) .*)$", re.MULTILINE)
-
-
 @pytest.mark.parametrize("words", HELPS, ids=" ".join)
-def test_an_example_of_a_help_is_understood(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    name, *command = words
-    with pytest.raises(SystemExit, match="0"):
-        MAINS[name]([*command, "--help"])
-    examples = EXAMPLE.findall(capsys.readouterr().out)
-
+def test_an_example_of_a_help_is_understood(words: list[str]) -> None:
+    examples = of_help(words)
     for example in examples:
         for words_of_example in commands_of(example):
             check(words_of_example)
-    assert examples or name == "ops", "a command of local_azure has an example"
+    assert examples or words[0] == "ops", "a command of local_azure has an example"
 
 
 @pytest.mark.parametrize(
