@@ -23,7 +23,7 @@ def check(assistant_id: str) -> None:
     problems = [(problem.location, problem.name) for problem in parsing.id_problems(assistant_id)]
     assert problems == ([] if is_valid else [("path", "assistantId")])
     for template, end in zip(TEMPLATES, ("", "/messages", "/run"), strict=True):
-        match = routes.match(template, f"/assistants/{assistant_id}{end}")
+        match = template.match(f"/assistants/{assistant_id}{end}")
         assert match == ({"assistantId": assistant_id} if is_valid else None)
 
 
