@@ -277,7 +277,11 @@ def test_an_app_within_the_limits_of_flex_consumption_is_accepted(
     cloud: Cloud, path: str, value: Any
 ) -> None:
     cloud.create_stack()
-    config = {"alwaysOn": False, "cors": {}, "appSettings": [{"name": "AzureWebJobsStorage__credential"}]}
+    config: Inputs = {
+        "alwaysOn": False,
+        "cors": {},
+        "appSettings": [{"name": "AzureWebJobsStorage__credential"}],
+    }
     assert cloud.create(stack.SITE, app(path, value, siteConfig=config))
 
 

@@ -41,6 +41,10 @@ def test_unknown_is_encoded_as_the_engine_writes_it() -> None:
 
 
 def test_an_encoded_value_is_decoded_to_itself() -> None:
-    properties = {"": "", "a": [True, -(2**40), 2.5, "ä", UNKNOWN, [], {}, [[1]]], "b": {"c": {"d": False}}}
+    properties: dict[str, Any] = {
+        "": "",
+        "a": [True, -(2**40), 2.5, "ä", UNKNOWN, [], {}, [[1]]],
+        "b": {"c": {"d": False}},
+    }
     assert decode(encode(properties)) == properties
     assert decode(encode({"a": (1, {"b": None}), "c": None})) == {"a": [1, {}]}
