@@ -21,20 +21,18 @@ class AsyncOperations:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._latest: dict[str, str] = {}
+        """The latest operation on each subject, by its id."""
 
     def has(self, subject: str) -> bool:
         """Whether an operation on the subject is running."""
-        task = self._tasks.get(self._latest.get(ids.key(subject), ""))
+        task = self._tasks.get(_operation_id(subject))
         return task is not None and not task.done()
 
     def begin(self, subject: str, work: Callable[[], Coroutine[Any, Any, None]]) -> str:
         """The id of the running operation on the subject (an ARM id), or of a new one."""
-        if self.has(subject):
-            return self._latest[ids.key(subject)]
-        operation = str(uuid.uuid4())
-        self._tasks[operation] = asyncio.create_task(work())
-        self._latest[ids.key(subject)] = operation
+        operation = _operation_id(subject)
+        if not self.has(subject):
+            self._tasks[operation] = asyncio.create_task(work())
         return operation
 
     async def outcome(self, operation: str) -> int:
@@ -56,3 +54,7 @@ class AsyncOperations:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def _operation_id(subject: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, ids.key(subject)))

@@ -277,7 +277,7 @@ def test_an_app_within_the_limits_of_flex_consumption_is_accepted(
     cloud: Cloud, path: str, value: Any
 ) -> None:
     cloud.create_stack()
-    config: dict[str, Any] = {
+    config: Inputs = {
         "alwaysOn": False,
         "cors": {},
         "appSettings": [{"name": "AzureWebJobsStorage__credential"}],
