@@ -185,7 +185,7 @@ class Daemon:
             "gateway": {"url": f"https://{ADDRESS}:{self._gateway_port}"},
             "storageAccounts": [asdict(state) for state in self._storage.states()],
             "openAIAccounts": [{"name": name, "endpoint": url} for name, url in self._models.states()],
-            "sites": [asdict(state) for state in self._sites.states()],
+            "sites": self._sites.states(),
         }
 
 

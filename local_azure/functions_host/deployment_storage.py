@@ -1,4 +1,4 @@
-"""Access to a site's deployment container with the identity that the site names for it."""
+"""Access to a site's deployment container with the identity that the site names for it. All calls block."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -41,37 +41,26 @@ class _IdentityToken:
         return AccessToken(issued.token, issued.expires_on)
 
 
-class DeploymentStorage:
-    """The methods block: call them in a thread."""
-
-    def __init__(self, url: str, credential: _IdentityToken, ca_file: Path) -> None:
-        self._container = ContainerClient.from_container_url(
-            url, credential, connection_verify=str(ca_file), retry_total=2, retry_backoff_factor=0.2
-        )
-
-    def upload(self, blob: str, file: Path) -> None:
-        with _storage_errors(), file.open("rb") as content:
-            self._container.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
-
-    def download(self, blob: str, file: Path) -> bool:
-        """False if the blob does not exist."""
-        with _storage_errors(), suppress(ResourceNotFoundError), file.open("wb") as output:
-            self._container.download_blob(blob).readinto(output)
-            return True
-        return False
-
-    def delete(self, blob: str) -> None:
-        with _storage_errors(), suppress(ResourceNotFoundError):
-            self._container.delete_blob(blob)
-
-    def close(self) -> None:
-        self._container.close()
-
-
 @contextmanager
-def _storage_errors() -> Generator[None]:
+def container(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> Generator[ContainerClient]:
+    """The container that `functionAppConfig.deployment.storage` names.
+
+    Raises InaccessibleStorageError, also for each error of Azure's SDK within the context.
+    """
+    config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
+    deployment: dict[str, Any] = config.get("deployment") or {}
+    storage: dict[str, Any] = deployment.get("storage") or {}
+    url = storage.get("value")
+    if not url:
+        raise InaccessibleStorageError(
+            f"Site {site['name']} has no functionAppConfig.deployment.storage.value to deploy to."
+        )
+    credential = _credential(site, storage.get("authentication") or {}, store, tokens)
     try:
-        yield
+        with ContainerClient.from_container_url(
+            str(url), credential, connection_verify=str(ca_file), retry_total=2, retry_backoff_factor=0.2
+        ) as client:
+            yield client
     except AzureError as error:
         reason = str(error)
         if isinstance(error, HttpResponseError) and error.status_code is not None:
@@ -82,18 +71,14 @@ def _storage_errors() -> Generator[None]:
         raise InaccessibleStorageError(reason) from error
 
 
-def connect(site: Resource, store: Store, tokens: Tokens, ca_file: Path) -> DeploymentStorage:
-    """The container that `functionAppConfig.deployment.storage` names. Raises InaccessibleStorageError."""
-    config: dict[str, Any] = site.get("properties", {}).get("functionAppConfig") or {}
-    deployment: dict[str, Any] = config.get("deployment") or {}
-    storage: dict[str, Any] = deployment.get("storage") or {}
-    url = storage.get("value")
-    if not url:
-        raise InaccessibleStorageError(
-            f"Site {site['name']} has no functionAppConfig.deployment.storage.value to deploy to."
-        )
-    credential = _credential(site, storage.get("authentication") or {}, store, tokens)
-    return DeploymentStorage(str(url), credential, ca_file)
+def upload(client: ContainerClient, blob: str, file: Path) -> None:
+    with file.open("rb") as content:
+        client.upload_blob(blob, content, overwrite=True, length=file.stat().st_size)
+
+
+def delete(client: ContainerClient, blob: str) -> None:
+    with suppress(ResourceNotFoundError):
+        client.delete_blob(blob)
 
 
 def _credential(
@@ -111,12 +96,10 @@ def _credential(
             )
         properties = resource.get("properties", {})
         return _IdentityToken(tokens, properties["principalId"], properties["clientId"])
-    if kind == "systemassignedidentity":
-        principal = identity.get("principalId")
-        if not principal:
-            raise InaccessibleStorageError("The site has no system-assigned identity.")
-        return _IdentityToken(tokens, str(principal), None)
+    if kind == "systemassignedidentity" and identity.get("principalId"):
+        return _IdentityToken(tokens, str(identity["principalId"]), None)
     raise InaccessibleStorageError(
         f"Deployment storage authentication {authentication.get('type')!r} is refused: the account takes "
-        f"Microsoft Entra tokens only. Use UserAssignedIdentity or SystemAssignedIdentity."
+        f"Microsoft Entra tokens of an identity that the site has: use UserAssignedIdentity or "
+        f"SystemAssignedIdentity."
     )

@@ -1,16 +1,25 @@
-"""The environment of a site's processes: its app settings and the platform's variables."""
+"""What a site's processes get of its resource: app settings, the platform's variables, Python and CORS."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from local_azure.core import ids
 from local_azure.core.store import Resource
+from local_azure.functions_host.host_process import Cors
 
 
 def app_settings(site: Resource) -> dict[str, str]:
     """`properties.siteConfig.appSettings`, a list of name and value."""
-    config: Mapping[str, Any] = site.get("properties", {}).get("siteConfig") or {}
-    return {str(pair["name"]): str(pair["value"]) for pair in config.get("appSettings") or ()}
+    return {str(pair["name"]): str(pair["value"]) for pair in _site_config(site).get("appSettings") or ()}
+
+
+def cors(site: Resource) -> Cors:
+    members: Mapping[str, Any] = _site_config(site).get("cors") or {}
+    return Cors(tuple(members.get("allowedOrigins") or ()), bool(members.get("supportCredentials")))
+
+
+def _site_config(site: Resource) -> Mapping[str, Any]:
+    return site.get("properties", {}).get("siteConfig") or {}
 
 
 def python_version(site: Resource) -> str:

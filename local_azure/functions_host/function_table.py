@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from local_azure.functions_host import input_binding, ncrontab, routes, skills, timers
 from local_azure.functions_host.bindings import assistant_create
-from local_azure.functions_host.bundle import BUILT_IN_TYPES, Bundle
 from local_azure.functions_host.configuration import Configuration
 from local_azure.functions_host.input_binding import InputBinding
 from local_azure.functions_host.routes import Route
@@ -17,17 +16,19 @@ from local_azure.functions_host.worker_process import FunctionMetadata
 
 T = TypeVar("T", SkillTrigger, TimerTrigger)
 
-_FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
-_BINDING_NAME = re.compile(r"[a-z$][a-z0-9_$]*", re.IGNORECASE)
-_HTTP = "httptrigger"
-_TRIGGERS = (_HTTP, skills.TRIGGER_TYPE, timers.TRIGGER_TYPE)
-_EMULATED_TYPES = BUILT_IN_TYPES | input_binding.TYPES | {assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
+_FUNCTION_NAME = re.compile(r"(?!host$)[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
+_BINDING_NAME = re.compile(r"\$return|(?!.*__)[a-z$][a-z0-9_$]*", re.IGNORECASE)
+_TRIGGERS = ("httptrigger", skills.TRIGGER_TYPE, timers.TRIGGER_TYPE)
+_BUILT_IN_TYPES = {"httptrigger", "http", timers.TRIGGER_TYPE}
+_OPENAI_TYPES = {*input_binding.TYPES, assistant_create.BINDING_TYPE, skills.TRIGGER_TYPE}
 
 
 @dataclass(frozen=True)
 class Function:
     name: str
     trigger: Route | SkillTrigger | TimerTrigger
+    response: str = "$return"
+    """Name of the HTTP output."""
     outputs: tuple[str, ...] = ()
     """Names of the `assistantCreate` outputs."""
     inputs: tuple[InputBinding, ...] = ()
@@ -54,11 +55,12 @@ class FunctionTable:
 
 
 def build(
-    indexed: Sequence[FunctionMetadata], prefix: str, bundle: Bundle | None, configuration: Configuration
+    indexed: Sequence[FunctionMetadata], prefix: str, *, has_openai: bool, configuration: Configuration
 ) -> FunctionTable:
+    """`has_openai`: whether the extension bundle contains the OpenAI extension."""
     functions: dict[str, Function] = {}
     errors: list[str] = []
-    types = bundle.types if bundle else BUILT_IN_TYPES
+    types = _BUILT_IN_TYPES | _OPENAI_TYPES if has_openai else _BUILT_IN_TYPES
     for metadata in indexed:
         try:
             function = _function(metadata, prefix, types, configuration)
@@ -71,18 +73,12 @@ def build(
 
 
 def _function(
-    indexed: FunctionMetadata, prefix: str, types: frozenset[str], configuration: Configuration
+    indexed: FunctionMetadata, prefix: str, types: set[str], configuration: Configuration
 ) -> Function:
     _check_names(indexed)
     _check_types(indexed, types)
     bindings = [_resolve_settings(binding, configuration) for binding in indexed.bindings]
     trigger = next(binding for binding in bindings if _type(binding) in _TRIGGERS)
-    outputs = tuple(
-        str(binding["name"]) for binding in bindings if _type(binding) == assistant_create.BINDING_TYPE
-    )
-    inputs = tuple(
-        input_binding.parse(binding) for binding in bindings if _type(binding) in input_binding.TYPES
-    )
     match _type(trigger):
         case timers.TRIGGER_TYPE:
             parsed = _timer_trigger(trigger)
@@ -90,7 +86,17 @@ def _function(
             parsed = _skill_trigger(indexed.name, trigger)
         case _:
             parsed = _http_trigger(indexed.name, trigger, prefix)
-    return Function(indexed.name, parsed, outputs, inputs)
+    return Function(
+        indexed.name,
+        parsed,
+        response=next((str(binding["name"]) for binding in bindings if _type(binding) == "http"), "$return"),
+        outputs=tuple(
+            str(binding["name"]) for binding in bindings if _type(binding) == assistant_create.BINDING_TYPE
+        ),
+        inputs=tuple(
+            input_binding.parse(binding) for binding in bindings if _type(binding) in input_binding.TYPES
+        ),
+    )
 
 
 def _http_trigger(function: str, trigger: Mapping[str, Any], prefix: str) -> Route:
@@ -101,31 +107,25 @@ def _http_trigger(function: str, trigger: Mapping[str, Any], prefix: str) -> Rou
     template = routes.parse(f"{prefix.strip('/')}/{route}".lstrip("/") if route[0] != "/" else route)
     methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
     auth_level = str(trigger.get("authLevel") or "function").lower()
-    return Route(function, template, methods, auth_level)
+    return Route(function, template, methods, auth_level, str(trigger["name"]))
 
 
 def _skill_trigger(function: str, trigger: Mapping[str, Any]) -> SkillTrigger:
-    description = trigger.get("functionDescription")
-    if description is None:
+    if trigger.get("functionDescription") is None:
         raise ValueError("Value cannot be null. (Parameter 'functionDescription')")
     name, schema = trigger.get("functionName"), trigger.get("parameterDescriptionJson")
     return SkillTrigger(
         parameter=str(trigger["name"]),
         skill=function if name is None else str(name),
-        description=str(description),
+        description=str(trigger["functionDescription"]),
         parameters_json=None if schema is None else str(schema),
     )
 
 
 def _timer_trigger(trigger: Mapping[str, Any]) -> TimerTrigger:
-    schedule = ncrontab.parse(str(trigger.get("schedule") or ""))
-    return TimerTrigger(
-        parameter=str(trigger["name"]),
-        schedule=schedule,
-        run_on_startup=trigger.get("runOnStartup") is True,
-        # As in the extension, the status of a schedule within a minute is not stored.
-        use_monitor=trigger.get("useMonitor") is not False and not schedule.is_within_a_minute(),
-    )
+    if trigger.get("runOnStartup") is True or trigger.get("useMonitor") is False:
+        raise ValueError("Local Azure has no runOnStartup and no useMonitor: false.")
+    return TimerTrigger(str(trigger["name"]), ncrontab.parse(str(trigger.get("schedule") or "")))
 
 
 def _check_skill_name(
@@ -155,30 +155,23 @@ def _type(binding: Mapping[str, Any]) -> str:
 
 
 def _check_names(indexed: FunctionMetadata) -> None:
-    if not _FUNCTION_NAME.fullmatch(indexed.name) or indexed.name.lower() == "host":
+    if not _FUNCTION_NAME.fullmatch(indexed.name):
         raise ValueError(f"'{indexed.name}' is not a valid function name.")
-    for binding in indexed.bindings:
-        name = str(binding["name"])
-        if name != "$return" and (not _BINDING_NAME.fullmatch(name) or "__" in name):
+    for name in (str(binding["name"]) for binding in indexed.bindings):
+        if not _BINDING_NAME.fullmatch(name):
             raise ValueError(
                 f"The binding name {name} is invalid. Please assign a valid name to the binding "
                 f"(letters, digits and single underscores; Azure/azure-functions-host #10764)."
             )
 
 
-def _check_types(indexed: FunctionMetadata, types: frozenset[str]) -> None:
-    used = [str(binding["type"]) for binding in indexed.bindings]
-    unknown = [kind for kind in used if kind.lower() not in types]
+def _check_types(indexed: FunctionMetadata, types: set[str]) -> None:
+    unknown = [str(binding["type"]) for binding in indexed.bindings if _type(binding) not in types]
     if unknown:
         raise ValueError(
             f"The binding type(s) '{', '.join(unknown)}' are not registered. Please ensure the type "
             f"is correct and the binding extension is installed. (The OpenAI bindings are in "
-            f"Microsoft.Azure.Functions.ExtensionBundle.Preview only.)"
+            f"Microsoft.Azure.Functions.ExtensionBundle.Preview only; local Azure has those of assistants.)"
         )
-    missing = [kind for kind in used if kind.lower() not in _EMULATED_TYPES]
-    if missing:
-        raise ValueError(
-            f"Local Azure does not support the binding type(s) '{', '.join(missing)}'; Azure does."
-        )
-    if not any(kind.lower() in _TRIGGERS for kind in used):
+    if not any(_type(binding) in _TRIGGERS for binding in indexed.bindings):
         raise ValueError(f"The function has no trigger that local Azure runs: {', '.join(_TRIGGERS)}.")

@@ -1,20 +1,21 @@
 """Runs one function: input bindings, then the handler, then outputs, as WorkerFunctionInvoker does."""
 
 import asyncio
+import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
-from local_azure.functions_host import input_binding, responses
+from local_azure.functions_host import input_binding
 from local_azure.functions_host.binding_data import BindingData
-from local_azure.functions_host.bindings import dotnet
+from local_azure.functions_host.bindings import dotnet, payload
 from local_azure.functions_host.bindings.assistant_service import AssistantService
 from local_azure.functions_host.function_table import Function
-from local_azure.functions_host.responses import Response
-from local_azure.functions_host.worker_process import Datum, WorkerProcess
+from local_azure.functions_host.worker import Datum
+from local_azure.functions_host.worker_process import WorkerProcess
 
 WORKER_TIMEOUT = 20.0
 """Seconds that an invocation waits for a worker that is restarted."""
@@ -34,79 +35,54 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True)
 class Invocation:
-    """The trigger's values: an HTTP request, or the value of the trigger's parameter."""
+    """The value of the trigger, and what only an HTTP request has."""
 
+    trigger: Datum
     data: Callable[[], BindingData] = dict
-    http: Mapping[str, Any] | None = None
-    body: bytes = b""
-    trigger: tuple[str, Datum] | None = None
-    """Name of the parameter and its value; None for HTTP."""
     client_disconnected: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True)
-class Outcome:
-    response: Response
-    """204 for a function without an HTTP output."""
-    returned: str | None
-    """The JSON of the return value; None for nothing."""
-
-
-class Invoker:
-    def __init__(self, assistants: AssistantService) -> None:
-        self.worker: WorkerProcess | None = None
-        self._assistants = assistants
-
-    async def run(self, function: Function, invocation: Invocation) -> Outcome:
-        """Raises NotReadyError and InvocationError."""
-        worker = self.worker
-        if worker is None or not await worker.wait_until_ready(WORKER_TIMEOUT):
-            raise NotReadyError
-        logger = logging.getLogger(f"Function.{function.name}")
-        logger.info("Executing 'Functions.%s'", function.name)
-        started = time.monotonic()
-        try:
-            outcome = await self._run(worker, function, invocation)
-        except Exception as error:  # the clients of the bindings may raise any
-            logger.error(
-                "Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error
-            )
-            raise InvocationError(str(error)) from error
-        took = (time.monotonic() - started) * 1000
-        logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function.name, took)
-        return outcome
-
-    async def _run(self, worker: WorkerProcess, function: Function, invocation: Invocation) -> Outcome:
-        inputs = await self._inputs(function, invocation.data) if function.inputs else {}
-        if invocation.trigger is not None:
-            inputs[invocation.trigger[0]] = invocation.trigger[1]
+async def run(
+    function: Function, invocation: Invocation, worker: WorkerProcess | None, assistants: AssistantService
+) -> Datum | None:
+    """The return value or HTTP response. Raises NotReadyError and InvocationError."""
+    if worker is None or not await worker.wait_until_ready(WORKER_TIMEOUT):
+        raise NotReadyError
+    logger = logging.getLogger(f"Function.{function.name}")
+    logger.info("Executing 'Functions.%s'", function.name)
+    started = time.monotonic()
+    try:
+        inputs = await _inputs(function, invocation.data, assistants) if function.inputs else {}
         if invocation.client_disconnected():
             raise ClientDisconnectedError("the client disconnected before the function was called")
-        worker_response = await worker.invoke(function.name, invocation.http, invocation.body, inputs)
-        response = responses.convert(worker_response.response, worker_response.content)
+        inputs[function.trigger.parameter] = invocation.trigger
+        outputs = await worker.invoke(function.name, inputs)
         # The output bindings run before the response is sent, so that it is 500 if one fails.
-        for name in function.outputs:
-            output = worker_response.outputs.get(name)
-            if output is not None:
-                await self._assistants.output(output.type, output.value)
-        return Outcome(response, returned_json(worker_response.returned))
+        for output in (outputs[name] for name in function.outputs if name in outputs):
+            await assistants.output(cast("payload.Kind", output.type), output.value)
+    except Exception as error:  # the clients of the bindings may raise any
+        logger.error("Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error)
+        raise InvocationError(str(error)) from error
+    took = (time.monotonic() - started) * 1000
+    logger.info("Executed 'Functions.%s' (Succeeded, Duration=%.0fms)", function.name, took)
+    return outputs.get(function.response)
 
-    async def _inputs(self, function: Function, data: Callable[[], BindingData]) -> dict[str, Datum]:
-        """Runs the input bindings concurrently, as the host does; if one fails, the others still complete."""
-        binding_data = data()
-        values = await asyncio.gather(
-            *(
-                input_binding.read(binding, self._assistants, binding_data, function.name)
-                for binding in function.inputs
-            ),
-            return_exceptions=True,
-        )
-        inputs: dict[str, Datum] = {}
-        for binding, value in zip(function.inputs, values, strict=True):
-            if isinstance(value, BaseException):
-                raise value
-            inputs[binding.name] = Datum("string", value)
-        return inputs
+
+async def _inputs(
+    function: Function, data: Callable[[], BindingData], assistants: AssistantService
+) -> dict[str, Datum]:
+    """Runs the input bindings concurrently, as the host does; if one fails, the others still complete."""
+    binding_data = data()
+    values = await asyncio.gather(
+        *(input_binding.read(binding, assistants, binding_data) for binding in function.inputs),
+        return_exceptions=True,
+    )
+    inputs: dict[str, Datum] = {}
+    for binding, value in zip(function.inputs, values, strict=True):
+        if isinstance(value, BaseException):
+            raise value
+        inputs[binding.name] = Datum(value, "string")
+    return inputs
 
 
 def returned_json(output: Datum | None) -> str | None:
@@ -115,6 +91,12 @@ def returned_json(output: Datum | None) -> str | None:
     A `str` is encoded only here: azure.functions has no converter for assistantSkillTrigger, so worker and
     host pass it on as it is (GenericBinding.encode, GrpcMessageConversionExtensions.ToObject).
     """
-    if output is None:
-        return None
-    return dotnet.newtonsoft(json.loads(output.value) if output.type == "json" else output.value)
+    match output:
+        case None:
+            return None
+        case Datum(text, "json"):
+            return dotnet.newtonsoft(json.loads(text))
+        case Datum(content, "bytes"):
+            return dotnet.newtonsoft(base64.b64encode(content).decode())
+        case Datum(value):
+            return dotnet.newtonsoft(value)

@@ -13,61 +13,53 @@ from itertools import product
 
 _MONTHS = {name.upper(): at for at, name in enumerate(calendar.month_abbr) if name}
 _DAYS = {name.upper(): (at + 1) % 7 for at, name in enumerate(calendar.day_abbr)}
-_FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
-    ("second", 0, 59, {}),
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day", 1, 31, {}),
-    ("month", 1, 12, _MONTHS),
-    ("weekday", 0, 6, _DAYS),
-)
+_FIELDS: Mapping[str, tuple[int, int, Mapping[str, int]]] = {
+    "second": (0, 59, {}),
+    "minute": (0, 59, {}),
+    "hour": (0, 23, {}),
+    "day": (1, 31, {}),
+    "month": (1, 12, _MONTHS),
+    "weekday": (0, 6, _DAYS),
+}
 _LIST_ITEM = re.compile(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
-_TIME_SPAN = re.compile(r"-?(\d+|(\d+\.)?\d+:\d+(:\d+(\.\d+)?)?)", re.ASCII)
 _YEARS = 28
 """A period in which the 29th of February falls on every weekday."""
 
 
 class ScheduleError(ValueError):
-    """A schedule that the timer extension rejects, or that Flex Consumption does not support."""
+    """A schedule that the timer extension rejects, or that Flex Consumption does not support (TimeSpan)."""
+
+    def __init__(self, schedule: str, reason: str) -> None:
+        super().__init__(
+            f"The schedule expression {schedule!r} was not recognized as a valid cron expression: {reason}. "
+            f"NCRONTAB has the fields {', '.join(_FIELDS)}, such as in '0 */5 * * * *'."
+        )
 
 
 @dataclass(frozen=True)
 class Schedule:
     text: str
-    seconds: frozenset[int]
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
+    second: frozenset[int]
+    minute: frozenset[int]
+    hour: frozenset[int]
+    day: frozenset[int]
+    month: frozenset[int]
+    weekday: frozenset[int]
 
     def after(self, moment: datetime) -> datetime:
         """The first occurrence later than the moment; `datetime.max` if there is none."""
         start = moment.replace(microsecond=0) + timedelta(seconds=1)
-        day = start.replace(hour=0, minute=0, second=0)
+        times = list(product(sorted(self.hour), sorted(self.minute), sorted(self.second)))
         for number in range(_YEARS * 366):
-            this = day + timedelta(days=number)
-            if self._includes_day(this):
-                occurrence = self._first_of_day(this, start if number == 0 else this)
-                if occurrence is not None:
-                    return occurrence
+            day = start + timedelta(days=number)
+            if day.month in self.month and day.day in self.day and (day.weekday() + 1) % 7 in self.weekday:
+                earliest = (start.hour, start.minute, start.second) if number == 0 else (0, 0, 0)
+                for hour, minute, second in (time for time in times if time >= earliest):
+                    return day.replace(hour=hour, minute=minute, second=second)
         return datetime.max.replace(tzinfo=moment.tzinfo, microsecond=0)
 
     def is_within_a_minute(self) -> bool:
-        return len(self.seconds) > 1
-
-    def _includes_day(self, day: datetime) -> bool:
-        return day.month in self.months and day.day in self.days and (day.weekday() + 1) % 7 in self.weekdays
-
-    def _first_of_day(self, day: datetime, start: datetime) -> datetime | None:
-        times = product(sorted(self.hours), sorted(self.minutes), sorted(self.seconds))
-        earliest = (start.hour, start.minute, start.second)
-        occurrence = next((time for time in times if time >= earliest), None)
-        return (
-            day.replace(hour=occurrence[0], minute=occurrence[1], second=occurrence[2])
-            if occurrence
-            else None
-        )
+        return len(self.second) > 1
 
 
 def parse(text: str) -> Schedule:
@@ -75,53 +67,29 @@ def parse(text: str) -> Schedule:
     fields = text.split()
     if len(fields) == 5:
         fields.insert(0, "0")
-    if len(fields) == 1 and _TIME_SPAN.fullmatch(fields[0]):
-        raise ScheduleError(
-            f"The schedule {text!r} is a TimeSpan, which only an App Service plan supports. "
-            f'Use an NCRONTAB expression such as "0 */5 * * * *".'
-        )
     if len(fields) != len(_FIELDS):
-        raise _invalid(text, f"it has {len(fields)} fields")
-    return Schedule(
-        text, *(_values(field, *known, text) for field, known in zip(fields, _FIELDS, strict=True))
-    )
+        raise ScheduleError(text, f"it has {len(fields)} fields")
+    return Schedule(text, *(_values(field, name, text) for field, name in zip(fields, _FIELDS, strict=True)))
 
 
-def _values(  # noqa: PLR0917 # a field, its rules and the whole expression
-    field: str, name: str, low: int, high: int, names: Mapping[str, int], text: str
-) -> frozenset[int]:
+def _values(field: str, name: str, text: str) -> frozenset[int]:
+    low, high, names = _FIELDS[name]
+
+    def number(value: str) -> int:
+        # NCrontab accepts `Sunday` as well as `sun`.
+        known = int(value) if value.isdigit() else names.get(value[:3].upper())
+        if known is None or not low <= known <= high:
+            raise ScheduleError(text, f"{value!r} is not a {name} ({low} to {high})")
+        return known
+
     values: set[int] = set()
     for part in field.split(","):
         matched = _LIST_ITEM.fullmatch(part)
-        if matched is None:
-            raise _invalid(text, f"{part!r} is not a valid {name}")
+        if matched is None or int(matched[4] or 1) < 1:
+            raise ScheduleError(text, f"{part!r} is not a valid {name}")
         whole, first, last, step = matched.groups()
-        start, end = (low, high) if whole == "*" else (_number(first, name, names, text),) * 2
-        if last is not None:
-            end = _number(last, name, names, text)
-        elif step is not None:
+        start, end = (low, high) if whole == "*" else (number(first), number(last or first))
+        if last is None and step is not None:
             end = high
-        start, end = min(start, end), max(start, end)
-        if start < low or end > high:
-            raise _invalid(text, f"{part!r} is outside {low} to {high}, the values of {name}")
-        if step is not None and int(step) < 1:
-            raise _invalid(text, f"the step of {part!r} is less than 1")
-        values.update(range(start, end + 1, int(step or 1)))
+        values.update(range(min(start, end), max(start, end) + 1, int(step or 1)))
     return frozenset(values)
-
-
-def _number(value: str, name: str, names: Mapping[str, int], text: str) -> int:
-    if value.isdigit():
-        return int(value)
-    # NCrontab accepts `Sunday` as well as `sun`.
-    known = names.get(value[:3].upper()) if len(value) >= 3 else None
-    if known is None:
-        raise _invalid(text, f"{value!r} is not a valid {name}")
-    return known
-
-
-def _invalid(text: str, reason: str) -> ScheduleError:
-    return ScheduleError(
-        f"The schedule expression '{text}' was not recognized as a valid cron expression or timespan "
-        f"string: {reason}. NCRONTAB has the fields {', '.join(name for name, *_ in _FIELDS)}."
-    )

@@ -1,10 +1,14 @@
-"""Converts a worker's HTTP output to an HTTP response, as the host's HttpBinding does."""
+"""Converts the HTTP output of a function to an HTTP response, as the host's HttpBinding does."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+
+from local_azure.functions_host.bindings import dotnet, newtonsoft
+from local_azure.functions_host.bindings.newtonsoft import JsonObject
+from local_azure.functions_host.worker import Datum
 
 _INTEGER = re.compile(r"\s*[+-]?\d{1,9}\s*", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,53 +39,62 @@ _KNOWN = {name.lower(): name for name in _KESTREL.split()}
 """Kestrel writes these names so, however the function wrote them; azure-functions 2 writes lower case."""
 
 
-def convert(response: Mapping[str, Any] | None, content: bytes) -> Response:
-    """`response` is None for a function without an HTTP output (204). Raises BadResponseError."""
-    if response is None:
+def convert(output: Datum | None) -> Response:
+    """204 for a function without an HTTP output. Raises BadResponseError."""
+    if output is None:
         return Response(204)
-    if response["type"] == "string":
-        return _from_text(content)
-    headers = [(str(name), str(value)) for name, value in response["headers"].items()]
-    headers += [("Set-Cookie", str(cookie)) for cookie in response["cookies"]]
-    return Response(_status(response["status"]), _checked(headers, content), content)
+    if output.type == "http":
+        return _from_http(output.value)
+    value = _parsed(output.value) if output.type in ("string", "json") else output.value
+    # An object with a `body` describes the response; anything else is the body.
+    if isinstance(value, JsonObject):
+        members = {name.lower(): member for name, member in value.items()}
+        if "body" in members:
+            body = members["body"]
+            headers = cast("dict[str, object]", members.get("headers") or {})
+            text = dotnet.newtonsoft(body) if isinstance(body, JsonObject) else _text(body)
+            return _response(members.get("statuscode", members.get("status")), headers.items(), text)
+    return _response(200, (), value if isinstance(value, bytes) else _text(value))
 
 
-def _from_text(content: bytes) -> Response:
-    """JSON with a `body` member describes the response; anything else is the body."""
+def _from_http(http: Mapping[str, Any]) -> Response:
+    body: Datum | None = http["body"]
+    if body is None:
+        # The host takes its own object, which then has no body, for the content (recording rpc-response/204).
+        own: dict[str, object] = {
+            "method": "",
+            "query": {},
+            "statusCode": http["status"],
+            "headers": http["headers"],
+            "enableContentNegotiation": False,
+            "cookies": [],
+        }
+        return _response(200, (), dotnet.newtonsoft(own))
+    headers = [*http["headers"].items(), *(("Set-Cookie", cookie) for cookie in http["cookies"])]
+    content = _parsed(body.value) if body.type == "json" else body.value
+    return _response(http["status"], headers, content if isinstance(content, bytes) else _text(content))
+
+
+def _parsed(text: str) -> object:
+    """The value of a JSON text; the text itself if it is none."""
     try:
-        parsed: object = json.loads(content)
+        return newtonsoft.parse(text)
     except ValueError:
-        parsed = None
-    members = (
-        {name.lower(): value for name, value in cast("dict[str, Any]", parsed).items()}
-        if isinstance(parsed, dict)
-        else {}
-    )
-    if "body" not in members:
-        return Response(200, (("Content-Type", "text/plain; charset=utf-8"),), content)
-    body = members["body"]
-    content = (body if isinstance(body, str) else json.dumps(body)).encode()
-    headers = cast("dict[str, Any]", members.get("headers") or {})
-    listed = [(name, str(value)) for name, value in headers.items()]
-    if "content-type" not in {name.lower() for name in headers}:
-        kind = "text/plain" if isinstance(body, str) else "application/json"
-        listed.append(("Content-Type", f"{kind}; charset=utf-8"))
-    status = members.get("status", members.get("statuscode", 200))
-    return Response(_status(status), _checked(listed, content), content)
+        return text
 
 
-def _status(value: object) -> int:
-    """200 for a text that is no number."""
-    status = int(str(value)) if _INTEGER.fullmatch(str(value)) else 200
-    if not 100 <= status <= 999:
-        raise BadResponseError(f"status {value!r} is not an HTTP status")
-    return status
+def _text(value: object) -> str:
+    """`ToString` of a parsed value: an object or array is indented."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    return newtonsoft.token_text(value) or ""
 
 
-def _checked(headers: list[tuple[str, str]], body: bytes) -> tuple[tuple[str, str], ...]:
-    """The headers that Kestrel sends. Raises BadResponseError for one that it refuses."""
+def _response(status: object, headers: Iterable[tuple[str, object]], content: str | bytes) -> Response:
+    """The response that Kestrel sends: a text has a Content-Type. Raises BadResponseError."""
+    body = content if isinstance(content, bytes) else content.encode()
     kept: list[tuple[str, str]] = []
-    for name, value in headers:
+    for name, value in ((name, str(value)) for name, value in headers):
         if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
             raise BadResponseError(f"header {name!r} contains a control character or one beyond ASCII")
         if name.lower() == "content-length" and value != str(len(body)):
@@ -89,4 +102,10 @@ def _checked(headers: list[tuple[str, str]], body: bytes) -> tuple[tuple[str, st
         # The server sets these itself.
         if name.lower() not in ("content-length", "connection"):
             kept.append((_KNOWN.get(name.lower(), name), value))
-    return tuple(kept)
+    if isinstance(content, str) and "Content-Type" not in dict(kept):
+        kept.append(("Content-Type", "text/plain; charset=utf-8"))
+    # A status that is no number is 200.
+    number = int(str(status)) if _INTEGER.fullmatch(str(status)) else 200
+    if not 100 <= number <= 999:
+        raise BadResponseError(f"status {status!r} is not an HTTP status")
+    return Response(number, tuple(kept), body)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
@@ -32,50 +33,42 @@ class Server(web.Server):
     """Tracks accepted connections without a request."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
-        super().__init__(self._handle)
-        self._handler = handler
-        self._accepted: dict[object, float] = {}
+        super().__init__(handler)
+        self.accepted: WeakKeyDictionary[RequestHandler, float] = WeakKeyDictionary()
+
+    def __call__(self) -> Any:
+        connection = _Connection(self)  # before the TLS handshake
+        self.accepted[connection] = time.monotonic()
+        return connection
 
     def awaits_requests(self) -> bool:
         """Whether a client has just connected and not yet sent a request, which a stop would drop."""
-        now = time.monotonic()
-        return any(now - since < FIRST_REQUEST_TIMEOUT for since in self._accepted.values())
-
-    def __call__(self) -> Any:
-        protocol = _Connection(self)  # before the TLS handshake
-        now = time.monotonic()
         # A connection whose TLS handshake fails is not reported, and a pooled one may stay idle for long.
-        self._accepted = {
-            connection: since
-            for connection, since in self._accepted.items()
-            if now - since < FIRST_REQUEST_TIMEOUT
-        }
-        self._accepted[protocol] = now
-        return protocol
-
-    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        self._accepted.pop(handler, None)
-        super().connection_lost(handler, exc)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._accepted.pop(request.protocol, None)
-        return await self._handler(request)
+        now = time.monotonic()
+        return any(now - since < FIRST_REQUEST_TIMEOUT for since in self.accepted.values())
 
 
 class FunctionResponse(web.Response):
-    """A function's own Transfer-Encoding goes with its body as it is, and without a length."""
+    """Without a Content-Type that the function has not set.
 
-    async def _write_headers(self) -> None:
+    A function's own Transfer-Encoding goes with its body as it is, and without a length.
+    """
+
+    async def _prepare_headers(self) -> None:
+        has_type = "Content-Type" in self.headers
+        await super()._prepare_headers()
+        if not has_type:
+            self.headers.pop("Content-Type", None)
         if "Transfer-Encoding" in self.headers:
             self.headers.pop("Content-Length", None)
             self.force_close()
-        await super()._write_headers()
 
 
 class _Connection(RequestHandler):
     def __init__(self, server: Server) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(server, loop=loop, lingering_time=LINGERING_TIME)
+        self._server = server
         self.access_logger, self._logging_enabled = None, False
         self._parser = _Parser(
             self,
@@ -87,6 +80,14 @@ class _Connection(RequestHandler):
             payload_exception=web.RequestPayloadError,
             max_msg_queue_size=self._max_msg_queue_size,
         )
+
+    def data_received(self, data: bytes) -> None:
+        self._server.accepted.pop(self, None)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._server.accepted.pop(self, None)
+        super().connection_lost(exc)
 
     def handle_error(
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None

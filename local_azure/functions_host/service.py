@@ -1,37 +1,21 @@
 """The function apps of local Azure (`dataplane.SiteService`)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from local_azure.core.errors import ArmError
 from local_azure.core.ids import key, name_of
 from local_azure.core.store import Store
 from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts
-from local_azure.functions_host import status
+from local_azure.functions_host.host_process import HostRecord
 from local_azure.functions_host.site import Platform, Site
-from local_azure.functions_host.status import HostRecord
 from local_azure.home import Home
 from local_azure.runtime.ports import Ports
 from local_azure.runtime.tls import Tls
 from local_azure.services.managedidentity import endpoint as identity
-
-
-@dataclass(frozen=True)
-class SiteState:
-    """The state of a site for `python -m local_azure status`."""
-
-    name: str
-    hosts: SiteHosts
-    state: str
-    functions: Sequence[str]
-    errors: Sequence[str]
-    notices: Sequence[str]
-    deployment: str | None
-    alive: bool
-    restarts: int
-    pid: int | None
 
 
 class Sites:
@@ -76,29 +60,30 @@ class Sites:
 
     def host_keys(self, site_id: str) -> Mapping[str, str]:
         """`master` and `default`."""
-        keys = self._site(site_id).keys
-        return {"master": keys.master, "default": keys.default}
+        return asdict(self._site(site_id).keys)
 
     def functions(self, site_id: str) -> list[str]:
         """Names of the functions that are not in error."""
-        record = self._record(site_id)
-        return list(record.functions) if record is not None else []
+        return [*self._record(site_id).functions]
 
     def host_status(self, site_id: str) -> Mapping[str, object]:
-        """The response of /admin/host/status with all errors; the state is `Offline` while no host runs."""
+        """The response of /admin/host/status with all errors, and notices, which `pulumi up` reads."""
         record = self._record(site_id)
-        return status.detailed_status(record) if record else status.offline_status(name_of(site_id))
+        notices = {"notices": [*record.notices]} if record.notices else {}
+        return {**record.to_status(), "errors": [*record.errors], **notices}
 
     def synchronise_triggers(self, site_id: str) -> None:
         """Does nothing but raise ArmError 404: `functions` are always those of the running host."""
         self._site(site_id)
 
-    def states(self) -> list[SiteState]:
+    def states(self) -> list[dict[str, Any]]:
+        """The state of each site for `python -m local_azure status`."""
         return [_state(site) for site in self._sites.values()]
 
-    def _record(self, site_id: str) -> HostRecord | None:
+    def _record(self, site_id: str) -> HostRecord:
+        """`Offline` while no host runs."""
         site = self._sites.get(key(site_id))
-        return site.record if site is not None else None
+        return site.record if site is not None else HostRecord(name_of(site_id))
 
     def _site(self, site_id: str) -> Site:
         site = self._sites.get(key(site_id))
@@ -107,17 +92,17 @@ class Sites:
         return site
 
 
-def _state(site: Site) -> SiteState:
+def _state(site: Site) -> dict[str, Any]:
     record, process = site.record, site.host_process
-    return SiteState(
-        name=site.name,
-        hosts=site.hosts,
-        state=record.state if record else "Offline",
-        functions=record.functions if record else (),
-        errors=record.errors if record else (),
-        notices=record.notices if record else (),
-        deployment=site.active,
-        alive=process is not None and process.alive,
-        restarts=process.restarts if process else 0,
-        pid=process.pid if process else None,
-    )
+    return {
+        "name": site.name,
+        "hosts": asdict(site.hosts),
+        "state": record.state,
+        "functions": record.functions,
+        "errors": record.errors,
+        "notices": record.notices,
+        "deployment": site.active,
+        "alive": process is not None and process.alive,
+        "restarts": process.restarts if process else 0,
+        "pid": process.pid if process else None,
+    }

@@ -7,12 +7,13 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec
 
 from aiohttp import web
+from azure.storage.blob import ContainerClient
 
 import local_azure
 from local_azure import whole_file
@@ -23,24 +24,15 @@ from local_azure.dataplane import SiteHosts
 from local_azure.functions_host import (
     deployment_storage,
     environment,
-    host_config,
+    host_process,
     keys,
-    pythons,
-    status,
-    zip_package,
+    package,
 )
-from local_azure.functions_host.cors import Cors
-from local_azure.functions_host.deployment_storage import (
-    RELEASED_PACKAGE,
-    DeploymentStorage,
-    InaccessibleStorageError,
-)
-from local_azure.functions_host.deployments import Deployment, DeploymentList, Status, now
-from local_azure.functions_host.host_config import HostConfig
+from local_azure.functions_host.deployment_storage import RELEASED_PACKAGE, InaccessibleStorageError
+from local_azure.functions_host.host_process import HostConfig, HostRecord
 from local_azure.functions_host.keys import HostKeys
-from local_azure.functions_host.publish import PublishEndpoint
-from local_azure.functions_host.status import HostRecord
-from local_azure.functions_host.zip_package import PackageError
+from local_azure.functions_host.package import PackageError
+from local_azure.functions_host.publish import Deployment, PublishEndpoint, Status
 from local_azure.home import Home
 from local_azure.loopback import without_proxy
 from local_azure.runtime.ports import ADDRESS, Ports
@@ -49,7 +41,7 @@ from local_azure.runtime.tls import Tls
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 HOST_START_TIMEOUT = 150.0
 """Seconds for a host to start; indexing alone may take 120."""
@@ -81,7 +73,7 @@ class _Launch:
 class _Running:
     process: Supervised
     launch: _Launch
-    status_file: Path
+    config_file: Path
 
 
 class Site:
@@ -104,7 +96,8 @@ class Site:
         self._runs_folder.mkdir()
         self._active_file = self._folder / "active"
         self._keys_file = self._folder / "keys.json"
-        self.deployments = DeploymentList(self._folder / "deployments.json")
+        self.deployments: dict[str, Deployment] = {}
+        """By their id, in their order, since the start of the daemon."""
         self._socket: socket.socket = platform.ports.hold(self._port_name("site"))
         try:
             self._scm_socket = platform.ports.hold(self._port_name("scm"))
@@ -112,10 +105,8 @@ class Site:
             self._socket.close()
             raise
         self.hosts = SiteHosts(_address(self._socket), _address(self._scm_socket))
-        self._publish = PublishEndpoint(
-            site_id, self, platform.store, platform.tokens, self._folder / "incoming"
-        )
-        self._scm = web.ServerRunner(web.Server(self._publish, access_log=None), shutdown_timeout=2)
+        self._publish = PublishEndpoint(self, platform.store, platform.tokens, self._folder / "incoming")
+        self._scm = web.AppRunner(self._publish.app, access_log=None, shutdown_timeout=2)
 
     async def open(self) -> None:
         """Returns when the publish endpoint is ready."""
@@ -127,11 +118,7 @@ class Site:
     async def configure(self) -> None:
         """Starts a host with the site's current settings, unless one with these settings runs."""
         async with self._lock:
-            site = self._platform.store.require(self.id)
-            deployment = self.active
-            if deployment is not None and not self._code(deployment).is_dir():
-                await self._restore(site, deployment)
-            launch = await self._launch_plan(site, deployment)
+            launch = await self._launch_plan(self._platform.store.require(self.id), self.active)
             running = self._running
             if running is not None and running.launch == launch and running.process.alive:
                 return
@@ -166,58 +153,55 @@ class Site:
         return keys.load_or_create(self._keys_file)
 
     @property
-    def record(self) -> HostRecord | None:
-        return status.read(self._running.status_file) if self._running is not None else None
+    def record(self) -> HostRecord:
+        running = self._running
+        record = host_process.read_record(running.config_file) if running is not None else None
+        return record or HostRecord(self.name)
 
     @property
     def host_process(self) -> Supervised | None:
         return self._running.process if self._running is not None else None
 
-    async def stage(self, deployment_id: str, package: Path) -> None:
+    async def stage(self, deployment_id: str, file: Path) -> None:
         """Uploads the package to the deployment container. Raises InaccessibleStorageError."""
-        await asyncio.to_thread(
-            self._with_storage, lambda storage: storage.upload(_staged_blob(deployment_id), package)
-        )
+        await self._use_storage(deployment_storage.upload, f"{deployment_id}.zip", file)
 
-    async def deploy(self, deployment: Deployment, package: Path) -> Deployment:
+    async def deploy(self, deployment: Deployment, file: Path) -> Deployment:
         """Starts a host with the new code, which replaces the old one unless the package is broken.
 
         Returns the completed deployment.
         """
-        self.deployments.put(replace(deployment, status=Status.DEPLOYING))
+        self.deployments[deployment.id] = replace(deployment, status=Status.DEPLOYING)
         try:
-            problem = await self._deploy(deployment, package)
+            problem = await self._deploy(deployment, file)
         except (PackageError, ProcessError, InaccessibleStorageError) as error:
             problem = str(error)
         except Exception as error:
             log.exception("Deployment %s of %s failed", deployment.id, self.name)
             problem = f"{type(error).__name__}: {error}"
         finally:
-            await asyncio.to_thread(self._clean_up, deployment.id)
-        notices = (self.deployments.get(deployment.id) or deployment).status_text
-        outcome = Status.FAILED if problem else Status.SUCCESS
-        return replace(deployment, status=outcome, status_text=problem or notices, end_time=now())
+            await self._clean_up(deployment.id)
+        notices = self.deployments[deployment.id].status_text
+        return deployment.ended(Status.FAILED if problem else Status.SUCCESS, problem or notices)
 
-    async def _deploy(self, deployment: Deployment, package: Path) -> str | None:
+    async def _deploy(self, deployment: Deployment, file: Path) -> str | None:
         """The errors of the package, or None."""
-        code = self._code(deployment.id)
-        await asyncio.to_thread(zip_package.extract, package, code)
+        await asyncio.to_thread(package.extract, file, self._code(deployment.id))
         async with self._lock:
-            site = self._platform.store.require(self.id)
-            launch = await self._launch_plan(site, deployment.id)
+            launch = await self._launch_plan(self._platform.store.require(self.id), deployment.id)
             # Clients that poll the deployment get the notices before the worker starts.
             notices = " ".join(launch.config.notices)
-            self.deployments.put(replace(deployment, status=Status.DEPLOYING, status_text=notices))
+            self.deployments[deployment.id] = replace(
+                deployment, status=Status.DEPLOYING, status_text=notices
+            )
             new = await self._start(launch)
             try:
-                record = status.read(new.status_file)
+                record = host_process.read_record(new.config_file)
                 if record is None or not record.serving:
                     await new.process.stop()
                     errors = record.errors if record else ("The host ended while it started.",)
                     return "\n".join(["; ".join(errors), *launch.config.notices])
-                await asyncio.to_thread(
-                    self._with_storage, lambda storage: storage.upload(RELEASED_PACKAGE, package)
-                )
+                await self._use_storage(deployment_storage.upload, RELEASED_PACKAGE, file)
                 whole_file.write(self._active_file, deployment.id.encode(), 0o600)
             except BaseException:
                 # It accepts requests already, and only this function can stop it.
@@ -226,80 +210,67 @@ class Site:
             await self._replace(new)
         return None
 
-    def _clean_up(self, deployment_id: str) -> None:
-        active = self.active
+    async def _clean_up(self, deployment_id: str) -> None:
         for folder in (self._folder / "code").glob("*"):
-            if folder.name != active:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name != self.active:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         with suppress(InaccessibleStorageError):
-            self._with_storage(lambda storage: storage.delete(_staged_blob(deployment_id)))
+            await self._use_storage(deployment_storage.delete, f"{deployment_id}.zip")
 
-    async def _restore(self, site: Resource, deployment: str) -> None:
-        """Downloads the package from the deployment container, as a new instance on Azure does."""
-        package = self._folder / "incoming" / RELEASED_PACKAGE
-        package.parent.mkdir(exist_ok=True)
-        try:
-            exists = await asyncio.to_thread(
-                self._with_storage, lambda storage: storage.download(RELEASED_PACKAGE, package)
-            )
-            if exists:
-                await asyncio.to_thread(zip_package.extract, package, self._code(deployment))
-            else:
-                log.error("%s: %s is not in the deployment container", site["name"], RELEASED_PACKAGE)
-        except (InaccessibleStorageError, PackageError) as error:
-            log.error(
-                "%s: the package cannot be restored from the deployment container: %s", site["name"], error
-            )
-        finally:
-            package.unlink(missing_ok=True)
-
-    def _with_storage(self, use: Callable[[DeploymentStorage], T]) -> T:
-        """Calls `use`, which blocks, with the deployment container. Raises InaccessibleStorageError."""
+    async def _use_storage(
+        self, use: Callable[Concatenate[ContainerClient, P], None], *arguments: P.args, **options: P.kwargs
+    ) -> None:
+        """Calls `use` with the deployment container, in a thread. Raises InaccessibleStorageError."""
         platform = self._platform
         site = platform.store.require(self.id)
-        storage = deployment_storage.connect(site, platform.store, platform.tokens, platform.tls.ca_file)
-        with closing(storage):
-            return use(storage)
+        container = deployment_storage.container(site, platform.store, platform.tokens, platform.tls.ca_file)
+
+        def work() -> None:
+            with container as client:
+                use(client, *arguments, **options)
+
+        await asyncio.to_thread(work)
 
     async def _launch_plan(self, site: Resource, deployment: str | None) -> _Launch:
         platform = self._platform
         code = self._code(deployment) if deployment else None
         version = environment.python_version(site)
-        python, notice = await asyncio.to_thread(pythons.find_python, version, code)
-        variables = environment.platform_variables(
-            site,
-            host_name=self.hosts.default,
-            root=str(code or self._folder),
-            identity_endpoint=platform.identity_endpoint,
-            identity_header=platform.tokens.header_for(self.id),
-        )
-        variables |= {"WEBSITE_INSTANCE_ID": self._instance_id, **platform.tls.client_environment()}
-        settings = {**environment.app_settings(site), **variables}
+        python, notice = await asyncio.to_thread(package.find_python, version, code)
+        keys.load_or_create(self._keys_file)
+        settings = {
+            **environment.app_settings(site),
+            **environment.platform_variables(
+                site,
+                host_name=self.hosts.default,
+                root=str(code or self._folder),
+                identity_endpoint=platform.identity_endpoint,
+                identity_header=platform.tokens.header_for(self.id),
+            ),
+            "WEBSITE_INSTANCE_ID": self._instance_id,
+            **platform.tls.client_environment(),
+        }
         # A proxy in the app settings cannot reach the services of local Azure on this machine.
         settings |= without_proxy(settings)
-        keys.load_or_create(self._keys_file)
         config = HostConfig(
             site=self.name,
             socket=self._socket.fileno(),
             deployment=deployment,
             code=str(code) if code is not None and code.is_dir() else None,
             active_file=str(self._active_file),
-            status_file="",
             keys_file=str(self._keys_file),
             certificate=str(platform.tls.certificate_file),
             certificate_key=str(platform.tls.key_file),
             python=python,
             notices=(notice,) if notice else (),
-            cors=_cors(site),
+            cors=environment.cors(site),
         )
         return _Launch(config, settings)
 
     async def _start(self, launch: _Launch) -> _Running:
         """Returns when the host serves or has rejected its package. Raises ProcessError."""
         self._starts += 1
-        status_file = self._runs_folder / f"{self._starts}.status.json"
         config_file = self._runs_folder / f"{self._starts}.json"
-        host_config.write(config_file, replace(launch.config, status_file=str(status_file)))
+        host_process.write_config(config_file, launch.config)
         command = Command(
             name=f"site {self.name}",
             # -E and -s: app settings such as PYTHONPATH must not affect the host's Python.
@@ -311,9 +282,9 @@ class Site:
         )
 
         async def has_started(_pid: int) -> bool:
-            return status.read(status_file) is not None
+            return host_process.read_record(config_file) is not None
 
-        return _Running(await Supervised.start(command, has_started, HOST_START_TIMEOUT), launch, status_file)
+        return _Running(await Supervised.start(command, has_started, HOST_START_TIMEOUT), launch, config_file)
 
     async def _replace(self, new: _Running | None) -> None:
         old, self._running = self._running, new
@@ -327,15 +298,5 @@ class Site:
         return self._folder / "code" / deployment
 
 
-def _staged_blob(deployment_id: str) -> str:
-    return f"{deployment_id}.zip"
-
-
 def _address(listener: socket.socket) -> str:
     return f"{ADDRESS}:{listener.getsockname()[1]}"
-
-
-def _cors(site: Resource) -> Cors:
-    config: dict[str, Any] = site.get("properties", {}).get("siteConfig") or {}
-    cors: dict[str, Any] = config.get("cors") or {}
-    return Cors(tuple(cors.get("allowedOrigins") or ()), bool(cors.get("supportCredentials")))

@@ -25,8 +25,8 @@ class SkillTrigger:
     parameters_json: str | None = None
 
 
-RunFunction = Callable[[str, str, str | None], Awaitable[str | None]]
-"""Runs a function (name, parameter, argument) and returns its return value as JSON, or None for nothing.
+RunFunction = Callable[[str, str | None], Awaitable[str | None]]
+"""Runs a function (name, argument) and returns its return value as JSON, or None for nothing.
 
 Raises the errors of the invocation.
 """
@@ -56,7 +56,7 @@ class Skills:
         function, trigger = self._skills[name.lower()]
         argument = argument_of(arguments, trigger.parameter)
         log.info("Invoking user-code function '%s'", name)
-        output = await self._run(function, trigger.parameter, argument)
+        output = await self._run(function, argument)
         if output is not None:
             log.info("Returning output of user-code function '%s' as JSON: %s", name, output)
         return output

@@ -1,14 +1,14 @@
 """The Python worker: imports a function app and runs its functions in a process of its own.
 
 Run as `python -I -S worker.py FD ROOT` by the Python of the site. It imports only the standard library and
-the libraries in the zip, azure.functions among them, as on Azure. FD is a connected socket. A frame on it is
-two big-endian 32-bit lengths, a JSON object and bytes (the body of a request or response). The host imports
-this module only for `encode` and `HEADER`.
+the libraries in the zip, azure.functions among them, as on Azure. FD is a connected socket, on which each
+line is a JSON object. The host imports this module for the encoding of messages and values.
 """
 
 import asyncio
 import base64
 import concurrent.futures
+import contextvars
 import importlib
 import inspect
 import json
@@ -16,15 +16,13 @@ import logging
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 import traceback
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-HEADER = struct.Struct("!II")
 SCRIPT = "function_app"
 PACKAGES = os.path.join(".python_packages", "lib", "site-packages")  # noqa: PTH118 # pathlib costs 10 ms of start
 Message = dict[str, typing.Any]
@@ -32,22 +30,45 @@ Message = dict[str, typing.Any]
 _thread = threading.local()
 """`invocation_id`: of the function that runs in this thread, or the value that the app has set."""
 
-
-def encode(message: Message, payload: bytes = b"") -> bytes:
-    header = json.dumps(message).encode()
-    return HEADER.pack(len(header), len(payload)) + header + payload
+_task_invocation: contextvars.ContextVar[str | None] = contextvars.ContextVar("invocation", default=None)
+"""The invocation of an asyncio task, and of the tasks that it creates."""
 
 
-class Datum:
-    """A value for the converters of azure.functions."""
+def encode(message: Message) -> bytes:
+    return json.dumps(message).encode() + b"\n"
 
-    def __init__(self, value: typing.Any, type: str | None) -> None:  # noqa: A002 # the library's name
-        self.value = value
-        self.type = type
+
+class Datum(typing.NamedTuple):
+    """A value of a binding, as azure.functions has it and as protobuf's TypedData has it on Azure."""
+
+    value: typing.Any
+    type: str | None
+    """`string`, `json`, `bytes`, `int`, `double` or `http`."""
+
+
+def to_message(datum: typing.Any) -> Message | None:
+    """A Datum, or one of azure.functions, for the other process; None for no value."""
+    if datum is None:
+        return None
+    value = datum.value
+    if datum.type == "bytes":
+        value = base64.b64encode(value).decode()
+    elif datum.type == "http":
+        value = {**value, "body": to_message(value["body"])}
+    return {"type": datum.type, "value": value}
+
+
+def from_message(message: Message) -> Datum:
+    value = message["value"]
+    if message["type"] == "bytes":
+        value = base64.b64decode(value)
+    elif message["type"] == "http":
+        value = {**value, "body": value["body"] and from_message(value["body"])}
+    return Datum(value, message["type"])
 
 
 class FunctionLoadError(RuntimeError):
-    """A function does not match its bindings. The name and the messages are those of Azure's worker."""
+    """A function does not match its bindings. The name is that of Azure's worker."""
 
 
 class Function(typing.NamedTuple):
@@ -56,37 +77,25 @@ class Function(typing.NamedTuple):
     bindings: list[Message]
     takes_context: bool
     kinds: Mapping[str, str]
-    """Types of the bindings by their name; `generic`, which has no converter, for text or bytes."""
+    """Types of the bindings by their name; `generic`, which has no converter, for text or bytes.
+
+    Without a binding `$return` the return value is for the trigger's extension.
+    """
     returns: bool
     """It has a binding for a return value: `$return`, or one that azure.functions has no converter for."""
 
-    @property
-    def inputs(self) -> list[Message]:
-        """Including the trigger."""
-        return [binding for binding in self.bindings if binding["direction"].upper() != "OUT"]
-
-    @property
-    def outputs(self) -> list[Message]:
-        return [binding for binding in self.bindings if binding["direction"].upper() == "OUT"]
-
-
-class InvocationTask(asyncio.Task[typing.Any]):
-    """Inherits the invocation id of the task that creates it; threads do not, as in Azure's worker."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: typing.Any, **options: typing.Any) -> None:
-        super().__init__(coroutine, loop=loop, **options)
-        self.invocation_id: str | None = getattr(asyncio.current_task(loop), "invocation_id", None)
-
 
 def current_invocation_id() -> str | None:
+    """Threads do not inherit the invocation of the task that uses them, as in Azure's worker."""
     try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        task = None
-    invocation_id: str | None = getattr(task, "invocation_id", None) or getattr(
-        _thread, "invocation_id", None
-    )
-    return invocation_id
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return getattr(_thread, "invocation_id", None)
+    return _task_invocation.get()
+
+
+def is_output(binding: Message) -> bool:
+    return binding["direction"].upper() == "OUT"
 
 
 class Worker:
@@ -106,16 +115,14 @@ class Worker:
 
     def run(self) -> None:
         logger = logging.getLogger()
-        logger.setLevel(
-            logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO
-        )
+        logger.setLevel(logging.INFO)
         logger.addHandler(LogHandler(self))
         self.send(self.index())
         self._indexed = True
         asyncio.run(self._serve())
 
-    def send(self, message: Message, payload: bytes = b"") -> None:
-        data = encode(message, payload)
+    def send(self, message: Message) -> None:
+        data = encode(message)
         try:
             with self._sending:
                 self._channel.sendall(data)
@@ -124,18 +131,13 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(InvocationTask)
         threading.Thread(target=self._read, args=(loop,), name="reader", daemon=True).start()
         await asyncio.Event().wait()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs in a thread: the worker ends with the host also while a handler blocks the event loop."""
-        stream = self._channel.makefile("rb")
-        while len(start := stream.read(HEADER.size)) == HEADER.size:
-            length, payload_length = HEADER.unpack(start)
-            message = json.loads(stream.read(length))
-            payload = stream.read(payload_length)
-            loop.call_soon_threadsafe(self._accept, message, payload)
+        for line in self._channel.makefile("rb"):
+            loop.call_soon_threadsafe(self._accept, json.loads(line))
         os._exit(0)
 
     def category(self, record: logging.LogRecord) -> str | None:
@@ -150,8 +152,8 @@ class Worker:
             return f"Function.{function}.User"
         return None if self._indexed else f"Worker.{record.name}"
 
-    def _accept(self, message: Message, body: bytes) -> None:
-        task = asyncio.ensure_future(self._invoke(message, body))
+    def _accept(self, message: Message) -> None:
+        task = asyncio.ensure_future(self._invoke(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -166,28 +168,24 @@ class Worker:
             self._library = importlib.import_module("azure.functions")
             functions = load_functions(importlib.import_module(SCRIPT), self._library)
         except Exception as error:  # noqa: BLE001 # the app's import may raise anything
-            trace = "".join(traceback.format_exception(error))
-            return {"kind": "indexed", "functions": [], "error": describe(error), "traceback": trace}
+            text, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+            return {"kind": "indexed", "functions": [], "error": text, "traceback": trace}
         self._functions = {function.name: function for function in functions}
-        return {
-            "kind": "indexed",
-            "functions": [{"name": function.name, "bindings": function.bindings} for function in functions],
-            "error": None,
-        }
+        indexed = [(function.name, function.bindings) for function in functions]
+        return {"kind": "indexed", "functions": indexed, "error": None, "traceback": None}
 
-    async def _invoke(self, message: Message, body: bytes) -> None:
-        response: Message = {"kind": "response", "id": message["id"], "ok": True}
-        content = b""
+    async def _invoke(self, message: Message) -> None:
+        response: Message = {"kind": "response", "id": message["id"]}
         try:
             function = self._functions[message["function"]]
             self._running[message["id"]] = function.name
-            typing.cast("InvocationTask", asyncio.current_task()).invocation_id = message["id"]
+            _task_invocation.set(message["id"])
             outs = {
                 binding["name"]: make_out(self._library)
-                for binding in function.outputs
-                if binding["name"] != "$return"
+                for binding in function.bindings
+                if is_output(binding) and binding["name"] != "$return"
             }
-            arguments = {**outs, **self._decode(function, message, body)}
+            arguments = {**outs, **self._decode(function, message["inputs"])}
             if function.takes_context:
                 arguments["context"] = make_context(self._library, message["id"], function)
             returned = await self._call(function, message["id"], arguments)
@@ -195,17 +193,12 @@ class Worker:
                 raise RuntimeError(
                     f"function {function.name!r} without a $return binding returned a non-None value"
                 )
-            response["outputs"], response["response"], content = self._encode(function, outs, returned)
-            response["returned"] = self._encode_returned(function, returned)
+            values = {**{name: out.get() for name, out in outs.items()}, "$return": returned}
+            response["outputs"] = self._encode(function, values)
         except Exception as error:  # noqa: BLE001 # as in Azure's worker, which SystemExit ends
-            response |= {
-                "ok": False,
-                "error": f"{type(error).__name__}: {error}",
-                "traceback": "".join(traceback.format_exception(error)),
-            }
-            content = b""
+            response["traceback"] = "".join(traceback.format_exception(error))
         self._running.pop(message["id"], None)
-        self.send(response, content)
+        self.send(response)
 
     async def _call(self, function: Function, invocation_id: str, arguments: Message) -> typing.Any:
         if inspect.iscoroutinefunction(function.handler):
@@ -220,47 +213,37 @@ class Worker:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
-    def _decode(self, function: Function, message: Message, body: bytes) -> Message:
+    def _decode(self, function: Function, inputs: Message) -> Message:
         arguments: Message = {}
-        for binding in function.inputs:
-            converter = self._library.get_binding_registry().get(function.kinds[binding["name"]])
-            if binding["type"].lower() == "httptrigger":
-                datum = http_datum(message["http"], body)
-            else:
-                given = message["inputs"][binding["name"]]
-                datum = Datum(given["value"], given["type"])
+        for name, message in inputs.items():
+            datum = from_message(message)
+            if datum.type == "http":
+                datum = request_datum(datum.value)
+            converter = self._library.get_binding_registry().get(function.kinds[name])
             # Without a converter the handler gets a string, also if its annotation is `bytes`.
             value = datum.value if converter is None else converter.decode(datum, trigger_metadata={})
-            arguments[binding["name"]] = value
+            arguments[name] = value
         return arguments
 
-    def _encode(
-        self, function: Function, outs: Message, returned: typing.Any
-    ) -> tuple[Message, Message | None, bytes]:
+    def _encode(self, function: Function, values: Message) -> Message:
+        """The outputs, `$return` among them."""
         outputs: Message = {}
-        response, content = None, b""
-        for binding in function.outputs:
-            name = binding["name"]
-            value = returned if name == "$return" else outs[name].get()
-            converter = self._library.get_binding_registry().get(function.kinds[name])
-            if binding["type"].lower() == "http":
-                if name == "$return" or value is not None:
-                    response, content = encode_http(converter, value)
-            elif value is not None:
+        for name, value in values.items():
+            kind = function.kinds[name]
+            if value is None and (name, kind) != ("$return", "http"):
+                continue
+            converter = self._library.get_binding_registry().get(kind)
+            try:
                 datum = (
-                    generic_datum(value, function.kinds[name])
+                    generic_datum(value, kind)
                     if converter is None
                     else converter.encode(value, expected_type=None)
                 )
-                outputs[name] = {"type": datum.type, "value": datum.value}
-                if datum.type == "bytes":
-                    outputs[name]["value"] = base64.b64encode(datum.value).decode()
-        return outputs, response, content
-
-    def _encode_returned(self, function: Function, returned: typing.Any) -> Message | None:
-        """The return value goes to the trigger's extension if there is no `$return`, as for a skill."""
-        outputs = [binding["name"] for binding in function.outputs]
-        return None if "$return" in outputs else encode_return(returned, function.bindings[-1]["type"])
+            except NotImplementedError:
+                raise _unsupported(value, kind) from None
+            if datum is not None:
+                outputs[name] = to_message(response_datum(datum.value) if datum.type == "http" else datum)
+        return outputs
 
 
 class LogHandler(logging.Handler):
@@ -275,17 +258,6 @@ class LogHandler(logging.Handler):
         if category is not None:
             text = self.format(record)
             self._worker.send({"kind": "log", "level": record.levelno, "category": category, "message": text})
-
-
-def describe(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, ImportError):
-        text = (
-            f"{text.rstrip('.')}. Cannot find module. Please check the requirements.txt file for the missing "
-            "module. For more info, please refer the troubleshooting guide: "
-            f"https://aka.ms/functions-modulenotfound. Current sys.path: {' '.join(sys.path)}"
-        )
-    return text
 
 
 def load_functions(module: typing.Any, library: typing.Any) -> list[Function]:
@@ -306,46 +278,62 @@ def _function(source: typing.Any, library: typing.Any) -> Function:
     name: str = source.get_function_name()
     handler = source.get_user_function()
     bindings: list[Message] = [json.loads(text) for text in source.get_raw_bindings()]
-    bound = {binding["name"]: binding for binding in bindings if binding["name"] != "$return"}
-    parameters = dict(inspect.signature(handler).parameters)
+    problem = next(_problems(handler, bindings, library), None)
+    if problem:
+        raise FunctionLoadError(f"cannot load the {name} function: {problem}")
+    names = {binding["name"] for binding in bindings}
+    returns = "$return" in names or any(
+        _has_implicit_output(binding["type"], library) for binding in bindings
+    )
     annotations = typing.get_type_hints(handler)
-    takes_context = "context" in parameters and "context" not in bound
-    if takes_context:
-        del parameters["context"]
-    annotation = annotations.get("context")
-    if takes_context and annotation and getattr(annotation, "__name__", None) != "Context":
-        problem = (
-            f'the "context" parameter is expected to be of type azure.functions.Context, got "{annotation!r}"'
-        )
-    elif unbound := set(parameters) - set(bound):
-        problem = (
+    triggers = (binding["type"] for binding in bindings if binding["type"].lower().endswith("trigger"))
+    kinds = {"$return": next(triggers, "")} | {
+        binding["name"]: _kind(annotations.get(binding["name"]), binding, library) for binding in bindings
+    }
+    takes_context = "context" in inspect.signature(handler).parameters and "context" not in names
+    return Function(name, handler, bindings, takes_context, kinds, returns)
+
+
+def _problems(handler: typing.Any, bindings: list[Message], library: typing.Any) -> Iterator[str]:
+    """Differences between a handler's signature and its bindings, for which Azure's worker refuses it."""
+    bound = {binding["name"].replace("$return", "return"): binding for binding in bindings}
+    parameters = set(inspect.signature(handler).parameters)
+    annotations = typing.get_type_hints(handler)
+    if "context" in parameters and "context" not in bound:
+        parameters.remove("context")
+        if annotations.get("context", library.Context).__name__ != "Context":
+            yield 'the "context" parameter is expected to be of type azure.functions.Context'
+    if unbound := parameters - set(bound):
+        yield (
             "the following parameters are declared in Python but not in the function definition "
             f"(function.json or function decorators):  {unbound!r}"
         )
-    elif missing := set(bound) - set(parameters):
-        problem = (
+    if missing := set(bound) - parameters - {"return"}:
+        yield (
             "Extra parameters in binding definition — the following parameters are declared as bindings but "
             f"are not present in Python: {missing!r}"
         )
-    else:
-        problems = [
-            _annotation_problem(annotations[parameter], bound[parameter], library)
-            for parameter in parameters
-            if parameter in annotations
-        ]
-        returned = next((binding["type"] for binding in bindings if binding["name"] == "$return"), None)
-        if returned and "return" in annotations:
-            problems.append(_return_problem(annotations["return"], returned, library))
-        problem = next(filter(None, problems), None)
-    if problem:
-        raise FunctionLoadError(f"cannot load the {name} function: {problem}")
-    returns = any(
-        binding["name"] == "$return" or _has_implicit_output(binding["type"], library) for binding in bindings
-    )
-    kinds = {
-        binding["name"]: _kind(annotations.get(binding["name"]), binding, library) for binding in bindings
-    }
-    return Function(name, handler, bindings, takes_context, kinds, returns)
+    for name in filter(bound.__contains__, annotations):
+        if not _fits(annotations[name], bound[name], library):
+            binding = f'the {bound[name]["direction"]} binding "{bound[name]["type"]}"'
+            yield f"the annotation {annotations[name]!r} of {name!r} does not match {binding}"
+
+
+def _fits(annotation: typing.Any, binding: Message, library: typing.Any) -> bool:
+    is_return = binding["name"] == "$return"
+    is_out = (typing.get_origin(annotation) or annotation) is library.Out
+    declared = typing.get_args(annotation) if is_out else (annotation,)
+    if is_out is not (is_output(binding) and not is_return):
+        return False
+    if len(declared) != 1 or not isinstance(declared[0], type):
+        return False
+    kind = binding["type"] if is_return else _kind(annotation, binding, library)
+    converter = library.get_binding_registry().get(kind)
+    if converter is None:
+        return issubclass(declared[0], (str, bytes, bytearray) if is_output(binding) else (str, bytes))
+    if is_output(binding):
+        return converter.check_output_type_annotation(declared[0])
+    return converter.check_input_type_annotation(declared[0])
 
 
 def _has_implicit_output(kind: str, library: typing.Any) -> bool:
@@ -360,57 +348,23 @@ def _kind(annotation: typing.Any, binding: Message, library: typing.Any) -> str:
     return "generic" if is_plain else binding["type"]
 
 
-def _annotation_problem(annotation: typing.Any, binding: Message, library: typing.Any) -> str | None:
-    parameter = binding["name"]
-    is_out = (typing.get_origin(annotation) or annotation) is library.Out
-    declared = annotation
-    if is_out:
-        if len(typing.get_args(annotation)) != 1:
-            return f"binding {parameter} has invalid Out annotation {annotation!r}"
-        (annotation,) = typing.get_args(annotation)
-    if not isinstance(annotation, type):
-        return f"binding {parameter} has invalid non-type annotation {declared!r}"
-    if binding["direction"] == "OUT" and not is_out:
-        return (
-            f'binding {parameter} is declared to have the "out" direction, but its annotation in Python is '
-            "not a subclass of azure.functions.Out"
-        )
-    if binding["direction"] != "OUT" and is_out:
-        return (
-            f'binding {parameter} is declared to have the "in" direction in the binding decorator, but its '
-            "annotation is azure.functions.Out in Python"
-        )
-    if _fits(annotation, _kind(annotation, binding, library), library, is_output=is_out):
-        return None
-    return (
-        f'binding type "{parameter!r}" and dataType "{binding["type"]}" in the binding decorator do not '
-        f"match the corresponding function parameter's Python type annotation {annotation.__name__}"
-    )
-
-
-def _return_problem(annotation: typing.Any, kind: str, library: typing.Any) -> str | None:
-    if typing.get_origin(annotation) is library.Out:
-        return "return annotation should not be azure.functions.Out"
-    if not isinstance(annotation, type):
-        return f"has invalid non-type return annotation {annotation!r}"
-    if _fits(annotation, kind, library, is_output=True):
-        return None
-    return f'Python return annotation "{annotation.__name__}" does not match binding type "{kind}"'
-
-
-def _fits(annotation: typing.Any, kind: str, library: typing.Any, *, is_output: bool) -> bool:
-    converter = library.get_binding_registry().get(kind)
-    if converter is None:
-        return issubclass(annotation, (str, bytes, bytearray) if is_output else (str, bytes))
-    check = converter.check_output_type_annotation if is_output else converter.check_input_type_annotation
-    return check(annotation)
-
-
-def http_datum(http: Message, body: bytes) -> Datum:
+def request_datum(http: Message) -> Datum:
+    """With the names and the nesting that azure.functions expects."""
     value: Message = {name: Datum(http[name], "string") for name in ("method", "url")}
     for name in ("headers", "query", "params"):
         value[name] = {key: Datum(text, "string") for key, text in http[name].items()}
-    return Datum({**value, "body": Datum(body, "bytes")}, "http")
+    return Datum({**value, "body": http["body"]}, "http")
+
+
+def response_datum(http: Message) -> Datum:
+    """The response of azure.functions without its nesting."""
+    response = {
+        "status": http["status_code"].value,
+        "headers": {name: header.value for name, header in http["headers"].items()},
+        "cookies": [morsel.OutputString() for jar in http["cookies"] or () for morsel in jar.values()],
+        "body": http["body"],
+    }
+    return Datum(response, "http")
 
 
 def generic_datum(value: typing.Any, kind: str) -> Datum:
@@ -432,33 +386,6 @@ def _unsupported(value: typing.Any, kind: str) -> TypeError:
     return TypeError(
         f'unable to encode outgoing TypedData: unsupported type "{kind}" for Python type "{name}"'
     )
-
-
-def encode_return(value: typing.Any, kind: str) -> Message | None:
-    if value is None:
-        return None
-    datum = generic_datum(value, kind)
-    if datum.type == "bytes":
-        return {"type": "string", "value": base64.b64encode(datum.value).decode()}
-    return {"type": datum.type, "value": datum.value}
-
-
-def encode_http(converter: typing.Any, value: typing.Any) -> tuple[Message, bytes]:
-    try:
-        datum = converter.encode(value, expected_type=None)
-    except NotImplementedError:
-        raise _unsupported(value, "http") from None
-    if datum.type == "string":
-        return {"type": "string"}, datum.value.encode("utf-8")
-    http = datum.value
-    cookies = [morsel.OutputString() for jar in http.get("cookies") or () for morsel in jar.values()]
-    response = {
-        "type": "http",
-        "status": http["status_code"].value,
-        "headers": {name: header.value for name, header in http["headers"].items()},
-        "cookies": cookies,
-    }
-    return response, http["body"].value
 
 
 def make_out(library: typing.Any) -> typing.Any:

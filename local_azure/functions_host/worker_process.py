@@ -1,7 +1,6 @@
 """Starts a Python worker, sends invocations to it and restarts it when it ends."""
 
 import asyncio
-import base64
 import json
 import logging
 import socket
@@ -9,16 +8,20 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from local_azure.functions_host import worker
+from local_azure.functions_host.worker import Datum
 
 log = logging.getLogger("Host.Worker")
 
 INDEXING_TIMEOUT = 120.0
 """Seconds (Docs: Python build options)."""
+
+_MESSAGE_LIMIT = 512 * 1024 * 1024
+"""Bytes of a message: the largest body of a request in base64, and a response as large."""
 
 _FIRST_BACKOFF = 0.1
 _LAST_BACKOFF = 10.0
@@ -47,25 +50,6 @@ class IndexingResponse:
     traceback: str | None = None
 
 
-@dataclass(frozen=True)
-class Datum:
-    """A value of a binding or trigger, or a return value."""
-
-    type: Literal["string", "json", "bytes"]
-    value: Any
-
-
-@dataclass(frozen=True)
-class InvocationResponse:
-    """`response` is None for a function without an HTTP output; `content` is the body."""
-
-    outputs: Mapping[str, Datum]
-    response: Mapping[str, Any] | None
-    content: bytes
-    returned: Datum | None = None
-    """The return value of a function whose trigger azure.functions has no converter for."""
-
-
 class WorkerProcess:
     """A worker that is restarted when it ends. Belongs to one event loop."""
 
@@ -75,7 +59,7 @@ class WorkerProcess:
         self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: dict[str, asyncio.Future[InvocationResponse]] = {}
+        self._waiting: dict[str, asyncio.Future[dict[str, Datum]]] = {}
         self._ready = asyncio.Event()
         self._supervision: asyncio.Task[None] | None = None
         self._backoff = _FIRST_BACKOFF
@@ -95,28 +79,19 @@ class WorkerProcess:
             await asyncio.wait_for(self._ready.wait(), seconds)
         return self._ready.is_set()
 
-    async def invoke(
-        self,
-        function: str,
-        http: Mapping[str, Any] | None = None,
-        body: bytes = b"",
-        inputs: Mapping[str, Datum] | None = None,
-    ) -> InvocationResponse:
-        """`inputs`: values of the other bindings by name. Raises HandlerError and WorkerExitedError."""
+    async def invoke(self, function: str, inputs: Mapping[str, Datum]) -> dict[str, Datum]:
+        """The function's outputs, `$return` among them, by name.
+
+        `inputs` has the trigger's value, too. Raises HandlerError and WorkerExitedError.
+        """
         if self._writer is None:
             raise WorkerExitedError("The worker is not running.")
         invocation = str(uuid.uuid4())
-        future: asyncio.Future[InvocationResponse] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Datum]] = asyncio.get_running_loop().create_future()
         self._waiting[invocation] = future
         try:
-            message = {
-                "kind": "invoke",
-                "id": invocation,
-                "function": function,
-                "http": http,
-                "inputs": {name: asdict(value) for name, value in (inputs or {}).items()},
-            }
-            self._writer.write(worker.encode(message, body))
+            values = {name: worker.to_message(value) for name, value in inputs.items()}
+            self._writer.write(worker.encode({"id": invocation, "function": function, "inputs": values}))
             await self._writer.drain()
             return await future
         except ConnectionError as error:
@@ -143,24 +118,27 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=_MESSAGE_LIMIT)
+        indexed: dict[str, Any] | None = None
         try:
             async with asyncio.timeout(INDEXING_TIMEOUT):
-                while (frame := await self._read(reader))[0]["kind"] != "indexed":
-                    _log(frame[0])
+                while (indexed := await _next_message(reader)) and indexed["kind"] != "indexed":
+                    pass
         except TimeoutError:
             error = f"The worker did not index the functions within {INDEXING_TIMEOUT:g} s."
             return reader, IndexingResponse((), error)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        if indexed is None:
             code = await self._process.wait()
             error = f"The worker ended with code {code} while it imported the functions."
             return reader, IndexingResponse((), error)
-        return reader, _indexing_response(frame[0])
+        functions = tuple(FunctionMetadata(name, tuple(bindings)) for name, bindings in indexed["functions"])
+        return reader, IndexingResponse(functions, indexed["error"], indexed["traceback"])
 
     async def _supervise(self, reader: asyncio.StreamReader) -> None:
         while True:
             started = time.monotonic()
-            await self._receive(reader)
+            while (message := await _next_message(reader)) is not None:
+                self._complete(message)
             self._ready.clear()
             code = await self._end()
             log.error("The Python worker ended with code %s and is restarted", code)
@@ -186,27 +164,15 @@ class WorkerProcess:
             log.error("%s", indexed.traceback or indexed.error)
             await self._end()
 
-    async def _receive(self, reader: asyncio.StreamReader) -> None:
-        while True:
-            try:
-                message, content = await self._read(reader)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                return
-            if message["kind"] == "log":
-                _log(message)
-                continue
-            future = self._waiting.get(message["id"])
-            if future is None or future.done():
-                continue
-            if message["ok"]:
-                future.set_result(_invocation_response(message, content))
-            else:
-                future.set_exception(HandlerError(message["traceback"]))
-
-    async def _read(self, reader: asyncio.StreamReader) -> tuple[dict[str, Any], bytes]:
-        length, content_length = worker.HEADER.unpack(await reader.readexactly(worker.HEADER.size))
-        message = cast("dict[str, Any]", json.loads(await reader.readexactly(length)))
-        return message, await reader.readexactly(content_length)
+    def _complete(self, message: Mapping[str, Any]) -> None:
+        future = self._waiting.get(message["id"])
+        if future is None or future.done():
+            return
+        if "traceback" in message:
+            future.set_exception(HandlerError(message["traceback"]))
+        else:
+            outputs = message["outputs"].items()
+            future.set_result({name: worker.from_message(output) for name, output in outputs})
 
     async def _end(self) -> int | None:
         process, self._process = self._process, None
@@ -221,23 +187,16 @@ class WorkerProcess:
         return await process.wait()
 
 
-def _log(message: Mapping[str, Any]) -> None:
-    logging.getLogger(message["category"]).log(message["level"], "%s", message["message"])
-
-
-def _indexing_response(message: Mapping[str, Any]) -> IndexingResponse:
-    functions = tuple(
-        FunctionMetadata(function["name"], tuple(function["bindings"])) for function in message["functions"]
-    )
-    return IndexingResponse(functions, message["error"], message.get("traceback"))
-
-
-def _invocation_response(message: Mapping[str, Any], content: bytes) -> InvocationResponse:
-    outputs = {name: _datum(output) for name, output in message["outputs"].items()}
-    returned = message["returned"]
-    return InvocationResponse(outputs, message["response"], content, _datum(returned) if returned else None)
-
-
-def _datum(message: Mapping[str, Any]) -> Datum:
-    value = message["value"]
-    return Datum(message["type"], base64.b64decode(value) if message["type"] == "bytes" else value)
+async def _next_message(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """The next message that is no log record, which goes to the log; None at the end."""
+    while True:
+        try:
+            line = await reader.readline()
+        except ConnectionError:
+            return None
+        if not line.endswith(b"\n"):
+            return None
+        message: dict[str, Any] = json.loads(line)
+        if message["kind"] != "log":
+            return message
+        logging.getLogger(message["category"]).log(message["level"], "%s", message["message"])

@@ -20,7 +20,6 @@ from local_azure.runtime.gateway import Gateway
 from local_azure.runtime.ports import Ports
 from local_azure.services.storage.accounts import StorageAccounts
 from local_azure.tests.frontends.pulumi.support import FakeModels
-from local_azure.tests.functions_host import app
 from local_azure.tests.functions_host.harness import GROUP, LocalAzure, TestSite
 from local_azure.tests.functions_host.model import ScriptedModel, scripted_model
 
@@ -89,11 +88,3 @@ def new_site(local_azure: LocalAzure) -> Iterator[Callable[..., TestSite]]:
 def model(running_azure: LocalAzure) -> Iterator[ScriptedModel]:
     with scripted_model(running_azure.tls) as scripted:
         yield scripted
-
-
-@pytest.fixture(scope="session")
-def site(running_azure: LocalAzure, model: ScriptedModel) -> Iterator[TestSite]:
-    """The app of `app.py`, for all tests that only call it."""
-    site = app.new_site(running_azure, model.endpoint)
-    yield site
-    site.delete()

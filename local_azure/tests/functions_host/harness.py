@@ -30,7 +30,7 @@ from local_azure.core import ids
 from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, SUBSCRIPTION_ID, Resource, Store
 from local_azure.core.tokens import Tokens
 from local_azure.dataplane import SiteHosts, StorageEndpoints
-from local_azure.functions_host.service import Sites, SiteState
+from local_azure.functions_host.service import Sites
 from local_azure.home import Home
 from local_azure.runtime import tls as certificates
 from local_azure.services.storage.accounts import StorageAccounts
@@ -240,9 +240,9 @@ class TestSite:
         return self.azure.do(lambda: self.azure.sites.host_status(self.id))
 
     @property
-    def state(self) -> SiteState:
+    def state(self) -> dict[str, Any]:
         states = self.azure.do(self.azure.sites.states)
-        return next(state for state in states if state.name == self.name)
+        return next(state for state in states if state["name"] == self.name)
 
     def put(self) -> None:
         storage = {

@@ -31,34 +31,33 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Server,
         await server.shutdown(0)
 
 
-async def test_a_connection_is_waited_for_until_its_first_request(served: tuple[Server, int]) -> None:
-    server, port = served
-    assert not server.awaits_requests()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.to_thread(wait_for, server.awaits_requests, "a connection", DEADLINE)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert await asyncio.wait_for(reader.readuntil(b"heard"), DEADLINE)
-    assert not server.awaits_requests()
-    writer.close()
-
-
-async def test_a_connection_that_is_closed_is_waited_for_no_longer(served: tuple[Server, int]) -> None:
-    server, port = served
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.to_thread(wait_for, server.awaits_requests, "a connection", DEADLINE)
-    writer.close()
-    await asyncio.to_thread(wait_for, lambda: not server.awaits_requests(), "its end", DEADLINE)
-
-
-async def test_a_connection_that_was_opened_in_advance_is_not_waited_for(
+async def test_a_connection_is_waited_for_until_its_first_request_or_its_end(
     served: tuple[Server, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", 0.0)
     server, port = served
+    for first_bytes in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b""):
+        assert not server.awaits_requests()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.to_thread(wait_for, server.awaits_requests, "a connection", DEADLINE)
+        if first_bytes:
+            writer.write(first_bytes)
+            assert await asyncio.wait_for(reader.readuntil(b"heard"), DEADLINE)
+            assert not server.awaits_requests()
+        writer.close()
+        await asyncio.to_thread(wait_for, lambda: not server.awaits_requests(), "its end", DEADLINE)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.to_thread(wait_for, lambda: len(server.connections) == 1, "the connection", DEADLINE)
+    await asyncio.to_thread(wait_for, server.awaits_requests, "a connection opened in advance", DEADLINE)
+    monkeypatch.setattr(module, "FIRST_REQUEST_TIMEOUT", 0.0)
     assert not server.awaits_requests()
     writer.close()
+
+
+async def answer(port: int, request: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    response = await asyncio.wait_for(reader.read(), DEADLINE)
+    writer.close()
+    return response
 
 
 @pytest.mark.parametrize(
@@ -78,30 +77,21 @@ async def test_a_connection_that_was_opened_in_advance_is_not_waited_for(
 async def test_a_bad_request_gets_a_status_without_a_body(
     served: tuple[Server, int], lines: str, status: str
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
-    writer.write(f"{lines}\r\nConnection: close\r\n\r\n".encode())
-    response = (await asyncio.wait_for(reader.read(), DEADLINE)).decode()
+    response = (await answer(served[1], f"{lines}\r\nConnection: close\r\n\r\n")).decode()
     assert response.split(" ")[:2] == ["HTTP/1.1", status]
     assert response.endswith("\r\n\r\n") is (status != "200")
-    writer.close()
 
 
 async def test_the_length_of_a_body_in_chunks_gets_another_name(served: tuple[Server, int]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
-    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n")
-    writer.write(b"no chunk\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
-    response = await asyncio.wait_for(reader.read(), DEADLINE)
+    head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+    response = await answer(served[1], f"{head}no chunk\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
     assert response.count(b"heard") == response.count(b"heard 9") == 1
-    writer.close()
 
 
 async def test_a_transfer_encoding_of_the_function_goes_with_its_body_as_it_is(
     served: tuple[Server, int],
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
-    writer.write(b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n")
-    response = await asyncio.wait_for(reader.read(), DEADLINE)
+    response = await answer(served[1], "GET /own HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"Transfer-Encoding: chunked" in response
     assert b"Content-Length" not in response
     assert response.endswith(b"\r\n\r\nheard None")
-    writer.close()

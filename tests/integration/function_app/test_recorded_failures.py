@@ -58,7 +58,7 @@ async def extension(
     def key(_configuration: Configuration, _section: str) -> replay.StorageKey:
         return replay.StorageKey(connection["AccountName"], connection["AccountKey"])
 
-    async def run_skill(_function: str, _parameter: str, _argument: str | None) -> str:
+    async def run_skill(_function: str, _argument: str | None) -> str:
         return '"done"'
 
     monkeypatch.setattr(connections, "credential", key)

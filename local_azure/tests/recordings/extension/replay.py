@@ -142,7 +142,7 @@ class Replay:
                 properties = {_QUERY[name]: value for name, value in step.items() if name in _QUERY}
                 return await self._service.query(QueryRequest(**properties))
 
-    async def _run_skill(self, function: str, _parameter: str, argument: str | None) -> str | None:
+    async def _run_skill(self, function: str, argument: str | None) -> str | None:
         earlier = sum(name == function for name, _ in self._skill_calls)
         self._skill_calls.append([function, argument])
         returns: Sequence[Record] = self._scenario.get("returns", {}).get(function) or ({"return": "done"},)

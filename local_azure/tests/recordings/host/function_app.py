@@ -6,9 +6,11 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import azure.functions as func
+from azure.functions.http import HttpResponseConverter
+from azure.functions.meta import Datum
 
 FOLDER = Path(os.environ["RECORDING"])
 """`answer.json`: what the functions answer; `invoked.jsonl`: a line for each call."""
@@ -47,6 +49,37 @@ def call_of(function: str, values: dict[str, Any]) -> dict[str, Any]:
     return call
 
 
+class Recorded(NamedTuple):
+    """A return value as the recorded worker sent it to the host."""
+
+    typed_data: dict[str, Any] | None
+
+
+def datum(typed_data: dict[str, Any]) -> Datum:
+    [(kind, value)] = typed_data.items()
+    if kind != "http":
+        return Datum(value.encode() if kind == "bytes" else value, kind)
+    bodies = {"body": "bytes", "bodyString": "string", "bodyJson": "json"}
+    body = [datum({kind: value[name]}) for name, kind in bodies.items() if name in value]
+    headers = {name: Datum(text, "string") for name, text in value.get("headers", {}).items()}
+    status = Datum(value["status"], "string")
+    parts = {"status_code": status, "headers": headers, "cookies": None, "body": body[0] if body else None}
+    return Datum(parts, "http")
+
+
+encode_response: Any = HttpResponseConverter.encode
+
+
+def encode(value: Any, *, expected_type: type | None) -> Any:
+    """In place of the converter of azure.functions, which makes no such typed data of any value."""
+    if not isinstance(value, Recorded):
+        return encode_response(value, expected_type=expected_type)
+    return None if value.typed_data is None else datum(value.typed_data)
+
+
+setattr(HttpResponseConverter, "encode", staticmethod(encode))  # noqa: B010 # another kind of method
+
+
 def output_of(answer: dict[str, Any], request: func.HttpRequest) -> Any:
     if "requests" not in answer:
         create = {"id": ":".join(request.route_params.values()), "instructions": "Be brief.", **STORAGE}
@@ -66,12 +99,8 @@ def run(function: str, values: dict[str, Any]) -> Any:
     time.sleep(answer.get("sleep", 0))
     if "requests" in values:
         values["requests"].set(output_of(answer, values["req"]))
-    if "ret" in answer:
-        [(kind, content)] = answer["ret"].items()
-        if kind == "json":
-            return content
-        headers = content.get("headers", {})
-        return func.HttpResponse(content["body"], status_code=content["status"], headers=headers)
+    if "ret" in answer or "noReturn" in answer:
+        return Recorded(answer.get("ret"))
     if "about" in values:
         return '["buy milk"]'
     if "state" in values:

@@ -112,9 +112,6 @@ class Replay:
             continued = "100 Continue" in str(case.get("interim"))
             recorded = {**left, "continued": True} if continued else left
             lines += differences("then", _without_framing(recorded), _without_framing(self._masked(right)))
-        if "http" in case.get("worker_answers", {}).get("ret", {}):
-            # azure.functions adds a Content-Type where the recorded function had none.
-            lines = [line for line in lines if not line.startswith("then.headers.content-type: '(absent)'")]
         lines += self._compare_calls(case)
         model = [_last_message(sent.body) for sent in self._model.requests]
         recorded_model: list[list[str]] = case.get("model", [])
