@@ -133,7 +133,7 @@ class Host:
         is_valid = not errors
         notices = list(self.config.notices)
         bundle = self.settings.bundle
-        if bundle and bundle.openai != host_json.EMULATED_OPENAI:
+        if bundle and bundle.openai not in (None, host_json.EMULATED_OPENAI):
             notices.append(
                 f"{bundle.id} {bundle.version} contains the OpenAI extension {bundle.openai}; "
                 f"local Azure emulates {host_json.EMULATED_OPENAI}."
@@ -141,7 +141,7 @@ class Host:
         self.table = function_table.build(
             indexed.functions,
             self.settings.route_prefix,
-            has_openai=bundle is not None,
+            has_openai=bundle is not None and bundle.openai is not None,
             configuration=self._configuration,
         )
         self._routes = self.table.routes

@@ -24,10 +24,15 @@ LEVELS: Mapping[str, int] = {
 EMULATED_OPENAI = "0.19.0-alpha"
 """The version of the OpenAI extension whose assistant bindings local Azure emulates."""
 
-_BUNDLE = "Microsoft.Azure.Functions.ExtensionBundle.Preview"
-_BUNDLE_VERSIONS = {"4.44.0": "0.19.0-alpha", "4.45.0": "0.19.0-alpha", "4.48.0": "0.21.0-alpha"}
-"""The version of the OpenAI extension by the version of the bundle. No other bundle has the extension."""
-
+_BUNDLES: Mapping[str, Mapping[str, str | None]] = {
+    # Version of the bundle: version of the OpenAI extension in it; None: not in it.
+    "Microsoft.Azure.Functions.ExtensionBundle": {"4.38.0": None},
+    "Microsoft.Azure.Functions.ExtensionBundle.Preview": {
+        "4.44.0": "0.19.0-alpha",
+        "4.45.0": "0.19.0-alpha",
+        "4.48.0": "0.21.0-alpha",
+    },
+}
 _RANGE = re.compile(r"([\[(])\s*([\d.*]+)\s*(?:,\s*([\d.*]*)\s*)?([\])])")
 
 
@@ -39,8 +44,8 @@ class HostJsonError(ValueError):
 class Bundle:
     id: str
     version: str
-    openai: str
-    """Version of the OpenAI extension in it."""
+    openai: str | None
+    """Version of the OpenAI extension in it, or None."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ def parse(text: str | bytes) -> HostJson:
 
 def resolve(bundle_id: str, version_range: str) -> Bundle:
     """The newest bundle in the range (`[4.45.0, 4.46.0)`, `[4.*, 5.0.0)`). Raises ValueError."""
-    if bundle_id.lower() != _BUNDLE.lower():
-        raise ValueError(f'"extensionBundle.id" is {bundle_id!r}, and local Azure knows {_BUNDLE} only')
+    known = {name.lower(): name for name in _BUNDLES}.get(bundle_id.lower())
+    if known is None:
+        raise ValueError(f'"extensionBundle.id" {bundle_id!r} is unknown; bundles are {", ".join(_BUNDLES)}')
     limits = _RANGE.fullmatch(version_range.strip())
     if limits is None:
         raise ValueError(
@@ -130,14 +136,14 @@ def resolve(bundle_id: str, version_range: str) -> Bundle:
             not high or _parts(version) < _parts(high) or (closing == "]" and version == high)
         )
 
-    inside = [version for version in _BUNDLE_VERSIONS if contains(version)]
+    inside = [version for version in _BUNDLES[known] if contains(version)]
     if not inside:
         raise ValueError(
-            f"no version of {_BUNDLE} known to local Azure lies in {version_range!r}; "
-            f"it knows {', '.join(_BUNDLE_VERSIONS)}"
+            f"no version of {known} known to local Azure lies in {version_range!r}; "
+            f"it knows {', '.join(_BUNDLES[known])}"
         )
     newest = max(inside, key=_parts)
-    return Bundle(_BUNDLE, newest, _BUNDLE_VERSIONS[newest])
+    return Bundle(known, newest, _BUNDLES[known][newest])
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from local_azure.functions_host import input_binding
 from local_azure.functions_host.binding_data import BindingData
-from local_azure.functions_host.bindings import assistant_create, dotnet
+from local_azure.functions_host.bindings import dotnet
 from local_azure.functions_host.bindings.assistant_service import AssistantService
 from local_azure.functions_host.function_table import Function
 from local_azure.functions_host.worker import Datum
@@ -59,7 +59,7 @@ async def run(
         outputs = await worker.invoke(function.name, inputs)
         # The output bindings run before the response is sent, so that it is 500 if one fails.
         for output in (outputs[name] for name in function.outputs if name in outputs):
-            await assistants.output(cast("assistant_create.Kind", output.type), output.value)
+            await assistants.output(cast("Literal['string', 'json', 'bytes']", output.type), output.value)
     except Exception as error:  # the clients of the bindings may raise any
         logger.error("Executed 'Functions.%s' (Failed): %s: %s", function.name, type(error).__name__, error)
         raise InvocationError(str(error)) from error
