@@ -123,9 +123,12 @@ def _skill_trigger(function: str, trigger: Mapping[str, Any]) -> SkillTrigger:
 
 
 def _timer_trigger(trigger: Mapping[str, Any]) -> TimerTrigger:
-    if trigger.get("runOnStartup") is True or trigger.get("useMonitor") is False:
-        raise ValueError("Local Azure has no runOnStartup and no useMonitor: false.")
-    return TimerTrigger(str(trigger["name"]), ncrontab.parse(str(trigger.get("schedule") or "")))
+    return TimerTrigger(
+        str(trigger["name"]),
+        ncrontab.parse(str(trigger.get("schedule") or "")),
+        run_on_startup=trigger.get("runOnStartup") is True,
+        use_monitor=trigger.get("useMonitor") is not False,
+    )
 
 
 def _check_skill_name(

@@ -29,6 +29,9 @@ NEVER = "0001-01-01T00:00:00"
 class TimerTrigger:
     parameter: str
     schedule: Schedule
+    run_on_startup: bool = False
+    use_monitor: bool = True
+    """Stores the schedule's status, so that a run that is past due at the start runs at once."""
 
 
 ScheduleStatus = Mapping[str, str]
@@ -67,7 +70,7 @@ class TimerListener:
         self._now = now
         self._status: ScheduleStatus = {}
         # As in the extension, the status of a schedule within a minute is not stored.
-        self._is_monitored = not trigger.schedule.is_within_a_minute()
+        self._is_monitored = trigger.use_monitor and not trigger.schedule.is_within_a_minute()
 
     @property
     def next(self) -> datetime:
@@ -97,14 +100,14 @@ class TimerListener:
             yield
 
     async def start(self) -> None:
-        """Runs the function at once if a run is past due."""
+        """Runs the function at once if a run is past due or the trigger has `runOnStartup`."""
         now = self._now()
         past_due = self._check_past_due(now)
         log.info(
             "The next occurrence of '%s' (%s) is %s", self._function, self._trigger.schedule.text, self.next
         )
-        if past_due:
-            await self._invoke(now, past_due=True)
+        if past_due or self._trigger.run_on_startup:
+            await self._invoke(now, past_due=past_due)
 
     async def wait_for_occurrence(self) -> None:
         """Returns at the next occurrence."""

@@ -30,13 +30,13 @@ class Clock:
         self.fired.put_nowait(None)
         self.now += self.takes
 
-    def timer(self, schedule: str = HOURLY) -> TimerListener:
-        trigger = TimerTrigger("timer", ncrontab.parse(schedule))
+    def timer(self, schedule: str = HOURLY, **flags: bool) -> TimerListener:
+        trigger = TimerTrigger("timer", ncrontab.parse(schedule), **flags)
         return TimerListener("Retain", trigger, self.folder, self.run, lambda: self.now)
 
-    async def start(self, schedule: str = HOURLY) -> datetime:
+    async def start(self, schedule: str = HOURLY, **flags: bool) -> datetime:
         """Starts a new timer and returns its next occurrence."""
-        timer = self.timer(schedule)
+        timer = self.timer(schedule, **flags)
         await timer.start()
         return timer.next
 
@@ -62,9 +62,18 @@ async def test_what_was_missed_while_nothing_ran_is_run_once(clock: Clock) -> No
     assert len(clock.runs) == 1
 
 
-async def test_a_schedule_within_a_minute_is_not_remembered(clock: Clock) -> None:
-    await clock.start("* * * * * *")
+@pytest.mark.parametrize(("schedule", "flags"), [("* * * * * *", {}), (HOURLY, {"use_monitor": False})])
+async def test_a_schedule_within_a_minute_or_without_a_monitor_is_not_remembered(
+    clock: Clock, schedule: str, flags: dict[str, bool]
+) -> None:
+    await clock.start(schedule, **flags)
     assert not clock.folder.exists()
+
+
+async def test_run_on_startup_runs_at_each_start(clock: Clock) -> None:
+    await clock.start(run_on_startup=True)
+    await clock.start(run_on_startup=True)
+    assert [run["IsPastDue"] for run in clock.runs] == [False, False]
 
 
 async def test_a_schedule_that_changed_runs_nothing_that_the_old_one_missed(clock: Clock) -> None:
