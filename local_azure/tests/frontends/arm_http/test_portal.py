@@ -35,9 +35,10 @@ def test_an_app_setting_is_set_and_removed(world: World, portal: Portal) -> None
     def settings() -> dict[str, str] | None:
         return world.clients.web.web_apps.list_application_settings("rg", "assistant-app").properties
 
-    portal("setting", "set", "assistant-app", "B", "2")
+    change = "The app setting {} of assistant-app is {}; the app has restarted.\n"
+    assert portal("setting", "set", "assistant-app", "B", "2") == change.format("B", "set")
     assert settings() == {"A": "1", "B": "2"}
-    portal("setting", "remove", "assistant-app", "A")
+    assert portal("setting", "remove", "assistant-app", "A") == change.format("A", "removed")
     assert settings() == {"B": "2"}
     assert world.services.configured == ["assistant-app"] * 3
     assert "it has: B." in portal("setting", "remove", "assistant-app", "X", code=1)
@@ -46,10 +47,10 @@ def test_an_app_setting_is_set_and_removed(world: World, portal: Portal) -> None
 
 
 def test_tags_are_set_and_removed_by_name_and_by_id(world: World, portal: Portal) -> None:
-    portal("tag", "set", "rg", "owner", "me")
+    assert portal("tag", "set", "rg", "owner", "me") == "rg has the tag owner = me.\n"
     portal("tag", "set", GROUP_ID, "Owner", "you")
     assert world.store.require(GROUP_ID).get("tags") == {"Owner": "you"}
-    portal("tag", "remove", "rg", "owner")
+    assert portal("tag", "remove", "rg", "owner") == "rg has no tag owner any more.\n"
     assert world.store.require(GROUP_ID).get("tags") == {}
     assert "it has: none" in portal("tag", "remove", "rg", "owner", code=1)
 
