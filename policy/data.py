@@ -54,6 +54,30 @@ DELETION_LOCKS = frozenset({"CanNotDelete", "ReadOnly"})
 
 # --- app settings --------------------------------------------------------------------------------
 
+FLEX_REFUSES = frozenset({"FUNCTIONS_WORKER_RUNTIME", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"})
+FLEX_DEPRECATES = frozenset(
+    {
+        "FUNCTIONS_EXTENSION_VERSION",
+        "FUNCTIONS_WORKER_RUNTIME_VERSION",
+        "FUNCTIONS_MAX_HTTP_CONCURRENCY",
+        "FUNCTIONS_WORKER_PROCESS_COUNT",
+        "FUNCTIONS_WORKER_DYNAMIC_CONCURRENCY_ENABLED",
+        "WEBSITE_RUN_FROM_PACKAGE",
+        "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+        "WEBSITE_CONTENTSHARE",
+        "WEBSITE_CONTENTOVERVNET",
+        "WEBSITE_SKIP_CONTENTSHARE_VALIDATION",
+        "WEBSITE_DNS_SERVER",
+        "WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT",
+        "WEBSITE_VNET_ROUTE_ALL",
+        "WEBSITE_MOUNT_ENABLED",
+    }
+)
+"""Docs: App settings reference for Azure Functions, Flex Consumption plan deprecations. Upper case."""
+
+FLEX_HAS_NO = frozenset({"WEBSITE_TIME_ZONE", "TZ"})
+"""Settings for what Flex Consumption does not have (Docs: Flex Consumption plan, limits)."""
+
 SECRET_SETTINGS = frozenset(
     {
         "AZUREWEBJOBSSTORAGE",  # a connection string; the settings for an identity have `__`

@@ -374,6 +374,27 @@ def _secret_in(name: str, value: str) -> tuple[str, str] | None:
     return (length, _MISNAMED) if sounds_secret and not is_harmless(value) else None
 
 
+@_resource_rule(
+    "flex-settings",
+    "No app setting is one that Flex Consumption refuses or has deprecated.",
+    "Some regions answer 400 to them, others ignore them.",
+)
+def flex_settings(resource: Resource) -> Iterator[Finding]:
+    for name, value in _settings(resource):
+        upper = name.upper()
+        if ":" in name:
+            must = "not be set: Flex Consumption refuses it (`__` separates)"
+        elif upper in data.FLEX_REFUSES:
+            must = "not be set: Flex Consumption refuses it"
+        elif upper in data.FLEX_DEPRECATES:
+            must = "not be set: it is deprecated on Flex Consumption"
+        elif upper in data.FLEX_HAS_NO:
+            must = "not be set: Flex Consumption has no time zones"
+        else:
+            continue
+        yield _of_setting(resource, name, _length(value), must)
+
+
 # --- tags --------------------------------------------------------------------------------------
 
 

@@ -268,7 +268,7 @@ def host_errors(*errors: str) -> Reply:
         (
             {APP_SETTINGS: Reply(404, "ResourceNotFound")},
             TWO_MINUTES,
-            f"does not exist: HTTP 404: ResourceNotFound\n{MISSING}",
+            f"HTTP 404: ResourceNotFound\n{MISSING}",
         ),
         ({PUBLISH: Reply(400, "BlobUploadFailedException")}, TWELVE_MINUTES, f"Exception\n{MISSING}"),
         ({PUBLISH: Reply(403, "AuthorizationFailed")}, TWELVE_MINUTES, "AuthorizationFailed"),

@@ -91,6 +91,11 @@ SETTINGS: list[tuple[str, str, list[str], list[str]]] = [
     ("no-secret-settings", "AZURE_OPENAI_KEY", [], [""]),
     ("no-secret-settings", "AzureOpenAI__key", [], [UNKNOWN]),
     ("no-secret-settings", "PLACE", ["here"], ["AccountKey=abc", SECRET]),
+    ("flex-settings", "AzureFunctionsJobHost__logging__level", ["x"], []),
+    ("flex-settings", "Logging:Level", [], ["x"]),
+    ("flex-settings", "FUNCTIONS_WORKER_RUNTIME", [], ["python", UNKNOWN]),
+    ("flex-settings", "website_run_from_package", [], ["1"]),
+    ("flex-settings", "TZ", [], ["Europe/Berlin"]),
 ]
 
 
