@@ -264,7 +264,10 @@ def test_whether_a_message_is_stored_is_known_without_its_rows_only_after_a_succ
     ("tool_call", "reason"),
     [
         ({}, "a tool call in message 3 has no result"),
-        ({"functionArguments": None}, "the arguments of a tool call in message 3 are not valid JSON"),
+        *(
+            ({"functionArguments": text}, "the arguments of a tool call in message 3 are not valid JSON")
+            for text in (None, "", '{"task": "mil', "{} // a comment")
+        ),
         ({"id": ""}, "a tool call in message 3 has no id or no function name"),
         ({"functionName": None}, "a tool call in message 3 has no id or no function name"),
     ],
@@ -275,15 +278,23 @@ def test_a_conversation_that_cannot_continue_is_a_409_with_the_reason(
 ) -> None:
     call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}", "kind": "Function", **tool_call}
     conversation(api.tables, "a")
-    exchange(api.tables, {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])})(
-        "a", "Add milk"
-    )
+    calls = {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])}
+    exchange(api.tables, calls)("a", "Add milk")
     api.run.outcome = FAILED
 
     response = api.post()
 
     assert (response.status_code, response.headers.get("Retry-After")) == (409, None)
     assert reason in body_of(response)["detail"]
+
+
+def test_a_tool_call_that_has_its_result_does_not_end_the_conversation(api: Api) -> None:
+    conversation(api.tables, "a")
+    call = {"id": "c1", "functionName": "AddTodo", "functionArguments": "{}"}
+    calls = {"Role": "Assistant", "Content": "", "ToolCalls": json.dumps([call])}
+    exchange(api.tables, calls, {"Role": "Tool", "Content": "done", "Name": "c1"})("a", "Add milk")
+    api.run.outcome = FAILED
+    assert refusal(api) == (503, False, "10")
 
 
 @pytest.mark.parametrize(
