@@ -231,6 +231,7 @@ def test_a_deployment(
         assert part in plain(outcome)
         assert part in markdown(outcome).replace("`", "") or "`" in part
     assert TITLES[code] in markdown(outcome).splitlines()[0]
+    assert plain(outcome).startswith("package ") == (code in (Code.DONE, Code.NOT_CONVERGED))
     advised = code in (Code.BROKEN, Code.UNVERIFIED) or (code == Code.FAILED and outcome.missing)
     assert ("next: " in plain(outcome)) == advised
     if code == Code.UNVERIFIED:
