@@ -62,7 +62,7 @@ class Target:
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """`url`: of the app. `key` returns the function key for each request, so that it is not stored."""
+    """`key` returns the function key of the app at `url`; called for each request, so it is not stored."""
 
     url: str
     key: Callable[[], str]
