@@ -38,6 +38,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 LOCAL_AZURE = (".venv/bin/python", "-m", "local_azure")
 STACK = "local"
 ASSISTANT = "hello"
+_CHAT_STORAGE = "assistant:storage:ChatStorage"
 
 
 class StepError(Exception):
@@ -167,12 +168,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def removed_tables(inputs_by_urn: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The tables of the stack that the program no longer declares, by name, and what is lost with each."""
+    """The tables of the stack that the program no longer declares, by name, and what is lost with each.
+
+    Only those of ChatStorage, which creates `TABLES`: the program may have others.
+    """
     removed: dict[str, str] = {}
     for urn, inputs in inputs_by_urn.items():
         type_, name = type_and_name(urn)
         lost, table = ", ".join(lost_with(type_, name)), str(inputs.get("tableName"))
-        if type_ == TABLE and lost and TABLES.get(name) != table:
+        if f"::{_CHAT_STORAGE}${TABLE}::" in urn and lost and TABLES.get(name) != table:
             removed[table] = f"table {table} ({lost})"
     return removed
 

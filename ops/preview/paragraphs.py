@@ -141,20 +141,21 @@ def _title(report: Report) -> tuple[int, str]:
 
 def _sentences(report: Report, style: Style) -> Iterator[str]:
     by_cause, own = followers(report), roots(report)
+    effects_by_setting: dict[str, list[str]] = {}
+    for resource in own:
+        for name in dict.fromkeys(change.follows for change in resource.changes):
+            effects_by_setting.setdefault(name, []).append(_effect(resource, by_cause, style))
+    warnings_by_setting = _warnings(report.changed, style)
     for setting in report.settings:
         old, new = (value_text(value, style, 80) for value in (setting.old, setting.new))
-        effects = [
-            _effect(resource, by_cause, style)
-            for resource in own
-            if any(change.follows == setting.path for change in resource.changes)
-        ]
+        effects = effects_by_setting.get(setting.path, [])
         changed = f"Setting {style.code(setting.path, 60)} changes from {old} to {new}"
         changed += f": {_listed(effects[:_EFFECTS])}" if effects else ""
         changed += f", and {len(effects) - _EFFECTS} more" if len(effects) > _EFFECTS else ""
-        yield " ".join([f"{changed}.", *_warnings(report.changed, setting.path, style)])
+        yield " ".join([f"{changed}.", *warnings_by_setting.get(setting.path, ())])
     for resource in own:
         unexplained = [change for change in resource.changes if not change.follows]
-        warned = list(_warnings([resource, *by_cause.get(resource.key, ())], "", style))
+        warned = _warnings([resource, *by_cause.get(resource.key, ())], style).get("", [])
         is_explained = any(change.follows for change in resource.changes)
         if not is_explained or (unexplained and resource.op not in {"create", "import"}):
             effect = _effect(resource, by_cause, style)
@@ -188,12 +189,14 @@ def _why(resource: Resource, changes: Sequence[Change], style: Style) -> str:
     return f", for {_listed([*named[:_NAMES], *more])}" if named else ""
 
 
-def _warnings(resources: Iterable[Resource], setting: str, style: Style) -> Iterator[str]:
-    """The warnings of the changes that follow a setting, or, if that is empty, of those that follow none."""
+def _warnings(resources: Iterable[Resource], style: Style) -> dict[str, list[str]]:
+    """The warnings by the setting that their change follows; those of no setting have an empty key."""
+    by_setting: dict[str, list[str]] = {}
     for resource in resources:
         for change, consequence, value in consequences(resource):
-            if change.follows == setting:
-                yield f"{style.danger('Warning:')} {consequence.format(style.code(value, 60))}."
+            warning = f"{style.danger('Warning:')} {consequence.format(style.code(value, 60))}."
+            by_setting.setdefault(change.follows, []).append(warning)
+    return by_setting
 
 
 def _property(change: Change, style: Style) -> str:

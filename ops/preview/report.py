@@ -7,6 +7,7 @@ match the schema of these classes exactly, is refused. The renderer cuts each te
 import json
 import stat
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -149,6 +150,10 @@ def read(path: Path) -> Report:
     return report
 
 
+_members = cache(get_type_hints)
+"""The types of the members of a class, by name."""
+
+
 def _schema(kind: Any) -> dict[str, Any]:
     """The JSON schema of one of the classes above, or of a member."""
     if is_dataclass(kind):
@@ -176,7 +181,7 @@ def _parsed(kind: Any, content: Any) -> Any:
     """The instance that `write` converted to `content`, which has the schema."""
     if is_dataclass(kind):
         make: Any = kind
-        members = get_type_hints(kind)
+        members = _members(kind)
         return make(**{name: _parsed(members[name], content[name]) for name in members})
     if get_origin(kind) is tuple:
         return tuple(_parsed(get_args(kind)[0], member) for member in content)

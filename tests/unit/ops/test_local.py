@@ -170,18 +170,22 @@ def test_data_is_lost_only_after_the_user_has_typed_the_stacks_name(
     assert (refusal in errors) == (answer is None)
 
 
+CHAT_STORAGE = "assistant:storage:ChatStorage$"
+OWN = {f"urn:pulumi:local::assistant::{TABLE}::own": {"tableName": "Own"}}
+
+
 def table(name: str, table_name: str) -> dict[str, dict[str, str]]:
-    return {f"urn:pulumi:local::assistant::a:b:C${TABLE}::{name}": {"tableName": table_name}}
+    return {f"urn:pulumi:local::assistant::{CHAT_STORAGE}{TABLE}::{name}": {"tableName": table_name}}
 
 
 @pytest.mark.parametrize(
     ("resources", "value"),
     [
-        (table("todos", "Todos") | table("chat-state", "ChatState") | table("leases", "Old"), ""),
+        (table("todos", "Todos") | table("chat-state", "ChatState") | table("leases", "Old") | OWN, ""),
         (table("notes", "Notes") | table("todos", "Todos") | {"u": {}}, "Notes"),
         (table("todos", "Renamed"), "Renamed"),
     ],
-    ids=["declared or without data", "removed", "renamed"],
+    ids=["declared, without data or of another part of the program", "removed", "renamed"],
 )
 @pytest.mark.parametrize("tool", ["cli_resources", "runner_resources"])
 def test_a_table_that_the_program_no_longer_declares_is_kept_until_its_loss_is_allowed(

@@ -104,38 +104,37 @@ def test_a_stack_that_pulumi_cannot_destroy_stays(world: World, why: str) -> Non
     assert world.group_of(stack) in world.azure.groups
 
 
-def test_an_error_of_azure_names_the_object_and_the_reason(world: World) -> None:
-    stand(world, "pr-7")
-    world.azure.refuses[world.group_of("pr-7")] = HttpResponseError("(ScopeLocked) a lock\nmore")
-
-    code, printed = destroy(world, "pr-7")
-
-    assert code == 1
-    assert f"the resource group {world.group_of('pr-7')} cannot be deleted: (ScopeLocked) a lock" in printed
-
-
-def test_a_group_that_is_deleted_by_others_at_the_same_time_is_no_error(world: World) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "code", "message"),
+    [
+        (HttpResponseError("(ScopeLocked) a lock\nmore"), 1, "cannot be deleted: (ScopeLocked) a lock\n"),
+        (ResourceNotFoundError(), 0, ""),  # deleted by others at the same time
+        (
+            SimpleNamespace(result=returns(None), done=returns(False)),
+            1,
+            "cannot be deleted: it is still running after 30 minutes: run this again later\n",
+        ),
+    ],
+)
+def test_a_group_that_azure_does_not_delete_is_an_error_with_its_reason(
+    world: World, outcome: object, code: int, message: str
+) -> None:
     stand(world, "pr-7")
     name = world.group_of("pr-7")
 
-    def vanish(_name: str) -> None:
-        del world.azure.groups[name]
-        raise ResourceNotFoundError
+    def begin_delete(_name: str) -> object:
+        if isinstance(outcome, ResourceNotFoundError):
+            del world.azure.groups[name]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", vanish)
+    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", begin_delete)
 
-    assert destroy(world, "pr-7")[0] == 0
+    actual, printed = destroy(world, "pr-7")
 
-
-def test_a_deletion_that_does_not_end_is_an_error(world: World) -> None:
-    stand(world, "pr-7")
-    poller = SimpleNamespace(result=returns(None), done=returns(False))
-    world.patch.setattr(world.azure.resources.resource_groups, "begin_delete", returns(poller))
-
-    code, printed = destroy(world, "pr-7")
-
-    assert code == 1
-    assert "it is still running after 30 minutes: run this again later" in printed
+    assert actual == code
+    assert (f"the resource group {name} {message}" if message else "") in printed
 
 
 def test_what_is_left_is_named(world: World) -> None:

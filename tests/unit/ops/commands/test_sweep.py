@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ops.github.github import GitHub
 from ops.output import OpsError
 from tests.unit.ops.world import World, exported, returns
 
@@ -152,3 +153,18 @@ def test_a_limit_below_one_is_wrong_usage(world: World, limit: str) -> None:
         world.ops("sweep", "--limit", limit)
 
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("words", [["sweep"], ["test-stack", "up", "--pr", "7"]], ids=" ".join)
+def test_everything_that_is_missing_is_named_at_once(world: World, words: list[str]) -> None:
+    def connect(*_arguments: object) -> None:
+        raise OpsError("GITHUB_TOKEN is not set")
+
+    world.environment.clear()
+    world.patch.setattr(GitHub, "connect", connect)
+
+    code, _, errors = world.ops(words[0], *words[1:])
+
+    assert code == 1
+    assert "PULUMI_BACKEND_URL is not set" in errors
+    assert "GITHUB_TOKEN is not set" in errors
