@@ -114,18 +114,13 @@ def _shortest(text: str, digits: int) -> str:
     return f"{'-' * sign}{whole}.{fraction}".removesuffix(".")
 
 
-def check_depth(text: str) -> None:
-    """Raises ValueError for JSON with more than DEPTH_LIMIT nesting levels."""
+def strict_json(text: str) -> object:
+    """Parses JSON as System.Text.Json does, up to DEPTH_LIMIT nesting levels. Raises ValueError."""
     depth = 0
     for bracket in _BRACKET.findall(_JSON_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
         if depth > DEPTH_LIMIT:
             raise ValueError(f"The maximum depth of {DEPTH_LIMIT} has been exceeded")
-
-
-def strict_json(text: str) -> object:
-    """Parses JSON as System.Text.Json does. Raises ValueError."""
-    check_depth(text)
     return json.loads(text, parse_int=_number, parse_constant=_reject_constant)
 
 
@@ -147,11 +142,7 @@ def _reject_constant(constant: str) -> float:
 
 
 def now() -> Instant:
-    return instant_of(time.time_ns())
-
-
-def instant_of(nanoseconds: int) -> Instant:
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{rest // 100:07d}Z"
 

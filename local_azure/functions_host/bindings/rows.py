@@ -52,22 +52,17 @@ class State:
     total_tokens: int
 
 
-def message_row_key(number: int) -> str:
-    """`msg-001B` for the 27th message: at least four digits, hexadecimal, upper case."""
-    return f"{MESSAGE_PREFIX}{number & 0xFFFF_FFFF:04X}"
-
-
 def message_row(partition_key: str | None, number: int, message: Message) -> Row:
-    row: Row = {
+    return {
         "PartitionKey": partition_key,
-        "RowKey": message_row_key(number),
+        # `msg-001B` is the 27th message: at least four digits.
+        "RowKey": f"{MESSAGE_PREFIX}{number & 0xFFFF_FFFF:04X}",
         "Content": message.content,
         "Name": message.name,
         "Role": message.role,
         "CreatedAt": _date(message.created_at),
         "ToolCalls": tool_calls_text(message.tool_calls),
     }
-    return row
 
 
 def state_row(state: State) -> Row:
@@ -84,11 +79,9 @@ def state_row(state: State) -> Row:
 
 def initial_rows(partition_key: str | None, instructions: str | None) -> list[Row]:
     """The rows of a new assistant: the system message, unless it is blank, then the state."""
-    messages = (
-        [message_row(partition_key, 1, Message(instructions, "System", dotnet.now()))]
-        if not dotnet.is_blank(instructions)
-        else []
-    )
+    messages: list[Row] = []
+    if not dotnet.is_blank(instructions):
+        messages.append(message_row(partition_key, 1, Message(instructions, "System", dotnet.now())))
     state = State(partition_key, True, dotnet.now(), dotnet.now(), len(messages), 0)
     return [*messages, state_row(state)]
 

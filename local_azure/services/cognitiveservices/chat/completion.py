@@ -1,7 +1,6 @@
-"""The `chat.completion` object as Azure OpenAI sends it, content filter results included."""
+"""The `chat.completion` object of Azure OpenAI, without what no client here reads, such as filter results."""
 
 import json
-import string
 from collections.abc import Mapping
 from hashlib import sha512
 from typing import Any
@@ -9,17 +8,6 @@ from typing import Any
 from local_azure.core import clock
 from local_azure.services.cognitiveservices.chat import counting
 from local_azure.services.cognitiveservices.chat.replies import Call, Reply
-
-_ID_CHARACTERS = string.ascii_letters + string.digits
-_SAFE = {"filtered": False, "severity": "safe"}
-_NOT_DETECTED = {"filtered": False, "detected": False}
-_HARMS = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), _SAFE)
-_PROMPT_FILTER = {**_HARMS, "jailbreak": _NOT_DETECTED}
-_ANSWER_FILTER = {
-    **_HARMS,
-    "protected_material_code": _NOT_DETECTED,
-    "protected_material_text": _NOT_DETECTED,
-}
 
 
 def truncate(answer: Reply, max_tokens: int | None) -> Reply:
@@ -41,44 +29,32 @@ def completion(answer: Reply, body: Mapping[str, Any], model: str, prompt_tokens
     calls = [
         {
             "function": {"arguments": call.arguments, "name": call.name},
-            "id": call.id or f"call_{_id(f'{seed}{number}', 24)}",
+            "id": call.id or f"call_{_digest(f'{seed}{number}')[:24]}",
             "type": "function",
         }
         for number, call in enumerate(answer.calls)
     ]
     used = counting.tokens_of(answer.content or "") + counting.call_tokens(calls)
     choice: dict[str, Any] = {
-        "content_filter_results": _ANSWER_FILTER if answer.content else {},
         "finish_reason": answer.finish_reason or ("tool_calls" if calls else "stop"),
         "index": 0,
-        "logprobs": None,
-        "message": {
-            "annotations": [],
-            "content": answer.content,
-            "refusal": None,
-            "role": "assistant",
-            **({"tool_calls": calls} if calls else {}),
-        },
+        "message": {"content": answer.content, "role": "assistant"},
     }
+    if calls:
+        choice["message"]["tool_calls"] = calls
     return {
         "choices": [choice],
         "created": int(clock.utc().timestamp()),
-        "id": f"chatcmpl-{_id(seed, 29)}",
+        "id": f"chatcmpl-{_digest(seed)[:29]}",
         "model": model,
         "object": "chat.completion",
-        "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _PROMPT_FILTER}],
-        "system_fingerprint": f"fp_{sha512(model.encode()).hexdigest()[:10]}",
         "usage": {
             "completion_tokens": used,
-            "completion_tokens_details": {"audio_tokens": 0, "reasoning_tokens": 0},
             "prompt_tokens": prompt_tokens,
-            "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
             "total_tokens": prompt_tokens + used,
         },
     }
 
 
-def _id(seed: str, length: int) -> str:
-    """Letters and digits as in the service's ids, at most 64."""
-    digest = sha512(seed.encode()).digest()
-    return "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:length])
+def _digest(text: str) -> str:
+    return sha512(text.encode()).hexdigest()

@@ -10,7 +10,6 @@ Beside it is local Azure's own `/local-azure/model`, for the developer alone.
 import asyncio
 import json
 import re
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from aiohttp import web
 from local_azure.core import clock
 from local_azure.core.access import permits
 from local_azure.core.regions import words
-from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Resource, Store
+from local_azure.core.store import DEVELOPER_PRINCIPAL_ID, Store
 from local_azure.core.tokens import MODEL_AUDIENCES, TokenError, Tokens
 from local_azure.services.cognitiveservices.chat import backend, scripts, upstream
 from local_azure.services.cognitiveservices.chat.completion import completion, truncate
@@ -86,12 +85,9 @@ class ChatEndpoint:
         except RequestError as error:
             return _to_http(error.response, {})
 
-    def _account(self) -> Resource:
-        return self._store.get(self._account_id) or Resource(id=self._account_id, name="", type="")
-
     def _authenticate(self, request: web.BaseRequest) -> str:
         """The principal id of the caller."""
-        properties = self._account().get("properties", {})
+        properties: dict[str, Any] = (self._store.get(self._account_id) or {}).get("properties", {})
         if properties.get("publicNetworkAccess") == "Disabled":
             text = "Public access is disabled. Please configure private endpoint."
             raise gateway_error(403, "AccessDenied", text)
@@ -138,10 +134,7 @@ class ChatEndpoint:
             "scripted": False,
             "request": None,
         }
-        headers = {
-            "apim-request-id": str(uuid.uuid4()),
-            "x-ms-region": self._account().get("location", ""),
-        }
+        headers: dict[str, str] = {}
         try:
             response, answer = await self._complete(request, exchange, headers)
         except RequestError as error:

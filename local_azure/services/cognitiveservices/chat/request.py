@@ -124,10 +124,7 @@ def _reject_constant(text: str) -> object:
 
 def check(body: Mapping[str, Any], chat: Chat) -> int | None:
     """The limit of the answer's tokens, if there is one. Raises RequestError with the service's 400."""
-    try:
-        problem = next(_VALIDATOR.iter_errors(body), None)
-    except RecursionError as error:
-        raise invalid_request("The body of the request is nested too deeply.", None) from error
+    problem = next(_VALIDATOR.iter_errors(body), None)
     if problem is not None:
         raise _schema_error(body, problem)
     _check_tool_messages(body["messages"])

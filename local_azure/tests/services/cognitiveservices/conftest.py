@@ -110,7 +110,7 @@ async def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     home, fakes = Home(tmp_path), FakeClocks()
     tls = certificates.ensure(home, {})
     store = Store(home.store_file)
-    account = Resource(id=ACCOUNT, name="oai", type=ids.type_of(ACCOUNT), location="eastus2")
+    account = Resource(id=ACCOUNT, name="oai", type=ids.type_of(ACCOUNT))
     store.put({**account, "properties": {"disableLocalAuth": True}})
     monkeypatch.setattr(clock, "utc", lambda: fakes.now)
     monkeypatch.setattr(throttle, "monotonic", lambda: fakes.seconds)

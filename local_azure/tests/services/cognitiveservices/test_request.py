@@ -168,6 +168,8 @@ def test_a_request_is_rejected_with_the_reason(
         (called(type="x"), "messages[0].tool_calls[0].type"),
         (called(function=None), "messages[0].tool_calls[0].function"),
         (called(function={"name": "x"}), "messages[0].tool_calls[0].function.arguments"),
+        (called(function={"name": "x", "arguments": 5}), "messages[0].tool_calls[0].function.arguments"),
+        (called(function={"name": 5, "arguments": ""}), "messages[0].tool_calls[0].function.name"),
         ({"messages": [CALLED, {**RESULT, "tool_call_id": 5}]}, "messages[1].tool_call_id"),
         ({"messages": EMPTY}, "messages"),
         ({"messages": [USER] * 2049}, "messages"),

@@ -73,6 +73,7 @@ def text_of(requirement: Requirement, service: Service) -> str:
         ("blob", "POST", "/acc/deploy/b.zip?comp=query", CONTAINER, f"{BLOBS}/read"),
         ("blob", "PUT", "/acc/deploy/b.zip?comp=block&blockid=1", CONTAINER, f"{BLOBS}/write"),
         ("blob", "PUT", "/acc/deploy/b?comp=appendblock", CONTAINER, f"{BLOBS}/write | {BLOBS}/add/action"),
+        ("blob", "PUT", "/acc/deploy/b?comp=snapshot", CONTAINER, f"{BLOBS}/write | {BLOBS}/add/action"),
         ("blob", "DELETE", "/acc/deploy/b.zip", CONTAINER, f"{BLOBS}/delete"),
         ("blob", "PUT", "/acc/deploy/b.zip?comp=tags", CONTAINER, f"{BLOBS}/tags/write"),
         ("blob", "POST", "/acc?comp=userdelegationkey", "", "(generateUserDelegationKey/action)"),
