@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,10 @@ EXAMPLES = dict.fromkeys(
 )
 
 ELSEWHERE = {
-    r"make .*": "the pipeline, or by hand",
+    r"make (setup|pulumi|test|check|policy-setup|format check)": "CI, whose command is `make test`",
+    r"make (format|lock|settings|bench|screenshots|clean local)": "they write to the checkout or .venv",
+    r"make (bootstrap|bootstrap-move)": "tests/stack/test_bootstrap.py has what they run",
+    r"make rollback .*": "tests/stack/test_release.py has what it runs",
     r"(az|curl|export|key=|alias) ?.*": "they need an Azure subscription",
     r"p .*|python -m bootstrap .*|.* -C bootstrap .*": "tests/stack/test_bootstrap.py",
     r"python -m ops (test-stack .*|sweep .*)": "tests/stack/test_environments.py and test_sweep.py",
@@ -42,6 +46,7 @@ ORDER = (
     r"python -m local_azure (status|logs|keys|rows|quota|portal list|exec).*",
     r"python -m policy rules|pulumi stack (export|output).*|python -m local_azure pulumi preview.*",
     r"pulumi preview .*",
+    r"make (preview|local)",
     r"python -m local_azure model (-h|script .*|requests.*|clear|use .*)",
     r"python -m ops (drift|preview|unlock).*",
     r"python -m ops deploy .* --package .*",
@@ -54,9 +59,11 @@ ORDER = (
     r"python -m ops destroy .*",
     r"pulumi stack init dev",
     r"pulumi up",
+    r"make down",
     r"python -m local_azure stop",
     r"python -m local_azure start .*",
     r"python -m local_azure reset.*",
+    r"make clean",
 )
 """What the examples that are run begin with: those that only read, those that change, those that remove."""
 
@@ -86,6 +93,7 @@ def is_run_here(example: str) -> bool:
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with pipeline(tmp_path_factory.mktemp("examples")) as examples:
+        shutil.copy(PROJECT / "Makefile", examples.clone.root)
         examples.clone.up()
         yield examples
 
@@ -118,8 +126,9 @@ def test_an_example_works(at: Pipeline, names: dict[str, str], example: str) -> 
         preparation = [re.sub(rf"\b{pattern}\b", value, words) for words in preparation]
     for command in preparation:
         at.clone.run(*command.split())
+    example = example.replace("make ", "make -o setup ")  # the clone shares what is installed
     words = ["bash", "-c", f"set -o pipefail; {example}"]
-    if not example.startswith("python -m local_azure"):
+    if not example.startswith(("python -m local_azure", "make")):
         words = [sys.executable, "-m", "local_azure", "exec", "--", *words]
 
     follows = " -f " in example
