@@ -2,11 +2,11 @@
 
 Pulumi's lock names a process and a host. A job that was killed leaves its lock behind, and every later
 command fails at it (pulumi/pulumi#9047; `pulumi cancel` removes every lock without a check). For this
-reason, each command of `ops` that changes a stack writes a claim next to the state, which replaces that of an
-earlier command. It names the process and the GitHub run that are about to take the lock.
+reason, each command of `ops` that changes a stack writes a claim next to the state. It names the process and
+the GitHub run that are about to take the lock.
 
     .pulumi/locks/organization/<project>/<stack>/<id>.json   Pulumi's (pkg/backend/diy/lock.go)
-    .ops/claims/<project>/<stack>/newest.json                written by `ops`; Pulumi does not read it
+    .ops/claims/<project>/<stack>/<process id>.json          written by `ops`; Pulumi does not read it
 
 A lock is stranded if its process has ended: either the process ran on this machine and is not running, or
 its claim names a GitHub run that GitHub reports as completed. Every other lock is treated as held.
@@ -176,9 +176,9 @@ def read_locks(files: Files, project: str, stack: str) -> list[Lock]:
     return locks
 
 
-def read_claim(files: Files, project: str, stack: str) -> Claim | None:
-    """The newest claim; None if there is none, or if another version of `ops` has written it."""
-    file = files.read(_claim_name(project, stack))
+def read_claim(files: Files, project: str, stack: str, pid: int) -> Claim | None:
+    """The newest claim of a process with this id; None if there is none, or if another version wrote it."""
+    file = files.read(_claim_name(project, stack, pid))
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         content: dict[str, Any] = json.loads(file.content if file else b"")
         run: dict[str, Any] | None = content.pop("run")
@@ -196,18 +196,21 @@ def claimed(
 
     Yields a function to call with the id of the `pulumi` process.
     """
-    name, since = _claim_name(project, stack), _utc(datetime.now(UTC).isoformat())
+    names: list[str] = []
+    since = _utc(datetime.now(UTC).isoformat())
 
     def write(pid: int) -> None:
+        names.append(_claim_name(project, stack, pid))
         claim = Claim(machine.host, pid, since, command, machine.run)
-        files.write(name, json.dumps({"version": _VERSION, **asdict(claim)}, indent=1).encode())
+        files.write(names[-1], json.dumps({"version": _VERSION, **asdict(claim)}, indent=1).encode())
 
     try:
         yield write
     finally:
         # A claim that remains is harmless once its process has ended: this error must not replace another.
         try:
-            files.delete(name)
+            for name in names:
+                files.delete(name)
         except FilesError as error:
             note(f"warning: {error}")
 
@@ -224,9 +227,12 @@ class StackLocks:
 
     def verdicts(self) -> list[Verdict]:
         """The verdict on every lock."""
-        locks = read_locks(self.files, self.project, self.stack)
-        claim = read_claim(self.files, self.project, self.stack) if locks else None
-        return [judge(lock, claim, self.machine, self.run_state) for lock in locks]
+        return [
+            judge(
+                lock, read_claim(self.files, self.project, self.stack, lock.pid), self.machine, self.run_state
+            )
+            for lock in read_locks(self.files, self.project, self.stack)
+        ]
 
     def release_stranded(self) -> None:
         """Remove the stranded locks and print them.
@@ -241,8 +247,8 @@ class StackLocks:
                 note(f"Removed a stranded lock of stack {self.stack}: {verdict}.")
 
 
-def _claim_name(project: str, stack: str) -> str:
-    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/newest.json"
+def _claim_name(project: str, stack: str, pid: int) -> str:
+    return f".ops/claims/{checked_name(project)}/{checked_name(stack)}/{pid}.json"
 
 
 def _utc(text: str) -> str:

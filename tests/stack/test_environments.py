@@ -241,7 +241,7 @@ def test_the_lock_of_another_runner_goes_only_when_its_run_has_ended(small: Pipe
         "url": "https://github.com/o/r/actions/runs/77",
     }
     claim = {"version": 1, "host": "fv-az1", "pid": 4242, "command": "pulumi up", "run": run}
-    (claims / "newest.json").write_text(json.dumps({**claim, "since": "2026-11-25T12:00:00.000000+00:00"}))
+    (claims / "4242.json").write_text(json.dumps({**claim, "since": "2026-11-25T12:00:00.000000+00:00"}))
     at.github.add_run(77, 2, "in_progress")
     running = at.ops("test-stack", "down", "--pr", "13", check=False)
     assert running.returncode == 1

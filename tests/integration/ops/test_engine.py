@@ -30,10 +30,10 @@ lock = root / ".pulumi/locks/organization/p/{STACK}/x.json"
 lock.parent.mkdir(parents=True)
 held = {{"pid": os.getpid(), "username": "u", "hostname": socket.gethostname()}}
 lock.write_text(json.dumps({{**held, "timestamp": datetime.now(UTC).isoformat()}}))
-claim = root / ".ops/claims/p/{STACK}/newest.json"
+claim = root / f".ops/claims/p/{STACK}/{{os.getpid()}}.json"
 deadline = time.monotonic() + 20
 while time.monotonic() < deadline:
-    if claim.exists() and json.loads(claim.read_text())["pid"] == os.getpid():
+    if claim.exists():
         shutil.copy(claim, root / "kept")  # this test's own process ends normally, and removes the claim
         break
     time.sleep(0.01)
@@ -67,12 +67,12 @@ def test_the_claim_of_a_killed_command_matches_its_lock(
     program(pulumi, KILLED)
     with pytest.raises(PulumiError):
         change(pulumi, STACK)
-    assert read_claim(pulumi.files, "p", STACK) is None
-    pulumi.files.write(f".ops/claims/p/{STACK}/newest.json", (pulumi.folder / "kept").read_bytes())
-
-    claim = read_claim(pulumi.files, "p", STACK)
-    assert claim is not None
     (lock,) = read_locks(pulumi.files, "p", STACK)
+    assert read_claim(pulumi.files, "p", STACK, lock.pid) is None
+    pulumi.files.write(f".ops/claims/p/{STACK}/{lock.pid}.json", (pulumi.folder / "kept").read_bytes())
+
+    claim = read_claim(pulumi.files, "p", STACK, lock.pid)
+    assert claim is not None
     assert (claim.pid, claim.host) == (lock.pid, lock.host)
     assert claim.since <= lock.since
     assert claim.command.startswith("pulumi ")

@@ -1,6 +1,7 @@
 """How the URL of a backend names its files."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def releases(files: Files, project: str, stack: str) -> object:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a b"])
-@pytest.mark.parametrize("read", [read_locks, read_claim, releases])
+@pytest.mark.parametrize("read", [read_locks, partial(read_claim, pid=1), releases])
 def test_only_the_name_of_a_project_or_stack_becomes_a_part_of_a_path(
     tmp_path: Path, read: Callable[[Files, str, str], object], name: str
 ) -> None:

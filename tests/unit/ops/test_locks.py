@@ -1,6 +1,7 @@
 """Which locks are proven to be stranded, and that no other is ever removed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def write_lock(
 def write_claim(files: FolderFiles, run: Run | None = None, **changes: Any) -> None:
     """The claim of a command that was killed."""
     content = {"version": 1, **asdict(Claim("vm", 5, NOON, "pulumi up", run)), **changes}
-    files.write(f".ops/claims/{PROJECT}/{STACK}/newest.json", json.dumps(content).encode())
+    files.write(f".ops/claims/{PROJECT}/{STACK}/5.json", json.dumps(content).encode())
 
 
 @pytest.fixture
@@ -127,11 +128,11 @@ def test_a_command_claims_its_stack_until_it_ends(files: FolderFiles) -> None:
     with claimed(files, PROJECT, STACK, "pulumi destroy", machine(run=RUN)) as started:
         started(6)
 
-        claim = read_claim(files, PROJECT, STACK)
+        claim = read_claim(files, PROJECT, STACK, 6)
         assert claim is not None
         assert (claim.host, claim.pid, claim.command, claim.run) == ("vm", 6, "pulumi destroy", RUN)
-        assert read_claim(files, PROJECT, "pr-8") is None
-    assert files.names("") == []
+        assert read_claim(files, PROJECT, "pr-8", 6) is None
+    assert files.names("") == [f".ops/claims/{PROJECT}/{STACK}/5.json"], "the claim of another command stays"
 
 
 def test_a_stranded_lock_is_removed(files: FolderFiles, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,9 +188,14 @@ def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
     def refuse(_name: str, _etag: str = "") -> bool:
         raise FilesError("the claim cannot be deleted")
 
-    monkeypatch.setattr(files, "delete", refuse)
-    with pytest.raises(OpsError, match="up failed"), claimed(files, PROJECT, STACK, "pulumi up", machine()):
+    def fail(started: Callable[[int], None]) -> None:
+        started(6)
         raise OpsError("up failed")
+
+    monkeypatch.setattr(files, "delete", refuse)
+    claim = claimed(files, PROJECT, STACK, "pulumi up", machine())
+    with pytest.raises(OpsError, match="up failed"), claim as started:
+        fail(started)
 
     assert "the claim cannot be deleted" in capsys.readouterr().err
 
@@ -199,11 +205,11 @@ def test_a_claim_that_cannot_be_removed_does_not_hide_how_its_command_ended(
 )
 def test_a_claim_that_cannot_be_read_proves_nothing(files: FolderFiles, changes: dict[str, Any]) -> None:
     write_claim(files)
-    assert read_claim(files, PROJECT, STACK) == Claim("vm", 5, NOON, "pulumi up", None)
+    assert read_claim(files, PROJECT, STACK, 5) == Claim("vm", 5, NOON, "pulumi up", None)
 
     write_claim(files, **changes)
 
-    assert read_claim(files, PROJECT, STACK) is None
+    assert read_claim(files, PROJECT, STACK, 5) is None
 
 
 def test_a_run_is_known_from_the_variables_of_github() -> None:
