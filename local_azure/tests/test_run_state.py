@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from local_azure import process_ids, run_state
 from local_azure.home import Home, HomeError
 from local_azure.run_state import LockHeldError, Run
-from ops.locks import locks
 
 RUN = Run(pid=os.getpid(), started=1.0, provider_port=1, gateway_port=2, new_ports=["gateway"])
 
@@ -29,16 +27,13 @@ def zombie() -> "subprocess.Popen[bytes]":
     return child
 
 
-@pytest.mark.parametrize("runs", [process_ids.runs, locks.process_runs], ids=["local_azure", "ops"])
-def test_a_process_runs_until_it_ends_also_as_a_zombie(
-    runs: Callable[[int], bool], zombie: "subprocess.Popen[bytes]"
-) -> None:
+def test_a_process_runs_until_it_ends_also_as_a_zombie(zombie: "subprocess.Popen[bytes]") -> None:
     """A killed command stays a zombie in a container whose first process waits for no orphans."""
-    assert runs(os.getpid())
-    assert runs(1)
-    assert not runs(zombie.pid)
+    assert process_ids.runs(os.getpid())
+    assert process_ids.runs(1)
+    assert not process_ids.runs(zombie.pid)
     zombie.wait()
-    assert not runs(zombie.pid)
+    assert not process_ids.runs(zombie.pid)
 
 
 def test_a_daemon_is_ready_from_its_write_until_it_ends(

@@ -21,8 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import psutil
-
+from local_azure import process_ids
 from ops.files import Files, FilesError, checked_name
 from ops.github.summary import run_url
 from ops.output import OpsError, note
@@ -80,7 +79,7 @@ class Machine:
     @classmethod
     def current(cls, files: Files, environment: Mapping[str, str] = os.environ) -> "Machine":
         local = files.url.startswith("file://")
-        return cls(socket.gethostname(), Run.current(environment), local, process_runs)
+        return cls(socket.gethostname(), Run.current(environment), local, process_ids.runs)
 
 
 @dataclass(frozen=True)
@@ -118,16 +117,6 @@ class Verdict:
         lock = self.lock
         who = f"{lock.user}@{lock.host} (process {lock.pid})" if lock.pid else "an unknown holder"
         return f"{who} since {lock.since or 'an unknown time'}: {self.evidence}"
-
-
-def process_runs(pid: int) -> bool:
-    """Whether the process runs. False for a zombie: a container without an init does not reap orphans."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:  # it belongs to another user
-        return True
 
 
 def judge(lock: Lock, claim: Claim | None, machine: Machine, run_state: RunStateOf) -> Verdict:

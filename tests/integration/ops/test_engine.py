@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from local_azure import process_ids
 from ops import engine
 from ops.commands.pull_request_stack import StepError, run_tests
 from ops.engine import Pulumi, PulumiError
-from ops.locks.locks import process_runs, read_claim, read_locks
+from ops.locks.locks import read_claim, read_locks
 from ops.output import TerminatedError
 from ops.release.smoke import Target
 
@@ -76,8 +77,8 @@ def test_the_claim_of_a_killed_command_matches_its_lock(
     assert (claim.pid, claim.host) == (lock.pid, lock.host)
     assert claim.since <= lock.since
     assert claim.command.startswith("pulumi ")
-    assert not process_runs(lock.pid)
-    assert process_runs(os.getpid())
+    assert not process_ids.runs(lock.pid)
+    assert process_ids.runs(os.getpid())
 
 
 def test_output_is_shown_while_the_command_runs_or_is_part_of_its_error(
@@ -142,7 +143,7 @@ def test_a_signal_reaches_the_cli_once_and_its_end_is_waited_for(
         pulumi.run("up", show=True, started=pids.append)
 
     assert lines == ["up", "saved"]
-    assert not process_runs(pids[0])
+    assert not process_ids.runs(pids[0])
 
 
 def test_the_end_to_end_tests_get_the_app_and_their_output_has_no_key(

@@ -139,7 +139,7 @@ def test_a_locked_stack_is_left_to_its_holder_if_that_is_known_to_run(
     swept.lock("pr-1")
     if alive:
         swept.patch.setattr("ops.locks.locks.socket.gethostname", returns("h"))
-        swept.patch.setattr("ops.locks.locks.process_runs", returns(True))
+        swept.patch.setattr("local_azure.process_ids.runs", returns(True))
 
     actual, results = outcomes(swept)
 

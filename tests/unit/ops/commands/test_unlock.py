@@ -47,7 +47,7 @@ def test_a_lock_that_was_taken_during_the_question_stays(world: World) -> None:
 def test_unlock_warns_about_a_holder_that_runs(world: World) -> None:
     world.lock("dev")
     world.patch.setattr("ops.locks.locks.socket.gethostname", returns("h"))
-    world.patch.setattr("ops.locks.locks.process_runs", returns(True))
+    world.patch.setattr("local_azure.process_ids.runs", returns(True))
 
     _, output, errors = world.ops("unlock", "--stack", "dev")
 
