@@ -6,9 +6,8 @@ quarkiverse/quarkus-langchain4j#285, gabrii/Cursor-Azure-GPT-5#33 and others).
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, cast
-
-from jsonschema import Draft202012Validator
 
 from local_azure.services.cognitiveservices.chat.errors import RequestError, invalid_request
 from local_azure.services.cognitiveservices.models import Chat
@@ -90,7 +89,6 @@ _MEMBERS: Mapping[str, object] = {
     "stream": {"type": ["boolean", "null"]},
     **dict.fromkeys(_OTHER_MEMBERS.split(), True),
 }
-_VALIDATOR: Any = Draft202012Validator({**_object(("messages",), **_MEMBERS), "additionalProperties": False})
 _CODES = {"required": "missing_required_parameter", "type": "invalid_type"}
 
 _STAND_IN_TAKES: Mapping[str, tuple[object, ...]] = {
@@ -122,9 +120,16 @@ def _reject_constant(text: str) -> object:
     raise ValueError(f"{text} is not JSON")
 
 
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 # the daemon starts without it
+
+    return Draft202012Validator({**_object(("messages",), **_MEMBERS), "additionalProperties": False})
+
+
 def check(body: Mapping[str, Any], chat: Chat) -> int | None:
     """The limit of the answer's tokens, if there is one. Raises RequestError with the service's 400."""
-    problem = next(_VALIDATOR.iter_errors(body), None)
+    problem = next(_validator().iter_errors(body), None)
     if problem is not None:
         raise _schema_error(body, problem)
     _check_tool_messages(body["messages"])

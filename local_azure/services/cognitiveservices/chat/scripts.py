@@ -15,9 +15,8 @@ A script is a JSON list of steps; each answers one request that the service woul
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
-
-from jsonschema import Draft202012Validator
 
 from local_azure.services.cognitiveservices.chat.errors import ErrorResponse
 from local_azure.services.cognitiveservices.chat.replies import Reply, call
@@ -52,7 +51,6 @@ _STEP = {
     "additionalProperties": False,
     "oneOf": [{"required": ["error"]}, {"anyOf": [{"required": ["text"]}, {"required": ["toolCalls"]}]}],
 }
-_VALIDATOR: Any = Draft202012Validator({"type": "array", "items": _STEP})
 
 
 class ScriptError(ValueError):
@@ -67,9 +65,16 @@ class Step:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 # the daemon starts without it
+
+    return Draft202012Validator({"type": "array", "items": _STEP})
+
+
 def parse(content: object) -> list[Step]:
     """The steps of a script's JSON value. Raises ScriptError."""
-    problems = [_problem(list(error.absolute_path), error) for error in _VALIDATOR.iter_errors(content)]
+    problems = [_problem(list(error.absolute_path), error) for error in _validator().iter_errors(content)]
     if problems:
         raise ScriptError("\n".join(problems))
     return [
