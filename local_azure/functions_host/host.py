@@ -6,6 +6,7 @@ requests on the same socket once it has loaded the functions, and then stops the
 """
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -163,6 +164,16 @@ class Host:
 
     def save_record(self) -> None:
         host_process.write_record(self._config_file, self.record)
+
+    async def warm_up(self) -> None:
+        """Imports the client libraries, for which the first requests would otherwise wait 200 ms."""
+        modules: list[str] = []
+        if any(function.inputs or function.outputs for function in self.table.functions.values()):
+            modules += ["azure.data.tables.aio", "azure.identity.aio"]
+        if self._configuration.get("AzureWebJobsStorage__blobServiceUri"):
+            modules.append("azure.storage.blob.aio")
+        for module in modules:
+            await asyncio.to_thread(importlib.import_module, module)
 
     def start_timers(self) -> None:
         """Starts the timer listeners; a host that does not serve has none."""
@@ -441,6 +452,7 @@ async def run(config_file: Path) -> None:
         config.python,
         ", ".join(host.record.functions) or "(none)",
     )
+    warming = asyncio.create_task(host.warm_up())
     await stopped.wait()
     # New connections are for the next host on this socket.
     for site in list(runner.sites):
@@ -448,6 +460,7 @@ async def run(config_file: Path) -> None:
     await asyncio.sleep(0)  # asyncio creates the protocol of an accepted connection in a task
     await host.close(server.awaits_requests)
     await runner.cleanup()
+    await warming
 
 
 def _is_active(config: HostConfig) -> bool:
