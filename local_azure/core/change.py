@@ -81,7 +81,7 @@ def quota(azure: Azure, name: str, region: str) -> int:
 
 
 Rule: TypeAlias = tuple[str, Callable[[Change], object], str]
-"""Code, condition, text. A true value of the condition is an offence, and `{found}` in the text.
+"""Code, condition, text. A true value of the condition is an offence; the text has it as `{value}`.
 
 The code has its HTTP status before it (`409 Conflict`) where that is not 400.
 """
@@ -99,6 +99,6 @@ def refusing(*rules: Rule) -> Callable[[Azure, Resource, Resource | None], None]
 def refuse(rules: Iterable[Rule], change: Change) -> None:
     """Raises ArmError for the first rule that the change breaks."""
     for code, condition, text in rules:
-        if found := condition(change):
+        if value := condition(change):
             status, _, name = code.rpartition(" ")
-            raise ArmError(int(status or 400), name, text.format(change=change, found=found))
+            raise ArmError(int(status or 400), name, text.format(change=change, value=value))

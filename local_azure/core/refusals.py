@@ -187,10 +187,10 @@ def _over_memory(change: Change) -> str | None:
 WRITES: tuple[TypeRule, ...] = (
     # every type
     (GROUP, "LocationNotAvailableForResourceGroup", _unavailable,
-        "The provided location '{change.resource[location]}' is not available for resource group.{found}"),
+        "The provided location '{change.resource[location]}' is not available for resource group.{value}"),
     (ANY, "LocationNotAvailableForResourceType", _unavailable,
         "The provided location '{change.resource[location]}' is not available for resource type "
-        "'{change.type}'.{found}"),
+        "'{change.type}'.{value}"),
     (GROUP, "409 InvalidResourceGroupLocation", _moved,
         "Invalid resource group location '{change.region}'. The Resource group already exists in location "
         "'{change.was.region}'."),
@@ -205,7 +205,7 @@ WRITES: tuple[TypeRule, ...] = (
     (STORAGE, "InvalidValuesForRequestParameters",
         lambda change: change.sku not in (skus := KIND_SKUS[change.kind]) and ", ".join(skus),
         "Values for request parameters are invalid: kind, sku. For more information, see - "
-        "https://aka.ms/storageaccounttypes (kind {change.kind}: {found})"),
+        "https://aka.ms/storageaccounttypes (kind {change.kind}: {value})"),
     (STORAGE, "RedundancyConfigurationNotAvailableInRegion", _lacks_redundancy,
         "The storage account failed to create due to redundancy configuration - Sku: {change.sku}, Kind: "
         "{change.kind} - not available in selected Region - {change.region}. Please make sure the redundancy "
@@ -221,7 +221,7 @@ WRITES: tuple[TypeRule, ...] = (
         "Values for request parameters are invalid: sku (from {change.was.sku} to {change.sku} it takes a "
         "conversion, `az storage account migration start`)."),
     (STORAGE, "InvalidRequestPropertyValue", _encryption,
-        f"The value '{{found}}' is not allowed for property {_ENCRYPTED}."),
+        f"The value '{{value}}' is not allowed for property {_ENCRYPTED}."),
     (STORAGE, "FeatureNotSupportedForAccount",
         lambda change: change.kind in ("Storage", "BlobStorage") and change.at(_ENCRYPTED),
         "Infrastructure encryption is not supported for the account."),
@@ -241,14 +241,14 @@ WRITES: tuple[TypeRule, ...] = (
         lambda change: change.was.at("customSubDomainName", change.at("customSubDomainName", "")).lower()
         != change.at("customSubDomainName", "").lower(),
         "The custom subdomain name of account '{change.name}' cannot be changed or removed."),
-    (DEPLOYMENT, "InvalidResourceProperties", _not_offered, "The specified SKU '{change.sku}' {found}."),
+    (DEPLOYMENT, "InvalidResourceProperties", _not_offered, "The specified SKU '{change.sku}' {value}."),
     (DEPLOYMENT, "InvalidCapacity", _capacity_range,
-        "The specified capacity '{change.capacity}' of account deployment should be at least {found}."),
-    (DEPLOYMENT, "InsufficientQuota", _over_quota, "{found}"),  # business-process-automation#276
+        "The specified capacity '{change.capacity}' of account deployment should be at least {value}."),
+    (DEPLOYMENT, "InsufficientQuota", _over_quota, "{value}"),  # business-process-automation#276
 
     # roles: modern-web-app-pattern-dotnet#129 (the spelling is Azure's), graphrag-accelerator#168
     (ROLE, "UnmatchedPrincipalType", _principal_type,
-        "The PrincipalId '{change.resource[properties][principalId]}' has type '{found}' , which is "
+        "The PrincipalId '{change.resource[properties][principalId]}' has type '{value}' , which is "
         "different from specified PrinciaplType '{change.resource[properties][principalType]}'."),
     (ROLE, "RoleAssignmentUpdateNotPermitted",
         lambda change: change.name.lower() in (other.name.lower() for other in change.others(ROLE)),
@@ -259,16 +259,16 @@ WRITES: tuple[TypeRule, ...] = (
         lambda change: change.at("zoneRedundant") and change.region not in FLEX_CONSUMPTION & ZONED,
         "Availability zones are not supported for Flex Consumption in region '{change.region}'."),
     (SITE, "BadRequest", _setting_names,
-        "AppSetting with name(s) {found} is not allowed: names have letters, digits, '.' and '_'."),
+        "AppSetting with name(s) {value} is not allowed: names have letters, digits, '.' and '_'."),
     (SITE, "BadRequest",
         lambda change: change.at("siteConfig.cors.supportCredentials")
         and "*" in change.at("siteConfig.cors.allowedOrigins", []),
         "siteConfig.cors.supportCredentials cannot be true when allowedOrigins includes '*'."),
     (SITE, "BadRequest", _unassigned_identity,
-        "keyVaultReferenceIdentity is '{found}', which is not assigned to the app."),
-    (SITE, "BadRequest", _subnet, "Site.VirtualNetworkSubnetId is invalid.  {found}"),
+        "keyVaultReferenceIdentity is '{value}', which is not assigned to the app."),
+    (SITE, "BadRequest", _subnet, "Site.VirtualNetworkSubnetId is invalid.  {value}"),
     (SITE, "BadRequest", _over_memory,
-        "The always-ready instances in '{change.region}' need {found}; `python -m local_azure quota "
+        "The always-ready instances in '{change.region}' need {value}; `python -m local_azure quota "
         "FlexConsumption.MemoryMB LIMIT` changes it."),
 
     # monitoring: terraform-provider-azurerm#26410
@@ -287,5 +287,5 @@ WRITES: tuple[TypeRule, ...] = (
 DELETES: tuple[TypeRule, ...] = (
     (ACCOUNT, "409 CannotDeleteResource", _nested,  # terraform-provider-azapi#894
         "Cannot delete resource while nested resources exist. Some existing nested resource IDs include: "
-        "{found}. Please delete all nested resources before deleting this resource."),
+        "{value}. Please delete all nested resources before deleting this resource."),
 )

@@ -130,9 +130,9 @@ _ASSIGNMENT_RULES: tuple[Rule, ...] = (
         f"exist. Local Azure has: {_BUILT_IN}."),
     ("RoleAssignmentScopeNotAssignableToRoleDefinition", _scopes_of_role,
         "The scope of the role assignment '{change.resource[id]}' is not among the assignable scopes of its "
-        "role definition: {found}."),
-    ("InvalidRoleAssignmentCondition", _invalid_condition, "{found}"),
-    ("PrincipalNotFound", _unknown_principal, "Principal {found} does not exist in the directory "
+        "role definition: {value}."),
+    ("InvalidRoleAssignmentCondition", _invalid_condition, "{value}"),
+    ("PrincipalNotFound", _unknown_principal, "Principal {value} does not exist in the directory "
         f"{TENANT_ID}. Check that you have the correct principal ID. If you are creating this principal and "
         "then immediately assigning a role, this error might be related to a replication delay. In this "
         "case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or "
@@ -140,7 +140,7 @@ _ASSIGNMENT_RULES: tuple[Rule, ...] = (
     ("RoleAssignmentUpdateNotPermitted", lambda assignment: _key(assignment.was) != _key(assignment),
         "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."),
     ("409 RoleAssignmentExists", _existing,
-        "The role assignment already exists. The ID of the existing role assignment is {found}."),
+        "The role assignment already exists. The ID of the existing role assignment is {value}."),
 )
 # Docs: Azure custom roles.
 _ROLE_RULES: tuple[Rule, ...] = (
@@ -148,24 +148,24 @@ _ROLE_RULES: tuple[Rule, ...] = (
         "The role definition ID '{change.name}' is not valid: it must be a GUID."),
     ("InvalidRoleDefinitionName",
         lambda role: (length := len(role.at("roleName", ""))) not in range(1, 513) and str(length),
-        "roleName has {found} characters; it takes 1 to 512."),
+        "roleName has {value} characters; it takes 1 to 512."),
     ("InvalidRoleDefinitionType", lambda role: role.at("type", "CustomRole") != "CustomRole",
         "roleType is '{change.resource[properties][type]}'; only CustomRole can be made."),
     ("InvalidAssignableScopes", lambda role: not _scopes(role),
         f"assignableScopes is empty: at least one scope, all of them '{_SUBSCRIPTION}' or below it."),
     ("LinkedInvalidPropertyId",
         lambda role: [scope for scope in _scopes(role) if not ids.is_at_or_below(scope, _SUBSCRIPTION)],
-        f"assignableScopes has {{found}}: all of them are '{_SUBSCRIPTION}' or below it."),
+        f"assignableScopes has {{value}}: all of them are '{_SUBSCRIPTION}' or below it."),
     ("AuthorizationFailed", lambda role: ids.key(_scope(role)) not in map(ids.key, _scopes(role)),
         "The own scope of the role '{change.resource[id]}' is not among its assignableScopes."),
     ("InvalidPermissions",
         lambda role: (number := len(role.at("permissions", []))) != 1 and str(number),
-        "permissions has {found} members; a role has exactly one."),
+        "permissions has {value} members; a role has exactly one."),
     ("InvalidPermissions", lambda role: not _actions(role, "actions", "dataActions"),
         "permissions[0] has neither actions nor dataActions: the role grants nothing."),
     ("InvalidActionOrNotAction",
         lambda role: [action for action in _actions(role, *_KINDS) if not _ACTION.fullmatch(action)],
-        "{found}: does not match any of the actions supported by the providers."),
+        "{value}: does not match any of the actions supported by the providers."),
     ("409 RoleDefinitionWithSameNameExists", _is_name_taken,
         "A custom role with the same name already exists in this directory: "
         "'{change.resource[properties][roleName]}'. Use a different name."),

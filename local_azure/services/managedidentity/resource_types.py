@@ -43,7 +43,7 @@ _RULES: tuple[Rule, ...] = (
         "Too many Federated Identity Credentials are written concurrently for the managed identity "
         "'{change.parent.resource[id]}'. Concurrent Federated Identity Credentials writes under the same "
         "managed identity are not supported."),
-    ("BadRequest", _wrong_length, "{found}; it takes 1 to 600."),
+    ("BadRequest", _wrong_length, "{value}; it takes 1 to 600."),
     ("BadRequest",
         lambda credential: not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", credential.at("issuer")),
         "Issuer '{change.resource[properties][issuer]}' is not valid: it is an https URL without a query."),

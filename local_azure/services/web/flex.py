@@ -112,14 +112,14 @@ def _ready_problems(groups: list[dict[str, Any]], maximum: int) -> Iterator[str]
         )
 
 
-_INVALID = "({found}) for Flex Consumption sites is invalid.  Please remove or rename it before retrying."
+_INVALID = "({value}) for Flex Consumption sites is invalid.  Please remove or rename it before retrying."
 _REFUSED: tuple[Rule, ...] = (
     ("BadRequest", _site_config, f"The following site configuration property {_INVALID}"),
     ("BadRequest", lambda site: "" in _setting_names(site), "An app setting has no name."),
     (
         "BadRequest",
         _repeated_settings,
-        "App settings are not case-sensitive; these occur more than once: {found}.",
+        "App settings are not case-sensitive; these occur more than once: {value}.",
     ),
     ("BadRequest", _rejected_settings, f"The following app setting {_INVALID}"),
     (
@@ -132,7 +132,7 @@ _REFUSED: tuple[Rule, ...] = (
     (
         "BadRequest",
         lambda site: " ".join(_config_problems(site)),
-        "Site.FunctionAppConfig is invalid.  {found}",
+        "Site.FunctionAppConfig is invalid.  {value}",
     ),
 )
 RULES = tuple((code, when, f"{text} (ExtendedCode 51021)") for code, when, text in _REFUSED)

@@ -98,22 +98,22 @@ _SITE_RULES: tuple[Rule, ...] = (
     ("NotSupportedByLocalAzure", lambda site: not {"functionapp", "linux"} <= {*site.kind.lower().split(",")},
         "kind is '{change.kind}'; local Azure runs Linux function apps only: 'functionapp,linux'."),
     ("404 NotFound", lambda site: _plan(site) is None and site.at("serverFarmId", "None"),
-        "Cannot find ServerFarm with name {found}."),
+        "Cannot find ServerFarm with name {value}."),
     ("BadRequest", lambda site: (plan := _plan(site)) and plan.region != site.region and plan,
-        "The app is in '{change.region}', its plan '{found.name}' in '{found.region}'; they are in one "
+        "The app is in '{change.region}', its plan '{value.name}' in '{value.region}'; they are in one "
         "region."),
     ("409 Conflict", _other_apps,
-        "The Flex Consumption plan of '{change.name}' already has the app {found}; such a plan takes one "
+        "The Flex Consumption plan of '{change.name}' already has the app {value}; such a plan takes one "
         "app."),
     *flex.RULES,
     ("NotSupportedByLocalAzure",
         lambda site: (runtime := site.at("functionAppConfig.runtime.name")) != "python" and runtime,
-        "runtime.name is '{found}'; local Azure runs python only."),
+        "runtime.name is '{value}'; local Azure runs python only."),
     ("BadRequest", _missing_container,
-        "deployment.storage.value is '{found}'; there is no such container. It is a storage account's blob "
+        "deployment.storage.value is '{value}'; there is no such container. It is a storage account's blob "
         "endpoint (primaryEndpoints.blob) followed by the container's name."),
     ("BadRequest", _unassigned_identity,
-        "deployment.storage.authentication names the identity '{found}', which is not assigned to the app "
+        "deployment.storage.authentication names the identity '{value}', which is not assigned to the app "
         "(identity.userAssignedIdentities)."),
     ("BadRequest",
         lambda site: _authentication(site) == "SystemAssignedIdentity"
