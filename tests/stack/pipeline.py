@@ -24,6 +24,55 @@ _NO_RUNNER = {"GITHUB_ACTIONS": "", "GITHUB_EVENT_NAME": "", "GITHUB_STEP_SUMMAR
 
 _FEW = ("e2e/__init__.py", "e2e/conftest.py", "e2e/test_assistants.py")
 
+SMALL_PROGRAM = """
+import json, os
+import pulumi
+from pulumi_azure_native import cognitiveservices, resources
+from infra.dynamic.purged_account import PurgedAccount
+from infra.names import names
+from infra.stacks import own_tags
+from local_azure.core.store import SUBSCRIPTION_ID
+
+project, stack = pulumi.get_project(), pulumi.get_stack()
+name = names(SUBSCRIPTION_ID, project, stack, "", "eastus2")
+own = {
+    "suffix": "",
+    "location": "eastus2",
+    "group": name.resource_group,
+    "account": name.openai_account,
+    "tags": own_tags(project, stack),
+}
+for entry in json.loads(os.environ.get("SEED", "null")) or [own]:
+    suffix, location, tags = entry["suffix"], entry["location"], entry["tags"]
+    group = resources.ResourceGroup(
+        f"group{suffix}", resource_group_name=entry["group"], location=location, tags=tags
+    )
+    purged = PurgedAccount(
+        f"purged-account{suffix}",
+        subscription_id=SUBSCRIPTION_ID,
+        group_id=group.id,
+        account_exists=True,
+        location=location,
+        group=entry["group"],
+        account=entry["account"],
+    )
+    cognitiveservices.Account(
+        f"openai-account{suffix}",
+        account_name=entry["account"],
+        resource_group_name=group.name,
+        location=location,
+        kind="OpenAI",
+        sku=cognitiveservices.SkuArgs(name="S0"),
+        properties=cognitiveservices.AccountPropertiesArgs(
+            custom_sub_domain_name=entry["account"], disable_local_auth=True, public_network_access="Enabled"
+        ),
+        tags=tags,
+        opts=pulumi.ResourceOptions(depends_on=[purged]),
+    )
+"""
+"""A group and a model account, which are what the end of a stack has to remove: those of the stack that runs,
+or of each entry of the JSON list SEED, with a suffix of their logical names."""
+
 
 @dataclass(frozen=True)
 class Pipeline:

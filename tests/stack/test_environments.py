@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.polling import wait_for
-from tests.stack.pipeline import LABEL, Pipeline, pipeline
+from tests.stack.pipeline import LABEL, SMALL_PROGRAM, Pipeline, pipeline
 
 pytestmark = pytest.mark.cli
 DEADLINE = 120.0
@@ -42,48 +42,10 @@ def nothing_is_left(at: Pipeline, number: int) -> None:
     assert not list((at.clone.home.backend / ".ops").rglob(f"*/{stack}/*"))
 
 
-SMALL = """
-import pulumi
-from pulumi_azure_native import cognitiveservices, resources
-from infra.dynamic.purged_account import PurgedAccount
-from infra.names import names
-from infra.stacks import own_tags
-from local_azure.core.store import SUBSCRIPTION_ID
-
-project, stack = pulumi.get_project(), pulumi.get_stack()
-name, tags = names(SUBSCRIPTION_ID, project, stack, "", "eastus2"), own_tags(project, stack)
-group = resources.ResourceGroup(
-    "group", resource_group_name=name.resource_group, location="eastus2", tags=tags
-)
-purged = PurgedAccount(
-    "purged-account",
-    subscription_id=SUBSCRIPTION_ID,
-    group_id=group.id,
-    account_exists=True,
-    location="eastus2",
-    group=name.resource_group,
-    account=name.openai_account,
-)
-cognitiveservices.Account(
-    "openai-account",
-    account_name=name.openai_account,
-    resource_group_name=group.name,
-    location="eastus2",
-    kind="OpenAI",
-    sku=cognitiveservices.SkuArgs(name="S0"),
-    properties=cognitiveservices.AccountPropertiesArgs(
-        custom_sub_domain_name=name.openai_account, disable_local_auth=True, public_network_access="Enabled"
-    ),
-    tags=tags,
-    opts=pulumi.ResourceOptions(depends_on=[purged]),
-)
-"""
-
-
 @pytest.fixture
 def small(committed: Pipeline) -> Pipeline:
     """The pipeline with a program that makes a group and a model account only: what `down` has to find."""
-    (committed.clone.root / "__main__.py").write_text(SMALL)
+    (committed.clone.root / "__main__.py").write_text(SMALL_PROGRAM)
     return committed
 
 
@@ -172,7 +134,7 @@ def test_a_stack_that_fails_stays_and_is_removed_by_its_group_when_its_code_is_b
 ) -> None:
     at = small
     at.github.add_pull_request(8, labels=(LABEL,))
-    (at.clone.root / "__main__.py").write_text(f"{SMALL}\nraise RuntimeError('this branch fails')\n")
+    (at.clone.root / "__main__.py").write_text(f"{SMALL_PROGRAM}\nraise RuntimeError('this branch fails')\n")
 
     done = at.ops("test-stack", "up", "--pr", "8", check=False)
 

@@ -19,7 +19,7 @@ import pytest
 from infra.names import names
 from local_azure.core.store import SUBSCRIPTION_ID
 from ops.azure import Azure
-from tests.stack.pipeline import LABEL, Pipeline, pipeline
+from tests.stack.pipeline import LABEL, SMALL_PROGRAM, Pipeline, pipeline
 
 pytestmark = pytest.mark.cli
 DEADLINE = 120.0
@@ -35,40 +35,6 @@ ORPHANS = len(CLOSED) + len(EMPTY) + len(GROUPS) + len(ACCOUNTS) + len(STATE_FIL
 OPEN = range(100, 136)
 UNKNOWN, LOCKED, OPEN_GROUP, OPEN_ACCOUNT = 140, 141, 142, 143
 NOT_EPHEMERAL = ("staging", "pr-0150", "pr-151-hotfix")
-
-SEED = """
-import json, os
-import pulumi
-from pulumi_azure_native import cognitiveservices, resources
-from infra.dynamic.purged_account import PurgedAccount
-
-for entry in json.loads(os.environ["SEED"]):
-    stack, group_name, account_name = entry["stack"], entry["group"], entry["account"]
-    place = dict(location=entry["location"], group=group_name, account=account_name)
-    group = resources.ResourceGroup(
-        f"group@{stack}", resource_group_name=group_name, location=entry["location"], tags=entry["tags"]
-    )
-    purged = PurgedAccount(
-        f"purged-account@{stack}",
-        subscription_id=entry["subscription"],
-        group_id=group.id,
-        account_exists=True,
-        **place,
-    )
-    cognitiveservices.Account(
-        f"openai-account@{stack}",
-        account_name=account_name,
-        resource_group_name=group.name,
-        location=entry["location"],
-        kind="OpenAI",
-        sku=cognitiveservices.SkuArgs(name="S0"),
-        properties=cognitiveservices.AccountPropertiesArgs(
-            custom_sub_domain_name=account_name, disable_local_auth=True, public_network_access="Enabled"
-        ),
-        tags=entry["tags"],
-        opts=pulumi.ResourceOptions(depends_on=[purged]),
-    )
-"""
 
 
 def group_of(stack: str) -> str:
@@ -105,8 +71,7 @@ class World:
 def seed_entry(stack: str, **more: Any) -> dict[str, Any]:
     tags = {"project": "assistant", "stack": stack}
     return {
-        "stack": stack,
-        "subscription": SUBSCRIPTION_ID,
+        "suffix": f"@{stack}",
         "location": LOCATION,
         "group": group_of(stack),
         "account": account_of(stack),
@@ -145,7 +110,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         entries.append(seed_entry("copied", group="rg-somebodys-own", tags=copied))
         main = at.clone.root / "__main__.py"
         committed = main.read_text()
-        main.write_text(SEED)
+        main.write_text(SMALL_PROGRAM)
         at.pulumi("seed", "stack", "init", "--no-select")
         at.clone.run("pulumi", "up", "--yes", "--skip-preview", "--stack", "seed", SEED=json.dumps(entries))
         main.write_text(committed)
